@@ -1,0 +1,442 @@
+//! What a user may have, wants and holds: one ConfigMap, read strictly.
+//!
+//! A value that cannot be read is an error that names its key; nothing is guessed and nothing counts as empty, or a
+//! damaged entry would be a cluster that costs nothing. Keys that are not ours are left alone.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::keys::data;
+use crate::name::{ClusterName, UserName};
+use crate::resources::Resources;
+
+/// What an instance is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InstanceType {
+    /// A one-replica StatefulSet.
+    Container,
+    /// A KubeVirt VirtualMachine.
+    Vm,
+}
+
+impl InstanceType {
+    /// As on the command line and in labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Vm => "vm",
+        }
+    }
+}
+
+impl fmt::Display for InstanceType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for InstanceType {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "container" => Ok(Self::Container),
+            "vm" => Ok(Self::Vm),
+            _ => Err(format!("{text:?} is not a type of instance: use container or vm")),
+        }
+    }
+}
+
+/// How many instances of which size: what a want and what is held have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    /// How many.
+    pub count: u32,
+    /// Of which size each.
+    pub size: Resources,
+}
+
+impl Shape {
+    /// Nothing at all.
+    pub fn nothing() -> Self {
+        Self { count: 0, size: Resources::default() }
+    }
+
+    /// The larger of both, in count and in each resource of the size.
+    #[must_use]
+    pub fn max(&self, other: &Self) -> Self {
+        Self { count: self.count.max(other.count), size: self.size.max(&other.size) }
+    }
+
+    /// Whether this is no more than the other, in count and in each resource of the size.
+    pub fn fits(&self, within: &Self) -> bool {
+        self.count <= within.count && self.size.fits(&within.size)
+    }
+
+    /// What it costs: the size as many times as there are instances. `None` if it does not fit.
+    pub fn charge(&self) -> Option<Resources> {
+        self.size.checked_mul(self.count)
+    }
+}
+
+/// What a user wants a cluster to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Want {
+    /// What its instances are; fixed once the cluster is held.
+    #[serde(rename = "type")]
+    pub kind: InstanceType,
+    /// How many instances.
+    pub count: u32,
+    /// The size of each.
+    pub size: Resources,
+    /// The template of its instances; the built-in one of its type if it is not named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// The image of its instances; the template's if it is not named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+}
+
+impl Want {
+    /// Count and size.
+    pub fn shape(&self) -> Shape {
+        Shape { count: self.count, size: self.size.clone() }
+    }
+
+    /// The same want, asking for no more and no less than what is held.
+    #[must_use]
+    pub fn as_held(&self, held: &Held) -> Self {
+        Self { kind: held.kind, count: held.count, size: held.size.clone(), ..self.clone() }
+    }
+}
+
+/// How far a cluster is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeldState {
+    /// Its Namespace and its fences are being made or raised.
+    Preparing,
+    /// Its instances may run.
+    Ready,
+    /// What was given up is not known to be gone yet.
+    Releasing,
+    /// Its Namespace is going.
+    Deleting,
+}
+
+impl HeldState {
+    /// As it is stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Preparing => "preparing",
+            Self::Ready => "ready",
+            Self::Releasing => "releasing",
+            Self::Deleting => "deleting",
+        }
+    }
+}
+
+/// What is held for a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    /// The uid of the cluster's Namespace; empty until it exists.
+    pub uid: String,
+    /// What its instances are.
+    #[serde(rename = "type")]
+    pub kind: InstanceType,
+    /// How many instances.
+    pub count: u32,
+    /// The size of each.
+    pub size: Resources,
+    /// How far it is.
+    pub state: HeldState,
+}
+
+impl Held {
+    /// Count and size.
+    pub fn shape(&self) -> Shape {
+        Shape { count: self.count, size: self.size.clone() }
+    }
+}
+
+/// Why a want was taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refused {
+    /// In a sentence.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Whether what is suspended stays charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Suspended {
+    /// It does: it comes back for certain.
+    #[default]
+    Keep,
+    /// It is given back.
+    Release,
+}
+
+/// Further rules for one user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// Whether what is suspended stays charged.
+    pub suspended: Suspended,
+    /// At most so many clusters.
+    pub clusters: u32,
+    /// At most so many instances in all.
+    pub instances: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { suspended: Suspended::Keep, clusters: 100, instances: 1000 }
+    }
+}
+
+/// All that an account says about one cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Entry {
+    /// What its user wants.
+    pub want: Option<Want>,
+    /// What is held for it.
+    pub held: Option<Held>,
+    /// The uid of the Namespace that its user wishes to be deleted.
+    pub delete: Option<String>,
+    /// Why the last want was taken back.
+    pub refused: Option<Refused>,
+}
+
+impl Entry {
+    /// Count and size that this cluster is charged for: the larger of want and held.
+    pub fn charged(&self) -> Shape {
+        let want = self.want.as_ref().map_or_else(Shape::nothing, Want::shape);
+        self.held.as_ref().map_or(want.clone(), |held| want.max(&held.shape()))
+    }
+
+    /// What this cluster costs its user. `None` if it does not fit.
+    pub fn charge(&self) -> Option<Resources> {
+        self.charged().charge()
+    }
+
+    /// Whether there is a cluster at all, wanted or held.
+    pub fn exists(&self) -> bool {
+        self.want.is_some() || self.held.is_some()
+    }
+}
+
+/// One user's account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Whose it is.
+    pub user: UserName,
+    /// The uid of the ConfigMap.
+    pub uid: String,
+    /// What the user may have.
+    pub quota: Resources,
+    /// Further rules.
+    pub policy: Policy,
+    /// Every cluster that is mentioned.
+    pub clusters: BTreeMap<ClusterName, Entry>,
+    /// The uid of the ConfigMap whose Namespaces have been looked up.
+    pub settled: Option<String>,
+}
+
+/// A value that is not as cmp writes it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key:?} of the account is not readable: {why}")]
+pub struct Unreadable {
+    /// The key of the ConfigMap.
+    pub key: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl Account {
+    /// Reads an account from the data of its ConfigMap.
+    pub fn read(user: UserName, uid: &str, stored: &BTreeMap<String, String>) -> Result<Self, Unreadable> {
+        let missing = || Unreadable { key: data::QUOTA.to_owned(), why: "it is missing".to_owned() };
+        let mut account = Self {
+            user,
+            uid: uid.to_owned(),
+            quota: json(data::QUOTA, stored.get(data::QUOTA).ok_or_else(missing)?)?,
+            policy: stored.get(data::POLICY).map_or_else(|| Ok(Policy::default()), |text| json(data::POLICY, text))?,
+            clusters: BTreeMap::new(),
+            settled: stored.get(data::SETTLED).cloned(),
+        };
+        for (key, text) in stored {
+            if let Some(cluster) = key.strip_prefix(data::WANT) {
+                account.entry(key, cluster)?.want = Some(json(key, text)?);
+            } else if let Some(cluster) = key.strip_prefix(data::HELD) {
+                account.entry(key, cluster)?.held = Some(json(key, text)?);
+            } else if let Some(cluster) = key.strip_prefix(data::DELETE) {
+                account.entry(key, cluster)?.delete = Some(text.clone());
+            } else if let Some(cluster) = key.strip_prefix(data::REFUSED) {
+                account.entry(key, cluster)?.refused = Some(json(key, text)?);
+            }
+        }
+        Ok(account)
+    }
+
+    fn entry(&mut self, key: &str, cluster: &str) -> Result<&mut Entry, Unreadable> {
+        let cluster = cluster
+            .parse::<ClusterName>()
+            .map_err(|error| Unreadable { key: key.to_owned(), why: error.to_string() })?;
+        Ok(self.clusters.entry(cluster).or_default())
+    }
+
+    /// What the account says about a cluster.
+    pub fn cluster(&self, cluster: &ClusterName) -> Entry {
+        self.clusters.get(cluster).cloned().unwrap_or_default()
+    }
+
+    /// The clusters that exist, wanted or held.
+    pub fn existing(&self) -> impl Iterator<Item = (&ClusterName, &Entry)> {
+        self.clusters.iter().filter(|(_, entry)| entry.exists())
+    }
+
+    /// The sum of all charges. `None` if it does not fit.
+    pub fn charge(&self) -> Option<Resources> {
+        self.clusters.values().try_fold(Resources::default(), |sum, entry| sum.checked_add(&entry.charge()?))
+    }
+
+    /// How many clusters and how many instances are charged.
+    pub fn counts(&self) -> (u32, u32) {
+        self.existing().fold((0, 0), |(clusters, instances), (_, entry)| {
+            (clusters.saturating_add(1), instances.saturating_add(entry.charged().count))
+        })
+    }
+
+    /// Whether the Namespaces of this very ConfigMap have been looked up, so that no cluster is forgotten.
+    pub fn is_settled(&self) -> bool {
+        self.settled.as_deref() == Some(self.uid.as_str())
+    }
+}
+
+fn json<T: DeserializeOwned>(key: &str, text: &str) -> Result<T, Unreadable> {
+    serde_json::from_str(text).map_err(|error| Unreadable { key: key.to_owned(), why: error.to_string() })
+}
+
+/// What a value of the account is stored as.
+pub fn stored<T: Serialize>(value: &T) -> String {
+    // These types have string keys and no fallible parts, so that writing them cannot fail.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// A change of an account's data: the keys to set, and those to remove (`None`). It is also the body of the merge
+/// patch that makes it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Change(BTreeMap<String, Option<String>>);
+
+impl Change {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets what is wanted of a cluster.
+    #[must_use]
+    pub fn want(self, cluster: &ClusterName, want: Option<&Want>) -> Self {
+        self.set(data::WANT, cluster, want.map(stored))
+    }
+
+    /// Sets what is held for a cluster.
+    #[must_use]
+    pub fn held(self, cluster: &ClusterName, held: Option<&Held>) -> Self {
+        self.set(data::HELD, cluster, held.map(stored))
+    }
+
+    /// Sets the wish to delete a cluster.
+    #[must_use]
+    pub fn delete(self, cluster: &ClusterName, uid: Option<&str>) -> Self {
+        self.set(data::DELETE, cluster, uid.map(str::to_owned))
+    }
+
+    /// Sets why a want was taken back.
+    #[must_use]
+    pub fn refused(self, cluster: &ClusterName, refused: Option<&Refused>) -> Self {
+        self.set(data::REFUSED, cluster, refused.map(stored))
+    }
+
+    /// Sets the quota.
+    #[must_use]
+    pub fn quota(mut self, quota: &Resources) -> Self {
+        self.0.insert(data::QUOTA.to_owned(), Some(stored(quota)));
+        self
+    }
+
+    /// Sets the further rules.
+    #[must_use]
+    pub fn policy(mut self, policy: &Policy) -> Self {
+        self.0.insert(data::POLICY.to_owned(), Some(stored(policy)));
+        self
+    }
+
+    /// Says that the Namespaces of this ConfigMap have been looked up.
+    #[must_use]
+    pub fn settled(mut self, uid: &str) -> Self {
+        self.0.insert(data::SETTLED.to_owned(), Some(uid.to_owned()));
+        self
+    }
+
+    fn set(mut self, prefix: &str, cluster: &ClusterName, value: Option<String>) -> Self {
+        self.0.insert(format!("{prefix}{cluster}"), value);
+        self
+    }
+
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The keys to set and to remove.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_deref()))
+    }
+
+    /// Makes the change in an account that was read.
+    pub fn apply(&self, account: &Account) -> Result<Account, Unreadable> {
+        let mut data = account.data();
+        for (key, value) in &self.0 {
+            match value {
+                Some(value) => data.insert(key.clone(), value.clone()),
+                None => data.remove(key),
+            };
+        }
+        Account::read(account.user.clone(), &account.uid, &data)
+    }
+}
+
+impl Account {
+    /// The data of its ConfigMap, as far as it is ours.
+    pub fn data(&self) -> BTreeMap<String, String> {
+        let mut change = Change::new().quota(&self.quota);
+        if self.policy != Policy::default() {
+            change = change.policy(&self.policy);
+        }
+        if let Some(settled) = &self.settled {
+            change = change.settled(settled);
+        }
+        for (cluster, entry) in &self.clusters {
+            change = change
+                .want(cluster, entry.want.as_ref())
+                .held(cluster, entry.held.as_ref())
+                .delete(cluster, entry.delete.as_deref())
+                .refused(cluster, entry.refused.as_ref());
+        }
+        change.0.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

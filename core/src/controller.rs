@@ -1,0 +1,478 @@
+//! The next step that brings a cluster to what its user wants: one function of what was seen.
+//!
+//! Growing is held first, then the three fences (Namespace, LimitRange, ResourceQuota) are raised. Shrinking lowers
+//! the fences, waits until nothing above them can still land, looks at the evidence, and lowers what is held last.
+//! Whoever carries a step out keeps four rules; `docs/ARCHITECTURE.md` has them with their reasons:
+//!
+//! 1. fences are read first, then the account, all by quorum reads; a fence is written only under the
+//!    `resourceVersion` that was read;
+//! 2. before held is lowered all three fences are written, so that a writer with older knowledge fails;
+//! 3. held is lowered on evidence: the lists fit, and these very fences have been seen for the admission window;
+//! 4. held is lowered by compare-and-swap on the account that was read in rule 1.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::account::{Account, Change, Entry, Held, HeldState, InstanceType, Refused, Shape};
+use crate::keys;
+use crate::manifest::{self, Amounts};
+use crate::name::{ClusterName, UserName};
+use crate::resources::Resources;
+use crate::verdict::{self, Denial};
+
+/// How long a refusal stays to be read.
+const REFUSED_FOR: SignedDuration = SignedDuration::from_hours(1);
+
+/// The version of an object that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Version {
+    /// Under which it may be written.
+    pub resource_version: String,
+    /// New with each write of ours, and only then.
+    pub fence: String,
+}
+
+impl Version {
+    fn of(metadata: &ObjectMeta) -> Self {
+        let fence = metadata.annotations.as_ref().and_then(|annotations| annotations.get(keys::FENCE));
+        Self {
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
+            fence: fence.cloned().unwrap_or_default(),
+        }
+    }
+}
+
+/// A cluster's Namespace as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenNamespace {
+    /// Its uid.
+    pub uid: String,
+    /// Whose it is; `None` if it is not of ours.
+    pub owner: Option<UserName>,
+    /// The cluster it says it is of.
+    pub cluster: Option<ClusterName>,
+    /// What its instances are.
+    pub kind: Option<InstanceType>,
+    /// How many instance names are open.
+    pub count: Option<u32>,
+    /// The size that the policies go by.
+    pub size: Option<Resources>,
+    /// Whether it was ready once.
+    pub ready: bool,
+    /// Whether it is going.
+    pub deleting: bool,
+    /// Its version.
+    pub version: Version,
+}
+
+impl SeenNamespace {
+    /// Reads a Namespace.
+    pub fn of(namespace: &Namespace) -> Self {
+        let metadata = &namespace.metadata;
+        let label = |key| metadata.labels.as_ref()?.get(key).map(String::as_str);
+        let annotation = |key| metadata.annotations.as_ref()?.get(key).map(String::as_str);
+        Self {
+            uid: metadata.uid.clone().unwrap_or_default(),
+            owner: label(keys::OWNER).and_then(|owner| owner.parse().ok()),
+            cluster: label(keys::CLUSTER).and_then(|cluster| cluster.parse().ok()),
+            kind: label(keys::TYPE).and_then(|kind| kind.parse().ok()),
+            count: annotation(keys::COUNT).and_then(|count| count.parse().ok()),
+            size: annotation(keys::SIZE).and_then(Resources::from_list),
+            ready: annotation(keys::READY) == Some(keys::TRUE),
+            deleting: metadata.deletion_timestamp.is_some(),
+            version: Version::of(metadata),
+        }
+    }
+
+    /// Count and size, if they can be read.
+    pub fn shape(&self) -> Option<Shape> {
+        Some(Shape { count: self.count?, size: self.size.clone()? })
+    }
+}
+
+/// A fence in the Namespace as it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SeenFence {
+    /// What it allows; `None` if that cannot be read.
+    pub amounts: Option<Amounts>,
+    /// Whether Kubernetes enforces it yet: for a ResourceQuota, `status.hard` is `spec.hard`.
+    pub in_force: bool,
+    /// Its version.
+    pub version: Version,
+}
+
+impl SeenFence {
+    /// Reads a ResourceQuota.
+    pub fn of_quota(quota: &ResourceQuota) -> Self {
+        let hard = quota.spec.as_ref().and_then(|spec| spec.hard.as_ref());
+        let enforced = quota.status.as_ref().and_then(|status| status.hard.as_ref());
+        let amounts = manifest::amounts_of(hard);
+        Self {
+            in_force: amounts.is_some() && enforced.is_some() && manifest::amounts_of(enforced) == amounts,
+            amounts,
+            version: Version::of(&quota.metadata),
+        }
+    }
+
+    /// Reads a LimitRange.
+    pub fn of_limits(range: &LimitRange) -> Self {
+        Self { amounts: manifest::limits_of(range), in_force: true, version: Version::of(&range.metadata) }
+    }
+}
+
+/// What stands around a cluster, read before its account.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Fences {
+    /// The Namespace `<cluster>-ns`, whoever's it is.
+    pub namespace: Option<SeenNamespace>,
+    /// The ResourceQuota in it.
+    pub quota: Option<SeenFence>,
+    /// The LimitRange in it.
+    pub limits: Option<SeenFence>,
+    /// Whether the NetworkPolicy is there.
+    pub network_policy: bool,
+    /// Whether the ServiceAccount `default` is there without a mounted token.
+    pub service_account: bool,
+    /// Whether the owner's RoleBinding is there.
+    pub role_binding: bool,
+}
+
+impl Fences {
+    /// What tells these very fences from any other: the values that are new with each write of ours.
+    pub fn marks(&self) -> [String; 3] {
+        let mark = |version: Option<&Version>| version.map_or_else(String::new, |version| version.fence.clone());
+        [
+            mark(self.namespace.as_ref().map(|namespace| &namespace.version)),
+            mark(self.quota.as_ref().map(|quota| &quota.version)),
+            mark(self.limits.as_ref().map(|limits| &limits.version)),
+        ]
+    }
+}
+
+/// An object in the Namespace that is missing, or not as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The ResourceQuota.
+    Quota,
+    /// The LimitRange.
+    Limits,
+    /// The NetworkPolicy.
+    NetworkPolicy,
+    /// The ServiceAccount `default`.
+    ServiceAccount,
+}
+
+/// One step; every one of them is safe to repeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// All is as it should be.
+    Nothing,
+    /// Something has to happen first; come back when it has, or after so long.
+    Wait {
+        /// For what, in a few words.
+        what: &'static str,
+        /// When to look again without having been told.
+        again: Option<Duration>,
+    },
+    /// Change the account, if it is still what was read.
+    Account(Change),
+    /// Create the Namespace.
+    CreateNamespace {
+        /// What its instances are.
+        kind: InstanceType,
+        /// Their size.
+        size: Resources,
+    },
+    /// Delete the owner's RoleBinding and the Namespace, if it is still what was read.
+    RemoveNamespace,
+    /// Write these objects, each under the version that was read, if there was one.
+    Write {
+        /// Which.
+        parts: Vec<Part>,
+        /// What they are to allow.
+        shape: Shape,
+        /// For instances of this type.
+        kind: InstanceType,
+    },
+    /// Write count and size onto the Namespace, under the version that was read.
+    Open {
+        /// How many of which size.
+        shape: Shape,
+    },
+    /// Create the owner's RoleBinding.
+    Bind {
+        /// To the role of this type.
+        kind: InstanceType,
+    },
+    /// Mark the Namespace as one that was ready.
+    Mark,
+    /// Write all three fences as they are, look at the evidence for `to`, and change the account if it fits.
+    Lower {
+        /// What is to be held from now on.
+        to: Shape,
+        /// For instances of this type.
+        kind: InstanceType,
+        /// The change that says so.
+        change: Change,
+    },
+}
+
+/// What the next step is decided from.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// Whose cluster, and everything that is said about it; read after the fences.
+    pub account: &'a Account,
+    /// Which cluster.
+    pub cluster: &'a ClusterName,
+    /// What stands around it; read before the account.
+    pub fences: &'a Fences,
+    /// For how long this controller has seen these very fences.
+    pub unchanged_for: Duration,
+}
+
+/// Decides the next step. `window` is how long an admitted request may take to land; `now` only dates refusals.
+pub fn next_step(seen: &Seen<'_>, window: Duration, now: Timestamp) -> Step {
+    let entry = seen.account.cluster(seen.cluster);
+    match (entry.want.is_some(), &entry.held) {
+        (false, None) => unmentioned(seen, &entry, now),
+        (true, None) => begin(seen, &entry, now),
+        (_, Some(held)) if held.uid.is_empty() => make(seen, &entry, held, now),
+        (_, Some(held)) => keep(seen, &entry, held, window, now),
+    }
+}
+
+fn wait(what: &'static str) -> Step {
+    Step::Wait { what, again: None }
+}
+
+fn is_ours(seen: &Seen<'_>, namespace: &SeenNamespace) -> bool {
+    namespace.owner.as_ref() == Some(&seen.account.user) && namespace.cluster.as_ref() == Some(seen.cluster)
+}
+
+fn refusal(reason: String, now: Timestamp) -> Refused {
+    Refused { reason, at: now }
+}
+
+/// Not by whom: a user learns nothing of others.
+fn taken(cluster: &ClusterName) -> String {
+    format!("the name {cluster} is taken: choose another")
+}
+
+/// Neither wanted nor held.
+fn unmentioned(seen: &Seen<'_>, entry: &Entry, now: Timestamp) -> Step {
+    let change = Change::new();
+    if entry.delete.is_some() {
+        return Step::Account(change.delete(seen.cluster, None));
+    }
+    if let Some(namespace) = seen.fences.namespace.as_ref().filter(|namespace| is_ours(seen, namespace)) {
+        return leftover(seen, namespace);
+    }
+    match &entry.refused {
+        None => Step::Nothing,
+        Some(refused) => {
+            let left = REFUSED_FOR - now.duration_since(refused.at);
+            match Duration::try_from(left) {
+                Ok(left) if !left.is_zero() => Step::Wait { what: "the refusal to be read", again: Some(left) },
+                _ => Step::Account(change.refused(seen.cluster, None)),
+            }
+        }
+    }
+}
+
+/// A Namespace of ours that its account does not know: adopted if it was ready once, so that a lost account destroys
+/// nothing; else a trace of a creation that was given up.
+fn leftover(seen: &Seen<'_>, namespace: &SeenNamespace) -> Step {
+    if namespace.deleting {
+        return wait("the Namespace to be gone");
+    }
+    match (namespace.ready, namespace.kind, namespace.shape()) {
+        (true, Some(kind), Some(shape)) => {
+            let held = Held {
+                uid: namespace.uid.clone(),
+                kind,
+                count: shape.count,
+                size: shape.size,
+                state: HeldState::Preparing,
+            };
+            Step::Account(Change::new().held(seen.cluster, Some(&held)))
+        }
+        (true, ..) => wait("an administrator: the annotations of the Namespace cannot be read"),
+        (false, ..) => Step::RemoveNamespace,
+    }
+}
+
+/// Wanted, not held yet.
+fn begin(seen: &Seen<'_>, entry: &Entry, now: Timestamp) -> Step {
+    if entry.delete.is_some() {
+        return Step::Account(Change::new().delete(seen.cluster, None));
+    }
+    if let Some(namespace) = &seen.fences.namespace {
+        if is_ours(seen, namespace) {
+            return leftover(seen, namespace);
+        }
+        return take_back(seen, entry, None, taken(seen.cluster), now);
+    }
+    let Some(want) = &entry.want else { return Step::Nothing };
+    match verdict::judge_again(seen.account, seen.cluster) {
+        Err(Denial::NotSettled { .. }) => wait("the account to be settled"),
+        Err(denial) => take_back(seen, entry, None, denial.to_string(), now),
+        Ok(()) => {
+            let held = Held {
+                uid: String::new(),
+                kind: want.kind,
+                count: want.count,
+                size: want.size.clone(),
+                state: HeldState::Preparing,
+            };
+            Step::Account(Change::new().held(seen.cluster, Some(&held)).refused(seen.cluster, None))
+        }
+    }
+}
+
+/// Takes a want back to what is held, and says why in the same write.
+fn take_back(seen: &Seen<'_>, entry: &Entry, held: Option<&Held>, reason: String, now: Timestamp) -> Step {
+    let back = match (&entry.want, held) {
+        (Some(want), Some(held)) => Some(want.as_held(held)),
+        _ => None,
+    };
+    let change = Change::new().want(seen.cluster, back.as_ref()).refused(seen.cluster, Some(&refusal(reason, now)));
+    Step::Account(change)
+}
+
+/// Held, but the Namespace is not known to exist yet.
+fn make(seen: &Seen<'_>, entry: &Entry, held: &Held, now: Timestamp) -> Step {
+    let forget = || Change::new().want(seen.cluster, None).held(seen.cluster, None).delete(seen.cluster, None);
+    match &seen.fences.namespace {
+        None if entry.delete.is_some() => Step::Account(forget()),
+        None => Step::CreateNamespace { kind: held.kind, size: held.size.clone() },
+        Some(namespace) if !is_ours(seen, namespace) => {
+            Step::Account(forget().refused(seen.cluster, Some(&refusal(taken(seen.cluster), now))))
+        }
+        Some(namespace) if namespace.deleting => wait("the Namespace to be gone"),
+        Some(namespace) => {
+            let found = Held { uid: namespace.uid.clone(), ..held.clone() };
+            let mut change = Change::new().held(seen.cluster, Some(&found));
+            if entry.delete.is_some() {
+                change = change.delete(seen.cluster, Some(&namespace.uid));
+            }
+            Step::Account(change)
+        }
+    }
+}
+
+/// Held, with a Namespace.
+fn keep(seen: &Seen<'_>, entry: &Entry, held: &Held, window: Duration, now: Timestamp) -> Step {
+    let cluster = seen.cluster;
+    let Some(namespace) = seen.fences.namespace.as_ref().filter(|namespace| namespace.uid == held.uid) else {
+        // A quorum read says that it is gone, by whomever it was deleted: nothing is held, and nothing wanted.
+        return Step::Account(Change::new().want(cluster, None).held(cluster, None).delete(cluster, None));
+    };
+    let in_state = |state| Step::Account(Change::new().held(cluster, Some(&Held { state, ..held.clone() })));
+    if namespace.deleting || entry.delete.as_deref() == Some(held.uid.as_str()) {
+        return match (held.state, namespace.deleting) {
+            (HeldState::Deleting, true) => wait("the Namespace to be gone"),
+            (HeldState::Deleting, false) => Step::RemoveNamespace,
+            _ => in_state(HeldState::Deleting),
+        };
+    }
+    if entry.delete.is_some() {
+        // A late wish that was meant for an earlier cluster of this name.
+        return Step::Account(Change::new().delete(cluster, None));
+    }
+
+    let holds = held.shape();
+    let target = entry.want.as_ref().map_or_else(|| holds.clone(), crate::account::Want::shape);
+    if target != holds || entry.want.as_ref().is_some_and(|want| want.kind != held.kind) {
+        match verdict::judge_again(seen.account, cluster) {
+            Ok(()) => {}
+            Err(Denial::NotSettled { .. }) => return wait("the account to be settled"),
+            Err(denial) => return take_back(seen, entry, Some(held), denial.to_string(), now),
+        }
+    }
+    if !target.fits(&holds) {
+        let raised = holds.max(&target);
+        let held = Held { count: raised.count, size: raised.size, state: HeldState::Preparing, ..held.clone() };
+        return Step::Account(Change::new().held(cluster, Some(&held)).refused(cluster, None));
+    }
+    let lowers = target != holds;
+    if lowers && held.state != HeldState::Releasing {
+        return in_state(HeldState::Releasing);
+    }
+
+    if let Some(step) = fence(seen, namespace, held.kind, &target) {
+        return step;
+    }
+    if lowers {
+        return match window.checked_sub(seen.unchanged_for) {
+            Some(left) if !left.is_zero() => {
+                Step::Wait { what: "requests admitted earlier to land", again: Some(left) }
+            }
+            _ => {
+                let state = HeldState::Ready;
+                let lowered = Held { count: target.count, size: target.size.clone(), state, ..held.clone() };
+                let change = Change::new().held(cluster, Some(&lowered));
+                Step::Lower { to: target, kind: held.kind, change }
+            }
+        };
+    }
+    if held.state == HeldState::Ready { Step::Nothing } else { in_state(HeldState::Ready) }
+}
+
+/// What is missing until the fences allow exactly `target`, and the owner is let in.
+fn fence(seen: &Seen<'_>, namespace: &SeenNamespace, kind: InstanceType, target: &Shape) -> Option<Step> {
+    let fences = seen.fences;
+    let allows = |fence: &Option<SeenFence>, amounts: Amounts| {
+        fence.as_ref().is_some_and(|fence| fence.amounts.as_ref() == Some(&amounts))
+    };
+    let missing = [
+        (Part::Limits, allows(&fences.limits, manifest::limits(kind, &target.size))),
+        (Part::Quota, allows(&fences.quota, manifest::hard(kind, target))),
+        (Part::NetworkPolicy, fences.network_policy),
+        (Part::ServiceAccount, fences.service_account),
+    ];
+    let parts: Vec<Part> = missing.into_iter().filter(|(_, there)| !there).map(|(part, _)| part).collect();
+    if !parts.is_empty() {
+        return Some(Step::Write { parts, shape: target.clone(), kind });
+    }
+    if !fences.quota.as_ref().is_some_and(|quota| quota.in_force) {
+        return Some(Step::Wait {
+            what: "the ResourceQuota to be in force (kube-controller-manager)",
+            again: Some(Duration::from_secs(5)),
+        });
+    }
+    if namespace.shape().as_ref() != Some(target) {
+        return Some(Step::Open { shape: target.clone() });
+    }
+    if !fences.role_binding {
+        return Some(Step::Bind { kind });
+    }
+    (!namespace.ready).then_some(Step::Mark)
+}
+
+/// The change that settles an account: every Namespace of its user that was ready once is in it.
+/// `namespaces` are all those that bear the user's name, by a quorum read.
+pub fn settle(account: &Account, namespaces: &[SeenNamespace]) -> Change {
+    let mut change = Change::new().settled(&account.uid);
+    for namespace in namespaces.iter().filter(|namespace| namespace.ready && !namespace.deleting) {
+        let (Some(cluster), Some(kind), Some(shape)) = (&namespace.cluster, namespace.kind, namespace.shape()) else {
+            continue;
+        };
+        if account.cluster(cluster).held.is_none() {
+            let held = Held {
+                uid: namespace.uid.clone(),
+                kind,
+                count: shape.count,
+                size: shape.size,
+                state: HeldState::Preparing,
+            };
+            change = change.held(cluster, Some(&held));
+        }
+    }
+    change
+}
+
+#[cfg(test)]
+mod tests;

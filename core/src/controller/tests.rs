@@ -1,0 +1,245 @@
+use super::*;
+use crate::account::tests::{account, name, size};
+
+const WANT: &str = r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"}}"#;
+const HELD: &str = r#"{"uid":"ns-uid","type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"},"state":"ready"}"#;
+const WINDOW: Duration = Duration::from_secs(90);
+
+fn now() -> Timestamp {
+    "2026-11-23T20:00:00Z".parse().unwrap()
+}
+
+fn namespace(owner: &str, count: u32, of: &str) -> SeenNamespace {
+    SeenNamespace {
+        uid: "ns-uid".to_owned(),
+        owner: owner.parse().ok(),
+        cluster: Some(name("web")),
+        kind: Some(InstanceType::Container),
+        count: Some(count),
+        size: Some(size(of)),
+        ready: true,
+        deleting: false,
+        version: Version::default(),
+    }
+}
+
+/// Everything as it should be for so many instances of 2 CPU and 4Gi.
+fn fenced(count: u32) -> Fences {
+    let shape = Shape { count, size: size("cpu=2,memory=4Gi") };
+    let fence = |amounts| Some(SeenFence { amounts: Some(amounts), in_force: true, version: Version::default() });
+    Fences {
+        namespace: Some(namespace("john", count, "cpu=2,memory=4Gi")),
+        quota: fence(manifest::hard(InstanceType::Container, &shape)),
+        limits: fence(manifest::limits(InstanceType::Container, &shape.size)),
+        network_policy: true,
+        service_account: true,
+        role_binding: true,
+    }
+}
+
+fn step(rows: &[(&str, &str)], fences: &Fences) -> Step {
+    step_after(rows, fences, Duration::ZERO)
+}
+
+fn step_after(rows: &[(&str, &str)], fences: &Fences, unchanged_for: Duration) -> Step {
+    let seen = Seen { account: &account(rows), cluster: &name("web"), fences, unchanged_for };
+    next_step(&seen, WINDOW, now())
+}
+
+/// The change of a step as rows of `key=value`, `key-` for a removal.
+fn changes(step: &Step) -> String {
+    let (Step::Account(change) | Step::Lower { change, .. }) = step else { return format!("{step:?}") };
+    change
+        .entries()
+        .map(|(key, value)| value.map_or(format!("{key}-"), |value| format!("{key}={value}")))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[test]
+fn a_want_is_held_before_anything_exists() {
+    assert_eq!(
+        changes(&step(&[("want.web", WANT)], &Fences::default())),
+        r#"held.web={"uid":"","type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"},"state":"preparing"} refused.web-"#
+    );
+}
+
+#[test]
+fn a_cluster_is_made_step_by_step() {
+    let preparing = HELD.replace("ready", "preparing");
+    let nameless = preparing.replace("ns-uid", "");
+    let rows = [("want.web", WANT), ("held.web", nameless.as_str())];
+    let kind = InstanceType::Container;
+    assert_eq!(step(&rows, &Fences::default()), Step::CreateNamespace { kind, size: size("cpu=2,memory=4Gi") });
+    let mut fences = Fences {
+        namespace: Some(SeenNamespace { ready: false, ..namespace("john", 0, "cpu=2,memory=4Gi") }),
+        ..Fences::default()
+    };
+    assert_eq!(changes(&step(&rows, &fences)), format!("held.web={preparing}"));
+    let rows = [("want.web", WANT), ("held.web", preparing.as_str())];
+    let shape = Shape { count: 3, size: size("cpu=2,memory=4Gi") };
+    let parts = vec![Part::Limits, Part::Quota, Part::NetworkPolicy, Part::ServiceAccount];
+    assert_eq!(step(&rows, &fences), Step::Write { parts, shape: shape.clone(), kind });
+    fences = Fences { namespace: fences.namespace, role_binding: false, ..fenced(3) };
+    fences.quota.as_mut().unwrap().in_force = false;
+    assert!(matches!(step(&rows, &fences), Step::Wait { .. }));
+    fences.quota.as_mut().unwrap().in_force = true;
+    assert_eq!(step(&rows, &fences), Step::Open { shape });
+    fences.namespace.as_mut().unwrap().count = Some(3);
+    assert_eq!(step(&rows, &fences), Step::Bind { kind });
+    fences.role_binding = true;
+    assert_eq!(step(&rows, &fences), Step::Mark);
+    fences.namespace.as_mut().unwrap().ready = true;
+    assert_eq!(changes(&step(&rows, &fences)), format!("held.web={HELD}"));
+    assert_eq!(step(&[("want.web", WANT), ("held.web", HELD)], &fences), Step::Nothing);
+}
+
+#[test]
+fn a_name_that_is_taken_is_refused_without_saying_by_whom() {
+    let refused = r#"refused.web={"reason":"the name web is taken: choose another","at":"2026-11-23T20:00:00Z"}"#;
+    let mut foreign = Fences { namespace: Some(namespace("mary", 1, "cpu=1,memory=1Gi")), ..Fences::default() };
+    assert_eq!(changes(&step(&[("want.web", WANT)], &foreign)), format!("{refused} want.web-"));
+    foreign.namespace.as_mut().unwrap().owner = None;
+    assert_eq!(changes(&step(&[("want.web", WANT)], &foreign)), format!("{refused} want.web-"));
+    let nameless = HELD.replace("ns-uid", "");
+    assert_eq!(
+        changes(&step(&[("want.web", WANT), ("held.web", &nameless)], &foreign)),
+        format!("delete.web- held.web- {refused} want.web-")
+    );
+}
+
+#[test]
+fn a_want_above_the_quota_that_nobody_judged_is_taken_back() {
+    let big = WANT.replace('3', "30");
+    let taken_back = changes(&step(&[("want.web", &big)], &Fences::default()));
+    assert!(taken_back.contains("exceeded quota: john, requested: cpu=60"), "{taken_back}");
+    assert!(taken_back.ends_with("want.web-"), "{taken_back}");
+    let grown = changes(&step(&[("want.web", &big), ("held.web", HELD)], &fenced(3)));
+    assert!(grown.contains("exceeded quota") && grown.ends_with(&format!("want.web={WANT}")), "{grown}");
+    let vm = WANT.replace("container", "vm");
+    let changed = changes(&step(&[("want.web", &vm), ("held.web", HELD)], &fenced(3)));
+    assert!(changed.contains("is of type container") && changed.ends_with(&format!("want.web={WANT}")), "{changed}");
+}
+
+#[test]
+fn growing_is_held_before_the_fences_are_raised() {
+    let five = WANT.replace('3', "5");
+    let held = changes(&step(&[("want.web", &five), ("held.web", HELD)], &fenced(3)));
+    assert_eq!(
+        held,
+        r#"held.web={"uid":"ns-uid","type":"container","count":5,"size":{"cpu":"2","memory":"4Gi"},"state":"preparing"} refused.web-"#
+    );
+    let raised = HELD.replace('3', "5").replace("ready", "preparing");
+    let next = step(&[("want.web", &five), ("held.web", &raised)], &fenced(3));
+    assert!(
+        matches!(next, Step::Write { ref parts, ref shape, .. } if parts == &[Part::Quota] && shape.count == 5),
+        "{next:?}"
+    );
+}
+
+#[test]
+fn shrinking_lowers_what_is_held_last() {
+    let one = WANT.replace('3', "1");
+    let releasing = HELD.replace("ready", "releasing");
+    assert_eq!(changes(&step(&[("want.web", &one), ("held.web", HELD)], &fenced(3))), format!("held.web={releasing}"));
+    let rows = [("want.web", one.as_str()), ("held.web", releasing.as_str())];
+    assert!(matches!(step(&rows, &fenced(3)), Step::Write { .. }));
+    let mut half = fenced(1);
+    half.namespace.as_mut().unwrap().count = Some(3);
+    assert!(matches!(step(&rows, &half), Step::Open { .. }));
+    assert_eq!(
+        step_after(&rows, &fenced(1), Duration::from_secs(30)),
+        Step::Wait { what: "requests admitted earlier to land", again: Some(Duration::from_mins(1)) }
+    );
+    let lower = step_after(&rows, &fenced(1), WINDOW);
+    assert!(matches!(lower, Step::Lower { ref to, .. } if to.count == 1), "{lower:?}");
+    assert_eq!(changes(&lower), format!("held.web={}", HELD.replace('3', "1")));
+}
+
+#[test]
+fn growing_one_and_shrinking_the_other_holds_both_first() {
+    let other = r#"{"type":"container","count":1,"size":{"cpu":"4","memory":"4Gi"}}"#;
+    let held = changes(&step(&[("want.web", other), ("held.web", HELD)], &fenced(3)));
+    assert!(held.contains(r#""count":3,"size":{"cpu":"4","memory":"4Gi"}"#), "{held}");
+}
+
+#[test]
+fn a_deletion_goes_by_the_uid_and_ends_when_the_namespace_is_gone() {
+    let wished = [("want.web", WANT), ("held.web", HELD), ("delete.web", "ns-uid")];
+    let deleting = HELD.replace("ready", "deleting");
+    assert_eq!(changes(&step(&wished, &fenced(3))), format!("held.web={deleting}"));
+    let going = [("want.web", WANT), ("held.web", deleting.as_str()), ("delete.web", "ns-uid")];
+    assert_eq!(step(&going, &fenced(3)), Step::RemoveNamespace);
+    let mut gone = fenced(3);
+    gone.namespace.as_mut().unwrap().deleting = true;
+    assert!(matches!(step(&going, &gone), Step::Wait { .. }));
+    assert_eq!(changes(&step(&going, &Fences::default())), "delete.web- held.web- want.web-");
+    // A late wish does not hit the next cluster of that name.
+    assert_eq!(
+        changes(&step(&[("want.web", WANT), ("held.web", HELD), ("delete.web", "old")], &fenced(3))),
+        "delete.web-"
+    );
+    assert_eq!(changes(&step(&[("delete.web", "old")], &Fences::default())), "delete.web-");
+    // Said before the Namespace was known, it is carried over to it.
+    let nameless = HELD.replace("ns-uid", "");
+    let early = [("want.web", WANT), ("held.web", nameless.as_str()), ("delete.web", "")];
+    assert_eq!(changes(&step(&early, &fenced(0))), format!("delete.web=ns-uid held.web={HELD}"));
+    assert_eq!(changes(&step(&early, &Fences::default())), "delete.web- held.web- want.web-");
+}
+
+#[test]
+fn a_namespace_deleted_by_hand_comes_to_the_same() {
+    let rows = [("want.web", WANT), ("held.web", HELD)];
+    let mut going = fenced(3);
+    going.namespace.as_mut().unwrap().deleting = true;
+    assert_eq!(changes(&step(&rows, &going)), format!("held.web={}", HELD.replace("ready", "deleting")));
+    let mut another = fenced(3);
+    another.namespace.as_mut().unwrap().uid = "another".to_owned();
+    assert_eq!(changes(&step(&rows, &another)), "delete.web- held.web- want.web-");
+}
+
+#[test]
+fn what_was_changed_by_hand_is_put_right() {
+    let rows = [("want.web", WANT), ("held.web", HELD)];
+    let written = |change: fn(&mut Fences)| {
+        let mut fences = fenced(3);
+        change(&mut fences);
+        step(&rows, &fences)
+    };
+    assert!(matches!(written(|fences| fences.limits = None), Step::Write { parts, .. } if parts == [Part::Limits]));
+    assert!(matches!(written(|fences| fences.quota.as_mut().unwrap().amounts = None), Step::Write { .. }));
+    assert!(matches!(written(|fences| fences.network_policy = false), Step::Write { .. }));
+    assert!(matches!(written(|fences| fences.role_binding = false), Step::Bind { .. }));
+    assert!(matches!(written(|fences| fences.namespace.as_mut().unwrap().count = None), Step::Open { .. }));
+}
+
+#[test]
+fn a_lost_entry_is_adopted_if_the_cluster_was_ready_once() {
+    let adopted = HELD.replace("ready", "preparing");
+    assert_eq!(changes(&step(&[], &fenced(3))), format!("held.web={adopted}"));
+    let mut never_ready = fenced(3);
+    never_ready.namespace.as_mut().unwrap().ready = false;
+    assert_eq!(step(&[], &never_ready), Step::RemoveNamespace);
+    let foreign = Fences { namespace: Some(namespace("mary", 1, "cpu=1,memory=1Gi")), ..Fences::default() };
+    assert_eq!(step(&[], &foreign), Step::Nothing);
+    let fresh = account(&[("settled", "")]);
+    let settled = settle(&fresh, &[namespace("john", 3, "cpu=2,memory=4Gi")]);
+    assert_eq!(changes(&Step::Account(settled)), format!("held.web={adopted} settled=account-uid"));
+}
+
+#[test]
+fn a_refusal_is_gone_after_an_hour() {
+    let at = |time: &str| format!(r#"{{"reason":"taken","at":"{time}"}}"#);
+    let fresh = step(&[("refused.web", &at("2026-11-23T19:30:00Z"))], &Fences::default());
+    assert_eq!(fresh, Step::Wait { what: "the refusal to be read", again: Some(Duration::from_mins(30)) });
+    let old = step(&[("refused.web", &at("2026-11-23T19:00:00Z"))], &Fences::default());
+    assert_eq!(changes(&old), "refused.web-");
+}
+
+#[test]
+fn nothing_grows_before_the_account_is_settled() {
+    let unsettled = ("settled", "another");
+    assert!(matches!(step(&[unsettled, ("want.web", WANT)], &Fences::default()), Step::Wait { .. }));
+    let five = WANT.replace('3', "5");
+    assert!(matches!(step(&[unsettled, ("want.web", &five), ("held.web", HELD)], &fenced(3)), Step::Wait { .. }));
+}

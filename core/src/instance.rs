@@ -1,0 +1,515 @@
+//! The life of one instance: what may be asked of it, and what it is shown to be.
+//!
+//! What was asked for is a label on the instance. What is shown is derived from it and from what the objects report;
+//! it is never stored, so that it cannot go stale.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use serde::{Deserialize, Serialize};
+
+use crate::account::{InstanceType, Shape};
+use crate::keys;
+use crate::manifest::amounts_of;
+use crate::name::InstanceName;
+use crate::quantity::Quantity;
+use crate::resources::{CPU, MEMORY, Resources};
+
+/// What an instance is shown to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It is to run, and does not yet.
+    Pending,
+    /// It runs.
+    Running,
+    /// It is off.
+    Stopped,
+    /// It is off, or frozen, and remembers how to come back.
+    Suspended,
+    /// It is to run, and cannot.
+    Failed,
+}
+
+impl State {
+    /// As it is shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Suspended => "suspended",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What can be asked of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Switch it on.
+    Start,
+    /// Switch it off.
+    Stop,
+    /// Free what it uses, and remember.
+    Suspend,
+    /// Bring it back.
+    Resume,
+}
+
+impl Verb {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Start, Self::Stop, Self::Suspend, Self::Resume];
+
+    /// As it is typed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+        }
+    }
+
+    /// What an instance is said to be after it: `instance/web-0 stopped`.
+    pub fn done(self) -> &'static str {
+        match self {
+            Self::Start => "started",
+            Self::Stop => "stopped",
+            Self::Suspend => "suspended",
+            Self::Resume => "resumed",
+        }
+    }
+
+    /// The state that it leads to.
+    fn target(self) -> State {
+        match self {
+            Self::Start | Self::Resume => State::Running,
+            Self::Stop => State::Stopped,
+            Self::Suspend => State::Suspended,
+        }
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What a verb does to an instance in a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transition {
+    /// It changes.
+    Change,
+    /// It is so already.
+    Already,
+}
+
+/// A verb that does not apply to an instance in its state.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot {verb} {instance}: it is {state}, and a {state} instance can be {legal}")]
+pub struct Illegal {
+    /// Which instance.
+    pub instance: InstanceName,
+    /// In which state.
+    pub state: State,
+    /// What was asked.
+    pub verb: Verb,
+    legal: String,
+}
+
+impl Illegal {
+    /// The verbs that do apply.
+    pub fn legal(state: State) -> Vec<Verb> {
+        Verb::ALL.into_iter().filter(|verb| transition(state, *verb) == Some(Transition::Change)).collect()
+    }
+}
+
+/// The table of transitions; `None` is illegal.
+pub fn transition(state: State, verb: Verb) -> Option<Transition> {
+    use State::{Failed, Pending, Running, Stopped, Suspended};
+    use Transition::{Already, Change};
+    match (state, verb) {
+        (Running | Pending | Failed, Verb::Stop | Verb::Suspend)
+        | (Stopped, Verb::Start)
+        | (Suspended, Verb::Resume) => Some(Change),
+        // Asking for what was asked for already is no error.
+        (Running | Pending | Failed, Verb::Start | Verb::Resume)
+        | (Stopped, Verb::Stop)
+        | (Suspended, Verb::Suspend) => Some(Already),
+        (Stopped, Verb::Suspend | Verb::Resume) | (Suspended, Verb::Start | Verb::Stop) => None,
+    }
+}
+
+/// Applies the table to one instance.
+pub fn apply(instance: &InstanceName, state: State, verb: Verb) -> Result<Transition, Illegal> {
+    transition(state, verb).ok_or_else(|| {
+        let legal: Vec<&str> = Illegal::legal(state).into_iter().map(Verb::done).collect();
+        Illegal { instance: instance.clone(), state, verb, legal: legal.join(" or ") }
+    })
+}
+
+/// What is remembered of a suspension.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspension {
+    /// Who asked for it: a username.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why, if it was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The merge patch that makes a container instance what the verb asks. It carries the `resourceVersion` that was
+/// read, so that two who write at once do not overwrite each other's memory.
+pub fn container_patch(set: &StatefulSet, verb: Verb, suspension: Option<&Suspension>) -> serde_json::Value {
+    let replicas = i32::from(verb.target() == State::Running);
+    let remembered = suspension.filter(|_| verb == Verb::Suspend);
+    serde_json::json!({
+        "metadata": {
+            "resourceVersion": set.metadata.resource_version,
+            "labels": { (keys::ASKED): verb.target().as_str() },
+            // null removes what an earlier suspension left.
+            "annotations": {
+                (keys::SUSPENDED_BY): remembered.map(|suspension| &suspension.by),
+                (keys::SUSPENDED_AT): remembered.map(|suspension| suspension.at.to_string()),
+                (keys::SUSPEND_REASON): remembered.and_then(|suspension| suspension.reason.as_ref()),
+                (keys::SUSPEND_MODE): remembered.map(|_| "halt"),
+            },
+        },
+        "spec": { "replicas": replicas },
+    })
+}
+
+/// An instance as it is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Instance {
+    /// Its name.
+    pub name: InstanceName,
+    /// What it is.
+    pub kind: InstanceType,
+    /// What it is shown to be.
+    pub state: State,
+    /// Why it is pending or failed, in a word: `Unschedulable`.
+    pub reason: Option<String>,
+    /// The same in a sentence.
+    pub message: Option<String>,
+    /// What it asks for.
+    pub size: Resources,
+    /// Its image.
+    pub image: Option<String>,
+    /// The node it runs on.
+    pub node: Option<String>,
+    /// Its address in the cluster.
+    pub ip: Option<String>,
+    /// How often its containers were restarted.
+    pub restarts: i32,
+    /// What is remembered of its suspension.
+    pub suspension: Option<Suspension>,
+    /// When it was created.
+    pub created: Option<Timestamp>,
+    /// Its uid.
+    pub uid: String,
+}
+
+/// Derives what a container instance is shown to be from its StatefulSet and the Pods of its Namespace; `None` for a
+/// StatefulSet that is not named as an instance of this Namespace.
+pub fn of_stateful_set(set: &StatefulSet, pods: &[Pod]) -> Option<Instance> {
+    let name: InstanceName = set.metadata.name.as_ref()?.parse().ok()?;
+    if set.metadata.namespace.as_deref() != Some(name.cluster.namespace().as_str()) {
+        return None;
+    }
+    let spec = set.spec.as_ref();
+    let replicas = spec.and_then(|spec| spec.replicas).unwrap_or(1);
+    let asked = set.metadata.labels.as_ref().and_then(|labels| labels.get(keys::ASKED)).map(String::as_str);
+    let pod_name = format!("{name}-0");
+    let pod = pods.iter().find(|pod| pod.metadata.name.as_deref() == Some(pod_name.as_str()));
+    let shown = match (replicas, asked) {
+        (0, Some("suspended")) => Shown::plain(State::Suspended),
+        (0, _) => Shown::plain(State::Stopped),
+        _ => pod
+            .map_or_else(|| Shown::new(State::Pending, "NoPod", "its Pod has not been created yet".to_owned()), of_pod),
+    };
+    let template = spec.and_then(|spec| spec.template.spec.as_ref());
+    let status = pod.and_then(|pod| pod.status.as_ref());
+    let running = matches!(shown.state, State::Running | State::Pending | State::Failed);
+    Some(Instance {
+        kind: InstanceType::Container,
+        state: shown.state,
+        reason: shown.reason,
+        message: shown.message,
+        size: template.map(|pod| footprint(pod, Rule::Limits)).unwrap_or_default(),
+        image: template.and_then(|pod| pod.containers.first()).and_then(|container| container.image.clone()),
+        node: pod.filter(|_| running).and_then(|pod| pod.spec.as_ref()).and_then(|spec| spec.node_name.clone()),
+        ip: status.filter(|_| running).and_then(|status| status.pod_ip.clone()),
+        restarts: container_statuses(pod).map(|status| status.restart_count).sum(),
+        suspension: suspension(set).filter(|_| shown.state == State::Suspended),
+        created: set.metadata.creation_timestamp.as_ref().map(|time| time.0),
+        uid: set.metadata.uid.clone().unwrap_or_default(),
+        name,
+    })
+}
+
+fn suspension(set: &StatefulSet) -> Option<Suspension> {
+    let annotations = set.metadata.annotations.as_ref()?;
+    Some(Suspension {
+        by: annotations.get(keys::SUSPENDED_BY)?.clone(),
+        at: annotations.get(keys::SUSPENDED_AT)?.parse().ok()?,
+        reason: annotations.get(keys::SUSPEND_REASON).cloned(),
+    })
+}
+
+struct Shown {
+    state: State,
+    reason: Option<String>,
+    message: Option<String>,
+}
+
+impl Shown {
+    fn plain(state: State) -> Self {
+        Self { state, reason: None, message: None }
+    }
+
+    fn new(state: State, reason: &str, message: String) -> Self {
+        Self { state, reason: Some(reason.to_owned()), message: Some(message).filter(|message| !message.is_empty()) }
+    }
+}
+
+fn container_statuses(pod: Option<&Pod>) -> impl Iterator<Item = &ContainerStatus> {
+    pod.and_then(|pod| pod.status.as_ref()).into_iter().flat_map(|status| {
+        status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten())
+    })
+}
+
+/// Waiting for one of these passes by itself.
+const PASSING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+
+fn of_pod(pod: &Pod) -> Shown {
+    let status = pod.status.as_ref();
+    let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or("Pending");
+    if pod.metadata.deletion_timestamp.is_some() {
+        return Shown::new(State::Pending, "Terminating", "its last Pod is still going".to_owned());
+    }
+    for container in container_statuses(Some(pod)) {
+        let state = container.state.as_ref();
+        if let Some(waiting) = state.and_then(|state| state.waiting.as_ref()) {
+            let reason = waiting.reason.as_deref().unwrap_or("Waiting");
+            if !PASSING.contains(&reason) {
+                let last = container.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+                let exit =
+                    last.map(|last| format!("container {} ended with exit code {}", container.name, last.exit_code));
+                return Shown::new(State::Failed, reason, waiting.message.clone().or(exit).unwrap_or_default());
+            }
+        }
+        if let Some(ended) = state.and_then(|state| state.terminated.as_ref())
+            && ended.exit_code != 0
+        {
+            let reason = ended.reason.as_deref().unwrap_or("Error");
+            let message = format!("container {} ended with exit code {}", container.name, ended.exit_code);
+            return Shown::new(State::Failed, reason, message);
+        }
+    }
+    let condition = |name: &str| {
+        status
+            .and_then(|status| status.conditions.as_ref())
+            .and_then(|conditions| conditions.iter().find(|condition| condition.type_ == name))
+    };
+    match phase {
+        "Running" => match condition("Ready") {
+            Some(ready) if ready.status == "False" => Shown::new(
+                State::Pending,
+                ready.reason.as_deref().unwrap_or("NotReady"),
+                ready.message.clone().unwrap_or_default(),
+            ),
+            _ => Shown::plain(State::Running),
+        },
+        "Pending" => match condition("PodScheduled") {
+            Some(scheduled) if scheduled.status == "False" => Shown::new(
+                State::Pending,
+                scheduled.reason.as_deref().unwrap_or("Unscheduled"),
+                scheduled.message.clone().unwrap_or_default(),
+            ),
+            _ => Shown::new(State::Pending, "Starting", "its containers are being started".to_owned()),
+        },
+        "Succeeded" => Shown::new(State::Pending, "Completed", "its Pod ended and is being replaced".to_owned()),
+        _ => Shown::new(
+            State::Failed,
+            status.and_then(|status| status.reason.as_deref()).unwrap_or(phase),
+            status.and_then(|status| status.message.clone()).unwrap_or_default(),
+        ),
+    }
+}
+
+/// Which of the two amounts of a container counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// What the scheduler sets aside.
+    Requests,
+    /// What it may use at the most.
+    Limits,
+}
+
+/// What a Pod costs, as Kubernetes counts it (`PodRequests` and `PodLimits` of k8s.io/component-helpers): the sum of
+/// containers and sidecars, or the largest init container with the sidecars started before it, whichever is more;
+/// pod-level resources instead of the sum where they are named; plus the overhead of its runtime class.
+pub fn footprint(pod: &k8s_openapi::api::core::v1::PodSpec, rule: Rule) -> Resources {
+    let of = |resources: Option<&k8s_openapi::api::core::v1::ResourceRequirements>| {
+        let amounts = resources.and_then(|resources| match rule {
+            Rule::Requests => resources.requests.as_ref(),
+            Rule::Limits => resources.limits.as_ref(),
+        });
+        named(amounts_of(amounts).unwrap_or_default())
+    };
+    let mut sum = Resources::default();
+    for container in &pod.containers {
+        sum = added(&sum, &of(container.resources.as_ref()));
+    }
+    let (mut sidecars, mut largest) = (Resources::default(), Resources::default());
+    for container in pod.init_containers.iter().flatten() {
+        let amounts = of(container.resources.as_ref());
+        if container.restart_policy.as_deref() == Some("Always") {
+            sum = added(&sum, &amounts);
+            sidecars = added(&sidecars, &amounts);
+            largest = largest.max(&sidecars);
+        } else {
+            largest = largest.max(&added(&sidecars, &amounts));
+        }
+    }
+    let mut total = sum.max(&largest);
+    for (name, amount) in of(pod.resources.as_ref()).iter() {
+        total.set(name.clone(), amount);
+    }
+    let overhead = named(amounts_of(pod.overhead.as_ref()).unwrap_or_default());
+    match rule {
+        Rule::Requests => added(&total, &overhead),
+        Rule::Limits => {
+            let limited = overhead.iter().filter(|(name, _)| !total.get(name).is_zero());
+            let limited: Resources = limited.map(|(name, amount)| (name.clone(), amount)).collect();
+            added(&total, &limited)
+        }
+    }
+}
+
+/// The amounts that are resources of ours; others cannot be in a size.
+fn named(amounts: crate::manifest::Amounts) -> Resources {
+    amounts.into_iter().filter_map(|(name, amount)| Some((name.parse().ok()?, amount))).collect()
+}
+
+fn added(sum: &Resources, more: &Resources) -> Resources {
+    // Too much to count is more than fits anywhere.
+    sum.checked_add(more).unwrap_or_else(|| sum.max(more))
+}
+
+/// What is left of a cluster, by quorum lists.
+#[derive(Debug, Clone)]
+pub struct Remains {
+    /// Its StatefulSets.
+    pub sets: Vec<StatefulSet>,
+    /// Its Pods.
+    pub pods: Vec<Pod>,
+    /// The storage its claims ask for, in all.
+    pub storage: Quantity,
+}
+
+impl Default for Remains {
+    fn default() -> Self {
+        Self { sets: Vec::new(), pods: Vec::new(), storage: Quantity::ZERO }
+    }
+}
+
+/// Whether what is left fits a shape; if not, what is too much.
+pub fn fits(remains: &Remains, to: &Shape) -> Result<(), String> {
+    for set in &remains.sets {
+        let name = set.metadata.name.clone().unwrap_or_default();
+        let index = name.parse::<InstanceName>().map(|instance| instance.index);
+        if !index.is_ok_and(|index| index < to.count) {
+            return Err(format!("instance {name} still exists"));
+        }
+    }
+    let (mut living, within) = (0, to.count);
+    for pod in &remains.pods {
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        let (Some(spec), false) = (&pod.spec, matches!(phase, Some("Succeeded" | "Failed"))) else { continue };
+        living += 1;
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        if living > within {
+            return Err(format!("Pod {name} still exists"));
+        }
+        let requests = footprint(spec, Rule::Requests);
+        if !requests.fits(&to.size) {
+            return Err(format!("Pod {name} still has {requests}"));
+        }
+    }
+    let storage = to.size.named(crate::resources::STORAGE).and_then(|storage| storage.checked_mul(to.count));
+    if remains.storage > storage.unwrap_or(Quantity::ZERO) {
+        return Err("claims still hold more storage".to_owned());
+    }
+    Ok(())
+}
+
+/// The two resources that every instance has, as a table shows them.
+pub fn columns(size: &Resources) -> [String; 2] {
+    [CPU, MEMORY].map(|name| size.named(name).map_or_else(|| "<none>".to_owned(), |amount| amount.to_string()))
+}
+
+/// How many instances are in which state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// In all.
+    pub total: u32,
+    /// Running.
+    pub running: u32,
+    /// Pending.
+    pub pending: u32,
+    /// Stopped.
+    pub stopped: u32,
+    /// Suspended.
+    pub suspended: u32,
+    /// Failed.
+    pub failed: u32,
+}
+
+impl Counts {
+    /// Counts states.
+    pub fn of(states: impl IntoIterator<Item = State>) -> Self {
+        let mut counts = Self::default();
+        for state in states {
+            counts.total += 1;
+            match state {
+                State::Pending => counts.pending += 1,
+                State::Running => counts.running += 1,
+                State::Stopped => counts.stopped += 1,
+                State::Suspended => counts.suspended += 1,
+                State::Failed => counts.failed += 1,
+            }
+        }
+        counts
+    }
+
+    /// The state that all share, if there is one.
+    pub fn shared(self) -> Option<State> {
+        [
+            (self.pending, State::Pending),
+            (self.running, State::Running),
+            (self.stopped, State::Stopped),
+            (self.suspended, State::Suspended),
+            (self.failed, State::Failed),
+        ]
+        .into_iter()
+        .find(|(count, _)| *count > 0 && *count == self.total)
+        .map(|(_, state)| state)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::account::tests::{name, size, want};
+use crate::manifest;
+
+#[test]
+fn the_table_of_transitions() {
+    use State::{Failed, Pending, Running, Stopped, Suspended};
+    for state in [Running, Pending, Failed] {
+        assert_eq!(Illegal::legal(state), [Verb::Stop, Verb::Suspend]);
+        assert_eq!(transition(state, Verb::Start), Some(Transition::Already));
+        assert_eq!(transition(state, Verb::Resume), Some(Transition::Already));
+    }
+    assert_eq!(Illegal::legal(Stopped), [Verb::Start]);
+    assert_eq!(Illegal::legal(Suspended), [Verb::Resume]);
+    assert_eq!(transition(Stopped, Verb::Stop), Some(Transition::Already));
+    assert_eq!(transition(Suspended, Verb::Suspend), Some(Transition::Already));
+    let web = name("web").instance(1);
+    for (state, verb, text) in [
+        (Stopped, Verb::Suspend, "cannot suspend web-1: it is stopped, and a stopped instance can be started"),
+        (Stopped, Verb::Resume, "cannot resume web-1: it is stopped, and a stopped instance can be started"),
+        (Suspended, Verb::Start, "cannot start web-1: it is suspended, and a suspended instance can be resumed"),
+        (Suspended, Verb::Stop, "cannot stop web-1: it is suspended, and a suspended instance can be resumed"),
+    ] {
+        assert_eq!(apply(&web, state, verb).unwrap_err().to_string(), text);
+    }
+}
+
+fn set(replicas: i32, asked: &str) -> StatefulSet {
+    let mut set = manifest::stateful_set(&name("web").instance(0), &want(1, "cpu=2,memory=4Gi"));
+    set.spec.as_mut().unwrap().replicas = Some(replicas);
+    set.metadata.labels.as_mut().unwrap().insert(keys::ASKED.to_owned(), asked.to_owned());
+    set.metadata.resource_version = Some("7".to_owned());
+    set
+}
+
+fn pod(status: Value) -> Pod {
+    serde_json::from_value(json!({ "metadata": { "name": "web-0-0" }, "status": status })).unwrap()
+}
+
+#[test]
+fn the_shown_state_is_derived() {
+    let check = |replicas, asked, status: Option<Value>, expected: &str| {
+        let pods: Vec<Pod> = status.into_iter().map(pod).collect();
+        let shown = of_stateful_set(&set(replicas, asked), &pods).unwrap();
+        assert_eq!(format!("{} {}", shown.state, shown.reason.unwrap_or_default()).trim(), expected);
+    };
+    check(0, "suspended", None, "suspended");
+    check(0, "stopped", None, "stopped");
+    // Scaled to 0 past us: off is off.
+    check(0, "running", None, "stopped");
+    check(1, "running", None, "pending NoPod");
+    check(1, "suspended", Some(json!({ "phase": "Running" })), "running");
+    check(
+        1,
+        "running",
+        Some(json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] })),
+        "running",
+    );
+    check(
+        1,
+        "running",
+        Some(
+            json!({ "phase": "Running", "conditions": [{ "type": "Ready", "status": "False", "reason": "ContainersNotReady" }] }),
+        ),
+        "pending ContainersNotReady",
+    );
+    check(1, "running", Some(json!({ "phase": "Pending" })), "pending Starting");
+    check(
+        1,
+        "running",
+        Some(
+            json!({ "phase": "Pending", "conditions": [{ "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes" }] }),
+        ),
+        "pending Unschedulable",
+    );
+    check(1, "running", Some(json!({ "phase": "Failed", "reason": "Evicted" })), "failed Evicted");
+    check(1, "running", Some(json!({ "phase": "Succeeded" })), "pending Completed");
+    let container = |state: Value| json!({ "phase": "Running", "containerStatuses": [{ "name": "instance", "image": "i", "imageID": "", "ready": false, "restartCount": 4, "state": state }] });
+    check(
+        1,
+        "running",
+        Some(container(json!({ "waiting": { "reason": "CrashLoopBackOff" } }))),
+        "failed CrashLoopBackOff",
+    );
+    check(
+        1,
+        "running",
+        Some(container(json!({ "waiting": { "reason": "ImagePullBackOff" } }))),
+        "failed ImagePullBackOff",
+    );
+    check(1, "running", Some(container(json!({ "waiting": { "reason": "ContainerCreating" } }))), "running");
+    check(
+        1,
+        "running",
+        Some(container(json!({ "terminated": { "exitCode": 137, "reason": "OOMKilled" } }))),
+        "failed OOMKilled",
+    );
+}
+
+#[test]
+fn only_instances_of_their_own_namespace_are_shown() {
+    let mut foreign = set(1, "running");
+    foreign.metadata.namespace = Some("db-ns".to_owned());
+    assert_eq!(of_stateful_set(&foreign, &[]), None);
+    let mut other = set(1, "running");
+    other.metadata.name = Some("postgres".to_owned());
+    assert_eq!(of_stateful_set(&other, &[]), None);
+}
+
+#[test]
+fn a_suspension_is_remembered_and_forgotten_in_the_patch_that_makes_it() {
+    let memory = Suspension {
+        by: "john".to_owned(),
+        at: "2026-11-23T20:00:00Z".parse().unwrap(),
+        reason: Some("night".to_owned()),
+    };
+    let patch = container_patch(&set(1, "running"), Verb::Suspend, Some(&memory));
+    assert_eq!(patch["metadata"]["resourceVersion"], "7");
+    assert_eq!(patch["metadata"]["labels"][keys::ASKED], "suspended");
+    assert_eq!(patch["spec"]["replicas"], 0);
+    let mut suspended = set(0, "suspended");
+    suspended.metadata.annotations = serde_json::from_value(patch["metadata"]["annotations"].clone()).unwrap();
+    assert_eq!(of_stateful_set(&suspended, &[]).unwrap().suspension, Some(memory));
+    let patch = container_patch(&suspended, Verb::Resume, None);
+    assert_eq!(patch["metadata"]["annotations"][keys::SUSPENDED_AT], Value::Null);
+    assert_eq!(patch["spec"]["replicas"], 1);
+}
+
+#[test]
+fn a_pod_costs_what_kubernetes_counts() {
+    let check = |spec: Value, expected: &str| {
+        let spec = serde_json::from_value(spec).unwrap();
+        assert_eq!(footprint(&spec, Rule::Requests).to_string(), expected);
+    };
+    let container = |cpu: &str| json!({ "name": "c", "resources": { "requests": { "cpu": cpu } } });
+    let sidecar =
+        |cpu: &str| json!({ "name": "s", "restartPolicy": "Always", "resources": { "requests": { "cpu": cpu } } });
+    check(json!({ "containers": [container("1"), container("500m")] }), "cpu=1500m");
+    check(json!({ "containers": [container("1")], "initContainers": [container("3")] }), "cpu=3");
+    check(json!({ "containers": [container("1")], "initContainers": [sidecar("1"), container("2")] }), "cpu=3");
+    check(json!({ "containers": [container("1")], "initContainers": [container("2"), sidecar("1")] }), "cpu=2");
+    check(json!({ "containers": [container("1")], "resources": { "requests": { "cpu": "4" } } }), "cpu=4");
+    check(json!({ "containers": [container("1")], "overhead": { "cpu": "250m" } }), "cpu=1250m");
+}
+
+#[test]
+fn evidence_counts_what_still_lives() {
+    let shape = Shape { count: 1, size: size("cpu=2,memory=4Gi") };
+    let living = |count: u32| {
+        let mut remains = Remains::default();
+        for index in 0..count {
+            let set = manifest::stateful_set(&name("web").instance(index), &want(1, "cpu=2,memory=4Gi"));
+            let spec = set.spec.as_ref().unwrap().template.spec.clone();
+            remains.pods.push(Pod { spec, ..pod(json!({ "phase": "Running" })) });
+            remains.sets.push(set);
+        }
+        remains
+    };
+    assert_eq!(fits(&living(1), &shape), Ok(()));
+    assert_eq!(fits(&living(2), &shape), Err("instance web-1 still exists".to_owned()));
+    let mut orphan = living(2);
+    orphan.sets.pop();
+    assert_eq!(fits(&orphan, &shape), Err("Pod web-0-0 still exists".to_owned()));
+    orphan.pods[1].status.as_mut().unwrap().phase = Some("Succeeded".to_owned());
+    assert_eq!(fits(&orphan, &shape), Ok(()));
+    let smaller = Shape { count: 1, size: size("cpu=1,memory=4Gi") };
+    assert_eq!(fits(&living(1), &smaller), Err("Pod web-0-0 still has cpu=2,memory=4Gi".to_owned()));
+    let claims = Remains { storage: Quantity::mebibytes(1), ..Remains::default() };
+    assert_eq!(fits(&claims, &shape), Err("claims still hold more storage".to_owned()));
+}
+
+#[test]
+fn a_state_that_all_share_is_the_clusters() {
+    assert_eq!(Counts::of([State::Running, State::Running]).shared(), Some(State::Running));
+    assert_eq!(Counts::of([State::Running, State::Stopped]).shared(), None);
+    assert_eq!(Counts::of([]).shared(), None);
+}

@@ -1,0 +1,99 @@
+//! How everything of ours is called in Kubernetes. No other file spells these names.
+
+/// The prefix of every label and annotation of ours.
+pub const PREFIX: &str = "kubectl-cmp.dev/";
+/// `apiVersion` of the objects that `-o json` and `-o yaml` print.
+pub const API_VERSION: &str = "kubectl-cmp.dev/v1";
+
+/// Where `cmp-webhook` runs.
+pub const SYSTEM_NAMESPACE: &str = "cmp-system";
+/// Where the users are: ServiceAccounts, accounts and token Secrets.
+pub const USERS_NAMESPACE: &str = "cmp-users";
+/// Where templates are.
+pub const TEMPLATES_NAMESPACE: &str = "cmp-templates";
+/// The group that every user is in, by Kubernetes' own rule for ServiceAccounts.
+pub const USERS_GROUP: &str = "system:serviceaccounts:cmp-users";
+/// What the username of every user starts with; the name of the user follows.
+pub const USER_PREFIX: &str = "system:serviceaccount:cmp-users:";
+
+/// ServiceAccount, Deployment, Service, webhook configuration, Lease and ClusterRole of the in-cluster half.
+pub const WEBHOOK: &str = "cmp-webhook";
+/// The Secret with its certificate.
+pub const CERTIFICATE_SECRET: &str = "cmp-webhook-cert";
+/// ClusterRole of a user in the Namespace of a container cluster.
+pub const CONTAINER_ROLE: &str = "cmp-container-user";
+/// ClusterRole of a user in the Namespace of a VM cluster.
+pub const VM_ROLE: &str = "cmp-vm-user";
+/// Where the API server asks about an account.
+pub const ACCOUNT_PATH: &str = "/validate-account";
+
+/// Label of a Namespace: whose it is.
+pub const OWNER: &str = "kubectl-cmp.dev/owner";
+/// Label of a Namespace and of everything of a cluster: its name.
+pub const CLUSTER: &str = "kubectl-cmp.dev/cluster";
+/// Label of a Namespace: `container` or `vm`.
+pub const TYPE: &str = "kubectl-cmp.dev/type";
+/// Annotation of a Namespace: how many instance names are open.
+pub const COUNT: &str = "kubectl-cmp.dev/count";
+/// Annotation of a Namespace: the size of an instance, as `cpu=2,memory=4Gi`.
+pub const SIZE: &str = "kubectl-cmp.dev/size";
+/// Annotation of a Namespace: that it was ready once, so that it is adopted and not removed when its entry is lost.
+pub const READY: &str = "kubectl-cmp.dev/ready";
+/// Annotation of the three fences: a value that is new with each write of ours, since the API server does not
+/// count a write that changes nothing.
+pub const FENCE: &str = "kubectl-cmp.dev/fence";
+
+/// Label of an account.
+pub const ACCOUNT: &str = "kubectl-cmp.dev/account";
+/// Label of a token's Secret: whose it is.
+pub const USER: &str = "kubectl-cmp.dev/user";
+/// Label of a token's Secret.
+pub const TOKEN: &str = "kubectl-cmp.dev/token";
+/// Annotation of a token's Secret: when the token ends.
+pub const EXPIRES: &str = "kubectl-cmp.dev/expires";
+
+/// Label of an instance and of its Pod.
+pub const INSTANCE: &str = "kubectl-cmp.dev/instance";
+/// Label of an instance: the state that was asked for.
+pub const ASKED: &str = "kubectl-cmp.dev/asked";
+/// Annotation of a suspended instance: by whom.
+pub const SUSPENDED_BY: &str = "kubectl-cmp.dev/suspended-by";
+/// Annotation of a suspended instance: since when.
+pub const SUSPENDED_AT: &str = "kubectl-cmp.dev/suspended-at";
+/// Annotation of a suspended instance: why.
+pub const SUSPEND_REASON: &str = "kubectl-cmp.dev/suspend-reason";
+/// Annotation of a suspended instance: `pause` or `halt`.
+pub const SUSPEND_MODE: &str = "kubectl-cmp.dev/suspend-mode";
+
+/// The well-known label for what made an object.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Its value on objects of ours.
+pub const MANAGER: &str = "kubectl-cmp";
+/// The well-known label for what an object belongs to; on everything that `install` applies.
+pub const PART_OF: &str = "app.kubernetes.io/part-of";
+
+/// The value of labels and annotations that are flags.
+pub const TRUE: &str = "true";
+
+/// Keys of an account's data.
+pub mod data {
+    /// What the user may have.
+    pub const QUOTA: &str = "quota";
+    /// Further rules for the user.
+    pub const POLICY: &str = "policy";
+    /// The uid of the ConfigMap whose Namespaces have been looked up.
+    pub const SETTLED: &str = "settled";
+    /// What the user wants, by cluster.
+    pub const WANT: &str = "want.";
+    /// What is held for the user, by cluster.
+    pub const HELD: &str = "held.";
+    /// The wish to delete a cluster.
+    pub const DELETE: &str = "delete.";
+    /// Why a want was taken back.
+    pub const REFUSED: &str = "refused.";
+}
+
+/// The name of the ResourceQuota, LimitRange and NetworkPolicy in a cluster's Namespace.
+pub const FENCE_NAME: &str = "cmp";
+/// The name of the RoleBinding in a cluster's Namespace.
+pub const BINDING_NAME: &str = "cmp-user";

@@ -1,0 +1,26 @@
+//! What `kubectl cmp` means, and nothing it does.
+//!
+//! Everything here is decided from values alone: no API call, no clock, no file, no thread. Whoever needs the
+//! time or the world passes it in. The plugin, the webhook and the controllers ask this crate, so that a
+//! friendly answer before a request and the binding answer to it come from the same lines.
+//!
+//! | module | decides |
+//! |---|---|
+//! | [`name`] | what is a name of a user, a cluster, an instance |
+//! | [`keys`] | how everything of ours is called in Kubernetes |
+//! | [`quantity`], [`resources`] | exact amounts, and sizes made of them |
+//! | [`account`] | what a user may have, wants and holds; to and from a ConfigMap |
+//! | [`verdict`] | whether an account may change so |
+//! | [`controller`] | the next step that brings a cluster to what its user wants |
+//! | [`instance`] | the life of one instance: states, verbs, what is shown |
+//! | [`manifest`] | the objects in a cluster's Namespace |
+
+pub mod account;
+pub mod controller;
+pub mod instance;
+pub mod keys;
+pub mod manifest;
+pub mod name;
+pub mod quantity;
+pub mod resources;
+pub mod verdict;

@@ -1,0 +1,388 @@
+//! The objects in a cluster's Namespace, made from values that are valid already: nothing here can fail.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, LimitRange, LimitRangeItem, LimitRangeSpec, Namespace, PodSpec, PodTemplateSpec,
+    ResourceQuota, ResourceQuotaSpec, ResourceRequirements, SeccompProfile, SecurityContext, ServiceAccount,
+};
+use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec};
+use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Stored;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+
+use crate::account::{InstanceType, Shape, Want};
+use crate::keys;
+use crate::name::{ClusterName, InstanceName, UserName};
+use crate::quantity::Quantity;
+use crate::resources::{CPU, MEMORY, Resources, STORAGE};
+
+/// The image of the built-in container template: small, and with a shell to enter.
+pub const DEFAULT_IMAGE: &str = "debian:stable-slim";
+/// The name of the built-in template of containers.
+pub const CONTAINER_TEMPLATE: &str = "container";
+/// The name of the container in the built-in template.
+pub const CONTAINER: &str = "instance";
+
+/// How many ConfigMaps, Secrets and Services a user can make in a cluster: enough for people, too few to fill etcd.
+const OTHERS: u32 = 100;
+
+/// Amounts by key, as the `hard` of a ResourceQuota has them.
+pub type Amounts = BTreeMap<String, Quantity>;
+
+/// A map of labels or annotations.
+pub fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+fn stored(amounts: impl IntoIterator<Item = (String, Quantity)>) -> BTreeMap<String, Stored> {
+    amounts.into_iter().map(|(name, amount)| (name, amount.into())).collect()
+}
+
+/// The Namespace of a cluster as it is created: no instance name is open yet.
+pub fn namespace(
+    user: &UserName,
+    cluster: &ClusterName,
+    kind: InstanceType,
+    size: &Resources,
+    fence: &str,
+) -> Namespace {
+    let mut labels = pairs([
+        (keys::OWNER, user.as_str()),
+        (keys::CLUSTER, cluster.as_str()),
+        (keys::TYPE, kind.as_str()),
+        (keys::MANAGED_BY, keys::MANAGER),
+    ]);
+    // A KubeVirt launcher is refused at restricted, and admitted at baseline.
+    labels.extend(pairs([
+        ("pod-security.kubernetes.io/enforce", "baseline"),
+        ("pod-security.kubernetes.io/warn", "baseline"),
+    ]));
+    Namespace {
+        metadata: ObjectMeta {
+            name: Some(cluster.namespace()),
+            labels: Some(labels),
+            annotations: Some(pairs([(keys::COUNT, "0"), (keys::SIZE, &size.to_string()), (keys::FENCE, fence)])),
+            ..ObjectMeta::default()
+        },
+        ..Namespace::default()
+    }
+}
+
+fn fence_metadata(cluster: &ClusterName, fence: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(keys::FENCE_NAME.to_owned()),
+        namespace: Some(cluster.namespace()),
+        labels: Some(pairs([(keys::CLUSTER, cluster.as_str()), (keys::MANAGED_BY, keys::MANAGER)])),
+        annotations: Some(pairs([(keys::FENCE, fence)])),
+        ..ObjectMeta::default()
+    }
+}
+
+/// What the ResourceQuota of a cluster allows.
+pub fn hard(kind: InstanceType, shape: &Shape) -> Amounts {
+    let mut hard = Amounts::new();
+    for (name, amount) in shape.size.iter() {
+        // The verdict has refused what does not fit; should it be asked here all the same, nothing is allowed.
+        let charge = amount.checked_mul(shape.count).unwrap_or(Quantity::ZERO);
+        match (kind, name.as_str()) {
+            // A launcher's Pod asks for other amounts than its guest sees.
+            (InstanceType::Vm, CPU | MEMORY) => {}
+            (InstanceType::Container, CPU | MEMORY) => {
+                hard.insert(format!("requests.{name}"), charge);
+                hard.insert(format!("limits.{name}"), charge);
+            }
+            // Storage and extended resources are counted by their requests alone.
+            _ => {
+                hard.insert(format!("requests.{name}"), charge);
+            }
+        }
+    }
+    hard.entry(format!("requests.{STORAGE}")).or_insert(Quantity::ZERO);
+    let instances = match kind {
+        InstanceType::Container => "count/statefulsets.apps",
+        InstanceType::Vm => "count/virtualmachineinstances.kubevirt.io",
+    };
+    for (key, amount) in [
+        ("services.loadbalancers", 0),
+        ("services.nodeports", 0),
+        ("count/services", OTHERS),
+        ("count/configmaps", OTHERS),
+        ("count/secrets", OTHERS),
+        ("count/persistentvolumeclaims", OTHERS.max(shape.count)),
+        (instances, shape.count),
+    ] {
+        hard.insert(key.to_owned(), Quantity::whole(amount));
+    }
+    hard
+}
+
+/// The ResourceQuota of a cluster: the second fence around the count.
+pub fn resource_quota(cluster: &ClusterName, kind: InstanceType, shape: &Shape, fence: &str) -> ResourceQuota {
+    ResourceQuota {
+        metadata: fence_metadata(cluster, fence),
+        spec: Some(ResourceQuotaSpec { hard: Some(stored(hard(kind, shape))), ..ResourceQuotaSpec::default() }),
+        ..ResourceQuota::default()
+    }
+}
+
+/// What the LimitRange of a cluster says, as `<type>.<rule>.<resource>`.
+pub fn limits(kind: InstanceType, size: &Resources) -> Amounts {
+    let mut limits = Amounts::new();
+    for (name, amount) in size.iter() {
+        match (kind, name.as_str()) {
+            (InstanceType::Vm, CPU | MEMORY) => {}
+            (_, STORAGE) => {
+                limits.insert(format!("PersistentVolumeClaim.max.{name}"), amount);
+            }
+            _ => {
+                limits.insert(format!("Pod.max.{name}"), amount);
+            }
+        }
+    }
+    if kind == InstanceType::Container {
+        // A limit of 0 would mean no limit, so that each container has more; what it leaves out is filled in.
+        let (least_cpu, least_memory) = (Quantity::milli(1), Quantity::mebibytes(1));
+        let (cpu, memory) = (size.cpu().min(Quantity::milli(100)), size.memory().min(Quantity::mebibytes(64)));
+        for (rule, cpu, memory) in
+            [("min", least_cpu, least_memory), ("default", cpu, memory), ("defaultRequest", cpu, memory)]
+        {
+            limits.insert(format!("Container.{rule}.{CPU}"), cpu);
+            limits.insert(format!("Container.{rule}.{MEMORY}"), memory);
+        }
+    }
+    limits
+}
+
+/// The LimitRange of a cluster: the fence around the size. Kubernetes sums a Pod's containers for it, sidecars, init
+/// containers and pod-level resources included.
+pub fn limit_range(cluster: &ClusterName, kind: InstanceType, size: &Resources, fence: &str) -> LimitRange {
+    let limits = limits(kind, size);
+    let rule = |of: &str, rule: &str| {
+        let prefix = format!("{of}.{rule}.");
+        let amounts = limits.iter().filter_map(|(key, amount)| Some((key.strip_prefix(&prefix)?.to_owned(), *amount)));
+        Some(stored(amounts)).filter(|amounts| !amounts.is_empty())
+    };
+    let items = ["Pod", "Container", "PersistentVolumeClaim"].into_iter().map(|of| LimitRangeItem {
+        type_: of.to_owned(),
+        max: rule(of, "max"),
+        min: rule(of, "min"),
+        default: rule(of, "default"),
+        default_request: rule(of, "defaultRequest"),
+        max_limit_request_ratio: None,
+    });
+    LimitRange {
+        metadata: fence_metadata(cluster, fence),
+        spec: Some(LimitRangeSpec { limits: items.filter(|item| item.max.is_some() || item.min.is_some()).collect() }),
+    }
+}
+
+/// What a LimitRange that was read says, in the form of [`limits`]; `None` if an amount cannot be read.
+pub fn limits_of(range: &LimitRange) -> Option<Amounts> {
+    let mut limits = Amounts::new();
+    for item in range.spec.iter().flat_map(|spec| &spec.limits) {
+        for (rule, amounts) in [
+            ("max", &item.max),
+            ("min", &item.min),
+            ("default", &item.default),
+            ("defaultRequest", &item.default_request),
+            ("maxLimitRequestRatio", &item.max_limit_request_ratio),
+        ] {
+            for (name, amount) in amounts.iter().flatten() {
+                limits.insert(format!("{}.{rule}.{name}", item.type_), amount.0.parse().ok()?);
+            }
+        }
+    }
+    Some(limits)
+}
+
+/// Amounts that were read; `None` if one of them cannot be.
+pub fn amounts_of(amounts: Option<&BTreeMap<String, Stored>>) -> Option<Amounts> {
+    amounts.into_iter().flatten().map(|(name, amount)| Some((name.clone(), amount.0.parse().ok()?))).collect()
+}
+
+/// The NetworkPolicy of a cluster: nothing comes in from other Namespaces.
+pub fn network_policy(cluster: &ClusterName) -> NetworkPolicy {
+    NetworkPolicy {
+        metadata: ObjectMeta { annotations: None, ..fence_metadata(cluster, "") },
+        spec: Some(NetworkPolicySpec {
+            pod_selector: Some(LabelSelector::default()),
+            policy_types: Some(vec!["Ingress".to_owned()]),
+            ingress: Some(vec![NetworkPolicyIngressRule {
+                from: Some(vec![NetworkPolicyPeer {
+                    pod_selector: Some(LabelSelector::default()),
+                    ..NetworkPolicyPeer::default()
+                }]),
+                ports: None,
+            }]),
+            egress: None,
+        }),
+    }
+}
+
+/// The ServiceAccount that the instances run under: no rights, and no token to lose.
+pub fn service_account(cluster: &ClusterName) -> ServiceAccount {
+    ServiceAccount {
+        metadata: ObjectMeta {
+            name: Some("default".to_owned()),
+            namespace: Some(cluster.namespace()),
+            ..ObjectMeta::default()
+        },
+        automount_service_account_token: Some(false),
+        ..ServiceAccount::default()
+    }
+}
+
+/// The ClusterRole of a user in a cluster of a type.
+pub fn role(kind: InstanceType) -> &'static str {
+    match kind {
+        InstanceType::Container => keys::CONTAINER_ROLE,
+        InstanceType::Vm => keys::VM_ROLE,
+    }
+}
+
+/// The RoleBinding that lets the owner in.
+pub fn role_binding(user: &UserName, cluster: &ClusterName, kind: InstanceType) -> RoleBinding {
+    RoleBinding {
+        metadata: ObjectMeta {
+            name: Some(keys::BINDING_NAME.to_owned()),
+            annotations: None,
+            ..fence_metadata(cluster, "")
+        },
+        role_ref: RoleRef {
+            api_group: Some("rbac.authorization.k8s.io".to_owned()),
+            kind: "ClusterRole".to_owned(),
+            name: role(kind).to_owned(),
+        },
+        subjects: Some(vec![Subject {
+            kind: "ServiceAccount".to_owned(),
+            name: user.to_string(),
+            namespace: Some(keys::USERS_NAMESPACE.to_owned()),
+            api_group: None,
+        }]),
+    }
+}
+
+/// A container instance: one replica with requests and limits of exactly the size.
+pub fn stateful_set(instance: &InstanceName, want: &Want) -> StatefulSet {
+    let name = instance.to_string();
+    let identity = pairs([(keys::CLUSTER, instance.cluster.as_str()), (keys::INSTANCE, &name)]);
+    let mut labels = identity.clone();
+    labels.extend(pairs([(keys::ASKED, "running"), (keys::MANAGED_BY, keys::MANAGER)]));
+    // The default image has no program of its own to run. It ends at once when it is told to.
+    let command = want
+        .image
+        .is_none()
+        .then(|| ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"].map(str::to_owned).to_vec());
+    let amounts = || {
+        let counted = want.size.iter().filter(|(name, _)| name.as_str() != STORAGE);
+        Some(stored(counted.map(|(name, amount)| (name.to_string(), amount))))
+    };
+    StatefulSet {
+        metadata: ObjectMeta {
+            name: Some(name),
+            namespace: Some(instance.cluster.namespace()),
+            labels: Some(labels),
+            ..ObjectMeta::default()
+        },
+        spec: Some(StatefulSetSpec {
+            replicas: Some(1),
+            // Parallel: a Pod that never was ready is replaced all the same, and shrinking does not hang on it.
+            pod_management_policy: Some("Parallel".to_owned()),
+            revision_history_limit: Some(2),
+            selector: LabelSelector { match_labels: Some(identity.clone()), ..LabelSelector::default() },
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta { labels: Some(identity), ..ObjectMeta::default() }),
+                spec: Some(PodSpec {
+                    automount_service_account_token: Some(false),
+                    enable_service_links: Some(false),
+                    termination_grace_period_seconds: Some(30),
+                    containers: vec![Container {
+                        name: CONTAINER.to_owned(),
+                        image: Some(want.image.clone().unwrap_or_else(|| DEFAULT_IMAGE.to_owned())),
+                        command,
+                        resources: Some(ResourceRequirements {
+                            requests: amounts(),
+                            limits: amounts(),
+                            ..ResourceRequirements::default()
+                        }),
+                        security_context: Some(SecurityContext {
+                            allow_privilege_escalation: Some(false),
+                            capabilities: Some(Capabilities {
+                                drop: Some(vec!["NET_RAW".to_owned()]),
+                                ..Capabilities::default()
+                            }),
+                            seccomp_profile: Some(SeccompProfile {
+                                type_: "RuntimeDefault".to_owned(),
+                                ..SeccompProfile::default()
+                            }),
+                            ..SecurityContext::default()
+                        }),
+                        ..Container::default()
+                    }],
+                    ..PodSpec::default()
+                }),
+            },
+            ..StatefulSetSpec::default()
+        }),
+        ..StatefulSet::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::tests::{name, size, want};
+
+    fn listed(amounts: &Amounts) -> String {
+        amounts.iter().map(|(key, amount)| format!("{key}={amount}")).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_fences_are_the_charge_and_the_size() {
+        let shape = Shape { count: 3, size: size("cpu=2,memory=4Gi,nvidia.com/gpu=1,storage=10Gi") };
+        assert_eq!(
+            listed(&hard(InstanceType::Container, &shape)),
+            "count/configmaps=100 count/persistentvolumeclaims=100 count/secrets=100 count/services=100 \
+             count/statefulsets.apps=3 limits.cpu=6 limits.memory=12Gi requests.cpu=6 requests.memory=12Gi \
+             requests.nvidia.com/gpu=3 requests.storage=30Gi services.loadbalancers=0 services.nodeports=0"
+        );
+        let none = Shape { count: 0, size: size("cpu=2,memory=4Gi") };
+        assert!(listed(&hard(InstanceType::Container, &none)).contains("requests.storage=0"));
+        assert!(!listed(&hard(InstanceType::Vm, &shape)).contains("cpu"));
+        assert_eq!(
+            listed(&limits(InstanceType::Container, &shape.size)),
+            "Container.default.cpu=100m Container.default.memory=64Mi Container.defaultRequest.cpu=100m \
+             Container.defaultRequest.memory=64Mi Container.min.cpu=1m Container.min.memory=1Mi \
+             PersistentVolumeClaim.max.storage=10Gi Pod.max.cpu=2 Pod.max.memory=4Gi Pod.max.nvidia.com/gpu=1"
+        );
+        let small = limits(InstanceType::Container, &size("cpu=50m,memory=32Mi"));
+        assert_eq!(small["Container.default.cpu"].to_string(), "50m");
+    }
+
+    #[test]
+    fn a_fence_that_is_read_back_says_the_same() {
+        let shape = Shape { count: 3, size: size("cpu=2,memory=4Gi,storage=10Gi") };
+        for kind in [InstanceType::Container, InstanceType::Vm] {
+            let range = limit_range(&name("web"), kind, &shape.size, "1");
+            assert_eq!(limits_of(&range), Some(limits(kind, &shape.size)));
+            let quota = resource_quota(&name("web"), kind, &shape, "1");
+            assert_eq!(amounts_of(quota.spec.unwrap().hard.as_ref()), Some(hard(kind, &shape)));
+        }
+    }
+
+    #[test]
+    fn an_instance_asks_for_exactly_its_size() {
+        let set = stateful_set(&name("web").instance(2), &want(3, "cpu=2,memory=4Gi"));
+        assert_eq!(set.metadata.name.as_deref(), Some("web-2"));
+        let pod = set.spec.unwrap().template.spec.unwrap();
+        let resources = pod.containers[0].resources.as_ref().unwrap();
+        assert_eq!(resources.requests, resources.limits);
+        assert_eq!(amounts_of(resources.limits.as_ref()).unwrap()["memory"].to_string(), "4Gi");
+        assert!(pod.containers[0].command.is_some());
+        let with_image = Want { image: Some("nginx".to_owned()), ..want(1, "cpu=1,memory=1Gi") };
+        let pod = stateful_set(&name("web").instance(0), &with_image).spec.unwrap().template.spec.unwrap();
+        assert_eq!((pod.containers[0].image.as_deref(), pod.containers[0].command.is_none()), (Some("nginx"), true));
+    }
+}

@@ -1,0 +1,201 @@
+//! Names, valid by construction: whoever holds one need not check it again.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::keys;
+
+/// How many instances a cluster can have at the most; the policies in the API server read no longer index.
+pub const MAX_COUNT: u32 = 1000;
+
+/// Why a text is no name; the text of the error is the help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not {what}: {rule}")]
+pub struct InvalidName {
+    text: String,
+    what: &'static str,
+    rule: String,
+}
+
+/// Kubernetes' DNS label (RFC 1123) with a length of our own.
+fn is_label(text: &str, longest: usize) -> bool {
+    let edge = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = text.as_bytes();
+    !bytes.is_empty()
+        && bytes.len() <= longest
+        && bytes.iter().all(|&byte| edge(byte) || byte == b'-')
+        && bytes.first().is_some_and(|&byte| edge(byte))
+        && bytes.last().is_some_and(|&byte| edge(byte))
+}
+
+fn label_rule(longest: usize) -> String {
+    format!("use 1 to {longest} of a-z, 0-9 and '-', starting and ending with a letter or digit")
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $longest:literal, $taken:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                let invalid = |rule| Err(InvalidName { text: text.to_owned(), what: $what, rule });
+                let taken: &[&str] = &$taken;
+                if !is_label(text, $longest) {
+                    invalid(label_rule($longest))
+                } else if taken.contains(&text) {
+                    invalid(format!("{text:?} is reserved; choose another"))
+                } else {
+                    Ok(Self(text.to_owned()))
+                }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// The name of a user: a ServiceAccount and a ConfigMap of this name in `cmp-users`.
+    /// `default` is Kubernetes' own ServiceAccount there; `kube-root-ca.crt`, its ConfigMap, is no DNS label anyway.
+    UserName, "a user name", 63, ["default"]
+);
+name!(
+    /// The name of a cluster; its Namespace is called `<name>-ns`. The nouns of the command line are no names,
+    /// so that `get clusters web` and `get web` can be told apart.
+    ClusterName, "a cluster name", 40,
+    ["cluster", "clusters", "instance", "instances", "user", "users", "token", "tokens", "template", "templates", "quota"]
+);
+
+impl UserName {
+    /// The user behind a Kubernetes username, if it is one of ours.
+    pub fn from_username(username: &str) -> Option<Self> {
+        username.strip_prefix(keys::USER_PREFIX)?.parse().ok()
+    }
+
+    /// The Kubernetes username of this user.
+    pub fn username(&self) -> String {
+        format!("{}{self}", keys::USER_PREFIX)
+    }
+}
+
+impl ClusterName {
+    /// The Namespace of this cluster.
+    pub fn namespace(&self) -> String {
+        format!("{self}-ns")
+    }
+
+    /// The cluster whose Namespace would have this name.
+    pub fn from_namespace(namespace: &str) -> Option<Self> {
+        namespace.strip_suffix("-ns")?.parse().ok()
+    }
+
+    /// The instance with this index.
+    pub fn instance(&self, index: u32) -> InstanceName {
+        InstanceName { cluster: self.clone(), index }
+    }
+}
+
+/// The name of an instance, `<cluster>-<index>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceName {
+    /// The cluster it is one of.
+    pub cluster: ClusterName,
+    /// Its index, from 0.
+    pub index: u32,
+}
+
+impl FromStr for InstanceName {
+    type Err = InvalidName;
+    /// Takes `web-0` and `web/0`.
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let invalid = || InvalidName {
+            text: text.to_owned(),
+            what: "an instance name",
+            rule: "use <cluster>-<index> or <cluster>/<index>, such as web-0".to_owned(),
+        };
+        let (cluster, index) = text.rsplit_once(['-', '/']).ok_or_else(invalid)?;
+        let plain = index == "0" || (!index.starts_with('0') && index.bytes().all(|byte| byte.is_ascii_digit()));
+        let index = index.parse().ok().filter(|index| plain && *index < MAX_COUNT).ok_or_else(invalid)?;
+        Ok(Self { cluster: cluster.parse().map_err(|_| invalid())?, index })
+    }
+}
+
+impl fmt::Display for InstanceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}-{}", self.cluster, self.index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_dns_labels_of_their_length() {
+        for good in ["a", "web", "w3b-2", "0", &"a".repeat(40)] {
+            assert_eq!(good.parse::<ClusterName>().map(String::from), Ok(good.to_owned()));
+        }
+        for bad in ["", "-a", "a-", "A", "a_b", "a.b", "ä", "a b", "a/b", &"a".repeat(41), "cluster", "quota"] {
+            assert!(bad.parse::<ClusterName>().is_err(), "{bad:?}");
+        }
+        assert!("default".parse::<UserName>().is_err());
+        assert!("kube-root-ca.crt".parse::<UserName>().is_err());
+        assert!("cluster".parse::<UserName>().is_ok());
+    }
+
+    #[test]
+    fn instances_are_named_by_cluster_and_index() {
+        let check = |text: &str, expected: Option<(&str, u32)>| {
+            let got = text.parse::<InstanceName>().ok();
+            assert_eq!(got.as_ref().map(|name| (name.cluster.as_str(), name.index)), expected, "{text:?}");
+        };
+        check("web-0", Some(("web", 0)));
+        check("web/12", Some(("web", 12)));
+        check("web-1-2", Some(("web-1", 2)));
+        check("web-999", Some(("web", 999)));
+        for bad in ["web", "web-", "web-00", "web-01", "web-1000", "web-+1", "-1", "web--1-", "web-99999999999"] {
+            check(bad, None);
+        }
+    }
+
+    #[test]
+    fn usernames_and_namespaces_lead_back() {
+        let john: UserName = "john".parse().unwrap();
+        assert_eq!(UserName::from_username(&john.username()), Some(john));
+        assert_eq!(UserName::from_username("system:serviceaccount:cmp-system:cmp-webhook"), None);
+        let web: ClusterName = "web".parse().unwrap();
+        assert_eq!(web.namespace(), "web-ns");
+        assert_eq!(ClusterName::from_namespace("web-ns"), Some(web));
+        assert_eq!(ClusterName::from_namespace("web"), None);
+    }
+}

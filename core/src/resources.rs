@@ -1,0 +1,271 @@
+//! Sizes, quotas and charges: amounts by the name a resource has in a container.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::quantity::Quantity;
+
+/// The resource of processors, in cores.
+pub const CPU: &str = "cpu";
+/// The resource of memory, in bytes.
+pub const MEMORY: &str = "memory";
+/// The resource of an instance's disk, in bytes.
+pub const STORAGE: &str = "storage";
+
+/// The name of a countable resource: `cpu`, `memory`, `storage`, or one with a domain, such as `nvidia.com/gpu`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ResourceName(String);
+
+/// Why a text is no resource name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not a resource: use cpu, memory, storage, or an extended resource with its domain, such as nvidia.com/gpu"
+)]
+pub struct InvalidResourceName(String);
+
+impl ResourceName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is a resource with a domain, which comes in whole pieces.
+    pub fn is_extended(&self) -> bool {
+        self.0.contains('/')
+    }
+}
+
+impl FromStr for ResourceName {
+    type Err = InvalidResourceName;
+    fn from_str(text: &str) -> Result<Self, InvalidResourceName> {
+        let word = |text: &str, more: &[u8]| {
+            let inner = |byte: u8| byte.is_ascii_alphanumeric() || more.contains(&byte);
+            let bytes = text.as_bytes();
+            bytes.len() <= 63
+                && bytes.iter().all(|&byte| inner(byte))
+                && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
+                && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
+        };
+        // Kubernetes counts everything without a domain, and everything in its own, as built in: of those only the
+        // three are amounts that can be handed out. `requests.` would be taken for the quota key of another one.
+        let valid = match text.split_once('/') {
+            None => [CPU, MEMORY, STORAGE].contains(&text),
+            Some((domain, name)) => {
+                domain.contains('.')
+                    && domain.bytes().all(|byte| !byte.is_ascii_uppercase())
+                    && domain.split('.').all(|part| word(part, b"-"))
+                    && domain != "kubernetes.io"
+                    && !domain.ends_with(".kubernetes.io")
+                    && !domain.starts_with("requests.")
+                    && word(name, b"-_.")
+            }
+        };
+        if valid { Ok(Self(text.to_owned())) } else { Err(InvalidResourceName(text.to_owned())) }
+    }
+}
+
+impl TryFrom<String> for ResourceName {
+    type Error = InvalidResourceName;
+    fn try_from(text: String) -> Result<Self, InvalidResourceName> {
+        text.parse()
+    }
+}
+
+impl From<ResourceName> for String {
+    fn from(name: ResourceName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for ResourceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Amounts by resource: the size of an instance, a quota, a charge. A resource that is not named counts as 0.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Resources(BTreeMap<ResourceName, Quantity>);
+
+impl Resources {
+    /// A size of so much cpu and memory.
+    pub fn new(cpu: Quantity, memory: Quantity) -> Self {
+        Self(BTreeMap::from([(ResourceName(CPU.to_owned()), cpu), (ResourceName(MEMORY.to_owned()), memory)]))
+    }
+
+    /// The amount of one resource, if it is named.
+    pub fn named(&self, name: &str) -> Option<Quantity> {
+        self.0.iter().find(|(key, _)| key.as_str() == name).map(|(_, amount)| *amount)
+    }
+
+    /// The amount of one resource; 0 if it is not named.
+    pub fn get(&self, name: &ResourceName) -> Quantity {
+        self.0.get(name).copied().unwrap_or(Quantity::ZERO)
+    }
+
+    /// Cores.
+    pub fn cpu(&self) -> Quantity {
+        self.named(CPU).unwrap_or(Quantity::ZERO)
+    }
+
+    /// Bytes of memory.
+    pub fn memory(&self) -> Quantity {
+        self.named(MEMORY).unwrap_or(Quantity::ZERO)
+    }
+
+    /// Names `amount` for a resource.
+    pub fn set(&mut self, name: ResourceName, amount: Quantity) {
+        self.0.insert(name, amount);
+    }
+
+    /// Every resource that is named, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&ResourceName, Quantity)> {
+        self.0.iter().map(|(name, amount)| (name, *amount))
+    }
+
+    /// The names of its resources, in order.
+    pub fn names(&self) -> impl Iterator<Item = &ResourceName> {
+        self.0.keys()
+    }
+
+    /// Whether a resource is named.
+    pub fn contains(&self, name: &ResourceName) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Whether no resource is named.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The sum, resource by resource; `None` if it does not fit.
+    #[must_use]
+    pub fn checked_add(&self, other: &Self) -> Option<Self> {
+        let mut sum = self.clone();
+        for (name, amount) in other.iter() {
+            let total = sum.get(name).checked_add(amount)?;
+            sum.set(name.clone(), total);
+        }
+        Some(sum)
+    }
+
+    /// So many times as much; `None` if it does not fit.
+    #[must_use]
+    pub fn checked_mul(&self, times: u32) -> Option<Self> {
+        let mut product = Self::default();
+        for (name, amount) in self.iter() {
+            product.set(name.clone(), amount.checked_mul(times)?);
+        }
+        Some(product)
+    }
+
+    /// The larger of both, resource by resource.
+    #[must_use]
+    pub fn max(&self, other: &Self) -> Self {
+        let mut larger = self.clone();
+        for (name, amount) in other.iter() {
+            if !larger.contains(name) || larger.get(name) < amount {
+                larger.set(name.clone(), amount);
+            }
+        }
+        larger
+    }
+
+    /// Whether no resource is above the other's.
+    pub fn fits(&self, within: &Self) -> bool {
+        self.iter().all(|(name, amount)| amount <= within.get(name))
+    }
+
+    /// Reads what [`Display`](fmt::Display) writes: `cpu=2,memory=4Gi`.
+    pub fn from_list(text: &str) -> Option<Self> {
+        let mut resources = Self::default();
+        for part in text.split(',').filter(|part| !part.is_empty()) {
+            let (name, amount) = part.split_once('=')?;
+            resources.set(name.parse().ok()?, amount.parse().ok()?);
+        }
+        Some(resources)
+    }
+}
+
+/// Equal where every amount is, named or not.
+impl PartialEq for Resources {
+    fn eq(&self, other: &Self) -> bool {
+        self.fits(other) && other.fits(self)
+    }
+}
+impl Eq for Resources {}
+
+impl FromIterator<(ResourceName, Quantity)> for Resources {
+    fn from_iter<I: IntoIterator<Item = (ResourceName, Quantity)>>(amounts: I) -> Self {
+        Self(amounts.into_iter().collect())
+    }
+}
+
+impl fmt::Display for Resources {
+    /// `cpu=2,memory=4Gi`: as Kubernetes writes amounts into its refusals, and as the Namespace's size is written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (name, amount)) in self.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            write!(f, "{comma}{name}={amount}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Resources {
+        Resources::from_list(text).unwrap_or_else(|| panic!("{text:?}"))
+    }
+
+    #[test]
+    fn only_countable_resources_have_names() {
+        for good in ["cpu", "memory", "storage", "nvidia.com/gpu", "amd.com/gpu_v2", "a.b/c.d"] {
+            assert!(good.parse::<ResourceName>().is_ok(), "{good:?}");
+        }
+        for bad in [
+            "",
+            "CPU",
+            "pods",
+            "gpu",
+            "hugepages-2Mi",
+            "ephemeral-storage",
+            "kubernetes.io/x",
+            "a.kubernetes.io/x",
+            "requests.nvidia.com/gpu",
+            "nvidia.com/",
+            "/gpu",
+            "nvidia.com/g,p",
+            "nvidia.com/g=p",
+            "a.b/c/d",
+        ] {
+            assert!(bad.parse::<ResourceName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_compared_resource_by_resource() {
+        assert!(of("cpu=2").fits(&of("cpu=2,memory=1Gi")));
+        assert!(!of("cpu=2,nvidia.com/gpu=1").fits(&of("cpu=4")));
+        assert!(of("cpu=2,nvidia.com/gpu=0").fits(&of("cpu=4")));
+        assert_eq!(of("cpu=2,memory=0"), of("cpu=2000m"));
+        assert_eq!(of("cpu=2,memory=1Gi").max(&of("cpu=1,memory=2Gi")), of("cpu=2,memory=2Gi"));
+        assert_eq!(of("cpu=2").checked_add(&of("cpu=500m,memory=1Gi")), Some(of("cpu=2500m,memory=1Gi")));
+        assert_eq!(of("cpu=2,memory=4Gi").checked_mul(3), Some(of("cpu=6,memory=12Gi")));
+    }
+
+    #[test]
+    fn they_print_as_kubernetes_writes_them() {
+        let size = of("nvidia.com/gpu=1,memory=4096Mi,cpu=0.5");
+        assert_eq!(size.to_string(), "cpu=500m,memory=4Gi,nvidia.com/gpu=1");
+        assert_eq!(of(&size.to_string()), size);
+        assert_eq!(serde_json::to_string(&size).unwrap(), r#"{"cpu":"500m","memory":"4Gi","nvidia.com/gpu":"1"}"#);
+    }
+}

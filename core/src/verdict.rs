@@ -1,0 +1,252 @@
+//! Whether an account may change so: the whole of the quota, as one function of two values.
+//!
+//! No state, no clock, no look elsewhere: the API server asks about exactly the pair that it is about to store, so
+//! any number of API servers and replicas that answer are exact together.
+
+use std::fmt;
+
+use crate::account::{Account, Entry, InstanceType, Shape, Want};
+use crate::name::{ClusterName, MAX_COUNT, UserName};
+use crate::quantity::Quantity;
+use crate::resources::{CPU, MEMORY, Resources};
+
+/// Why a change of an account is refused. The text is what the user reads.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Denial {
+    /// More than the quota; only the resources that are exceeded.
+    #[error("exceeded quota: {user}, requested: {requested}, used: {used}, limited: {limited}")]
+    OverQuota {
+        /// Whose quota.
+        user: UserName,
+        /// What the change adds.
+        requested: Amounts,
+        /// What is charged now.
+        used: Amounts,
+        /// The quota.
+        limited: Amounts,
+    },
+    /// A resource that the quota does not name.
+    #[error(
+        "{resource} is not in the quota of {user}, which names {named}: leave it out, or ask an administrator for it"
+    )]
+    NotInQuota {
+        /// Whose quota.
+        user: UserName,
+        /// The resource asked for.
+        resource: String,
+        /// What there is.
+        named: String,
+    },
+    /// A want that no cluster can be.
+    #[error("want.{cluster}: {field} {why}")]
+    Invalid {
+        /// Of which cluster.
+        cluster: ClusterName,
+        /// The field and its value.
+        field: String,
+        /// What is wrong, and the remedy.
+        why: &'static str,
+    },
+    /// The type of a cluster is fixed.
+    #[error("cluster {cluster} is of type {held}, which cannot be changed: delete it and create it anew")]
+    TypeIsFixed {
+        /// Of which cluster.
+        cluster: ClusterName,
+        /// What it is.
+        held: InstanceType,
+    },
+    /// A cluster that is being deleted does not change.
+    #[error("cluster {cluster} is being deleted: wait until it is gone, then create it anew")]
+    BeingDeleted {
+        /// Which cluster.
+        cluster: ClusterName,
+    },
+    /// The account was made anew and its Namespaces have not been looked up.
+    #[error(
+        "the account of {user} is not settled yet: nothing can be created or grown until its clusters have been looked up; try again in a few seconds"
+    )]
+    NotSettled {
+        /// Whose account.
+        user: UserName,
+    },
+    /// VMs come later.
+    #[error("want.{cluster}: clusters of type vm are not supported by this version of cmp-webhook: use type container")]
+    NoVms {
+        /// Which cluster.
+        cluster: ClusterName,
+    },
+}
+
+impl Denial {
+    /// One word for metrics and logs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::OverQuota { .. } => "OverQuota",
+            Self::NotInQuota { .. } => "NotInQuota",
+            Self::Invalid { .. } => "Invalid",
+            Self::TypeIsFixed { .. } => "TypeIsFixed",
+            Self::BeingDeleted { .. } => "BeingDeleted",
+            Self::NotSettled { .. } => "NotSettled",
+            Self::NoVms { .. } => "NoVms",
+        }
+    }
+}
+
+/// Amounts as a refusal lists them; `clusters` and `instances` stand beside the resources.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Amounts(Vec<(String, String)>);
+
+impl Amounts {
+    fn push(&mut self, name: &str, amount: impl fmt::Display) {
+        self.0.push((name.to_owned(), amount.to_string()));
+    }
+}
+
+impl fmt::Display for Amounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list: Vec<String> = self.0.iter().map(|(name, amount)| format!("{name}={amount}")).collect();
+        f.pad(&list.join(","))
+    }
+}
+
+/// Judges the change from `old` to `new`. `old` is `None` for an account that is made, or one whose old value
+/// cannot be read and is being mended: then everything in `new` counts as added.
+pub fn judge(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
+    let nothing = Entry::default();
+    for (cluster, entry) in &new.clusters {
+        let before = old.and_then(|old| old.clusters.get(cluster)).unwrap_or(&nothing);
+        if let Some(want) = &entry.want
+            && entry.want != before.want
+        {
+            judge_want(new, cluster, want, entry, &before.charged())?;
+        }
+        if before.delete.is_some() && before.held.is_some() && entry.want != before.want {
+            return Err(Denial::BeingDeleted { cluster: cluster.clone() });
+        }
+        if !new.is_settled() && !entry.charged().fits(&before.charged()) {
+            return Err(Denial::NotSettled { user: new.user.clone() });
+        }
+    }
+    judge_quota(old, new)
+}
+
+/// Whether there can be such a cluster at all.
+fn judge_want(
+    account: &Account,
+    cluster: &ClusterName,
+    want: &Want,
+    entry: &Entry,
+    before: &Shape,
+) -> Result<(), Denial> {
+    let invalid = |field: String, why| Err(Denial::Invalid { cluster: cluster.clone(), field, why });
+    if let Some(held) = &entry.held
+        && held.kind != want.kind
+    {
+        return Err(Denial::TypeIsFixed { cluster: cluster.clone(), held: held.kind });
+    }
+    if want.kind == InstanceType::Vm {
+        return Err(Denial::NoVms { cluster: cluster.clone() });
+    }
+    if want.count == 0 {
+        return invalid("count 0".to_owned(), "is no cluster: use 1 or more, or suspend or delete the cluster");
+    }
+    if want.count > MAX_COUNT {
+        return invalid(format!("count {}", want.count), "is more than the 1000 instances that a cluster can have");
+    }
+    for required in [CPU, MEMORY] {
+        if want.size.named(required).is_none() {
+            return invalid(format!("size.{required}"), "is missing: say how much each instance gets");
+        }
+    }
+    for (name, amount) in want.size.iter() {
+        let field = format!("size.{name} {amount}");
+        if amount.is_zero() || amount.is_negative() {
+            return invalid(field, "must be above 0");
+        }
+        match name.as_str() {
+            CPU if !amount.is_multiple_of(Quantity::milli(1)) => {
+                return invalid(field, "is finer than 1m, the smallest share of a processor");
+            }
+            MEMORY if amount < Quantity::mebibytes(1) => {
+                return invalid(field, "is below 1Mi: memory is counted in bytes, did you mean Mi or Gi?");
+            }
+            CPU => {}
+            _ if !amount.is_multiple_of(Quantity::whole(1)) => return invalid(field, "must be a whole number"),
+            _ => {}
+        }
+        // Taken out of the quota later, it may still be given back in parts.
+        if !account.quota.contains(name) && !before.size.contains(name) {
+            let named: Vec<&str> = account.quota.names().map(crate::resources::ResourceName::as_str).collect();
+            return Err(Denial::NotInQuota {
+                user: account.user.clone(),
+                resource: name.to_string(),
+                named: if named.is_empty() { "nothing".to_owned() } else { named.join(", ") },
+            });
+        }
+    }
+    if want.shape().charge().is_none() {
+        return invalid(format!("count {} of {}", want.count, want.size), "is more than can be counted");
+    }
+    Ok(())
+}
+
+/// Refuses what raises a sum above both the quota and what it was.
+fn judge_quota(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
+    let too_much = || Denial::OverQuota {
+        user: new.user.clone(),
+        requested: Amounts(vec![("cpu,memory".to_owned(), "more than can be counted".to_owned())]),
+        used: Amounts::default(),
+        limited: Amounts::default(),
+    };
+    let before = old.map_or_else(|| Some(Resources::default()), Account::charge).ok_or_else(too_much)?;
+    let after = new.charge().ok_or_else(too_much)?;
+    let (mut requested, mut used, mut limited) = (Amounts::default(), Amounts::default(), Amounts::default());
+    for (name, amount) in after.iter() {
+        let (was, limit) = (before.get(name), new.quota.get(name));
+        if amount > was && amount > limit {
+            requested.push(name.as_str(), amount.checked_sub(was).ok_or_else(too_much)?);
+            used.push(name.as_str(), was);
+            limited.push(name.as_str(), limit);
+        }
+    }
+    let (clusters_before, instances_before) = old.map_or((0, 0), Account::counts);
+    let (clusters, instances) = new.counts();
+    for (name, was, count, limit) in [
+        ("clusters", clusters_before, clusters, new.policy.clusters),
+        ("instances", instances_before, instances, new.policy.instances),
+    ] {
+        if count > was && count > limit {
+            requested.push(name, count - was);
+            used.push(name, was);
+            limited.push(name, limit);
+        }
+    }
+    if requested.0.is_empty() {
+        Ok(())
+    } else {
+        Err(Denial::OverQuota { user: new.user.clone(), requested, used, limited })
+    }
+}
+
+/// Judges again what one cluster asks for beyond what it holds: a want may have been stored while nobody was asked.
+pub fn judge_again(account: &Account, cluster: &ClusterName) -> Result<(), Denial> {
+    let mut before = account.clone();
+    if let Some(entry) = before.clusters.get_mut(cluster) {
+        // What is held is charged in any case; only the want is in question.
+        entry.want = match (&entry.want, &entry.held) {
+            (Some(want), Some(held)) => Some(want.as_held(held)),
+            _ => None,
+        };
+        entry.delete = None;
+    }
+    judge(Some(&before), account)
+}
+
+/// What a user could still add: the quota less the charges; below 0 where the quota was lowered under them.
+pub fn available(account: &Account) -> Option<Resources> {
+    let used = account.charge()?;
+    account.quota.iter().map(|(name, limit)| Some((name.clone(), limit.checked_sub(used.get(name))?))).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,257 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::account::tests::{account, held, name, size, want};
+use crate::account::{Change, HeldState};
+
+const WEB: &str = r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"}}"#;
+const WEB_HELD: &str = r#"{"uid":"u","type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"},"state":"ready"}"#;
+
+/// The verdict on setting rows in an account; `""` removes a key.
+fn verdict(before: &[(&str, &str)], rows: &[(&str, &str)]) -> String {
+    let old = account(before);
+    let mut new: Vec<(&str, &str)> =
+        before.iter().filter(|(key, _)| !rows.iter().any(|row| row.0 == *key)).copied().collect();
+    new.extend(rows.iter().filter(|row| !row.1.is_empty()));
+    judge(Some(&old), &account(&new)).map_or_else(|denial| denial.to_string(), |()| "yes".to_owned())
+}
+
+fn check(before: &[(&str, &str)], rows: &[(&str, &str)], expected: &str) {
+    assert_eq!(verdict(before, rows), expected, "{before:?} then {rows:?}");
+}
+
+#[test]
+fn what_fits_is_allowed_and_what_exceeds_is_refused_with_the_sums() {
+    check(&[], &[("want.web", WEB)], "yes");
+    check(
+        &[("want.web", WEB)],
+        &[("want.db", r#"{"type":"container","count":4,"size":{"cpu":"4","memory":"1Gi"}}"#)],
+        "exceeded quota: john, requested: cpu=16, used: cpu=6, limited: cpu=16",
+    );
+    check(
+        &[("want.web", WEB)],
+        &[("want.db", r#"{"type":"container","count":2,"size":{"cpu":"6","memory":"32Gi"}}"#)],
+        "exceeded quota: john, requested: cpu=12,memory=64Gi, used: cpu=6,memory=12Gi, limited: cpu=16,memory=64Gi",
+    );
+    check(
+        &[("want.web", WEB)],
+        &[("want.db", r#"{"type":"container","count":5,"size":{"cpu":"2","memory":"1Gi"}}"#)],
+        "yes",
+    );
+    check(
+        &[("want.web", WEB)],
+        &[("want.web", r#"{"type":"container","count":9,"size":{"cpu":"2","memory":"4Gi"}}"#)],
+        "exceeded quota: john, requested: cpu=12, used: cpu=6, limited: cpu=16",
+    );
+}
+
+#[test]
+fn want_and_held_are_charged_as_the_larger_of_both() {
+    // Growing one and shrinking the other of count and size asks quota for both.
+    check(
+        &[("want.web", WEB), ("held.web", WEB_HELD)],
+        &[("want.web", r#"{"type":"container","count":9,"size":{"cpu":"1","memory":"1Gi"}}"#)],
+        "exceeded quota: john, requested: cpu=12, used: cpu=6, limited: cpu=16",
+    );
+    // What is given up stays charged while it is held.
+    let shrunk = r#"{"type":"container","count":1,"size":{"cpu":"2","memory":"4Gi"}}"#;
+    check(&[("want.web", WEB), ("held.web", WEB_HELD)], &[("want.web", shrunk)], "yes");
+    check(
+        &[("want.web", shrunk), ("held.web", WEB_HELD)],
+        &[("want.db", r#"{"type":"container","count":1,"size":{"cpu":"11","memory":"1Gi"}}"#)],
+        "exceeded quota: john, requested: cpu=11, used: cpu=6, limited: cpu=16",
+    );
+}
+
+#[test]
+fn what_raises_nothing_is_never_refused() {
+    let small = ("quota", r#"{"cpu":"1","memory":"1Gi"}"#);
+    check(&[("want.web", WEB)], &[small], "yes");
+    let shrunk = r#"{"type":"container","count":2,"size":{"cpu":"2","memory":"4Gi"}}"#;
+    check(&[("want.web", WEB), small], &[("want.web", shrunk)], "yes");
+    check(&[("want.web", WEB), small], &[("want.web", "")], "yes");
+    // Only what grows is looked at: memory is exceeded already, cpu is free.
+    let quota = ("quota", r#"{"cpu":"100","memory":"1Gi"}"#);
+    check(
+        &[("want.web", WEB), quota],
+        &[("want.web", r#"{"type":"container","count":3,"size":{"cpu":"4","memory":"4Gi"}}"#)],
+        "yes",
+    );
+    // One cluster gives what another takes.
+    check(
+        &[("want.web", WEB), ("want.db", WEB), ("quota", r#"{"cpu":"1","memory":"1Gi"}"#)],
+        &[("want.web", r#"{"type":"container","count":4,"size":{"cpu":"2","memory":"4Gi"}}"#), ("want.db", shrunk)],
+        "yes",
+    );
+}
+
+#[test]
+fn several_wants_and_the_quota_in_one_write_are_judged_together() {
+    check(
+        &[],
+        &[("want.web", WEB), ("want.db", WEB), ("want.c", WEB)],
+        "exceeded quota: john, requested: cpu=18, used: cpu=0, limited: cpu=16",
+    );
+    check(
+        &[],
+        &[("want.web", WEB), ("want.db", WEB), ("want.c", WEB), ("quota", r#"{"cpu":"18","memory":"64Gi"}"#)],
+        "yes",
+    );
+    check(
+        &[],
+        &[("want.web", WEB), ("quota", r#"{"cpu":"5","memory":"64Gi"}"#)],
+        "exceeded quota: john, requested: cpu=6, used: cpu=0, limited: cpu=5",
+    );
+}
+
+#[test]
+fn wants_that_no_cluster_can_be_are_refused_by_field_value_and_remedy() {
+    let check = |json: &str, expected: &str| {
+        let said = verdict(&[("quota", r#"{"cpu":"16","memory":"64Gi","nvidia.com/gpu":"2"}"#)], &[("want.web", json)]);
+        assert_eq!(said, expected, "{json}");
+    };
+    check(
+        r#"{"type":"container","count":0,"size":{"cpu":"1","memory":"1Gi"}}"#,
+        "want.web: count 0 is no cluster: use 1 or more, or suspend or delete the cluster",
+    );
+    check(
+        r#"{"type":"container","count":1001,"size":{"cpu":"1m","memory":"1Mi"}}"#,
+        "want.web: count 1001 is more than the 1000 instances that a cluster can have",
+    );
+    check(
+        r#"{"type":"container","count":1,"size":{"cpu":"1"}}"#,
+        "want.web: size.memory is missing: say how much each instance gets",
+    );
+    check(
+        r#"{"type":"container","count":1,"size":{"cpu":"0","memory":"1Gi"}}"#,
+        "want.web: size.cpu 0 must be above 0",
+    );
+    check(
+        r#"{"type":"container","count":1,"size":{"cpu":"1","memory":"-1Gi"}}"#,
+        "want.web: size.memory -1Gi must be above 0",
+    );
+    check(
+        r#"{"type":"container","count":1,"size":{"cpu":"1u","memory":"1Gi"}}"#,
+        "want.web: size.cpu 1u is finer than 1m, the smallest share of a processor",
+    );
+    check(
+        r#"{"type":"container","count":1,"size":{"cpu":"1","memory":"64"}}"#,
+        "want.web: size.memory 64 is below 1Mi: memory is counted in bytes, did you mean Mi or Gi?",
+    );
+    check(
+        r#"{"type":"container","count":1,"size":{"cpu":"1","memory":"2097152500m"}}"#,
+        "want.web: size.memory 2097152500m must be a whole number",
+    );
+    check(
+        r#"{"type":"container","count":1,"size":{"cpu":"1","memory":"1Gi","nvidia.com/gpu":"0.5"}}"#,
+        "want.web: size.nvidia.com/gpu 500m must be a whole number",
+    );
+    check(
+        r#"{"type":"container","count":1,"size":{"cpu":"1","memory":"1Gi","nvidia.com/gpu":"3"}}"#,
+        "exceeded quota: john, requested: nvidia.com/gpu=3, used: nvidia.com/gpu=0, limited: nvidia.com/gpu=2",
+    );
+    check(
+        r#"{"type":"container","count":1,"size":{"cpu":"1","memory":"1Gi","amd.com/gpu":"1"}}"#,
+        "amd.com/gpu is not in the quota of john, which names cpu, memory, nvidia.com/gpu: leave it out, or ask an administrator for it",
+    );
+    check(
+        r#"{"type":"vm","count":1,"size":{"cpu":"1","memory":"1Gi"}}"#,
+        "want.web: clusters of type vm are not supported by this version of cmp-webhook: use type container",
+    );
+}
+
+#[test]
+fn clusters_and_instances_are_limited_too() {
+    let policy = ("policy", r#"{"clusters":1,"instances":3}"#);
+    check(&[policy], &[("want.web", WEB)], "yes");
+    let one = r#"{"type":"container","count":1,"size":{"cpu":"1m","memory":"1Mi"}}"#;
+    check(
+        &[policy, ("want.web", WEB)],
+        &[("want.db", one)],
+        "exceeded quota: john, requested: clusters=1,instances=1, used: clusters=1,instances=3, limited: clusters=1,instances=3",
+    );
+}
+
+#[test]
+fn the_type_is_fixed_and_a_deletion_too() {
+    let vm_held = r#"{"uid":"u","type":"vm","count":3,"size":{"cpu":"2","memory":"4Gi"},"state":"ready"}"#;
+    check(
+        &[("held.web", vm_held)],
+        &[("want.web", WEB)],
+        "cluster web is of type vm, which cannot be changed: delete it and create it anew",
+    );
+    let shrunk = r#"{"type":"container","count":1,"size":{"cpu":"2","memory":"4Gi"}}"#;
+    let deleted = [("want.web", WEB), ("held.web", WEB_HELD), ("delete.web", "u")];
+    check(
+        &deleted,
+        &[("want.web", shrunk)],
+        "cluster web is being deleted: wait until it is gone, then create it anew",
+    );
+    check(&deleted, &[("quota", r#"{"cpu":"1"}"#)], "yes");
+}
+
+#[test]
+fn nothing_is_raised_before_the_account_is_settled() {
+    let said = "the account of john is not settled yet: nothing can be created or grown until its clusters have been looked up; try again in a few seconds";
+    check(&[("settled", "another-uid")], &[("want.web", WEB)], said);
+    check(&[("settled", "another-uid"), ("want.web", WEB)], &[("want.web", "")], "yes");
+    // Not even when another cluster gives as much.
+    check(&[("settled", "another-uid"), ("want.web", WEB)], &[("want.web", ""), ("want.db", WEB)], said);
+    let new = account(&[("settled", "another-uid"), ("want.web", WEB)]);
+    assert!(matches!(judge(None, &new), Err(Denial::NotSettled { .. })));
+    assert_eq!(judge(None, &account(&[("settled", "")])), Ok(()));
+}
+
+#[test]
+fn a_want_that_nobody_judged_is_judged_again() {
+    let big = r#"{"type":"container","count":30,"size":{"cpu":"2","memory":"4Gi"}}"#;
+    let smuggled = account(&[("want.web", big), ("held.web", WEB_HELD), ("want.db", WEB)]);
+    assert!(matches!(judge_again(&smuggled, &name("web")), Err(Denial::OverQuota { .. })));
+    let fine = account(&[("want.web", WEB), ("held.web", WEB_HELD), ("want.db", WEB)]);
+    assert_eq!(judge_again(&fine, &name("db")), Ok(()));
+    assert_eq!(judge_again(&fine, &name("web")), Ok(()));
+    let zero = account(&[("want.web", r#"{"type":"container","count":0,"size":{"cpu":"2","memory":"4Gi"}}"#)]);
+    assert!(matches!(judge_again(&zero, &name("web")), Err(Denial::Invalid { .. })));
+}
+
+#[test]
+fn what_is_available_may_be_below_zero() {
+    let lowered = account(&[("quota", r#"{"cpu":"4","memory":"64Gi"}"#), ("want.web", WEB)]);
+    assert_eq!(available(&lowered).unwrap().cpu().to_string(), "-2");
+    assert_eq!(available(&lowered).unwrap().memory().to_string(), "52Gi");
+}
+
+proptest! {
+    /// Whatever is asked for in whatever order, what was allowed never sums to more than the quota.
+    #[test]
+    fn never_above_the_quota(asks in proptest::collection::vec((0..4usize, 0..6u32, 1..9u32, 1..20u32), 0..40)) {
+        let clusters = ["a", "b", "c", "d"].map(name);
+        let mut account = account(&[]);
+        for (cluster, count, cpu, gib) in asks {
+            let cluster = &clusters[cluster];
+            let wish = (count > 0).then(|| want(count, &format!("cpu={cpu},memory={gib}Gi")));
+            let changed = Change::new().want(cluster, wish.as_ref()).apply(&account).unwrap();
+            if judge(Some(&account), &changed).is_ok() {
+                account = changed;
+            }
+            prop_assert!(account.charge().unwrap().fits(&account.quota));
+        }
+    }
+
+    /// Holding what is wanted, and giving back what is no longer wanted, never costs more.
+    #[test]
+    fn holding_what_is_wanted_costs_nothing(count in 1..5u32, cpu in 1..3u32, held_count in 0..5u32, held_cpu in 1..3u32) {
+        let before = account(&[]);
+        let wish = want(count, &format!("cpu={cpu},memory=1Gi"));
+        let mut now = held(held_count, &format!("cpu={held_cpu},memory=1Gi"), HeldState::Ready);
+        let wanted = Change::new().want(&name("web"), Some(&wish)).held(&name("web"), Some(&now)).apply(&before).unwrap();
+        let raised = wish.shape().max(&now.shape());
+        (now.count, now.size) = (raised.count, raised.size);
+        let holding = Change::new().held(&name("web"), Some(&now)).apply(&wanted).unwrap();
+        prop_assert_eq!(holding.charge(), wanted.charge());
+        prop_assert_eq!(judge(Some(&wanted), &holding), Ok(()));
+        (now.count, now.size) = (wish.count, size(&format!("cpu={cpu},memory=1Gi")));
+        let lowered = Change::new().held(&name("web"), Some(&now)).apply(&holding).unwrap();
+        prop_assert!(lowered.charge().unwrap().fits(&holding.charge().unwrap()));
+    }
+}
