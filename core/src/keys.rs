@@ -43,6 +43,16 @@ pub const READY: &str = "kubectl-cmp.dev/ready";
 /// count a write that changes nothing.
 pub const FENCE: &str = "kubectl-cmp.dev/fence";
 
+/// Annotations of the certificate's Secret: the names it is for, when it is to be renewed, when it ends, and when its
+/// authority ends; what would otherwise have to be read out of the certificates.
+pub const CERTIFICATE_NAMES: &str = "kubectl-cmp.dev/names";
+/// See [`CERTIFICATE_NAMES`].
+pub const CERTIFICATE_RENEW_AT: &str = "kubectl-cmp.dev/renew-at";
+/// See [`CERTIFICATE_NAMES`].
+pub const CERTIFICATE_ENDS_AT: &str = "kubectl-cmp.dev/ends-at";
+/// See [`CERTIFICATE_NAMES`].
+pub const CERTIFICATE_AUTHORITY_ENDS_AT: &str = "kubectl-cmp.dev/ca-ends-at";
+
 /// Label of an account.
 pub const ACCOUNT: &str = "kubectl-cmp.dev/account";
 /// Label of a token's Secret: whose it is.

@@ -1,0 +1,126 @@
+//! Accounts in their ConfigMaps: read, patched under the version that was read, waited for.
+//!
+//! Nobody else knows that an account is a ConfigMap.
+
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{ListParams, Patch, PatchParams, WatchEvent, WatchParams};
+use kube::{Api, Client, ResourceExt};
+use tokio::time::Instant;
+
+use cmp_core::account::{Account, Change, Unreadable};
+use cmp_core::keys;
+use cmp_core::name::UserName;
+
+use crate::error::ApiError;
+
+/// An account, and the version of it that was read.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The account.
+    pub account: Account,
+    /// Under which it may be written.
+    pub version: String,
+    /// When it was made.
+    pub created: Option<jiff::Timestamp>,
+}
+
+/// All accounts that the caller may see.
+#[derive(Clone)]
+pub struct Accounts {
+    api: Api<ConfigMap>,
+}
+
+/// Whether a ConfigMap in the users' Namespace is an account.
+pub fn is_account(map: &ConfigMap) -> bool {
+    map.labels().get(keys::ACCOUNT).is_some_and(|value| value == keys::TRUE)
+}
+
+/// Reads the account in a ConfigMap.
+pub fn read(map: &ConfigMap) -> Result<Account, Unreadable> {
+    let unnamed = |why: String| Unreadable { key: "metadata.name".to_owned(), why };
+    let user: UserName =
+        map.name_any().parse().map_err(|error: cmp_core::name::InvalidName| unnamed(error.to_string()))?;
+    let none = std::collections::BTreeMap::new();
+    Account::read(user, map.metadata.uid.as_deref().unwrap_or_default(), map.data.as_ref().unwrap_or(&none))
+}
+
+fn stored(map: &ConfigMap) -> Result<Stored, ApiError> {
+    if !is_account(map) {
+        let message = format!("ConfigMap {} in {} is not an account", map.name_any(), keys::USERS_NAMESPACE);
+        return Err(ApiError::Refused { code: 404, reason: "NotFound".to_owned(), message });
+    }
+    let account = read(map).map_err(|source| ApiError::Damaged { user: map.name_any(), source })?;
+    Ok(Stored {
+        account,
+        version: map.resource_version().unwrap_or_default(),
+        created: map.metadata.creation_timestamp.as_ref().map(|time| time.0),
+    })
+}
+
+impl Accounts {
+    /// Through this client.
+    pub fn new(client: Client) -> Self {
+        Self { api: Api::namespaced(client, keys::USERS_NAMESPACE) }
+    }
+
+    /// Reads one, from etcd and not from a cache.
+    pub async fn get(&self, user: &UserName) -> Result<Stored, ApiError> {
+        stored(&self.api.get(user.as_str()).await?)
+    }
+
+    /// Reads all; those that cannot be read are errors of their own.
+    pub async fn list(&self) -> Result<Vec<Result<Stored, ApiError>>, ApiError> {
+        let list = self.api.list(&ListParams::default().labels(&format!("{}={}", keys::ACCOUNT, keys::TRUE))).await?;
+        Ok(list.items.iter().map(stored).collect())
+    }
+
+    /// Makes a change, if the account is still the version that was read.
+    pub async fn change(
+        &self,
+        read: &Stored,
+        change: &Change,
+        manager: &str,
+        dry_run: bool,
+    ) -> Result<Stored, ApiError> {
+        let data: serde_json::Map<String, serde_json::Value> =
+            change.entries().map(|(key, value)| (key.to_owned(), value.into())).collect();
+        let patch = serde_json::json!({ "metadata": { "resourceVersion": read.version }, "data": data });
+        let params = PatchParams { dry_run, field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+        stored(&self.api.patch(read.account.user.as_str(), &params, &Patch::Merge(patch)).await?)
+    }
+
+    /// Waits until `done` finds in the account what it looks for. Nothing is asked twice: the account is watched.
+    pub async fn wait<T>(
+        &self,
+        user: &UserName,
+        what: &str,
+        timeout: Duration,
+        mut done: impl FnMut(&Stored) -> Option<T>,
+    ) -> Result<T, ApiError> {
+        let deadline = Instant::now() + timeout;
+        let late = || ApiError::TimedOut { what: what.to_owned(), seconds: timeout.as_secs() };
+        let only = WatchParams::default().fields(&format!("metadata.name={user}"));
+        loop {
+            let read = tokio::time::timeout_at(deadline, self.get(user)).await.map_err(|_| late())??;
+            if let Some(found) = done(&read) {
+                return Ok(found);
+            }
+            let mut events = self.api.watch(&only, &read.version).await?.boxed();
+            loop {
+                match tokio::time::timeout_at(deadline, events.try_next()).await.map_err(|_| late())? {
+                    Ok(Some(WatchEvent::Added(map) | WatchEvent::Modified(map))) => {
+                        if let Some(found) = done(&stored(&map)?) {
+                            return Ok(found);
+                        }
+                    }
+                    Ok(Some(WatchEvent::Bookmark(_))) => {}
+                    // Deleted, or the watch ended: what is there now is read anew.
+                    Ok(Some(WatchEvent::Deleted(_) | WatchEvent::Error(_)) | None) | Err(_) => break,
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! From flags and kubeconfig to a client.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::header::{HeaderValue, USER_AGENT, WARNING};
+use http::{Request, Response};
+use kube::client::{Body, ClientBuilder};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use tower::{BoxError, Layer, Service};
+
+use crate::error::{ApiError, innermost};
+
+/// kubectl's global flags, as far as they say whom to talk to and as whom.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The kubeconfig to read instead of `$KUBECONFIG` or `~/.kube/config`.
+    pub kubeconfig: Option<PathBuf>,
+    /// Its context.
+    pub context: Option<String>,
+    /// Its cluster.
+    pub cluster: Option<String>,
+    /// Its user.
+    pub user: Option<String>,
+    /// The address of the API server.
+    pub server: Option<String>,
+    /// A bearer token.
+    pub token: Option<String>,
+    /// Whom to act as.
+    pub impersonate: Option<String>,
+    /// In which groups.
+    pub impersonate_groups: Vec<String>,
+    /// With which uid.
+    pub impersonate_uid: Option<String>,
+    /// A file with the certificate authority of the API server.
+    pub certificate_authority: Option<PathBuf>,
+    /// Whether to trust any certificate.
+    pub insecure: bool,
+    /// How long one request may take; `None` is for ever.
+    pub request_timeout: Option<Duration>,
+}
+
+/// Warnings that the API server sent with its answers, each once.
+#[derive(Debug, Clone, Default)]
+pub struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl Warnings {
+    /// Takes those that came since the last time.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn add(&self, text: String) {
+        let mut warnings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warnings.contains(&text) {
+            warnings.push(text);
+        }
+    }
+}
+
+/// A connection.
+#[derive(Clone)]
+pub struct Connection {
+    /// To make calls with.
+    pub client: Client,
+    /// The address of the API server.
+    pub server: String,
+    /// The certificate authority of the API server, as PEM, if one is named.
+    pub certificate_authority: Option<String>,
+    /// What the API server warned of.
+    pub warnings: Warnings,
+}
+
+/// Connects; no request is made yet. `agent` is the `User-Agent`.
+pub async fn connect(options: &Options, agent: &str) -> Result<Connection, ApiError> {
+    let mut config = config(options).await?;
+    let agent = HeaderValue::from_str(agent).map_err(|error| ApiError::Other(error.to_string()))?;
+    config.headers.push((USER_AGENT, agent));
+    // Retrying in silence for minutes would look like a hang to whoever typed the command.
+    config.default_retry = false;
+    config.connect_timeout = Some(options.request_timeout.unwrap_or(Duration::from_secs(30)));
+    // A watch may be quiet for long; how long an answer may take to begin is bounded by the layer below.
+    config.read_timeout = None;
+    let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+    let certificate_authority = config.root_cert.as_ref().map(|chain| pem(chain));
+    let warnings = Warnings::default();
+    let layer = Answers { warnings: warnings.clone(), timeout: options.request_timeout };
+    let client = ClientBuilder::try_from(config).map_err(ApiError::from)?.with_layer(&layer).build();
+    Ok(Connection { client, server, certificate_authority, warnings })
+}
+
+async fn config(options: &Options) -> Result<Config, ApiError> {
+    let other = |error: &dyn std::error::Error| ApiError::Other(innermost(error));
+    let kubeconfig = match &options.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path).map(Some),
+        None => Kubeconfig::read().map(Some),
+    };
+    let selected = KubeConfigOptions {
+        context: options.context.clone(),
+        cluster: options.cluster.clone(),
+        user: options.user.clone(),
+    };
+    let asked_for = options.kubeconfig.is_some()
+        || options.context.is_some()
+        || options.cluster.is_some()
+        || options.user.is_some();
+    let mut config = match kubeconfig {
+        Ok(Some(kubeconfig)) => {
+            Config::from_custom_kubeconfig(kubeconfig, &selected).await.map_err(|error| other(&error))?
+        }
+        Err(error) if asked_for => return Err(other(&error)),
+        // Without a kubeconfig: the flags alone, or the Pod we run in.
+        Err(error) => match &options.server {
+            Some(server) => Config::new(url(server)?),
+            None => Config::incluster().map_err(|_| {
+                ApiError::Other(format!("no kubeconfig: {}; set KUBECONFIG or use --kubeconfig", innermost(&error)))
+            })?,
+        },
+        Ok(None) => return Err(ApiError::Other("no kubeconfig".to_owned())),
+    };
+    if let Some(server) = &options.server {
+        config.cluster_url = url(server)?;
+    }
+    if let Some(token) = &options.token {
+        config.auth_info = kube::config::AuthInfo { token: Some(token.clone().into()), ..Default::default() };
+    }
+    if options.insecure {
+        config.accept_invalid_certs = true;
+    }
+    if let Some(path) = &options.certificate_authority {
+        let text = std::fs::read(path).map_err(|error| ApiError::Other(format!("{}: {error}", path.display())))?;
+        config.root_cert =
+            Some(certificates(&text).map_err(|why| ApiError::Other(format!("{}: {why}", path.display())))?);
+        config.root_cert_file = None;
+    }
+    if options.impersonate.is_some() {
+        config.auth_info.impersonate = options.impersonate.clone();
+        config.auth_info.impersonate_groups =
+            Some(options.impersonate_groups.clone()).filter(|groups| !groups.is_empty());
+        config.auth_info.impersonate_uid = options.impersonate_uid.clone();
+    }
+    Ok(config)
+}
+
+fn url(server: &str) -> Result<http::Uri, ApiError> {
+    let full = if server.contains("://") { server.to_owned() } else { format!("https://{server}") };
+    full.parse().map_err(|error| ApiError::Other(format!("--server {server:?} is not an address: {error}")))
+}
+
+fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
+    let chain: Vec<Vec<u8>> = read.map_err(|error| error.to_string())?.iter().map(|one| one.to_vec()).collect();
+    if chain.is_empty() { Err("no certificate in it".to_owned()) } else { Ok(chain) }
+}
+
+fn pem(chain: &[Vec<u8>]) -> String {
+    use k8s_openapi::ByteString;
+    let mut text = String::new();
+    for certificate in chain {
+        let encoded = serde_json::to_value(ByteString(certificate.clone())).unwrap_or_default();
+        let encoded = encoded.as_str().unwrap_or_default();
+        text.push_str("-----BEGIN CERTIFICATE-----\n");
+        for line in encoded.as_bytes().chunks(64) {
+            text.push_str(&String::from_utf8_lossy(line));
+            text.push('\n');
+        }
+        text.push_str("-----END CERTIFICATE-----\n");
+    }
+    text
+}
+
+/// Bounds how long an answer may take to begin, and collects the warnings it carries.
+#[derive(Clone)]
+struct Answers {
+    warnings: Warnings,
+    timeout: Option<Duration>,
+}
+
+impl<S> Layer<S> for Answers {
+    type Service = Answering<S>;
+    fn layer(&self, inner: S) -> Answering<S> {
+        Answering { inner, answers: self.clone() }
+    }
+}
+
+#[derive(Clone)]
+struct Answering<S> {
+    inner: S,
+    answers: Answers,
+}
+
+impl<S, B> Service<Request<Body>> for Answering<S>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+{
+    type Response = Response<B>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<B>, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let Answers { warnings, timeout } = self.answers.clone();
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let response = match timeout {
+                Some(timeout) => tokio::time::timeout(timeout, answer)
+                    .await
+                    .map_err(|_| format!("no answer within {} s (--request-timeout)", timeout.as_secs()))?,
+                None => answer.await,
+            };
+            let response = response.map_err(Into::into)?;
+            for header in response.headers().get_all(WARNING) {
+                if let Some(text) = header.to_str().ok().and_then(warning) {
+                    warnings.add(text);
+                }
+            }
+            Ok(response)
+        })
+    }
+}
+
+/// The text of a `Warning` header: `299 - "use something else"` (RFC 7234, the form Kubernetes sends).
+fn warning(header: &str) -> Option<String> {
+    let quoted = header.strip_prefix("299 ")?.split_once(' ')?.1.trim();
+    let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    Some(inner.replace("\\\"", "\"").replace("\\\\", "\\"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_read_as_kubernetes_sends_them() {
+        assert_eq!(warning(r#"299 - "it \"ends\"""#).as_deref(), Some(r#"it "ends""#));
+        assert_eq!(warning("199 - \"other\""), None);
+        assert_eq!(warning("299"), None);
+    }
+
+    #[test]
+    fn a_server_needs_no_scheme() {
+        assert_eq!(url("localhost:6443").unwrap().to_string(), "https://localhost:6443/");
+        assert!(url("not an address").is_err());
+    }
+}

@@ -1,0 +1,159 @@
+//! What can go wrong with a call, split by what the caller can do about it.
+
+use kube::core::Status;
+
+use cmp_core::account::Unreadable;
+
+/// A call that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The API server answered, and refused. The message is cleaned of the names of webhooks and policies.
+    #[error("{message}")]
+    Refused {
+        /// The HTTP status code.
+        code: u16,
+        /// Kubernetes' word for it: `Forbidden`, `NotFound`, `Conflict`.
+        reason: String,
+        /// In a sentence.
+        message: String,
+    },
+    /// cmp-webhook was to be asked, and did not answer.
+    #[error(
+        "cmp-webhook does not answer, so that nothing can be created or grown now; suspend, resume, start, stop and delete work"
+    )]
+    WebhookDown {
+        /// What the API server says of it.
+        detail: String,
+    },
+    /// The API server did not answer.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The credentials are missing, wrong or expired.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// It did not happen in time.
+    #[error("timed out after {seconds} s waiting for {what}")]
+    TimedOut {
+        /// For what.
+        what: String,
+        /// How long.
+        seconds: u64,
+    },
+    /// An account that cannot be read.
+    #[error("the account of {user} is damaged: {source}")]
+    Damaged {
+        /// Whose.
+        user: String,
+        /// Why not.
+        source: Unreadable,
+    },
+    /// Anything else: a kubeconfig that cannot be used, an answer that cannot be read.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl ApiError {
+    /// Whether there is no such object.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { code: 404, .. })
+    }
+
+    /// Whether it changed in the meantime.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { code: 409, reason, .. } if reason != "AlreadyExists")
+    }
+
+    /// Whether it is there already.
+    pub fn is_already_there(&self) -> bool {
+        matches!(self, Self::Refused { reason, .. } if reason == "AlreadyExists")
+    }
+
+    /// Whether it is not allowed.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Refused { code: 403, .. })
+    }
+}
+
+/// What the API server puts before the words of a webhook or a policy of ours.
+fn plain(message: &str) -> &str {
+    let after = |text: &'static str| message.split_once(text).map(|(_, rest)| rest);
+    if message.contains("kubectl-cmp.dev\" denied the request: ") {
+        return after("denied the request: ").unwrap_or(message);
+    }
+    if message.contains("ValidatingAdmissionPolicy 'cmp-") {
+        return after("denied request: ").unwrap_or(message);
+    }
+    message
+}
+
+impl From<Status> for ApiError {
+    fn from(status: Status) -> Self {
+        let Status { code, reason, message, .. } = status;
+        if message.contains("failed calling webhook") && message.contains("kubectl-cmp.dev") {
+            return Self::WebhookDown { detail: message };
+        }
+        if code == 401 {
+            return Self::Unauthorized(message);
+        }
+        let message = plain(&message).to_owned();
+        Self::Refused { code, reason, message }
+    }
+}
+
+impl From<kube::Error> for ApiError {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => (*status).into(),
+            kube::Error::Auth(error) => Self::Unauthorized(error.to_string()),
+            error @ (kube::Error::HyperError(_) | kube::Error::Service(_)) => Self::Unreachable(innermost(&error)),
+            error => Self::Other(innermost(&error)),
+        }
+    }
+}
+
+/// The last cause, which is the one that says something: `Connection refused`, `no route to host`.
+pub fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(code: u16, message: &str, expected: &str) {
+        let error = ApiError::from(Status { code, message: message.to_owned(), ..Status::default() });
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn refusals_read_without_the_machinery() {
+        check(
+            403,
+            "admission webhook \"accounts.kubectl-cmp.dev\" denied the request: exceeded quota: john, requested: cpu=16",
+            "exceeded quota: john, requested: cpu=16",
+        );
+        check(
+            403,
+            "statefulsets.apps \"web-3\" is forbidden: ValidatingAdmissionPolicy 'cmp-instances' with binding 'cmp-instances' denied request: web-3 is not one of the 3",
+            "web-3 is not one of the 3",
+        );
+        check(403, "pods \"x\" is forbidden: no", "pods \"x\" is forbidden: no");
+        check(
+            403,
+            "admission webhook \"other.example.com\" denied the request: no",
+            "admission webhook \"other.example.com\" denied the request: no",
+        );
+    }
+
+    #[test]
+    fn a_webhook_that_is_down_is_told_apart() {
+        let message =
+            "Internal error occurred: failed calling webhook \"accounts.kubectl-cmp.dev\": connection refused";
+        let error = ApiError::from(Status { code: 500, message: message.to_owned(), ..Status::default() });
+        assert!(matches!(error, ApiError::WebhookDown { .. }));
+    }
+}

@@ -1,0 +1,44 @@
+//! What stands around a cluster: read as the controllers' first rule wants it, and as plain as an administrator may.
+
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::{Api, Client};
+
+use cmp_core::controller::{Fences, SeenFence, SeenNamespace};
+use cmp_core::keys;
+use cmp_core::name::ClusterName;
+
+use crate::error::ApiError;
+
+/// Reads the fences of a cluster, each from etcd and not from a cache. The account is to be read after them.
+pub async fn read(client: &Client, cluster: &ClusterName) -> Result<Fences, ApiError> {
+    let namespace = cluster.namespace();
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let Some(seen) = namespaces.get_opt(&namespace).await? else { return Ok(Fences::default()) };
+    let quotas: Api<ResourceQuota> = Api::namespaced(client.clone(), &namespace);
+    let limits: Api<LimitRange> = Api::namespaced(client.clone(), &namespace);
+    let policies: Api<NetworkPolicy> = Api::namespaced(client.clone(), &namespace);
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &namespace);
+    let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), &namespace);
+    // In a Namespace of somebody else there is nothing for us to read.
+    let fences = Fences { namespace: Some(SeenNamespace::of(&seen)), ..Fences::default() };
+    if fences.namespace.as_ref().is_none_or(|seen| seen.owner.is_none()) {
+        return Ok(fences);
+    }
+    let (quota, limits, policy, account, binding) = futures::try_join!(
+        quotas.get_opt(keys::FENCE_NAME),
+        limits.get_opt(keys::FENCE_NAME),
+        policies.get_opt(keys::FENCE_NAME),
+        accounts.get_opt("default"),
+        bindings.get_opt(keys::BINDING_NAME),
+    )?;
+    Ok(Fences {
+        quota: quota.as_ref().map(SeenFence::of_quota),
+        limits: limits.as_ref().map(SeenFence::of_limits),
+        network_policy: policy.is_some_and(|policy| policy.spec == cmp_core::manifest::network_policy(cluster).spec),
+        service_account: account.is_some_and(|account| account.automount_service_account_token == Some(false)),
+        role_binding: binding.is_some(),
+        ..fences
+    })
+}

@@ -1,0 +1,11 @@
+//! The only code of `kubectl cmp` that turns decisions into API calls.
+//!
+//! What may be done is decided in `cmp-core`; here it is carried out: one change, one call, safe to repeat. Nothing
+//! in this crate prints, exits or chooses.
+
+pub mod accounts;
+pub mod connect;
+pub mod error;
+pub mod fences;
+
+pub use error::ApiError;
