@@ -1,0 +1,89 @@
+//! Flags; each is an environment variable, too.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Holds users to their quota, and prepares, grows, shrinks and deletes their clusters
+#[derive(Debug, Parser)]
+#[command(name = "cmp-webhook", version)]
+pub struct Arguments {
+    /// What to run
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to run.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer the API server, and run the controllers
+    Serve(Serve),
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines, one object a line.
+    Json,
+}
+
+/// Flags of `serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    /// The kubeconfig to use; without one, the Pod's own credentials
+    #[arg(long, env = "CMP_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Where the API server asks, by TLS
+    #[arg(long, env = "CMP_BIND_ADDRESS", default_value = "0.0.0.0:8443")]
+    pub bind_address: SocketAddr,
+
+    /// Where /livez, /readyz and /metrics are
+    #[arg(long, env = "CMP_PROBE_ADDRESS", default_value = "0.0.0.0:8080")]
+    pub probe_address: SocketAddr,
+
+    /// The namespace of the certificate and of the Service
+    #[arg(long, env = "CMP_NAMESPACE", default_value = cmp_core::keys::SYSTEM_NAMESPACE)]
+    pub namespace: String,
+
+    /// How logs are written
+    #[arg(long, env = "CMP_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+
+    /// What is logged, as in RUST_LOG
+    #[arg(long, env = "CMP_LOG_FILTER", default_value = "info,kube=warn,tower=warn")]
+    pub log_filter: String,
+
+    /// For how long a request that was admitted may still land: the request timeout of the API servers, and some
+    /// more. What a user gives up is charged for at least as long
+    #[arg(long, env = "CMP_ADMISSION_WINDOW", default_value = "90s", value_parser = duration)]
+    pub admission_window: Duration,
+
+    /// For how long to go on answering after the signal to end, until no API server sends anything here
+    #[arg(long, env = "CMP_SHUTDOWN_DELAY", default_value = "15s", value_parser = duration)]
+    pub shutdown_delay: Duration,
+}
+
+/// Reads a duration as Go writes it: `90s`, `1m30s`, `500ms`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let read: kube::core::Duration =
+        text.parse().map_err(|_| format!("{text:?} is not a duration: use a form such as 90s or 1m30s"))?;
+    if read.is_negative() { Err(format!("{text:?} is below 0")) } else { Ok(read.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_in_go() {
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert!(duration("90").is_err());
+        assert!(duration("-1s").is_err());
+    }
+}

@@ -1,0 +1,364 @@
+//! The certificate that the API server knows us by: made here, kept in a Secret that all replicas share, and made
+//! known in `caBundle`.
+//!
+//! One Secret holds a certificate authority and a leaf signed by it. Whichever replica finds it missing or old
+//! writes it under the version it read; the others take it over. The leaf is replaced after two thirds of its life;
+//! the authority a year before its end, and then both are made known until the old one has ended.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum_server::tls_rustls::RustlsConfig;
+use futures::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::runtime::watcher;
+use kube::{Api, Client};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tracing::{info, warn};
+
+use cmp_client::ApiError;
+use cmp_core::keys::{
+    self, CERTIFICATE_AUTHORITY_ENDS_AT as AUTHORITY_ENDS_AT, CERTIFICATE_ENDS_AT as ENDS_AT,
+    CERTIFICATE_NAMES as NAMES, CERTIFICATE_RENEW_AT as RENEW_AT,
+};
+use cmp_core::manifest::pairs;
+
+use crate::health::Readiness;
+use crate::metrics::Metrics;
+
+const LEAF_LIFE: SignedDuration = SignedDuration::from_hours(24 * 365);
+const AUTHORITY_LIFE: SignedDuration = SignedDuration::from_hours(24 * 3650);
+const AUTHORITY_OVERLAP: SignedDuration = SignedDuration::from_hours(24 * 365);
+/// For clocks that differ.
+const BEFORE: SignedDuration = SignedDuration::from_hours(1);
+
+const AUTHORITY: &str = "ca.crt";
+const AUTHORITY_KEY: &str = "ca.key";
+const LEAF: &str = "tls.crt";
+const LEAF_KEY: &str = "tls.key";
+
+/// A certificate that cannot be made or used.
+#[derive(Debug, thiserror::Error)]
+enum CertError {
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    #[error("cannot make a certificate: {0}")]
+    Make(#[from] rcgen::Error),
+    #[error("cannot serve with the certificate in the Secret: {0}")]
+    Use(String),
+}
+
+impl From<kube::Error> for CertError {
+    fn from(error: kube::Error) -> Self {
+        Self::Api(error.into())
+    }
+}
+
+/// Keeps the certificate in order.
+pub struct Certificates {
+    secrets: Api<Secret>,
+    configurations: Api<ValidatingWebhookConfiguration>,
+    service: String,
+    config: RustlsConfig,
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+}
+
+const CONDITION: &str = "certificate";
+
+impl Certificates {
+    /// For the Service of this name in `namespace`. Nothing is served before [`run`](Self::run) has found a
+    /// certificate.
+    pub fn new(
+        client: &Client,
+        namespace: &str,
+        config: RustlsConfig,
+        metrics: Arc<Metrics>,
+        readiness: Readiness,
+    ) -> Self {
+        readiness.set(CONDITION, Some("not looked up yet".to_owned()));
+        Self {
+            secrets: Api::namespaced(client.clone(), namespace),
+            configurations: Api::all(client.clone()),
+            service: format!("{}.{namespace}.svc", keys::WEBHOOK),
+            config,
+            metrics,
+            readiness,
+        }
+    }
+
+    /// Looks at once, at each change of the Secret and of the webhook configuration, and every hour.
+    pub async fn run(self) {
+        let named = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let mut secrets = watcher::watcher(self.secrets.clone(), named(keys::CERTIFICATE_SECRET)).boxed();
+        let mut configurations = watcher::watcher(self.configurations.clone(), named(keys::WEBHOOK)).boxed();
+        loop {
+            let again = match self.look().await {
+                Ok(()) => {
+                    self.readiness.set(CONDITION, None);
+                    Duration::from_hours(1)
+                }
+                Err(error) => {
+                    warn!(%error, "certificate");
+                    self.readiness.set(CONDITION, Some(error.to_string()));
+                    Duration::from_secs(1)
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(again) => {}
+                _ = secrets.next() => {}
+                _ = configurations.next() => {}
+            }
+        }
+    }
+
+    async fn look(&self) -> Result<(), CertError> {
+        let configuration = self.configurations.get_opt(keys::WEBHOOK).await?;
+        let names = self.names(configuration.as_ref());
+        let mut secret = self.secrets.get_opt(keys::CERTIFICATE_SECRET).await?;
+        let now = Timestamp::now();
+        if let Some(made) = renewed(secret.as_ref(), &names, now)? {
+            let params = PostParams::default();
+            let written = match &secret {
+                None => self.secrets.create(&params, &made).await,
+                Some(_) => self.secrets.replace(keys::CERTIFICATE_SECRET, &params, &made).await,
+            };
+            secret = match written.map_err(ApiError::from) {
+                Ok(written) => {
+                    info!(?names, "made a certificate");
+                    Some(written)
+                }
+                // Another replica was quicker: its certificate is as good.
+                Err(error) if error.is_conflict() || error.is_already_there() => {
+                    self.secrets.get_opt(keys::CERTIFICATE_SECRET).await?
+                }
+                Err(error) => return Err(error.into()),
+            };
+        }
+        let secret = secret.ok_or_else(|| CertError::Use("it is gone".to_owned()))?;
+        self.config.reload_from_config(server_config(&secret)?);
+        if let Some(ends) = annotated(&secret, ENDS_AT) {
+            self.metrics.certificate_ends(ends.as_second());
+        }
+        self.make_known(configuration, &secret).await
+    }
+
+    /// The names the API server may call us by: the Service's, and that of the URL it was given instead.
+    fn names(&self, configuration: Option<&ValidatingWebhookConfiguration>) -> Vec<String> {
+        let mut names = vec![self.service.clone()];
+        let webhooks = configuration.and_then(|configuration| configuration.webhooks.as_ref());
+        for webhook in webhooks.into_iter().flatten() {
+            let url = webhook.client_config.url.as_ref().and_then(|url| url.parse::<http::Uri>().ok());
+            if let Some(host) = url.as_ref().and_then(http::Uri::host) {
+                names.push(host.trim_matches(['[', ']']).to_owned());
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    async fn make_known(
+        &self,
+        configuration: Option<ValidatingWebhookConfiguration>,
+        secret: &Secret,
+    ) -> Result<(), CertError> {
+        let Some(configuration) = configuration else {
+            let why =
+                format!("the ValidatingWebhookConfiguration {} is missing: nobody judges accounts", keys::WEBHOOK);
+            return Err(CertError::Use(why));
+        };
+        let bundle = ByteString(text(secret, AUTHORITY)?.as_bytes().to_vec());
+        let mut patch = vec![serde_json::json!({
+            "op": "test", "path": "/metadata/resourceVersion", "value": configuration.metadata.resource_version,
+        })];
+        for (at, webhook) in configuration.webhooks.iter().flatten().enumerate() {
+            if webhook.client_config.ca_bundle.as_ref() != Some(&bundle) {
+                let path = format!("/webhooks/{at}/clientConfig/caBundle");
+                patch.push(serde_json::json!({ "op": "add", "path": path, "value": bundle }));
+            }
+        }
+        if patch.len() == 1 {
+            return Ok(());
+        }
+        let patch: json_patch::Patch =
+            serde_json::from_value(patch.into()).map_err(|error| CertError::Use(error.to_string()))?;
+        let params = PatchParams { field_manager: Some(keys::WEBHOOK.to_owned()), ..PatchParams::default() };
+        self.configurations.patch(keys::WEBHOOK, &params, &Patch::<()>::Json(patch)).await?;
+        info!("made the certificate authority known to the API server");
+        Ok(())
+    }
+}
+
+fn annotated(secret: &Secret, key: &str) -> Option<Timestamp> {
+    secret.metadata.annotations.as_ref()?.get(key)?.parse().ok()
+}
+
+fn text<'a>(secret: &'a Secret, key: &str) -> Result<&'a str, CertError> {
+    let bytes = secret.data.as_ref().and_then(|data| data.get(key));
+    bytes
+        .and_then(|bytes| std::str::from_utf8(&bytes.0).ok())
+        .ok_or_else(|| CertError::Use(format!("the Secret has no readable {key}")))
+}
+
+/// The Secret as it should be, if it is not.
+fn renewed(secret: Option<&Secret>, names: &[String], now: Timestamp) -> Result<Option<Secret>, CertError> {
+    let listed = names.join(",");
+    if let Some(secret) = secret {
+        let known = secret.metadata.annotations.as_ref().and_then(|annotations| annotations.get(NAMES));
+        let fresh = annotated(secret, RENEW_AT).is_some_and(|at| now < at)
+            && annotated(secret, AUTHORITY_ENDS_AT).is_some_and(|ends| now + AUTHORITY_OVERLAP < ends);
+        if fresh && known == Some(&listed) && server_config(secret).is_ok() {
+            return Ok(None);
+        }
+    }
+    let usable = secret.and_then(|secret| {
+        let ends = annotated(secret, AUTHORITY_ENDS_AT)?;
+        let key = KeyPair::from_pem(text(secret, AUTHORITY_KEY).ok()?).ok()?;
+        let old = text(secret, AUTHORITY).ok()?.to_owned();
+        Some((key, old, ends))
+    });
+    let (authority_key, bundle, authority_ends) = match usable {
+        Some((key, bundle, ends)) if now + AUTHORITY_OVERLAP < ends => (key, bundle, ends),
+        older => {
+            let key = KeyPair::generate()?;
+            let ends = now + AUTHORITY_LIFE;
+            let mut bundle = authority(now, ends).self_signed(&key)?.pem();
+            // Until it has ended, a leaf of the old authority may still be served by another replica.
+            if let Some((_, old, _)) = older.filter(|(.., ends)| now < *ends) {
+                bundle.push_str(&old);
+            }
+            (key, bundle, ends)
+        }
+    };
+    let ends = now + LEAF_LIFE;
+    let leaf_key = KeyPair::generate()?;
+    let mut leaf = CertificateParams::new(names.to_vec())?;
+    leaf.distinguished_name = DistinguishedName::new();
+    leaf.distinguished_name.push(DnType::CommonName, keys::WEBHOOK);
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    leaf.use_authority_key_identifier_extension = true;
+    (leaf.not_before, leaf.not_after) = (date(now - BEFORE), date(ends));
+    let issuer = Issuer::new(authority(now, authority_ends), authority_key);
+    let signed = leaf.signed_by(&leaf_key, &issuer)?;
+    let mut data = BTreeMap::new();
+    for (name, value) in [
+        (AUTHORITY, bundle),
+        (AUTHORITY_KEY, issuer.key().serialize_pem()),
+        (LEAF, signed.pem()),
+        (LEAF_KEY, leaf_key.serialize_pem()),
+    ] {
+        data.insert(name.to_owned(), ByteString(value.into_bytes()));
+    }
+    Ok(Some(Secret {
+        metadata: ObjectMeta {
+            name: Some(keys::CERTIFICATE_SECRET.to_owned()),
+            resource_version: secret.and_then(|secret| secret.metadata.resource_version.clone()),
+            labels: Some(pairs([(keys::PART_OF, keys::MANAGER)])),
+            annotations: Some(pairs([
+                (NAMES, &listed),
+                (RENEW_AT, &(now + LEAF_LIFE * 2 / 3).to_string()),
+                (ENDS_AT, &ends.to_string()),
+                (AUTHORITY_ENDS_AT, &authority_ends.to_string()),
+            ])),
+            ..ObjectMeta::default()
+        },
+        data: Some(data),
+        type_: Some("Opaque".to_owned()),
+        ..Secret::default()
+    }))
+}
+
+fn authority(now: Timestamp, ends: Timestamp) -> CertificateParams {
+    let mut authority = CertificateParams::default();
+    authority.distinguished_name = DistinguishedName::new();
+    authority.distinguished_name.push(DnType::CommonName, "cmp-webhook-ca");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    (authority.not_before, authority.not_after) = (date(now - BEFORE), date(ends));
+    authority
+}
+
+/// rcgen has a time library of its own; whole seconds are enough for a certificate.
+fn date(at: Timestamp) -> time::OffsetDateTime {
+    time::OffsetDateTime::from_unix_timestamp(at.as_second()).unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
+}
+
+fn server_config(secret: &Secret) -> Result<Arc<rustls::ServerConfig>, CertError> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text(secret, LEAF)?.as_bytes()).collect();
+    let chain = chain.map_err(|error| CertError::Use(error.to_string()))?;
+    let key = PrivateKeyDer::from_pem_slice(text(secret, LEAF_KEY)?.as_bytes())
+        .map_err(|error| CertError::Use(error.to_string()))?;
+    let mut config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| CertError::Use(error.to_string()))?;
+    // HTTP/1.1 alone: an API server holds on to an HTTP/2 connection to a replica that is gone.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// A TLS configuration that serves nothing: no certificate is there yet.
+pub fn empty() -> RustlsConfig {
+    let nothing = Arc::new(rustls::server::ResolvesServerCertUsingSni::new());
+    let config = rustls::ServerConfig::builder().with_no_client_auth().with_cert_resolver(nothing);
+    RustlsConfig::from_config(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn install_provider() {
+        // The second test finds it installed, which is as good.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_certificate_is_kept_until_it_is_old_or_lacks_a_name() {
+        install_provider();
+        let (service, now) = (names(&["cmp-webhook.cmp-system.svc"]), Timestamp::now());
+        let made = renewed(None, &service, now).unwrap().unwrap();
+        assert!(renewed(Some(&made), &service, now).unwrap().is_none());
+        let bundle = |secret: &Secret| text(secret, AUTHORITY).unwrap().to_owned();
+
+        let both = names(&["cmp-webhook.cmp-system.svc", "localhost"]);
+        let named = renewed(Some(&made), &both, now).unwrap().unwrap();
+        assert_eq!(bundle(&named), bundle(&made), "the authority stays");
+
+        let later = now + LEAF_LIFE * 2 / 3 + SignedDuration::from_secs(1);
+        let replaced = renewed(Some(&made), &service, later).unwrap().unwrap();
+        assert_eq!(bundle(&replaced), bundle(&made));
+        assert_ne!(text(&replaced, LEAF).unwrap(), text(&made, LEAF).unwrap());
+
+        let much_later = now + AUTHORITY_LIFE - AUTHORITY_OVERLAP;
+        let new = renewed(Some(&made), &service, much_later).unwrap().unwrap();
+        assert!(bundle(&new).ends_with(&bundle(&made)) && bundle(&new) != bundle(&made), "both are made known");
+    }
+
+    #[test]
+    fn a_damaged_secret_is_replaced() {
+        install_provider();
+        let (service, now) = (names(&["cmp-webhook.cmp-system.svc"]), Timestamp::now());
+        let mut made = renewed(None, &service, now).unwrap().unwrap();
+        made.data.as_mut().unwrap().insert(LEAF.to_owned(), ByteString(b"damaged".to_vec()));
+        let mended = renewed(Some(&made), &service, now).unwrap().unwrap();
+        assert!(server_config(&mended).is_ok());
+    }
+}

@@ -1,0 +1,359 @@
+//! The controllers: look, decide, act, until every cluster is what its user wants.
+//!
+//! What to do next is [`cmp_core::controller::next_step`]; how it is done is [`act`]. All replicas run this at once:
+//! each step is one write that is safe to repeat, under the version that was read, so that two who do the same cost
+//! an attempt and change nothing.
+
+use std::collections::{BTreeSet, HashMap};
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, stream};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ConfigMap, LimitRange, Namespace, ResourceQuota};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::core::PartialObjectMeta;
+use kube::runtime::controller::{Action, Controller};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource, ResourceExt};
+use tracing::{info, warn};
+
+use cmp_client::accounts::{self, Accounts, Stored};
+use cmp_client::{ApiError, fences};
+use cmp_core::account::Entry;
+use cmp_core::controller::{Fences, Seen, SeenNamespace, Step, next_step, settle};
+use cmp_core::keys;
+use cmp_core::name::{ClusterName, UserName};
+
+use crate::health::Readiness;
+use crate::metrics::Metrics;
+
+pub mod act;
+
+/// How many accounts are worked on at once, and how many clusters of one.
+const ACCOUNTS_AT_ONCE: u16 = 32;
+const CLUSTERS_AT_ONCE: usize = 16;
+/// Everything is looked at again so often, even if nobody said that it changed.
+const RESYNC: Duration = Duration::from_mins(10);
+/// After so many steps in a row something is wrong: come back later.
+const STEPS: usize = 50;
+
+/// What the controllers work with.
+pub struct Context {
+    client: Client,
+    accounts: Accounts,
+    window: Duration,
+    metrics: Arc<Metrics>,
+    memory: Mutex<Memory>,
+}
+
+/// What is remembered between looks. All of it may be lost at any time: then more is looked at, or waited for.
+#[derive(Default)]
+struct Memory {
+    clusters: HashMap<(UserName, ClusterName), Remembered>,
+    damaged: BTreeSet<String>,
+    last_fence: u64,
+}
+
+#[derive(Default)]
+struct Remembered {
+    /// How often something in its Namespace was seen to change.
+    changes: u64,
+    /// With this entry of the account, after so many changes, nothing was to be done; and when that was seen.
+    done: Option<(Entry, u64, Instant)>,
+    /// Since when these very fences have been seen while something was to be given up.
+    fences: Option<([String; 3], Instant)>,
+}
+
+impl Context {
+    /// For a client, with the time that an admitted request may take to land.
+    pub fn new(client: Client, window: Duration, metrics: Arc<Metrics>) -> Self {
+        let accounts = Accounts::new(client.clone());
+        Self { client, accounts, window, metrics, memory: Mutex::default() }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something in the Namespace of a cluster changed.
+    fn changed(&self, user: &UserName, cluster: &ClusterName) {
+        self.memory().clusters.entry((user.clone(), cluster.clone())).or_default().changes += 1;
+    }
+
+    /// A value that no other write of a fence has: who, when, and the how manieth.
+    fn fence(&self) -> String {
+        let mut memory = self.memory();
+        memory.last_fence += 1;
+        format!("{}-{}-{}", Timestamp::now().as_nanosecond(), std::process::id(), memory.last_fence)
+    }
+}
+
+/// Runs until `stop`.
+pub async fn run(context: Arc<Context>, readiness: Readiness, stop: impl Future<Output = ()> + Send + Sync + 'static) {
+    const CONDITION: &str = "controllers";
+    readiness.set(CONDITION, Some("the accounts have not been read yet".to_owned()));
+    let client = context.client.clone();
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
+    let only = watcher::Config::default().labels(&format!("{}={}", keys::ACCOUNT, keys::TRUE));
+    let controller = Controller::new(api, only)
+        .with_config(kube::runtime::controller::Config::default().concurrency(ACCOUNTS_AT_ONCE));
+    let store = controller.store();
+    // Of everything else only the metadata is kept in memory, and only for as long as it takes to see whose it is.
+    let controller = controller
+        .watches(metadata::<Namespace>(&client), labelled(keys::OWNER), of_namespace(&context))
+        .watches(metadata::<ResourceQuota>(&client), labelled(keys::CLUSTER), of_object(&context, &store))
+        .watches(metadata::<LimitRange>(&client), labelled(keys::CLUSTER), of_object(&context, &store))
+        .watches(metadata::<NetworkPolicy>(&client), labelled(keys::CLUSTER), of_object(&context, &store))
+        .watches(metadata::<RoleBinding>(&client), labelled(keys::CLUSTER), of_object(&context, &store));
+    let synced = store.clone();
+    let ready = async move {
+        if synced.wait_until_ready().await.is_ok() {
+            readiness.set(CONDITION, None);
+        }
+        std::future::pending::<()>().await;
+    };
+    let work = controller
+        .graceful_shutdown_on(stop)
+        .run(reconcile, |_, _, _| Action::requeue(Duration::from_secs(1)), context)
+        .for_each(|result| async move {
+            if let Err(error) = result {
+                warn!(error = &error as &dyn std::error::Error, "controller");
+            }
+        });
+    tokio::select! {
+        () = work => {}
+        () = ready => {}
+    }
+}
+
+fn metadata<K>(client: &Client) -> Api<PartialObjectMeta<K>>
+where
+    K: Resource<DynamicType = ()>,
+{
+    Api::all(client.clone())
+}
+
+fn labelled(label: &str) -> watcher::Config {
+    watcher::Config::default().labels(label)
+}
+
+fn account_of(user: &UserName) -> ObjectRef<ConfigMap> {
+    ObjectRef::new(user.as_str()).within(keys::USERS_NAMESPACE)
+}
+
+fn of_namespace(
+    context: &Arc<Context>,
+) -> impl Fn(PartialObjectMeta<Namespace>) -> Option<ObjectRef<ConfigMap>> + Send + Sync + 'static {
+    let context = context.clone();
+    move |namespace| {
+        let label = |key| namespace.labels().get(key);
+        let user = label(keys::OWNER)?.parse().ok()?;
+        context.changed(&user, &label(keys::CLUSTER)?.parse().ok()?);
+        Some(account_of(&user))
+    }
+}
+
+/// An object in a Namespace does not say whose it is; the account that knows the cluster does.
+fn of_object<K>(
+    context: &Arc<Context>,
+    store: &Store<ConfigMap>,
+) -> impl Fn(PartialObjectMeta<K>) -> Option<ObjectRef<ConfigMap>> + Send + Sync + 'static {
+    let (context, store) = (context.clone(), store.clone());
+    move |object| {
+        let cluster: ClusterName = object.metadata.labels.as_ref()?.get(keys::CLUSTER)?.parse().ok()?;
+        if object.metadata.namespace.as_deref() != Some(cluster.namespace().as_str()) {
+            return None;
+        }
+        let mut users: Vec<UserName> = context
+            .memory()
+            .clusters
+            .keys()
+            .filter(|(_, known)| *known == cluster)
+            .map(|(user, _)| user.clone())
+            .collect();
+        if users.len() != 1 {
+            let held = format!("{}{cluster}", keys::data::HELD);
+            let holder = store.find(|map| map.data.as_ref().is_some_and(|data| data.contains_key(&held)))?;
+            users = vec![holder.name_any().parse().ok()?];
+        }
+        let user = users.pop()?;
+        context.changed(&user, &cluster);
+        Some(account_of(&user))
+    }
+}
+
+/// A failure that ends a look; the account is looked at again.
+#[derive(Debug, thiserror::Error)]
+#[error("account {user}: {source}")]
+pub struct Failure {
+    user: UserName,
+    source: ApiError,
+}
+
+async fn reconcile(map: Arc<ConfigMap>, context: Arc<Context>) -> Result<Action, Failure> {
+    let name = map.name_any();
+    let account = match accounts::read(&map) {
+        Ok(account) => account,
+        Err(error) => {
+            warn!(account = name, %error, "damaged: nothing is done for it until it is mended");
+            let mut memory = context.memory();
+            memory.damaged.insert(name);
+            context.metrics.damaged(memory.damaged.len());
+            return Ok(Action::await_change());
+        }
+    };
+    {
+        let mut memory = context.memory();
+        if memory.damaged.remove(&name) {
+            context.metrics.damaged(memory.damaged.len());
+        }
+    }
+    let user = account.user.clone();
+    let failed = |source| Failure { user: user.clone(), source };
+    if !account.is_settled() {
+        settle_account(&context, &user).await.map_err(failed)?;
+        // The change comes back as an event.
+        return Ok(Action::requeue(Duration::from_secs(5)));
+    }
+    let mut clusters: BTreeSet<ClusterName> = account.clusters.keys().cloned().collect();
+    clusters.extend(
+        context.memory().clusters.keys().filter(|(owner, _)| *owner == user).map(|(_, cluster)| cluster.clone()),
+    );
+    let undone: Vec<ClusterName> = clusters
+        .into_iter()
+        .filter(|cluster| {
+            let mut memory = context.memory();
+            let remembered = memory.clusters.entry((user.clone(), cluster.clone())).or_default();
+            !remembered.done.as_ref().is_some_and(|(entry, changes, at)| {
+                *entry == account.cluster(cluster) && *changes == remembered.changes && at.elapsed() < RESYNC
+            })
+        })
+        .collect();
+    let again = stream::iter(undone)
+        .map(|cluster| {
+            let (context, user) = (context.clone(), user.clone());
+            async move { drive(&context, &user, &cluster).await }
+        })
+        .buffer_unordered(CLUSTERS_AT_ONCE)
+        .fold(RESYNC, |soonest, again| async move { soonest.min(again) })
+        .await;
+    Ok(Action::requeue(again))
+}
+
+/// Looks up the Namespaces of a user whose account was made anew.
+async fn settle_account(context: &Context, user: &UserName) -> Result<(), ApiError> {
+    let namespaces: Api<Namespace> = Api::all(context.client.clone());
+    let owned = kube::api::ListParams::default().labels(&format!("{}={user}", keys::OWNER));
+    let found: Vec<SeenNamespace> = namespaces.list(&owned).await?.iter().map(SeenNamespace::of).collect();
+    let stored = context.accounts.get(user).await?;
+    if stored.account.is_settled() {
+        return Ok(());
+    }
+    let change = settle(&stored.account, &found);
+    match context.accounts.change(&stored, &change, keys::WEBHOOK, false).await {
+        Ok(_) => {
+            info!(%user, namespaces = found.len(), "settled");
+            Ok(())
+        }
+        Err(error) if error.is_conflict() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Brings one cluster as far as it goes now, and says when to come back.
+async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Duration {
+    let key = (user.clone(), cluster.clone());
+    for _ in 0..STEPS {
+        let changes = context.memory().clusters.get(&key).map_or(0, |remembered| remembered.changes);
+        // Rule 1: the fences first, then the account.
+        let looked = match fences::read(&context.client, cluster).await {
+            Ok(fences) => context.accounts.get(user).await.map(|stored| (fences, stored)),
+            Err(error) => Err(error),
+        };
+        let (fences, stored) = match looked {
+            Ok(looked) => looked,
+            Err(error) if error.is_not_found() => {
+                // The account is gone: its Namespaces stay until it is made anew.
+                context.memory().clusters.remove(&key);
+                return RESYNC;
+            }
+            Err(error) => return later(context, cluster, "look", &error),
+        };
+        let unchanged_for = unchanged_for(context, &key, &fences);
+        let seen = Seen { account: &stored.account, cluster, fences: &fences, unchanged_for };
+        let step = next_step(&seen, context.window, Timestamp::now());
+        let releasing = matches!(&step, Step::Lower { .. } | Step::Wait { again: Some(_), .. });
+        if !releasing && let Some(remembered) = context.memory().clusters.get_mut(&key) {
+            remembered.fences = None;
+        }
+        match step {
+            Step::Nothing => {
+                remember(context, &key, &stored, changes);
+                return RESYNC;
+            }
+            Step::Wait { again, .. } => return again.unwrap_or(Duration::from_secs(30)),
+            step => {
+                let name = act::name(&step);
+                match act::carry_out(context, &stored, cluster, &fences, step).await {
+                    Ok(act::Outcome::Done) => context.metrics.stepped(name),
+                    Ok(act::Outcome::Touched(marks)) => {
+                        // Our own writes, under the versions that were seen: nothing else came between.
+                        if let Some(remembered) = context.memory().clusters.get_mut(&key)
+                            && let Some((seen, _)) = &mut remembered.fences
+                        {
+                            *seen = marks;
+                        }
+                        return Duration::from_secs(1);
+                    }
+                    Ok(act::Outcome::NotYet(why)) => {
+                        info!(%user, %cluster, why, "not given back yet");
+                        return Duration::from_secs(1);
+                    }
+                    Err(error) if error.is_conflict() || error.is_already_there() || error.is_not_found() => {
+                        context.metrics.failed("conflict");
+                    }
+                    Err(error) => return later(context, cluster, name, &error),
+                }
+            }
+        }
+    }
+    warn!(%user, %cluster, "does not come to rest");
+    Duration::from_secs(5)
+}
+
+fn later(context: &Context, cluster: &ClusterName, step: &'static str, error: &ApiError) -> Duration {
+    context.metrics.failed(step);
+    warn!(%cluster, step, %error, "will be tried again");
+    Duration::from_secs(1)
+}
+
+/// For how long this controller has seen these very fences.
+fn unchanged_for(context: &Context, key: &(UserName, ClusterName), fences: &Fences) -> Duration {
+    let mut memory = context.memory();
+    let remembered = memory.clusters.entry(key.clone()).or_default();
+    let marks = fences.marks();
+    match &remembered.fences {
+        Some((seen, since)) if *seen == marks => since.elapsed(),
+        _ => {
+            remembered.fences = Some((marks, Instant::now()));
+            Duration::ZERO
+        }
+    }
+}
+
+fn remember(context: &Context, key: &(UserName, ClusterName), stored: &Stored, changes: u64) {
+    let entry = stored.account.cluster(&key.1);
+    let mut memory = context.memory();
+    if entry == Entry::default() {
+        // Neither wanted nor held, and no Namespace of ours: nothing is left to remember, unless it just changed.
+        if memory.clusters.get(key).is_none_or(|remembered| remembered.changes == changes) {
+            memory.clusters.remove(key);
+        }
+    } else if let Some(remembered) = memory.clusters.get_mut(key) {
+        remembered.done = Some((entry, changes, Instant::now()));
+    }
+}

@@ -1,0 +1,253 @@
+//! One step, carried out: the four rules of `docs/ARCHITECTURE.md` are kept here.
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, PersistentVolumeClaim, Pod, ResourceQuota, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use serde_json::json;
+use tracing::info;
+
+use cmp_client::ApiError;
+use cmp_client::accounts::Stored;
+use cmp_core::account::{InstanceType, Shape};
+use cmp_core::controller::{Fences, Part, SeenFence, SeenNamespace, Step};
+use cmp_core::instance::{Remains, fits};
+use cmp_core::name::ClusterName;
+use cmp_core::quantity::Quantity;
+use cmp_core::resources::STORAGE;
+use cmp_core::{keys, manifest};
+
+use super::Context;
+
+/// What came of a step.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// All three fences were written, and bear these marks now; but the evidence does not fit yet.
+    Touched([String; 3]),
+    /// The evidence does not fit yet: this is left.
+    NotYet(String),
+}
+
+/// The word for a step in metrics and logs.
+pub fn name(step: &Step) -> &'static str {
+    match step {
+        Step::Nothing => "nothing",
+        Step::Wait { .. } => "wait",
+        Step::Account(_) => "account",
+        Step::CreateNamespace { .. } => "create_namespace",
+        Step::RemoveNamespace => "remove_namespace",
+        Step::Write { .. } => "write",
+        Step::Open { .. } => "open",
+        Step::Bind { .. } => "bind",
+        Step::Mark => "mark",
+        Step::Lower { .. } => "lower",
+    }
+}
+
+/// Carries out a step that was decided from `fences` and `stored`.
+pub async fn carry_out(
+    context: &Context,
+    stored: &Stored,
+    cluster: &ClusterName,
+    fences: &Fences,
+    step: Step,
+) -> Result<Outcome, ApiError> {
+    let user = &stored.account.user;
+    let act = Act { context, cluster, namespace: cluster.namespace() };
+    match step {
+        Step::Nothing | Step::Wait { .. } => {}
+        Step::Account(change) => {
+            context.accounts.change(stored, &change, keys::WEBHOOK, false).await?;
+            for (key, value) in change.entries() {
+                info!(%user, %cluster, key, value, "account");
+            }
+        }
+        Step::CreateNamespace { kind, size } => {
+            let namespace = manifest::namespace(user, cluster, kind, &size, &context.fence());
+            act.cluster_scoped::<Namespace>().create(&PostParams::default(), &namespace).await?;
+        }
+        Step::RemoveNamespace => {
+            if let Some(seen) = &fences.namespace {
+                act.remove_namespace(seen).await?;
+            }
+        }
+        Step::Write { parts, shape, kind } => {
+            for part in parts {
+                act.write(part, &shape, kind, fences).await?;
+            }
+        }
+        Step::Open { shape } => {
+            let (count, size) = (shape.count.to_string(), shape.size.to_string());
+            let fence = context.fence();
+            act.annotate(fences, json!({ (keys::COUNT): count, (keys::SIZE): size, (keys::FENCE): fence })).await?;
+        }
+        Step::Bind { kind } => {
+            let binding = manifest::role_binding(user, cluster, kind);
+            act.namespaced::<RoleBinding>().create(&PostParams::default(), &binding).await?;
+        }
+        Step::Mark => {
+            act.annotate(fences, json!({ (keys::READY): keys::TRUE, (keys::FENCE): context.fence() })).await?;
+        }
+        Step::Lower { to, change, .. } => {
+            // Looked at before anything is written, so that waiting for Pods to end writes nothing.
+            if let Err(why) = fits(&act.remains().await?, &to) {
+                return Ok(Outcome::NotYet(why));
+            }
+            let marks = act.touch(fences).await?;
+            if let Err(why) = fits(&act.remains().await?, &to) {
+                info!(%user, %cluster, why, "not given back yet");
+                return Ok(Outcome::Touched(marks));
+            }
+            context.accounts.change(stored, &change, keys::WEBHOOK, false).await?;
+            info!(%user, %cluster, count = to.count, size = %to.size, "given back");
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+struct Act<'a> {
+    context: &'a Context,
+    cluster: &'a ClusterName,
+    namespace: String,
+}
+
+impl Act<'_> {
+    fn cluster_scoped<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = ()>,
+    {
+        Api::all(self.context.client.clone())
+    }
+
+    fn namespaced<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.context.client.clone(), &self.namespace)
+    }
+
+    /// Writes annotations of the Namespace under the version that was read.
+    async fn annotate(&self, fences: &Fences, annotations: serde_json::Value) -> Result<(), ApiError> {
+        let Some(seen) = &fences.namespace else { return Ok(()) };
+        let patch = json!({
+            "metadata": { "resourceVersion": seen.version.resource_version, "uid": seen.uid, "annotations": annotations },
+        });
+        let api: Api<Namespace> = self.cluster_scoped();
+        api.patch(&self.namespace, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        Ok(())
+    }
+
+    /// The owner is shut out first; then the Namespace goes, if it still is the one that was read.
+    async fn remove_namespace(&self, seen: &SeenNamespace) -> Result<(), ApiError> {
+        let bindings: Api<RoleBinding> = self.namespaced();
+        if let Err(error) = bindings.delete(keys::BINDING_NAME, &DeleteParams::default()).await.map_err(ApiError::from)
+            && !error.is_not_found()
+        {
+            return Err(error);
+        }
+        let only = DeleteParams::default().preconditions(Preconditions {
+            uid: Some(seen.uid.clone()),
+            resource_version: Some(seen.version.resource_version.clone()),
+        });
+        let api: Api<Namespace> = self.cluster_scoped();
+        api.delete(&self.namespace, &only).await?;
+        Ok(())
+    }
+
+    async fn write(&self, part: Part, shape: &Shape, kind: InstanceType, fences: &Fences) -> Result<(), ApiError> {
+        let (cluster, post, fence) = (self.cluster, PostParams::default(), self.context.fence());
+        let version = |seen: Option<&SeenFence>| seen.map(|seen| seen.version.resource_version.clone());
+        match part {
+            Part::Quota => {
+                let mut quota = manifest::resource_quota(cluster, kind, shape, &fence);
+                quota.metadata.resource_version = version(fences.quota.as_ref());
+                put(&self.namespaced::<ResourceQuota>(), &quota, fences.quota.is_some(), &post).await
+            }
+            Part::Limits => {
+                let mut limits = manifest::limit_range(cluster, kind, &shape.size, &fence);
+                limits.metadata.resource_version = version(fences.limits.as_ref());
+                put(&self.namespaced::<LimitRange>(), &limits, fences.limits.is_some(), &post).await
+            }
+            Part::NetworkPolicy => {
+                let api: Api<NetworkPolicy> = self.namespaced();
+                let policy = manifest::network_policy(cluster);
+                let there = api.get_opt(keys::FENCE_NAME).await?;
+                let policy = NetworkPolicy {
+                    metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+                        resource_version: there.as_ref().and_then(|there| there.metadata.resource_version.clone()),
+                        ..policy.metadata
+                    },
+                    ..policy
+                };
+                put(&api, &policy, there.is_some(), &post).await
+            }
+            Part::ServiceAccount => {
+                let api: Api<ServiceAccount> = self.namespaced();
+                match api.create(&post, &manifest::service_account(cluster)).await.map_err(ApiError::from) {
+                    // kube-controller-manager makes it, too.
+                    Err(error) if error.is_already_there() => {
+                        let patch = json!({ "automountServiceAccountToken": false });
+                        api.patch("default", &PatchParams::default(), &Patch::Merge(patch)).await?;
+                        Ok(())
+                    }
+                    created => created.map(|_| ()),
+                }
+            }
+        }
+    }
+
+    /// Rule 2: writes all three fences under the versions that were read, though nothing else changes in them, so
+    /// that whoever decided from older versions fails. Returns their new marks.
+    async fn touch(&self, fences: &Fences) -> Result<[String; 3], ApiError> {
+        let (Some(namespace), Some(quota), Some(limits)) = (&fences.namespace, &fences.quota, &fences.limits) else {
+            return Err(ApiError::Other("a fence is missing".to_owned()));
+        };
+        let fence = self.context.fence();
+        let patch = |version: &str| {
+            let metadata = json!({ "resourceVersion": version, "annotations": { (keys::FENCE): &fence } });
+            Patch::Merge(json!({ "metadata": metadata }))
+        };
+        let params = PatchParams::default();
+        let version = &namespace.version.resource_version;
+        self.cluster_scoped::<Namespace>().patch(&self.namespace, &params, &patch(version)).await?;
+        let version = &quota.version.resource_version;
+        self.namespaced::<ResourceQuota>().patch(keys::FENCE_NAME, &params, &patch(version)).await?;
+        let version = &limits.version.resource_version;
+        self.namespaced::<LimitRange>().patch(keys::FENCE_NAME, &params, &patch(version)).await?;
+        Ok([fence.clone(), fence.clone(), fence])
+    }
+
+    /// Rule 3: what is left, by lists from etcd and not from a cache.
+    async fn remains(&self) -> Result<Remains, ApiError> {
+        let all = ListParams::default();
+        let (sets, pods, claims) =
+            (self.namespaced::<StatefulSet>(), self.namespaced::<Pod>(), self.namespaced::<PersistentVolumeClaim>());
+        let (sets, pods, claims) = futures::try_join!(sets.list(&all), pods.list(&all), claims.list(&all))?;
+        let mut storage = Quantity::ZERO;
+        for claim in &claims.items {
+            let asked = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref()?.requests.as_ref()?.get(STORAGE));
+            let asked: Option<Quantity> = asked.and_then(|asked| asked.0.parse().ok());
+            storage = storage
+                .checked_add(asked.unwrap_or(Quantity::ZERO))
+                .ok_or_else(|| ApiError::Other("claims of more than can be counted".to_owned()))?;
+        }
+        Ok(Remains { sets: sets.items, pods: pods.items, storage })
+    }
+}
+
+/// Creates an object, or replaces it under the version that is in its metadata.
+async fn put<K>(api: &Api<K>, object: &K, there: bool, params: &PostParams) -> Result<(), ApiError>
+where
+    K: kube::Resource + Clone + serde::de::DeserializeOwned + serde::Serialize + std::fmt::Debug,
+{
+    if there {
+        api.replace(&object.meta().name.clone().unwrap_or_default(), params, object).await?;
+    } else {
+        api.create(params, object).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! `/livez`, `/readyz` and `/metrics`, on a port of their own.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+use crate::metrics::Metrics;
+
+/// What has to hold before the API server should ask here: each condition by its name, with what is missing.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, Option<String>>>>);
+
+impl Readiness {
+    /// Says what is missing for a condition, or that nothing is.
+    pub fn set(&self, condition: &'static str, missing: Option<String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(condition, missing);
+    }
+
+    /// What is missing, a line each; empty when ready.
+    pub fn missing(&self) -> Vec<String> {
+        let conditions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        conditions
+            .iter()
+            .filter_map(|(condition, missing)| Some(format!("{condition}: {}", missing.as_ref()?)))
+            .collect()
+    }
+}
+
+#[derive(Clone)]
+struct Health {
+    readiness: Readiness,
+    metrics: Arc<Metrics>,
+}
+
+/// The routes.
+pub fn router(readiness: Readiness, metrics: Arc<Metrics>) -> Router {
+    Router::new()
+        .route("/livez", get(|| async { "ok" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(text))
+        .with_state(Health { readiness, metrics })
+}
+
+async fn ready(State(health): State<Health>) -> impl IntoResponse {
+    let missing = health.readiness.missing();
+    if missing.is_empty() {
+        (StatusCode::OK, "ok".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, missing.join("\n"))
+    }
+}
+
+async fn text(State(health): State<Health>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], health.metrics.text())
+}

@@ -1,0 +1,139 @@
+//! Wiring, supervision, and the order in which things end.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum_server::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{error, info};
+use tracing_subscriber::EnvFilter;
+
+use cmp_client::connect::{Options, connect};
+
+use crate::args::{LogFormat, Serve};
+use crate::certs::{self, Certificates};
+use crate::controller::{self, Context};
+use crate::health::{self, Readiness};
+use crate::metrics::Metrics;
+use crate::{admission, args};
+
+/// How long requests under way may take to end.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How long one of our own requests may take; well below that of an API server.
+const REQUEST: Duration = Duration::from_secs(30);
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Runs `cmp-webhook serve` until it is told to end.
+pub fn main(serve: &args::Serve) -> ExitCode {
+    if let Err(error) = log(serve) {
+        // Without a log, standard error is the only place left to say why.
+        std::io::Write::write_all(&mut std::io::stderr(), format!("error: {error}\n").as_bytes()).ok();
+        return ExitCode::FAILURE;
+    }
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        error!("another TLS provider is installed");
+        return ExitCode::FAILURE;
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!(%error, "cannot start");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(serve)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!(%error, "ended");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log(serve: &Serve) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&serve.log_filter)
+        .map_err(|error| format!("--log-filter {:?} is not a filter: {error}", serve.log_filter))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match serve.log_format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    }
+}
+
+async fn run(serve: &Serve) -> Result<(), Failure> {
+    let options =
+        Options { kubeconfig: serve.kubeconfig.clone(), request_timeout: Some(REQUEST), ..Options::default() };
+    let agent = concat!("cmp-webhook/", env!("CARGO_PKG_VERSION"));
+    let client = connect(&options, agent).await?.client;
+    let (metrics, readiness) = (Arc::new(Metrics::default()), Readiness::default());
+    let (stopping, stop) = watch::channel(false);
+    let (tls, probes) = (Handle::new(), Handle::new());
+    let mut tasks: JoinSet<(&'static str, Result<(), Failure>)> = JoinSet::new();
+
+    let config = certs::empty();
+    let certificates = Certificates::new(&client, &serve.namespace, config.clone(), metrics.clone(), readiness.clone());
+    tasks.spawn(async move {
+        certificates.run().await;
+        ("certificates", Ok(()))
+    });
+
+    let context = Arc::new(Context::new(client, serve.admission_window, metrics.clone()));
+    let (ready, mut told) = (readiness.clone(), stop.clone());
+    tasks.spawn(async move {
+        let stop = async move {
+            // The sender is dropped only when everything ends.
+            let _ended = told.wait_for(|stop| *stop).await.is_err();
+        };
+        controller::run(context, ready, stop).await;
+        ("controllers", Ok(()))
+    });
+
+    let server = axum_server::bind_rustls(serve.bind_address, config).handle(tls.clone());
+    let routes = admission::router(metrics.clone()).into_make_service();
+    tasks.spawn(async move { ("admission", server.serve(routes).await.map_err(Failure::from)) });
+
+    let server = axum_server::bind(serve.probe_address).handle(probes.clone());
+    let routes = health::router(readiness.clone(), metrics).into_make_service();
+    tasks.spawn(async move { ("probes", server.serve(routes).await.map_err(Failure::from)) });
+    info!(version = env!("CARGO_PKG_VERSION"), admission = %serve.bind_address, probes = %serve.probe_address, "serving");
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        // A part that ends by itself takes the whole along: half a process looks alive and does nothing.
+        Some(ended) = tasks.join_next() => {
+            let (part, result) = ended?;
+            result.map_err(|error| format!("{part}: {error}"))?;
+            return Err(format!("{part} ended by itself").into());
+        }
+    }
+    info!(delay = ?serve.shutdown_delay, "ending");
+    readiness.set("shutdown", Some("ending".to_owned()));
+    let end = async {
+        tokio::time::sleep(serve.shutdown_delay).await;
+        stopping.send_replace(true);
+        tls.graceful_shutdown(Some(DRAIN));
+        while let Some(Ok((part, result))) = tasks.join_next().await {
+            if let Err(error) = result {
+                error!(part, %error, "while ending");
+            }
+            if part == "admission" {
+                break;
+            }
+        }
+        probes.shutdown();
+    };
+    tokio::select! {
+        () = end => {}
+        _ = terminate.recv() => info!("told a second time: ending at once"),
+        _ = interrupt.recv() => info!("told a second time: ending at once"),
+    }
+    Ok(())
+}
