@@ -1,0 +1,60 @@
+//! A small TCP balancer: what a Service of Kubernetes is to several replicas.
+
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+/// Listens on a port of its own and hands each connection to one of its backends in turn; one that refuses is passed
+/// over. It ends with the process.
+#[derive(Clone)]
+pub struct Balancer {
+    port: u16,
+    backends: Arc<Mutex<Vec<SocketAddr>>>,
+}
+
+impl Balancer {
+    /// Starts without backends.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
+        let port = listener.local_addr().expect("a bound listener has an address").port();
+        let backends = Arc::<Mutex<Vec<SocketAddr>>>::default();
+        let (shared, next) = (backends.clone(), AtomicUsize::new(0));
+        thread::spawn(move || {
+            for incoming in listener.incoming().flatten() {
+                let backends = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let first = next.fetch_add(1, Ordering::Relaxed);
+                let chosen = (0..backends.len()).find_map(|at| {
+                    let backend = backends[(first + at) % backends.len()];
+                    TcpStream::connect(backend).ok()
+                });
+                if let Some(outgoing) = chosen {
+                    join(incoming, outgoing);
+                }
+            }
+        });
+        Self { port, backends }
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Hands connections to these from now on.
+    pub fn set(&self, backends: Vec<SocketAddr>) {
+        *self.backends.lock().unwrap_or_else(PoisonError::into_inner) = backends;
+    }
+}
+
+fn join(a: TcpStream, b: TcpStream) {
+    let (Ok(a2), Ok(b2)) = (a.try_clone(), b.try_clone()) else { return };
+    for (mut from, mut to) in [(a, b), (b2, a2)] {
+        thread::spawn(move || {
+            // One side ended: so does the other, in that direction.
+            let _copied = io::copy(&mut from, &mut to);
+            let _closed = to.shutdown(Shutdown::Write);
+        });
+    }
+}

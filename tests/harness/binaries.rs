@@ -1,0 +1,207 @@
+//! The programs of the control plane, built once from pinned Go modules; and our own two, built by cargo.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Instant;
+use std::{env, fs};
+
+/// The version of Kubernetes that is built.
+pub const KUBERNETES: &str = "v1.36.3";
+
+/// What is built: the name of the binary, the module it is pinned in, its package.
+const PROGRAMS: [(&str, &str, &str); 6] = [
+    ("etcd", "kubernetes", "go.etcd.io/etcd/server/v3"),
+    ("kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
+    ("kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
+    ("kube-scheduler", "kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler"),
+    ("kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl"),
+    ("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+];
+
+/// kwok's own description of how nodes and Pods behave, in its module.
+const STAGES: [&str; 3] = [
+    "kustomize/stage/node/fast",
+    "kustomize/stage/node/heartbeat-with-lease",
+    "kustomize/stage/pod/fast",
+];
+
+/// Where each program is.
+#[derive(Debug, Clone)]
+pub struct Binaries {
+    programs: BTreeMap<&'static str, PathBuf>,
+    /// The stage files of kwok.
+    pub stages: Vec<PathBuf>,
+}
+
+impl Binaries {
+    /// Finds them, or builds them: in `KUBEBUILDER_ASSETS`, else in the cache. Says on standard error what it does.
+    pub fn get() -> &'static Self {
+        static FOUND: OnceLock<Binaries> = OnceLock::new();
+        FOUND.get_or_init(|| find().unwrap_or_else(|why| panic!("the control plane cannot be built: {why}")))
+    }
+
+    /// Where a program is.
+    pub fn path(&self, name: &str) -> &Path {
+        self.programs.get(name).unwrap_or_else(|| panic!("no such program: {name}"))
+    }
+}
+
+fn modules() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("control-plane")
+}
+
+fn flags() -> String {
+    let (major, minor) = KUBERNETES.trim_start_matches('v').split_once('.').unwrap_or_default();
+    let minor = minor.split('.').next().unwrap_or_default();
+    let set = "-X k8s.io/component-base/version.git";
+    format!("-s -w {set}Version={KUBERNETES} {set}Major={major} {set}Minor={minor}")
+}
+
+/// One folder for each state of the pins, so that an old checkout does not take a new one's.
+fn cache() -> Result<PathBuf, String> {
+    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).ok_or("neither HOME nor XDG_CACHE_HOME is set")?;
+    let mut hasher = DefaultHasher::new();
+    flags().hash(&mut hasher);
+    for module in ["kubernetes", "kwok"] {
+        for file in ["go.mod", "go.sum"] {
+            let path = modules().join(module).join(file);
+            fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?.hash(&mut hasher);
+        }
+    }
+    let folder = base.join("kubectl-cmp").join(format!("control-plane-{:016x}", hasher.finish()));
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok(folder)
+}
+
+fn find() -> Result<Binaries, String> {
+    let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
+    let folder = cache()?;
+    // Two test programs that start at once build once.
+    let lock = fs::File::create(folder.join("lock")).map_err(|error| error.to_string())?;
+    lock.lock().map_err(|error| error.to_string())?;
+    let mut programs = BTreeMap::new();
+    for (name, module, package) in PROGRAMS {
+        let given = assets.as_ref().map(|assets| assets.join(name)).filter(|path| path.exists());
+        let path = match given {
+            Some(path) => path,
+            None => build(&folder, name, module, package)?,
+        };
+        programs.insert(name, path);
+    }
+    Ok(Binaries { programs, stages: stages(&folder)? })
+}
+
+fn go(module: &str) -> Command {
+    let mut go = Command::new("go");
+    go.current_dir(modules().join(module)).env("CGO_ENABLED", "0").env("GOFLAGS", "-buildvcs=false");
+    go
+}
+
+/// That there is a Go toolchain, and a new enough one.
+fn check_go() -> Result<(), String> {
+    let ways = "install Go 1.26 or newer, or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, \
+                kube-controller-manager, kube-scheduler, kubectl and kwok";
+    let said = go("kwok").args(["env", "GOVERSION"]).output().map_err(|error| format!("go: {error}; {ways}"))?;
+    if said.status.success() {
+        Ok(())
+    } else {
+        Err(format!("go: {}; {ways}", String::from_utf8_lossy(&said.stderr).trim()))
+    }
+}
+
+fn build(folder: &Path, name: &str, module: &str, package: &str) -> Result<PathBuf, String> {
+    let path = folder.join(name);
+    if path.exists() {
+        return Ok(path);
+    }
+    check_go()?;
+    eprintln!("building {name} from {package}, once for this machine; the first of them takes minutes ...");
+    let started = Instant::now();
+    let half = folder.join(format!("{name}.building"));
+    let built = go(module)
+        .args(["build", "-trimpath", "-ldflags", &flags(), "-o"])
+        .arg(&half)
+        .arg(package)
+        .stdin(Stdio::null())
+        .status()
+        .map_err(|error| format!("go build: {error}"))?;
+    if !built.success() {
+        return Err(format!("go build {package} failed; its words are above"));
+    }
+    fs::rename(&half, &path).map_err(|error| error.to_string())?;
+    eprintln!("built {name} in {} s", started.elapsed().as_secs());
+    Ok(path)
+}
+
+fn stages(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let copies = folder.join("stages");
+    if !copies.exists() {
+        check_go()?;
+        let said = go("kwok")
+            .args(["list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"])
+            .output()
+            .map_err(|error| format!("go list: {error}"))?;
+        let module = PathBuf::from(String::from_utf8_lossy(&said.stdout).trim());
+        let half = folder.join("stages.copying");
+        // Whatever an earlier attempt left is made anew.
+        let _removed = fs::remove_dir_all(&half);
+        fs::create_dir_all(&half).map_err(|error| error.to_string())?;
+        for (at, stage) in STAGES.iter().enumerate() {
+            let entries = fs::read_dir(module.join(stage)).map_err(|error| format!("{stage} of kwok: {error}"))?;
+            for entry in entries.flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if name.ends_with(".yaml") && name != "kustomization.yaml" {
+                    // Read and written anew: files of the module cache are read-only.
+                    let text = fs::read(entry.path()).map_err(|error| error.to_string())?;
+                    fs::write(half.join(format!("{at}-{name}")), text).map_err(|error| error.to_string())?;
+                }
+            }
+        }
+        fs::rename(&half, &copies).map_err(|error| error.to_string())?;
+    }
+    let entries = fs::read_dir(&copies).map_err(|error| error.to_string())?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    Ok(files)
+}
+
+/// Our own programs, as cargo has just built them: `cargo test` does not rebuild the binaries of another package.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// The plugin.
+    pub plugin: PathBuf,
+    /// The in-cluster half.
+    pub webhook: PathBuf,
+}
+
+/// Builds them, once for this process.
+pub fn built() -> &'static Built {
+    static BUILT: OnceLock<Built> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--bins", "-p", "kubectl-cmp", "-p", "cmp-webhook", "--message-format=json"]);
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        let output = build
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("cargo can be run");
+        assert!(output.status.success(), "cargo build of kubectl-cmp and cmp-webhook failed");
+        let find = |name: &str| {
+            String::from_utf8_lossy(&output.stdout)
+                .lines()
+                .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+                .filter(|message| message["target"]["name"] == name)
+                .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+                .unwrap_or_else(|| panic!("cargo built no {name}"))
+        };
+        Built { plugin: find("kubectl-cmp"), webhook: find("cmp-webhook") }
+    })
+}

@@ -1,0 +1,250 @@
+//! etcd, kube-apiserver, kube-controller-manager, kube-scheduler, and kwok for the nodes.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use kube::Client;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use serde_json::json;
+
+use crate::binaries::Binaries;
+use crate::process::{Folder, Process};
+use crate::shell::{Output, eventually, kubectl, kubectl_reading};
+
+/// The token of the administrator, in the group `system:masters`.
+const ADMIN: &str = "administrator-of-the-tests";
+
+/// A control plane that runs. Everything of it ends when it is dropped, and when its process dies.
+pub struct ControlPlane {
+    /// kube-apiserver.
+    pub apiserver: Process,
+    /// etcd.
+    pub etcd: Process,
+    controller_manager: Process,
+    scheduler: Process,
+    kwok: Process,
+    port: u16,
+    certificate_authority: String,
+    // Dropped last: everything above writes there.
+    folder: Folder,
+}
+
+/// A port on loopback that nobody uses at this moment.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
+    listener.local_addr().expect("a bound listener has an address").port()
+}
+
+impl ControlPlane {
+    /// Starts one with three nodes of 64 CPU and 256 GiB, and waits until it can be used.
+    pub fn start() -> Self {
+        // Somebody else may take a free port before it is bound: then everything is tried anew.
+        let mut last = String::new();
+        for _ in 0..3 {
+            match Self::try_start() {
+                Ok(plane) => return plane,
+                Err(why) => last = why,
+            }
+        }
+        panic!("the control plane does not start: {last}")
+    }
+
+    fn try_start() -> Result<Self, String> {
+        let binaries = Binaries::get();
+        let folder = Folder::new();
+        let at = folder.path().to_owned();
+        let certificate_authority = certificates(&at);
+        let file = |name: &str| at.join(name).display().to_string();
+        fs::write(at.join("tokens.csv"), format!("{ADMIN},admin,admin,\"system:masters\"\n")).expect("a file");
+        let [client, peer, port, manager, scheduling] = std::array::from_fn(|_| free_port());
+        let etcd_url = format!("http://127.0.0.1:{client}");
+        let start = |name: &str, arguments: Vec<String>| Process::start(name, binaries.path(name), arguments, &at);
+        let etcd = start(
+            "etcd",
+            vec![
+                format!("--data-dir={}", file("etcd")),
+                "--unsafe-no-fsync".to_owned(),
+                format!("--listen-client-urls={etcd_url}"),
+                format!("--advertise-client-urls={etcd_url}"),
+                format!("--listen-peer-urls=http://127.0.0.1:{peer}"),
+            ],
+        );
+        let apiserver = start(
+            "kube-apiserver",
+            vec![
+                format!("--etcd-servers={etcd_url}"),
+                "--bind-address=127.0.0.1".to_owned(),
+                format!("--secure-port={port}"),
+                format!("--tls-cert-file={}", file("apiserver.crt")),
+                format!("--tls-private-key-file={}", file("apiserver.key")),
+                format!("--service-account-key-file={}", file("accounts.pub")),
+                format!("--service-account-signing-key-file={}", file("accounts.key")),
+                "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+                format!("--token-auth-file={}", file("tokens.csv")),
+                "--authorization-mode=RBAC".to_owned(),
+                "--service-cluster-ip-range=10.0.0.0/16".to_owned(),
+                "--enable-aggregator-routing=false".to_owned(),
+                "--profiling=false".to_owned(),
+            ],
+        );
+        let admin = kubeconfig(port, &certificate_authority, ADMIN, "admin");
+        fs::write(at.join("admin.kubeconfig"), admin).expect("a file");
+        let as_admin = format!("--kubeconfig={}", file("admin.kubeconfig"));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let ready = loop {
+            let asked = kubectl(&at.join("admin.kubeconfig"), &["get", "--raw", "/readyz"]);
+            if asked.code == 0 {
+                break Ok(());
+            }
+            if !apiserver.is_running() || !etcd.is_running() || Instant::now() > deadline {
+                break Err(format!("{asked}\n{}\n{}", apiserver.last_words(), etcd.last_words()));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        ready?;
+        let controller_manager = start(
+            "kube-controller-manager",
+            vec![
+                as_admin.clone(),
+                "--use-service-account-credentials=true".to_owned(),
+                format!("--service-account-private-key-file={}", file("accounts.key")),
+                format!("--root-ca-file={}", file("ca.crt")),
+                "--leader-elect=false".to_owned(),
+                "--bind-address=127.0.0.1".to_owned(),
+                format!("--secure-port={manager}"),
+            ],
+        );
+        let scheduler = start(
+            "kube-scheduler",
+            vec![
+                as_admin.clone(),
+                "--leader-elect=false".to_owned(),
+                "--bind-address=127.0.0.1".to_owned(),
+                format!("--secure-port={scheduling}"),
+            ],
+        );
+        let mut arguments = vec![
+            as_admin,
+            "--manage-all-nodes=true".to_owned(),
+            "--enable-crds=".to_owned(),
+            "--node-ip=127.0.0.1".to_owned(),
+            "--cidr=10.64.0.0/14".to_owned(),
+        ];
+        arguments.extend(binaries.stages.iter().map(|stage| format!("--config={}", stage.display())));
+        let kwok = start("kwok", arguments);
+        let plane = Self {
+            apiserver,
+            etcd,
+            controller_manager,
+            scheduler,
+            kwok,
+            port,
+            certificate_authority,
+            folder,
+        };
+        plane.nodes(3);
+        Ok(plane)
+    }
+
+    fn nodes(&self, count: u32) {
+        let amounts = json!({ "cpu": "64", "memory": "256Gi", "pods": "1000", "ephemeral-storage": "1Ti" });
+        for at in 0..count {
+            let node = json!({
+                "apiVersion": "v1", "kind": "Node",
+                "metadata": { "name": format!("node-{at}"), "labels": { "kubernetes.io/hostname": format!("node-{at}") } },
+                "status": { "allocatable": amounts, "capacity": amounts },
+            });
+            self.admin_reading(&["create", "-f", "-"], &node.to_string()).ok();
+        }
+        eventually("the nodes are ready", Duration::from_secs(60), || {
+            let asked = self.admin(&["get", "nodes", "--no-headers"]);
+            let ready = asked.stdout.lines().filter(|line| line.contains(" Ready ")).count();
+            let lost = [&self.kwok, &self.scheduler, &self.controller_manager].into_iter().find(|one| !one.is_running());
+            match lost {
+                Some(lost) => panic!("{}", lost.last_words()),
+                None if ready == count as usize => Ok(()),
+                None => Err(format!("{asked}\n{}", self.kwok.last_words())),
+            }
+        });
+    }
+
+    /// The folder of its data and logs.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.folder().join("admin.kubeconfig")
+    }
+
+    /// Writes a kubeconfig for a token.
+    pub fn kubeconfig_for(&self, name: &str, token: &str) -> PathBuf {
+        let path = self.folder().join(format!("{name}.kubeconfig"));
+        fs::write(&path, kubeconfig(self.port, &self.certificate_authority, token, name)).expect("a file");
+        path
+    }
+
+    /// kubectl as the administrator.
+    pub fn admin(&self, arguments: &[&str]) -> Output {
+        kubectl(&self.kubeconfig(), arguments)
+    }
+
+    /// The same with something on its standard input.
+    pub fn admin_reading(&self, arguments: &[&str], input: &str) -> Output {
+        kubectl_reading(&self.kubeconfig(), arguments, input)
+    }
+
+    /// Restarts the API server, and waits until it is back.
+    pub fn restart_apiserver(&mut self) {
+        self.apiserver.restart();
+        eventually("the API server is back", Duration::from_secs(60), || {
+            let asked = self.admin(&["get", "--raw", "/readyz"]);
+            if asked.code == 0 { Ok(()) } else { Err(asked.to_string()) }
+        });
+    }
+}
+
+/// A client for a kubeconfig.
+pub async fn client(kubeconfig: &Path) -> Client {
+    let read = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig of ours");
+    let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await;
+    Client::try_from(config.expect("a kubeconfig of ours")).expect("a client")
+}
+
+fn kubeconfig(port: u16, certificate_authority: &str, token: &str, user: &str) -> String {
+    let authority = k8s_openapi::ByteString(certificate_authority.as_bytes().to_vec());
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "clusters": [{ "name": "test", "cluster": {
+            "server": format!("https://127.0.0.1:{port}"), "certificate-authority-data": authority } }],
+        "users": [{ "name": user, "user": { "token": token } }],
+        "contexts": [{ "name": "test", "context": { "cluster": "test", "user": user } }],
+    })
+    .to_string()
+}
+
+/// Makes what the control plane needs to know itself by, and returns the certificate authority.
+fn certificates(at: &Path) -> String {
+    let write = |name: &str, text: String| fs::write(at.join(name), text).expect("a file");
+    let mut authority = CertificateParams::default();
+    authority.distinguished_name.push(DnType::CommonName, "tests");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    let pem = authority.self_signed(&key).expect("a certificate").pem();
+    write("ca.crt", pem.clone());
+    let issuer = Issuer::new(authority, key);
+    let names = ["localhost", "127.0.0.1", "kubernetes", "kubernetes.default.svc"].map(str::to_owned);
+    let mut server = CertificateParams::new(names).expect("names");
+    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let key = KeyPair::generate().expect("a key");
+    write("apiserver.crt", server.signed_by(&key, &issuer).expect("a certificate").pem());
+    write("apiserver.key", key.serialize_pem());
+    let accounts = KeyPair::generate().expect("a key");
+    write("accounts.key", accounts.serialize_pem());
+    write("accounts.pub", accounts.public_key_pem());
+    pem
+}

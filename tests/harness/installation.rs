@@ -1,0 +1,167 @@
+//! cmp in a control plane: installed with its own command, running under the ServiceAccount it ships with.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::balancer::Balancer;
+use crate::binaries::built;
+use crate::control_plane::{ControlPlane, free_port};
+use crate::process::Process;
+use crate::shell::{Output, eventually, kubectl, kubectl_reading};
+
+/// An installation with so many replicas of cmp-webhook as local processes.
+pub struct Installation {
+    /// The replicas.
+    pub replicas: Vec<Process>,
+    probes: Vec<u16>,
+    /// Where it is installed.
+    pub plane: ControlPlane,
+}
+
+impl Installation {
+    /// Installs into a control plane of its own. `window` is the time that an admitted request may take to land: of
+    /// tests, which have no API server that is slow for a minute, a short one.
+    pub fn start(replicas: usize, window: &str) -> Self {
+        let plane = ControlPlane::start();
+        let balancer = Balancer::start();
+        let url = format!("https://localhost:{}", balancer.port());
+        plane.admin(&["cmp", "install", "--webhook-url", &url]).ok();
+        let token = plane.admin(&["create", "token", "cmp-webhook", "-n", "cmp-system", "--duration", "24h"]).ok();
+        let kubeconfig = plane.kubeconfig_for("cmp-webhook", token.stdout.trim());
+        let (mut started, mut probes, mut backends) = (Vec::new(), Vec::new(), Vec::new());
+        for at in 0..replicas {
+            let (port, probe) = (free_port(), free_port());
+            let arguments = [
+                "serve",
+                "--kubeconfig",
+                &kubeconfig.display().to_string(),
+                "--bind-address",
+                &format!("127.0.0.1:{port}"),
+                "--probe-address",
+                &format!("127.0.0.1:{probe}"),
+                "--admission-window",
+                window,
+                "--shutdown-delay",
+                "0s",
+            ]
+            .map(str::to_owned)
+            .to_vec();
+            started.push(Process::start(&format!("cmp-webhook-{at}"), &built().webhook, arguments, plane.folder()));
+            probes.push(probe);
+            backends.push(SocketAddr::from(([127, 0, 0, 1], port)));
+        }
+        balancer.set(backends);
+        let installation = Self { replicas: started, probes, plane };
+        installation.ready();
+        installation
+    }
+
+    /// Waits until every replica is ready.
+    pub fn ready(&self) {
+        for (replica, probe) in self.replicas.iter().zip(&self.probes) {
+            eventually("cmp-webhook is ready", Duration::from_secs(60), || {
+                assert!(replica.is_running(), "cmp-webhook ended\n{}", replica.last_words());
+                match get(*probe, "/readyz") {
+                    Ok(text) if text.starts_with("HTTP/1.1 200") => Ok(()),
+                    Ok(text) => Err(format!("{text}\n{}", replica.last_words())),
+                    Err(error) => Err(error.to_string()),
+                }
+            });
+        }
+    }
+
+    /// What a replica answers on its port of probes.
+    pub fn probe(&self, replica: usize, path: &str) -> String {
+        get(self.probes[replica], path).unwrap_or_else(|error| error.to_string())
+    }
+
+    /// Ends all replicas.
+    pub fn stop(&mut self) {
+        self.replicas.iter_mut().for_each(Process::stop);
+    }
+
+    /// Starts all replicas again.
+    pub fn restart(&mut self) {
+        self.replicas.iter_mut().for_each(Process::restart);
+        self.ready();
+    }
+
+    /// A new user with this quota, with a name of their own.
+    pub fn user(&self, cpu: &str, memory: &str) -> World<'_> {
+        static USERS: AtomicUsize = AtomicUsize::new(0);
+        let number = USERS.fetch_add(1, Ordering::Relaxed);
+        self.user_named(&format!("user{number}"), cpu, memory)
+    }
+
+    /// A new user with this name and quota.
+    pub fn user_named(&self, name: &str, cpu: &str, memory: &str) -> World<'_> {
+        let kubeconfig = self.plane.folder().join(format!("{name}.kubeconfig"));
+        let out = kubeconfig.display().to_string();
+        let create = ["cmp", "create", "user", name, "--cpu", cpu, "--memory", memory, "--kubeconfig-out", &out];
+        self.plane.admin(&create).ok().says(&format!("user/{name} created"));
+        World { installation: self, name: name.to_owned(), kubeconfig }
+    }
+}
+
+/// A plain GET on loopback; the probes need no client library.
+fn get(port: u16, path: &str) -> std::io::Result<String> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// One user, with a kubeconfig as the administrator hands it out.
+pub struct World<'a> {
+    /// Where.
+    pub installation: &'a Installation,
+    /// Who.
+    pub name: String,
+    /// With which credentials.
+    pub kubeconfig: PathBuf,
+}
+
+impl World<'_> {
+    /// A name for a cluster that no other test has.
+    pub fn cluster(&self, name: &str) -> String {
+        format!("{name}-{}", self.name)
+    }
+
+    /// kubectl as this user.
+    pub fn kubectl(&self, arguments: &[&str]) -> Output {
+        kubectl(&self.kubeconfig, arguments)
+    }
+
+    /// The same with something on its standard input.
+    pub fn kubectl_reading(&self, arguments: &[&str], input: &str) -> Output {
+        kubectl_reading(&self.kubeconfig, arguments, input)
+    }
+
+    /// `kubectl cmp` as this user.
+    pub fn cmp(&self, arguments: &[&str]) -> Output {
+        let mut all = vec!["cmp"];
+        all.extend(arguments);
+        self.kubectl(&all)
+    }
+
+    /// kubectl as the administrator.
+    pub fn admin(&self, arguments: &[&str]) -> Output {
+        self.installation.plane.admin(arguments)
+    }
+
+    /// This user's account, as the administrator sees it.
+    pub fn account(&self) -> serde_json::Value {
+        self.admin(&["get", "configmap", &self.name, "-n", "cmp-users", "-o", "json"]).ok().json()["data"].clone()
+    }
+
+    /// Patches the account as this user, past the plugin.
+    pub fn patch(&self, data: &serde_json::Value) -> Output {
+        let patch = serde_json::json!({ "data": data }).to_string();
+        self.kubectl(&["patch", "configmap", &self.name, "-n", "cmp-users", "--type=merge", "-p", &patch])
+    }
+}

@@ -1,0 +1,15 @@
+//! What the tests, the benchmarks and the demo stand on: a real control plane as local processes, an installation of
+//! cmp in it, and users with their own kubeconfigs.
+//!
+//! Simulated is only what cannot run here: the kubelets, which kwok plays at the API's side.
+
+pub mod balancer;
+pub mod binaries;
+pub mod control_plane;
+pub mod installation;
+pub mod process;
+pub mod shell;
+
+pub use control_plane::ControlPlane;
+pub use installation::{Installation, World};
+pub use shell::{Output, eventually};

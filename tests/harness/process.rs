@@ -1,0 +1,208 @@
+//! Processes that end with whoever started them, whatever happens to it.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// Starts the program given as arguments with its output in `$LOG`, says its pid, and waits for the end of its own
+/// standard input, which comes when the starter closes it or dies, even by SIGKILL. Then the program is told to end,
+/// and killed after five seconds.
+const SUPERVISOR: &str = r#"
+"$@" </dev/null >>"$LOG" 2>&1 &
+p=$!
+echo $p
+exec >/dev/null 2>&1
+cat
+kill -CONT $p
+kill $p
+(sleep 5; kill -9 $p) &
+k=$!
+wait $p
+kill $k
+"#;
+
+/// Removes a folder some time after its own standard input has ended: after everything that writes there.
+const JANITOR: &str = r#"
+exec >/dev/null 2>&1
+cat
+for n in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1"; sleep 1; done
+"#;
+
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    // Out of reach of a Ctrl-C on the terminal: the end comes through standard input, in order.
+    command.process_group(0);
+    command
+}
+
+/// A process under supervision.
+pub struct Process {
+    name: String,
+    program: PathBuf,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    log: PathBuf,
+    running: Option<Running>,
+}
+
+struct Running {
+    supervisor: Child,
+    pid: String,
+}
+
+impl Process {
+    /// Starts a program; its output goes to `<name>.log` in `folder`.
+    pub fn start(name: &str, program: &Path, arguments: Vec<String>, folder: &Path) -> Self {
+        Self::start_with(name, program, arguments, Vec::new(), folder)
+    }
+
+    /// Starts a program with variables of its own.
+    pub fn start_with(
+        name: &str,
+        program: &Path,
+        arguments: Vec<String>,
+        environment: Vec<(String, String)>,
+        folder: &Path,
+    ) -> Self {
+        let mut process = Self {
+            name: name.to_owned(),
+            program: program.to_owned(),
+            arguments,
+            environment,
+            log: folder.join(format!("{name}.log")),
+            running: None,
+        };
+        process.restart();
+        process
+    }
+
+    /// Starts it again, with the same arguments; ends it first if it runs.
+    pub fn restart(&mut self) {
+        self.stop();
+        let mut supervisor = shell(SUPERVISOR)
+            .arg(&self.program)
+            .args(&self.arguments)
+            .env("LOG", &self.log)
+            .envs(self.environment.iter().cloned())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start a shell for {}: {error}", self.name));
+        let mut pid = String::new();
+        let output = supervisor.stdout.take().expect("standard output is piped");
+        BufReader::new(output).read_line(&mut pid).expect("the supervisor says the pid");
+        self.running = Some(Running { supervisor, pid: pid.trim().to_owned() });
+    }
+
+    /// Tells it to end, and waits until it has.
+    pub fn stop(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            drop(running.supervisor.stdin.take());
+            running.supervisor.wait().expect("the supervisor ends");
+        }
+    }
+
+    /// Tells it to end, without waiting.
+    pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Kills it, without a chance to do anything more.
+    pub fn kill(&mut self) {
+        self.signal("KILL");
+        self.stop();
+    }
+
+    /// Freezes it.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        if let Some(running) = &self.running {
+            let sent = Command::new("kill").args(["-s", signal, &running.pid]).status();
+            assert!(sent.is_ok_and(|status| status.success()), "cannot send SIG{signal} to {}", self.name);
+        }
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| {
+            let state = std::fs::read_to_string(format!("/proc/{}/stat", running.pid)).unwrap_or_default();
+            // A zombie has ended; its supervisor has not looked yet.
+            state.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+        })
+    }
+
+    /// Its resident memory in bytes, if it runs.
+    pub fn memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.running.as_ref()?.pid)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+    }
+
+    /// The last lines of what it said.
+    pub fn last_words(&self) -> String {
+        let mut text = String::new();
+        // Without a log there is nothing to show.
+        let _read = File::open(&self.log).and_then(|mut log| log.read_to_string(&mut text));
+        let lines: Vec<&str> = text.lines().collect();
+        let from = lines.len().saturating_sub(30);
+        format!("--- last lines of {}:\n{}", self.name, lines[from..].join("\n"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A folder for data, removed at the end, also when the process that made it is killed.
+pub struct Folder {
+    path: PathBuf,
+    janitor: Option<Child>,
+}
+
+impl Folder {
+    /// Makes one. With `CMP_TESTS_KEEP=1` it stays, and its path is said.
+    pub fn new() -> Self {
+        let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+        let path = std::env::temp_dir().join(format!("kubectl-cmp-{}-{nanos}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap_or_else(|error| panic!("cannot make {}: {error}", path.display()));
+        let keep = std::env::var_os("CMP_TESTS_KEEP").is_some();
+        if keep {
+            eprintln!("data and logs stay in {}", path.display());
+        }
+        let janitor = (!keep).then(|| shell(JANITOR).arg(&path).spawn().expect("a shell can be started"));
+        Self { path, janitor }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Default for Folder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Some(mut janitor) = self.janitor.take() {
+            // Everything that wrote here has ended: the janitor need not wait.
+            let _removed = std::fs::remove_dir_all(&self.path);
+            let _killed = janitor.kill();
+            let _ended = janitor.wait();
+        }
+    }
+}
