@@ -1,0 +1,64 @@
+//! One file a command; here they are told apart.
+
+use crate::cli::{Arguments, Command, Create, Delete, Describe, Get, Instances, Resume, Scale, Set, Suspend};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::ui::Ui;
+use cmp_core::instance::Verb;
+
+mod create_cluster;
+mod delete_cluster;
+mod describe;
+mod get;
+mod install;
+mod lifecycle;
+mod quota;
+mod scale;
+mod tokens;
+mod uninstall;
+mod users;
+mod version;
+mod whoami;
+
+/// Runs a command, and says what the API server warned of.
+pub(crate) async fn run(arguments: Arguments, ui: &Ui) -> Result<(), CliError> {
+    let context = Context::new(ui, arguments.global);
+    let done = dispatch(&context, arguments.command).await;
+    context.warn();
+    done
+}
+
+async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Create(Create::Cluster(args)) => create_cluster::run(context, args).await,
+        Command::Create(Create::User(args)) => users::create(context, args).await,
+        Command::Create(Create::Token(args)) => tokens::create(context, args).await,
+        Command::Get(Get::Clusters(args)) => get::clusters(context, args).await,
+        Command::Get(Get::Instances(args)) => get::instances(context, args).await,
+        Command::Get(Get::Users(args)) => users::get(context, args).await,
+        Command::Get(Get::Tokens(args)) => tokens::get(context, args).await,
+        Command::Describe(Describe::Cluster(args)) => describe::clusters(context, args.names).await,
+        Command::Describe(Describe::Instance(args)) => describe::instances(context, args.names).await,
+        Command::Describe(Describe::User(args)) => describe::users(context, args.names).await,
+        Command::Delete(Delete::Cluster(args)) => delete_cluster::run(context, args).await,
+        Command::Delete(Delete::User(args)) => users::delete(context, args).await,
+        Command::Delete(Delete::Token(args)) => tokens::delete(context, args).await,
+        Command::Scale(Scale::Cluster(args)) => scale::run(context, args).await,
+        Command::Start(Instances::Instance(args)) => lifecycle::instances(context, Verb::Start, args, None).await,
+        Command::Stop(Instances::Instance(args)) => lifecycle::instances(context, Verb::Stop, args, None).await,
+        Command::Suspend(Suspend::Instance(args)) => {
+            lifecycle::instances(context, Verb::Suspend, args.which, Some(args.how)).await
+        }
+        Command::Suspend(Suspend::Cluster(args)) => {
+            lifecycle::clusters(context, Verb::Suspend, args.which, Some(args.how)).await
+        }
+        Command::Resume(Resume::Instance(args)) => lifecycle::instances(context, Verb::Resume, args, None).await,
+        Command::Resume(Resume::Cluster(args)) => lifecycle::clusters(context, Verb::Resume, args, None).await,
+        Command::Set(Set::Quota(args)) => quota::set(context, args).await,
+        Command::Quota(args) => quota::show(context, args).await,
+        Command::Whoami(args) => whoami::run(context, args).await,
+        Command::Install(args) => install::run(context, args).await,
+        Command::Uninstall(args) => uninstall::run(context, args).await,
+        Command::Version(args) => version::run(context, args).await,
+    }
+}

@@ -1,0 +1,256 @@
+//! `create cluster`: the whole of it is wanted in one write, judged in one piece; then its instances are created.
+
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use kube::api::{Api, PostParams};
+use tokio::time::Instant;
+
+use cmp_client::ApiError;
+use cmp_client::accounts::{Accounts, Stored};
+use cmp_core::account::{Change, HeldState, InstanceType, Want};
+use cmp_core::instance::State;
+use cmp_core::manifest;
+use cmp_core::name::{ClusterName, InstanceName, UserName};
+use cmp_core::resources::Resources;
+use cmp_core::verdict::judge;
+
+use crate::cli::{CreateCluster, DryRun, Format};
+use crate::context::{Context, MANAGER, suffix};
+use crate::error::CliError;
+use crate::output::print_object;
+use crate::view;
+
+/// How many instances are created at once.
+const AT_ONCE: usize = 32;
+/// For how long a refusal is tried again that comes from an API server which has not seen yet what was just written.
+const CATCH_UP: Duration = Duration::from_secs(15);
+const PAUSE: Duration = Duration::from_millis(200);
+
+pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<(), CliError> {
+    let CreateCluster { name, cpu, memory, count, kind, image, resource, owner, wait, change } = args;
+    if kind == InstanceType::Vm {
+        return Err(CliError::user("--type vm: virtual machines are not supported by this version; use --type container"));
+    }
+    let mut size = Resources::new(cpu, memory);
+    for more in resource {
+        size.set(more.name, more.amount);
+    }
+    let want = Want { kind, count, size, template: None, image };
+    let user = context.account_of(owner.as_ref()).await?;
+    let accounts = context.accounts().await?;
+    let known = context.account(&user).await?;
+    let resumed = known.account.cluster(&name).want.is_some();
+    let stored = write_want(context, &accounts, known, &name, &want, change.dry_run).await?;
+    if change.dry_run != DryRun::None {
+        return said(context, &stored, &name, "created", change.dry_run, change.output).await;
+    }
+    prepared(&accounts, &user, &name, &want, wait.timeout).await?;
+    let made = make_instances(context, &name, &want).await?;
+    if wait.wait {
+        running(context, &name, want.count, wait.timeout).await?;
+    }
+    let word = if resumed && made == 0 { "unchanged" } else { "created" };
+    let stored = accounts.get(&user).await?;
+    said(context, &stored, &name, word, change.dry_run, change.output).await
+}
+
+/// Prints the line, or the cluster as an object.
+pub(super) async fn said(
+    context: &Context<'_>,
+    stored: &Stored,
+    name: &ClusterName,
+    word: &str,
+    dry_run: DryRun,
+    output: Option<Format>,
+) -> Result<(), CliError> {
+    match output {
+        Some(format @ (Format::Json | Format::Yaml)) => {
+            let client = context.client().await?;
+            let looked = view::clusters(&client, &stored.account, std::slice::from_ref(name)).await?;
+            looked.iter().try_for_each(|cluster| print_object(context.ui, format, &cluster.object()))
+        }
+        Some(Format::Name) => context.ui.line(&format!("cluster/{name}")),
+        _ => context.ui.line(&format!("cluster/{name} {word}{}", suffix(dry_run))),
+    }
+}
+
+/// Writes what is wanted. Whoever else writes the account at the same time is waited for.
+async fn write_want(
+    context: &Context<'_>,
+    accounts: &Accounts,
+    mut stored: Stored,
+    name: &ClusterName,
+    want: &Want,
+    dry_run: DryRun,
+) -> Result<Stored, CliError> {
+    let deadline = Instant::now() + CATCH_UP;
+    loop {
+        let entry = stored.account.cluster(name);
+        if entry.delete.is_some() && entry.held.is_some() {
+            return Err(CliError::user(format!("cluster {name} is being deleted"))
+                .hint(format!("wait until it is gone: kubectl cmp delete cluster {name} --yes --wait")));
+        }
+        match &entry.want {
+            Some(wanted) if wanted == want => return Ok(stored),
+            Some(wanted) => return Err(different(name, wanted, want)),
+            None => {}
+        }
+        let change = Change::new().want(name, Some(want));
+        let changed = change.apply(&stored.account).map_err(|error| CliError::internal(&error.to_string()))?;
+        // Asked here first, for an answer without a round trip; the webhook's answer is the one that counts.
+        let verdict = judge(Some(&stored.account), &changed);
+        if let Err(denial) = &verdict
+            && stored.account.is_settled()
+        {
+            let error = ApiError::Refused { code: 403, reason: "Forbidden".to_owned(), message: denial.to_string() };
+            return Err(error.into());
+        }
+        if dry_run == DryRun::Client {
+            return Ok(Stored { account: changed, ..stored });
+        }
+        match accounts.change(&stored, &change, MANAGER, dry_run == DryRun::Server).await {
+            Ok(written) => return Ok(written),
+            Err(error) if error.is_conflict() => {}
+            Err(error) if error.to_string().contains("is not settled yet") && Instant::now() < deadline => {
+                context.verbose("waiting for the account to be settled");
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        stored = accounts.get(&stored.account.user).await?;
+    }
+}
+
+fn different(name: &ClusterName, is: &Want, asked: &Want) -> CliError {
+    let describe = |want: &Want| {
+        let image = want.image.as_deref().unwrap_or(manifest::DEFAULT_IMAGE);
+        format!("{} of {} ({}, {image})", want.count, want.size, want.kind)
+    };
+    let error = CliError::user(format!(
+        "cluster {name} exists and is different: it is {}, asked for is {}",
+        describe(is),
+        describe(asked)
+    ));
+    if is.count == asked.count {
+        error.hint("delete it first, or choose another name")
+    } else {
+        error.hint(format!("to change the number of instances: kubectl cmp scale cluster {name} --count {}", asked.count))
+    }
+}
+
+/// Waits until everything that is wanted is held, and the Namespace is ready for it.
+pub(super) async fn prepared(
+    accounts: &Accounts,
+    user: &UserName,
+    name: &ClusterName,
+    want: &Want,
+    timeout: Duration,
+) -> Result<(), CliError> {
+    let mut last = None;
+    let waited = accounts
+        .wait(user, &format!("cluster {name} to be prepared"), timeout, |stored| {
+            let entry = stored.account.cluster(name);
+            last = Some(entry.clone());
+            let wanted = entry.want.as_ref().is_some_and(|wanted| want.shape().fits(&wanted.shape()));
+            match (&entry.held, &entry.refused) {
+                // Taken back; an older refusal stands beside a want that is still there.
+                (_, Some(refused)) if !wanted => Some(Err(refused.reason.clone())),
+                (None, None) if !wanted => Some(Err("it was deleted in the meantime".to_owned())),
+                (Some(held), _) if held.state == HeldState::Ready && want.shape().fits(&held.shape()) => Some(Ok(())),
+                _ => None,
+            }
+        })
+        .await;
+    match waited {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(reason)) => Err(CliError::user(format!("cluster {name} was refused: {reason}"))),
+        Err(ApiError::TimedOut { seconds, .. }) => {
+            let missing = match last.and_then(|entry| entry.held) {
+                None => "nothing is held for it yet".to_owned(),
+                Some(held) if held.uid.is_empty() => "its namespace does not exist yet".to_owned(),
+                Some(held) => format!("it is {}", held.state.as_str()),
+            };
+            Err(CliError::user(format!("cluster {name} is not ready after {seconds} s: {missing}"))
+                .hint("is cmp-webhook running? it prepares clusters (deployment cmp-webhook in cmp-system)")
+                .hint("nothing is lost: the same command goes on where this one ended"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Creates the instances that are missing, and says how many those were.
+pub(super) async fn make_instances(
+    context: &Context<'_>,
+    name: &ClusterName,
+    want: &Want,
+) -> Result<usize, CliError> {
+    let client = context.client().await?;
+    let sets: Api<StatefulSet> = Api::namespaced(client, &name.namespace());
+    let made: Vec<Result<bool, CliError>> = stream::iter(0..want.count)
+        .map(|index| {
+            let (sets, instance) = (sets.clone(), name.instance(index));
+            async move { make_instance(&sets, &instance, want).await }
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let mut count = 0;
+    for made in made {
+        count += usize::from(made?);
+    }
+    Ok(count)
+}
+
+async fn make_instance(sets: &Api<StatefulSet>, instance: &InstanceName, want: &Want) -> Result<bool, CliError> {
+    let set = manifest::stateful_set(instance, want);
+    let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+    let deadline = Instant::now() + CATCH_UP;
+    loop {
+        match sets.create(&params, &set).await.map_err(ApiError::from) {
+            Ok(_) => return Ok(true),
+            Err(error) if error.is_already_there() => return Ok(false),
+            // The RoleBinding or the count was written a moment ago: not every API server has seen it.
+            Err(error) if not_seen_yet(&error) && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn not_seen_yet(error: &ApiError) -> bool {
+    let text = error.to_string();
+    error.is_forbidden()
+        && (text.contains("cannot create resource") || text.contains("is not one of the") || text.contains("exceeded quota: cmp,"))
+}
+
+/// Waits until all instances run, and says on standard error what changes meanwhile.
+async fn running(context: &Context<'_>, name: &ClusterName, count: u32, timeout: Duration) -> Result<(), CliError> {
+    let client = context.client().await?;
+    let deadline = Instant::now() + timeout;
+    let mut last = None;
+    loop {
+        let instances = view::instances(&client, name).await?;
+        let runs = instances.iter().filter(|instance| instance.state == State::Running).count();
+        if last != Some(runs) {
+            context.ui.note(&format!("{runs}/{count} running"));
+            last = Some(runs);
+        }
+        if u32::try_from(runs).is_ok_and(|runs| runs >= count) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            let troubled = instances.iter().find(|instance| instance.state != State::Running);
+            let why = troubled.map_or_else(String::new, |instance| {
+                let reason = instance.message.as_deref().or(instance.reason.as_deref()).unwrap_or_default();
+                format!("; {} is {}: {reason}", instance.name, instance.state)
+            });
+            return Err(CliError::user(format!(
+                "only {runs} of {count} instances run after {} s{why}",
+                timeout.as_secs()
+            ))
+            .hint(format!("kubectl cmp describe cluster {name}")));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}

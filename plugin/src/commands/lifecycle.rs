@@ -1,0 +1,306 @@
+//! `start`, `stop`, `suspend`, `resume`: a patch an instance, all of a cluster at once. cmp-webhook is not asked.
+
+use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use cmp_client::ApiError;
+use cmp_core::instance::{Suspension, Transition, Verb, apply, container_patch, of_stateful_set};
+use cmp_core::name::{ClusterName, InstanceName};
+
+use crate::cli::{ClustersArgs, DryRun, Format, How, InstanceArgs, Mode, WaitArgs};
+use crate::context::{Context, MANAGER, suffix};
+use crate::error::CliError;
+use crate::output::print_object;
+
+/// How many instances are changed at once.
+const AT_ONCE: usize = 32;
+
+/// What is asked, of whichever instance.
+struct Ask<'a> {
+    client: Client,
+    verb: Verb,
+    suspension: Option<Suspension>,
+    mode: Option<Mode>,
+    dry_run: DryRun,
+    context: &'a Context<'a>,
+}
+
+/// What came of it for one instance.
+enum Came {
+    Changed,
+    Already,
+    /// The verb does not apply, and why.
+    Skipped(String),
+    Failed(CliError),
+}
+
+async fn ask<'a>(
+    context: &'a Context<'a>,
+    verb: Verb,
+    how: Option<How>,
+    dry_run: DryRun,
+) -> Result<Ask<'a>, CliError> {
+    let mode = how.as_ref().and_then(|how| how.mode);
+    let suspension = match (verb, how) {
+        (Verb::Suspend, how) => Some(Suspension {
+            by: context.who().await?.username.clone(),
+            at: Timestamp::now(),
+            reason: how.and_then(|how| how.reason),
+        }),
+        _ => None,
+    };
+    Ok(Ask { client: context.client().await?, verb, suspension, mode, dry_run, context })
+}
+
+impl Ask<'_> {
+    fn api(&self, cluster: &ClusterName) -> Api<StatefulSet> {
+        Api::namespaced(self.client.clone(), &cluster.namespace())
+    }
+
+    /// Reads, decides and writes; another writer in between is read and decided again.
+    async fn of(&self, name: &InstanceName, mut seen: Option<StatefulSet>) -> Came {
+        if self.verb == Verb::Suspend && self.mode == Some(Mode::Pause) {
+            return Came::Skipped("containers cannot be paused: use --mode halt".to_owned());
+        }
+        let api = self.api(&name.cluster);
+        loop {
+            let set = match seen.take() {
+                Some(set) => set,
+                None => match api.get(&name.to_string()).await.map_err(ApiError::from) {
+                    Ok(set) => set,
+                    Err(error) if error.is_not_found() || error.is_forbidden() => {
+                        return Came::Failed(CliError::not_found("instance", &name.to_string()));
+                    }
+                    Err(error) => return Came::Failed(error.into()),
+                },
+            };
+            // Off or not is in the StatefulSet; whether it runs by now makes no difference to any verb.
+            let Some(shown) = of_stateful_set(&set, &[]) else {
+                return Came::Failed(CliError::not_found("instance", &name.to_string()));
+            };
+            match apply(name, shown.state, self.verb) {
+                Err(illegal) => return Came::Skipped(illegal.to_string()),
+                Ok(Transition::Already) => return Came::Already,
+                Ok(Transition::Change) => {}
+            }
+            if self.dry_run == DryRun::Client {
+                return Came::Changed;
+            }
+            let patch = container_patch(&set, self.verb, self.suspension.as_ref());
+            let params = PatchParams {
+                dry_run: self.dry_run == DryRun::Server,
+                field_manager: Some(MANAGER.to_owned()),
+                ..PatchParams::default()
+            };
+            match api.patch(&name.to_string(), &params, &Patch::Merge(patch)).await.map_err(ApiError::from) {
+                Ok(_) => return Came::Changed,
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Came::Failed(error.into()),
+            }
+        }
+    }
+
+    /// Waits until the Pods of an instance are as the verb wants them.
+    async fn done(&self, name: &InstanceName, wait: &WaitArgs) -> Result<(), CliError> {
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), &name.cluster.namespace());
+        let deadline = Instant::now() + wait.timeout;
+        let off = matches!(self.verb, Verb::Stop | Verb::Suspend);
+        loop {
+            let pod = api.get_opt(&format!("{name}-0")).await?;
+            let runs = pod.as_ref().is_some_and(|pod| {
+                pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running")
+                    && pod.metadata.deletion_timestamp.is_none()
+            });
+            if (off && pod.is_none()) || (!off && runs) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let what = format!("{name} to be {}", self.verb.done());
+                return Err(ApiError::TimedOut { what, seconds: wait.timeout.as_secs() }.into());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// A verb on instances that are named, one after another: each is a wish of its own.
+pub(crate) async fn instances(
+    context: &Context<'_>,
+    verb: Verb,
+    args: InstanceArgs,
+    how: Option<How>,
+) -> Result<(), CliError> {
+    let InstanceArgs { names, wait, change } = args;
+    let ask = ask(context, verb, how, change.dry_run).await?;
+    let mut failed = false;
+    for name in &names {
+        let word = match ask.of(name, None).await {
+            Came::Changed => verb.done().to_owned(),
+            Came::Already => format!("unchanged (already {})", already(verb)),
+            Came::Skipped(why) => {
+                CliError::user(why).print(context.ui);
+                failed = true;
+                continue;
+            }
+            Came::Failed(error) => {
+                error.print(context.ui);
+                failed = true;
+                continue;
+            }
+        };
+        if wait.wait && change.dry_run == DryRun::None {
+            ask.done(name, &wait).await?;
+        }
+        match change.output {
+            Some(Format::Name) => context.ui.line(&format!("instance/{name}"))?,
+            Some(format @ (Format::Json | Format::Yaml)) => {
+                let set = ask.api(&name.cluster).get(&name.to_string()).await?;
+                if let Some(shown) = of_stateful_set(&set, &[]) {
+                    print_object(context.ui, format, &crate::view::instance_object(&shown))?;
+                }
+            }
+            _ => context.ui.line(&format!("instance/{name} {word}{}", suffix(change.dry_run)))?,
+        }
+    }
+    if failed { Err(CliError::silent()) } else { Ok(()) }
+}
+
+fn already(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Start | Verb::Resume => "running",
+        Verb::Stop => "stopped",
+        Verb::Suspend => "suspended",
+    }
+}
+
+/// A verb on all instances of clusters: at once, past failures, with counts.
+pub(crate) async fn clusters(
+    context: &Context<'_>,
+    verb: Verb,
+    args: ClustersArgs,
+    how: Option<How>,
+) -> Result<(), CliError> {
+    let ClustersArgs { names, all, wait, change } = args;
+    let names = context.clusters(&names, all).await?;
+    if names.is_empty() {
+        context.ui.note("No resources found.");
+        return Ok(());
+    }
+    let ask = ask(context, verb, how, change.dry_run).await?;
+    let mut objects = Vec::new();
+    let mut any_failed = false;
+    for name in &names {
+        let (counts, instances) = cluster(&ask, name, &wait).await?;
+        any_failed |= counts.failed > 0;
+        let done = verb.done();
+        match change.output {
+            Some(Format::Json | Format::Yaml) => {
+                objects.push(json!({
+                    "cluster": name,
+                    (done): counts.changed,
+                    "failed": counts.failed,
+                    "skipped": counts.skipped,
+                    "instances": instances,
+                }));
+            }
+            Some(Format::Name) => context.ui.line(&format!("cluster/{name}"))?,
+            _ => context.ui.line(&format!(
+                "cluster/{name} {done}: {} {done}, {} failed, {} skipped{}",
+                counts.changed,
+                counts.failed,
+                counts.skipped,
+                suffix(change.dry_run)
+            ))?,
+        }
+    }
+    if let Some(format @ (Format::Json | Format::Yaml)) = change.output {
+        let object = if objects.len() == 1 { objects.swap_remove(0) } else { Value::Array(objects) };
+        print_object(context.ui, format, &object)?;
+    }
+    if any_failed { Err(CliError::silent()) } else { Ok(()) }
+}
+
+#[derive(Default)]
+struct Counts {
+    changed: u32,
+    failed: u32,
+    skipped: u32,
+}
+
+async fn cluster(ask: &Ask<'_>, cluster: &ClusterName, wait: &WaitArgs) -> Result<(Counts, Vec<Value>), CliError> {
+    let listed = ask.api(cluster).list(&ListParams::default()).await.map_err(ApiError::from);
+    let sets = match listed {
+        Ok(list) => list.items,
+        // Not let in there: for this user there is no such cluster.
+        Err(error) if error.is_forbidden() => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    if sets.is_empty() {
+        // An empty list may be a cluster without instances, or none at all.
+        ask.context.holder(cluster).await?;
+    }
+    let mut named: Vec<(InstanceName, StatefulSet)> =
+        sets.into_iter().filter_map(|set| Some((of_stateful_set(&set, &[])?.name, set))).collect();
+    named.sort_by_key(|(name, _)| name.index);
+    let came: Vec<(InstanceName, Came)> = stream::iter(named)
+        .map(|(name, set)| async move {
+            let mut came = ask.of(&name, Some(set)).await;
+            if wait.wait
+                && matches!(came, Came::Changed)
+                && ask.dry_run == DryRun::None
+                && let Err(error) = ask.done(&name, wait).await
+            {
+                came = Came::Failed(error);
+            }
+            (name, came)
+        })
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    let mut counts = Counts::default();
+    let mut instances = Vec::new();
+    for (name, came) in came {
+        let (result, reason) = match came {
+            Came::Changed => {
+                counts.changed += 1;
+                (ask.verb.done(), None)
+            }
+            Came::Already => {
+                counts.skipped += 1;
+                ("skipped", Some(format!("already {}", already(ask.verb))))
+            }
+            Came::Skipped(why) => {
+                counts.skipped += 1;
+                ask.context.verbose(&why);
+                ("skipped", Some(why))
+            }
+            Came::Failed(error) => {
+                counts.failed += 1;
+                ask.context.ui.note(&format!("instance/{name} failed: {}", error.message()));
+                ("failed", Some(error.message().to_owned()))
+            }
+        };
+        instances.push(json!({ "name": name.to_string(), "result": result, "reason": reason }));
+    }
+    Ok((counts, instances))
+}
+
+/// The names of what is left of a cluster above so many instances.
+pub(super) async fn above(client: &Client, cluster: &ClusterName, count: u32) -> Result<Vec<InstanceName>, CliError> {
+    let api: Api<StatefulSet> = Api::namespaced(client.clone(), &cluster.namespace());
+    let sets = api.list(&ListParams::default()).await?;
+    let mut names: Vec<InstanceName> = sets
+        .items
+        .iter()
+        .filter_map(|set| set.name_any().parse::<InstanceName>().ok())
+        .filter(|name| name.cluster == *cluster && name.index >= count)
+        .collect();
+    names.sort();
+    Ok(names)
+}

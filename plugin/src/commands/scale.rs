@@ -1,0 +1,119 @@
+//! `scale cluster`: growing asks the quota first, shrinking gives back last.
+
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DeleteParams};
+use tokio::time::Instant;
+
+use cmp_client::ApiError;
+use cmp_client::accounts::{Accounts, Stored};
+use cmp_core::account::{Change, Want};
+use cmp_core::name::{ClusterName, InstanceName};
+use cmp_core::verdict::judge;
+
+use crate::cli::{DryRun, ScaleCluster};
+use crate::commands::{create_cluster, lifecycle};
+use crate::context::{Context, MANAGER};
+use crate::error::CliError;
+
+pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(), CliError> {
+    let ScaleCluster { name, count, yes, wait, change } = args;
+    let accounts = context.accounts().await?;
+    let stored = context.holder(&name).await?;
+    let user = stored.account.user.clone();
+    let Some(current) = stored.account.cluster(&name).want else {
+        return Err(CliError::user(format!("nothing is wanted of cluster {name}: its account was made anew"))
+            .hint("say what it is to be with `kubectl cmp create cluster`, with the size it has"));
+    };
+    let want = Want { count, ..current.clone() };
+    let dry_run = change.dry_run;
+    let client = context.client().await?;
+    let mut word = "scaled";
+    if count < current.count {
+        let goes = lifecycle::above(&client, &name, count).await?;
+        let lines: Vec<String> = goes.iter().map(|name| format!("instance/{name}")).collect();
+        if dry_run == DryRun::None {
+            context.ui.confirm(yes, &lines, "You are about to delete")?;
+            // Judged first, so that nothing is deleted for a change that is refused.
+            write(&accounts, stored.clone(), &name, &want, DryRun::Server).await?;
+            remove(&client, &goes, wait.timeout).await?;
+        }
+        write(&accounts, stored, &name, &want, dry_run).await?;
+        if dry_run == DryRun::None {
+            context.ui.note("the quota comes back when what was given up is known to be gone (shown as releasing)");
+        }
+    } else {
+        let grows = count > current.count;
+        if grows {
+            write(&accounts, stored, &name, &want, dry_run).await?;
+        }
+        if dry_run == DryRun::None {
+            create_cluster::prepared(&accounts, &user, &name, &want, wait.timeout).await?;
+            let made = create_cluster::make_instances(context, &name, &want).await?;
+            if !grows && made == 0 {
+                word = "unchanged";
+            }
+        }
+    }
+    let stored = accounts.get(&user).await?;
+    create_cluster::said(context, &stored, &name, word, dry_run, change.output).await
+}
+
+/// Writes the new number; another writer in between is waited for.
+async fn write(
+    accounts: &Accounts,
+    mut stored: Stored,
+    name: &ClusterName,
+    want: &Want,
+    dry_run: DryRun,
+) -> Result<(), CliError> {
+    loop {
+        let change = Change::new().want(name, Some(want));
+        let changed = change.apply(&stored.account).map_err(|error| CliError::internal(&error.to_string()))?;
+        if let Err(denial) = judge(Some(&stored.account), &changed) {
+            let message = denial.to_string();
+            return Err(ApiError::Refused { code: 403, reason: "Forbidden".to_owned(), message }.into());
+        }
+        if dry_run == DryRun::Client {
+            return Ok(());
+        }
+        match accounts.change(&stored, &change, MANAGER, dry_run == DryRun::Server).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.is_conflict() => stored = accounts.get(&stored.account.user).await?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Deletes instances, and waits until they and their Pods are gone.
+async fn remove(client: &kube::Client, names: &[InstanceName], timeout: Duration) -> Result<(), CliError> {
+    let deadline = Instant::now() + timeout;
+    let removed: Vec<Result<(), CliError>> = stream::iter(names)
+        .map(|name| async move {
+            let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &name.cluster.namespace());
+            let pods: Api<Pod> = Api::namespaced(client.clone(), &name.cluster.namespace());
+            match sets.delete(&name.to_string(), &DeleteParams::foreground()).await.map_err(ApiError::from) {
+                Err(error) if !error.is_not_found() => return Err(error.into()),
+                _ => {}
+            }
+            loop {
+                let (set, pod) = (name.to_string(), format!("{name}-0"));
+                let (set, pod) = futures::try_join!(sets.get_opt(&set), pods.get_opt(&pod))?;
+                if set.is_none() && pod.is_none() {
+                    return Ok(());
+                }
+                if Instant::now() > deadline {
+                    let what = format!("instance {name} to be gone");
+                    return Err(ApiError::TimedOut { what, seconds: timeout.as_secs() }.into());
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        })
+        .buffer_unordered(32)
+        .collect()
+        .await;
+    removed.into_iter().collect()
+}

@@ -1,0 +1,151 @@
+//! `create token`, `get tokens`, `delete token`: each token is bound to a Secret of its own, and ends with it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use cmp_client::ApiError;
+use cmp_core::keys;
+use cmp_core::name::UserName;
+
+use crate::cli::{CreateToken, DeleteToken, DryRun, GetTokens};
+use crate::context::{Context, MANAGER, suffix};
+use crate::error::CliError;
+use crate::output::{Heads, Item, age, print, print_object};
+
+/// A token that was just made: the only moment at which anybody can read it.
+pub(super) struct Made {
+    pub(super) token: String,
+    secret: Secret,
+}
+
+/// Makes a token for a user, bound to a Secret that revokes it when it is deleted.
+pub(super) async fn make(context: &Context<'_>, user: &UserName, duration: Duration) -> Result<Made, CliError> {
+    let client = context.client().await?;
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
+    let users: Api<ServiceAccount> = Api::namespaced(client, keys::USERS_NAMESPACE);
+    let labels = [(keys::USER, user.as_str()), (keys::TOKEN, keys::TRUE), (keys::MANAGED_BY, keys::MANAGER)];
+    let anchor = Secret {
+        metadata: ObjectMeta {
+            generate_name: Some(format!("{user}-")),
+            labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
+            ..ObjectMeta::default()
+        },
+        ..Secret::default()
+    };
+    let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+    let anchor = secrets.create(&params, &anchor).await?;
+    let request = TokenRequest {
+        spec: Some(TokenRequestSpec {
+            audiences: None,
+            expiration_seconds: Some(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)),
+            bound_object_ref: Some(BoundObjectReference {
+                api_version: Some("v1".to_owned()),
+                kind: Some("Secret".to_owned()),
+                name: Some(anchor.name_any()),
+                uid: anchor.uid(),
+            }),
+        }),
+        ..TokenRequest::default()
+    };
+    let made = users.create_token_request(user.as_str(), &PostParams::default(), &request).await;
+    let status = match made.map_err(ApiError::from) {
+        Ok(made) => made.status,
+        Err(error) => {
+            // An anchor without a token would be listed for ever.
+            secrets.delete(&anchor.name_any(), &DeleteParams::default()).await?;
+            return Err(if error.is_not_found() { CliError::not_found("user", user.as_str()) } else { error.into() });
+        }
+    };
+    let none = || CliError::internal("the API server made no token");
+    let status = status.ok_or_else(none)?;
+    let token = status.token.ok_or_else(none)?;
+    let annotations = json!({ "metadata": { "annotations": { keys::EXPIRES: status.expiration_timestamp } } });
+    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    let secret = secrets.patch(&anchor.name_any(), &params, &Patch::Merge(annotations)).await?;
+    Ok(Made { token, secret })
+}
+
+pub(crate) async fn create(context: &Context<'_>, args: CreateToken) -> Result<(), CliError> {
+    let CreateToken { user, duration, output } = args;
+    context.account(&user).await?;
+    let made = make(context, &user, duration).await?;
+    match output {
+        Some(format) => {
+            let mut object = object(&made.secret);
+            object["status"]["token"] = json!(made.token);
+            print_object(context.ui, format, &object)
+        }
+        None => context.ui.line(&made.token),
+    }
+}
+
+fn expires(secret: &Secret) -> Option<Timestamp> {
+    secret.annotations().get(keys::EXPIRES)?.parse().ok()
+}
+
+fn object(secret: &Secret) -> Value {
+    json!({
+        "apiVersion": keys::API_VERSION,
+        "kind": "Token",
+        "metadata": {
+            "name": secret.name_any(),
+            "namespace": keys::USERS_NAMESPACE,
+            "uid": secret.uid(),
+            "creationTimestamp": secret.creation_timestamp().map(|time| time.0.to_string()),
+        },
+        "spec": { "user": secret.labels().get(keys::USER) },
+        "status": { "expires": expires(secret).map(|expires| expires.to_string()) },
+    })
+}
+
+const TOKENS: Heads = (&["ID", "USER", "EXPIRES", "AGE"], &[]);
+
+pub(crate) async fn get(context: &Context<'_>, args: GetTokens) -> Result<(), CliError> {
+    let GetTokens { user, output } = args;
+    context.account(&user).await?;
+    let secrets: Api<Secret> = Api::namespaced(context.client().await?, keys::USERS_NAMESPACE);
+    let of = ListParams::default().labels(&format!("{}={user},{}={}", keys::USER, keys::TOKEN, keys::TRUE));
+    let now = Timestamp::now();
+    let secrets = secrets.list(&of).await?;
+    let items = secrets.items.iter().map(|secret| Item {
+        name: format!("token/{}", secret.name_any()),
+        object: object(secret),
+        cells: vec![
+            secret.name_any(),
+            user.to_string(),
+            match expires(secret) {
+                Some(expires) if expires <= now => "expired".to_owned(),
+                // As an age is written, seen from the other side.
+                Some(expires) => format!("in {}", age(Some(now), expires)),
+                None => "<unknown>".to_owned(),
+            },
+            age(secret.creation_timestamp().map(|time| time.0), now),
+        ],
+        wide: Vec::new(),
+    });
+    print(context.ui, &output, TOKENS, items.collect(), false)
+}
+
+pub(crate) async fn delete(context: &Context<'_>, args: DeleteToken) -> Result<(), CliError> {
+    let DeleteToken { user, id, dry_run } = args;
+    let id = id.strip_prefix("token/").unwrap_or(&id);
+    let secrets: Api<Secret> = Api::namespaced(context.client().await?, keys::USERS_NAMESPACE);
+    let missing = || CliError::not_found("token", id).hint(format!("kubectl cmp get tokens {user}"));
+    let secret = secrets.get_opt(id).await?.ok_or_else(missing)?;
+    // Some other Secret, or somebody else's token, is not what was meant.
+    let labels = secret.labels();
+    if labels.get(keys::TOKEN).is_none() || labels.get(keys::USER).is_none_or(|of| of != user.as_str()) {
+        return Err(missing());
+    }
+    if dry_run != DryRun::Client {
+        let params = DeleteParams { dry_run: dry_run == DryRun::Server, ..DeleteParams::default() };
+        secrets.delete(id, &params).await?;
+    }
+    context.ui.line(&format!("token/{id} deleted{}", suffix(dry_run)))
+}

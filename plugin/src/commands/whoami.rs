@@ -1,0 +1,54 @@
+//! `whoami`: user, groups, server and quota in one look.
+
+use serde_json::{Value, json};
+
+use cmp_core::keys;
+use cmp_core::verdict::available;
+
+use crate::cli::{Format, OutputArgs};
+use crate::commands::describe::quota_rows;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::{print_object, table};
+
+pub(crate) async fn run(context: &Context<'_>, output: OutputArgs) -> Result<(), CliError> {
+    let who = context.who().await?;
+    let server = &context.connection().await?.server;
+    let account = match &who.user {
+        Some(user) => Some(context.account(user).await?.account),
+        None => None,
+    };
+    match output.output {
+        Some(format @ (Format::Json | Format::Yaml)) => {
+            let quota = account.as_ref().map_or(Value::Null, |account| {
+                json!({ "total": account.quota, "used": account.charge(), "available": available(account) })
+            });
+            let object = json!({
+                "apiVersion": keys::API_VERSION,
+                "kind": "User",
+                "metadata": { "name": who.user },
+                "status": { "username": who.username, "groups": who.groups, "server": server, "quota": quota },
+            });
+            print_object(context.ui, format, &object)
+        }
+        Some(Format::Name) => {
+            let name = who.user.as_ref().map_or_else(|| who.username.clone(), ToString::to_string);
+            context.ui.line(&format!("user/{name}"))
+        }
+        _ => {
+            let user = who.user.as_ref().map_or_else(|| "none (no user of cmp)".to_owned(), ToString::to_string);
+            let row = |name: &str, value: String| vec![name.to_owned(), value];
+            let mut text = table(&[
+                row("User:", user),
+                row("Username:", who.username.clone()),
+                row("Groups:", who.groups.join(", ")),
+                row("Server:", server.clone()),
+            ]);
+            if let Some(account) = &account {
+                text.push('\n');
+                text.push_str(&table(&quota_rows(account)));
+            }
+            context.ui.out(&text)
+        }
+    }
+}

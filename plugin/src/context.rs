@@ -1,0 +1,170 @@
+//! What every command is given: the terminal, the flags, and a connection that is made when it is first used.
+
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, PostParams};
+use kube::{Client, ResourceExt};
+use tokio::sync::OnceCell;
+
+use cmp_client::accounts::{Accounts, Stored};
+use cmp_client::connect::{Connection, Options, connect};
+use cmp_core::keys;
+use cmp_core::name::{ClusterName, UserName};
+
+use crate::cli::{DryRun, Global};
+use crate::error::CliError;
+use crate::ui::Ui;
+
+/// The field manager of everything that the plugin writes.
+pub(crate) const MANAGER: &str = "kubectl-cmp";
+
+/// The `User-Agent` of the plugin.
+const AGENT: &str = concat!("kubectl-cmp/", env!("CARGO_PKG_VERSION"));
+
+/// What every command is given.
+pub(crate) struct Context<'a> {
+    pub(crate) ui: &'a Ui,
+    pub(crate) global: Global,
+    connection: OnceCell<Connection>,
+    who: OnceCell<Who>,
+}
+
+/// Who is asking.
+#[derive(Debug, Clone)]
+pub(crate) struct Who {
+    /// The Kubernetes username.
+    pub(crate) username: String,
+    /// Its groups.
+    pub(crate) groups: Vec<String>,
+    /// The user of ours that it is, if it is one; everyone else may be an administrator.
+    pub(crate) user: Option<UserName>,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(ui: &'a Ui, global: Global) -> Self {
+        Self { ui, global, connection: OnceCell::new(), who: OnceCell::new() }
+    }
+
+    /// The connection.
+    pub(crate) async fn connection(&self) -> Result<&Connection, CliError> {
+        let global = &self.global;
+        let options = Options {
+            kubeconfig: global.kubeconfig.clone(),
+            context: global.context.clone(),
+            cluster: global.kube_cluster.clone(),
+            user: global.kube_user.clone(),
+            server: global.server.clone(),
+            token: global.bearer.clone(),
+            impersonate: global.act_as.clone(),
+            impersonate_groups: global.as_group.clone(),
+            impersonate_uid: global.as_uid.clone(),
+            certificate_authority: global.certificate_authority.clone(),
+            insecure: global.insecure_skip_tls_verify,
+            request_timeout: Some(global.request_timeout).filter(|timeout| !timeout.is_zero()),
+        };
+        self.connection.get_or_try_init(|| async { Ok(connect(&options, AGENT).await?) }).await
+    }
+
+    /// To make calls with.
+    pub(crate) async fn client(&self) -> Result<Client, CliError> {
+        Ok(self.connection().await?.client.clone())
+    }
+
+    /// The accounts.
+    pub(crate) async fn accounts(&self) -> Result<Accounts, CliError> {
+        Ok(Accounts::new(self.client().await?))
+    }
+
+    /// Says what the API server warned of.
+    pub(crate) fn warn(&self) {
+        if let Some(connection) = self.connection.get() {
+            for warning in connection.warnings.take() {
+                self.ui.note(&format!("Warning: {warning}"));
+            }
+        }
+    }
+
+    /// Says what is done, if that was asked for with -v.
+    pub(crate) fn verbose(&self, text: &str) {
+        if self.global.v > 0 {
+            self.ui.note(text);
+        }
+    }
+
+    /// Who is asking, as the API server sees it.
+    pub(crate) async fn who(&self) -> Result<&Who, CliError> {
+        self.who
+            .get_or_try_init(|| async {
+                let reviews: Api<SelfSubjectReview> = Api::all(self.client().await?);
+                let review = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await?;
+                let info = review.status.and_then(|status| status.user_info).unwrap_or_default();
+                let username = info.username.unwrap_or_default();
+                let user = UserName::from_username(&username);
+                Ok(Who { username, groups: info.groups.unwrap_or_default(), user })
+            })
+            .await
+    }
+
+    /// Whose account a command is about: one's own, or as an administrator the one named by `--owner`.
+    pub(crate) async fn account_of(&self, owner: Option<&UserName>) -> Result<UserName, CliError> {
+        let who = self.who().await?;
+        match (&who.user, owner) {
+            (Some(user), None) => Ok(user.clone()),
+            (Some(user), Some(owner)) if user == owner => Ok(user.clone()),
+            (None, Some(owner)) => Ok(owner.clone()),
+            (Some(_), Some(owner)) => Err(CliError::user(format!("--owner {owner}: a user acts for nobody else"))),
+            (None, None) => Err(CliError::user(format!("{} is no user of cmp", who.username))
+                .hint("an administrator says whose with --owner; a user uses the kubeconfig they were given")),
+        }
+    }
+
+    /// Reads an account; that there is none reads as what it means.
+    pub(crate) async fn account(&self, user: &UserName) -> Result<Stored, CliError> {
+        match self.accounts().await?.get(user).await {
+            Err(error) if error.is_not_found() => Err(CliError::not_found("user", user.as_str())),
+            read => Ok(read?),
+        }
+    }
+
+    /// The account that has this cluster: one's own, or as an administrator the one its Namespace names.
+    pub(crate) async fn holder(&self, cluster: &ClusterName) -> Result<Stored, CliError> {
+        let missing = || CliError::not_found("cluster", cluster.as_str());
+        if let Some(user) = &self.who().await?.user {
+            let stored = self.account(user).await?;
+            return if stored.account.cluster(cluster).exists() { Ok(stored) } else { Err(missing()) };
+        }
+        let namespaces: Api<Namespace> = Api::all(self.client().await?);
+        let namespace = namespaces.get_opt(&cluster.namespace()).await?;
+        let owner = namespace.and_then(|namespace| namespace.labels().get(keys::OWNER).cloned());
+        if let Some(owner) = owner.and_then(|owner| owner.parse().ok()) {
+            return self.account(&owner).await;
+        }
+        // Not prepared yet: then only the accounts know of it.
+        let all = self.accounts().await?.list().await?;
+        all.into_iter().flatten().find(|stored| stored.account.cluster(cluster).exists()).ok_or_else(missing)
+    }
+
+    /// The clusters that were named, by name or by `-n <cluster>-ns`, or all of one's own.
+    pub(crate) async fn clusters(&self, names: &[ClusterName], all: bool) -> Result<Vec<ClusterName>, CliError> {
+        if all {
+            let stored = self.account(&self.account_of(None).await?).await?;
+            return Ok(stored.account.existing().map(|(cluster, _)| cluster.clone()).collect());
+        }
+        if names.is_empty() {
+            return match self.global.namespace.as_deref().and_then(ClusterName::from_namespace) {
+                Some(cluster) => Ok(vec![cluster]),
+                None => Err(CliError::user("no cluster is named").hint("name one or more, or use --all")),
+            };
+        }
+        Ok(names.to_vec())
+    }
+}
+
+/// What stands behind a line that says what was done.
+pub(crate) fn suffix(dry_run: DryRun) -> &'static str {
+    match dry_run {
+        DryRun::None => "",
+        DryRun::Client => " (dry run)",
+        DryRun::Server => " (server dry run)",
+    }
+}

@@ -1,0 +1,143 @@
+//! How every failure reaches the user: one line that says what, and hints where there is a next step.
+
+use std::io;
+
+use cmp_client::ApiError;
+
+use crate::ui::Ui;
+
+/// A failure of a command.
+#[derive(Debug)]
+pub(crate) struct CliError {
+    kind: Kind,
+    message: String,
+    hints: Vec<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    /// Of what was asked.
+    User,
+    /// The API server's own refusal, with its word for it.
+    Server(String),
+    /// Nobody reads our output any more.
+    BrokenPipe,
+    /// Said already; only the exit code is left.
+    Silent,
+}
+
+impl CliError {
+    /// Something is wrong with what was asked.
+    pub(crate) fn user(message: impl Into<String>) -> Self {
+        Self { kind: Kind::User, message: message.into(), hints: Vec::new() }
+    }
+
+    /// There is no such thing, in the API server's words.
+    pub(crate) fn not_found(what: &str, name: &str) -> Self {
+        let message = format!("{what} {name:?} not found");
+        Self { kind: Kind::Server("NotFound".to_owned()), message, hints: Vec::new() }
+    }
+
+    /// Something that should not happen.
+    pub(crate) fn internal(message: &str) -> Self {
+        Self::user(format!("internal: {message}"))
+    }
+
+    /// Everything was said already.
+    pub(crate) fn silent() -> Self {
+        Self { kind: Kind::Silent, message: String::new(), hints: Vec::new() }
+    }
+
+    /// Adds a next step.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        self.kind == Kind::BrokenPipe
+    }
+
+    /// As it is printed.
+    pub(crate) fn text(&self) -> String {
+        let mut text = match &self.kind {
+            Kind::Server(reason) => format!("Error from server ({reason}): {}\n", self.message),
+            Kind::BrokenPipe | Kind::Silent => String::new(),
+            Kind::User => format!("error: {}\n", self.message),
+        };
+        for hint in &self.hints {
+            text.push_str("hint: ");
+            text.push_str(hint);
+            text.push('\n');
+        }
+        text
+    }
+
+    pub(crate) fn print(&self, ui: &Ui) {
+        ui.err(&self.text());
+    }
+
+    /// Without the word before it: for a list of failures.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl From<io::Error> for CliError {
+    fn from(error: io::Error) -> Self {
+        let kind = if error.kind() == io::ErrorKind::BrokenPipe { Kind::BrokenPipe } else { Kind::User };
+        Self { kind, message: error.to_string(), hints: Vec::new() }
+    }
+}
+
+impl From<kube::Error> for CliError {
+    fn from(error: kube::Error) -> Self {
+        ApiError::from(error).into()
+    }
+}
+
+impl From<ApiError> for CliError {
+    fn from(error: ApiError) -> Self {
+        let message = error.to_string();
+        match error {
+            ApiError::Refused { reason, message, .. } => {
+                let over = message.starts_with("exceeded quota:");
+                let error = Self { kind: Kind::Server(reason), message, hints: Vec::new() };
+                if over { error.hint("`kubectl cmp quota` shows what is used and what is left") } else { error }
+            }
+            ApiError::WebhookDown { .. } => {
+                Self::user(message).hint("ask an administrator to look at cmp-webhook in cmp-system, and try again")
+            }
+            ApiError::Unreachable(why) => Self::user(format!("unable to connect to the server: {why}"))
+                .hint("did you specify the right host or port? (--kubeconfig, --context, --server)"),
+            ApiError::Unauthorized(why) => Self::user(format!("you must be logged in to the server ({why})"))
+                .hint("a token may have expired: an administrator makes another with `kubectl cmp create token`"),
+            ApiError::Damaged { .. } => Self::user(message).hint("an administrator has to mend it"),
+            ApiError::TimedOut { .. } => Self::user(message).hint("the same command goes on where this one ended"),
+            ApiError::Other(_) => Self::user(message),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_read_as_kubectls_do() {
+        let refused = |reason: &str, message: &str| {
+            CliError::from(ApiError::Refused { code: 403, reason: reason.to_owned(), message: message.to_owned() }).text()
+        };
+        assert_eq!(refused("Forbidden", "no"), "Error from server (Forbidden): no\n");
+        assert_eq!(
+            refused("Forbidden", "exceeded quota: john"),
+            "Error from server (Forbidden): exceeded quota: john\nhint: `kubectl cmp quota` shows what is used and what is left\n"
+        );
+        assert_eq!(CliError::user("no").hint("yes").text(), "error: no\nhint: yes\n");
+        assert_eq!(
+            CliError::not_found("cluster", "web").text(),
+            "Error from server (NotFound): cluster \"web\" not found\n"
+        );
+    }
+}

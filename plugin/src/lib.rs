@@ -1,0 +1,68 @@
+//! `kubectl cmp`: arguments in, objects out.
+//!
+//! Each command looks (through `cmp-client`), decides (by `cmp-core`) and acts. Only [`ui`] writes to the terminal,
+//! only [`main`] turns an error into text and an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+mod cli;
+mod commands;
+mod context;
+mod error;
+mod manifests;
+mod output;
+mod ui;
+mod view;
+
+use cli::Arguments;
+use error::CliError;
+use ui::Ui;
+
+/// Runs the command that was typed.
+pub fn main() -> ExitCode {
+    let ui = Ui::standard();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&ui, &error),
+    };
+    let ended = run(arguments, &ui);
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(error) => {
+            error.print(&ui);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments, ui: &Ui) -> Result<(), CliError> {
+    // One provider for everything that speaks TLS; a second one would make each ask which.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        return Err(CliError::internal("another TLS provider is installed"));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::internal(&error.to_string()))?;
+    runtime.block_on(commands::run(arguments, ui))
+}
+
+/// clap's words in kubectl's form: `error: ...` and exit code 1, where clap would say 2.
+fn usage(ui: &Ui, error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A closed pipe is no error of ours.
+            ui.out(&error.to_string()).ok();
+            ExitCode::SUCCESS
+        }
+        _ => {
+            ui.err(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! `kubectl-cmp`: see the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kubectl_cmp::main()
+}

@@ -1,0 +1,292 @@
+//! Clusters and instances as they are shown: what the account says, together with what the objects report.
+
+use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Event, Namespace, Pod};
+use kube::api::{Api, ListParams};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+
+use cmp_client::ApiError;
+use cmp_core::account::{Account, Entry, HeldState};
+use cmp_core::instance::{Counts, Instance, State, columns, of_stateful_set};
+use cmp_core::keys;
+use cmp_core::manifest::CONTAINER_TEMPLATE;
+use cmp_core::name::{ClusterName, UserName};
+
+use crate::error::CliError;
+use crate::output::{Heads, Item, age};
+
+/// How many clusters are looked at at once.
+const AT_ONCE: usize = 16;
+
+/// A cluster as it is shown.
+pub(crate) struct Cluster {
+    pub(crate) name: ClusterName,
+    pub(crate) owner: UserName,
+    pub(crate) entry: Entry,
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) created: Option<Timestamp>,
+}
+
+/// Looks at clusters of an account, several at once.
+pub(crate) async fn clusters(
+    client: &Client,
+    account: &Account,
+    names: &[ClusterName],
+) -> Result<Vec<Cluster>, CliError> {
+    let looked: Vec<Result<Cluster, CliError>> = stream::iter(names)
+        .map(|name| async move {
+            let entry = account.cluster(name);
+            let (instances, created) = match entry.held {
+                Some(_) => futures::try_join!(instances(client, name), created(client, name))?,
+                None => (Vec::new(), None),
+            };
+            Ok(Cluster { name: name.clone(), owner: account.user.clone(), entry, instances, created })
+        })
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    looked.into_iter().collect()
+}
+
+async fn created(client: &Client, cluster: &ClusterName) -> Result<Option<Timestamp>, CliError> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    match namespaces.get(&cluster.namespace()).await.map_err(ApiError::from) {
+        Ok(namespace) => Ok(namespace.metadata.creation_timestamp.map(|time| time.0)),
+        // Being prepared or deleted: its owner is not let in yet, or no more.
+        Err(error) if error.is_forbidden() || error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Looks at the instances of a cluster, in the order of their indexes.
+pub(crate) async fn instances(client: &Client, cluster: &ClusterName) -> Result<Vec<Instance>, CliError> {
+    let namespace = cluster.namespace();
+    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &namespace);
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
+    let all = ListParams::default();
+    let looked = futures::try_join!(sets.list(&all), pods.list(&all)).map_err(ApiError::from);
+    let (sets, pods) = match looked {
+        Ok(looked) => looked,
+        Err(error) if error.is_forbidden() => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut instances: Vec<Instance> = sets.items.iter().filter_map(|set| of_stateful_set(set, &pods.items)).collect();
+    instances.sort_by_key(|instance| instance.name.index);
+    if instances.iter().any(|instance| instance.reason.as_deref() == Some("NoPod")) {
+        refused_pods(client, &namespace, &mut instances).await;
+    }
+    Ok(instances)
+}
+
+/// Why there is no Pod: the StatefulSet controller says it in an event. Without events nothing is known, which is no
+/// failure.
+async fn refused_pods(client: &Client, namespace: &str, instances: &mut [Instance]) {
+    let events: Api<Event> = Api::namespaced(client.clone(), namespace);
+    let failed = ListParams::default().fields("involvedObject.kind=StatefulSet,reason=FailedCreate");
+    let Ok(events) = events.list(&failed).await else { return };
+    for instance in instances.iter_mut().filter(|instance| instance.reason.as_deref() == Some("NoPod")) {
+        let name = instance.name.to_string();
+        let last = events
+            .items
+            .iter()
+            .filter(|event| event.involved_object.name.as_deref() == Some(name.as_str()))
+            .max_by_key(|event| event.last_timestamp.as_ref().map(|time| time.0));
+        if let Some(message) = last.and_then(|event| event.message.clone()) {
+            instance.reason = Some("FailedCreate".to_owned());
+            instance.message = Some(message);
+        }
+    }
+}
+
+impl Cluster {
+    /// How many instances there are to be.
+    pub(crate) fn count(&self) -> u32 {
+        let wanted = self.entry.want.as_ref().map(|want| want.count);
+        wanted.or_else(|| self.entry.held.as_ref().map(|held| held.count)).unwrap_or(0)
+    }
+
+    /// The states of all its instances; one that does not exist yet is pending.
+    fn counts(&self) -> Counts {
+        let missing = usize::try_from(self.count()).unwrap_or(0).saturating_sub(self.instances.len());
+        let states = self.instances.iter().map(|instance| instance.state);
+        Counts::of(states.chain(std::iter::repeat_n(State::Pending, missing)))
+    }
+
+    /// One word for all of it.
+    pub(crate) fn status(&self) -> &'static str {
+        if !self.entry.exists() {
+            return if self.entry.refused.is_some() { "refused" } else { "gone" };
+        }
+        match self.entry.held.as_ref().map(|held| held.state) {
+            Some(HeldState::Ready) if self.entry.delete.is_some() => HeldState::Deleting.as_str(),
+            Some(HeldState::Ready) => self.counts().shared().map_or("mixed", State::as_str),
+            Some(state) => state.as_str(),
+            None => HeldState::Preparing.as_str(),
+        }
+    }
+
+    /// Why it is as it is, if that needs saying.
+    pub(crate) fn reason(&self) -> Option<String> {
+        let refused = self.entry.refused.as_ref().map(|refused| refused.reason.clone());
+        let troubled = self.instances.iter().find(|instance| instance.message.is_some());
+        refused.or_else(|| {
+            let troubled = troubled?;
+            let reason = troubled.reason.as_deref().unwrap_or_default();
+            Some(format!("{}: {reason}: {}", troubled.name, troubled.message.as_deref().unwrap_or_default()))
+        })
+    }
+
+    /// As an object.
+    pub(crate) fn object(&self) -> Value {
+        let (want, held) = (self.entry.want.as_ref(), self.entry.held.as_ref());
+        let kind = want.map(|want| want.kind).or_else(|| held.map(|held| held.kind));
+        let size = want.map(|want| &want.size).or_else(|| held.map(|held| &held.size));
+        json!({
+            "apiVersion": keys::API_VERSION,
+            "kind": "Cluster",
+            "metadata": {
+                "name": self.name,
+                "namespace": self.name.namespace(),
+                "uid": held.map(|held| &held.uid).filter(|uid| !uid.is_empty()),
+                "creationTimestamp": self.created.map(|created| created.to_string()),
+            },
+            "spec": {
+                "owner": self.owner,
+                "type": kind,
+                "count": self.count(),
+                "size": size,
+                "template": want.map(|want| want.template.as_deref().unwrap_or(CONTAINER_TEMPLATE)),
+                "image": want.and_then(|want| want.image.as_ref()),
+            },
+            "status": {
+                "state": self.status(),
+                "instances": self.counts(),
+                "charge": self.entry.charge(),
+                "reason": self.reason(),
+            },
+        })
+    }
+
+    /// For every form.
+    pub(crate) fn item(&self, now: Timestamp) -> Item {
+        let counts = self.counts();
+        let (want, held) = (self.entry.want.as_ref(), self.entry.held.as_ref());
+        let kind = want.map(|want| want.kind).or_else(|| held.map(|held| held.kind));
+        let size = want.map(|want| want.size.clone()).or_else(|| held.map(|held| held.size.clone()));
+        let [cpu, memory] = columns(&size.unwrap_or_default());
+        Item {
+            name: format!("cluster/{}", self.name),
+            object: self.object(),
+            cells: vec![
+                self.name.to_string(),
+                kind.map_or_else(String::new, |kind| kind.to_string()),
+                format!("{}/{}", counts.running, counts.total),
+                self.status().to_owned(),
+                cpu,
+                memory,
+                age(self.created, now),
+            ],
+            wide: vec![
+                self.owner.to_string(),
+                self.name.namespace(),
+                counts.suspended.to_string(),
+                self.reason().unwrap_or_default(),
+            ],
+        }
+    }
+}
+
+/// The heads of a table of clusters.
+pub(crate) const CLUSTERS: Heads = (
+    &["NAME", "TYPE", "INSTANCES", "STATUS", "CPU", "MEMORY", "AGE"],
+    &["OWNER", "NAMESPACE", "SUSPENDED", "REASON"],
+);
+
+/// The heads of a table of instances.
+pub(crate) const INSTANCES: Heads = (
+    &["NAME", "CLUSTER", "TYPE", "STATUS", "CPU", "MEMORY", "NODE", "IP", "AGE"],
+    &["RESTARTS", "IMAGE", "REASON"],
+);
+
+/// An instance as an object.
+pub(crate) fn instance_object(instance: &Instance) -> Value {
+    json!({
+        "apiVersion": keys::API_VERSION,
+        "kind": "Instance",
+        "metadata": {
+            "name": instance.name.to_string(),
+            "namespace": instance.name.cluster.namespace(),
+            "uid": instance.uid,
+            "creationTimestamp": instance.created.map(|created| created.to_string()),
+        },
+        "spec": {
+            "cluster": instance.name.cluster,
+            "index": instance.name.index,
+            "type": instance.kind,
+            "size": instance.size,
+            "image": instance.image,
+        },
+        "status": {
+            "state": instance.state,
+            "reason": instance.reason,
+            "message": instance.message,
+            "node": instance.node,
+            "ip": instance.ip,
+            "restarts": instance.restarts,
+            "suspension": instance.suspension,
+        },
+    })
+}
+
+/// An instance for every form.
+pub(crate) fn instance_item(instance: &Instance, now: Timestamp) -> Item {
+    let [cpu, memory] = columns(&instance.size);
+    let reason = match (&instance.reason, &instance.message) {
+        (Some(reason), Some(message)) => format!("{reason}: {message}"),
+        (reason, _) => reason.clone().unwrap_or_default(),
+    };
+    Item {
+        name: format!("instance/{}", instance.name),
+        object: instance_object(instance),
+        cells: vec![
+            instance.name.to_string(),
+            instance.name.cluster.to_string(),
+            instance.kind.to_string(),
+            instance.state.to_string(),
+            cpu,
+            memory,
+            instance.node.clone().unwrap_or_default(),
+            instance.ip.clone().unwrap_or_default(),
+            age(instance.created, now),
+        ],
+        wide: vec![instance.restarts.to_string(), instance.image.clone().unwrap_or_default(), reason],
+    }
+}
+
+/// What happened to something, newest last, as a table; empty if nothing did or nobody may know.
+pub(crate) async fn events(client: &Client, namespace: &str, of: impl Fn(&str) -> bool, now: Timestamp) -> Vec<Vec<String>> {
+    let events: Api<Event> = Api::namespaced(client.clone(), namespace);
+    let Ok(events) = events.list(&ListParams::default()).await else { return Vec::new() };
+    let mut events: Vec<Event> =
+        events.items.into_iter().filter(|event| of(event.involved_object.name.as_deref().unwrap_or_default())).collect();
+    let at = |event: &Event| {
+        event.last_timestamp.as_ref().map(|time| time.0).or_else(|| event.event_time.as_ref().map(|time| time.0))
+    };
+    events.sort_by_key(at);
+    let from = events.len().saturating_sub(10);
+    events[from..]
+        .iter()
+        .map(|event| {
+            vec![
+                event.type_.clone().unwrap_or_default(),
+                event.reason.clone().unwrap_or_default(),
+                age(at(event).or_else(|| event.creation_timestamp().map(|time| time.0)), now),
+                event.involved_object.name.clone().unwrap_or_default(),
+                event.message.clone().unwrap_or_default(),
+            ]
+        })
+        .collect()
+}
