@@ -106,9 +106,9 @@ impl From<ApiError> for CliError {
                 let error = Self { kind: Kind::Server(reason), message, hints: Vec::new() };
                 if over { error.hint("`kubectl cmp quota` shows what is used and what is left") } else { error }
             }
-            ApiError::WebhookDown { .. } => {
-                Self::user(message).hint("ask an administrator to look at cmp-webhook in cmp-system, and try again")
-            }
+            ApiError::WebhookDown { detail } => Self::user(message)
+                .hint("ask an administrator to look at cmp-webhook in cmp-system, and try again")
+                .hint(format!("the API server says: {detail}")),
             ApiError::Unreachable(why) => Self::user(format!("unable to connect to the server: {why}"))
                 .hint("did you specify the right host or port? (--kubeconfig, --context, --server)"),
             ApiError::Unauthorized(why) => Self::user(format!("you must be logged in to the server ({why})"))

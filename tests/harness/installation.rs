@@ -24,10 +24,25 @@ impl Installation {
     /// Installs into a control plane of its own. `window` is the time that an admitted request may take to land: of
     /// tests, which have no API server that is slow for a minute, a short one.
     pub fn start(replicas: usize, window: &str) -> Self {
-        let plane = ControlPlane::start();
+        Self::on(ControlPlane::start(), replicas, window, |plane, url| {
+            plane.admin(&["cmp", "install", "--webhook-url", url]).ok();
+            true
+        })
+        .expect("it was installed")
+    }
+
+    /// The same on a control plane that runs; `install` is given the address that the API server is to ask, and says
+    /// whether it went well.
+    pub fn on(
+        plane: ControlPlane,
+        replicas: usize,
+        window: &str,
+        install: impl FnOnce(&ControlPlane, &str) -> bool,
+    ) -> Option<Self> {
         let balancer = Balancer::start();
-        let url = format!("https://localhost:{}", balancer.port());
-        plane.admin(&["cmp", "install", "--webhook-url", &url]).ok();
+        if !install(&plane, &format!("https://localhost:{}", balancer.port())) {
+            return None;
+        }
         let token = plane.admin(&["create", "token", "cmp-webhook", "-n", "cmp-system", "--duration", "24h"]).ok();
         let kubeconfig = plane.kubeconfig_for("cmp-webhook", token.stdout.trim());
         let (mut started, mut probes, mut backends) = (Vec::new(), Vec::new(), Vec::new());
@@ -55,7 +70,7 @@ impl Installation {
         balancer.set(backends);
         let installation = Self { replicas: started, probes, plane };
         installation.ready();
-        installation
+        Some(installation)
     }
 
     /// Waits until every replica is ready.

@@ -64,9 +64,10 @@ async fn review(State(judge): State<Judge>, body: Bytes) -> Response {
     };
     let started = Instant::now();
     let question: Result<AdmissionReview<ConfigMap>, _> = serde_json::from_slice(&body);
-    let (verdict, answer) = match question.map(|review| review.request) {
-        Ok(Some(request)) => answer(&request),
-        Ok(None) => unreadable(&envelope.request.uid, "the review has no request"),
+    // Into a request, which takes the version of the review along: the answer has to bear it, too.
+    let (verdict, answer) = match question.map(TryInto::<AdmissionRequest<ConfigMap>>::try_into) {
+        Ok(Ok(request)) => answer(&request),
+        Ok(Err(_)) => unreadable(&envelope.request.uid, "the review has no request"),
         Err(error) => unreadable(&envelope.request.uid, &format!("the ConfigMap is not readable: {error}")),
     };
     judge.metrics.judged(verdict, started.elapsed());
@@ -172,6 +173,7 @@ mod tests {
         let (_, answer) = ask(question(&account(Some(want)))).await;
         assert_eq!(answer["response"]["allowed"], true);
         assert_eq!(answer["response"]["uid"], "question-1");
+        assert_eq!((&answer["apiVersion"], &answer["kind"]), (&json!("admission.k8s.io/v1"), &json!("AdmissionReview")));
     }
 
     #[tokio::test]
@@ -194,6 +196,7 @@ mod tests {
         let (_, answer) = ask(question(&strange)).await;
         assert_eq!(answer["response"]["allowed"], false);
         assert_eq!(answer["response"]["uid"], "question-1");
+        assert_eq!(answer["apiVersion"], "admission.k8s.io/v1");
     }
 
     #[tokio::test]

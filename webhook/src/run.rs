@@ -59,6 +59,8 @@ fn log(serve: &Serve) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&serve.log_filter)
         .map_err(|error| format!("--log-filter {:?} is not a filter: {error}", serve.log_filter))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for people; a file or a collector gets plain text.
+    let builder = builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     match serve.log_format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

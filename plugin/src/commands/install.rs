@@ -103,8 +103,13 @@ async fn apply(context: &Context<'_>, client: &Client, part: &[Manifest], dry_ru
             // A dry run leaves no Namespace behind for what comes after it.
             Err(error) if dry_run == DryRun::Server && error.is_not_found() => {}
             Err(error) => {
-                return Err(CliError::user(format!("{}: {error}", manifest.title()))
-                    .hint("installing needs the rights of a cluster administrator; the same command goes on"));
+                let forbidden = error.is_forbidden();
+                let error = CliError::user(format!("{}: {error}", manifest.title()));
+                return Err(if forbidden {
+                    error.hint("installing needs the rights of a cluster administrator; the same command goes on")
+                } else {
+                    error
+                });
             }
         }
         context.ui.line(&format!("{} serverside-applied{}", manifest.title(), suffix(dry_run)))?;
