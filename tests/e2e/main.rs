@@ -1,3 +1,17 @@
-//! Everything end to end, on a real control plane: one binary, so that it is linked once.
+//! `kubectl cmp` on a real control plane, as its users use it.
 
+mod attacks;
+mod cli;
+mod create;
+mod demo;
+mod install;
+mod instances;
+mod lifecycle;
+mod outage;
+mod policies;
+mod quota;
+mod shrink;
 mod smoke;
+mod story;
+mod support;
+mod users;

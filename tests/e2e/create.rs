@@ -1,0 +1,111 @@
+//! Creating, killed half-way and taken up again.
+
+use std::process::{Command, Stdio};
+
+use cmp_tests::binaries::built;
+use cmp_tests::eventually;
+use serde_json::json;
+
+use crate::support::{SOON, account_is, held, running, shared, want};
+
+#[test]
+fn a_create_that_was_killed_goes_on_with_the_same_command() {
+    let user = shared().user("64", "64Gi");
+    let name = user.cluster("web");
+    let create = ["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi", "--count", "20"];
+    let mut plugin = Command::new(&built().plugin)
+        .args(create)
+        .env("KUBECONFIG", &user.kubeconfig)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    account_is(&user, "the want is written", |account| account[format!("want.{name}")].is_string());
+    plugin.kill().unwrap();
+    plugin.wait().unwrap();
+    let made = user.cmp(&create).ok();
+    assert!(made.stdout.starts_with(&format!("cluster/{name} ")), "{made}");
+    let sets = user.kubectl(&["get", "statefulsets", "-n", &format!("{name}-ns"), "-o", "name"]).ok();
+    assert_eq!(sets.stdout.lines().count(), 20);
+    // Once more changes nothing.
+    user.cmp(&create).ok().says(&format!("cluster/{name} unchanged"));
+}
+
+#[test]
+fn what_is_missing_is_made_and_what_differs_is_an_error() {
+    let user = shared().user("8", "8Gi");
+    let name = running(&user, "web", 3, "1", "1Gi");
+    let second = format!("{name}-1");
+    user.kubectl(&["delete", "statefulset", &second, "-n", &format!("{name}-ns"), "--wait"]).ok();
+    let create = |count: &str, cpu: &str| {
+        user.cmp(&["create", "cluster", &name, "--cpu", cpu, "--memory", "1Gi", "--count", count])
+    };
+    create("3", "1").ok().says(&format!("cluster/{name} created"));
+    user.cmp(&["get", "instances", &second]).ok();
+    create("4", "1").fails().says("exists and is different").says(&format!("kubectl cmp scale cluster {name} --count 4"));
+    create("3", "2").fails().says("exists and is different").says("cpu=2");
+    assert_eq!(held(&user.account(), &name).unwrap()["count"], 3);
+}
+
+#[test]
+fn a_half_made_cluster_can_be_deleted() {
+    let user = shared().user("8", "8Gi");
+    let name = user.cluster("web");
+    user.patch(&json!({ format!("want.{name}"): want(2, "1", "1Gi") })).ok();
+    user.cmp(&["delete", "cluster", &name, "--yes", "--wait"]).ok();
+    account_is(&user, "nothing is left", |account| {
+        account.as_object().unwrap().keys().all(|key| !key.ends_with(&name))
+    });
+    eventually("the Namespace is gone", SOON, || {
+        let asked = user.admin(&["get", "namespace", &format!("{name}-ns"), "--ignore-not-found", "-o", "name"]);
+        if asked.stdout.is_empty() { Ok(()) } else { Err(asked.to_string()) }
+    });
+}
+
+#[test]
+fn a_name_that_is_taken_is_refused_without_saying_by_whom() {
+    let (user, other) = (shared().user("8", "8Gi"), shared().user("8", "8Gi"));
+    let name = running(&other, "web", 1, "1", "1Gi");
+    let refused = user.cmp(&["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi"]).fails();
+    refused.says(&format!("the name {name} is taken: choose another")).says_not(&format!("owner {}", other.name));
+    // The want is taken back, and the reason stays to be read.
+    let account = user.account();
+    assert!(account[format!("want.{name}")].is_null() && account[format!("held.{name}")].is_null(), "{account}");
+    user.cmp(&["get", "clusters", "-o", "wide"]).ok().says("refused").says("is taken");
+    user.cmp(&["quota"]).ok().says_not("-");
+    // A Namespace of an administrator is no less taken.
+    let foreign = user.cluster("foreign");
+    user.admin(&["create", "namespace", &format!("{foreign}-ns")]).ok();
+    user.cmp(&["create", "cluster", &foreign, "--cpu", "1", "--memory", "1Gi"]).fails().says("is taken");
+    user.admin(&["get", "namespace", &format!("{foreign}-ns"), "-o", "json"]).ok().says_not("kubectl-cmp.dev");
+}
+
+#[test]
+fn an_administrator_acts_for_a_user() {
+    let user = shared().user("4", "8Gi");
+    let name = user.cluster("web");
+    let create = ["cmp", "create", "cluster", &name, "--cpu", "3", "--memory", "1Gi"];
+    user.admin(&create).fails().says("is no user of cmp").says("--owner");
+    let owned: Vec<&str> = create.iter().copied().chain(["--owner", &user.name]).collect();
+    user.admin(&owned).ok();
+    user.cmp(&["get", "clusters"]).ok().says(&name);
+    user.admin(&["cmp", "get", "clusters", "-A", "-o", "wide"]).ok().says(&name).says(&user.name);
+    let second = user.cluster("db");
+    user.admin(&["cmp", "create", "cluster", &second, "--cpu", "3", "--memory", "1Gi", "--owner", &user.name])
+        .fails()
+        .says("exceeded quota: ");
+    user.cmp(&["create", "cluster", &second, "--cpu", "1", "--memory", "1Gi", "--owner", "john"])
+        .fails()
+        .says("a user acts for nobody else");
+    user.admin(&["cmp", "delete", "cluster", &name, "--yes"]).ok();
+}
+
+#[test]
+fn deleting_the_namespace_by_hand_comes_to_the_same() {
+    let user = shared().user("4", "8Gi");
+    let name = running(&user, "web", 1, "1", "1Gi");
+    user.kubectl(&["delete", "namespace", &format!("{name}-ns")]).fails().says("cannot delete resource");
+    user.admin(&["delete", "namespace", &format!("{name}-ns"), "--wait=false"]).ok();
+    account_is(&user, "all keys are gone", |account| account.as_object().unwrap().keys().all(|key| !key.ends_with(&name)));
+    assert_eq!(user.cmp(&["quota", "-o", "json"]).ok().json()["used_cpu"], 0);
+}

@@ -1,0 +1,53 @@
+//! `cargo demo` itself, and that nothing of it is left when it is killed.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use cmp_tests::binaries::{Binaries, built};
+use cmp_tests::eventually;
+
+use crate::support::SOON;
+
+/// Built before the demo is started, so that what is waited for is the demo alone.
+fn demo() -> Command {
+    Binaries::get();
+    built();
+    Command::new(env!("CARGO_BIN_EXE_demo"))
+}
+
+#[test]
+fn the_demo_ends_well() {
+    let output = demo().arg("--exit").stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    for line in ["john$ kubectl cmp suspend cluster web --reason 'for the night'", "exceeded quota: john", "3 resumed"] {
+        assert!(said.contains(line), "{said}");
+    }
+    let wrong = demo().arg("--stay").output().unwrap();
+    assert!(!wrong.status.success());
+}
+
+/// The processes that have this text in their command line.
+fn processes_with(text: &str) -> Vec<String> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    lines.filter(|line| line.contains(text)).collect()
+}
+
+#[test]
+fn a_demo_that_is_killed_leaves_no_process_and_no_folder() {
+    let mut child = demo().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let folder = format!("kubectl-cmp-{}-", child.id());
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().starts_with("namespace/cmp-users")), "it installs cmp");
+    assert!(processes_with(&folder).len() > 3, "the control plane runs");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    eventually("everything is gone", SOON, || {
+        let folders = fs::read_dir(std::env::temp_dir()).unwrap().flatten().map(|entry| entry.path().display().to_string());
+        let left: Vec<String> = folders.filter(|path| path.contains(&folder)).chain(processes_with(&folder)).collect();
+        if left.is_empty() { Ok(()) } else { Err(left.join("\n")) }
+    });
+}

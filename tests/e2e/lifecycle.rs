@@ -1,0 +1,151 @@
+//! Start, stop, suspend, resume: the table, the counts, and what is shown.
+
+use cmp_tests::{World, eventually};
+use serde_json::json;
+
+use crate::support::{SOON, running, shared};
+
+fn state(user: &World<'_>, instance: &str) -> String {
+    let shown = user.cmp(&["get", "instance", instance, "-o", "json"]).ok().json();
+    shown["status"]["state"].as_str().unwrap().to_owned()
+}
+
+#[track_caller]
+fn becomes(user: &World<'_>, instance: &str, expected: &str) {
+    eventually(&format!("{instance} is {expected}"), SOON, || {
+        let state = state(user, instance);
+        if state == expected { Ok(()) } else { Err(state) }
+    });
+}
+
+#[test]
+fn the_table_of_transitions() {
+    let user = shared().user("4", "8Gi");
+    let name = running(&user, "web", 1, "1", "1Gi");
+    let one = format!("{name}-0");
+    let verb = |verb: &str| user.cmp(&[verb, "instance", &one]);
+    verb("start").ok().says(&format!("instance/{one} unchanged (already running)"));
+    verb("resume").ok().says("unchanged (already running)");
+    verb("stop").ok().says(&format!("instance/{one} stopped"));
+    becomes(&user, &one, "stopped");
+    verb("stop").ok().says(&format!("instance/{one} unchanged (already stopped)"));
+    verb("suspend").fails().says("it is stopped, and a stopped instance can be started");
+    verb("resume").fails().says("error: cannot resume").says("can be started");
+    verb("start").ok().says(&format!("instance/{one} started"));
+    becomes(&user, &one, "running");
+    verb("suspend").ok().says(&format!("instance/{one} suspended"));
+    becomes(&user, &one, "suspended");
+    verb("suspend").ok().says("unchanged (already suspended)");
+    verb("start").fails().says("it is suspended, and a suspended instance can be resumed");
+    verb("stop").fails().says("can be resumed");
+    verb("resume").ok().says(&format!("instance/{one} resumed"));
+    becomes(&user, &one, "running");
+    // The other way to write an instance, and one that is not there.
+    user.cmp(&["stop", "instance", &format!("{name}/0"), "--dry-run=server"]).ok().says("stopped (server dry run)");
+    user.cmp(&["stop", &format!("instance/{one}")]).fails();
+    assert_eq!(state(&user, &one), "running");
+    user.cmp(&["stop", "instance", &format!("{name}-7")]).fails().says(&format!("instance \"{name}-7\" not found"));
+}
+
+#[test]
+fn on_a_cluster_the_verb_skips_what_it_does_not_apply_to() {
+    let user = shared().user("8", "8Gi");
+    let name = running(&user, "web", 3, "1", "1Gi");
+    user.cmp(&["stop", "instance", &format!("{name}-1"), "--wait"]).ok();
+    user.cmp(&["get", "cluster", &name]).ok().says("mixed").says("2/3");
+    user.cmp(&["suspend", "cluster", &name, "--dry-run=client"])
+        .ok()
+        .says(&format!("cluster/{name} suspended: 2 suspended, 0 failed, 1 skipped (dry run)"));
+    user.cmp(&["suspend", "cluster", &format!("cluster/{name}")])
+        .ok()
+        .says(&format!("cluster/{name} suspended: 2 suspended, 0 failed, 1 skipped"));
+    let again = user.cmp(&["suspend", "cluster", &name, "-o", "json"]).ok().json();
+    assert_eq!((&again["suspended"], &again["skipped"]), (&0.into(), &3.into()));
+    assert_eq!(again["instances"][1]["name"], format!("{name}-1"));
+    // What was stopped stays stopped.
+    user.cmp(&["resume", "cluster", &name]).ok().says("2 resumed, 0 failed, 1 skipped");
+    assert_eq!(state(&user, &format!("{name}-1")), "stopped");
+    user.cmp(&["suspend", "cluster", &name, "--mode", "pause"]).ok().says("0 suspended, 0 failed, 3 skipped");
+    user.cmp(&["suspend", "cluster", "no-such-cluster"]).fails().says("cluster \"no-such-cluster\" not found");
+    user.cmp(&["suspend", "cluster"]).fails().says("--all");
+    user.cmp(&["suspend", "cluster", "--all"]).ok().says("2 suspended");
+    user.cmp(&["resume", "cluster", "-n", &format!("{name}-ns")]).ok().says("2 resumed");
+}
+
+#[test]
+fn past_failures_the_others_are_suspended_and_the_exit_code_says_so() {
+    let user = shared().user("8", "8Gi");
+    let name = running(&user, "web", 3, "1", "1Gi");
+    let (policy, one) = (format!("stubborn-{name}"), format!("{name}-1"));
+    let stubborn = json!({ "apiVersion": "v1", "kind": "List", "items": [
+        { "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+          "metadata": { "name": policy },
+          "spec": {
+              "matchConstraints": { "resourceRules": [{ "apiGroups": ["apps"], "apiVersions": ["v1"],
+                  "operations": ["UPDATE"], "resources": ["statefulsets"] }] },
+              "validations": [{ "expression": format!("object.metadata.name != '{one}'"), "message": "not tonight" }],
+          } },
+        { "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+          "metadata": { "name": policy }, "spec": { "policyName": policy, "validationActions": ["Deny"] } },
+    ] });
+    user.installation.plane.admin_reading(&["create", "-f", "-"], &stubborn.to_string()).ok();
+    eventually("the API server refuses", SOON, || {
+        let tried = user.admin(&["label", "statefulset", &one, "-n", &format!("{name}-ns"), "x=y", "--dry-run=server"]);
+        if tried.code == 0 { Err(tried.to_string()) } else { Ok(()) }
+    });
+    let output = user.cmp(&["suspend", "cluster", &name]).fails();
+    output.says("2 suspended, 1 failed, 0 skipped").says(&format!("instance/{one} failed: ")).says("not tonight");
+    assert_eq!(state(&user, &one), "running");
+    user.admin(&["delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", &policy]).ok();
+}
+
+#[test]
+fn two_who_suspend_at_once_do_not_fail() {
+    let user = shared().user("16", "16Gi");
+    let name = running(&user, "web", 8, "1", "1Gi");
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| user.cmp(&["suspend", "cluster", &name]).ok().says(" 0 failed"));
+        }
+    });
+    user.cmp(&["get", "cluster", &name]).ok().says("0/8").says("suspended");
+}
+
+#[test]
+fn what_cannot_be_scheduled_says_why() {
+    let user = shared().user("200", "8Gi");
+    let name = user.cluster("large");
+    // No node has so many.
+    user.cmp(&["create", "cluster", &name, "--cpu", "100", "--memory", "1Gi"]).ok();
+    eventually("the reason is shown", SOON, || {
+        let shown = user.cmp(&["get", "instances", "--in", &name, "-o", "wide"]).ok();
+        let both = shown.stdout.contains("pending") && shown.stdout.contains("Unschedulable: 0/3 nodes are available");
+        if both { Ok(()) } else { Err(shown.to_string()) }
+    });
+    user.cmp(&["describe", "instance", &format!("{name}-0")]).ok().says("Insufficient cpu").says("FailedScheduling");
+    user.cmp(&["create", "cluster", &name, "--cpu", "100", "--memory", "1Gi", "--wait", "--timeout", "1s"])
+        .fails()
+        .says("only 0 of 1 instances run after 1 s")
+        .says("Insufficient cpu");
+}
+
+#[test]
+fn what_crashes_again_and_again_says_so() {
+    let user = shared().user("4", "8Gi");
+    let name = running(&user, "web", 1, "1", "1Gi");
+    // kwok runs no containers: what a kubelet reports of one that crashes is written in its stead.
+    let status = json!({ "status": { "containerStatuses": [{
+        "name": "instance", "image": "debian", "imageID": "", "ready": false, "restartCount": 7, "started": false,
+        "state": { "waiting": { "reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting failed container" } },
+    }] } });
+    let ns = format!("{name}-ns");
+    let pod = format!("{name}-0-0");
+    user.admin(&["patch", "pod", &pod, "-n", &ns, "--subresource=status", "--type=merge", "-p", &status.to_string()]).ok();
+    user.cmp(&["get", "instances", "-o", "wide"]).ok().says("failed").says("CrashLoopBackOff: back-off 5m0s").says(" 7 ");
+    user.cmp(&["get", "cluster", &name, "-o", "wide"]).ok().says("failed").says("CrashLoopBackOff");
+    user.cmp(&["describe", "cluster", &name]).ok().says("back-off 5m0s restarting");
+    // It can be switched off all the same, and comes back as a new one.
+    user.cmp(&["stop", "instance", &format!("{name}-0"), "--wait"]).ok();
+    user.cmp(&["start", "instance", &format!("{name}-0"), "--wait"]).ok();
+    becomes(&user, &format!("{name}-0"), "running");
+}

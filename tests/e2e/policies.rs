@@ -1,0 +1,161 @@
+//! The rules that the API server keeps: each the allowed way and the forbidden one, whoever asks.
+
+use cmp_tests::{Output, eventually};
+use serde_json::{Value, json};
+
+use crate::support::{SOON, held, running, shared, want};
+
+/// As the ServiceAccount of cmp-webhook, with everything that a thief of its token would have.
+fn as_webhook(arguments: &[&str], input: &str) -> Output {
+    let plane = &shared().plane;
+    cmp_tests::shell::kubectl_reading(&plane.folder().join("cmp-webhook.kubeconfig"), arguments, input)
+}
+
+#[test]
+fn who_may_write_which_key_of_an_account() {
+    let user = shared().user("4", "8Gi");
+    let name = running(&user, "web", 1, "1", "1Gi");
+    let uid = held(&user.account(), &name).unwrap()["uid"].as_str().unwrap().to_owned();
+    let admin = |data: Value| {
+        let patch = json!({ "data": data }).to_string();
+        user.admin(&["patch", "configmap", &user.name, "-n", "cmp-users", "--type=merge", "-p", &patch])
+    };
+    let held_key = format!("held.{name}");
+    for data in [json!({ held_key.clone(): null }), json!({ "held.more": "{}" }), json!({ "settled": "x" }), json!({ "refused.more": "{}" })] {
+        user.patch(&data).fails().says("written by cmp-webhook alone");
+        admin(data).fails().says("written by cmp-webhook alone");
+    }
+    for data in [json!({ "quota": r#"{"cpu":"64","memory":"64Gi"}"# }), json!({ "policy": "{}" }), json!({ "other": "x" })] {
+        user.patch(&data).fails().says("a user may change want.* and delete.* only");
+    }
+    user.patch(&json!({ format!("want.{name}"): null })).fails().says("a want whose cluster exists is not removed");
+    admin(json!({ format!("want.{name}"): null })).fails().says("a want whose cluster exists is not removed");
+    let delete = format!("delete.{name}");
+    user.patch(&json!({ delete.clone(): "another" })).fails().says("names the uid in held.*");
+    user.patch(&json!({ "delete.other": uid.clone() })).fails().says("names the uid in held.*");
+    // Labels, finalizers and the rest of the object are not a user's.
+    let metadata = |metadata: Value| {
+        let patch = json!({ "metadata": metadata }).to_string();
+        user.kubectl(&["patch", "configmap", &user.name, "-n", "cmp-users", "--type=merge", "-p", &patch])
+    };
+    metadata(json!({ "labels": { "kubectl-cmp.dev/account": null } })).fails().says("only the data of an account");
+    metadata(json!({ "finalizers": ["example.com/held"] })).fails().says("only the data of an account");
+    metadata(json!({ "annotations": { "a": "b" } })).fails().says("only the data of an account");
+    // An account that holds clusters stays, and stays an account.
+    user.admin(&["delete", "configmap", &user.name, "-n", "cmp-users"]).fails().says("still has clusters");
+    user.admin(&["label", "configmap", &user.name, "-n", "cmp-users", "kubectl-cmp.dev/account-"])
+        .fails()
+        .says("it stays an account");
+    user.admin(&["delete", "namespace", "cmp-users"]).fails().says("cmp-users holds every account");
+    // The wish to delete is a user's, and is not taken back; a cluster that goes does not change.
+    user.patch(&json!({ delete.clone(): uid })).ok();
+    let late = user.patch(&json!({ delete: null }));
+    assert!(late.code == 0 || late.stderr.contains("is not taken back") || late.stderr.contains("not found"), "{late}");
+    let changed = user.patch(&json!({ format!("want.{name}"): want(2, "1", "1Gi") }));
+    assert!(changed.stderr.contains("being deleted") || user.account()[&held_key].is_null(), "{changed}");
+}
+
+#[test]
+fn nobody_forges_a_namespace() {
+    let user = shared().user("4", "8Gi");
+    let name = running(&user, "web", 1, "1", "1Gi");
+    let ns = format!("{name}-ns");
+    let by_hand = "labels and annotations of kubectl-cmp.dev on Namespaces are written by cmp-webhook alone";
+    user.admin(&["annotate", "namespace", &ns, "kubectl-cmp.dev/count=99", "--overwrite"]).fails().says(by_hand);
+    user.admin(&["label", "namespace", &ns, "kubectl-cmp.dev/owner-"]).fails().says(by_hand);
+    user.admin(&["label", "namespace", "default", &format!("kubectl-cmp.dev/owner={}", user.name)]).fails().says(by_hand);
+    let forged = json!({ "apiVersion": "v1", "kind": "Namespace",
+        "metadata": { "name": format!("{name}-forged"), "labels": { "kubectl-cmp.dev/owner": user.name } } });
+    user.installation.plane.admin_reading(&["create", "-f", "-"], &forged.to_string()).fails().says(by_hand);
+    for subresource in ["status", "finalize"] {
+        let mut namespace = user.admin(&["get", "namespace", &ns, "-o", "json"]).ok().json();
+        namespace["metadata"]["annotations"]["kubectl-cmp.dev/count"] = "99".into();
+        let path = format!("/api/v1/namespaces/{ns}/{subresource}");
+        let replaced = user.installation.plane.admin_reading(&["replace", "--raw", &path, "-f", "-"], &namespace.to_string());
+        replaced.fails().says(by_hand);
+    }
+    // Anything else of it is an administrator's.
+    user.admin(&["label", "namespace", &ns, "team=blue"]).ok();
+}
+
+#[test]
+fn a_stolen_token_of_cmp_webhook_is_worth_our_namespaces() {
+    let user = shared().user("4", "8Gi");
+    let name = running(&user, "web", 1, "1", "1Gi");
+    let ns = format!("{name}-ns");
+    let create = |object: Value| as_webhook(&["create", "-f", "-"], &object.to_string());
+    let namespace = |name: &str, labels: Value| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } });
+    create(namespace("plain", json!({}))).fails().says("creates Namespaces of clusters only");
+    let ours = json!({ "kubectl-cmp.dev/owner": "x", "kubectl-cmp.dev/type": "container", "kubectl-cmp.dev/cluster": "y" });
+    create(namespace("kube-extra", ours)).fails().says("creates Namespaces of clusters only");
+    as_webhook(&["label", "namespace", "default", "kubectl-cmp.dev/owner=x"], "").fails().says("touches Namespaces of clusters only");
+    as_webhook(&["label", "namespace", "kube-system", "pod-security.kubernetes.io/enforce=privileged"], "").fails();
+    as_webhook(&["delete", "namespace", "default"], "").fails();
+    as_webhook(&["delete", "namespace", "cmp-templates"], "").fails().says("touches Namespaces of clusters only");
+    as_webhook(&["label", "namespace", &ns, "kubectl-cmp.dev/owner=other", "--overwrite"], "").fails().says("does not change whose");
+    as_webhook(&["label", "namespace", &ns, "pod-security.kubernetes.io/enforce=privileged", "--overwrite"], "")
+        .fails()
+        .says("nor any other label");
+    let binding = |ns: &str, role: &str, subject: Value| {
+        json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": { "name": "more", "namespace": ns },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role }, "subjects": [subject] })
+    };
+    let owner = json!({ "kind": "ServiceAccount", "name": user.name, "namespace": "cmp-users" });
+    create(binding("kube-system", "cmp-container-user", owner.clone())).fails().says("cmp-webhook does not CREATE rolebindings here");
+    create(binding(&ns, "cluster-admin", owner.clone())).fails();
+    create(binding(&ns, "cmp-vm-user", owner.clone())).fails().says("binds a Namespace's owner to the role of its type");
+    let thief = json!({ "kind": "ServiceAccount", "name": "thief", "namespace": "cmp-users" });
+    create(binding(&ns, "cmp-container-user", thief)).fails().says("nobody and nothing else");
+    create(binding(&ns, "cmp-container-user", owner)).ok();
+    let quota = |ns: &str| json!({ "apiVersion": "v1", "kind": "ResourceQuota", "metadata": { "name": "q", "namespace": ns }, "spec": { "hard": { "pods": "0" } } });
+    create(quota("kube-system")).fails().says("cmp-webhook does not CREATE resourcequotas here");
+    create(quota("default")).fails().says("does not CREATE");
+    let secret = |name: &str| json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name, "namespace": "cmp-system" } });
+    create(secret("more")).fails().says("does not CREATE secrets here");
+    let service_account = json!({ "automountServiceAccountToken": true }).to_string();
+    as_webhook(&["patch", "serviceaccount", "default", "-n", &ns, "-p", &service_account], "").fails().says("takes the token");
+    as_webhook(&["patch", "serviceaccount", "default", "-n", "kube-system", "-p", &service_account], "").fails();
+    // Its configuration: the certificate, and nothing else.
+    let configuration = |patch: &str| as_webhook(&["patch", "validatingwebhookconfiguration", "cmp-webhook", "--type=json", "-p", patch], "");
+    configuration(r#"[{"op":"replace","path":"/webhooks/0/failurePolicy","value":"Ignore"}]"#).fails().says("caBundle");
+    configuration(r#"[{"op":"add","path":"/webhooks/0/clientConfig/url","value":"https://example.com/x"}]"#).fails();
+    configuration(r#"[{"op":"remove","path":"/webhooks/0"}]"#).fails().says("caBundle");
+    configuration(r#"[{"op":"add","path":"/webhooks/0/rules/0/resources/-","value":"pods"}]"#).fails().says("caBundle");
+    as_webhook(&["delete", "validatingwebhookconfiguration", "cmp-webhook"], "").fails();
+    // Accounts: no more quota, no account of its own making.
+    let account = json!({ "data": { "quota": r#"{"cpu":"64","memory":"64Gi"}"# } }).to_string();
+    as_webhook(&["patch", "configmap", &user.name, "-n", "cmp-users", "--type=merge", "-p", &account], "")
+        .fails()
+        .says("cmp-webhook leaves quotas and policies alone");
+    for (kind, place) in [("secrets", "kube-system"), ("secrets", "cmp-users"), ("configmaps", "kube-system"), ("nodes", "default")] {
+        as_webhook(&["get", kind, "-n", place], "").fails().says("cannot list resource");
+    }
+    as_webhook(&["create", "token", &user.name, "-n", "cmp-users"], "").fails().says("cannot create resource");
+    as_webhook(&["run", "x", "--image=x", "-n", &ns], "").fails().says("cannot create resource");
+}
+
+#[test]
+fn what_was_stored_while_nobody_judged_is_judged_by_the_controllers() {
+    let user = shared().user("4", "8Gi");
+    let name = user.cluster("web");
+    // A dry run first, so that it is known that the patch itself is good.
+    let key = format!("want.{name}");
+    user.patch(&json!({ key.clone(): want(9, "1", "1Gi") })).fails().says("exceeded quota");
+    // The label makes it an account for cmp-webhook; without the configuration nobody asks. Other tests need it to
+    // stand, so that it is looked past for this account alone.
+    let exempt = json!([{ "op": "add", "path": "/webhooks/0/matchConditions/-",
+        "value": { "name": "not-this-one", "expression": format!("object.metadata.name != '{}'", user.name) } }]);
+    user.admin(&["patch", "validatingwebhookconfiguration", "cmp-webhook", "--type=json", "-p", &exempt.to_string()]).ok();
+    eventually("the API server does not ask", SOON, || {
+        let tried = user.patch(&json!({ key.clone(): want(9, "1", "1Gi") }));
+        if tried.code == 0 { Ok(()) } else { Err(tried.to_string()) }
+    });
+    eventually("it is taken back", SOON, || {
+        let account = user.account();
+        let refused = account[format!("refused.{name}")].as_str().unwrap_or_default().contains("exceeded quota");
+        if refused && account[&key].is_null() { Ok(()) } else { Err(account.to_string()) }
+    });
+    let restore = json!([{ "op": "remove", "path": "/webhooks/0/matchConditions/1" }]).to_string();
+    user.admin(&["patch", "validatingwebhookconfiguration", "cmp-webhook", "--type=json", "-p", &restore]).ok();
+    user.admin(&["get", "namespace", &format!("{name}-ns")]).fails().says("not found");
+}

@@ -1,0 +1,55 @@
+//! What the tests share.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use cmp_tests::{Installation, World, eventually};
+use serde_json::{Value, json};
+
+/// For whatever should happen soon, on a machine that may be busy.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// An installation with two replicas that all tests use at once, each with users of its own. Requests that were
+/// admitted earlier are given three seconds to land instead of ninety: no request of a test takes longer.
+pub(crate) fn shared() -> &'static Installation {
+    static SHARED: OnceLock<Installation> = OnceLock::new();
+    SHARED.get_or_init(|| Installation::start(2, "3s"))
+}
+
+/// A want as it is stored.
+pub(crate) fn want(count: u32, cpu: &str, memory: &str) -> String {
+    json!({ "type": "container", "count": count, "size": { "cpu": cpu, "memory": memory } }).to_string()
+}
+
+/// Creates a cluster of running instances through the plugin, and returns its name.
+pub(crate) fn running(world: &World<'_>, name: &str, count: u32, cpu: &str, memory: &str) -> String {
+    let cluster = world.cluster(name);
+    let count = count.to_string();
+    world
+        .cmp(&["create", "cluster", &cluster, "--cpu", cpu, "--memory", memory, "--count", &count, "--wait"])
+        .ok()
+        .says(&format!("cluster/{cluster} created"));
+    cluster
+}
+
+/// Waits until the account says so.
+#[track_caller]
+pub(crate) fn account_is(world: &World<'_>, what: &str, is: impl Fn(&Value) -> bool) {
+    eventually(what, SOON, || {
+        let account = world.account();
+        if is(&account) { Ok(()) } else { Err(account.to_string()) }
+    });
+}
+
+/// What is held for a cluster.
+pub(crate) fn held(account: &Value, cluster: &str) -> Option<Value> {
+    serde_json::from_str(account[format!("held.{cluster}")].as_str()?).ok()
+}
+
+/// An instance's StatefulSet under another name, as somebody who copies one would write it.
+pub(crate) fn copy_of(world: &World<'_>, cluster: &str, from: &str, to: &str) -> Value {
+    let ns = format!("{cluster}-ns");
+    let mut set = world.kubectl(&["get", "statefulset", from, "-n", &ns, "-o", "json"]).ok().json();
+    let spec = std::mem::take(&mut set["spec"]);
+    json!({ "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": { "name": to, "namespace": ns }, "spec": spec })
+}

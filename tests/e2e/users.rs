@@ -1,0 +1,123 @@
+//! Users, their kubeconfigs and their tokens.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use cmp_tests::{eventually, shell};
+
+use crate::support::{SOON, running, shared};
+
+#[test]
+fn a_kubeconfig_works_as_it_is_and_nobody_else_can_read_it() {
+    let user = shared().user("4", "8Gi");
+    let mode = fs::metadata(&user.kubeconfig).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let expected = format!("system:serviceaccount:cmp-users:{}", user.name);
+    user.cmp(&["whoami"]).ok().says(&expected).says("8Gi");
+    let who = user.cmp(&["whoami", "-o", "json"]).ok().json();
+    assert_eq!(who["status"]["username"], expected);
+    user.kubectl(&["auth", "whoami"]).ok().says(&expected);
+    // On standard output it can be stored as it is, too.
+    let name = format!("{}-b", user.name);
+    let printed = user.admin(&["cmp", "create", "user", &name, "--cpu", "1", "--memory", "1Gi"]).ok();
+    assert!(printed.stdout.starts_with(&format!("# user/{name} created\n")), "{printed}");
+    let path = user.installation.plane.folder().join("printed.kubeconfig");
+    fs::write(&path, &printed.stdout).unwrap();
+    shell::kubectl(&path, &["cmp", "quota", "--no-headers"]).ok().says("1Gi");
+}
+
+#[test]
+fn the_same_user_again_goes_on_and_another_quota_is_an_error() {
+    let user = shared().user("4", "8Gi");
+    let out = user.installation.plane.folder().join("again.kubeconfig").display().to_string();
+    let again = |cpu: &str| {
+        let name = &user.name;
+        user.admin(&["cmp", "create", "user", name, "--cpu", cpu, "--memory", "8Gi", "--kubeconfig-out", &out])
+    };
+    again("5").fails().says("exists and has another quota").says(&format!("kubectl cmp set quota {} --cpu 5", user.name));
+    // Half made, as by a command that was killed.
+    user.admin(&["delete", "rolebinding", &user.name, "-n", "cmp-users"]).ok();
+    user.cmp(&["quota"]).fails();
+    again("4").ok().says(&format!("user/{} unchanged", user.name));
+    eventually("the right is back", SOON, || {
+        let asked = shell::kubectl(Path::new(&out), &["cmp", "quota"]);
+        if asked.code == 0 { Ok(()) } else { Err(asked.to_string()) }
+    });
+    user.admin(&["cmp", "create", "user", "x", "--cpu", "1", "--memory", "1Gi", "--kubeconfig-out", "/no/such/folder"])
+        .fails()
+        .says("--kubeconfig-out /no/such/folder")
+        .says("nothing was created");
+    user.admin(&["get", "configmap", "x", "-n", "cmp-users"]).fails();
+}
+
+#[test]
+fn a_deleted_token_is_worth_nothing() {
+    let user = shared().user("4", "8Gi");
+    let plane = &user.installation.plane;
+    let token = user.admin(&["cmp", "create", "token", &user.name, "--duration", "1h"]).ok();
+    let kubeconfig = plane.kubeconfig_for(&format!("{}-token", user.name), token.stdout.trim());
+    shell::kubectl(&kubeconfig, &["cmp", "quota"]).ok();
+    let listed = user.admin(&["cmp", "get", "tokens", &user.name, "-o", "json"]).ok().json();
+    let tokens = listed["items"].as_array().unwrap();
+    assert_eq!(tokens.len(), 2, "one of the kubeconfig, one of its own");
+    user.admin(&["cmp", "get", "tokens", &user.name]).ok().says("in 59m").says("in 29d");
+    // The newest is the one that ends first.
+    let id = |at: usize| tokens[at]["metadata"]["name"].as_str().unwrap().to_owned();
+    let expires = |at: usize| tokens[at]["status"]["expires"].as_str().unwrap().to_owned();
+    let id = if expires(0) < expires(1) { id(0) } else { id(1) };
+    let other = shared().user("1", "1Gi");
+    user.admin(&["cmp", "delete", "token", &other.name, &id]).fails().says("not found");
+    user.admin(&["cmp", "delete", "token", &user.name, &id]).ok().says(&format!("token/{id} deleted"));
+    eventually("the token is refused", SOON, || {
+        let asked = shell::kubectl(&kubeconfig, &["cmp", "quota"]);
+        if asked.code == 1 && asked.stderr.contains("you must be logged in") { Ok(()) } else { Err(asked.to_string()) }
+    });
+    user.cmp(&["quota"]).ok();
+    user.admin(&["cmp", "create", "token", &user.name, "--duration", "1m"]).fails().says("10 minutes");
+    user.admin(&["cmp", "create", "token", "nobody"]).fails().says("user \"nobody\" not found");
+    let count = user.admin(&["cmp", "get", "tokens", &user.name, "-o", "name"]).ok().stdout.lines().count();
+    assert_eq!(count, 1, "a token that could not be made leaves nothing");
+}
+
+#[test]
+fn a_user_with_clusters_is_deleted_with_them_or_not_at_all() {
+    let user = shared().user("4", "8Gi");
+    let name = running(&user, "web", 1, "1", "1Gi");
+    let delete = |more: &[&str]| {
+        let mut arguments = vec!["cmp", "delete", "user", &user.name];
+        arguments.extend(more);
+        user.admin(&arguments)
+    };
+    delete(&["--yes"]).fails().says(&format!("still has clusters: {name}")).says("--cascade");
+    delete(&["--cascade"]).fails().says(&format!("cluster/{name}")).says("--yes");
+    user.cmp(&["quota"]).ok();
+    delete(&["--cascade", "--dry-run=client"]).ok().says("deleted (dry run)");
+    delete(&["--cascade", "--yes"]).ok().says(&format!("user/{} deleted", user.name));
+    user.admin(&["get", "namespace", &format!("{name}-ns")]).fails().says("not found");
+    let left = user.admin(&["get", "configmaps,secrets,serviceaccounts,roles,rolebindings", "-n", "cmp-users", "-o", "name"]);
+    let left: Vec<&str> = left.stdout.lines().filter(|line| line.contains(&format!("/{}", user.name))).collect();
+    assert!(left.iter().all(|line| line.split('/').next_back().unwrap().trim_start_matches(&user.name).starts_with(|c: char| c.is_ascii_digit())), "{left:?}");
+    delete(&["--yes"]).fails().says(&format!("user \"{}\" not found", user.name));
+    eventually("the kubeconfig is worth nothing", SOON, || {
+        let asked = user.cmp(&["quota"]);
+        if asked.code == 1 { Ok(()) } else { Err(asked.to_string()) }
+    });
+}
+
+#[test]
+fn the_administrator_sees_everyone() {
+    let user = shared().user("4", "8Gi");
+    running(&user, "web", 2, "1", "1Gi");
+    let line = user.admin(&["cmp", "get", "user", &user.name, "--no-headers"]).ok();
+    let cells: Vec<&str> = line.stdout.split_whitespace().collect();
+    assert_eq!(cells[..5], [user.name.as_str(), "2/4", "2Gi/8Gi", "1", "2"], "{line}");
+    user.admin(&["cmp", "describe", "user", &user.name]).ok().says("Settled:").says("1 of 100").says("2 of 1000");
+    let shown = user.admin(&["cmp", "get", "user", &user.name, "-o", "yaml"]).ok();
+    shown.says("kind: User").says("settled: true");
+    user.admin(&["cmp", "quota", &user.name]).ok().says("8Gi");
+    user.admin(&["cmp", "get", "users", "nobody"]).fails().says("user \"nobody\" not found");
+    user.admin(&["cmp", "set", "quota", &user.name]).fails().says("nothing to set");
+    user.admin(&["cmp", "set", "quota", &user.name, "--cpu", "4"]).ok().says("unchanged");
+    user.admin(&["cmp", "set", "quota", &user.name, "--cpu", "5", "--dry-run=server"]).ok().says("configured (server dry run)");
+}
