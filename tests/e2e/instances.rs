@@ -105,7 +105,7 @@ fn a_pod_above_the_size_is_refused_and_shown() {
     let larger = json!([{ "name": "instance", "image": "debian", "resources": resources }]);
     let template = json!({ "spec": { "template": { "spec": { "containers": larger } } } });
     patch(&user, &name, &one, &template).ok();
-    user.kubectl(&["delete", "pod", &format!("{one}-0"), "-n", &format!("{name}-ns"), "--wait=false"]).ok();
+    user.kubectl(&["delete", "pod", &format!("{one}-0"), "-n", &format!("{name}-ns"), "--wait=false", "--ignore-not-found"]).ok();
     eventually("the reason is shown", SOON, || {
         let shown = user.cmp(&["get", "instances", "--in", &name, "-o", "wide"]).ok();
         if shown.stdout.contains("maximum cpu usage per Pod is 1") { Ok(()) } else { Err(shown.to_string()) }

@@ -1,5 +1,6 @@
 //! `create cluster`: the whole of it is wanted in one write, judged in one piece; then its instances are created.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
@@ -26,6 +27,8 @@ use crate::view;
 const AT_ONCE: usize = 32;
 /// For how long a refusal is tried again that comes from an API server which has not seen yet what was just written.
 const CATCH_UP: Duration = Duration::from_secs(15);
+/// What the API server says when the ResourceQuota of a cluster is reached.
+const FENCED: &str = "exceeded quota: cmp,";
 const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<(), CliError> {
@@ -187,8 +190,10 @@ pub(super) async fn make_instances(
     want: &Want,
 ) -> Result<usize, CliError> {
     let client = context.client().await?;
+    let there: BTreeSet<u32> = view::instances(&client, name).await?.iter().map(|shown| shown.name.index).collect();
     let sets: Api<StatefulSet> = Api::namespaced(client, &name.namespace());
-    let made: Vec<Result<bool, CliError>> = stream::iter(0..want.count)
+    let missing = (0..want.count).filter(|index| !there.contains(index));
+    let made: Vec<Result<bool, CliError>> = stream::iter(missing)
         .map(|index| {
             let (sets, instance) = (sets.clone(), name.instance(index));
             async move { make_instance(&sets, &instance, want).await }
@@ -211,6 +216,8 @@ async fn make_instance(sets: &Api<StatefulSet>, instance: &InstanceName, want: &
         match sets.create(&params, &set).await.map_err(ApiError::from) {
             Ok(_) => return Ok(true),
             Err(error) if error.is_already_there() => return Ok(false),
+            // The ResourceQuota is asked before whether the object is there: somebody else may just have made it.
+            Err(error) if error.to_string().contains(FENCED) && there(sets, instance).await? => return Ok(false),
             // The RoleBinding or the count was written a moment ago: not every API server has seen it.
             Err(error) if not_seen_yet(&error) && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
             Err(error) => return Err(error.into()),
@@ -218,10 +225,14 @@ async fn make_instance(sets: &Api<StatefulSet>, instance: &InstanceName, want: &
     }
 }
 
+async fn there(sets: &Api<StatefulSet>, instance: &InstanceName) -> Result<bool, CliError> {
+    Ok(sets.get_opt(&instance.to_string()).await?.is_some())
+}
+
 fn not_seen_yet(error: &ApiError) -> bool {
     let text = error.to_string();
     error.is_forbidden()
-        && (text.contains("cannot create resource") || text.contains("is not one of the") || text.contains("exceeded quota: cmp,"))
+        && ["cannot create resource", "is not one of the", FENCED].iter().any(|words| text.contains(words))
 }
 
 /// Waits until all instances run, and says on standard error what changes meanwhile.
