@@ -113,7 +113,10 @@ async fn config(options: &Options) -> Result<Config, ApiError> {
         Ok(Some(kubeconfig)) => {
             Config::from_custom_kubeconfig(kubeconfig, &selected).await.map_err(|error| other(&error))?
         }
-        Err(error) if asked_for => return Err(other(&error)),
+        Err(error) if asked_for => {
+            let path = options.kubeconfig.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default();
+            return Err(ApiError::Other(format!("{path}{}", innermost(&error))));
+        }
         // Without a kubeconfig: the flags alone, or the Pod we run in.
         Err(error) => match &options.server {
             Some(server) => Config::new(url(server)?),

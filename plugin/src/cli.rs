@@ -277,7 +277,9 @@ pub(crate) struct Amount {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3\n  kubectl cmp create cluster db --cpu 1 --memory 2Gi --image postgres:18 --wait")]
+#[command(
+    after_help = "Examples:\n  kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3\n  kubectl cmp create cluster db --cpu 1 --memory 2Gi --image postgres:18 --wait"
+)]
 pub(crate) struct CreateCluster {
     /// The name of the cluster; its namespace is <NAME>-ns
     #[arg(value_name = "NAME", value_parser = cluster)]
@@ -310,7 +312,9 @@ pub(crate) struct CreateCluster {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  kubectl cmp create user john --cpu 16 --memory 64Gi --kubeconfig-out john.kubeconfig\n  kubectl cmp create user mary --cpu 8 --memory 32Gi --resource nvidia.com/gpu=2")]
+#[command(
+    after_help = "Examples:\n  kubectl cmp create user john --cpu 16 --memory 64Gi --kubeconfig-out john.kubeconfig\n  kubectl cmp create user mary --cpu 8 --memory 32Gi --resource nvidia.com/gpu=2"
+)]
 pub(crate) struct CreateUser {
     /// The name of the user
     #[arg(value_name = "NAME", value_parser = user)]
@@ -514,7 +518,9 @@ pub(crate) enum Mode {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  kubectl cmp suspend cluster web --reason night\n  kubectl cmp suspend cluster --all")]
+#[command(
+    after_help = "Examples:\n  kubectl cmp suspend cluster web --reason night\n  kubectl cmp suspend cluster --all"
+)]
 pub(crate) struct SuspendClusters {
     #[command(flatten)]
     pub(crate) how: How,
@@ -559,7 +565,9 @@ pub(crate) struct QuotaArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  kubectl cmp install --image cmp-webhook:0.1.0\n  kubectl cmp install --dry-run=client -o yaml")]
+#[command(
+    after_help = "Examples:\n  kubectl cmp install --image cmp-webhook:0.1.0\n  kubectl cmp install --dry-run=client -o yaml"
+)]
 pub(crate) struct InstallArgs {
     /// The image of cmp-webhook
     #[arg(long, value_name = "IMAGE")]
@@ -650,7 +658,9 @@ fn count(text: &str) -> Result<u32, String> {
     match text.parse::<u32>() {
         Ok(0) => Err("0 is no cluster: use 1 or more, or suspend or delete the cluster".to_owned()),
         Ok(count) if count <= cmp_core::name::MAX_COUNT => Ok(count),
-        Ok(_) => Err(format!("{text} is more than the {} instances that a cluster can have", cmp_core::name::MAX_COUNT)),
+        Ok(_) => {
+            Err(format!("{text} is more than the {} instances that a cluster can have", cmp_core::name::MAX_COUNT))
+        }
         Err(_) => Err(format!("{text} is not a whole number from 1 to {}", cmp_core::name::MAX_COUNT)),
     }
 }
@@ -680,7 +690,9 @@ fn request_timeout(text: &str) -> Result<Duration, String> {
 fn webhook_url(text: &str) -> Result<String, String> {
     let url: Result<http::Uri, _> = text.parse();
     match url {
-        Ok(url) if url.scheme_str() == Some("https") && url.host().is_some() => Ok(text.trim_end_matches('/').to_owned()),
+        Ok(url) if url.scheme_str() == Some("https") && url.host().is_some() => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
         _ => Err(format!("{text:?} is not an address: use a form such as https://localhost:8443")),
     }
 }

@@ -127,7 +127,8 @@ mod tests {
     #[test]
     fn errors_read_as_kubectls_do() {
         let refused = |reason: &str, message: &str| {
-            CliError::from(ApiError::Refused { code: 403, reason: reason.to_owned(), message: message.to_owned() }).text()
+            CliError::from(ApiError::Refused { code: 403, reason: reason.to_owned(), message: message.to_owned() })
+                .text()
         };
         assert_eq!(refused("Forbidden", "no"), "Error from server (Forbidden): no\n");
         assert_eq!(

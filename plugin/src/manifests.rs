@@ -73,7 +73,8 @@ impl Manifest {
     fn new(document: Value) -> Result<Self, CliError> {
         let object: DynamicObject =
             serde_json::from_value(document).map_err(|error| CliError::internal(&error.to_string()))?;
-        let types = object.types.clone().unwrap_or_else(|| TypeMeta { api_version: String::new(), kind: String::new() });
+        let types =
+            object.types.clone().unwrap_or_else(|| TypeMeta { api_version: String::new(), kind: String::new() });
         let kind = GroupVersionKind::try_from(&types).map_err(|error| CliError::internal(&error.to_string()))?;
         Ok(Self { object, resource: ApiResource::from_gvk(&kind) })
     }
@@ -108,7 +109,10 @@ mod tests {
         let manifests = Manifests::read().unwrap();
         assert_eq!(manifests.namespaces.len(), 3);
         assert_eq!(manifests.policies.len(), 2 * POLICIES.len());
-        assert_eq!(manifests.webhook[0].title(), "validatingwebhookconfiguration.admissionregistration.k8s.io/cmp-webhook");
+        assert_eq!(
+            manifests.webhook[0].title(),
+            "validatingwebhookconfiguration.admissionregistration.k8s.io/cmp-webhook"
+        );
         assert_eq!(manifests.policies[0].resource.plural, "validatingadmissionpolicies");
     }
 

@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn tables_look_like_kubectls() {
-        let rows = [["NAME", "STATUS"], ["web", "running"], ["database", ""]].map(|row| row.map(str::to_owned).to_vec());
+        let rows =
+            [["NAME", "STATUS"], ["web", "running"], ["database", ""]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(table(&rows), "NAME       STATUS\nweb        running\ndatabase   <none>\n");
     }
 

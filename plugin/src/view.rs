@@ -200,16 +200,12 @@ impl Cluster {
 }
 
 /// The heads of a table of clusters.
-pub(crate) const CLUSTERS: Heads = (
-    &["NAME", "TYPE", "INSTANCES", "STATUS", "CPU", "MEMORY", "AGE"],
-    &["OWNER", "NAMESPACE", "SUSPENDED", "REASON"],
-);
+pub(crate) const CLUSTERS: Heads =
+    (&["NAME", "TYPE", "INSTANCES", "STATUS", "CPU", "MEMORY", "AGE"], &["OWNER", "NAMESPACE", "SUSPENDED", "REASON"]);
 
 /// The heads of a table of instances.
-pub(crate) const INSTANCES: Heads = (
-    &["NAME", "CLUSTER", "TYPE", "STATUS", "CPU", "MEMORY", "NODE", "IP", "AGE"],
-    &["RESTARTS", "IMAGE", "REASON"],
-);
+pub(crate) const INSTANCES: Heads =
+    (&["NAME", "CLUSTER", "TYPE", "STATUS", "CPU", "MEMORY", "NODE", "IP", "AGE"], &["RESTARTS", "IMAGE", "REASON"]);
 
 /// An instance as an object.
 pub(crate) fn instance_object(instance: &Instance) -> Value {
@@ -267,11 +263,19 @@ pub(crate) fn instance_item(instance: &Instance, now: Timestamp) -> Item {
 }
 
 /// What happened to something, newest last, as a table; empty if nothing did or nobody may know.
-pub(crate) async fn events(client: &Client, namespace: &str, of: impl Fn(&str) -> bool, now: Timestamp) -> Vec<Vec<String>> {
+pub(crate) async fn events(
+    client: &Client,
+    namespace: &str,
+    of: impl Fn(&str) -> bool,
+    now: Timestamp,
+) -> Vec<Vec<String>> {
     let events: Api<Event> = Api::namespaced(client.clone(), namespace);
     let Ok(events) = events.list(&ListParams::default()).await else { return Vec::new() };
-    let mut events: Vec<Event> =
-        events.items.into_iter().filter(|event| of(event.involved_object.name.as_deref().unwrap_or_default())).collect();
+    let mut events: Vec<Event> = events
+        .items
+        .into_iter()
+        .filter(|event| of(event.involved_object.name.as_deref().unwrap_or_default()))
+        .collect();
     let at = |event: &Event| {
         event.last_timestamp.as_ref().map(|time| time.0).or_else(|| event.event_time.as_ref().map(|time| time.0))
     };

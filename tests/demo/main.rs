@@ -63,7 +63,9 @@ const STORY: &[(&str, Who, &str, Outcome)] = &[
         "More than the quota is refused, all of it, before anything exists ...",
         John,
         "kubectl cmp create cluster big --cpu 4 --memory 16Gi --count 4",
-        Refused("exceeded quota: john, requested: cpu=16,memory=64Gi, used: cpu=6,memory=12Gi, limited: cpu=16,memory=64Gi"),
+        Refused(
+            "exceeded quota: john, requested: cpu=16,memory=64Gi, used: cpu=6,memory=12Gi, limited: cpu=16,memory=64Gi",
+        ),
     ),
     (
         "... also past the plugin ...",

@@ -6,16 +6,25 @@ use crate::support::{running, shared};
 fn wrong_input_is_an_error_that_names_it_and_says_what_to_do() {
     let user = shared().user("4", "8Gi");
     let table: &[(&[&str], &str)] = &[
-        (&["create", "cluster", "Web", "--cpu", "1", "--memory", "1Gi"], "\"Web\" is not a cluster name: use 1 to 40 of a-z, 0-9 and '-'"),
+        (
+            &["create", "cluster", "Web", "--cpu", "1", "--memory", "1Gi"],
+            "\"Web\" is not a cluster name: use 1 to 40 of a-z, 0-9 and '-'",
+        ),
         (&["create", "cluster", "clusters", "--cpu", "1", "--memory", "1Gi"], "reserved; choose another"),
         (&["create", "cluster", "web", "--memory", "1Gi"], "--cpu <CPU>"),
         (&["create", "cluster", "web", "--cpu", "two", "--memory", "1Gi"], "invalid value 'two' for '--cpu <CPU>'"),
         (&["create", "cluster", "web", "--cpu", "0", "--memory", "1Gi"], "0 must be above 0"),
         (&["create", "cluster", "web", "--cpu", "1", "--memory", "64"], "did you mean 64Gi?"),
         (&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--count", "0"], "0 is no cluster"),
-        (&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--count", "1001"], "more than the 1000 instances"),
+        (
+            &["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--count", "1001"],
+            "more than the 1000 instances",
+        ),
         (&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--type", "pod"], "use container or vm"),
-        (&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--type", "vm"], "virtual machines are not supported"),
+        (
+            &["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--type", "vm"],
+            "virtual machines are not supported",
+        ),
         (&["create", "cluster", "web", "--cpu", "0.0001", "--memory", "1Gi"], "is finer than 1m"),
         (&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--resource", "gpu"], "has no amount"),
         (&["get", "clusters", "-o", "xml"], "invalid value 'xml' for '--output <FORMAT>'"),
@@ -82,10 +91,15 @@ fn every_form_of_output() {
     let instance = user.cmp(&["get", "instance", &format!("instance/{name}-1"), "-o", "json"]).ok().json();
     assert_eq!((&instance["kind"], &instance["status"]["state"]), (&"Instance".into(), &"running".into()));
     user.cmp(&["get", "instances", "-n", &format!("{name}-ns"), "-o", "name"]).ok().says(&format!("instance/{name}-1"));
-    user.cmp(&["describe", "cluster", &name]).ok().says("Namespace:").says("2 of cpu=500m,memory=512Mi").says("SuccessfulCreate");
+    user.cmp(&["describe", "cluster", &name])
+        .ok()
+        .says("Namespace:")
+        .says("2 of cpu=500m,memory=512Mi")
+        .says("SuccessfulCreate");
     user.cmp(&["version"]).ok().says("Client Version: v").says("Server Version: v1.");
     user.cmp(&["version", "--client", "-o", "json"]).ok().says("gitVersion").says_not("serverVersion");
-    user.cmp(&["--help"]).ok().says("Usage: kubectl cmp").says_not("--kubeconfig");
+    user.cmp(&["-h"]).ok().says("Usage: kubectl cmp").says_not("--kubeconfig");
+    user.cmp(&["--help"]).ok().says("Global flags").says("--kubeconfig");
     user.cmp(&["create", "cluster", "--help"]).ok().says("Examples:");
 }
 

@@ -42,7 +42,10 @@ fn what_is_missing_is_made_and_what_differs_is_an_error() {
     };
     create("3", "1").ok().says(&format!("cluster/{name} created"));
     user.cmp(&["get", "instances", &second]).ok();
-    create("4", "1").fails().says("exists and is different").says(&format!("kubectl cmp scale cluster {name} --count 4"));
+    create("4", "1")
+        .fails()
+        .says("exists and is different")
+        .says(&format!("kubectl cmp scale cluster {name} --count 4"));
     create("3", "2").fails().says("exists and is different").says("cpu=2");
     assert_eq!(held(&user.account(), &name).unwrap()["count"], 3);
 }
@@ -106,6 +109,8 @@ fn deleting_the_namespace_by_hand_comes_to_the_same() {
     let name = running(&user, "web", 1, "1", "1Gi");
     user.kubectl(&["delete", "namespace", &format!("{name}-ns")]).fails().says("cannot delete resource");
     user.admin(&["delete", "namespace", &format!("{name}-ns"), "--wait=false"]).ok();
-    account_is(&user, "all keys are gone", |account| account.as_object().unwrap().keys().all(|key| !key.ends_with(&name)));
+    account_is(&user, "all keys are gone", |account| {
+        account.as_object().unwrap().keys().all(|key| !key.ends_with(&name))
+    });
     assert_eq!(user.cmp(&["quota", "-o", "json"]).ok().json()["used_cpu"], 0);
 }

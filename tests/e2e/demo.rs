@@ -21,7 +21,8 @@ fn the_demo_ends_well() {
     let output = demo().arg("--exit").stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    for line in ["john$ kubectl cmp suspend cluster web --reason 'for the night'", "exceeded quota: john", "3 resumed"] {
+    for line in ["john$ kubectl cmp suspend cluster web --reason 'for the night'", "exceeded quota: john", "3 resumed"]
+    {
         assert!(said.contains(line), "{said}");
     }
     let wrong = demo().arg("--stay").output().unwrap();
@@ -46,7 +47,8 @@ fn a_demo_that_is_killed_leaves_no_process_and_no_folder() {
     child.kill().unwrap();
     child.wait().unwrap();
     eventually("everything is gone", SOON, || {
-        let folders = fs::read_dir(std::env::temp_dir()).unwrap().flatten().map(|entry| entry.path().display().to_string());
+        let folders =
+            fs::read_dir(std::env::temp_dir()).unwrap().flatten().map(|entry| entry.path().display().to_string());
         let left: Vec<String> = folders.filter(|path| path.contains(&folder)).chain(processes_with(&folder)).collect();
         if left.is_empty() { Ok(()) } else { Err(left.join("\n")) }
     });

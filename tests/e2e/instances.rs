@@ -15,7 +15,9 @@ fn the_names_are_the_budget() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 2, "1", "1Gi");
     let create = |set: &Value| user.kubectl_reading(&["create", "-f", "-"], &set.to_string());
-    for other in [format!("{name}-2"), format!("{name}-02"), format!("{name}-x"), "other".to_owned(), format!("{name}-0-0")] {
+    for other in
+        [format!("{name}-2"), format!("{name}-02"), format!("{name}-x"), "other".to_owned(), format!("{name}-0-0")]
+    {
         create(&copy_of(&user, &name, &format!("{name}-0"), &other))
             .fails()
             .says(&format!("{other} is not one of the 2 instances of this cluster"));
@@ -41,8 +43,12 @@ fn what_an_instance_may_not_be() {
     let name = running(&user, "web", 1, "1", "1Gi");
     let one = format!("{name}-0");
     let pod = |spec: Value| json!({ "spec": { "template": { "spec": spec } } });
-    let affinity = |term: Value| pod(json!({ "affinity": { "podAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [term] } } }));
-    let container = |resources: Value| pod(json!({ "containers": [{ "name": "instance", "image": "debian", "resources": resources }] }));
+    let affinity = |term: Value| {
+        pod(json!({ "affinity": { "podAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [term] } } }))
+    };
+    let container = |resources: Value| {
+        pod(json!({ "containers": [{ "name": "instance", "image": "debian", "resources": resources }] }))
+    };
     let forbidden = [
         (json!({ "spec": { "ordinals": { "start": 3 } } }), "spec.ordinals"),
         (json!({ "spec": { "updateStrategy": { "rollingUpdate": { "partition": 1 } } } }), "partition"),
@@ -58,10 +64,16 @@ fn what_an_instance_may_not_be() {
         (pod(json!({ "priorityClassName": "system-node-critical" })), "priorityClassName"),
         (pod(json!({ "schedulerName": "mine" })), "schedulerName"),
         (pod(json!({ "tolerations": [{ "operator": "Exists" }] })), "tolerations"),
-        (affinity(json!({ "topologyKey": "a", "namespaces": ["kube-system"] })), "affinity to Pods of other namespaces"),
+        (
+            affinity(json!({ "topologyKey": "a", "namespaces": ["kube-system"] })),
+            "affinity to Pods of other namespaces",
+        ),
         (affinity(json!({ "topologyKey": "a", "namespaceSelector": {} })), "affinity to Pods of other namespaces"),
         (pod(json!({ "resourceClaims": [{ "name": "a", "resourceClaimName": "b" }] })), "resourceClaims"),
-        (container(json!({ "limits": { "amd.com/gpu": "1" } })), "not in the size of this cluster, which names cpu, memory"),
+        (
+            container(json!({ "limits": { "amd.com/gpu": "1" } })),
+            "not in the size of this cluster, which names cpu, memory",
+        ),
         (json!({ "spec": { "revisionHistoryLimit": 11 } }), "10 or less"),
     ];
     for (change, reason) in forbidden {
@@ -91,7 +103,8 @@ fn what_an_instance_may_not_be() {
     ordered["spec"]["volumeClaimTemplates"] = json!([claim]);
     create(&ordered).fails().says("whenDeleted: Delete");
     claim["metadata"]["finalizers"] = json!(["example.com/held"]);
-    ordered["spec"]["persistentVolumeClaimRetentionPolicy"] = json!({ "whenDeleted": "Delete", "whenScaled": "Retain" });
+    ordered["spec"]["persistentVolumeClaimRetentionPolicy"] =
+        json!({ "whenDeleted": "Delete", "whenScaled": "Retain" });
     ordered["spec"]["volumeClaimTemplates"] = json!([claim]);
     create(&ordered).fails().says("would lock you out");
 }
@@ -105,7 +118,16 @@ fn a_pod_above_the_size_is_refused_and_shown() {
     let larger = json!([{ "name": "instance", "image": "debian", "resources": resources }]);
     let template = json!({ "spec": { "template": { "spec": { "containers": larger } } } });
     patch(&user, &name, &one, &template).ok();
-    user.kubectl(&["delete", "pod", &format!("{one}-0"), "-n", &format!("{name}-ns"), "--wait=false", "--ignore-not-found"]).ok();
+    user.kubectl(&[
+        "delete",
+        "pod",
+        &format!("{one}-0"),
+        "-n",
+        &format!("{name}-ns"),
+        "--wait=false",
+        "--ignore-not-found",
+    ])
+    .ok();
     eventually("the reason is shown", SOON, || {
         let shown = user.cmp(&["get", "instances", "--in", &name, "-o", "wide"]).ok();
         if shown.stdout.contains("maximum cpu usage per Pod is 1") { Ok(()) } else { Err(shown.to_string()) }
@@ -159,7 +181,9 @@ fn services_lead_to_ones_own_instances() {
         .says("exceeded quota: cmp");
     let token = json!({ "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
         "metadata": { "name": "t", "namespace": ns, "annotations": { "kubernetes.io/service-account.name": "default" } } });
-    user.kubectl_reading(&["create", "-f", "-"], &token.to_string()).fails().says("service-account-token are not for users");
+    user.kubectl_reading(&["create", "-f", "-"], &token.to_string())
+        .fails()
+        .says("service-account-token are not for users");
     user.kubectl(&["create", "secret", "generic", "mine", "--from-literal=a=b", "-n", &ns]).ok();
     user.kubectl(&["create", "configmap", "mine", "--from-literal=a=b", "-n", &ns]).ok();
 }

@@ -140,8 +140,13 @@ fn what_crashes_again_and_again_says_so() {
     }] } });
     let ns = format!("{name}-ns");
     let pod = format!("{name}-0-0");
-    user.admin(&["patch", "pod", &pod, "-n", &ns, "--subresource=status", "--type=merge", "-p", &status.to_string()]).ok();
-    user.cmp(&["get", "instances", "-o", "wide"]).ok().says("failed").says("CrashLoopBackOff: back-off 5m0s").says(" 7 ");
+    user.admin(&["patch", "pod", &pod, "-n", &ns, "--subresource=status", "--type=merge", "-p", &status.to_string()])
+        .ok();
+    user.cmp(&["get", "instances", "-o", "wide"])
+        .ok()
+        .says("failed")
+        .says("CrashLoopBackOff: back-off 5m0s")
+        .says(" 7 ");
     user.cmp(&["get", "cluster", &name, "-o", "wide"]).ok().says("failed").says("CrashLoopBackOff");
     user.cmp(&["describe", "cluster", &name]).ok().says("back-off 5m0s restarting");
     // It can be switched off all the same, and comes back as a new one.

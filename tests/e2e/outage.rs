@@ -70,7 +70,9 @@ fn one_of_two_replicas_killed_in_the_middle_of_the_story() {
     let (first, second) = (user.cluster("first"), user.cluster("second"));
     user.cmp(&["suspend", "cluster", &first]).ok().says("3 suspended");
     user.cmp(&["resume", "cluster", &first, "--wait"]).ok().says("3 resumed");
-    user.cmp(&["create", "cluster", "big", "--cpu", "4", "--memory", "1Gi", "--count", "4"]).fails().says("exceeded quota: john");
+    user.cmp(&["create", "cluster", "big", "--cpu", "4", "--memory", "1Gi", "--count", "4"])
+        .fails()
+        .says("exceeded quota: john");
     user.cmp(&["scale", "cluster", &first, "--count", "1", "--yes"]).ok();
     account_is(&user, "it is given back", |account| held(account, &first).is_some_and(|held| held["count"] == 1));
     // The other one takes over where this one is killed, too.

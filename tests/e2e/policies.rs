@@ -21,11 +21,18 @@ fn who_may_write_which_key_of_an_account() {
         user.admin(&["patch", "configmap", &user.name, "-n", "cmp-users", "--type=merge", "-p", &patch])
     };
     let held_key = format!("held.{name}");
-    for data in [json!({ held_key.clone(): null }), json!({ "held.more": "{}" }), json!({ "settled": "x" }), json!({ "refused.more": "{}" })] {
+    for data in [
+        json!({ held_key.clone(): null }),
+        json!({ "held.more": "{}" }),
+        json!({ "settled": "x" }),
+        json!({ "refused.more": "{}" }),
+    ] {
         user.patch(&data).fails().says("written by cmp-webhook alone");
         admin(data).fails().says("written by cmp-webhook alone");
     }
-    for data in [json!({ "quota": r#"{"cpu":"64","memory":"64Gi"}"# }), json!({ "policy": "{}" }), json!({ "other": "x" })] {
+    for data in
+        [json!({ "quota": r#"{"cpu":"64","memory":"64Gi"}"# }), json!({ "policy": "{}" }), json!({ "other": "x" })]
+    {
         user.patch(&data).fails().says("a user may change want.* and delete.* only");
     }
     user.patch(&json!({ format!("want.{name}"): null })).fails().says("a want whose cluster exists is not removed");
@@ -63,7 +70,9 @@ fn nobody_forges_a_namespace() {
     let by_hand = "labels and annotations of kubectl-cmp.dev on Namespaces are written by cmp-webhook alone";
     user.admin(&["annotate", "namespace", &ns, "kubectl-cmp.dev/count=99", "--overwrite"]).fails().says(by_hand);
     user.admin(&["label", "namespace", &ns, "kubectl-cmp.dev/owner-"]).fails().says(by_hand);
-    user.admin(&["label", "namespace", "default", &format!("kubectl-cmp.dev/owner={}", user.name)]).fails().says(by_hand);
+    user.admin(&["label", "namespace", "default", &format!("kubectl-cmp.dev/owner={}", user.name)])
+        .fails()
+        .says(by_hand);
     let forged = json!({ "apiVersion": "v1", "kind": "Namespace",
         "metadata": { "name": format!("{name}-forged"), "labels": { "kubectl-cmp.dev/owner": user.name } } });
     user.installation.plane.admin_reading(&["create", "-f", "-"], &forged.to_string()).fails().says(by_hand);
@@ -71,7 +80,8 @@ fn nobody_forges_a_namespace() {
         let mut namespace = user.admin(&["get", "namespace", &ns, "-o", "json"]).ok().json();
         namespace["metadata"]["annotations"]["kubectl-cmp.dev/count"] = "99".into();
         let path = format!("/api/v1/namespaces/{ns}/{subresource}");
-        let replaced = user.installation.plane.admin_reading(&["replace", "--raw", &path, "-f", "-"], &namespace.to_string());
+        let replaced =
+            user.installation.plane.admin_reading(&["replace", "--raw", &path, "-f", "-"], &namespace.to_string());
         replaced.fails().says(by_hand);
     }
     // Anything else of it is an administrator's.
@@ -86,13 +96,18 @@ fn a_stolen_token_of_cmp_webhook_is_worth_our_namespaces() {
     let create = |object: Value| as_webhook(&["create", "-f", "-"], &object.to_string());
     let namespace = |name: &str, labels: Value| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } });
     create(namespace("plain", json!({}))).fails().says("creates Namespaces of clusters only");
-    let ours = json!({ "kubectl-cmp.dev/owner": "x", "kubectl-cmp.dev/type": "container", "kubectl-cmp.dev/cluster": "y" });
+    let ours =
+        json!({ "kubectl-cmp.dev/owner": "x", "kubectl-cmp.dev/type": "container", "kubectl-cmp.dev/cluster": "y" });
     create(namespace("kube-extra", ours)).fails().says("creates Namespaces of clusters only");
-    as_webhook(&["label", "namespace", "default", "kubectl-cmp.dev/owner=x"], "").fails().says("touches Namespaces of clusters only");
+    as_webhook(&["label", "namespace", "default", "kubectl-cmp.dev/owner=x"], "")
+        .fails()
+        .says("touches Namespaces of clusters only");
     as_webhook(&["label", "namespace", "kube-system", "pod-security.kubernetes.io/enforce=privileged"], "").fails();
     as_webhook(&["delete", "namespace", "default"], "").fails();
     as_webhook(&["delete", "namespace", "cmp-templates"], "").fails().says("touches Namespaces of clusters only");
-    as_webhook(&["label", "namespace", &ns, "kubectl-cmp.dev/owner=other", "--overwrite"], "").fails().says("does not change whose");
+    as_webhook(&["label", "namespace", &ns, "kubectl-cmp.dev/owner=other", "--overwrite"], "")
+        .fails()
+        .says("does not change whose");
     as_webhook(&["label", "namespace", &ns, "pod-security.kubernetes.io/enforce=privileged", "--overwrite"], "")
         .fails()
         .says("nor any other label");
@@ -101,9 +116,13 @@ fn a_stolen_token_of_cmp_webhook_is_worth_our_namespaces() {
             "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role }, "subjects": [subject] })
     };
     let owner = json!({ "kind": "ServiceAccount", "name": user.name, "namespace": "cmp-users" });
-    create(binding("kube-system", "cmp-container-user", owner.clone())).fails().says("cmp-webhook does not CREATE rolebindings here");
+    create(binding("kube-system", "cmp-container-user", owner.clone()))
+        .fails()
+        .says("cmp-webhook does not CREATE rolebindings here");
     create(binding(&ns, "cluster-admin", owner.clone())).fails();
-    create(binding(&ns, "cmp-vm-user", owner.clone())).fails().says("binds a Namespace's owner to the role of its type");
+    create(binding(&ns, "cmp-vm-user", owner.clone()))
+        .fails()
+        .says("binds a Namespace's owner to the role of its type");
     let thief = json!({ "kind": "ServiceAccount", "name": "thief", "namespace": "cmp-users" });
     create(binding(&ns, "cmp-container-user", thief)).fails().says("nobody and nothing else");
     create(binding(&ns, "cmp-container-user", owner)).ok();
@@ -113,10 +132,14 @@ fn a_stolen_token_of_cmp_webhook_is_worth_our_namespaces() {
     let secret = |name: &str| json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name, "namespace": "cmp-system" } });
     create(secret("more")).fails().says("does not CREATE secrets here");
     let service_account = json!({ "automountServiceAccountToken": true }).to_string();
-    as_webhook(&["patch", "serviceaccount", "default", "-n", &ns, "-p", &service_account], "").fails().says("takes the token");
+    as_webhook(&["patch", "serviceaccount", "default", "-n", &ns, "-p", &service_account], "")
+        .fails()
+        .says("takes the token");
     as_webhook(&["patch", "serviceaccount", "default", "-n", "kube-system", "-p", &service_account], "").fails();
     // Its configuration: the certificate, and nothing else.
-    let configuration = |patch: &str| as_webhook(&["patch", "validatingwebhookconfiguration", "cmp-webhook", "--type=json", "-p", patch], "");
+    let configuration = |patch: &str| {
+        as_webhook(&["patch", "validatingwebhookconfiguration", "cmp-webhook", "--type=json", "-p", patch], "")
+    };
     configuration(r#"[{"op":"replace","path":"/webhooks/0/failurePolicy","value":"Ignore"}]"#).fails().says("caBundle");
     configuration(r#"[{"op":"add","path":"/webhooks/0/clientConfig/url","value":"https://example.com/x"}]"#).fails();
     configuration(r#"[{"op":"remove","path":"/webhooks/0"}]"#).fails().says("caBundle");
@@ -127,7 +150,9 @@ fn a_stolen_token_of_cmp_webhook_is_worth_our_namespaces() {
     as_webhook(&["patch", "configmap", &user.name, "-n", "cmp-users", "--type=merge", "-p", &account], "")
         .fails()
         .says("cmp-webhook leaves quotas and policies alone");
-    for (kind, place) in [("secrets", "kube-system"), ("secrets", "cmp-users"), ("configmaps", "kube-system"), ("nodes", "default")] {
+    for (kind, place) in
+        [("secrets", "kube-system"), ("secrets", "cmp-users"), ("configmaps", "kube-system"), ("nodes", "default")]
+    {
         as_webhook(&["get", kind, "-n", place], "").fails().says("cannot list resource");
     }
     as_webhook(&["create", "token", &user.name, "-n", "cmp-users"], "").fails().says("cannot create resource");
@@ -145,7 +170,8 @@ fn what_was_stored_while_nobody_judged_is_judged_by_the_controllers() {
     // stand, so that it is looked past for this account alone.
     let exempt = json!([{ "op": "add", "path": "/webhooks/0/matchConditions/-",
         "value": { "name": "not-this-one", "expression": format!("object.metadata.name != '{}'", user.name) } }]);
-    user.admin(&["patch", "validatingwebhookconfiguration", "cmp-webhook", "--type=json", "-p", &exempt.to_string()]).ok();
+    user.admin(&["patch", "validatingwebhookconfiguration", "cmp-webhook", "--type=json", "-p", &exempt.to_string()])
+        .ok();
     eventually("the API server does not ask", SOON, || {
         let tried = user.patch(&json!({ key.clone(): want(9, "1", "1Gi") }));
         if tried.code == 0 { Ok(()) } else { Err(tried.to_string()) }

@@ -12,7 +12,8 @@ fn a_refused_create_leaves_nothing() {
     let name = user.cluster("web");
     let before = user.account();
     let create = ["create", "cluster", &name, "--cpu", "1", "--memory", "4Gi", "--count", "3"];
-    let expected = format!("exceeded quota: {}, requested: memory=12Gi, used: memory=0, limited: memory=8Gi", user.name);
+    let expected =
+        format!("exceeded quota: {}, requested: memory=12Gi, used: memory=0, limited: memory=8Gi", user.name);
     user.cmp(&create).fails().says(&expected).says("hint: ");
     let server: Vec<&str> = create.iter().copied().chain(["--dry-run=server"]).collect();
     user.cmp(&server).fails().says(&expected);
@@ -26,10 +27,15 @@ fn past_the_plugin_the_webhook_judges() {
     let name = user.cluster("web");
     let key = format!("want.{name}");
     let expected = format!("exceeded quota: {}, requested: cpu=6, used: cpu=0, limited: cpu=4", user.name);
-    user.patch(&json!({ key.clone(): want(3, "2", "1Gi") })).fails().says("Error from server (Forbidden)").says(&expected);
+    user.patch(&json!({ key.clone(): want(3, "2", "1Gi") }))
+        .fails()
+        .says("Error from server (Forbidden)")
+        .says(&expected);
     // Two in one write are added up.
     let other = format!("want.{}", user.cluster("db"));
-    user.patch(&json!({ key.clone(): want(1, "3", "1Gi"), other: want(1, "2", "1Gi") })).fails().says("requested: cpu=5");
+    user.patch(&json!({ key.clone(): want(1, "3", "1Gi"), other: want(1, "2", "1Gi") }))
+        .fails()
+        .says("requested: cpu=5");
     user.patch(&json!({ key.clone(): "three machines" })).fails().says("is not readable");
     user.patch(&json!({ key.clone(): want(1, "-2", "1Gi") })).fails().says("size.cpu -2 must be above 0");
     user.patch(&json!({ key.clone(): want(1, "2", "64") })).fails().says("did you mean Mi or Gi?");
@@ -70,7 +76,9 @@ fn many_at_once_get_exactly_the_quota() {
 fn growing_asks_and_says_what_is_missing() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 1, "1", "1Gi");
-    user.cmp(&["scale", "cluster", &name, "--count", "5"]).fails().says("requested: cpu=4, used: cpu=1, limited: cpu=4");
+    user.cmp(&["scale", "cluster", &name, "--count", "5"])
+        .fails()
+        .says("requested: cpu=4, used: cpu=1, limited: cpu=4");
     assert_eq!(held(&user.account(), &name).unwrap()["count"], 1);
     user.cmp(&["scale", "cluster", &name, "--count", "3"]).ok().says(&format!("cluster/{name} scaled"));
     user.cmp(&["get", "instances", "--in", &name, "-o", "name"]).ok().says(&format!("instance/{name}-2"));

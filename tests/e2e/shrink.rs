@@ -18,7 +18,10 @@ fn shrinking_gives_back_what_is_gone() {
     assert_eq!(quota["status"]["hard"]["requests.cpu"], "2");
     let namespace = user.admin(&["get", "namespace", &ns, "-o", "json"]).ok().json();
     assert_eq!(namespace["metadata"]["annotations"]["kubectl-cmp.dev/count"], "2");
-    user.cmp(&["get", "instances", "--in", &name, "-o", "name"]).ok().says(&format!("{name}-1")).says_not(&format!("{name}-2"));
+    user.cmp(&["get", "instances", "--in", &name, "-o", "name"])
+        .ok()
+        .says(&format!("{name}-1"))
+        .says_not(&format!("{name}-2"));
     user.cmp(&["create", "cluster", &user.cluster("db"), "--cpu", "2", "--memory", "1Gi"]).ok();
 }
 
@@ -28,12 +31,16 @@ fn what_still_runs_stays_charged() {
     let name = running(&user, "web", 2, "2", "1Gi");
     // Past the plugin: less is wanted, but the instances are left running.
     user.patch(&json!({ format!("want.{name}"): want(1, "2", "1Gi") })).ok();
-    account_is(&user, "it is releasing", |account| held(account, &name).is_some_and(|held| held["state"] == "releasing"));
+    account_is(&user, "it is releasing", |account| {
+        held(account, &name).is_some_and(|held| held["state"] == "releasing")
+    });
     user.cmp(&["get", "clusters"]).ok().says("releasing");
     // The names are closed at once: what is deleted does not come back.
     eventually("the second is no instance any more", SOON, || {
-        let scaled = user.kubectl(&["scale", "statefulset", &format!("{name}-1"), "--replicas=0", "-n", &format!("{name}-ns")]);
-        let back = user.kubectl(&["scale", "statefulset", &format!("{name}-1"), "--replicas=1", "-n", &format!("{name}-ns")]);
+        let scaled =
+            user.kubectl(&["scale", "statefulset", &format!("{name}-1"), "--replicas=0", "-n", &format!("{name}-ns")]);
+        let back =
+            user.kubectl(&["scale", "statefulset", &format!("{name}-1"), "--replicas=1", "-n", &format!("{name}-ns")]);
         if back.stderr.contains("is not one of the 1 instances") { Ok(()) } else { Err(format!("{scaled}\n{back}")) }
     });
     user.cmp(&["create", "cluster", &user.cluster("db"), "--cpu", "2", "--memory", "1Gi"]).fails().says("used: cpu=4");

@@ -37,9 +37,9 @@ fn john_has_three_machines_off_at_night_and_on_in_the_morning() {
     assert_eq!((&resumed["resumed"], &resumed["failed"], &resumed["skipped"]), (&3.into(), &0.into(), &0.into()));
     john.cmp(&["get", "cluster", "web", "--no-headers"]).ok().says("3/3").says("running");
 
-    john.cmp(&["create", "cluster", "big", "--cpu", "4", "--memory", "4Gi", "--count", "4"]).fails().says(
-        "Error from server (Forbidden): exceeded quota: john, requested: cpu=16, used: cpu=6, limited: cpu=16\n",
-    );
+    john.cmp(&["create", "cluster", "big", "--cpu", "4", "--memory", "4Gi", "--count", "4"])
+        .fails()
+        .says("Error from server (Forbidden): exceeded quota: john, requested: cpu=16, used: cpu=6, limited: cpu=16\n");
     john.cmp(&["get", "clusters", "big"]).fails().says("Error from server (NotFound): cluster \"big\" not found");
 
     let uid = held(&john.account(), "web").unwrap()["uid"].clone();

@@ -35,7 +35,10 @@ fn the_same_user_again_goes_on_and_another_quota_is_an_error() {
         let name = &user.name;
         user.admin(&["cmp", "create", "user", name, "--cpu", cpu, "--memory", "8Gi", "--kubeconfig-out", &out])
     };
-    again("5").fails().says("exists and has another quota").says(&format!("kubectl cmp set quota {} --cpu 5", user.name));
+    again("5")
+        .fails()
+        .says("exists and has another quota")
+        .says(&format!("kubectl cmp set quota {} --cpu 5", user.name));
     // Half made, as by a command that was killed.
     user.admin(&["delete", "rolebinding", &user.name, "-n", "cmp-users"]).ok();
     user.cmp(&["quota"]).fails();
@@ -95,9 +98,18 @@ fn a_user_with_clusters_is_deleted_with_them_or_not_at_all() {
     delete(&["--cascade", "--dry-run=client"]).ok().says("deleted (dry run)");
     delete(&["--cascade", "--yes"]).ok().says(&format!("user/{} deleted", user.name));
     user.admin(&["get", "namespace", &format!("{name}-ns")]).fails().says("not found");
-    let left = user.admin(&["get", "configmaps,secrets,serviceaccounts,roles,rolebindings", "-n", "cmp-users", "-o", "name"]);
+    let left =
+        user.admin(&["get", "configmaps,secrets,serviceaccounts,roles,rolebindings", "-n", "cmp-users", "-o", "name"]);
     let left: Vec<&str> = left.stdout.lines().filter(|line| line.contains(&format!("/{}", user.name))).collect();
-    assert!(left.iter().all(|line| line.split('/').next_back().unwrap().trim_start_matches(&user.name).starts_with(|c: char| c.is_ascii_digit())), "{left:?}");
+    assert!(
+        left.iter().all(|line| line
+            .split('/')
+            .next_back()
+            .unwrap()
+            .trim_start_matches(&user.name)
+            .starts_with(|c: char| c.is_ascii_digit())),
+        "{left:?}"
+    );
     delete(&["--yes"]).fails().says(&format!("user \"{}\" not found", user.name));
     eventually("the kubeconfig is worth nothing", SOON, || {
         let asked = user.cmp(&["quota"]);
@@ -119,5 +131,7 @@ fn the_administrator_sees_everyone() {
     user.admin(&["cmp", "get", "users", "nobody"]).fails().says("user \"nobody\" not found");
     user.admin(&["cmp", "set", "quota", &user.name]).fails().says("nothing to set");
     user.admin(&["cmp", "set", "quota", &user.name, "--cpu", "4"]).ok().says("unchanged");
-    user.admin(&["cmp", "set", "quota", &user.name, "--cpu", "5", "--dry-run=server"]).ok().says("configured (server dry run)");
+    user.admin(&["cmp", "set", "quota", &user.name, "--cpu", "5", "--dry-run=server"])
+        .ok()
+        .says("configured (server dry run)");
 }

@@ -22,11 +22,8 @@ const PROGRAMS: [(&str, &str, &str); 6] = [
 ];
 
 /// kwok's own description of how nodes and Pods behave, in its module.
-const STAGES: [&str; 3] = [
-    "kustomize/stage/node/fast",
-    "kustomize/stage/node/heartbeat-with-lease",
-    "kustomize/stage/pod/fast",
-];
+const STAGES: [&str; 3] =
+    ["kustomize/stage/node/fast", "kustomize/stage/node/heartbeat-with-lease", "kustomize/stage/pod/fast"];
 
 /// Where each program is.
 #[derive(Debug, Clone)]
@@ -63,7 +60,10 @@ fn flags() -> String {
 /// One folder for each state of the pins, so that an old checkout does not take a new one's.
 fn cache() -> Result<PathBuf, String> {
     let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).ok_or("neither HOME nor XDG_CACHE_HOME is set")?;
+    let base = env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(home)
+        .ok_or("neither HOME nor XDG_CACHE_HOME is set")?;
     let mut hasher = DefaultHasher::new();
     flags().hash(&mut hasher);
     for module in ["kubernetes", "kwok"] {

@@ -135,16 +135,7 @@ impl ControlPlane {
         ];
         arguments.extend(binaries.stages.iter().map(|stage| format!("--config={}", stage.display())));
         let kwok = start("kwok", arguments);
-        let plane = Self {
-            apiserver,
-            etcd,
-            controller_manager,
-            scheduler,
-            kwok,
-            port,
-            certificate_authority,
-            folder,
-        };
+        let plane = Self { apiserver, etcd, controller_manager, scheduler, kwok, port, certificate_authority, folder };
         plane.nodes(3);
         Ok(plane)
     }
@@ -162,7 +153,8 @@ impl ControlPlane {
         eventually("the nodes are ready", Duration::from_secs(60), || {
             let asked = self.admin(&["get", "nodes", "--no-headers"]);
             let ready = asked.stdout.lines().filter(|line| line.contains(" Ready ")).count();
-            let lost = [&self.kwok, &self.scheduler, &self.controller_manager].into_iter().find(|one| !one.is_running());
+            let lost =
+                [&self.kwok, &self.scheduler, &self.controller_manager].into_iter().find(|one| !one.is_running());
             match lost {
                 Some(lost) => panic!("{}", lost.last_words()),
                 None if ready == count as usize => Ok(()),

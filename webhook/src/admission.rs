@@ -173,7 +173,10 @@ mod tests {
         let (_, answer) = ask(question(&account(Some(want)))).await;
         assert_eq!(answer["response"]["allowed"], true);
         assert_eq!(answer["response"]["uid"], "question-1");
-        assert_eq!((&answer["apiVersion"], &answer["kind"]), (&json!("admission.k8s.io/v1"), &json!("AdmissionReview")));
+        assert_eq!(
+            (&answer["apiVersion"], &answer["kind"]),
+            (&json!("admission.k8s.io/v1"), &json!("AdmissionReview"))
+        );
     }
 
     #[tokio::test]

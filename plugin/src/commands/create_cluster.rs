@@ -34,7 +34,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<(), CliError> {
     let CreateCluster { name, cpu, memory, count, kind, image, resource, owner, wait, change } = args;
     if kind == InstanceType::Vm {
-        return Err(CliError::user("--type vm: virtual machines are not supported by this version; use --type container"));
+        return Err(CliError::user(
+            "--type vm: virtual machines are not supported by this version; use --type container",
+        ));
     }
     let mut size = Resources::new(cpu, memory);
     for more in resource {
@@ -139,7 +141,10 @@ fn different(name: &ClusterName, is: &Want, asked: &Want) -> CliError {
     if is.count == asked.count {
         error.hint("delete it first, or choose another name")
     } else {
-        error.hint(format!("to change the number of instances: kubectl cmp scale cluster {name} --count {}", asked.count))
+        error.hint(format!(
+            "to change the number of instances: kubectl cmp scale cluster {name} --count {}",
+            asked.count
+        ))
     }
 }
 
@@ -184,11 +189,7 @@ pub(super) async fn prepared(
 }
 
 /// Creates the instances that are missing, and says how many those were.
-pub(super) async fn make_instances(
-    context: &Context<'_>,
-    name: &ClusterName,
-    want: &Want,
-) -> Result<usize, CliError> {
+pub(super) async fn make_instances(context: &Context<'_>, name: &ClusterName, want: &Want) -> Result<usize, CliError> {
     let client = context.client().await?;
     let there: BTreeSet<u32> = view::instances(&client, name).await?.iter().map(|shown| shown.name.index).collect();
     let sets: Api<StatefulSet> = Api::namespaced(client, &name.namespace());

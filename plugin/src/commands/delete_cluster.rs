@@ -85,8 +85,10 @@ pub(super) async fn delete(
         })
         .await;
     match gone {
-        Err(ApiError::TimedOut { what, seconds }) => Err(CliError::user(format!("timed out after {seconds} s waiting for {what}"))
-            .hint("it goes on without you; `kubectl cmp get clusters` shows it as deleting until it is gone")),
+        Err(ApiError::TimedOut { what, seconds }) => {
+            Err(CliError::user(format!("timed out after {seconds} s waiting for {what}"))
+                .hint("it goes on without you; `kubectl cmp get clusters` shows it as deleting until it is gone"))
+        }
         gone => Ok(gone?),
     }
 }

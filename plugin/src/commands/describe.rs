@@ -60,10 +60,12 @@ pub(crate) async fn clusters(context: &Context<'_>, names: Vec<ClusterName>) -> 
             let wanted = want.map_or_else(String::new, |want| format!("{} of {}", want.count, want.size));
             lines.add("Wanted", &wanted);
             let held = cluster.entry.held.as_ref();
-            let held = held.map_or_else(String::new, |held| format!("{} of {} ({})", held.count, held.size, held.state.as_str()));
+            let held = held
+                .map_or_else(String::new, |held| format!("{} of {} ({})", held.count, held.size, held.state.as_str()));
             lines.add("Held", &held);
             lines.add("Charge", &cluster.entry.charge().unwrap_or_default().to_string());
-            lines.add("Image", want.and_then(|want| want.image.as_deref()).unwrap_or(cmp_core::manifest::DEFAULT_IMAGE));
+            lines
+                .add("Image", want.and_then(|want| want.image.as_deref()).unwrap_or(cmp_core::manifest::DEFAULT_IMAGE));
             let mut rows = vec![["NAME", "STATUS", "NODE", "AGE", "REASON"].map(str::to_owned).to_vec()];
             rows.extend(cluster.instances.iter().map(|instance| row(instance, now)));
             lines.block("Instances", &rows);
@@ -142,10 +144,12 @@ pub(crate) async fn users(context: &Context<'_>, names: Vec<UserName>) -> Result
         lines.block("Quota", &quota_rows(account));
         let mut rows = vec![["NAME", "WANTED", "HELD", "CHARGE"].map(str::to_owned).to_vec()];
         for (cluster, entry) in account.existing() {
-            let wanted = entry.want.as_ref().map_or_else(String::new, |want| format!("{} of {}", want.count, want.size));
-            let held = entry.held.as_ref().map_or_else(String::new, |held| {
-                format!("{} of {} ({})", held.count, held.size, held.state.as_str())
-            });
+            let wanted =
+                entry.want.as_ref().map_or_else(String::new, |want| format!("{} of {}", want.count, want.size));
+            let held = entry
+                .held
+                .as_ref()
+                .map_or_else(String::new, |held| format!("{} of {} ({})", held.count, held.size, held.state.as_str()));
             rows.push(vec![cluster.to_string(), wanted, held, entry.charge().unwrap_or_default().to_string()]);
         }
         lines.block("Holds", &rows);
@@ -160,12 +164,7 @@ pub(super) fn quota_rows(account: &Account) -> Vec<Vec<String>> {
     let (used, left): (Resources, Resources) =
         (account.charge().unwrap_or_default(), available(account).unwrap_or_default());
     for (name, total) in account.quota.iter() {
-        rows.push(vec![
-            name.to_string(),
-            used.get(name).to_string(),
-            left.get(name).to_string(),
-            total.to_string(),
-        ]);
+        rows.push(vec![name.to_string(), used.get(name).to_string(), left.get(name).to_string(), total.to_string()]);
     }
     rows
 }

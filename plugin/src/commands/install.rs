@@ -55,7 +55,8 @@ fn fill_in(manifests: &mut Manifests, args: &InstallArgs) {
     if let Some(url) = &args.webhook_url {
         manifests.deployment.clear();
         for webhook in &mut manifests.webhook {
-            webhook.object.data["webhooks"][0]["clientConfig"] = json!({ "url": format!("{url}{}", keys::ACCOUNT_PATH) });
+            webhook.object.data["webhooks"][0]["clientConfig"] =
+                json!({ "url": format!("{url}{}", keys::ACCOUNT_PATH) });
         }
     }
     for manifest in manifests.deployment.iter_mut().filter(|manifest| manifest.kind() == "Deployment") {
@@ -166,12 +167,7 @@ fn is_by(error: &kube::Error, policy: &str) -> bool {
 }
 
 /// Waits until cmp-webhook can be asked.
-async fn answering(
-    context: &Context<'_>,
-    client: &Client,
-    deployed: bool,
-    timeout: Duration,
-) -> Result<(), CliError> {
+async fn answering(context: &Context<'_>, client: &Client, deployed: bool, timeout: Duration) -> Result<(), CliError> {
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), keys::SYSTEM_NAMESPACE);
     let configurations: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
     let deadline = Instant::now() + timeout;

@@ -40,12 +40,7 @@ enum Came {
     Failed(CliError),
 }
 
-async fn ask<'a>(
-    context: &'a Context<'a>,
-    verb: Verb,
-    how: Option<How>,
-    dry_run: DryRun,
-) -> Result<Ask<'a>, CliError> {
+async fn ask<'a>(context: &'a Context<'a>, verb: Verb, how: Option<How>, dry_run: DryRun) -> Result<Ask<'a>, CliError> {
     let mode = how.as_ref().and_then(|how| how.mode);
     let suspension = match (verb, how) {
         (Verb::Suspend, how) => Some(Suspension {

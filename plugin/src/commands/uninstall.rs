@@ -110,7 +110,8 @@ async fn certificate(context: &Context<'_>, client: &Client, dry_run: DryRun) ->
 }
 
 async fn gone(client: &Client, timeout: Duration) -> Result<(), CliError> {
-    wait(timeout, "the namespaces of all clusters to be gone", || async { Ok(clusters(client).await?.is_empty()) }).await
+    wait(timeout, "the namespaces of all clusters to be gone", || async { Ok(clusters(client).await?.is_empty()) })
+        .await
 }
 
 async fn wait<F>(timeout: Duration, what: &str, mut done: impl FnMut() -> F) -> Result<(), CliError>

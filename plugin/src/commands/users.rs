@@ -86,12 +86,7 @@ fn open(path: &Path) -> Result<std::fs::File, CliError> {
 }
 
 /// Makes the account; that an equal one is there is what a second try finds.
-async fn account(
-    context: &Context<'_>,
-    name: &UserName,
-    quota: &Resources,
-    dry_run: DryRun,
-) -> Result<bool, CliError> {
+async fn account(context: &Context<'_>, name: &UserName, quota: &Resources, dry_run: DryRun) -> Result<bool, CliError> {
     let accounts: Api<ConfigMap> = Api::namespaced(context.client().await?, keys::USERS_NAMESPACE);
     let data = Change::new().quota(quota);
     let map = ConfigMap {
@@ -114,7 +109,11 @@ async fn account(
                 "user {name} exists and has another quota: it is {}, asked for is {quota}",
                 stored.account.quota
             ))
-            .hint(format!("kubectl cmp set quota {name} --cpu {} --memory {}", quota.cpu(), quota.memory())))
+            .hint(format!(
+                "kubectl cmp set quota {name} --cpu {} --memory {}",
+                quota.cpu(),
+                quota.memory()
+            )))
         }
         Err(error) if error.is_not_found() => Err(not_installed(error)),
         Err(error) => Err(error.into()),
@@ -324,9 +323,9 @@ async fn remove(context: &Context<'_>, name: &UserName, cascade: bool, timeout: 
         match accounts.get(name).await {
             Ok(stored) => {
                 let clusters: Vec<_> = stored.account.existing().map(|(cluster, _)| cluster.clone()).collect();
-                let deleted = clusters.iter().map(|cluster| {
-                    delete_cluster::delete(&accounts, stored.clone(), cluster, DryRun::None, &wait)
-                });
+                let deleted = clusters
+                    .iter()
+                    .map(|cluster| delete_cluster::delete(&accounts, stored.clone(), cluster, DryRun::None, &wait));
                 futures::future::try_join_all(deleted).await?;
             }
             Err(error) if error.is_not_found() => {}

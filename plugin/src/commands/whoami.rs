@@ -20,9 +20,10 @@ pub(crate) async fn run(context: &Context<'_>, output: OutputArgs) -> Result<(),
     };
     match output.output {
         Some(format @ (Format::Json | Format::Yaml)) => {
-            let quota = account.as_ref().map_or(Value::Null, |account| {
-                json!({ "total": account.quota, "used": account.charge(), "available": available(account) })
-            });
+            let quota = account.as_ref().map_or(
+                Value::Null,
+                |account| json!({ "total": account.quota, "used": account.charge(), "available": available(account) }),
+            );
             let object = json!({
                 "apiVersion": keys::API_VERSION,
                 "kind": "User",
