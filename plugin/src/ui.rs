@@ -9,6 +9,7 @@ pub(crate) struct Ui {
     interactive: bool,
 }
 
+#[allow(clippy::unused_self, reason = "whoever writes has been given the right to, by being given a Ui")]
 impl Ui {
     /// The process's own streams.
     pub(crate) fn standard() -> Self {

@@ -184,7 +184,8 @@ pub fn built() -> &'static Built {
     BUILT.get_or_init(|| {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--bins", "-p", "kubectl-cmp", "-p", "cmp-webhook", "--message-format=json"]);
+        // The whole workspace, so that nothing is built a second time with other features.
+        build.args(["build", "--quiet", "--workspace", "--bins", "--message-format=json"]);
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }

@@ -158,6 +158,7 @@ impl World<'_> {
     }
 
     /// `kubectl cmp` as this user.
+    #[allow(clippy::should_implement_trait, reason = "it is the name of the command")]
     pub fn cmp(&self, arguments: &[&str]) -> Output {
         let mut all = vec!["cmp"];
         all.extend(arguments);

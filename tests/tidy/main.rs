@@ -1,1 +1,155 @@
-//! To be written.
+//! What holds of the sources themselves: who may depend on what, and where names are spelled.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All files below a folder with this ending.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            found.extend(files(&path, ending));
+        } else if path.to_string_lossy().ends_with(ending) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn sources(folders: &[&str]) -> Vec<(PathBuf, String)> {
+    let paths = folders.iter().flat_map(|folder| files(&root().join(folder), ".rs"));
+    paths.map(|path| (path.clone(), fs::read_to_string(&path).unwrap())).collect()
+}
+
+/// What a package is built of, on every platform and without what only its tests need.
+fn tree(arguments: &[&str]) -> Vec<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["tree", "--locked", "--edges=normal", "--prefix=none", "--format={lib}"]).args(arguments);
+    let output = command.current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+}
+
+#[test]
+fn one_crate_for_one_job() {
+    let banned = [
+        ("aws_lc_rs", "a second provider of cryptography: ring is the one"),
+        ("openssl", "a second TLS: rustls is the one"),
+        ("native_tls", "a second TLS: rustls is the one"),
+        ("chrono", "a second time library: jiff is the one"),
+        ("serde_yaml", "deprecated: serde-saphyr is the one"),
+        ("serde_yml", "a second YAML: serde-saphyr is the one"),
+        ("yaml_rust2", "a second YAML: serde-saphyr is the one"),
+        ("reqwest", "a second HTTP client: kube is the one"),
+    ];
+    let tree = tree(&["--workspace"]);
+    for (name, why) in banned {
+        assert!(!tree.iter().any(|built| built == name), "{name} is built in: {why}");
+    }
+    assert!(tree.iter().any(|built| built == "rustls"), "the tree is read: {tree:?}");
+}
+
+#[test]
+fn core_is_pure() {
+    let tree = tree(&["--package=cmp-core"]);
+    for name in ["tokio", "kube", "kube_client", "hyper", "axum", "tracing", "cmp_client", "futures"] {
+        assert!(!tree.iter().any(|built| built == name), "core depends on {name}");
+    }
+    for (path, text) in sources(&["core/src"]) {
+        for effect in ["std::fs", "std::net", "std::process", "std::env", "::now()", "async fn", "println!", "thread::"] {
+            // Tests of core read their vectors from a file.
+            let is_test = path.ends_with("tests.rs");
+            assert!(is_test || !text.contains(effect), "{} has {effect}", path.display());
+        }
+    }
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    assert!(!tree(&["--package=cmp-client"]).iter().any(|built| built == "kubectl_cmp" || built == "cmp_webhook"));
+    assert!(!tree(&["--package=kubectl-cmp"]).iter().any(|built| built == "cmp_webhook" || built == "axum"));
+    assert!(!tree(&["--package=cmp-webhook"]).iter().any(|built| built == "kubectl_cmp" || built == "clap_complete"));
+}
+
+#[test]
+fn names_in_kubernetes_are_spelled_once() {
+    for (path, text) in sources(&["core/src", "client/src", "plugin/src", "webhook/src"]) {
+        if path.ends_with("keys.rs") {
+            continue;
+        }
+        for (at, line) in text.lines().enumerate().filter(|(_, line)| line.contains("kubectl-cmp.dev/")) {
+            // What a user types or reads is spelled out in tests of it.
+            let tested = text.find("#[cfg(test)]").is_some_and(|tests| text[..tests].lines().count() <= at);
+            assert!(tested || path.ends_with("tests.rs"), "{}:{}: {line}", path.display(), at + 1);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_left_undone() {
+    let unfinished = ["todo!", "unimplemented!", "#[ignore", "FIXME", "XXX"];
+    for (path, text) in sources(&["core", "client", "plugin", "webhook", "tests"]) {
+        if path.ends_with("tidy/main.rs") {
+            continue;
+        }
+        for mark in unfinished {
+            assert!(!text.contains(mark), "{} has {mark}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_policy_is_bound_and_installed() {
+    for path in files(&root().join("manifests/policies"), ".yaml") {
+        let text = fs::read_to_string(&path).unwrap();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if name == "kustomization" {
+            continue;
+        }
+        for expected in [format!("  name: cmp-{name}\n"), format!("  policyName: cmp-{name}\n"), "failurePolicy: Fail".into()] {
+            assert!(text.contains(&expected), "{} has no {expected:?}", path.display());
+        }
+        let list = fs::read_to_string(root().join("manifests/policies/kustomization.yaml")).unwrap();
+        assert!(list.contains(&format!("- {name}.yaml\n")), "{name}.yaml is not in the kustomization");
+    }
+}
+
+#[test]
+fn links_in_the_documents_lead_somewhere() {
+    let mut documents = files(&root().join("docs"), ".md");
+    documents.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)));
+    for path in documents {
+        let text = fs::read_to_string(&path).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let target = link.split('#').next().unwrap_or_default();
+            if target.is_empty() || target.contains("://") {
+                continue;
+            }
+            let there = path.parent().unwrap().join(target);
+            assert!(there.exists(), "{}: {target} is not there", path.display());
+        }
+    }
+}
+
+/// The vectors of quantities are what Kubernetes' own library says, and not what somebody wrote down once.
+#[test]
+fn vectors_are_made_with_the_real_apimachinery() {
+    let module = root().join("tests/control-plane/kubernetes");
+    let made = Command::new("go")
+        .args(["run", "./vectors"])
+        .current_dir(module)
+        .env("CGO_ENABLED", "0")
+        .output()
+        .unwrap_or_else(|error| panic!("go: {error}; install Go 1.26 or newer"));
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let stored = fs::read_to_string(root().join("core/tests/vectors/quantity.tsv")).unwrap();
+    assert!(String::from_utf8_lossy(&made.stdout) == stored, "go run ./vectors > core/tests/vectors/quantity.tsv");
+}

@@ -35,14 +35,14 @@ fn set(replicas: i32, asked: &str) -> StatefulSet {
     set
 }
 
-fn pod(status: Value) -> Pod {
+fn pod(status: &Value) -> Pod {
     serde_json::from_value(json!({ "metadata": { "name": "web-0-0" }, "status": status })).unwrap()
 }
 
 #[test]
 fn the_shown_state_is_derived() {
     let check = |replicas, asked, status: Option<Value>, expected: &str| {
-        let pods: Vec<Pod> = status.into_iter().map(pod).collect();
+        let pods: Vec<Pod> = status.iter().map(pod).collect();
         let shown = of_stateful_set(&set(replicas, asked), &pods).unwrap();
         assert_eq!(format!("{} {}", shown.state, shown.reason.unwrap_or_default()).trim(), expected);
     };
@@ -153,7 +153,7 @@ fn evidence_counts_what_still_lives() {
         for index in 0..count {
             let set = manifest::stateful_set(&name("web").instance(index), &want(1, "cpu=2,memory=4Gi"));
             let spec = set.spec.as_ref().unwrap().template.spec.clone();
-            remains.pods.push(Pod { spec, ..pod(json!({ "phase": "Running" })) });
+            remains.pods.push(Pod { spec, ..pod(&json!({ "phase": "Running" })) });
             remains.sets.push(set);
         }
         remains

@@ -56,7 +56,10 @@ pub(super) async fn delete(
 ) -> Result<(), CliError> {
     let user = stored.account.user.clone();
     let mut uid = None;
-    while dry_run != DryRun::Client {
+    loop {
+        if dry_run == DryRun::Client {
+            return Ok(());
+        }
         let entry = stored.account.cluster(name);
         let change = match &entry.held {
             _ if entry.delete.is_some() => break,

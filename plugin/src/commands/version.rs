@@ -9,10 +9,7 @@ use crate::output::print_object;
 
 pub(crate) async fn run(context: &Context<'_>, args: VersionArgs) -> Result<(), CliError> {
     let client = concat!("v", env!("CARGO_PKG_VERSION"));
-    let server = match args.client {
-        true => None,
-        false => Some(context.client().await?.apiserver_version().await?.git_version),
-    };
+    let server = if args.client { None } else { Some(context.client().await?.apiserver_version().await?.git_version) };
     if let Some(format) = args.output {
         let mut object = json!({ "clientVersion": { "gitVersion": client } });
         if let Some(server) = &server {
