@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -610,6 +611,24 @@ pub(crate) struct VersionArgs {
     pub(crate) output: Option<Format>,
 }
 
+/// The verbs that a type follows.
+const VERBS: [&str; 8] = ["get", "describe", "delete", "start", "stop", "suspend", "resume", "scale"];
+
+/// `get cluster/web` is `get cluster web`, as in kubectl.
+pub(crate) fn split_titles(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut split = Vec::new();
+    let mut after_verb = false;
+    for argument in arguments {
+        let title = argument.to_str().filter(|_| after_verb).and_then(|text| text.split_once('/'));
+        after_verb = argument.to_str().is_some_and(|text| VERBS.contains(&text));
+        match title {
+            Some((kind, name)) => split.extend([OsString::from(kind), OsString::from(name)]),
+            None => split.push(argument),
+        }
+    }
+    split
+}
+
 /// `cluster/web` is as good as `web`.
 fn plain<'a>(text: &'a str, nouns: &[&str]) -> &'a str {
     text.split_once('/').filter(|(noun, _)| nouns.contains(noun)).map_or(text, |(_, name)| name)
@@ -714,6 +733,19 @@ mod tests {
         assert_eq!(instance("instance/web-0").unwrap().to_string(), "web-0");
         assert_eq!(instance("web/0").unwrap().to_string(), "web-0");
         assert!(cluster("pod/web").is_err());
+    }
+
+    #[test]
+    fn a_title_is_a_type_and_a_name() {
+        let check = |typed: &str, expected: &str| {
+            let split = split_titles(typed.split(' ').map(OsString::from));
+            let split: Vec<&str> = split.iter().filter_map(|argument| argument.to_str()).collect();
+            assert_eq!(split.join(" "), expected);
+        };
+        check("kubectl-cmp get cluster/web", "kubectl-cmp get cluster web");
+        check("kubectl-cmp -v 1 stop instance/web-0 web/1", "kubectl-cmp -v 1 stop instance web-0 web/1");
+        check("kubectl-cmp create cluster cluster/web", "kubectl-cmp create cluster cluster/web");
+        check("kubectl-cmp quota --kubeconfig a/b", "kubectl-cmp quota --kubeconfig a/b");
     }
 
     #[test]

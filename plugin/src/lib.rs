@@ -24,7 +24,7 @@ use ui::Ui;
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
     let ui = Ui::standard();
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::try_parse_from(cli::split_titles(std::env::args_os())) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&ui, &error),
     };

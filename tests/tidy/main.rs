@@ -64,7 +64,8 @@ fn core_is_pure() {
         assert!(!tree.iter().any(|built| built == name), "core depends on {name}");
     }
     for (path, text) in sources(&["core/src"]) {
-        for effect in ["std::fs", "std::net", "std::process", "std::env", "::now()", "async fn", "println!", "thread::"] {
+        for effect in ["std::fs", "std::net", "std::process", "std::env", "::now()", "async fn", "println!", "thread::"]
+        {
             // Tests of core read their vectors from a file.
             let is_test = path.ends_with("tests.rs");
             assert!(is_test || !text.contains(effect), "{} has {effect}", path.display());
@@ -114,7 +115,9 @@ fn every_policy_is_bound_and_installed() {
         if name == "kustomization" {
             continue;
         }
-        for expected in [format!("  name: cmp-{name}\n"), format!("  policyName: cmp-{name}\n"), "failurePolicy: Fail".into()] {
+        for expected in
+            [format!("  name: cmp-{name}\n"), format!("  policyName: cmp-{name}\n"), "failurePolicy: Fail".into()]
+        {
             assert!(text.contains(&expected), "{} has no {expected:?}", path.display());
         }
         let list = fs::read_to_string(root().join("manifests/policies/kustomization.yaml")).unwrap();
