@@ -241,12 +241,12 @@ pub(crate) enum Format {
 /// Whether anything is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum DryRun {
-    /// Yes.
+    /// Do it.
     #[default]
     None,
-    /// No: what would be done is said.
+    /// Only say what would be done.
     Client,
-    /// No: the API server is asked whether it would do it.
+    /// Ask the API server whether it would do it.
     Server,
 }
 

@@ -160,6 +160,36 @@ impl<'a> Context<'a> {
     }
 }
 
+/// Looks at each of several names; what is not found is said, and the others are shown all the same, as kubectl does.
+/// Returns whether all were found.
+pub(crate) async fn each<N, T, F>(
+    context: &Context<'_>,
+    names: &[N],
+    found: &mut Vec<T>,
+    look: impl Fn(&N) -> F,
+) -> Result<bool, CliError>
+where
+    F: Future<Output = Result<T, CliError>>,
+{
+    let mut all = true;
+    for name in names {
+        match look(name).await {
+            Ok(one) => found.push(one),
+            Err(error) if error.is_not_found() => {
+                error.print(context.ui);
+                all = false;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
+}
+
+/// Says by the exit code alone that something was not found; it has been said in words.
+pub(crate) fn complete(all: bool) -> Result<(), CliError> {
+    if all { Ok(()) } else { Err(CliError::silent()) }
+}
+
 /// What stands behind a line that says what was done.
 pub(crate) fn suffix(dry_run: DryRun) -> &'static str {
     match dry_run {

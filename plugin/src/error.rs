@@ -55,6 +55,11 @@ impl CliError {
         self
     }
 
+    /// Whether there is no such thing.
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.kind == Kind::Server("NotFound".to_owned())
+    }
+
     pub(crate) fn is_broken_pipe(&self) -> bool {
         self.kind == Kind::BrokenPipe
     }

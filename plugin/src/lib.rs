@@ -55,7 +55,12 @@ fn run(arguments: Arguments, ui: &Ui) -> Result<(), CliError> {
 /// clap's words in kubectl's form: `error: ...` and exit code 1, where clap would say 2.
 fn usage(ui: &Ui, error: &clap::Error) -> ExitCode {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+        // `kubectl cmp` alone is no mistake; `kubectl cmp create` alone is.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if std::env::args_os().len() > 1 => {
+            ui.err(&error.to_string());
+            ExitCode::FAILURE
+        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             // A closed pipe is no error of ours.
             ui.out(&error.to_string()).ok();
             ExitCode::SUCCESS

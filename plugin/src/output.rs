@@ -63,12 +63,25 @@ pub(crate) fn print(
 
 /// Prints one object as JSON or YAML.
 pub(crate) fn print_object(ui: &Ui, format: Format, object: &Value) -> Result<(), CliError> {
+    let object = without_nulls(object.clone());
     match format {
-        Format::Yaml => ui.out(&yaml(object)?),
+        Format::Yaml => ui.out(&yaml(&object)?),
         _ => {
-            let text = serde_json::to_string_pretty(object).map_err(|error| CliError::internal(&error.to_string()))?;
+            let text = serde_json::to_string_pretty(&object).map_err(|error| CliError::internal(&error.to_string()))?;
             ui.line(&text)
         }
+    }
+}
+
+/// What is not there is left out, as Kubernetes leaves it out.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(fields.map(|(name, value)| (name, without_nulls(value))).collect())
+        }
+        Value::Array(values) => Value::Array(values.into_iter().map(without_nulls).collect()),
+        value => value,
     }
 }
 
@@ -129,6 +142,12 @@ mod tests {
         let rows =
             [["NAME", "STATUS"], ["web", "running"], ["database", ""]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(table(&rows), "NAME       STATUS\nweb        running\ndatabase   <none>\n");
+    }
+
+    #[test]
+    fn what_is_not_there_is_left_out() {
+        let object = json!({ "a": null, "b": [{ "c": null, "d": 0 }], "e": "" });
+        assert_eq!(without_nulls(object), json!({ "b": [{ "d": 0 }], "e": "" }));
     }
 
     #[test]

@@ -86,6 +86,9 @@ fn every_form_of_output() {
     assert_eq!(one["spec"]["count"], 2);
     let yaml = user.cmp(&["get", "cluster", &name, "-o", "yaml"]).ok();
     yaml.says("kind: Cluster\n").says("  count: 2\n").says("cpu: 500m");
+    user.cmp(&["get", "clusters", "no-such-one", &name]).fails().says("\"no-such-one\" not found").says("2/2");
+    user.cmp(&["get", "instances", &format!("{name}-9"), &format!("{name}-1")]).fails().says("not found").says("node-");
+    user.kubectl(&["cmp"]).ok().says("Usage: kubectl cmp");
     let instances = user.cmp(&["get", "instances"]).ok();
     instances.says(&format!("{name}-0")).says("node-").says("10.64.");
     let instance = user.cmp(&["get", "instance", &format!("instance/{name}-1"), "-o", "json"]).ok().json();

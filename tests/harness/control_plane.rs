@@ -130,6 +130,8 @@ impl ControlPlane {
             as_admin,
             "--manage-all-nodes=true".to_owned(),
             "--enable-crds=".to_owned(),
+            // Without leases the nodes are taken for lost after a minute, and their Pods for not ready.
+            "--node-lease-duration-seconds=40".to_owned(),
             "--node-ip=127.0.0.1".to_owned(),
             "--cidr=10.64.0.0/14".to_owned(),
         ];

@@ -5,10 +5,10 @@ use jiff::Timestamp;
 
 use cmp_core::account::Account;
 use cmp_core::instance::Instance;
-use cmp_core::name::ClusterName;
+use cmp_core::name::{ClusterName, InstanceName};
 
 use crate::cli::{GetClusters, GetInstances};
-use crate::context::Context;
+use crate::context::{Context, complete, each};
 use crate::error::CliError;
 use crate::output::print;
 use crate::view;
@@ -19,26 +19,32 @@ pub(crate) async fn clusters(context: &Context<'_>, args: GetClusters) -> Result
     let mut items = Vec::new();
     let now = Timestamp::now();
     let single = names.len() == 1;
-    for (account, names) in selected(context, &names, all_namespaces, owner.as_ref()).await? {
+    let mut named = Vec::new();
+    let all_found = each(context, &names, &mut named, |name: &ClusterName| {
+        let name = name.clone();
+        async move { Ok((shown(context, &name).await?, vec![name])) }
+    })
+    .await?;
+    let selected = if names.is_empty() { selected(context, all_namespaces, owner.as_ref()).await? } else { named };
+    if selected.is_empty() && !all_found {
+        return complete(false);
+    }
+    for (account, names) in selected {
         let looked = view::clusters(&client, &account, &names).await?;
         items.extend(looked.iter().map(|cluster| cluster.item(now)));
     }
-    print(context.ui, &output, view::CLUSTERS, items, single)
+    print(context.ui, &output, view::CLUSTERS, items, single)?;
+    complete(all_found)
 }
 
-/// Which clusters of which accounts are meant.
+/// Which clusters of which accounts are meant, if none is named.
 async fn selected(
     context: &Context<'_>,
-    names: &[ClusterName],
     everyone: bool,
     owner: Option<&cmp_core::name::UserName>,
 ) -> Result<Vec<(Account, Vec<ClusterName>)>, CliError> {
     let mut selected = Vec::new();
-    if !names.is_empty() {
-        for name in names {
-            selected.push((shown(context, name).await?, vec![name.clone()]));
-        }
-    } else if everyone {
+    if everyone {
         for stored in context.accounts().await?.list().await? {
             match stored {
                 Ok(stored) => selected.push(all(stored.account)),
@@ -85,7 +91,7 @@ pub(crate) async fn instances(context: &Context<'_>, args: GetInstances) -> Resu
                 vec![cluster]
             }
             None => {
-                let selected = selected(context, &[], all_namespaces, None).await?;
+                let selected = selected(context, all_namespaces, None).await?;
                 selected.into_iter().flat_map(|(_, names)| names).collect()
             }
         };
@@ -98,14 +104,21 @@ pub(crate) async fn instances(context: &Context<'_>, args: GetInstances) -> Resu
         while let Some(instances) = looked.next().await {
             found.extend(instances?);
         }
-    } else {
-        for name in &names {
+    }
+    let all_found = each(context, &names, &mut found, |name: &InstanceName| {
+        let (client, name) = (client.clone(), name.clone());
+        async move {
             let instances = view::instances(&client, &name.cluster).await?;
-            let one = instances.into_iter().find(|instance| instance.name == *name);
-            found.push(one.ok_or_else(|| CliError::not_found("instance", &name.to_string()))?);
+            let one = instances.into_iter().find(|instance| instance.name == name);
+            one.ok_or_else(|| CliError::not_found("instance", &name.to_string()))
         }
+    })
+    .await?;
+    if found.is_empty() && !all_found {
+        return complete(false);
     }
     let now = Timestamp::now();
     let items = found.iter().map(|instance| view::instance_item(instance, now)).collect();
-    print(context.ui, &output, view::INSTANCES, items, names.len() == 1)
+    print(context.ui, &output, view::INSTANCES, items, names.len() == 1)?;
+    complete(all_found)
 }

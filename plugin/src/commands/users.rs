@@ -25,7 +25,7 @@ use cmp_core::verdict::available;
 
 use crate::cli::{CreateUser, DeleteUser, DryRun, GetUsers, WaitArgs};
 use crate::commands::{delete_cluster, tokens};
-use crate::context::{Context, MANAGER, suffix};
+use crate::context::{Context, MANAGER, complete, each, suffix};
 use crate::error::CliError;
 use crate::output::{Heads, Item, age, print, yaml};
 
@@ -211,6 +211,11 @@ const USERS: Heads = (&["NAME", "CPU", "MEMORY", "CLUSTERS", "INSTANCES", "AGE"]
 pub(crate) async fn get(context: &Context<'_>, args: GetUsers) -> Result<(), CliError> {
     let GetUsers { names, output } = args;
     let mut found = Vec::new();
+    let all_found = each(context, &names, &mut found, |name: &UserName| {
+        let name = name.clone();
+        async move { context.account(&name).await }
+    })
+    .await?;
     if names.is_empty() {
         for stored in context.accounts().await?.list().await? {
             match stored {
@@ -218,14 +223,14 @@ pub(crate) async fn get(context: &Context<'_>, args: GetUsers) -> Result<(), Cli
                 Err(error) => context.ui.note(&format!("Warning: {error}")),
             }
         }
-    } else {
-        for name in &names {
-            found.push(context.account(name).await?);
-        }
+    }
+    if found.is_empty() && !all_found {
+        return complete(false);
     }
     let now = Timestamp::now();
     let items = found.iter().map(|stored| item(stored, now)).collect();
-    print(context.ui, &output, USERS, items, names.len() == 1)
+    print(context.ui, &output, USERS, items, names.len() == 1)?;
+    complete(all_found)
 }
 
 fn item(stored: &Stored, now: Timestamp) -> Item {
