@@ -116,7 +116,7 @@ impl Want {
 }
 
 /// How far a cluster is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HeldState {
     /// Its Namespace and its fences are being made or raised.

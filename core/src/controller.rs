@@ -197,7 +197,8 @@ pub enum Step {
         /// For instances of this type.
         kind: InstanceType,
     },
-    /// Write count and size onto the Namespace, under the version that was read.
+    /// Write count and size onto the Namespace, under the version that was read, and that it was ready: from now on
+    /// something may run there, so that it is adopted and not forgotten should its account be lost.
     Open {
         /// How many of which size.
         shape: Shape,
@@ -207,8 +208,14 @@ pub enum Step {
         /// To the role of this type.
         kind: InstanceType,
     },
-    /// Mark the Namespace as one that was ready.
-    Mark,
+    /// Change the account, if the Namespace with this uid is gone. That is to be read once more: the fences were read
+    /// before the account, and the Namespace may have been made in between.
+    Forget {
+        /// The uid that is held.
+        uid: String,
+        /// The change that says so.
+        change: Change,
+    },
     /// Write all three fences as they are, look at the evidence for `to`, and change the account if it fits.
     Lower {
         /// What is to be held from now on.
@@ -367,8 +374,9 @@ fn make(seen: &Seen<'_>, entry: &Entry, held: &Held, now: Timestamp) -> Step {
 fn keep(seen: &Seen<'_>, entry: &Entry, held: &Held, window: Duration, now: Timestamp) -> Step {
     let cluster = seen.cluster;
     let Some(namespace) = seen.fences.namespace.as_ref().filter(|namespace| namespace.uid == held.uid) else {
-        // A quorum read says that it is gone, by whomever it was deleted: nothing is held, and nothing wanted.
-        return Step::Account(Change::new().want(cluster, None).held(cluster, None).delete(cluster, None));
+        // Gone, by whomever it was deleted: nothing is held, and nothing wanted. Or not made yet when it was read.
+        let change = Change::new().want(cluster, None).held(cluster, None).delete(cluster, None);
+        return Step::Forget { uid: held.uid.clone(), change };
     };
     let in_state = |state| Step::Account(Change::new().held(cluster, Some(&Held { state, ..held.clone() })));
     if namespace.deleting || entry.delete.as_deref() == Some(held.uid.as_str()) {
@@ -443,13 +451,10 @@ fn fence(seen: &Seen<'_>, namespace: &SeenNamespace, kind: InstanceType, target:
             again: Some(Duration::from_secs(5)),
         });
     }
-    if namespace.shape().as_ref() != Some(target) {
+    if namespace.shape().as_ref() != Some(target) || !namespace.ready {
         return Some(Step::Open { shape: target.clone() });
     }
-    if !fences.role_binding {
-        return Some(Step::Bind { kind });
-    }
-    (!namespace.ready).then_some(Step::Mark)
+    (!fences.role_binding).then_some(Step::Bind { kind })
 }
 
 /// The change that settles an account: every Namespace of its user that was ready once is in it.

@@ -43,6 +43,13 @@ fn what_still_runs_stays_charged() {
             user.kubectl(&["scale", "statefulset", &format!("{name}-1"), "--replicas=1", "-n", &format!("{name}-ns")]);
         if back.stderr.contains("is not one of the 1 instances") { Ok(()) } else { Err(format!("{scaled}\n{back}")) }
     });
+    // The window passes, and it is not given back all the same.
+    eventually("the evidence was looked at", SOON, || {
+        let logs: Vec<String> = user.installation.replicas.iter().map(cmp_tests::process::Process::log).collect();
+        let mut lines = logs.iter().flat_map(|log| log.lines());
+        let looked = |line: &str| line.contains("not given back yet") && line.contains(&format!("cluster={name} "));
+        if lines.any(looked) { Ok(()) } else { Err(user.account().to_string()) }
+    });
     user.cmp(&["create", "cluster", &user.cluster("db"), "--cpu", "2", "--memory", "1Gi"]).fails().says("used: cpu=4");
     assert_eq!(held(&user.account(), &name).unwrap()["count"], 2);
     user.kubectl(&["delete", "statefulset", &format!("{name}-1"), "-n", &format!("{name}-ns")]).ok();

@@ -147,11 +147,17 @@ impl Process {
         line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
     }
 
-    /// The last lines of what it said.
-    pub fn last_words(&self) -> String {
+    /// All that it said.
+    pub fn log(&self) -> String {
         let mut text = String::new();
         // Without a log there is nothing to show.
         let _read = File::open(&self.log).and_then(|mut log| log.read_to_string(&mut text));
+        text
+    }
+
+    /// The last lines of what it said.
+    pub fn last_words(&self) -> String {
+        let text = self.log();
         let lines: Vec<&str> = text.lines().collect();
         let from = lines.len().saturating_sub(30);
         format!("--- last lines of {}:\n{}", self.name, lines[from..].join("\n"))

@@ -48,7 +48,9 @@ fn step_after(rows: &[(&str, &str)], fences: &Fences, unchanged_for: Duration) -
 
 /// The change of a step as rows of `key=value`, `key-` for a removal.
 fn changes(step: &Step) -> String {
-    let (Step::Account(change) | Step::Lower { change, .. }) = step else { return format!("{step:?}") };
+    let (Step::Account(change) | Step::Forget { change, .. } | Step::Lower { change, .. }) = step else {
+        return format!("{step:?}");
+    };
     change
         .entries()
         .map(|(key, value)| value.map_or(format!("{key}-"), |value| format!("{key}={value}")))
@@ -85,11 +87,10 @@ fn a_cluster_is_made_step_by_step() {
     assert!(matches!(step(&rows, &fences), Step::Wait { .. }));
     fences.quota.as_mut().unwrap().in_force = true;
     assert_eq!(step(&rows, &fences), Step::Open { shape });
-    fences.namespace.as_mut().unwrap().count = Some(3);
+    let opened = fences.namespace.as_mut().unwrap();
+    (opened.count, opened.ready) = (Some(3), true);
     assert_eq!(step(&rows, &fences), Step::Bind { kind });
     fences.role_binding = true;
-    assert_eq!(step(&rows, &fences), Step::Mark);
-    fences.namespace.as_mut().unwrap().ready = true;
     assert_eq!(changes(&step(&rows, &fences)), format!("held.web={HELD}"));
     assert_eq!(step(&[("want.web", WANT), ("held.web", HELD)], &fences), Step::Nothing);
 }

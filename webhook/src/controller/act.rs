@@ -43,7 +43,7 @@ pub fn name(step: &Step) -> &'static str {
         Step::Write { .. } => "write",
         Step::Open { .. } => "open",
         Step::Bind { .. } => "bind",
-        Step::Mark => "mark",
+        Step::Forget { .. } => "forget",
         Step::Lower { .. } => "lower",
     }
 }
@@ -83,14 +83,21 @@ pub async fn carry_out(
         Step::Open { shape } => {
             let (count, size) = (shape.count.to_string(), shape.size.to_string());
             let fence = context.fence();
-            act.annotate(fences, json!({ (keys::COUNT): count, (keys::SIZE): size, (keys::FENCE): fence })).await?;
+            let open = json!({
+                (keys::COUNT): count, (keys::SIZE): size, (keys::READY): keys::TRUE, (keys::FENCE): fence
+            });
+            act.annotate(fences, open).await?;
         }
         Step::Bind { kind } => {
             let binding = manifest::role_binding(user, cluster, kind);
             act.namespaced::<RoleBinding>().create(&PostParams::default(), &binding).await?;
         }
-        Step::Mark => {
-            act.annotate(fences, json!({ (keys::READY): keys::TRUE, (keys::FENCE): context.fence() })).await?;
+        Step::Forget { uid, change } => {
+            let now = act.cluster_scoped::<Namespace>().get_opt(&act.namespace).await?;
+            if now.and_then(|now| now.metadata.uid).is_none_or(|now| now != uid) {
+                context.accounts.change(stored, &change, keys::WEBHOOK, false).await?;
+                info!(%user, %cluster, "gone");
+            }
         }
         Step::Lower { to, change, .. } => {
             // Looked at before anything is written, so that waiting for Pods to end writes nothing.

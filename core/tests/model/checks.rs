@@ -1,0 +1,91 @@
+//! What is explored.
+
+use stateright::{Checker, Model};
+
+use crate::world::{Do, Rule, Shape, Start, World};
+
+const TWO: Start = Start::Ready(Shape { count: 2, size: 1 });
+
+fn world(start: Start, controllers: usize, budget: u8, people: &'static [Do]) -> World {
+    World { start, budget, controllers, people, without: None }
+}
+
+#[track_caller]
+fn holds(world: &World) {
+    let checker = world.clone().checker().threads(2).spawn_bfs().join();
+    let mut text = String::new();
+    for (property, path) in checker.discoveries() {
+        text.push_str(&format!("{property} does not hold in {world:?}:\n"));
+        for (state, action) in path.into_vec() {
+            text.push_str(&format!("{state:?}\n    {action:?}\n"));
+        }
+    }
+    assert!(text.is_empty(), "{text}");
+    // A model in which little can happen proves little.
+    assert!(checker.unique_state_count() > 1000, "only {} states", checker.unique_state_count());
+}
+
+#[track_caller]
+fn breaks(rule: Rule, budget: u8, people: &'static [Do]) {
+    let world = World { without: Some(rule), ..world(TWO, 2, budget, people) };
+    let checker = world.checker().threads(1).finish_when(stateright::HasDiscoveries::AnyFailures).spawn_bfs().join();
+    assert!(!checker.discoveries().is_empty(), "without {rule:?} all holds: {} states", checker.unique_state_count());
+}
+
+#[test]
+fn growing_and_shrinking_with_two_controllers() {
+    holds(&world(TWO, 2, 2, &[Do::Want, Do::Other]));
+}
+
+#[test]
+fn creating_and_deleting() {
+    holds(&world(Start::Nothing, 2, 2, &[Do::Want, Do::Delete]));
+}
+
+#[test]
+fn deleting_by_hand() {
+    holds(&world(TWO, 1, 3, &[Do::Want, Do::Delete, Do::DeleteNamespace]));
+}
+
+#[test]
+fn quotas_that_change_and_wants_that_nobody_judged() {
+    holds(&world(TWO, 1, 4, &[Do::Want, Do::Other, Do::Quota, Do::Unjudged]));
+}
+
+#[test]
+fn one_controller_and_everything_at_once() {
+    // An account that is lost while its cluster changes is not among it yet: it is adopted as its Namespace says,
+    // though its LimitRange and its Pods may be larger at that moment.
+    let all = &[Do::Want, Do::Delete, Do::Other, Do::DeleteNamespace, Do::Quota, Do::Unjudged];
+    holds(&world(Start::Nothing, 1, 3, all));
+}
+
+#[test]
+fn without_the_order_of_reading_it_does_not_hold() {
+    breaks(Rule::FencesFirst, 2, &[Do::Want]);
+}
+
+#[test]
+fn without_versions_it_does_not_hold() {
+    breaks(Rule::Versions, 2, &[Do::Want]);
+}
+
+#[test]
+fn without_the_touch_it_does_not_hold() {
+    breaks(Rule::Touch, 3, &[Do::Want]);
+}
+
+#[test]
+fn without_evidence_it_does_not_hold() {
+    breaks(Rule::Evidence, 2, &[Do::Want]);
+}
+
+#[test]
+fn without_the_window_it_does_not_hold() {
+    breaks(Rule::Window, 2, &[Do::Want]);
+}
+
+#[test]
+fn without_the_swap_it_does_not_hold() {
+    breaks(Rule::Swap, 2, &[Do::Want]);
+}

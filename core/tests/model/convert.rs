@@ -1,0 +1,186 @@
+//! Between the small numbers of the model and the types that production uses.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cmp_core::account::{self, Change, InstanceType};
+use cmp_core::controller::{self, Fences, Seen, SeenFence, SeenNamespace, Step, Version};
+use cmp_core::instance::{self, Remains};
+use cmp_core::manifest;
+use cmp_core::name::{ClusterName, UserName};
+use cmp_core::quantity::Quantity;
+use cmp_core::resources::Resources;
+use cmp_core::verdict;
+use jiff::Timestamp;
+
+use crate::world::{Account, Held, Namespace, Shape};
+
+const WINDOW: Duration = Duration::from_secs(90);
+
+fn web() -> ClusterName {
+    "web".parse().unwrap()
+}
+
+fn user() -> UserName {
+    "john".parse().unwrap()
+}
+
+fn size(cpu: u8) -> Resources {
+    Resources::new(Quantity::whole(cpu.into()), Quantity::mebibytes(1))
+}
+
+fn shaped(shape: Shape) -> account::Shape {
+    account::Shape { count: shape.count.into(), size: size(shape.size) }
+}
+
+/// Back from count and size.
+pub(crate) fn shape(shape: &account::Shape) -> Shape {
+    let cpu = (0..=9).find(|cpu| Quantity::whole(u32::from(*cpu)) == shape.size.cpu());
+    Shape { count: u8::try_from(shape.count).unwrap(), size: cpu.unwrap() }
+}
+
+fn uid(uid: u8) -> String {
+    if uid == 0 { String::new() } else { format!("namespace-{uid}") }
+}
+
+/// Whether this is the uid of that Namespace.
+pub(crate) fn is_uid(model: u8, text: &str) -> bool {
+    uid(model) == text
+}
+
+fn number(uid: &str) -> u8 {
+    uid.rsplit_once('-').map_or(0, |(_, number)| number.parse().unwrap())
+}
+
+fn want(shape: Shape) -> account::Want {
+    account::Want {
+        kind: InstanceType::Container,
+        count: shape.count.into(),
+        size: size(shape.size),
+        template: None,
+        image: None,
+    }
+}
+
+fn account(model: &Account) -> account::Account {
+    let uid_of = |number: u8| format!("account-{number}");
+    let mut account = account::Account {
+        user: user(),
+        uid: uid_of(model.uid),
+        quota: Resources::new(Quantity::whole(model.quota.into()), Quantity::mebibytes(100)),
+        policy: account::Policy::default(),
+        clusters: [].into(),
+        settled: model.settled.then(|| uid_of(model.uid)),
+    };
+    let entry = account::Entry {
+        want: model.want.map(want),
+        held: model.held.map(|held| account::Held {
+            uid: uid(held.uid),
+            kind: InstanceType::Container,
+            count: held.shape.count.into(),
+            size: size(held.shape.size),
+            state: held.state,
+        }),
+        delete: model.delete.map(uid),
+        refused: None,
+    };
+    account.clusters.insert(web(), entry);
+    if model.other > 0 {
+        let other =
+            account::Entry { want: Some(want(Shape { count: model.other, size: 1 })), ..account::Entry::default() };
+        account.clusters.insert("db".parse().unwrap(), other);
+    }
+    account
+}
+
+fn back(account: &account::Account, model: &Account) -> Account {
+    let entry = account.cluster(&web());
+    Account {
+        want: entry.want.map(|want| shape(&want.shape())),
+        held: entry.held.map(|held| Held { uid: number(&held.uid), shape: shape(&held.shape()), state: held.state }),
+        delete: entry.delete.map(|uid| number(&uid)),
+        settled: account.is_settled(),
+        ..*model
+    }
+}
+
+/// Whether cmp-webhook lets this change pass.
+pub(crate) fn judged(old: &Account, new: &Account) -> bool {
+    verdict::judge(Some(&account(old)), &account(new)).is_ok()
+}
+
+/// An account after a change.
+pub(crate) fn changed(model: &Account, change: &Change) -> Account {
+    back(&change.apply(&account(model)).unwrap(), model)
+}
+
+fn namespace(model: &Namespace) -> SeenNamespace {
+    SeenNamespace {
+        uid: uid(model.uid),
+        owner: Some(user()),
+        cluster: Some(web()),
+        kind: Some(InstanceType::Container),
+        count: Some(model.open.count.into()),
+        size: Some(size(model.open.size)),
+        ready: model.ready,
+        deleting: model.deleting,
+        version: Version::default(),
+    }
+}
+
+/// An account after its Namespaces have been looked up.
+pub(crate) fn settled(model: &Account, found: Option<&Namespace>) -> Account {
+    let found: Vec<SeenNamespace> = found.map(namespace).into_iter().collect();
+    changed(model, &controller::settle(&account(model), &found))
+}
+
+fn decided(seen: Option<&Namespace>, model: &Account, waited: bool) -> Step {
+    let kind = InstanceType::Container;
+    let fence = |amounts, in_force| SeenFence { amounts: Some(amounts), in_force, version: Version::default() };
+    let fences = Fences {
+        namespace: seen.map(namespace),
+        quota: seen.and_then(|seen| seen.quota.map(|shape| fence(manifest::hard(kind, &shaped(shape)), seen.in_force))),
+        limits: seen.and_then(|seen| seen.limits).map(|limits| fence(manifest::limits(kind, &size(limits)), true)),
+        network_policy: true,
+        service_account: true,
+        role_binding: seen.is_some_and(|seen| seen.binding),
+    };
+    let (account, cluster) = (account(model), web());
+    let unchanged_for = if waited { WINDOW } else { Duration::ZERO };
+    let seen = Seen { account: &account, cluster: &cluster, fences: &fences, unchanged_for };
+    controller::next_step(&seen, WINDOW, Timestamp::UNIX_EPOCH)
+}
+
+/// What production decides from this. The same is asked for again and again, so that answers are kept.
+pub(crate) fn next_step(seen: Option<&Namespace>, model: &Account, waited: bool) -> Arc<Step> {
+    type Known = HashMap<(Option<Namespace>, Account, bool), Arc<Step>>;
+    thread_local! {
+        static KNOWN: RefCell<Known> = RefCell::default();
+    }
+    let key = (seen.copied(), *model, waited);
+    KNOWN.with_borrow_mut(|known| known.entry(key).or_insert_with(|| Arc::new(decided(seen, model, waited))).clone())
+}
+
+/// Whether the instances fit, as the lists are judged.
+pub(crate) fn fits(instances: &[Option<u8>; 2], to: Shape) -> bool {
+    thread_local! {
+        static KNOWN: RefCell<HashMap<([Option<u8>; 2], Shape), bool>> = RefCell::default();
+    }
+    KNOWN.with_borrow_mut(|known| *known.entry((*instances, to)).or_insert_with(|| evidence(instances, to)))
+}
+
+fn evidence(instances: &[Option<u8>; 2], to: Shape) -> bool {
+    let mut remains = Remains::default();
+    for (index, cpu) in instances.iter().enumerate() {
+        let Some(cpu) = cpu else { continue };
+        let name = web().instance(u32::try_from(index).unwrap());
+        let set = manifest::stateful_set(&name, &want(Shape { count: 2, size: *cpu }));
+        let spec = set.spec.as_ref().and_then(|spec| spec.template.spec.clone());
+        let pod = k8s_openapi::api::core::v1::Pod { spec, ..Default::default() };
+        remains.sets.push(set);
+        remains.pods.push(pod);
+    }
+    instance::fits(&remains, &shaped(to)).is_ok()
+}

@@ -1,0 +1,762 @@
+//! The states, and what can happen in each.
+
+use std::fmt;
+use std::sync::Arc;
+
+use cmp_core::account::HeldState;
+use cmp_core::controller::Step;
+use stateright::{Model, Property};
+
+use crate::convert;
+
+/// Count and size: how many of how many CPU.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Shape {
+    pub(crate) count: u8,
+    pub(crate) size: u8,
+}
+
+impl Shape {
+    pub(crate) fn fits(self, within: Self) -> bool {
+        self.count <= within.count && self.size <= within.size
+    }
+
+    fn max(self, other: Self) -> Self {
+        Self { count: self.count.max(other.count), size: self.size.max(other.size) }
+    }
+
+    fn charge(self) -> u8 {
+        self.count * self.size
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Held {
+    /// 0 while the Namespace is not known.
+    pub(crate) uid: u8,
+    pub(crate) shape: Shape,
+    pub(crate) state: HeldState,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Account {
+    pub(crate) uid: u8,
+    pub(crate) quota: u8,
+    pub(crate) want: Option<Shape>,
+    pub(crate) held: Option<Held>,
+    pub(crate) delete: Option<u8>,
+    /// What the other cluster wants.
+    pub(crate) other: u8,
+    pub(crate) settled: bool,
+}
+
+impl Account {
+    pub(crate) fn charges(self) -> u8 {
+        let none = Shape { count: 0, size: 0 };
+        let shape = self.want.unwrap_or(none).max(self.held.map_or(none, |held| held.shape));
+        shape.charge() + self.other
+    }
+}
+
+/// The Namespace with all that stands in it but the instances.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Namespace {
+    pub(crate) uid: u8,
+    pub(crate) open: Shape,
+    pub(crate) ready: bool,
+    pub(crate) deleting: bool,
+    pub(crate) binding: bool,
+    pub(crate) quota: Option<Shape>,
+    /// Whether `status.hard` of the ResourceQuota is its `spec.hard`.
+    pub(crate) in_force: bool,
+    pub(crate) limits: Option<u8>,
+}
+
+/// What a controller read of the fences, and whether each is still what it read.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) namespace: Option<Namespace>,
+    /// Namespace, ResourceQuota, LimitRange: not written since they were read.
+    fresh: [bool; 3],
+    /// The same for the marks that this controller remembers, as they were when this was read.
+    same: Option<[bool; 3]>,
+}
+
+/// Where a controller is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum At {
+    Idle,
+    /// The Namespace has been read.
+    Namespace(Snapshot),
+    /// What is in it, too.
+    Fences(Snapshot),
+    /// The account as well: so many writes of the step that follows from it are done.
+    Acting {
+        snapshot: Snapshot,
+        account: Account,
+        unchanged: bool,
+        waited: bool,
+        done: u8,
+    },
+    /// The Namespaces have been listed for an account that is not settled.
+    Listed(Option<Namespace>),
+    /// And the account was read.
+    Settling {
+        namespace: Option<Namespace>,
+        account: Account,
+        unchanged: bool,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Controller {
+    pub(crate) at: At,
+    /// Whether each fence still bears the mark that is remembered, if marks are remembered.
+    marks: Option<[bool; 3]>,
+}
+
+/// A request to create an instance that was admitted and has not landed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Flight {
+    index: u8,
+    size: u8,
+    /// For each controller: it was admitted before that one began to count its window.
+    before: [bool; 2],
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct State {
+    pub(crate) account: Option<Account>,
+    pub(crate) namespace: Option<Namespace>,
+    /// The sizes of the instances that exist, by index.
+    pub(crate) instances: [Option<u8>; 2],
+    pub(crate) flight: Option<Flight>,
+    pub(crate) controllers: [Controller; 2],
+    /// The uids that come next.
+    namespaces: u8,
+    accounts: u8,
+    /// How often people may still do something.
+    budget: u8,
+    /// The highest quota there was: what an administrator lowers is no violation.
+    highest: u8,
+    /// Something was stored that nobody judged.
+    unjudged: bool,
+}
+
+/// What may happen in a run, and which rule is left out.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    pub(crate) start: Start,
+    pub(crate) budget: u8,
+    pub(crate) controllers: usize,
+    pub(crate) people: &'static [Do],
+    pub(crate) without: Option<Rule>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Start {
+    Nothing,
+    Ready(Shape),
+}
+
+/// What people do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[allow(dead_code, reason = "a lost account is not explored in a world that holds yet")]
+pub(crate) enum Do {
+    /// The user wants another shape.
+    Want,
+    /// The user asks for the deletion.
+    Delete,
+    /// The user wants more or less of the other cluster.
+    Other,
+    /// An administrator deletes the Namespace.
+    DeleteNamespace,
+    /// An administrator loses the account, and makes it anew.
+    LoseAccount,
+    /// An administrator changes the quota.
+    Quota,
+    /// The user's wants are stored while nobody is asked.
+    Unjudged,
+}
+
+/// The rules, each of which is needed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Rule {
+    /// The fences are read first, then the account.
+    FencesFirst,
+    /// A fence is written under the version that was read.
+    Versions,
+    /// All three fences are written before held is lowered.
+    Touch,
+    /// Held is lowered on the evidence of lists.
+    Evidence,
+    /// And after the window.
+    Window,
+    /// And by compare-and-swap on the account.
+    Swap,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Action {
+    Want(Shape),
+    Unjudged(Shape),
+    Forget,
+    Delete,
+    Other(u8),
+    DeleteNamespace,
+    LoseAccount,
+    Quota(u8),
+    Admit(u8, u8),
+    Land,
+    Drop,
+    Remove(u8),
+    Enforce,
+    Gone,
+    Step(usize),
+    Crash(usize),
+}
+
+const SHAPES: [Shape; 4] = [
+    Shape { count: 1, size: 1 },
+    Shape { count: 2, size: 1 },
+    Shape { count: 1, size: 2 },
+    Shape { count: 2, size: 2 },
+];
+pub(crate) const QUOTA: u8 = 4;
+const CLOSED: Shape = Shape { count: 0, size: 0 };
+
+impl World {
+    fn without(&self, rule: Rule) -> bool {
+        self.without == Some(rule)
+    }
+}
+
+impl State {
+    /// An object was written: whoever read it before knows an older one.
+    fn wrote(&mut self, fence: usize, by_marks: bool) {
+        for controller in &mut self.controllers {
+            match &mut controller.at {
+                At::Namespace(snapshot) | At::Fences(snapshot) | At::Acting { snapshot, .. } => {
+                    snapshot.fresh[fence] = false;
+                }
+                At::Idle | At::Listed(_) | At::Settling { .. } => {}
+            }
+            if by_marks && let Some(marks) = &mut controller.marks {
+                marks[fence] = false;
+            }
+        }
+    }
+
+    fn wrote_account(&mut self) {
+        for controller in &mut self.controllers {
+            match &mut controller.at {
+                At::Acting { unchanged, .. } | At::Settling { unchanged, .. } => *unchanged = false,
+                At::Idle | At::Namespace(_) | At::Fences(_) | At::Listed(_) => {}
+            }
+        }
+    }
+
+    fn all_wrote(&mut self) {
+        (0..3).for_each(|fence| self.wrote(fence, true));
+    }
+
+    /// The evidence of lists, by the function that production runs.
+    fn fits(&self, to: Shape) -> bool {
+        convert::fits(&self.instances, to)
+    }
+
+    /// The user writes the account, if the API server lets it pass.
+    fn written(&self, change: impl FnOnce(&mut Account), judged: bool) -> Option<Self> {
+        let old = self.account?;
+        let mut new = old;
+        change(&mut new);
+        // The policy cmp-accounts: a cluster that is being deleted does not change.
+        let changes = new.want != old.want;
+        if new == old || (changes && old.delete.is_some() && old.held.is_some()) {
+            return None;
+        }
+        if judged && !convert::judged(&old, &new) {
+            return None;
+        }
+        let mut next = self.clone();
+        next.account = Some(new);
+        next.budget = self.budget.checked_sub(1)?;
+        next.highest = next.highest.max(new.quota);
+        next.unjudged |= !judged;
+        next.wrote_account();
+        Some(next)
+    }
+
+    fn people(&self, action: Action) -> Option<Self> {
+        let mut next = self.clone();
+        match action {
+            Action::Want(shape) => return self.written(|account| account.want = Some(shape), true),
+            Action::Unjudged(shape) => return self.written(|account| account.want = Some(shape), false),
+            // The policy: not while it is held.
+            Action::Forget => {
+                self.account.filter(|account| account.held.is_none())?;
+                return self.written(|account| account.want = None, true);
+            }
+            Action::Delete => {
+                let held = self.account.filter(|account| account.delete.is_none())?.held?;
+                return self.written(|account| account.delete = Some(held.uid), true);
+            }
+            Action::Other(other) => return self.written(|account| account.other = other, true),
+            Action::Quota(quota) => return self.written(|account| account.quota = quota, true),
+            Action::DeleteNamespace => {
+                next.budget = self.budget.checked_sub(1)?;
+                next.namespace.as_mut().filter(|namespace| !namespace.deleting)?.deleting = true;
+                next.wrote(0, false);
+            }
+            Action::LoseAccount => {
+                next.budget = self.budget.checked_sub(1)?;
+                let old = self.account?;
+                next.accounts += 1;
+                let (want, held, delete) = (None, None, None);
+                next.account =
+                    Some(Account { uid: next.accounts, want, held, delete, other: 0, settled: false, ..old });
+                next.wrote_account();
+            }
+            Action::Admit(index, size) => {
+                let namespace = self.namespace.filter(|namespace| namespace.binding && !namespace.deleting)?;
+                let admitted = index < namespace.open.count && namespace.limits.is_some_and(|limits| size <= limits);
+                let free = self.flight.is_none() && self.instances[usize::from(index)].is_none();
+                if !admitted || !free {
+                    return None;
+                }
+                next.flight = Some(Flight { index, size, before: [false; 2] });
+            }
+            Action::Land => {
+                let flight = next.flight.take()?;
+                next.instances[usize::from(flight.index)] = Some(flight.size);
+            }
+            Action::Drop => {
+                next.flight.take()?;
+            }
+            Action::Remove(index) => {
+                next.instances[usize::from(index)].take()?;
+            }
+            Action::Enforce => {
+                let namespace = next.namespace.as_mut().filter(|namespace| !namespace.in_force)?;
+                namespace.quota?;
+                namespace.in_force = true;
+                // The status is written: the version moves, the mark does not.
+                next.wrote(1, false);
+            }
+            Action::Gone => {
+                next.namespace.take().filter(|namespace| namespace.deleting)?;
+                next.instances = [None; 2];
+                next.flight = None;
+                next.all_wrote();
+            }
+            Action::Step(_) | Action::Crash(_) => return None,
+        }
+        Some(next)
+    }
+
+    /// One read or one write of a controller.
+    pub(crate) fn step(&self, world: &World, which: usize) -> Option<Self> {
+        let mut next = self.clone();
+        let controller = self.controllers[which];
+        let settled = self.account.is_none_or(|account| account.settled);
+        next.controllers[which].at = match controller.at {
+            At::Idle if !settled => At::Listed(self.namespace),
+            At::Idle => {
+                let same = controller.marks;
+                At::Namespace(Snapshot { namespace: self.namespace, fresh: [true; 3], same })
+            }
+            At::Namespace(snapshot) => At::Fences(self.look(snapshot, controller.marks)),
+            At::Fences(snapshot) => match self.account {
+                None => At::Idle,
+                Some(account) if !account.settled => At::Idle,
+                Some(account) => next.decide(world, which, snapshot, account),
+            },
+            At::Listed(namespace) => match self.account {
+                Some(account) if !account.settled => At::Settling { namespace, account, unchanged: true },
+                _ => At::Idle,
+            },
+            At::Settling { namespace, account, unchanged } => {
+                if unchanged {
+                    next.account = Some(convert::settled(&account, namespace.as_ref()));
+                    next.wrote_account();
+                }
+                At::Idle
+            }
+            At::Acting { snapshot, account, unchanged, waited, done } => {
+                let decided = convert::next_step(snapshot.namespace.as_ref(), &account, waited);
+                next.act(world, which, snapshot, &account, unchanged, &decided, done)?
+            }
+        };
+        // Rule 1 left out: the account first, the fences after it.
+        if world.without(Rule::FencesFirst)
+            && let (At::Idle, At::Namespace(snapshot)) = (controller.at, next.controllers[which].at)
+            && let Some(account) = self.account
+        {
+            next.controllers[which].at =
+                At::Acting { snapshot, account, unchanged: true, waited: false, done: u8::MAX };
+        }
+        Some(next)
+    }
+
+    /// Reads what is in the Namespace.
+    fn look(&self, snapshot: Snapshot, marks: Option<[bool; 3]>) -> Snapshot {
+        // Another Namespace of this name, or none: then there is nothing to read in the old one.
+        let inside = self.namespace.filter(|now| snapshot.namespace.is_some_and(|seen| seen.uid == now.uid));
+        let namespace = snapshot.namespace.map(|seen| Namespace {
+            quota: inside.and_then(|now| now.quota),
+            in_force: inside.is_some_and(|now| now.in_force),
+            limits: inside.and_then(|now| now.limits),
+            binding: inside.is_some_and(|now| now.binding),
+            ..seen
+        });
+        let same = snapshot.same.zip(marks).map(|(then, now)| [then[0], now[1], now[2]]);
+        Snapshot { namespace, fresh: [snapshot.fresh[0], true, true], same }
+    }
+
+    /// The account was read: the marks are compared, and the window begins anew if they differ.
+    fn decide(&mut self, world: &World, which: usize, snapshot: Snapshot, account: Account) -> At {
+        let same = snapshot.same == Some([true; 3]);
+        let waiting = self.flight.is_some_and(|flight| flight.before[which]) && !world.without(Rule::Window);
+        let decided = convert::next_step(snapshot.namespace.as_ref(), &account, same && !waiting);
+        if !matches!(*decided, Step::Lower { .. } | Step::Wait { again: Some(_), .. }) {
+            self.controllers[which].marks = None;
+        } else if !same {
+            self.controllers[which].marks = Some(snapshot.fresh);
+            if let Some(flight) = &mut self.flight {
+                flight.before[which] = true;
+            }
+        }
+        match *decided {
+            Step::Nothing | Step::Wait { .. } => At::Idle,
+            _ => At::Acting { snapshot, account, unchanged: true, waited: same && !waiting, done: 0 },
+        }
+    }
+
+    /// One write of a step, as `act.rs` has them. `None` if nothing can be done.
+    fn act(
+        &mut self,
+        world: &World,
+        which: usize,
+        snapshot: Snapshot,
+        account: &Account,
+        unchanged: bool,
+        decided: &Arc<Step>,
+        done: u8,
+    ) -> Option<At> {
+        if done == u8::MAX {
+            // Rule 1 left out: the account was read already.
+            let snapshot = self.look(Snapshot { namespace: self.namespace, ..snapshot }, self.controllers[which].marks);
+            let snapshot = Snapshot { fresh: [true; 3], same: self.controllers[which].marks, ..snapshot };
+            let mut at = self.decide(world, which, snapshot, *account);
+            if let At::Acting { unchanged: now, .. } = &mut at {
+                *now = unchanged;
+            }
+            return Some(at);
+        }
+        let versions = !world.without(Rule::Versions);
+        let more = |this: &Self| match this.controllers[which].at {
+            At::Acting { snapshot, account, unchanged, waited, .. } => {
+                At::Acting { snapshot, account, unchanged, waited, done: done + 1 }
+            }
+            at => at,
+        };
+        let same_namespace = snapshot
+            .namespace
+            .is_some_and(|seen| self.namespace.is_some_and(|now| now.uid == seen.uid && !now.deleting));
+        let may = |fence: usize| same_namespace && (snapshot.fresh[fence] || !versions);
+        match &**decided {
+            Step::Nothing | Step::Wait { .. } => {}
+            Step::Account(change) => self.swap(world, account, unchanged, change),
+            Step::CreateNamespace { .. } => {
+                if self.namespace.is_none() {
+                    self.namespaces += 1;
+                    self.namespace = Some(Namespace {
+                        uid: self.namespaces,
+                        open: CLOSED,
+                        ready: false,
+                        deleting: false,
+                        binding: false,
+                        quota: None,
+                        in_force: false,
+                        limits: None,
+                    });
+                    self.all_wrote();
+                }
+            }
+            Step::RemoveNamespace => {
+                if done == 0 {
+                    // By its name, in whichever Namespace of this name there is.
+                    if let Some(namespace) = &mut self.namespace {
+                        namespace.binding = false;
+                    }
+                    return Some(more(self));
+                }
+                if may(0) {
+                    self.namespace.as_mut()?.deleting = true;
+                    self.wrote(0, false);
+                }
+            }
+            Step::Write { shape, .. } => {
+                let to = convert::shape(shape);
+                let limits = snapshot.namespace.is_some_and(|seen| seen.limits != Some(to.size));
+                let quota = snapshot.namespace.is_some_and(|seen| seen.quota != Some(to));
+                if done == 0 && limits {
+                    let there = snapshot.namespace.is_some_and(|seen| seen.limits.is_some());
+                    let namespace = self.namespace.as_mut()?;
+                    let create = !there && namespace.limits.is_none() && same_namespace;
+                    if !(create || there && may(2)) {
+                        return Some(At::Idle);
+                    }
+                    namespace.limits = Some(to.size);
+                    self.wrote(2, true);
+                    return Some(more(self));
+                }
+                if quota {
+                    let there = snapshot.namespace.is_some_and(|seen| seen.quota.is_some());
+                    let namespace = self.namespace.as_mut()?;
+                    let create = !there && namespace.quota.is_none() && same_namespace;
+                    if create || there && may(1) {
+                        namespace.quota = Some(to);
+                        namespace.in_force = false;
+                        self.wrote(1, true);
+                    }
+                }
+            }
+            Step::Open { shape } => {
+                if may(0) {
+                    let namespace = self.namespace.as_mut()?;
+                    namespace.open = convert::shape(shape);
+                    namespace.ready = true;
+                    self.wrote(0, true);
+                }
+            }
+            Step::Bind { .. } => {
+                if same_namespace {
+                    self.namespace.as_mut()?.binding = true;
+                }
+            }
+            Step::Forget { uid, change } => {
+                let there = self.namespace.is_some_and(|now| convert::is_uid(now.uid, uid));
+                match done {
+                    0 if there => {}
+                    0 => return Some(more(self)),
+                    _ => self.swap(world, account, unchanged, change),
+                }
+            }
+            Step::Lower { to, change, .. } => {
+                let to = convert::shape(to);
+                let evidence = world.without(Rule::Evidence) || self.fits(to);
+                match done {
+                    0 if !evidence => {}
+                    0 => return Some(more(self)),
+                    // One fence after the other, each under the version that was read.
+                    1..=3 => {
+                        let fence = usize::from(done) - 1;
+                        if !may(fence) {
+                            return Some(At::Idle);
+                        }
+                        if !world.without(Rule::Touch) {
+                            self.wrote(fence, true);
+                            // The version that was read is the own one now.
+                            if let Some(marks) = &mut self.controllers[which].marks {
+                                marks[fence] = true;
+                            }
+                        }
+                        return Some(more(self));
+                    }
+                    _ if !evidence => {}
+                    _ => {
+                        self.swap(world, account, unchanged, change);
+                    }
+                }
+            }
+        }
+        Some(At::Idle)
+    }
+
+    fn swap(&mut self, world: &World, read: &Account, unchanged: bool, change: &cmp_core::account::Change) {
+        let onto = if unchanged { Some(*read) } else { self.account.filter(|_| world.without(Rule::Swap)) };
+        if let Some(onto) = onto.filter(|_| self.account.is_some()) {
+            self.account = Some(convert::changed(&onto, change));
+            self.wrote_account();
+        }
+    }
+}
+
+impl Model for World {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let idle = Controller { at: At::Idle, marks: None };
+        let mut account =
+            Account { uid: 1, quota: QUOTA, want: None, held: None, delete: None, other: 0, settled: true };
+        let mut namespace = None;
+        if let Start::Ready(shape) = self.start {
+            account.want = Some(shape);
+            account.held = Some(Held { uid: 1, shape, state: HeldState::Ready });
+            namespace = Some(Namespace {
+                uid: 1,
+                open: shape,
+                ready: true,
+                deleting: false,
+                binding: true,
+                quota: Some(shape),
+                in_force: true,
+                limits: Some(shape.size),
+            });
+        }
+        vec![State {
+            account: Some(account),
+            namespace,
+            instances: [None; 2],
+            flight: None,
+            controllers: [idle; 2],
+            namespaces: 1,
+            accounts: 1,
+            budget: self.budget,
+            highest: QUOTA,
+            unjudged: false,
+        }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        if state.budget > 0 {
+            for act in self.people {
+                match act {
+                    Do::Want => actions.extend(SHAPES.map(Action::Want).into_iter().chain([Action::Forget])),
+                    Do::Unjudged => actions.extend(SHAPES.map(Action::Unjudged)),
+                    Do::Delete => actions.push(Action::Delete),
+                    Do::Other => actions.extend([0, 2, 3].map(Action::Other)),
+                    Do::DeleteNamespace => actions.push(Action::DeleteNamespace),
+                    Do::LoseAccount => actions.push(Action::LoseAccount),
+                    Do::Quota => actions.extend([2, QUOTA].map(Action::Quota)),
+                }
+            }
+        }
+        actions.extend([
+            Action::Admit(0, 1),
+            Action::Admit(0, 2),
+            Action::Admit(1, 1),
+            Action::Admit(1, 2),
+            Action::Land,
+            Action::Drop,
+            Action::Remove(0),
+            Action::Remove(1),
+            Action::Enforce,
+            Action::Gone,
+        ]);
+        for which in 0..self.controllers {
+            actions.push(Action::Step(which));
+            if state.controllers[which].at != At::Idle {
+                actions.push(Action::Crash(which));
+            }
+        }
+    }
+
+    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+        match action {
+            Action::Step(which) => state.step(self, which),
+            Action::Crash(which) => {
+                let mut next = state.clone();
+                next.controllers[which] = Controller { at: At::Idle, marks: None };
+                if let Some(flight) = &mut next.flight {
+                    flight.before[which] = false;
+                }
+                Some(next)
+            }
+            action => state.people(action),
+        }
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("I1: what is charged is within the quota", |_, state: &State| {
+                let Some(account) = state.account else { return true };
+                let held = account.held.map_or(0, |held| held.shape.charge());
+                held <= state.highest && (state.unjudged || account.charges() <= state.highest)
+            }),
+            Property::always("I2: what there is is within what is held", |_, state: &State| state.within()),
+            Property::always("I3: left to itself it comes to rest as it should", |world: &World, state: &State| {
+                world.without.is_some() || state.comes_to_rest(world)
+            }),
+        ]
+    }
+}
+
+impl State {
+    fn within(&self) -> bool {
+        // Until an account that was lost is settled, what it held is not known.
+        let Some(account) = self.account.filter(|account| account.settled) else { return true };
+        let held = account.held.map_or(CLOSED, |held| held.shape);
+        let living = self.instances.iter().enumerate();
+        let instances = living.filter_map(|(index, size)| Some((u8::try_from(index).ok()?, (*size)?)));
+        let mut beyond = instances.filter(|(index, size)| *index >= held.count || *size > held.size);
+        let fences = self.namespace.is_none_or(|namespace| {
+            namespace.open.fits(held)
+                && namespace.limits.is_none_or(|limits| limits <= held.size)
+                && namespace.quota.is_none_or(|quota| quota.charge() <= held.charge())
+        });
+        // A Namespace that goes admits nothing more.
+        let going = self.namespace.is_some_and(|namespace| namespace.deleting);
+        beyond.next().is_none() && (fences || going)
+    }
+
+    /// I3 as safety: one controller that works on, while nobody else does anything, comes to rest within a bound, with
+    /// what is held equal to what is wanted, or to what still exists if that is more.
+    fn comes_to_rest(&self, world: &World) -> bool {
+        let mut state = self.clone();
+        if state.flight.is_some() {
+            // It lands, or it never will.
+            state = state.people(Action::Land).unwrap_or(state);
+        }
+        state.controllers = [Controller { at: At::Idle, marks: None }; 2];
+        for _ in 0..120 {
+            if let Some(next) = state.people(Action::Enforce).or_else(|| state.people(Action::Gone)) {
+                state = next;
+            }
+            let Some(next) = state.step(world, 0) else { return false };
+            if state.controllers[0].at == At::Idle && next.controllers[0].at != At::Idle && state.is_as_it_should_be() {
+                return true;
+            }
+            state = next;
+        }
+        false
+    }
+
+    fn is_as_it_should_be(&self) -> bool {
+        let Some(account) = self.account else { return true };
+        if !account.settled {
+            return false;
+        }
+        match (account.want, account.held) {
+            (None, None) => self.namespace.is_none() && account.delete.is_none(),
+            // The want waits for a Namespace of that name to be gone, or for the quota.
+            (Some(_), None) => false,
+            (want, Some(held)) => {
+                let target = want.unwrap_or(held.shape);
+                let reached = self.namespace.is_some_and(|namespace| {
+                    namespace.uid == held.uid
+                        && !namespace.deleting
+                        && namespace.open == target
+                        && namespace.limits == Some(target.size)
+                        && namespace.quota == Some(target)
+                        && namespace.binding
+                        && namespace.ready
+                });
+                let given_back = if self.fits(target) {
+                    held.shape == target && held.state == HeldState::Ready
+                } else {
+                    target.fits(held.shape) && held.state == HeldState::Releasing
+                };
+                reached && given_back && account.delete.is_none()
+            }
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
