@@ -40,11 +40,17 @@ pub fn is_account(map: &ConfigMap) -> bool {
 
 /// Reads the account in a ConfigMap.
 pub fn read(map: &ConfigMap) -> Result<Account, Unreadable> {
+    let (account, mut damaged) = read_what_can_be(map)?;
+    if damaged.is_empty() { Ok(account) } else { Err(damaged.swap_remove(0)) }
+}
+
+/// Reads as much of the account in a ConfigMap as can be read, and says what cannot.
+pub fn read_what_can_be(map: &ConfigMap) -> Result<(Account, Vec<Unreadable>), Unreadable> {
     let unnamed = |why: String| Unreadable { key: "metadata.name".to_owned(), why };
     let user: UserName =
         map.name_any().parse().map_err(|error: cmp_core::name::InvalidName| unnamed(error.to_string()))?;
-    let none = std::collections::BTreeMap::new();
-    Account::read(user, map.metadata.uid.as_deref().unwrap_or_default(), map.data.as_ref().unwrap_or(&none))
+    let (uid, data) = (map.metadata.uid.as_deref().unwrap_or_default(), map.data.clone().unwrap_or_default());
+    Ok(Account::read_what_can_be(user, uid, &data))
 }
 
 fn stored(map: &ConfigMap) -> Result<Stored, ApiError> {
@@ -85,11 +91,34 @@ impl Accounts {
         manager: &str,
         dry_run: bool,
     ) -> Result<Stored, ApiError> {
+        self.patch(&read.account.user, &read.version, change, manager, dry_run).await
+    }
+
+    /// Mends what is damaged in an account, as far as that is not an administrator's business: says whether anything
+    /// was.
+    pub async fn mend(&self, user: &UserName, manager: &str, now: jiff::Timestamp) -> Result<bool, ApiError> {
+        let map = self.api.get(user.as_str()).await?;
+        let Ok((account, damaged)) = read_what_can_be(&map) else { return Ok(false) };
+        let Some(change) = account.mend(&damaged, now).filter(|change| is_account(&map) && !change.is_empty()) else {
+            return Ok(false);
+        };
+        self.patch(user, &map.resource_version().unwrap_or_default(), &change, manager, false).await?;
+        Ok(true)
+    }
+
+    async fn patch(
+        &self,
+        user: &UserName,
+        version: &str,
+        change: &Change,
+        manager: &str,
+        dry_run: bool,
+    ) -> Result<Stored, ApiError> {
         let data: serde_json::Map<String, serde_json::Value> =
             change.entries().map(|(key, value)| (key.to_owned(), value.into())).collect();
-        let patch = serde_json::json!({ "metadata": { "resourceVersion": read.version }, "data": data });
+        let patch = serde_json::json!({ "metadata": { "resourceVersion": version }, "data": data });
         let params = PatchParams { dry_run, field_manager: Some(manager.to_owned()), ..PatchParams::default() };
-        stored(&self.api.patch(read.account.user.as_str(), &params, &Patch::Merge(patch)).await?)
+        stored(&self.api.patch(user.as_str(), &params, &Patch::Merge(patch)).await?)
     }
 
     /// Waits until `done` finds in the account what it looks for. Nothing is asked twice: the account is watched.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::data;
 use crate::name::{ClusterName, UserName};
-use crate::resources::Resources;
+use crate::resources::{Resources, STORAGE};
 
 /// What an instance is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -52,34 +52,49 @@ impl std::str::FromStr for InstanceType {
 }
 
 /// How many instances of which size: what a want and what is held have in common.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Shape {
     /// How many.
     pub count: u32,
     /// Of which size each.
     pub size: Resources,
+    /// Whether they are off, and give back what only running instances need: all but their storage.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub released: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Shape {
     /// Nothing at all.
     pub fn nothing() -> Self {
-        Self { count: 0, size: Resources::default() }
+        Self { count: 0, size: Resources::default(), released: true }
     }
 
-    /// The larger of both, in count and in each resource of the size.
+    /// The larger of both, in count and in each resource of the size; released only if both are.
     #[must_use]
     pub fn max(&self, other: &Self) -> Self {
-        Self { count: self.count.max(other.count), size: self.size.max(&other.size) }
+        Self {
+            count: self.count.max(other.count),
+            size: self.size.max(&other.size),
+            released: self.released && other.released,
+        }
     }
 
-    /// Whether this is no more than the other, in count and in each resource of the size.
+    /// Whether this is no more than the other, in count and in each resource of the size; what may run is more than
+    /// what is released.
     pub fn fits(&self, within: &Self) -> bool {
-        self.count <= within.count && self.size.fits(&within.size)
+        self.count <= within.count && self.size.fits(&within.size) && (self.released || !within.released)
     }
 
-    /// What it costs: the size as many times as there are instances. `None` if it does not fit.
+    /// What it costs: the size, or what of it is kept while it is released, as many times as there are instances.
+    /// `None` if it does not fit.
     pub fn charge(&self) -> Option<Resources> {
-        self.size.checked_mul(self.count)
+        if self.released { self.size.only(STORAGE).checked_mul(self.count) } else { self.size.checked_mul(self.count) }
     }
 }
 
@@ -94,6 +109,9 @@ pub struct Want {
     pub count: u32,
     /// The size of each.
     pub size: Resources,
+    /// Whether its instances are to be off, and their quota given back but for storage.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub released: bool,
     /// The template of its instances; the built-in one of its type if it is not named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
@@ -105,13 +123,19 @@ pub struct Want {
 impl Want {
     /// Count and size.
     pub fn shape(&self) -> Shape {
-        Shape { count: self.count, size: self.size.clone() }
+        Shape { count: self.count, size: self.size.clone(), released: self.released }
+    }
+
+    /// What is held, and nothing else.
+    fn of(held: &Held) -> Self {
+        let Held { kind, count, size, released, .. } = held.clone();
+        Self { kind, count, size, released, template: None, image: None }
     }
 
     /// The same want, asking for no more and no less than what is held.
     #[must_use]
     pub fn as_held(&self, held: &Held) -> Self {
-        Self { kind: held.kind, count: held.count, size: held.size.clone(), ..self.clone() }
+        Self { template: self.template.clone(), image: self.image.clone(), ..Self::of(held) }
     }
 }
 
@@ -154,14 +178,29 @@ pub struct Held {
     pub count: u32,
     /// The size of each.
     pub size: Resources,
+    /// Whether nothing but storage is held: its instances may not run.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub released: bool,
     /// How far it is.
     pub state: HeldState,
 }
 
 impl Held {
+    /// Of this shape.
+    pub fn of(uid: &str, kind: InstanceType, shape: Shape, state: HeldState) -> Self {
+        let Shape { count, size, released } = shape;
+        Self { uid: uid.to_owned(), kind, count, size, released, state }
+    }
+
+    /// The same cluster, with another shape held for it.
+    #[must_use]
+    pub fn with(&self, shape: Shape, state: HeldState) -> Self {
+        Self::of(&self.uid, self.kind, shape, state)
+    }
+
     /// Count and size.
     pub fn shape(&self) -> Shape {
-        Shape { count: self.count, size: self.size.clone() }
+        Shape { count: self.count, size: self.size.clone(), released: self.released }
     }
 }
 
@@ -265,27 +304,77 @@ pub struct Unreadable {
 impl Account {
     /// Reads an account from the data of its ConfigMap.
     pub fn read(user: UserName, uid: &str, stored: &BTreeMap<String, String>) -> Result<Self, Unreadable> {
+        let (account, mut damaged) = Self::read_what_can_be(user, uid, stored);
+        if damaged.is_empty() { Ok(account) } else { Err(damaged.swap_remove(0)) }
+    }
+
+    /// Reads as much of an account as can be read, and says what cannot. A quota that cannot be read is none.
+    pub fn read_what_can_be(user: UserName, uid: &str, stored: &BTreeMap<String, String>) -> (Self, Vec<Unreadable>) {
+        let mut damaged = Vec::new();
         let missing = || Unreadable { key: data::QUOTA.to_owned(), why: "it is missing".to_owned() };
+        let quota = stored.get(data::QUOTA).ok_or_else(missing).and_then(|text| json(data::QUOTA, text));
+        let policy = stored.get(data::POLICY).map_or_else(|| Ok(Policy::default()), |text| json(data::POLICY, text));
         let mut account = Self {
             user,
             uid: uid.to_owned(),
-            quota: json(data::QUOTA, stored.get(data::QUOTA).ok_or_else(missing)?)?,
-            policy: stored.get(data::POLICY).map_or_else(|| Ok(Policy::default()), |text| json(data::POLICY, text))?,
+            quota: quota.unwrap_or_else(|error| {
+                damaged.push(error);
+                Resources::default()
+            }),
+            policy: policy.unwrap_or_else(|error| {
+                damaged.push(error);
+                Policy::default()
+            }),
             clusters: BTreeMap::new(),
             settled: stored.get(data::SETTLED).cloned(),
         };
         for (key, text) in stored {
-            if let Some(cluster) = key.strip_prefix(data::WANT) {
-                account.entry(key, cluster)?.want = Some(json(key, text)?);
-            } else if let Some(cluster) = key.strip_prefix(data::HELD) {
-                account.entry(key, cluster)?.held = Some(json(key, text)?);
-            } else if let Some(cluster) = key.strip_prefix(data::DELETE) {
-                account.entry(key, cluster)?.delete = Some(text.clone());
-            } else if let Some(cluster) = key.strip_prefix(data::REFUSED) {
-                account.entry(key, cluster)?.refused = Some(json(key, text)?);
+            if let Err(error) = account.read_key(key, text) {
+                damaged.push(error);
             }
         }
-        Ok(account)
+        (account, damaged)
+    }
+
+    fn read_key(&mut self, key: &str, text: &str) -> Result<(), Unreadable> {
+        if let Some(cluster) = key.strip_prefix(data::WANT) {
+            let want = json(key, text)?;
+            self.entry(key, cluster)?.want = Some(want);
+        } else if let Some(cluster) = key.strip_prefix(data::HELD) {
+            let held = json(key, text)?;
+            self.entry(key, cluster)?.held = Some(held);
+        } else if let Some(cluster) = key.strip_prefix(data::DELETE) {
+            self.entry(key, cluster)?.delete = Some(text.to_owned());
+        } else if let Some(cluster) = key.strip_prefix(data::REFUSED) {
+            let refused = json(key, text)?;
+            self.entry(key, cluster)?.refused = Some(refused);
+        }
+        Ok(())
+    }
+
+    /// The change that mends what of an account cannot be read, as far as that is not an administrator's business:
+    /// `None` if the quota or the policy is damaged. A cluster whose `held` is damaged is forgotten together with
+    /// `settled`, so that nothing grows until it has been adopted from its Namespace; a damaged want becomes what is
+    /// held, or is taken back if nothing is.
+    pub fn mend(&self, damaged: &[Unreadable], now: Timestamp) -> Option<Change> {
+        let mut change = Change::new();
+        for Unreadable { key, why } in damaged {
+            if [data::QUOTA, data::POLICY].contains(&key.as_str()) {
+                return None;
+            }
+            if key.starts_with(data::HELD) {
+                change.0.insert(data::SETTLED.to_owned(), None);
+            }
+            let cluster = key.strip_prefix(data::WANT).and_then(|cluster| cluster.parse::<ClusterName>().ok());
+            let Some(cluster) = cluster else {
+                change.0.insert(key.clone(), None);
+                continue;
+            };
+            let as_held = self.cluster(&cluster).held.map(|held| Want::of(&held));
+            let reason = format!("the want was damaged: {why}");
+            change = change.want(&cluster, as_held.as_ref()).refused(&cluster, Some(&Refused { reason, at: now }));
+        }
+        Some(change)
     }
 
     fn entry(&mut self, key: &str, cluster: &str) -> Result<&mut Entry, Unreadable> {

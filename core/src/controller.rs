@@ -60,6 +60,10 @@ pub struct SeenNamespace {
     pub count: Option<u32>,
     /// The size that the policies go by.
     pub size: Option<Resources>,
+    /// Whether its cluster is released.
+    pub released: bool,
+    /// What is held for it, while that is more than what it is open for.
+    pub reserved: Reserved,
     /// Whether it was ready once.
     pub ready: bool,
     /// Whether it is going.
@@ -81,15 +85,54 @@ impl SeenNamespace {
             kind: label(keys::TYPE).and_then(|kind| kind.parse().ok()),
             count: annotation(keys::COUNT).and_then(|count| count.parse().ok()),
             size: annotation(keys::SIZE).and_then(Resources::from_list),
+            released: annotation(keys::RELEASED) == Some(keys::TRUE),
+            reserved: match annotation(keys::RESERVED).map(serde_json::from_str) {
+                None => Reserved::Nothing,
+                Some(Ok(shape)) => Reserved::Shape(shape),
+                Some(Err(_)) => Reserved::Unreadable,
+            },
             ready: annotation(keys::READY) == Some(keys::TRUE),
             deleting: metadata.deletion_timestamp.is_some(),
             version: Version::of(metadata),
         }
     }
 
-    /// Count and size, if they can be read.
+    /// What it is open for, if that can be read.
     pub fn shape(&self) -> Option<Shape> {
-        Some(Shape { count: self.count?, size: self.size.clone()? })
+        Some(Shape { count: self.count?, size: self.size.clone()?, released: self.released })
+    }
+
+    /// The most that may be, or come to be, in it: what is adopted should its account be lost.
+    fn most(&self) -> Option<Shape> {
+        match &self.reserved {
+            Reserved::Nothing => self.shape(),
+            Reserved::Shape(reserved) => Some(self.shape()?.max(reserved)),
+            Reserved::Unreadable => None,
+        }
+    }
+
+    /// What is held for it if its account was lost.
+    fn adopted(&self) -> Option<Held> {
+        Some(Held::of(&self.uid, self.kind?, self.most()?, HeldState::Preparing))
+    }
+}
+
+/// What a Namespace says is held for it beyond what it is open for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Reserved {
+    /// No more than what it is open for.
+    #[default]
+    Nothing,
+    /// This much.
+    Shape(Shape),
+    /// It cannot be read.
+    Unreadable,
+}
+
+impl Reserved {
+    /// What is to be said of a Namespace that is open for one shape, while another one is held.
+    fn beyond(open: &Shape, holds: &Shape) -> Self {
+        if open == holds { Self::Nothing } else { Self::Shape(holds.clone()) }
     }
 }
 
@@ -196,13 +239,21 @@ pub enum Step {
         shape: Shape,
         /// For instances of this type.
         kind: InstanceType,
+        /// What the Namespace is to remember before that, written under the version that was read: where a fence that
+        /// is there is changed, the Namespace knows first how much there may be, should its account be lost.
+        reserve: Option<Shape>,
     },
     /// Write count and size onto the Namespace, under the version that was read, and that it was ready: from now on
     /// something may run there, so that it is adopted and not forgotten should its account be lost.
     Open {
         /// How many of which size.
         shape: Shape,
+        /// What is held beyond that.
+        reserved: Reserved,
     },
+    /// Write the Namespace under the version that was read, so that whoever knows an older account fails, then change
+    /// the account: it holds again what stands there.
+    Adopt(Change),
     /// Create the owner's RoleBinding.
     Bind {
         /// To the role of this type.
@@ -292,22 +343,12 @@ fn unmentioned(seen: &Seen<'_>, entry: &Entry, now: Timestamp) -> Step {
 /// A Namespace of ours that its account does not know: adopted if it was ready once, so that a lost account destroys
 /// nothing; else a trace of a creation that was given up.
 fn leftover(seen: &Seen<'_>, namespace: &SeenNamespace) -> Step {
-    if namespace.deleting {
-        return wait("the Namespace to be gone");
-    }
-    match (namespace.ready, namespace.kind, namespace.shape()) {
-        (true, Some(kind), Some(shape)) => {
-            let held = Held {
-                uid: namespace.uid.clone(),
-                kind,
-                count: shape.count,
-                size: shape.size,
-                state: HeldState::Preparing,
-            };
-            Step::Account(Change::new().held(seen.cluster, Some(&held)))
-        }
-        (true, ..) => wait("an administrator: the annotations of the Namespace cannot be read"),
-        (false, ..) => Step::RemoveNamespace,
+    match (namespace.ready, namespace.adopted()) {
+        // One that goes is charged until it is gone, too: its Pods may still be running.
+        (true, Some(held)) => Step::Adopt(Change::new().held(seen.cluster, Some(&held))),
+        _ if namespace.deleting => wait("the Namespace to be gone"),
+        (true, None) => wait("an administrator: the annotations of the Namespace cannot be read"),
+        (false, _) => Step::RemoveNamespace,
     }
 }
 
@@ -327,13 +368,7 @@ fn begin(seen: &Seen<'_>, entry: &Entry, now: Timestamp) -> Step {
         Err(Denial::NotSettled { .. }) => wait("the account to be settled"),
         Err(denial) => take_back(seen, entry, None, denial.to_string(), now),
         Ok(()) => {
-            let held = Held {
-                uid: String::new(),
-                kind: want.kind,
-                count: want.count,
-                size: want.size.clone(),
-                state: HeldState::Preparing,
-            };
+            let held = Held::of("", want.kind, want.shape(), HeldState::Preparing);
             Step::Account(Change::new().held(seen.cluster, Some(&held)).refused(seen.cluster, None))
         }
     }
@@ -392,7 +427,12 @@ fn keep(seen: &Seen<'_>, entry: &Entry, held: &Held, window: Duration, now: Time
     }
 
     let holds = held.shape();
-    let target = entry.want.as_ref().map_or_else(|| holds.clone(), crate::account::Want::shape);
+    let target = match (&entry.want, namespace.shape()) {
+        (Some(want), _) => want.shape(),
+        // Adopted: what was being given up when the account was lost is given up, what was asked for is not known.
+        (None, Some(open)) if namespace.ready && open.fits(&holds) => open,
+        (None, _) => holds.clone(),
+    };
     if target != holds || entry.want.as_ref().is_some_and(|want| want.kind != held.kind) {
         match verdict::judge_again(seen.account, cluster) {
             Ok(()) => {}
@@ -401,8 +441,7 @@ fn keep(seen: &Seen<'_>, entry: &Entry, held: &Held, window: Duration, now: Time
         }
     }
     if !target.fits(&holds) {
-        let raised = holds.max(&target);
-        let held = Held { count: raised.count, size: raised.size, state: HeldState::Preparing, ..held.clone() };
+        let held = held.with(holds.max(&target), HeldState::Preparing);
         return Step::Account(Change::new().held(cluster, Some(&held)).refused(cluster, None));
     }
     let lowers = target != holds;
@@ -410,7 +449,7 @@ fn keep(seen: &Seen<'_>, entry: &Entry, held: &Held, window: Duration, now: Time
         return in_state(HeldState::Releasing);
     }
 
-    if let Some(step) = fence(seen, namespace, held.kind, &target) {
+    if let Some(step) = fence(seen, namespace, held, &target) {
         return step;
     }
     if lowers {
@@ -419,8 +458,7 @@ fn keep(seen: &Seen<'_>, entry: &Entry, held: &Held, window: Duration, now: Time
                 Step::Wait { what: "requests admitted earlier to land", again: Some(left) }
             }
             _ => {
-                let state = HeldState::Ready;
-                let lowered = Held { count: target.count, size: target.size.clone(), state, ..held.clone() };
+                let lowered = held.with(target.clone(), HeldState::Ready);
                 let change = Change::new().held(cluster, Some(&lowered));
                 Step::Lower { to: target, kind: held.kind, change }
             }
@@ -430,8 +468,8 @@ fn keep(seen: &Seen<'_>, entry: &Entry, held: &Held, window: Duration, now: Time
 }
 
 /// What is missing until the fences allow exactly `target`, and the owner is let in.
-fn fence(seen: &Seen<'_>, namespace: &SeenNamespace, kind: InstanceType, target: &Shape) -> Option<Step> {
-    let fences = seen.fences;
+fn fence(seen: &Seen<'_>, namespace: &SeenNamespace, held: &Held, target: &Shape) -> Option<Step> {
+    let (fences, kind, holds) = (seen.fences, held.kind, held.shape());
     let allows = |fence: &Option<SeenFence>, amounts: Amounts| {
         fence.as_ref().is_some_and(|fence| fence.amounts.as_ref() == Some(&amounts))
     };
@@ -443,7 +481,13 @@ fn fence(seen: &Seen<'_>, namespace: &SeenNamespace, kind: InstanceType, target:
     ];
     let parts: Vec<Part> = missing.into_iter().filter(|(_, there)| !there).map(|(part, _)| part).collect();
     if !parts.is_empty() {
-        return Some(Step::Write { parts, shape: target.clone(), kind });
+        let changed = |part: &Part| match part {
+            Part::Quota => fences.quota.is_some(),
+            Part::Limits => fences.limits.is_some(),
+            Part::NetworkPolicy | Part::ServiceAccount => false,
+        };
+        let reserve = parts.iter().any(changed).then_some(holds);
+        return Some(Step::Write { parts, shape: target.clone(), kind, reserve });
     }
     if !fences.quota.as_ref().is_some_and(|quota| quota.in_force) {
         return Some(Step::Wait {
@@ -451,28 +495,21 @@ fn fence(seen: &Seen<'_>, namespace: &SeenNamespace, kind: InstanceType, target:
             again: Some(Duration::from_secs(5)),
         });
     }
-    if namespace.shape().as_ref() != Some(target) || !namespace.ready {
-        return Some(Step::Open { shape: target.clone() });
+    let reserved = Reserved::beyond(target, &holds);
+    if namespace.shape().as_ref() != Some(target) || !namespace.ready || namespace.reserved != reserved {
+        return Some(Step::Open { shape: target.clone(), reserved });
     }
     (!fences.role_binding).then_some(Step::Bind { kind })
 }
 
 /// The change that settles an account: every Namespace of its user that was ready once is in it.
-/// `namespaces` are all those that bear the user's name, by a quorum read.
+/// `namespaces` are all those that bear the user's name, by a quorum read, each written since under the version that
+/// was read: whoever decided something from the account that was lost can do nothing about it any more.
 pub fn settle(account: &Account, namespaces: &[SeenNamespace]) -> Change {
     let mut change = Change::new().settled(&account.uid);
-    for namespace in namespaces.iter().filter(|namespace| namespace.ready && !namespace.deleting) {
-        let (Some(cluster), Some(kind), Some(shape)) = (&namespace.cluster, namespace.kind, namespace.shape()) else {
-            continue;
-        };
+    for namespace in namespaces.iter().filter(|namespace| namespace.ready) {
+        let (Some(cluster), Some(held)) = (&namespace.cluster, namespace.adopted()) else { continue };
         if account.cluster(cluster).held.is_none() {
-            let held = Held {
-                uid: namespace.uid.clone(),
-                kind,
-                count: shape.count,
-                size: shape.size,
-                state: HeldState::Preparing,
-            };
             change = change.held(cluster, Some(&held));
         }
     }

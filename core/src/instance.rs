@@ -431,6 +431,10 @@ impl Default for Remains {
 pub fn fits(remains: &Remains, to: &Shape) -> Result<(), String> {
     for set in &remains.sets {
         let name = set.metadata.name.clone().unwrap_or_default();
+        let replicas = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+        if to.released && replicas > 0 {
+            return Err(format!("instance {name} is not off"));
+        }
         let index = name.parse::<InstanceName>().map(|instance| instance.index);
         if !index.is_ok_and(|index| index < to.count) {
             return Err(format!("instance {name} still exists"));
@@ -442,7 +446,7 @@ pub fn fits(remains: &Remains, to: &Shape) -> Result<(), String> {
         let (Some(spec), false) = (&pod.spec, matches!(phase, Some("Succeeded" | "Failed"))) else { continue };
         living += 1;
         let name = pod.metadata.name.as_deref().unwrap_or_default();
-        if living > within {
+        if living > within || to.released {
             return Err(format!("Pod {name} still exists"));
         }
         let requests = footprint(spec, Rule::Requests);

@@ -37,6 +37,11 @@ pub const TYPE: &str = "kubectl-cmp.dev/type";
 pub const COUNT: &str = "kubectl-cmp.dev/count";
 /// Annotation of a Namespace: the size of an instance, as `cpu=2,memory=4Gi`.
 pub const SIZE: &str = "kubectl-cmp.dev/size";
+/// Annotation of a Namespace: its cluster is released, so that none of its instances may run.
+pub const RELEASED: &str = "kubectl-cmp.dev/released";
+/// Annotation of a Namespace: what is held for it, while that is more than what it is open for. Should its account be
+/// lost, so much is adopted.
+pub const RESERVED: &str = "kubectl-cmp.dev/reserved";
 /// Annotation of a Namespace: that it was ready once, so that it is adopted and not removed when its entry is lost.
 pub const READY: &str = "kubectl-cmp.dev/ready";
 /// Annotation of the three fences: a value that is new with each write of ours, since the API server does not

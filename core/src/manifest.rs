@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Stored;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
 use crate::account::{InstanceType, Shape, Want};
+use crate::instance::State;
 use crate::keys;
 use crate::name::{ClusterName, InstanceName, UserName};
 use crate::quantity::Quantity;
@@ -85,7 +86,8 @@ pub fn hard(kind: InstanceType, shape: &Shape) -> Amounts {
     let mut hard = Amounts::new();
     for (name, amount) in shape.size.iter() {
         // The verdict has refused what does not fit; should it be asked here all the same, nothing is allowed.
-        let charge = amount.checked_mul(shape.count).unwrap_or(Quantity::ZERO);
+        let runs = !shape.released || name.as_str() == STORAGE;
+        let charge = amount.checked_mul(shape.count).filter(|_| runs).unwrap_or(Quantity::ZERO);
         match (kind, name.as_str()) {
             // A launcher's Pod asks for other amounts than its guest sees.
             (InstanceType::Vm, CPU | MEMORY) => {}
@@ -100,9 +102,11 @@ pub fn hard(kind: InstanceType, shape: &Shape) -> Amounts {
         }
     }
     hard.entry(format!("requests.{STORAGE}")).or_insert(Quantity::ZERO);
-    let instances = match kind {
-        InstanceType::Container => "count/statefulsets.apps",
-        InstanceType::Vm => "count/virtualmachineinstances.kubevirt.io",
+    // A StatefulSet stays while it is off; of a VM that is off, there is no VirtualMachineInstance.
+    let (instances, count) = match kind {
+        InstanceType::Container => ("count/statefulsets.apps", shape.count),
+        InstanceType::Vm if shape.released => ("count/virtualmachineinstances.kubevirt.io", 0),
+        InstanceType::Vm => ("count/virtualmachineinstances.kubevirt.io", shape.count),
     };
     for (key, amount) in [
         ("services.loadbalancers", 0),
@@ -111,7 +115,7 @@ pub fn hard(kind: InstanceType, shape: &Shape) -> Amounts {
         ("count/configmaps", OTHERS),
         ("count/secrets", OTHERS),
         ("count/persistentvolumeclaims", OTHERS.max(shape.count)),
-        (instances, shape.count),
+        (instances, count),
     ] {
         hard.insert(key.to_owned(), Quantity::whole(amount));
     }
@@ -264,12 +268,14 @@ pub fn role_binding(user: &UserName, cluster: &ClusterName, kind: InstanceType) 
     }
 }
 
-/// A container instance: one replica with requests and limits of exactly the size.
+/// A container instance: one replica, or none while the cluster is released, with requests and limits of exactly the size.
 pub fn stateful_set(instance: &InstanceName, want: &Want) -> StatefulSet {
     let name = instance.to_string();
     let identity = pairs([(keys::CLUSTER, instance.cluster.as_str()), (keys::INSTANCE, &name)]);
     let mut labels = identity.clone();
-    labels.extend(pairs([(keys::ASKED, "running"), (keys::MANAGED_BY, keys::MANAGER)]));
+    // What is released is off, and comes on when it is resumed.
+    let asked = if want.released { State::Suspended } else { State::Running };
+    labels.extend(pairs([(keys::ASKED, asked.as_str()), (keys::MANAGED_BY, keys::MANAGER)]));
     // The default image has no program of its own to run. It ends at once when it is told to.
     let command = want
         .image
@@ -287,7 +293,7 @@ pub fn stateful_set(instance: &InstanceName, want: &Want) -> StatefulSet {
             ..ObjectMeta::default()
         },
         spec: Some(StatefulSetSpec {
-            replicas: Some(1),
+            replicas: Some(i32::from(!want.released)),
             // Parallel: a Pod that never was ready is replaced all the same, and shrinking does not hang on it.
             pod_management_policy: Some("Parallel".to_owned()),
             revision_history_limit: Some(2),
@@ -333,7 +339,7 @@ pub fn stateful_set(instance: &InstanceName, want: &Want) -> StatefulSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::tests::{name, size, want};
+    use crate::account::tests::{name, shape, size, want};
 
     fn listed(amounts: &Amounts) -> String {
         amounts.iter().map(|(key, amount)| format!("{key}={amount}")).collect::<Vec<_>>().join(" ")
@@ -341,18 +347,23 @@ mod tests {
 
     #[test]
     fn the_fences_are_the_charge_and_the_size() {
-        let shape = Shape { count: 3, size: size("cpu=2,memory=4Gi,nvidia.com/gpu=1,storage=10Gi") };
+        let charged = shape(3, "cpu=2,memory=4Gi,nvidia.com/gpu=1,storage=10Gi");
         assert_eq!(
-            listed(&hard(InstanceType::Container, &shape)),
+            listed(&hard(InstanceType::Container, &charged)),
             "count/configmaps=100 count/persistentvolumeclaims=100 count/secrets=100 count/services=100 \
              count/statefulsets.apps=3 limits.cpu=6 limits.memory=12Gi requests.cpu=6 requests.memory=12Gi \
              requests.nvidia.com/gpu=3 requests.storage=30Gi services.loadbalancers=0 services.nodeports=0"
         );
-        let none = Shape { count: 0, size: size("cpu=2,memory=4Gi") };
+        let released = listed(&hard(InstanceType::Container, &Shape { released: true, ..charged.clone() }));
+        for off in ["requests.cpu=0 ", "limits.memory=0 ", "requests.nvidia.com/gpu=0 ", "statefulsets.apps=3"] {
+            assert!(released.contains(off), "{off}: {released}");
+        }
+        assert!(released.contains("requests.storage=30Gi"), "{released}");
+        let none = shape(0, "cpu=2,memory=4Gi");
         assert!(listed(&hard(InstanceType::Container, &none)).contains("requests.storage=0"));
-        assert!(!listed(&hard(InstanceType::Vm, &shape)).contains("cpu"));
+        assert!(!listed(&hard(InstanceType::Vm, &charged)).contains("cpu"));
         assert_eq!(
-            listed(&limits(InstanceType::Container, &shape.size)),
+            listed(&limits(InstanceType::Container, &charged.size)),
             "Container.default.cpu=100m Container.default.memory=64Mi Container.defaultRequest.cpu=100m \
              Container.defaultRequest.memory=64Mi Container.min.cpu=1m Container.min.memory=1Mi \
              PersistentVolumeClaim.max.storage=10Gi Pod.max.cpu=2 Pod.max.memory=4Gi Pod.max.nvidia.com/gpu=1"
@@ -363,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_fence_that_is_read_back_says_the_same() {
-        let shape = Shape { count: 3, size: size("cpu=2,memory=4Gi,storage=10Gi") };
+        let shape = shape(3, "cpu=2,memory=4Gi,storage=10Gi");
         for kind in [InstanceType::Container, InstanceType::Vm] {
             let range = limit_range(&name("web"), kind, &shape.size, "1");
             assert_eq!(limits_of(&range), Some(limits(kind, &shape.size)));

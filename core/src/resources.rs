@@ -176,6 +176,14 @@ impl Resources {
         larger
     }
 
+    /// Of one resource what there is of it, and nothing else.
+    #[must_use]
+    pub fn only(&self, name: &str) -> Self {
+        Self(
+            self.0.iter().filter(|(key, _)| key.as_str() == name).map(|(key, amount)| (key.clone(), *amount)).collect(),
+        )
+    }
+
     /// Whether no resource is above the other's.
     pub fn fits(&self, within: &Self) -> bool {
         self.iter().all(|(name, amount)| amount <= within.get(name))

@@ -108,9 +108,9 @@ fn answer(request: &AdmissionRequest<ConfigMap>) -> (&'static str, AdmissionResp
             return ("Unreadable", refuse(response, 422, "Invalid", &message));
         }
     };
-    // An old value that cannot be read is one that is being mended: then all of the new one counts as added.
+    // What cannot be read of the old one is being mended: then all that the new one says in its place counts as added.
     let old = request.old_object.as_ref().filter(|old| accounts::is_account(old));
-    let old = old.and_then(|old| accounts::read(old).ok());
+    let old = old.and_then(|old| accounts::read_what_can_be(old).ok()).map(|(old, _)| old);
     match judge(old.as_ref(), &new) {
         Ok(()) => {
             info!(user = %new.user, by = request.user_info.username, dry_run = request.dry_run, "allowed");

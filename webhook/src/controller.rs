@@ -198,13 +198,7 @@ async fn reconcile(map: Arc<ConfigMap>, context: Arc<Context>) -> Result<Action,
     let name = map.name_any();
     let account = match accounts::read(&map) {
         Ok(account) => account,
-        Err(error) => {
-            warn!(account = name, %error, "damaged: nothing is done for it until it is mended");
-            let mut memory = context.memory();
-            memory.damaged.insert(name);
-            context.metrics.damaged(memory.damaged.len());
-            return Ok(Action::await_change());
-        }
+        Err(error) => return Ok(damaged(&context, name, &error).await),
     };
     {
         let mut memory = context.memory();
@@ -244,11 +238,42 @@ async fn reconcile(map: Arc<ConfigMap>, context: Arc<Context>) -> Result<Action,
     Ok(Action::requeue(again))
 }
 
+/// Mends an account that cannot be read. What an administrator has to say is left alone; until it is said, nothing is
+/// done for this user, and nothing of theirs grows.
+async fn damaged(context: &Context, name: String, error: &cmp_core::account::Unreadable) -> Action {
+    {
+        let mut memory = context.memory();
+        memory.damaged.insert(name.clone());
+        context.metrics.damaged(memory.damaged.len());
+    }
+    let Ok(user) = name.parse::<UserName>() else { return Action::await_change() };
+    match context.accounts.mend(&user, keys::WEBHOOK, Timestamp::now()).await {
+        Ok(true) => {
+            warn!(%user, %error, "was damaged: mended, and rebuilt from its Namespaces");
+            Action::requeue(Duration::from_secs(1))
+        }
+        Ok(false) => {
+            warn!(%user, %error, "is damaged: nothing is done for it until an administrator mends it");
+            Action::await_change()
+        }
+        Err(failed) if failed.is_not_found() => Action::await_change(),
+        Err(failed) => {
+            warn!(%user, %error, error = %failed, "is damaged, and could not be mended: will be tried again");
+            Action::requeue(Duration::from_secs(5))
+        }
+    }
+}
+
 /// Looks up the Namespaces of a user whose account was made anew.
 async fn settle_account(context: &Context, user: &UserName) -> Result<(), ApiError> {
     let namespaces: Api<Namespace> = Api::all(context.client.clone());
     let owned = kube::api::ListParams::default().labels(&format!("{}={user}", keys::OWNER));
     let found: Vec<SeenNamespace> = namespaces.list(&owned).await?.iter().map(SeenNamespace::of).collect();
+    // Whoever decided something from the account that was lost fails from here on.
+    for seen in found.iter().filter(|seen| seen.ready) {
+        let Some(cluster) = &seen.cluster else { continue };
+        act::touch_namespace(context, cluster, seen).await?;
+    }
     let stored = context.accounts.get(user).await?;
     if stored.account.is_settled() {
         return Ok(());

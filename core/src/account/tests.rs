@@ -18,11 +18,44 @@ pub(crate) fn account(rows: &[(&str, &str)]) -> Account {
 }
 
 pub(crate) fn want(count: u32, of: &str) -> Want {
-    Want { kind: InstanceType::Container, count, size: size(of), template: None, image: None }
+    Want { kind: InstanceType::Container, count, size: size(of), released: false, template: None, image: None }
 }
 
 pub(crate) fn held(count: u32, of: &str, state: HeldState) -> Held {
-    Held { uid: "ns-uid".to_owned(), kind: InstanceType::Container, count, size: size(of), state }
+    Held::of("ns-uid", InstanceType::Container, shape(count, of), state)
+}
+
+/// So many of such a size, which may run.
+pub(crate) fn shape(count: u32, of: &str) -> Shape {
+    Shape { count, size: size(of), released: false }
+}
+
+#[test]
+fn what_is_released_costs_its_storage() {
+    let check = |shape: &Shape, charge: &str| assert_eq!(shape.charge(), Some(size(charge)), "{shape:?}");
+    let runs = shape(3, "cpu=2,memory=4Gi,storage=10Gi");
+    let off = Shape { released: true, ..runs.clone() };
+    check(&runs, "cpu=6,memory=12Gi,storage=30Gi");
+    check(&off, "storage=30Gi");
+    check(&Shape { released: true, ..shape(3, "cpu=2,memory=4Gi,nvidia.com/gpu=1") }, "");
+    // What may run is more than what may not.
+    assert!(off.fits(&runs) && !runs.fits(&off));
+    assert_eq!(off.max(&runs), runs);
+    assert_eq!(off.max(&off), off);
+    assert_eq!(Shape::nothing().max(&off), off);
+    assert!(Shape::nothing().fits(&off));
+    // Bringing it back is charged from the moment that it is wanted.
+    let entry = Entry {
+        want: Some(want(3, "cpu=2,memory=4Gi")),
+        held: Some(Held::of(
+            "u",
+            InstanceType::Container,
+            Shape { released: true, ..shape(3, "cpu=2,memory=4Gi") },
+            HeldState::Ready,
+        )),
+        ..Entry::default()
+    };
+    assert_eq!(entry.charge(), Some(size("cpu=6,memory=12Gi")));
 }
 
 #[test]
@@ -39,7 +72,7 @@ fn an_account_is_read_and_written_back() {
     assert_eq!(read, written);
     assert_eq!(read.policy.clusters, 2);
     let web = read.cluster(&name("web"));
-    assert_eq!(web.charged(), Shape { count: 3, size: size("cpu=2,memory=8Gi") });
+    assert_eq!(web.charged(), shape(3, "cpu=2,memory=8Gi"));
     assert_eq!(read.charge(), Some(size("cpu=6,memory=24Gi")));
     assert_eq!(read.counts(), (1, 3));
 }
@@ -79,4 +112,40 @@ fn a_change_is_made_in_what_was_read() {
     assert_eq!(after.cluster(&name("web")).want, Some(want(1, "cpu=1,memory=1Gi")));
     let undone = Change::new().want(&name("web"), None).apply(&after).unwrap();
     assert_eq!(undone, before);
+}
+
+#[test]
+fn what_is_damaged_is_mended_and_nothing_is_lost_or_made_up() {
+    let held = r#"{"uid":"u","type":"container","count":2,"size":{"cpu":"1","memory":"1Gi"},"state":"ready"}"#;
+    let mended = |rows: &[(&str, &str)]| {
+        let mut stored: BTreeMap<String, String> =
+            rows.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        stored.entry("quota".to_owned()).or_insert_with(|| r#"{"cpu":"4"}"#.to_owned());
+        let (account, damaged) = Account::read_what_can_be("john".parse().unwrap(), "u", &stored);
+        let change = account.mend(&damaged, "2026-11-23T20:00:00Z".parse().unwrap())?;
+        let list: Vec<String> = change
+            .entries()
+            .map(|(key, value)| value.map_or(format!("{key}-"), |value| format!("{key}={value}")))
+            .collect();
+        Some(list.join(" "))
+    };
+    assert_eq!(mended(&[("held.web", held)]).as_deref(), Some(""));
+    // What is held is looked up where it stands; until then nothing grows.
+    assert_eq!(
+        mended(&[("held.web", "{}"), ("held.db", held), ("settled", "u")]).as_deref(),
+        Some("held.web- settled-")
+    );
+    // A want is what is held, or none.
+    let want = mended(&[("want.web", "{"), ("held.web", held)]).unwrap();
+    assert!(want.starts_with(r#"refused.web={"reason":"the want was damaged: "#), "{want}");
+    assert!(want.ends_with(r#"want.web={"type":"container","count":2,"size":{"cpu":"1","memory":"1Gi"}}"#), "{want}");
+    let none = mended(&[("want.web", "{"), ("held.web", "{")]).unwrap();
+    assert!(none.starts_with("held.web- refused.web=") && none.ends_with("settled- want.web-"), "{none}");
+    assert_eq!(
+        mended(&[("refused.web", "no"), ("want.No", "{}"), ("held._", held)]).as_deref(),
+        Some("held._- refused.web- settled- want.No-")
+    );
+    // What a user may have is an administrator's word.
+    assert_eq!(mended(&[("quota", "much"), ("held.web", "{}")]), None);
+    assert_eq!(mended(&[("policy", "{]")]), None);
 }

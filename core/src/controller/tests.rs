@@ -1,5 +1,5 @@
 use super::*;
-use crate::account::tests::{account, name, size};
+use crate::account::tests::{account, name, shape, size};
 
 const WANT: &str = r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"}}"#;
 const HELD: &str = r#"{"uid":"ns-uid","type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"},"state":"ready"}"#;
@@ -17,6 +17,8 @@ fn namespace(owner: &str, count: u32, of: &str) -> SeenNamespace {
         kind: Some(InstanceType::Container),
         count: Some(count),
         size: Some(size(of)),
+        released: false,
+        reserved: Reserved::Nothing,
         ready: true,
         deleting: false,
         version: Version::default(),
@@ -25,7 +27,7 @@ fn namespace(owner: &str, count: u32, of: &str) -> SeenNamespace {
 
 /// Everything as it should be for so many instances of 2 CPU and 4Gi.
 fn fenced(count: u32) -> Fences {
-    let shape = Shape { count, size: size("cpu=2,memory=4Gi") };
+    let shape = shape(count, "cpu=2,memory=4Gi");
     let fence = |amounts| Some(SeenFence { amounts: Some(amounts), in_force: true, version: Version::default() });
     Fences {
         namespace: Some(namespace("john", count, "cpu=2,memory=4Gi")),
@@ -48,7 +50,8 @@ fn step_after(rows: &[(&str, &str)], fences: &Fences, unchanged_for: Duration) -
 
 /// The change of a step as rows of `key=value`, `key-` for a removal.
 fn changes(step: &Step) -> String {
-    let (Step::Account(change) | Step::Forget { change, .. } | Step::Lower { change, .. }) = step else {
+    let (Step::Account(change) | Step::Adopt(change) | Step::Forget { change, .. } | Step::Lower { change, .. }) = step
+    else {
         return format!("{step:?}");
     };
     change
@@ -79,14 +82,14 @@ fn a_cluster_is_made_step_by_step() {
     };
     assert_eq!(changes(&step(&rows, &fences)), format!("held.web={preparing}"));
     let rows = [("want.web", WANT), ("held.web", preparing.as_str())];
-    let shape = Shape { count: 3, size: size("cpu=2,memory=4Gi") };
+    let shape = shape(3, "cpu=2,memory=4Gi");
     let parts = vec![Part::Limits, Part::Quota, Part::NetworkPolicy, Part::ServiceAccount];
-    assert_eq!(step(&rows, &fences), Step::Write { parts, shape: shape.clone(), kind });
+    assert_eq!(step(&rows, &fences), Step::Write { parts, shape: shape.clone(), kind, reserve: None });
     fences = Fences { namespace: fences.namespace, role_binding: false, ..fenced(3) };
     fences.quota.as_mut().unwrap().in_force = false;
     assert!(matches!(step(&rows, &fences), Step::Wait { .. }));
     fences.quota.as_mut().unwrap().in_force = true;
-    assert_eq!(step(&rows, &fences), Step::Open { shape });
+    assert_eq!(step(&rows, &fences), Step::Open { shape, reserved: Reserved::Nothing });
     let opened = fences.namespace.as_mut().unwrap();
     (opened.count, opened.ready) = (Some(3), true);
     assert_eq!(step(&rows, &fences), Step::Bind { kind });
@@ -147,14 +150,53 @@ fn shrinking_lowers_what_is_held_last() {
     assert!(matches!(step(&rows, &fenced(3)), Step::Write { .. }));
     let mut half = fenced(1);
     half.namespace.as_mut().unwrap().count = Some(3);
-    assert!(matches!(step(&rows, &half), Step::Open { .. }));
+    // What is still held is remembered where it would be looked for if the account were lost.
+    let reserved = Reserved::Shape(shape(3, "cpu=2,memory=4Gi"));
+    assert_eq!(step(&rows, &half), Step::Open { shape: shape(1, "cpu=2,memory=4Gi"), reserved: reserved.clone() });
+    let mut lowered = fenced(1);
+    lowered.namespace.as_mut().unwrap().reserved = reserved;
     assert_eq!(
-        step_after(&rows, &fenced(1), Duration::from_secs(30)),
+        step_after(&rows, &lowered, Duration::from_secs(30)),
         Step::Wait { what: "requests admitted earlier to land", again: Some(Duration::from_mins(1)) }
     );
-    let lower = step_after(&rows, &fenced(1), WINDOW);
+    let lower = step_after(&rows, &lowered, WINDOW);
     assert!(matches!(lower, Step::Lower { ref to, .. } if to.count == 1), "{lower:?}");
-    assert_eq!(changes(&lower), format!("held.web={}", HELD.replace('3', "1")));
+    let one_held = HELD.replace('3', "1");
+    assert_eq!(changes(&lower), format!("held.web={one_held}"));
+    // And forgotten when it is given back.
+    let open = step(&[("want.web", one.as_str()), ("held.web", &one_held)], &lowered);
+    assert!(matches!(open, Step::Open { reserved: Reserved::Nothing, .. }), "{open:?}");
+}
+
+#[test]
+fn a_fence_is_changed_after_the_namespace_knows_what_is_held() {
+    let five = WANT.replace('3', "5");
+    let raised = HELD.replace('3', "5").replace("ready", "preparing");
+    let next = step(&[("want.web", &five), ("held.web", &raised)], &fenced(3));
+    let Step::Write { reserve, .. } = next else { panic!("{next:?}") };
+    assert_eq!(reserve, Some(shape(5, "cpu=2,memory=4Gi")));
+}
+
+#[test]
+fn releasing_shuts_the_instances_off_before_it_gives_back() {
+    let released = WANT.replace("}}", r#"},"released":true}"#);
+    let releasing = HELD.replace("ready", "releasing");
+    let rows = [("want.web", released.as_str()), ("held.web", releasing.as_str())];
+    let next = step(&rows, &fenced(3));
+    assert!(matches!(next, Step::Write { ref parts, .. } if parts == &[Part::Quota]), "{next:?}");
+    let off = Shape { released: true, ..shape(3, "cpu=2,memory=4Gi") };
+    let mut fences = fenced(3);
+    fences.quota.as_mut().unwrap().amounts = Some(manifest::hard(InstanceType::Container, &off));
+    let reserved = Reserved::Shape(shape(3, "cpu=2,memory=4Gi"));
+    assert_eq!(step(&rows, &fences), Step::Open { shape: off, reserved: reserved.clone() });
+    let namespace = fences.namespace.as_mut().unwrap();
+    (namespace.released, namespace.reserved) = (true, reserved);
+    let lower = step_after(&rows, &fences, WINDOW);
+    assert!(changes(&lower).contains(r#""released":true,"state":"ready""#), "{lower:?}");
+    // Coming back is held first.
+    let held = HELD.replace(r#""state""#, r#""released":true,"state""#);
+    let back = changes(&step(&[("want.web", WANT), ("held.web", &held)], &fences));
+    assert!(back.contains(r#""state":"preparing"}"#) && !back.contains("released"), "{back}");
 }
 
 #[test]
@@ -223,6 +265,20 @@ fn a_lost_entry_is_adopted_if_the_cluster_was_ready_once() {
     assert_eq!(step(&[], &never_ready), Step::RemoveNamespace);
     let foreign = Fences { namespace: Some(namespace("mary", 1, "cpu=1,memory=1Gi")), ..Fences::default() };
     assert_eq!(step(&[], &foreign), Step::Nothing);
+    // What was still held when the account was lost is held again, and given back as it was to be.
+    let mut shrinking = fenced(1);
+    shrinking.namespace.as_mut().unwrap().reserved = Reserved::Shape(shape(3, "cpu=2,memory=4Gi"));
+    assert_eq!(changes(&step(&[], &shrinking)), format!("held.web={adopted}"));
+    assert_eq!(
+        changes(&step(&[("held.web", &adopted)], &shrinking)),
+        format!("held.web={}", HELD.replace("ready", "releasing"))
+    );
+    let unreadable = shrinking.namespace.as_mut().unwrap();
+    unreadable.reserved = Reserved::Unreadable;
+    assert!(matches!(step(&[], &shrinking), Step::Wait { .. }));
+    let mut going = fenced(3);
+    going.namespace.as_mut().unwrap().deleting = true;
+    assert_eq!(changes(&step(&[], &going)), format!("held.web={adopted}"));
     let fresh = account(&[("settled", "")]);
     let settled = settle(&fresh, &[namespace("john", 3, "cpu=2,memory=4Gi")]);
     assert_eq!(changes(&Step::Account(settled)), format!("held.web={adopted} settled=account-uid"));

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::account::tests::{name, size, want};
+use crate::account::tests::{name, shape, want};
 use crate::manifest;
 
 #[test]
@@ -147,7 +147,7 @@ fn a_pod_costs_what_kubernetes_counts() {
 
 #[test]
 fn evidence_counts_what_still_lives() {
-    let shape = Shape { count: 1, size: size("cpu=2,memory=4Gi") };
+    let within = shape(1, "cpu=2,memory=4Gi");
     let living = |count: u32| {
         let mut remains = Remains::default();
         for index in 0..count {
@@ -158,17 +158,24 @@ fn evidence_counts_what_still_lives() {
         }
         remains
     };
-    assert_eq!(fits(&living(1), &shape), Ok(()));
-    assert_eq!(fits(&living(2), &shape), Err("instance web-1 still exists".to_owned()));
+    assert_eq!(fits(&living(1), &within), Ok(()));
+    assert_eq!(fits(&living(2), &within), Err("instance web-1 still exists".to_owned()));
     let mut orphan = living(2);
     orphan.sets.pop();
-    assert_eq!(fits(&orphan, &shape), Err("Pod web-0-0 still exists".to_owned()));
+    assert_eq!(fits(&orphan, &within), Err("Pod web-0-0 still exists".to_owned()));
     orphan.pods[1].status.as_mut().unwrap().phase = Some("Succeeded".to_owned());
-    assert_eq!(fits(&orphan, &shape), Ok(()));
-    let smaller = Shape { count: 1, size: size("cpu=1,memory=4Gi") };
+    assert_eq!(fits(&orphan, &within), Ok(()));
+    let smaller = shape(1, "cpu=1,memory=4Gi");
     assert_eq!(fits(&living(1), &smaller), Err("Pod web-0-0 still has cpu=2,memory=4Gi".to_owned()));
+    let released = Shape { released: true, ..within.clone() };
+    assert_eq!(fits(&living(1), &released), Err("instance web-0 is not off".to_owned()));
+    let mut off = living(1);
+    off.sets[0].spec.as_mut().unwrap().replicas = Some(0);
+    assert_eq!(fits(&off, &released), Err("Pod web-0-0 still exists".to_owned()));
+    off.pods.clear();
+    assert_eq!(fits(&off, &released), Ok(()));
     let claims = Remains { storage: Quantity::mebibytes(1), ..Remains::default() };
-    assert_eq!(fits(&claims, &shape), Err("claims still hold more storage".to_owned()));
+    assert_eq!(fits(&claims, &within), Err("claims still hold more storage".to_owned()));
 }
 
 #[test]

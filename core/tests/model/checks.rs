@@ -53,9 +53,22 @@ fn quotas_that_change_and_wants_that_nobody_judged() {
 }
 
 #[test]
+fn releasing_and_coming_back() {
+    holds(&world(TWO, 2, 3, &[Do::Release]));
+}
+
+#[test]
+fn an_account_that_is_lost_while_its_cluster_changes() {
+    holds(&world(TWO, 2, 2, &[Do::Want, Do::LoseAccount]));
+}
+
+#[test]
+fn an_account_that_is_lost_whatever_happens() {
+    holds(&world(TWO, 1, 3, &[Do::Want, Do::Release, Do::Delete, Do::Other, Do::DeleteNamespace, Do::LoseAccount]));
+}
+
+#[test]
 fn one_controller_and_everything_at_once() {
-    // An account that is lost while its cluster changes is not among it yet: it is adopted as its Namespace says,
-    // though its LimitRange and its Pods may be larger at that moment.
     let all = &[Do::Want, Do::Delete, Do::Other, Do::DeleteNamespace, Do::Quota, Do::Unjudged];
     holds(&world(Start::Nothing, 1, 3, all));
 }
@@ -88,4 +101,14 @@ fn without_the_window_it_does_not_hold() {
 #[test]
 fn without_the_swap_it_does_not_hold() {
     breaks(Rule::Swap, 2, &[Do::Want]);
+}
+
+#[test]
+fn without_the_reserve_it_does_not_hold() {
+    breaks(Rule::Reserve, 2, &[Do::Want, Do::LoseAccount]);
+}
+
+#[test]
+fn without_a_write_before_adopting_it_does_not_hold() {
+    breaks(Rule::Adopt, 2, &[Do::Want, Do::LoseAccount]);
 }

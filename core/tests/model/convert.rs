@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cmp_core::account::{self, Change, InstanceType};
-use cmp_core::controller::{self, Fences, Seen, SeenFence, SeenNamespace, Step, Version};
+use cmp_core::controller::{self, Fences, Reserved, Seen, SeenFence, SeenNamespace, Step, Version};
 use cmp_core::instance::{self, Remains};
 use cmp_core::manifest;
 use cmp_core::name::{ClusterName, UserName};
@@ -31,14 +31,24 @@ fn size(cpu: u8) -> Resources {
     Resources::new(Quantity::whole(cpu.into()), Quantity::mebibytes(1))
 }
 
+/// A released shape is one of size 0 here; what its instances would have is 1, the least there is.
 fn shaped(shape: Shape) -> account::Shape {
-    account::Shape { count: shape.count.into(), size: size(shape.size) }
+    account::Shape { count: shape.count.into(), size: size(shape.limits()), released: shape.size == 0 }
 }
 
 /// Back from count and size.
 pub(crate) fn shape(shape: &account::Shape) -> Shape {
-    let cpu = (0..=9).find(|cpu| Quantity::whole(u32::from(*cpu)) == shape.size.cpu());
-    Shape { count: u8::try_from(shape.count).unwrap(), size: cpu.unwrap() }
+    let cpu = (0..=9).find(|cpu| Quantity::whole(u32::from(*cpu)) == shape.size.cpu()).unwrap();
+    assert!(!shape.released || cpu <= 1, "released shapes are of the least size in this model");
+    Shape { count: u8::try_from(shape.count).unwrap(), size: if shape.released { 0 } else { cpu } }
+}
+
+/// Back from what a Namespace remembers.
+pub(crate) fn reserved(reserved: &Reserved) -> Option<Shape> {
+    match reserved {
+        Reserved::Shape(reserved) => Some(shape(reserved)),
+        Reserved::Nothing | Reserved::Unreadable => None,
+    }
 }
 
 fn uid(uid: u8) -> String {
@@ -54,14 +64,9 @@ fn number(uid: &str) -> u8 {
     uid.rsplit_once('-').map_or(0, |(_, number)| number.parse().unwrap())
 }
 
-fn want(shape: Shape) -> account::Want {
-    account::Want {
-        kind: InstanceType::Container,
-        count: shape.count.into(),
-        size: size(shape.size),
-        template: None,
-        image: None,
-    }
+fn want(model: Shape) -> account::Want {
+    let account::Shape { count, size, released } = shaped(model);
+    account::Want { kind: InstanceType::Container, count, size, released, template: None, image: None }
 }
 
 fn account(model: &Account) -> account::Account {
@@ -76,13 +81,9 @@ fn account(model: &Account) -> account::Account {
     };
     let entry = account::Entry {
         want: model.want.map(want),
-        held: model.held.map(|held| account::Held {
-            uid: uid(held.uid),
-            kind: InstanceType::Container,
-            count: held.shape.count.into(),
-            size: size(held.shape.size),
-            state: held.state,
-        }),
+        held: model
+            .held
+            .map(|held| account::Held::of(&uid(held.uid), InstanceType::Container, shaped(held.shape), held.state)),
         delete: model.delete.map(uid),
         refused: None,
     };
@@ -123,7 +124,9 @@ fn namespace(model: &Namespace) -> SeenNamespace {
         cluster: Some(web()),
         kind: Some(InstanceType::Container),
         count: Some(model.open.count.into()),
-        size: Some(size(model.open.size)),
+        size: Some(size(model.open.limits())),
+        released: model.open.size == 0,
+        reserved: model.reserved.map_or(Reserved::Nothing, |reserved| Reserved::Shape(shaped(reserved))),
         ready: model.ready,
         deleting: model.deleting,
         version: Version::default(),

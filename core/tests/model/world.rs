@@ -9,7 +9,7 @@ use stateright::{Model, Property};
 
 use crate::convert;
 
-/// Count and size: how many of how many CPU.
+/// Count and size: how many of how many CPU; of none if they are released.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Shape {
     pub(crate) count: u8,
@@ -27,6 +27,11 @@ impl Shape {
 
     fn charge(self) -> u8 {
         self.count * self.size
+    }
+
+    /// What the LimitRange says: it knows nothing of releasing.
+    pub(crate) fn limits(self) -> u8 {
+        self.size.max(1)
     }
 }
 
@@ -52,8 +57,7 @@ pub(crate) struct Account {
 
 impl Account {
     pub(crate) fn charges(self) -> u8 {
-        let none = Shape { count: 0, size: 0 };
-        let shape = self.want.unwrap_or(none).max(self.held.map_or(none, |held| held.shape));
+        let shape = self.want.unwrap_or(NOTHING).max(self.held.map_or(NOTHING, |held| held.shape));
         shape.charge() + self.other
     }
 }
@@ -63,6 +67,8 @@ impl Account {
 pub(crate) struct Namespace {
     pub(crate) uid: u8,
     pub(crate) open: Shape,
+    /// What is held beyond what it is open for.
+    pub(crate) reserved: Option<Shape>,
     pub(crate) ready: bool,
     pub(crate) deleting: bool,
     pub(crate) binding: bool,
@@ -98,8 +104,10 @@ pub(crate) enum At {
         waited: bool,
         done: u8,
     },
-    /// The Namespaces have been listed for an account that is not settled.
-    Listed(Option<Namespace>),
+    /// The Namespaces have been listed for an account that is not settled; and whether it was written since.
+    Listed(Option<Namespace>, bool),
+    /// It has been written under the version that was read.
+    Touched(Option<Namespace>),
     /// And the account was read.
     Settling {
         namespace: Option<Namespace>,
@@ -161,12 +169,13 @@ pub(crate) enum Start {
 
 /// What people do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-#[allow(dead_code, reason = "a lost account is not explored in a world that holds yet")]
 pub(crate) enum Do {
     /// The user wants another shape.
     Want,
     /// The user asks for the deletion.
     Delete,
+    /// The user releases the cluster, and brings it back.
+    Release,
     /// The user wants more or less of the other cluster.
     Other,
     /// An administrator deletes the Namespace.
@@ -194,6 +203,10 @@ pub(crate) enum Rule {
     Window,
     /// And by compare-and-swap on the account.
     Swap,
+    /// The Namespace knows first how much there may be in it.
+    Reserve,
+    /// It is written before it is adopted.
+    Adopt,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -223,7 +236,10 @@ const SHAPES: [Shape; 4] = [
     Shape { count: 2, size: 2 },
 ];
 pub(crate) const QUOTA: u8 = 4;
-const CLOSED: Shape = Shape { count: 0, size: 0 };
+const RELEASED: Shape = Shape { count: 2, size: 0 };
+const BACK: Shape = Shape { count: 2, size: 1 };
+const CLOSED: Shape = Shape { count: 0, size: 1 };
+const NOTHING: Shape = Shape { count: 0, size: 0 };
 
 impl World {
     fn without(&self, rule: Rule) -> bool {
@@ -239,7 +255,8 @@ impl State {
                 At::Namespace(snapshot) | At::Fences(snapshot) | At::Acting { snapshot, .. } => {
                     snapshot.fresh[fence] = false;
                 }
-                At::Idle | At::Listed(_) | At::Settling { .. } => {}
+                At::Listed(_, fresh) if fence == 0 => *fresh = false,
+                At::Idle | At::Listed(..) | At::Touched(_) | At::Settling { .. } => {}
             }
             if by_marks && let Some(marks) = &mut controller.marks {
                 marks[fence] = false;
@@ -251,7 +268,7 @@ impl State {
         for controller in &mut self.controllers {
             match &mut controller.at {
                 At::Acting { unchanged, .. } | At::Settling { unchanged, .. } => *unchanged = false,
-                At::Idle | At::Namespace(_) | At::Fences(_) | At::Listed(_) => {}
+                At::Idle | At::Namespace(_) | At::Fences(_) | At::Listed(..) | At::Touched(_) => {}
             }
         }
     }
@@ -319,7 +336,12 @@ impl State {
             }
             Action::Admit(index, size) => {
                 let namespace = self.namespace.filter(|namespace| namespace.binding && !namespace.deleting)?;
-                let admitted = index < namespace.open.count && namespace.limits.is_some_and(|limits| size <= limits);
+                // The ResourceQuota of a released cluster lets nothing in, once it is in force. While another one is
+                // not in force yet, what counts is what was before it; the Namespace was opened for that.
+                let allowed = if namespace.in_force { namespace.quota? } else { namespace.open };
+                let off = allowed.size == 0;
+                let small = namespace.limits.is_some_and(|limits| size <= limits);
+                let admitted = index < namespace.open.count && small && !off;
                 let free = self.flight.is_none() && self.instances[usize::from(index)].is_none();
                 if !admitted || !free {
                     return None;
@@ -360,7 +382,7 @@ impl State {
         let controller = self.controllers[which];
         let settled = self.account.is_none_or(|account| account.settled);
         next.controllers[which].at = match controller.at {
-            At::Idle if !settled => At::Listed(self.namespace),
+            At::Idle if !settled => At::Listed(self.namespace, true),
             At::Idle => {
                 let same = controller.marks;
                 At::Namespace(Snapshot { namespace: self.namespace, fresh: [true; 3], same })
@@ -371,7 +393,18 @@ impl State {
                 Some(account) if !account.settled => At::Idle,
                 Some(account) => next.decide(world, which, snapshot, account),
             },
-            At::Listed(namespace) => match self.account {
+            At::Listed(namespace, fresh) => {
+                let ready = namespace.is_some_and(|namespace| namespace.ready);
+                if ready && !world.without(Rule::Adopt) {
+                    if !fresh || self.namespace.is_none() {
+                        next.controllers[which].at = At::Idle;
+                        return Some(next);
+                    }
+                    next.wrote(0, true);
+                }
+                At::Touched(namespace)
+            }
+            At::Touched(namespace) => match self.account {
                 Some(account) if !account.settled => At::Settling { namespace, account, unchanged: true },
                 _ => At::Idle,
             },
@@ -467,12 +500,25 @@ impl State {
         match &**decided {
             Step::Nothing | Step::Wait { .. } => {}
             Step::Account(change) => self.swap(world, account, unchanged, change),
+            Step::Adopt(change) => {
+                let there =
+                    snapshot.namespace.is_some_and(|seen| self.namespace.is_some_and(|now| now.uid == seen.uid));
+                if done == 0 && !world.without(Rule::Adopt) {
+                    if !there || versions && !snapshot.fresh[0] {
+                        return Some(At::Idle);
+                    }
+                    self.wrote(0, true);
+                    return Some(more(self));
+                }
+                self.swap(world, account, unchanged, change);
+            }
             Step::CreateNamespace { .. } => {
                 if self.namespace.is_none() {
                     self.namespaces += 1;
                     self.namespace = Some(Namespace {
                         uid: self.namespaces,
                         open: CLOSED,
+                        reserved: None,
                         ready: false,
                         deleting: false,
                         binding: false,
@@ -496,18 +542,28 @@ impl State {
                     self.wrote(0, false);
                 }
             }
-            Step::Write { shape, .. } => {
+            Step::Write { shape, reserve, .. } => {
                 let to = convert::shape(shape);
-                let limits = snapshot.namespace.is_some_and(|seen| seen.limits != Some(to.size));
+                let limits = snapshot.namespace.is_some_and(|seen| seen.limits != Some(to.limits()));
                 let quota = snapshot.namespace.is_some_and(|seen| seen.quota != Some(to));
-                if done == 0 && limits {
+                if done == 0 {
+                    if let Some(reserve) = reserve.as_ref().filter(|_| !world.without(Rule::Reserve)) {
+                        if !may(0) {
+                            return Some(At::Idle);
+                        }
+                        self.namespace.as_mut()?.reserved = Some(convert::shape(reserve));
+                        self.wrote(0, true);
+                    }
+                    return Some(more(self));
+                }
+                if done == 1 && limits {
                     let there = snapshot.namespace.is_some_and(|seen| seen.limits.is_some());
                     let namespace = self.namespace.as_mut()?;
                     let create = !there && namespace.limits.is_none() && same_namespace;
                     if !(create || there && may(2)) {
                         return Some(At::Idle);
                     }
-                    namespace.limits = Some(to.size);
+                    namespace.limits = Some(to.limits());
                     self.wrote(2, true);
                     return Some(more(self));
                 }
@@ -522,10 +578,11 @@ impl State {
                     }
                 }
             }
-            Step::Open { shape } => {
+            Step::Open { shape, reserved } => {
                 if may(0) {
                     let namespace = self.namespace.as_mut()?;
                     namespace.open = convert::shape(shape);
+                    namespace.reserved = convert::reserved(reserved).filter(|_| !world.without(Rule::Reserve));
                     namespace.ready = true;
                     self.wrote(0, true);
                 }
@@ -598,12 +655,13 @@ impl Model for World {
             namespace = Some(Namespace {
                 uid: 1,
                 open: shape,
+                reserved: None,
                 ready: true,
                 deleting: false,
                 binding: true,
                 quota: Some(shape),
                 in_force: true,
-                limits: Some(shape.size),
+                limits: Some(shape.limits()),
             });
         }
         vec![State {
@@ -626,6 +684,7 @@ impl Model for World {
                 match act {
                     Do::Want => actions.extend(SHAPES.map(Action::Want).into_iter().chain([Action::Forget])),
                     Do::Unjudged => actions.extend(SHAPES.map(Action::Unjudged)),
+                    Do::Release => actions.extend([RELEASED, BACK].map(Action::Want)),
                     Do::Delete => actions.push(Action::Delete),
                     Do::Other => actions.extend([0, 2, 3].map(Action::Other)),
                     Do::DeleteNamespace => actions.push(Action::DeleteNamespace),
@@ -688,17 +747,17 @@ impl State {
     fn within(&self) -> bool {
         // Until an account that was lost is settled, what it held is not known.
         let Some(account) = self.account.filter(|account| account.settled) else { return true };
-        let held = account.held.map_or(CLOSED, |held| held.shape);
+        let held = account.held.map_or(NOTHING, |held| held.shape);
         let living = self.instances.iter().enumerate();
         let instances = living.filter_map(|(index, size)| Some((u8::try_from(index).ok()?, (*size)?)));
         let mut beyond = instances.filter(|(index, size)| *index >= held.count || *size > held.size);
         let fences = self.namespace.is_none_or(|namespace| {
-            namespace.open.fits(held)
-                && namespace.limits.is_none_or(|limits| limits <= held.size)
+            (namespace.open == CLOSED || namespace.open.fits(held))
+                && namespace.limits.is_none_or(|limits| limits <= held.limits())
                 && namespace.quota.is_none_or(|quota| quota.charge() <= held.charge())
         });
-        // A Namespace that goes admits nothing more.
-        let going = self.namespace.is_some_and(|namespace| namespace.deleting);
+        // A Namespace that goes, or was never opened, admits nothing.
+        let going = self.namespace.is_some_and(|namespace| namespace.deleting || !namespace.ready);
         beyond.next().is_none() && (fences || going)
     }
 
@@ -734,12 +793,15 @@ impl State {
             // The want waits for a Namespace of that name to be gone, or for the quota.
             (Some(_), None) => false,
             (want, Some(held)) => {
-                let target = want.unwrap_or(held.shape);
+                // Adopted: what it is open for is all that is known.
+                let open = self.namespace.map_or(held.shape, |namespace| namespace.open);
+                let target = want.unwrap_or(open);
                 let reached = self.namespace.is_some_and(|namespace| {
                     namespace.uid == held.uid
                         && !namespace.deleting
                         && namespace.open == target
-                        && namespace.limits == Some(target.size)
+                        && namespace.limits == Some(target.limits())
+                        && namespace.reserved == (held.shape != target).then_some(held.shape)
                         && namespace.quota == Some(target)
                         && namespace.binding
                         && namespace.ready

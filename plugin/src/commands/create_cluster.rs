@@ -42,7 +42,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<()
     for more in resource {
         size.set(more.name, more.amount);
     }
-    let want = Want { kind, count, size, template: None, image };
+    let want = Want { kind, count, size, released: false, template: None, image };
     let user = context.account_of(owner.as_ref()).await?;
     let accounts = context.accounts().await?;
     let known = context.account(&user).await?;

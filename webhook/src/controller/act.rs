@@ -11,8 +11,8 @@ use tracing::info;
 
 use cmp_client::ApiError;
 use cmp_client::accounts::Stored;
-use cmp_core::account::{InstanceType, Shape};
-use cmp_core::controller::{Fences, Part, SeenFence, SeenNamespace, Step};
+use cmp_core::account::{Change, InstanceType, Shape};
+use cmp_core::controller::{Fences, Part, Reserved, SeenFence, SeenNamespace, Step};
 use cmp_core::instance::{Remains, fits};
 use cmp_core::name::ClusterName;
 use cmp_core::quantity::Quantity;
@@ -42,6 +42,7 @@ pub fn name(step: &Step) -> &'static str {
         Step::RemoveNamespace => "remove_namespace",
         Step::Write { .. } => "write",
         Step::Open { .. } => "open",
+        Step::Adopt(_) => "adopt",
         Step::Bind { .. } => "bind",
         Step::Forget { .. } => "forget",
         Step::Lower { .. } => "lower",
@@ -60,11 +61,10 @@ pub async fn carry_out(
     let act = Act { context, cluster, namespace: cluster.namespace() };
     match step {
         Step::Nothing | Step::Wait { .. } => {}
-        Step::Account(change) => {
-            context.accounts.change(stored, &change, keys::WEBHOOK, false).await?;
-            for (key, value) in change.entries() {
-                info!(%user, %cluster, key, value, "account");
-            }
+        Step::Account(change) => act.change(stored, &change).await?,
+        Step::Adopt(change) => {
+            act.annotate(fences, json!({ (keys::FENCE): context.fence() })).await?;
+            act.change(stored, &change).await?;
         }
         Step::CreateNamespace { kind, size } => {
             let namespace = manifest::namespace(user, cluster, kind, &size, &context.fence());
@@ -75,16 +75,24 @@ pub async fn carry_out(
                 act.remove_namespace(seen).await?;
             }
         }
-        Step::Write { parts, shape, kind } => {
+        Step::Write { parts, shape, kind, reserve } => {
+            if let Some(reserve) = reserve {
+                // New with each write: the API server does not count one that changes nothing.
+                let reserved = reserved(&Reserved::Shape(reserve));
+                act.annotate(fences, json!({ (keys::RESERVED): reserved, (keys::FENCE): context.fence() })).await?;
+            }
             for part in parts {
                 act.write(part, &shape, kind, fences).await?;
             }
         }
-        Step::Open { shape } => {
-            let (count, size) = (shape.count.to_string(), shape.size.to_string());
-            let fence = context.fence();
+        Step::Open { shape, reserved: beyond } => {
             let open = json!({
-                (keys::COUNT): count, (keys::SIZE): size, (keys::READY): keys::TRUE, (keys::FENCE): fence
+                (keys::COUNT): shape.count.to_string(),
+                (keys::SIZE): shape.size.to_string(),
+                (keys::RELEASED): shape.released.then_some(keys::TRUE),
+                (keys::RESERVED): reserved(&beyond),
+                (keys::READY): keys::TRUE,
+                (keys::FENCE): context.fence(),
             });
             act.annotate(fences, open).await?;
         }
@@ -116,6 +124,21 @@ pub async fn carry_out(
     Ok(Outcome::Done)
 }
 
+/// Writes a Namespace under the version that was read, though nothing of it changes but its mark.
+pub async fn touch_namespace(context: &Context, cluster: &ClusterName, seen: &SeenNamespace) -> Result<(), ApiError> {
+    let act = Act { context, cluster, namespace: cluster.namespace() };
+    let fences = Fences { namespace: Some(seen.clone()), ..Fences::default() };
+    act.annotate(&fences, json!({ (keys::FENCE): context.fence() })).await
+}
+
+/// What the annotation says; `None` takes it off.
+fn reserved(reserved: &Reserved) -> Option<String> {
+    match reserved {
+        Reserved::Shape(shape) => Some(cmp_core::account::stored(shape)),
+        Reserved::Nothing | Reserved::Unreadable => None,
+    }
+}
+
 struct Act<'a> {
     context: &'a Context,
     cluster: &'a ClusterName,
@@ -135,6 +158,14 @@ impl Act<'_> {
         K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
     {
         Api::namespaced(self.context.client.clone(), &self.namespace)
+    }
+
+    async fn change(&self, stored: &Stored, change: &Change) -> Result<(), ApiError> {
+        self.context.accounts.change(stored, change, keys::WEBHOOK, false).await?;
+        for (key, value) in change.entries() {
+            info!(user = %stored.account.user, cluster = %self.cluster, key, value, "account");
+        }
+        Ok(())
     }
 
     /// Writes annotations of the Namespace under the version that was read.
