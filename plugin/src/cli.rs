@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use cmp_core::account::InstanceType;
+use cmp_core::account::{InstanceType, Suspended};
 use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::ResourceName;
@@ -329,6 +329,9 @@ pub(crate) struct CreateUser {
     /// Another resource that they may have, such as nvidia.com/gpu=4; may be repeated
     #[arg(long, value_name = "NAME=AMOUNT", value_parser = amount)]
     pub(crate) resource: Vec<Amount>,
+    /// What becomes of the quota of a suspended cluster: keep, or release it until the cluster is resumed
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub(crate) suspended: Keeping,
     /// For how long the token of the kubeconfig is good
     #[arg(long, value_name = "DURATION", default_value = "720h", value_parser = duration)]
     pub(crate) token_duration: Duration,
@@ -552,8 +555,28 @@ pub(crate) struct SetQuota {
     /// Another resource that they may have; may be repeated
     #[arg(long, value_name = "NAME=AMOUNT", value_parser = amount)]
     pub(crate) resource: Vec<Amount>,
+    /// What becomes of the quota of a suspended cluster: keep, or release it until the cluster is resumed
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub(crate) suspended: Option<Keeping>,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
+}
+
+/// Whether the quota of suspended clusters is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Keeping {
+    #[default]
+    Keep,
+    Release,
+}
+
+impl From<Keeping> for Suspended {
+    fn from(keeping: Keeping) -> Self {
+        match keeping {
+            Keeping::Keep => Self::Keep,
+            Keeping::Release => Self::Release,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

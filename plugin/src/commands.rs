@@ -18,6 +18,7 @@ mod tokens;
 mod uninstall;
 mod users;
 mod version;
+mod wants;
 mod whoami;
 
 /// Runs a command, and says what the API server warned of.

@@ -128,15 +128,21 @@ impl Cluster {
         }
     }
 
+    /// Whether its quota is given back, so that its instances may not run.
+    fn released(&self) -> bool {
+        self.entry.held.as_ref().is_some_and(|held| held.released)
+    }
+
     /// Why it is as it is, if that needs saying.
     pub(crate) fn reason(&self) -> Option<String> {
         let refused = self.entry.refused.as_ref().map(|refused| refused.reason.clone());
         let troubled = self.instances.iter().find(|instance| instance.message.is_some());
-        refused.or_else(|| {
-            let troubled = troubled?;
+        let trouble = troubled.map(|troubled| {
             let reason = troubled.reason.as_deref().unwrap_or_default();
-            Some(format!("{}: {reason}: {}", troubled.name, troubled.message.as_deref().unwrap_or_default()))
-        })
+            format!("{}: {reason}: {}", troubled.name, troubled.message.as_deref().unwrap_or_default())
+        });
+        let released = self.released().then(|| "its quota is given back".to_owned());
+        refused.or(trouble).or(released)
     }
 
     /// As an object.
@@ -165,6 +171,7 @@ impl Cluster {
                 "state": self.status(),
                 "instances": self.counts(),
                 "charge": self.entry.charge(),
+                "released": self.released(),
                 "reason": self.reason(),
             },
         })

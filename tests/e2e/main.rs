@@ -10,6 +10,7 @@ mod lifecycle;
 mod outage;
 mod policies;
 mod quota;
+mod released;
 mod shrink;
 mod smoke;
 mod story;

@@ -51,9 +51,13 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<()
     if change.dry_run != DryRun::None {
         return said(context, &stored, &name, "created", change.dry_run, change.output).await;
     }
+    // As it is wanted by now: it may be released.
+    let want = stored.account.cluster(&name).want.unwrap_or(want);
     prepared(&accounts, &user, &name, &want, wait.timeout).await?;
     let made = make_instances(context, &name, &want).await?;
-    if wait.wait {
+    if wait.wait && want.released {
+        context.ui.note(&format!("its instances are off: kubectl cmp resume cluster {name}"));
+    } else if wait.wait {
         running(context, &name, want.count, wait.timeout).await?;
     }
     let word = if resumed && made == 0 { "unchanged" } else { "created" };
@@ -98,7 +102,7 @@ async fn write_want(
                 .hint(format!("wait until it is gone: kubectl cmp delete cluster {name} --yes --wait")));
         }
         match &entry.want {
-            Some(wanted) if wanted == want => return Ok(stored),
+            Some(wanted) if *wanted == (Want { released: wanted.released, ..want.clone() }) => return Ok(stored),
             Some(wanted) => return Err(different(name, wanted, want)),
             None => {}
         }

@@ -1,5 +1,7 @@
 //! `start`, `stop`, `suspend`, `resume`: a patch an instance, all of a cluster at once. cmp-webhook is not asked.
 
+use std::time::Duration;
+
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -13,6 +15,7 @@ use cmp_client::ApiError;
 use cmp_core::instance::{Suspension, Transition, Verb, apply, container_patch, of_stateful_set};
 use cmp_core::name::{ClusterName, InstanceName};
 
+use super::wants;
 use crate::cli::{ClustersArgs, DryRun, Format, How, InstanceArgs, Mode, WaitArgs};
 use crate::context::{Context, MANAGER, suffix};
 use crate::error::CliError;
@@ -20,6 +23,11 @@ use crate::output::print_object;
 
 /// How many instances are changed at once.
 const AT_ONCE: usize = 32;
+/// What the API server says of an instance of a released cluster.
+const RELEASED: &str = "has given its quota back";
+/// For how long that is tried again after the cluster was brought back.
+const CATCH_UP: Duration = Duration::from_secs(15);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// What is asked, of whichever instance.
 struct Ask<'a> {
@@ -28,6 +36,9 @@ struct Ask<'a> {
     suspension: Option<Suspension>,
     mode: Option<Mode>,
     dry_run: DryRun,
+    /// Until when a refusal is tried again that comes from an API server which has not seen yet that the cluster was
+    /// brought back.
+    patient_until: Option<Instant>,
     context: &'a Context<'a>,
 }
 
@@ -50,7 +61,7 @@ async fn ask<'a>(context: &'a Context<'a>, verb: Verb, how: Option<How>, dry_run
         }),
         _ => None,
     };
-    Ok(Ask { client: context.client().await?, verb, suspension, mode, dry_run, context })
+    Ok(Ask { client: context.client().await?, verb, suspension, mode, dry_run, patient_until: None, context })
 }
 
 impl Ask<'_> {
@@ -96,6 +107,12 @@ impl Ask<'_> {
             match api.patch(&name.to_string(), &params, &Patch::Merge(patch)).await.map_err(ApiError::from) {
                 Ok(_) => return Came::Changed,
                 Err(error) if error.is_conflict() => {}
+                Err(error)
+                    if error.to_string().contains(RELEASED)
+                        && self.patient_until.is_some_and(|until| Instant::now() < until) =>
+                {
+                    tokio::time::sleep(PAUSE).await;
+                }
                 Err(error) => return Came::Failed(error.into()),
             }
         }
@@ -119,7 +136,7 @@ impl Ask<'_> {
                 let what = format!("{name} to be {}", self.verb.done());
                 return Err(ApiError::TimedOut { what, seconds: wait.timeout.as_secs() }.into());
             }
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }
@@ -187,12 +204,20 @@ pub(crate) async fn clusters(
         context.ui.note("No resources found.");
         return Ok(());
     }
-    let ask = ask(context, verb, how, change.dry_run).await?;
+    let mut ask = ask(context, verb, how, change.dry_run).await?;
     let mut objects = Vec::new();
     let mut any_failed = false;
     for name in &names {
+        // The quota first: nothing is half brought back for want of it.
+        ask.patient_until = None;
+        if verb == Verb::Resume && wants::bring_back(context, name, change.dry_run, wait.timeout).await? {
+            ask.patient_until = Some(Instant::now() + CATCH_UP);
+        }
         let (counts, instances) = cluster(&ask, name, &wait).await?;
         any_failed |= counts.failed > 0;
+        if verb == Verb::Suspend && counts.failed == 0 {
+            wants::give_back(context, name, change.dry_run).await?;
+        }
         let done = verb.done();
         match change.output {
             Some(Format::Json | Format::Yaml) => {

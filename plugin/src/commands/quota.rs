@@ -73,9 +73,9 @@ fn object(account: &Account) -> Result<Value, CliError> {
 }
 
 pub(crate) async fn set(context: &Context<'_>, args: SetQuota) -> Result<(), CliError> {
-    let SetQuota { user, cpu, memory, resource, change } = args;
-    if cpu.is_none() && memory.is_none() && resource.is_empty() {
-        return Err(CliError::user("nothing to set").hint("say what with --cpu, --memory or --resource"));
+    let SetQuota { user, cpu, memory, resource, suspended, change } = args;
+    if cpu.is_none() && memory.is_none() && resource.is_empty() && suspended.is_none() {
+        return Err(CliError::user("nothing to set").hint("say what with --cpu, --memory, --resource or --suspended"));
     }
     let accounts = context.accounts().await?;
     let (stored, word) = loop {
@@ -92,10 +92,20 @@ pub(crate) async fn set(context: &Context<'_>, args: SetQuota) -> Result<(), Cli
         for more in &resource {
             quota.set(more.name.clone(), more.amount);
         }
-        if quota == stored.account.quota {
+        let mut policy = stored.account.policy.clone();
+        if let Some(suspended) = suspended {
+            policy.suspended = suspended.into();
+        }
+        let mut wish = Change::new();
+        if quota != stored.account.quota {
+            wish = wish.quota(&quota);
+        }
+        if policy != stored.account.policy {
+            wish = wish.policy(&policy);
+        }
+        if wish.is_empty() {
             break (stored, "unchanged");
         }
-        let wish = Change::new().quota(&quota);
         if change.dry_run == DryRun::Client {
             break (stored, "configured");
         }

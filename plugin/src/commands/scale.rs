@@ -9,14 +9,12 @@ use kube::api::{Api, DeleteParams};
 use tokio::time::Instant;
 
 use cmp_client::ApiError;
-use cmp_client::accounts::{Accounts, Stored};
-use cmp_core::account::{Change, Want};
-use cmp_core::name::{ClusterName, InstanceName};
-use cmp_core::verdict::judge;
+use cmp_core::account::Want;
+use cmp_core::name::InstanceName;
 
 use crate::cli::{DryRun, ScaleCluster};
-use crate::commands::{create_cluster, lifecycle};
-use crate::context::{Context, MANAGER};
+use crate::commands::{create_cluster, lifecycle, wants};
+use crate::context::Context;
 use crate::error::CliError;
 
 pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(), CliError> {
@@ -24,11 +22,8 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
     let accounts = context.accounts().await?;
     let stored = context.holder(&name).await?;
     let user = stored.account.user.clone();
-    let Some(current) = stored.account.cluster(&name).want else {
-        return Err(CliError::user(format!("nothing is wanted of cluster {name}: its account was made anew"))
-            .hint("say what it is to be with `kubectl cmp create cluster`, with the size it has"));
-    };
-    let want = Want { count, ..current.clone() };
+    let current = wants::current(&stored, &name)?;
+    let scaled = |want: &Want| Want { count, ..want.clone() };
     let dry_run = change.dry_run;
     let client = context.client().await?;
     let mut word = "scaled";
@@ -38,19 +33,18 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
         if dry_run == DryRun::None {
             context.ui.confirm(yes, &lines, "You are about to delete")?;
             // Judged first, so that nothing is deleted for a change that is refused.
-            write(&accounts, stored.clone(), &name, &want, DryRun::Server).await?;
+            wants::change(&accounts, stored.clone(), &name, DryRun::Server, scaled).await?;
             remove(&client, &goes, wait.timeout).await?;
         }
-        write(&accounts, stored, &name, &want, dry_run).await?;
+        wants::change(&accounts, stored, &name, dry_run, scaled).await?;
         if dry_run == DryRun::None {
             context.ui.note("the quota comes back when what was given up is known to be gone (shown as releasing)");
         }
     } else {
         let grows = count > current.count;
-        if grows {
-            write(&accounts, stored, &name, &want, dry_run).await?;
-        }
+        let stored = wants::change(&accounts, stored, &name, dry_run, scaled).await?;
         if dry_run == DryRun::None {
+            let want = wants::current(&stored, &name)?;
             create_cluster::prepared(&accounts, &user, &name, &want, wait.timeout).await?;
             let made = create_cluster::make_instances(context, &name, &want).await?;
             if !grows && made == 0 {
@@ -60,32 +54,6 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
     }
     let stored = accounts.get(&user).await?;
     create_cluster::said(context, &stored, &name, word, dry_run, change.output).await
-}
-
-/// Writes the new number; another writer in between is waited for.
-async fn write(
-    accounts: &Accounts,
-    mut stored: Stored,
-    name: &ClusterName,
-    want: &Want,
-    dry_run: DryRun,
-) -> Result<(), CliError> {
-    loop {
-        let change = Change::new().want(name, Some(want));
-        let changed = change.apply(&stored.account).map_err(|error| CliError::internal(&error.to_string()))?;
-        if let Err(denial) = judge(Some(&stored.account), &changed) {
-            let message = denial.to_string();
-            return Err(ApiError::Refused { code: 403, reason: "Forbidden".to_owned(), message }.into());
-        }
-        if dry_run == DryRun::Client {
-            return Ok(());
-        }
-        match accounts.change(&stored, &change, MANAGER, dry_run == DryRun::Server).await {
-            Ok(_) => return Ok(()),
-            Err(error) if error.is_conflict() => stored = accounts.get(&stored.account.user).await?,
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 /// Deletes instances, and waits until they and their Pods are gone.

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use cmp_client::ApiError;
 use cmp_client::accounts::Stored;
-use cmp_core::account::Change;
+use cmp_core::account::{Change, Policy};
 use cmp_core::keys;
 use cmp_core::name::UserName;
 use cmp_core::resources::Resources;
@@ -33,7 +33,7 @@ use crate::output::{Heads, Item, age, print, yaml};
 const SETTLED: Duration = Duration::from_secs(10);
 
 pub(crate) async fn create(context: &Context<'_>, args: CreateUser) -> Result<(), CliError> {
-    let CreateUser { name, cpu, memory, resource, token_duration, kubeconfig_out, dry_run } = args;
+    let CreateUser { name, cpu, memory, resource, suspended, token_duration, kubeconfig_out, dry_run } = args;
     let mut quota = Resources::new(cpu, memory);
     for more in resource {
         quota.set(more.name, more.amount);
@@ -47,7 +47,8 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateUser) -> Result<()
         (Some(path), DryRun::None) => Some(open(path)?),
         _ => None,
     };
-    let new = account(context, &name, &quota, dry_run).await?;
+    let policy = Policy { suspended: suspended.into(), ..Policy::default() };
+    let new = account(context, &name, &quota, &policy, dry_run).await?;
     rights(context, &name, dry_run).await?;
     if dry_run == DryRun::Server {
         return context.ui.line(&made);
@@ -86,9 +87,18 @@ fn open(path: &Path) -> Result<std::fs::File, CliError> {
 }
 
 /// Makes the account; that an equal one is there is what a second try finds.
-async fn account(context: &Context<'_>, name: &UserName, quota: &Resources, dry_run: DryRun) -> Result<bool, CliError> {
+async fn account(
+    context: &Context<'_>,
+    name: &UserName,
+    quota: &Resources,
+    policy: &Policy,
+    dry_run: DryRun,
+) -> Result<bool, CliError> {
     let accounts: Api<ConfigMap> = Api::namespaced(context.client().await?, keys::USERS_NAMESPACE);
-    let data = Change::new().quota(quota);
+    let mut data = Change::new().quota(quota);
+    if *policy != Policy::default() {
+        data = data.policy(policy);
+    }
     let map = ConfigMap {
         metadata: ObjectMeta {
             name: Some(name.to_string()),
@@ -102,8 +112,17 @@ async fn account(context: &Context<'_>, name: &UserName, quota: &Resources, dry_
         Ok(_) => Ok(true),
         Err(error) if error.is_already_there() => {
             let stored = context.account(name).await?;
-            if stored.account.quota == *quota {
+            let is = stored.account.policy.suspended;
+            if stored.account.quota == *quota && is == policy.suspended {
                 return Ok(false);
+            }
+            if stored.account.quota == *quota {
+                return Err(CliError::user(format!(
+                    "user {name} exists, and what becomes of the quota of suspended clusters differs: it is {is}, asked \
+                     for is {}",
+                    policy.suspended
+                ))
+                .hint(format!("kubectl cmp set quota {name} --suspended {}", policy.suspended)));
             }
             Err(CliError::user(format!(
                 "user {name} exists and has another quota: it is {}, asked for is {quota}",

@@ -1,0 +1,106 @@
+//! What is wanted of a cluster that exists, changed under whatever version of its account there is.
+
+use std::time::Duration;
+
+use cmp_client::ApiError;
+use cmp_client::accounts::{Accounts, Stored};
+use cmp_core::account::{Change, Suspended, Want};
+use cmp_core::instance::{Instance, State};
+use cmp_core::name::ClusterName;
+use cmp_core::verdict::judge;
+
+use super::create_cluster;
+use crate::cli::DryRun;
+use crate::context::{Context, MANAGER};
+use crate::error::CliError;
+use crate::view;
+
+/// What is wanted of a cluster now.
+pub(super) fn current(stored: &Stored, name: &ClusterName) -> Result<Want, CliError> {
+    stored.account.cluster(name).want.ok_or_else(|| {
+        CliError::user(format!("nothing is wanted of cluster {name}: its account was made anew"))
+            .hint("say what it is to be with `kubectl cmp create cluster`, with the size it has")
+    })
+}
+
+/// Writes another want; whoever else writes the account in between is waited for, and what they wrote is kept.
+pub(super) async fn change(
+    accounts: &Accounts,
+    mut stored: Stored,
+    name: &ClusterName,
+    dry_run: DryRun,
+    other: impl Fn(&Want) -> Want,
+) -> Result<Stored, CliError> {
+    loop {
+        let want = other(&current(&stored, name)?);
+        let change = Change::new().want(name, Some(&want));
+        let changed = change.apply(&stored.account).map_err(|error| CliError::internal(&error.to_string()))?;
+        if changed == stored.account {
+            return Ok(stored);
+        }
+        // Asked here first, for an answer without a round trip; the webhook's answer is the one that counts.
+        if let Err(denial) = judge(Some(&stored.account), &changed) {
+            let message = denial.to_string();
+            return Err(ApiError::Refused { code: 403, reason: "Forbidden".to_owned(), message }.into());
+        }
+        if dry_run == DryRun::Client {
+            return Ok(Stored { account: changed, ..stored });
+        }
+        match accounts.change(&stored, &change, MANAGER, dry_run == DryRun::Server).await {
+            Ok(written) => return Ok(written),
+            Err(error) if error.is_conflict() => stored = accounts.get(&stored.account.user).await?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Gives the quota of a suspended cluster back, if that is how its user's account has it. That may come late: nothing
+/// of it runs in any case, so that it is said and is no failure.
+pub(super) async fn give_back(context: &Context<'_>, name: &ClusterName, dry_run: DryRun) -> Result<(), CliError> {
+    let accounts = context.accounts().await?;
+    let stored = context.holder(name).await?;
+    let wanted = stored.account.cluster(name).want.is_some_and(|want| !want.released);
+    if stored.account.policy.suspended == Suspended::Keep || !wanted {
+        return Ok(());
+    }
+    let off = |instance: &Instance| matches!(instance.state, State::Suspended | State::Stopped);
+    if dry_run == DryRun::None && !view::instances(&context.client().await?, name).await?.iter().all(off) {
+        return Ok(());
+    }
+    match change(&accounts, stored, name, dry_run, |want| Want { released: true, ..want.clone() }).await {
+        Ok(_) if dry_run == DryRun::None => {
+            context.ui.note(&format!(
+                "cluster/{name}: its quota comes back when its instances are known to be gone (shown as releasing)"
+            ));
+        }
+        Ok(_) => {}
+        Err(error) => context.ui.note(&format!(
+            "Warning: the quota of cluster/{name} was not given back yet: {}; `kubectl cmp suspend cluster {name}` tries \
+             it again",
+            error.message()
+        )),
+    }
+    Ok(())
+}
+
+/// Asks for the quota of a released cluster, and waits until its instances may run again. Says whether it was released.
+pub(super) async fn bring_back(
+    context: &Context<'_>,
+    name: &ClusterName,
+    dry_run: DryRun,
+    timeout: Duration,
+) -> Result<bool, CliError> {
+    let stored = context.holder(name).await?;
+    let entry = stored.account.cluster(name);
+    let released = entry.held.as_ref().is_some_and(|held| held.released);
+    let wants_released = entry.want.as_ref().is_some_and(|want| want.released);
+    if !(released || wants_released) || entry.want.is_none() {
+        return Ok(false);
+    }
+    let (accounts, user) = (context.accounts().await?, stored.account.user.clone());
+    let stored = change(&accounts, stored, name, dry_run, |want| Want { released: false, ..want.clone() }).await?;
+    if dry_run == DryRun::None {
+        create_cluster::prepared(&accounts, &user, name, &current(&stored, name)?, timeout).await?;
+    }
+    Ok(true)
+}

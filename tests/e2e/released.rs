@@ -1,0 +1,119 @@
+//! Clusters that give their quota back while they are suspended, for users whose account says so.
+
+use cmp_tests::{World, eventually};
+use serde_json::json;
+
+use crate::support::{SOON, account_is, copy_of, held, running, shared, want};
+
+/// A user whose suspended clusters give their quota back.
+fn frugal(cpu: &str, memory: &str) -> World<'static> {
+    let user = shared().user(cpu, memory);
+    user.admin(&["cmp", "set", "quota", &user.name, "--suspended", "release"]).ok().says("configured");
+    user
+}
+
+fn released(user: &World<'_>, cluster: &str) {
+    account_is(user, "it is released", |account| {
+        held(account, cluster).is_some_and(|held| held["released"] == true && held["state"] == "ready")
+    });
+}
+
+#[test]
+fn what_is_suspended_gives_back_and_asks_again() {
+    let user = frugal("4", "8Gi");
+    let name = running(&user, "web", 3, "1", "1Gi");
+    let ns = format!("{name}-ns");
+    user.cmp(&["suspend", "cluster", &name, "--dry-run=server"]).ok().says("3 suspended");
+    user.cmp(&["suspend", "cluster", &name])
+        .ok()
+        .says("3 suspended, 0 failed, 0 skipped")
+        .says("its quota comes back when its instances are known to be gone");
+    released(&user, &name);
+    user.cmp(&["get", "cluster", &name, "-o", "wide"]).ok().says("suspended").says("its quota is given back");
+    let shown = user.cmp(&["get", "cluster", &name, "-o", "json"]).ok().json();
+    assert_eq!((&shown["status"]["released"], &shown["status"]["charge"]), (&true.into(), &json!({})));
+    assert_eq!(user.cmp(&["quota", "-o", "json"]).ok().json()["used_cpu"], 0);
+    let quota = user.admin(&["get", "resourcequota", "cmp", "-n", &ns, "-o", "json"]).ok().json();
+    assert_eq!(quota["status"]["hard"]["requests.cpu"], "0");
+    // Once more is nothing.
+    user.cmp(&["suspend", "cluster", &name]).ok().says("0 suspended, 0 failed, 3 skipped").says_not("quota");
+    user.cmp(&["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi", "--count", "3"]).ok().says("unchanged");
+
+    // Its instances may not run, whichever way they are asked to.
+    let closed = "this cluster has given its quota back: bring it back first (kubectl cmp resume cluster)";
+    let one = format!("{name}-0");
+    user.cmp(&["resume", "instance", &one]).fails().says(closed);
+    user.kubectl(&["scale", "statefulset", &one, "-n", &ns, "--replicas=1"]).fails().says(closed);
+    user.kubectl(&["patch", "statefulset", &one, "-n", &ns, "--type=merge", "-p", r#"{"spec":{"replicas":1}}"#])
+        .fails()
+        .says(closed);
+    let copy = copy_of(&user, &name, &one, &one);
+    user.kubectl(&["delete", "statefulset", &one, "-n", &ns, "--wait"]).ok();
+    let create = |copy: &serde_json::Value| user.kubectl_reading(&["create", "-f", "-"], &copy.to_string());
+    let mut on = copy.clone();
+    on["spec"]["replicas"] = json!(1);
+    create(&on).fails().says(closed);
+    create(&copy).ok();
+
+    // What was given back is spent elsewhere, so that it cannot come back; then it can.
+    let other = running(&user, "other", 2, "1", "1Gi");
+    user.cmp(&["resume", "cluster", &name])
+        .fails()
+        .says("exceeded quota: ")
+        .says("requested: cpu=3, used: cpu=2, limited: cpu=4");
+    user.cmp(&["get", "cluster", &name]).ok().says("0/3");
+    user.cmp(&["delete", "cluster", &other, "--yes", "--wait"]).ok();
+    user.cmp(&["resume", "cluster", &name, "--wait"]).ok().says("resumed, 0 failed");
+    user.cmp(&["start", "instance", &one]).ok();
+    assert_eq!(user.cmp(&["quota", "-o", "json"]).ok().json()["used_cpu"], 3);
+    let namespace = user.admin(&["get", "namespace", &ns, "-o", "json"]).ok().json();
+    assert!(namespace["metadata"]["annotations"]["kubectl-cmp.dev/released"].is_null(), "{namespace}");
+}
+
+#[test]
+fn a_released_cluster_grows_without_running() {
+    let user = frugal("4", "8Gi");
+    user.admin(&["cmp", "set", "quota", &user.name, "--resource", "storage=100Gi"]).ok();
+    let name = user.cluster("web");
+    let create = ["--cpu", "1", "--memory", "1Gi", "--resource", "storage=10Gi", "--count", "2", "--wait"];
+    user.cmp(&[["create", "cluster", &name].as_slice(), &create].concat()).ok();
+    user.cmp(&["suspend", "cluster", &name]).ok();
+    released(&user, &name);
+    // Its disks stay, and are charged.
+    let shown = user.cmp(&["get", "cluster", &name, "-o", "json"]).ok().json();
+    assert_eq!(shown["status"]["charge"], json!({ "storage": "20Gi" }));
+    user.cmp(&["scale", "cluster", &name, "--count", "4"]).ok().says("scaled");
+    user.cmp(&["get", "cluster", &name]).ok().says("0/4").says("suspended");
+    user.cmp(&["resume", "cluster", &name, "--wait"]).ok().says("4 resumed, 0 failed");
+    user.cmp(&["get", "cluster", &name]).ok().says("4/4").says("running");
+}
+
+#[test]
+fn past_the_plugin_nothing_is_given_back_that_still_runs() {
+    let user = frugal("4", "8Gi");
+    let name = running(&user, "web", 2, "2", "1Gi");
+    let mut off: serde_json::Value = serde_json::from_str(&want(2, "2", "1Gi")).unwrap();
+    off["released"] = json!(true);
+    user.patch(&json!({ format!("want.{name}"): off.to_string() })).ok();
+    account_is(&user, "it is releasing", |account| {
+        held(account, &name).is_some_and(|held| held["state"] == "releasing")
+    });
+    // It says what it waits for.
+    eventually("the evidence was looked at", SOON, || {
+        let logs: Vec<String> = user.installation.replicas.iter().map(cmp_tests::process::Process::log).collect();
+        let mut lines = logs.iter().flat_map(|log| log.lines());
+        let looked = |line: &str| line.contains("is not off") && line.contains(&format!("cluster={name} "));
+        if lines.any(looked) { Ok(()) } else { Err(user.account().to_string()) }
+    });
+    user.cmp(&["create", "cluster", &user.cluster("db"), "--cpu", "1", "--memory", "1Gi"]).fails().says("used: cpu=4");
+    // A Pod that goes does not come back: the quota of the namespace is nothing.
+    let (pod, ns) = (format!("{name}-0-0"), format!("{name}-ns"));
+    user.kubectl(&["delete", "pod", &pod, "-n", &ns]).ok();
+    eventually("the Pod is refused", SOON, || {
+        let shown = user.cmp(&["get", "instances", "--in", &name, "-o", "wide"]).ok();
+        if shown.stdout.contains("exceeded quota: cmp") { Ok(()) } else { Err(shown.to_string()) }
+    });
+    user.cmp(&["suspend", "cluster", &name]).ok().says("2 suspended");
+    released(&user, &name);
+    user.cmp(&["create", "cluster", &user.cluster("db"), "--cpu", "4", "--memory", "1Gi"]).ok();
+}
