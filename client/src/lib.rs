@@ -7,5 +7,6 @@ pub mod accounts;
 pub mod connect;
 pub mod error;
 pub mod fences;
+pub mod kubevirt;
 
 pub use error::ApiError;

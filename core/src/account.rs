@@ -118,6 +118,9 @@ pub struct Want {
     /// The image of its instances; the template's if it is not named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// The public key that may log in to its VMs, as a line of `authorized_keys`.
+    #[serde(default, rename = "sshKey", skip_serializing_if = "Option::is_none")]
+    pub ssh_key: Option<String>,
 }
 
 impl Want {
@@ -129,13 +132,14 @@ impl Want {
     /// What is held, and nothing else.
     fn of(held: &Held) -> Self {
         let Held { kind, count, size, released, .. } = held.clone();
-        Self { kind, count, size, released, template: None, image: None }
+        Self { kind, count, size, released, template: None, image: None, ssh_key: None }
     }
 
     /// The same want, asking for no more and no less than what is held.
     #[must_use]
     pub fn as_held(&self, held: &Held) -> Self {
-        Self { template: self.template.clone(), image: self.image.clone(), ..Self::of(held) }
+        let Self { template, image, ssh_key, .. } = self.clone();
+        Self { template, image, ssh_key, ..Self::of(held) }
     }
 }
 

@@ -8,10 +8,12 @@ use std::fmt;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
 use crate::account::{InstanceType, Shape};
 use crate::keys;
+use crate::kubevirt::{self, VirtualMachine, VirtualMachineInstance};
 use crate::manifest::amounts_of;
 use crate::name::InstanceName;
 use crate::quantity::Quantity;
@@ -158,6 +160,30 @@ pub fn apply(instance: &InstanceName, state: State, verb: Verb) -> Result<Transi
     })
 }
 
+/// How something is suspended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Frozen: a VM keeps its memory and its place on the node.
+    Pause,
+    /// Switched off.
+    Halt,
+}
+
+impl Mode {
+    /// As it is typed and stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Halt => "halt",
+        }
+    }
+
+    fn read(text: &str) -> Self {
+        if text == Self::Pause.as_str() { Self::Pause } else { Self::Halt }
+    }
+}
+
 /// What is remembered of a suspension.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suspension {
@@ -165,30 +191,111 @@ pub struct Suspension {
     pub by: String,
     /// When.
     pub at: Timestamp,
+    /// How.
+    pub mode: Mode,
     /// Why, if it was said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// The merge patch that makes a container instance what the verb asks. It carries the `resourceVersion` that was
-/// read, so that two who write at once do not overwrite each other's memory.
-pub fn container_patch(set: &StatefulSet, verb: Verb, suspension: Option<&Suspension>) -> serde_json::Value {
-    let replicas = i32::from(verb.target() == State::Running);
-    let remembered = suspension.filter(|_| verb == Verb::Suspend);
-    serde_json::json!({
+/// Who asks for a suspension, when and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asker {
+    /// A username.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why, if it was said.
+    pub reason: Option<String>,
+}
+
+/// A call that is made after the patch: KubeVirt freezes a VM by a call of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call {
+    /// Freeze it.
+    Pause,
+    /// Let it go on.
+    Unpause,
+}
+
+impl Call {
+    /// The subresource of the VirtualMachineInstance.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Unpause => "unpause",
+        }
+    }
+}
+
+/// What makes an instance what a verb asks: a merge patch, which carries the `resourceVersion` that was read, so that two
+/// who write at once do not overwrite each other's memory; and the call that follows it. The wish is written first: where
+/// the call does not come, it shows, and the same verb makes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Act {
+    /// The merge patch.
+    pub patch: serde_json::Value,
+    /// The call after it.
+    pub call: Option<Call>,
+}
+
+/// Why nothing is done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The verb does not apply.
+    #[error(transparent)]
+    Illegal(#[from] Illegal),
+    /// A container has no memory to keep.
+    #[error("containers cannot be paused: use --mode halt")]
+    NoPause,
+}
+
+/// Decides what a verb does to an instance; `None` if it is so already.
+pub fn act(shown: &Instance, verb: Verb, mode: Option<Mode>, asker: Option<&Asker>) -> Result<Option<Act>, Refusal> {
+    if verb == Verb::Suspend && mode == Some(Mode::Pause) && shown.kind == InstanceType::Container {
+        return Err(Refusal::NoPause);
+    }
+    let target = verb.target();
+    // A pause, or the end of one, that was written down and not carried out.
+    let half_done = shown.kind == InstanceType::Vm && shown.asked.is_some_and(|asked| asked != target);
+    // What is paused can still be switched off, to free what it keeps.
+    let deeper = verb == Verb::Suspend && mode == Some(Mode::Halt) && shown.paused;
+    match apply(&shown.name, shown.state, verb)? {
+        Transition::Already if !half_done && !deeper => return Ok(None),
+        Transition::Already | Transition::Change => {}
+    }
+    let on = target == State::Running;
+    let runs = shown.state == State::Running || shown.paused;
+    let pauses = shown.kind == InstanceType::Vm && runs && mode != Some(Mode::Halt);
+    let (call, mode) = match verb {
+        Verb::Suspend if pauses => (Some(Call::Pause), Mode::Pause),
+        Verb::Resume if shown.paused => (Some(Call::Unpause), Mode::Pause),
+        _ => (None, Mode::Halt),
+    };
+    let remembered = asker.filter(|_| verb == Verb::Suspend);
+    let spec = match (call, shown.kind) {
+        // A pause leaves the machine on.
+        (Some(_), _) => serde_json::json!({}),
+        (None, InstanceType::Container) => serde_json::json!({ "replicas": i32::from(on) }),
+        (None, InstanceType::Vm) => {
+            serde_json::json!({ "runStrategy": if on { kubevirt::ALWAYS } else { kubevirt::HALTED } })
+        }
+    };
+    let patch = serde_json::json!({
         "metadata": {
-            "resourceVersion": set.metadata.resource_version,
-            "labels": { (keys::ASKED): verb.target().as_str() },
+            "resourceVersion": shown.version,
+            "labels": { (keys::ASKED): target.as_str() },
             // null removes what an earlier suspension left.
             "annotations": {
-                (keys::SUSPENDED_BY): remembered.map(|suspension| &suspension.by),
-                (keys::SUSPENDED_AT): remembered.map(|suspension| suspension.at.to_string()),
-                (keys::SUSPEND_REASON): remembered.and_then(|suspension| suspension.reason.as_ref()),
-                (keys::SUSPEND_MODE): remembered.map(|_| "halt"),
+                (keys::SUSPENDED_BY): remembered.map(|asker| &asker.by),
+                (keys::SUSPENDED_AT): remembered.map(|asker| asker.at.to_string()),
+                (keys::SUSPEND_REASON): remembered.and_then(|asker| asker.reason.as_ref()),
+                (keys::SUSPEND_MODE): remembered.map(|_| mode.as_str()),
             },
         },
-        "spec": { "replicas": replicas },
-    })
+        "spec": spec,
+    });
+    Ok(Some(Act { patch, call }))
 }
 
 /// An instance as it is shown.
@@ -220,6 +327,14 @@ pub struct Instance {
     pub created: Option<Timestamp>,
     /// Its uid.
     pub uid: String,
+    /// The version that was read.
+    pub version: String,
+    /// The state that was asked for.
+    pub asked: Option<State>,
+    /// Whether it is switched on, whatever has come of that.
+    pub on: bool,
+    /// Whether it is a VM that is frozen.
+    pub paused: bool,
 }
 
 /// Derives what a container instance is shown to be from its StatefulSet and the Pods of its Namespace; `None` for a
@@ -231,11 +346,10 @@ pub fn of_stateful_set(set: &StatefulSet, pods: &[Pod]) -> Option<Instance> {
     }
     let spec = set.spec.as_ref();
     let replicas = spec.and_then(|spec| spec.replicas).unwrap_or(1);
-    let asked = set.metadata.labels.as_ref().and_then(|labels| labels.get(keys::ASKED)).map(String::as_str);
     let pod_name = format!("{name}-0");
     let pod = pods.iter().find(|pod| pod.metadata.name.as_deref() == Some(pod_name.as_str()));
-    let shown = match (replicas, asked) {
-        (0, Some("suspended")) => Shown::plain(State::Suspended),
+    let shown = match (replicas, asked(&set.metadata)) {
+        (0, Some(State::Suspended)) => Shown::plain(State::Suspended),
         (0, _) => Shown::plain(State::Stopped),
         _ => pod
             .map_or_else(|| Shown::new(State::Pending, "NoPod", "its Pod has not been created yet".to_owned()), of_pod),
@@ -253,18 +367,113 @@ pub fn of_stateful_set(set: &StatefulSet, pods: &[Pod]) -> Option<Instance> {
         node: pod.filter(|_| running).and_then(|pod| pod.spec.as_ref()).and_then(|spec| spec.node_name.clone()),
         ip: status.filter(|_| running).and_then(|status| status.pod_ip.clone()),
         restarts: container_statuses(pod).map(|status| status.restart_count).sum(),
-        suspension: suspension(set).filter(|_| shown.state == State::Suspended),
+        suspension: suspension(&set.metadata).filter(|_| shown.state == State::Suspended),
         created: set.metadata.creation_timestamp.as_ref().map(|time| time.0),
         uid: set.metadata.uid.clone().unwrap_or_default(),
+        version: set.metadata.resource_version.clone().unwrap_or_default(),
+        asked: asked(&set.metadata),
+        on: replicas > 0,
+        paused: false,
         name,
     })
 }
 
-fn suspension(set: &StatefulSet) -> Option<Suspension> {
-    let annotations = set.metadata.annotations.as_ref()?;
+/// Derives what a VM is shown to be from its VirtualMachine and the VirtualMachineInstances of its Namespace; `None` for
+/// a VirtualMachine that is not named as an instance of this Namespace.
+pub fn of_virtual_machine(vm: &VirtualMachine, running: &[VirtualMachineInstance]) -> Option<Instance> {
+    let name: InstanceName = vm.metadata.name.as_ref()?.parse().ok()?;
+    if vm.metadata.namespace.as_deref() != Some(name.cluster.namespace().as_str()) {
+        return None;
+    }
+    let on = vm.spec.run_strategy.as_deref() != Some(kubevirt::HALTED);
+    let asked = asked(&vm.metadata);
+    let instance = running.iter().find(|running| running.metadata.name == vm.metadata.name);
+    let printable = vm.status.printable_status.as_deref();
+    let shown = match asked {
+        Some(State::Suspended) if !on => Shown::plain(State::Suspended),
+        _ if !on => Shown::plain(State::Stopped),
+        _ => of_status(vm, instance),
+    };
+    let shown = match (shown.state, asked) {
+        (State::Running, Some(State::Suspended)) => Shown::new(
+            State::Running,
+            "NotPausedYet",
+            "it was to be paused and is not yet: suspend it again".to_owned(),
+        ),
+        (State::Suspended, Some(State::Running)) => {
+            Shown::new(State::Suspended, "StillPaused", "it was to go on and does not yet: resume it again".to_owned())
+        }
+        _ => shown,
+    };
+    let machine = &vm.spec.template.spec;
+    Some(Instance {
+        kind: InstanceType::Vm,
+        state: shown.state,
+        reason: shown.reason,
+        message: shown.message,
+        size: machine.size(),
+        image: machine.image(),
+        node: instance.filter(|_| on).and_then(|instance| instance.status.node_name.clone()),
+        ip: instance.filter(|_| on).and_then(|instance| instance.status.interfaces.first()?.ip_address.clone()),
+        restarts: 0,
+        suspension: suspension(&vm.metadata).filter(|_| shown.state == State::Suspended),
+        created: vm.metadata.creation_timestamp.as_ref().map(|time| time.0),
+        uid: vm.metadata.uid.clone().unwrap_or_default(),
+        version: vm.metadata.resource_version.clone().unwrap_or_default(),
+        asked,
+        on,
+        paused: printable == Some("Paused"),
+        name,
+    })
+}
+
+/// What is shown of a VM that is switched on, by `status.printableStatus`: all that KubeVirt 1.7 can write there.
+fn of_status(vm: &VirtualMachine, instance: Option<&VirtualMachineInstance>) -> Shown {
+    let status = vm.status.printable_status.as_deref().unwrap_or("Starting");
+    let failure = |conditions: &[kubevirt::LooseCondition], type_: &str, status: &str| {
+        let found = conditions.iter().find(|condition| condition.type_ == type_ && condition.status == status)?;
+        Some((found.reason.clone().unwrap_or_default(), found.message.clone().unwrap_or_default()))
+    };
+    let refused = failure(&vm.status.conditions, "Failure", "True");
+    let unsynchronized = instance.and_then(|instance| failure(&instance.status.conditions, "Synchronized", "False"));
+    let unscheduled = instance.and_then(|instance| failure(&instance.status.conditions, "PodScheduled", "False"));
+    let (state, plain) = match status {
+        "Running" | "Migrating" => return Shown::plain(State::Running),
+        "Paused" => return Shown::plain(State::Suspended),
+        "ErrorPvcNotFound" => (State::Failed, "a claim that it needs does not exist"),
+        "DataVolumeError" => (State::Failed, "the disk that it needs could not be made"),
+        "ErrImagePull" | "ImagePullBackOff" => (State::Failed, "the image of its disk cannot be pulled"),
+        "CrashLoopBackOff" => (State::Failed, "it ends again and again"),
+        "Unknown" => (State::Failed, "its node does not answer"),
+        "ErrorUnschedulable" => (State::Pending, "no node has room for it"),
+        "Terminating" => (State::Pending, "it is being deleted"),
+        "Stopping" => (State::Pending, "its last run is still ending"),
+        "WaitingForVolumeBinding" => (State::Pending, "its disk is being made"),
+        "WaitingForReceiver" => (State::Pending, "it waits for a migration"),
+        // Starting, Provisioning, Stopped before it is started, and what a later KubeVirt may say.
+        _ => (State::Pending, "it is being started"),
+    };
+    // What refused it says more than the one word.
+    match refused.or(unsynchronized).or(unscheduled) {
+        Some((reason, message)) if !message.is_empty() && status != "Stopping" => {
+            let state = if reason == "FailedCreate" && status == "Stopped" { State::Failed } else { state };
+            Shown::new(state, &reason, message)
+        }
+        _ => Shown::new(state, status, plain.to_owned()),
+    }
+}
+
+fn asked(metadata: &ObjectMeta) -> Option<State> {
+    let label = metadata.labels.as_ref()?.get(keys::ASKED)?;
+    [State::Running, State::Stopped, State::Suspended].into_iter().find(|state| state.as_str() == label)
+}
+
+fn suspension(metadata: &ObjectMeta) -> Option<Suspension> {
+    let annotations = metadata.annotations.as_ref()?;
     Some(Suspension {
         by: annotations.get(keys::SUSPENDED_BY)?.clone(),
         at: annotations.get(keys::SUSPENDED_AT)?.parse().ok()?,
+        mode: Mode::read(annotations.get(keys::SUSPEND_MODE).map_or("", String::as_str)),
         reason: annotations.get(keys::SUSPEND_REASON).cloned(),
     })
 }
@@ -415,43 +624,62 @@ fn added(sum: &Resources, more: &Resources) -> Resources {
 pub struct Remains {
     /// Its StatefulSets.
     pub sets: Vec<StatefulSet>,
-    /// Its Pods.
+    /// Its Pods; of a cluster of VMs they are KubeVirt's, and ask for other amounts than their guests see.
     pub pods: Vec<Pod>,
+    /// Its VirtualMachines.
+    pub machines: Vec<VirtualMachine>,
+    /// Those of them that are on.
+    pub running: Vec<VirtualMachineInstance>,
     /// The storage its claims ask for, in all.
     pub storage: Quantity,
 }
 
 impl Default for Remains {
     fn default() -> Self {
-        Self { sets: Vec::new(), pods: Vec::new(), storage: Quantity::ZERO }
+        Self { sets: vec![], pods: vec![], machines: vec![], running: vec![], storage: Quantity::ZERO }
     }
 }
 
 /// Whether what is left fits a shape; if not, what is too much.
-pub fn fits(remains: &Remains, to: &Shape) -> Result<(), String> {
-    for set in &remains.sets {
-        let name = set.metadata.name.clone().unwrap_or_default();
-        let replicas = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-        if to.released && replicas > 0 {
-            return Err(format!("instance {name} is not off"));
-        }
+pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), String> {
+    let sets = remains.sets.iter().map(|set| {
+        let on = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1) > 0;
+        (&set.metadata, on)
+    });
+    let machines = remains.machines.iter().map(|vm| {
+        let on = vm.spec.run_strategy.as_deref() != Some(kubevirt::HALTED);
+        (&vm.metadata, on)
+    });
+    for (metadata, on) in sets.chain(machines) {
+        let name = metadata.name.clone().unwrap_or_default();
         let index = name.parse::<InstanceName>().map(|instance| instance.index);
         if !index.is_ok_and(|index| index < to.count) {
             return Err(format!("instance {name} still exists"));
         }
-    }
-    let (mut living, within) = (0, to.count);
-    for pod in &remains.pods {
-        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-        let (Some(spec), false) = (&pod.spec, matches!(phase, Some("Succeeded" | "Failed"))) else { continue };
-        living += 1;
-        let name = pod.metadata.name.as_deref().unwrap_or_default();
-        if living > within || to.released {
-            return Err(format!("Pod {name} still exists"));
+        if to.released && on {
+            return Err(format!("instance {name} is not off"));
         }
-        let requests = footprint(spec, Rule::Requests);
-        if !requests.fits(&to.size) {
-            return Err(format!("Pod {name} still has {requests}"));
+    }
+    let pods = remains.pods.iter().filter_map(|pod| {
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        let ended = matches!(phase, Some("Succeeded" | "Failed"));
+        let size = footprint(pod.spec.as_ref().filter(|_| !ended)?, Rule::Requests);
+        Some((format!("Pod {}", pod.metadata.name.as_deref().unwrap_or_default()), size))
+    });
+    let running =
+        remains.running.iter().filter(|running| !running.ended()).map(|running| {
+            (format!("VM {}", running.metadata.name.as_deref().unwrap_or_default()), running.spec.size())
+        });
+    let living: Vec<(String, Resources)> = match kind {
+        InstanceType::Container => pods.collect(),
+        InstanceType::Vm => running.collect(),
+    };
+    for (at, (name, size)) in living.iter().enumerate() {
+        if to.released || u32::try_from(at).is_ok_and(|at| at >= to.count) {
+            return Err(format!("{name} still exists"));
+        }
+        if !size.fits(&to.size) {
+            return Err(format!("{name} still has {size}"));
         }
     }
     let storage = to.size.named(crate::resources::STORAGE).and_then(|storage| storage.checked_mul(to.count));

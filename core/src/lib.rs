@@ -14,11 +14,13 @@
 //! | [`controller`] | the next step that brings a cluster to what its user wants |
 //! | [`instance`] | the life of one instance: states, verbs, what is shown |
 //! | [`manifest`] | the objects in a cluster's Namespace |
+//! | [`kubevirt`] | virtual machines, as far as they are read and written |
 
 pub mod account;
 pub mod controller;
 pub mod instance;
 pub mod keys;
+pub mod kubevirt;
 pub mod manifest;
 pub mod name;
 pub mod quantity;

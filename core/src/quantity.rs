@@ -62,6 +62,11 @@ impl Quantity {
         Self { nanos: i128::from(units) * NANO, format: Format::Decimal }
     }
 
+    /// How many units it is, if it is a whole number of them.
+    pub fn as_whole(self) -> Option<u32> {
+        if self.nanos % NANO == 0 { u32::try_from(self.nanos / NANO).ok() } else { None }
+    }
+
     /// A number of mebibytes.
     pub fn mebibytes(mebibytes: u32) -> Self {
         Self { nanos: (i128::from(mebibytes) << 20) * NANO, format: Format::Binary }

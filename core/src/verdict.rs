@@ -8,7 +8,10 @@ use std::fmt;
 use crate::account::{Account, Entry, InstanceType, Shape, Want};
 use crate::name::{ClusterName, MAX_COUNT, UserName};
 use crate::quantity::Quantity;
-use crate::resources::{CPU, MEMORY, Resources};
+use crate::resources::{CPU, MEMORY, Resources, STORAGE};
+
+/// The most processors that a VM can have; QEMU has no machine with more.
+const MAX_CORES: u32 = 1024;
 
 /// Why a change of an account is refused. The text is what the user reads.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,12 +72,6 @@ pub enum Denial {
         /// Whose account.
         user: UserName,
     },
-    /// VMs come later.
-    #[error("want.{cluster}: clusters of type vm are not supported by this version of cmp-webhook: use type container")]
-    NoVms {
-        /// Which cluster.
-        cluster: ClusterName,
-    },
 }
 
 impl Denial {
@@ -87,7 +84,6 @@ impl Denial {
             Self::TypeIsFixed { .. } => "TypeIsFixed",
             Self::BeingDeleted { .. } => "BeingDeleted",
             Self::NotSettled { .. } => "NotSettled",
-            Self::NoVms { .. } => "NoVms",
         }
     }
 }
@@ -144,9 +140,6 @@ fn judge_want(
     {
         return Err(Denial::TypeIsFixed { cluster: cluster.clone(), held: held.kind });
     }
-    if want.kind == InstanceType::Vm {
-        return Err(Denial::NoVms { cluster: cluster.clone() });
-    }
     if want.count == 0 {
         return invalid("count 0".to_owned(), "is no cluster: use 1 or more, or suspend or delete the cluster");
     }
@@ -164,6 +157,12 @@ fn judge_want(
             return invalid(field, "must be above 0");
         }
         match name.as_str() {
+            CPU if want.kind == InstanceType::Vm && amount.as_whole().is_none_or(|cores| cores > MAX_CORES) => {
+                return invalid(field, "must be a whole number of processors for a VM, and at most 1024");
+            }
+            other if want.kind == InstanceType::Vm && ![CPU, MEMORY, STORAGE].contains(&other) => {
+                return invalid(field, "is not for VMs: leave it out, or use type container");
+            }
             CPU if !amount.is_multiple_of(Quantity::milli(1)) => {
                 return invalid(field, "is finer than 1m, the smallest share of a processor");
             }
@@ -183,6 +182,11 @@ fn judge_want(
                 named: if named.is_empty() { "nothing".to_owned() } else { named.join(", ") },
             });
         }
+    }
+    if let Some(key) = &want.ssh_key
+        && (want.kind != InstanceType::Vm || key.len() > 8192 || key.chars().any(|char| char.is_ascii_control()))
+    {
+        return invalid("sshKey".to_owned(), "must be one line of authorized_keys, and is for type vm");
     }
     if want.shape().charge().is_none() {
         return invalid(format!("count {} of {}", want.count, want.size), "is more than can be counted");

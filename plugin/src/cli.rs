@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use cmp_core::account::{InstanceType, Suspended};
+use cmp_core::instance;
 use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::ResourceName;
@@ -303,6 +304,9 @@ pub(crate) struct CreateCluster {
     /// Another resource of each instance, such as nvidia.com/gpu=1; may be repeated
     #[arg(long, value_name = "NAME=AMOUNT", value_parser = amount)]
     pub(crate) resource: Vec<Amount>,
+    /// The file of the public key that may log in to the VMs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ssh_key: Option<PathBuf>,
     /// Whose cluster it is to be (administrators)
     #[arg(long, value_name = "USER")]
     pub(crate) owner: Option<UserName>,
@@ -519,6 +523,15 @@ pub(crate) struct How {
 pub(crate) enum Mode {
     Pause,
     Halt,
+}
+
+impl From<Mode> for instance::Mode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Pause => Self::Pause,
+            Mode::Halt => Self::Halt,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -9,11 +9,12 @@ use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
 use cmp_client::ApiError;
-use cmp_core::account::{Account, Entry, HeldState};
-use cmp_core::instance::{Counts, Instance, State, columns, of_stateful_set};
+use cmp_client::kubevirt::Machines;
+use cmp_core::account::{Account, Entry, HeldState, InstanceType};
+use cmp_core::instance::{Counts, Instance, State, columns, of_stateful_set, of_virtual_machine};
 use cmp_core::keys;
-use cmp_core::manifest::CONTAINER_TEMPLATE;
-use cmp_core::name::{ClusterName, UserName};
+use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
+use cmp_core::name::{ClusterName, InstanceName, UserName};
 
 use crate::error::CliError;
 use crate::output::{Heads, Item, age};
@@ -61,8 +62,41 @@ async fn created(client: &Client, cluster: &ClusterName) -> Result<Option<Timest
     }
 }
 
-/// Looks at the instances of a cluster, in the order of their indexes.
+/// Looks at the instances of a cluster, in the order of their indexes. What there is says of which type it is: a user of
+/// one type has no right to ask for the other.
 pub(crate) async fn instances(client: &Client, cluster: &ClusterName) -> Result<Vec<Instance>, CliError> {
+    let containers = containers(client, cluster).await?;
+    if !containers.is_empty() {
+        return Ok(containers);
+    }
+    let machines = Machines::of(client, cluster);
+    let (machines, running) = match futures::try_join!(machines.list(), machines.running()) {
+        Ok(looked) => looked,
+        Err(error) if error.is_forbidden() => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut instances: Vec<Instance> = machines.iter().filter_map(|vm| of_virtual_machine(vm, &running)).collect();
+    instances.sort_by_key(|instance| instance.name.index);
+    Ok(instances)
+}
+
+/// Looks at one instance, without what runs for it.
+pub(crate) async fn instance(client: &Client, name: &InstanceName) -> Result<Option<Instance>, CliError> {
+    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &name.cluster.namespace());
+    match sets.get_opt(&name.to_string()).await.map_err(ApiError::from) {
+        Ok(Some(set)) => return Ok(of_stateful_set(&set, &[])),
+        Ok(None) => {}
+        Err(error) if error.is_forbidden() => {}
+        Err(error) => return Err(error.into()),
+    }
+    match Machines::of(client, &name.cluster).get(name).await {
+        Ok(vm) => Ok(vm.and_then(|vm| of_virtual_machine(&vm, &[]))),
+        Err(error) if error.is_forbidden() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn containers(client: &Client, cluster: &ClusterName) -> Result<Vec<Instance>, CliError> {
     let namespace = cluster.namespace();
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &namespace);
     let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
@@ -164,8 +198,9 @@ impl Cluster {
                 "type": kind,
                 "count": self.count(),
                 "size": size,
-                "template": want.map(|want| want.template.as_deref().unwrap_or(CONTAINER_TEMPLATE)),
+                "template": want.map(|want| want.template.as_deref().unwrap_or(template(want.kind))),
                 "image": want.and_then(|want| want.image.as_ref()),
+                "sshKey": want.and_then(|want| want.ssh_key.as_ref()),
             },
             "status": {
                 "state": self.status(),
@@ -203,6 +238,14 @@ impl Cluster {
                 self.reason().unwrap_or_default(),
             ],
         }
+    }
+}
+
+/// The built-in template of a type.
+fn template(kind: InstanceType) -> &'static str {
+    match kind {
+        InstanceType::Container => CONTAINER_TEMPLATE,
+        InstanceType::Vm => VM_TEMPLATE,
     }
 }
 

@@ -23,7 +23,7 @@ fn wrong_input_is_an_error_that_names_it_and_says_what_to_do() {
         (&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--type", "pod"], "use container or vm"),
         (
             &["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--type", "vm"],
-            "virtual machines are not supported",
+            "there is no KubeVirt in this cluster",
         ),
         (&["create", "cluster", "web", "--cpu", "0.0001", "--memory", "1Gi"], "is finer than 1m"),
         (&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--resource", "gpu"], "has no amount"),

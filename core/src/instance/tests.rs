@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::account::Want;
 use crate::account::tests::{name, shape, want};
 use crate::manifest;
 
@@ -109,23 +110,137 @@ fn only_instances_of_their_own_namespace_are_shown() {
     assert_eq!(of_stateful_set(&other, &[]), None);
 }
 
+fn asker() -> Asker {
+    Asker { by: "john".to_owned(), at: "2026-11-23T20:00:00Z".parse().unwrap(), reason: Some("night".to_owned()) }
+}
+
 #[test]
 fn a_suspension_is_remembered_and_forgotten_in_the_patch_that_makes_it() {
-    let memory = Suspension {
-        by: "john".to_owned(),
-        at: "2026-11-23T20:00:00Z".parse().unwrap(),
-        reason: Some("night".to_owned()),
-    };
-    let patch = container_patch(&set(1, "running"), Verb::Suspend, Some(&memory));
-    assert_eq!(patch["metadata"]["resourceVersion"], "7");
+    let running = of_stateful_set(&set(1, "running"), &[]).unwrap();
+    let Act { patch, call } = act(&running, Verb::Suspend, None, Some(&asker())).unwrap().unwrap();
+    assert_eq!((&patch["metadata"]["resourceVersion"], call), (&json!("7"), None));
     assert_eq!(patch["metadata"]["labels"][keys::ASKED], "suspended");
-    assert_eq!(patch["spec"]["replicas"], 0);
+    assert_eq!(patch["spec"], json!({ "replicas": 0 }));
     let mut suspended = set(0, "suspended");
     suspended.metadata.annotations = serde_json::from_value(patch["metadata"]["annotations"].clone()).unwrap();
-    assert_eq!(of_stateful_set(&suspended, &[]).unwrap().suspension, Some(memory));
-    let patch = container_patch(&suspended, Verb::Resume, None);
+    let shown = of_stateful_set(&suspended, &[]).unwrap();
+    let Asker { by, at, reason } = asker();
+    assert_eq!(shown.suspension, Some(Suspension { by, at, mode: Mode::Halt, reason }));
+    let Act { patch, .. } = act(&shown, Verb::Resume, None, None).unwrap().unwrap();
     assert_eq!(patch["metadata"]["annotations"][keys::SUSPENDED_AT], Value::Null);
-    assert_eq!(patch["spec"]["replicas"], 1);
+    assert_eq!(patch["spec"], json!({ "replicas": 1 }));
+    assert_eq!(act(&shown, Verb::Suspend, None, None), Ok(None));
+    assert_eq!(act(&running, Verb::Suspend, Some(Mode::Pause), None), Err(Refusal::NoPause));
+}
+
+fn vm(strategy: &str, asked: &str, status: &str) -> VirtualMachine {
+    let dev = Want { kind: InstanceType::Vm, ..want(1, "cpu=2,memory=4Gi") };
+    let mut made = kubevirt::virtual_machine(&name("web").instance(0), &dev);
+    made["spec"]["runStrategy"] = json!(strategy);
+    made["metadata"]["labels"][keys::ASKED] = json!(asked);
+    made["metadata"]["resourceVersion"] = json!("7");
+    made["status"] = json!({ "printableStatus": status });
+    serde_json::from_value(made).unwrap()
+}
+
+#[test]
+fn every_status_of_a_vm_is_a_state() {
+    let check = |strategy: &str, asked: &str, status: &str, expected: &str| {
+        let shown = of_virtual_machine(&vm(strategy, asked, status), &[]).unwrap();
+        assert_eq!(format!("{} {}", shown.state, shown.reason.unwrap_or_default()).trim(), expected);
+    };
+    for (status, expected) in [
+        ("Running", "running"),
+        ("Migrating", "running"),
+        ("Starting", "pending Starting"),
+        ("Provisioning", "pending Provisioning"),
+        ("WaitingForVolumeBinding", "pending WaitingForVolumeBinding"),
+        ("WaitingForReceiver", "pending WaitingForReceiver"),
+        ("Stopping", "pending Stopping"),
+        ("Terminating", "pending Terminating"),
+        ("Stopped", "pending Stopped"),
+        ("ErrorUnschedulable", "pending ErrorUnschedulable"),
+        ("ErrorPvcNotFound", "failed ErrorPvcNotFound"),
+        ("DataVolumeError", "failed DataVolumeError"),
+        ("ErrImagePull", "failed ErrImagePull"),
+        ("ImagePullBackOff", "failed ImagePullBackOff"),
+        ("CrashLoopBackOff", "failed CrashLoopBackOff"),
+        ("Unknown", "failed Unknown"),
+    ] {
+        check("Always", "running", status, expected);
+        // Off is off, however long the last run takes to end.
+        check("Halted", "stopped", status, "stopped");
+        check("Halted", "suspended", status, "suspended");
+    }
+    check("Always", "suspended", "Paused", "suspended");
+    check("Always", "running", "Paused", "suspended StillPaused");
+    check("Always", "suspended", "Running", "running NotPausedYet");
+    // KubeVirt could not make it: it says why.
+    let mut refused = vm("Always", "running", "Stopped");
+    refused.status.conditions = serde_json::from_value(json!([
+        { "type": "Failure", "status": "True", "reason": "FailedCreate", "message": "no room" },
+    ]))
+    .unwrap();
+    let shown = of_virtual_machine(&refused, &[]).unwrap();
+    assert_eq!((shown.state, shown.message.as_deref()), (State::Failed, Some("no room")));
+}
+
+#[test]
+fn a_vm_is_paused_after_the_wish_is_written() {
+    let check = |from: (&str, &str, &str), verb: Verb, mode: Option<Mode>, expected: (Value, Option<Call>, &str)| {
+        let shown = of_virtual_machine(&vm(from.0, from.1, from.2), &[]).unwrap();
+        let done = act(&shown, verb, mode, Some(&asker())).unwrap().unwrap();
+        let asked = done.patch["metadata"]["labels"][keys::ASKED].as_str().unwrap();
+        assert_eq!((done.patch["spec"].clone(), done.call, asked), expected, "{verb} {from:?}");
+    };
+    let (running, starting) = (("Always", "running", "Running"), ("Always", "running", "Starting"));
+    let (paused, halted) = (("Always", "suspended", "Paused"), ("Halted", "suspended", "Stopped"));
+    let strategy = |strategy: &str| json!({ "runStrategy": strategy });
+    check(running, Verb::Suspend, None, (json!({}), Some(Call::Pause), "suspended"));
+    check(running, Verb::Suspend, Some(Mode::Halt), (strategy("Halted"), None, "suspended"));
+    // One that does not run yet has nothing to keep.
+    check(starting, Verb::Suspend, None, (strategy("Halted"), None, "suspended"));
+    check(paused, Verb::Resume, None, (json!({}), Some(Call::Unpause), "running"));
+    check(paused, Verb::Suspend, Some(Mode::Halt), (strategy("Halted"), None, "suspended"));
+    check(halted, Verb::Resume, None, (strategy("Always"), None, "running"));
+    check(running, Verb::Stop, None, (strategy("Halted"), None, "stopped"));
+    check(("Halted", "stopped", "Stopped"), Verb::Start, None, (strategy("Always"), None, "running"));
+    // Half done, either way: the same verb finishes it, the other one takes it back.
+    check(("Always", "suspended", "Running"), Verb::Suspend, None, (json!({}), Some(Call::Pause), "suspended"));
+    check(("Always", "running", "Paused"), Verb::Resume, None, (json!({}), Some(Call::Unpause), "running"));
+    check(("Always", "running", "Paused"), Verb::Suspend, None, (json!({}), Some(Call::Pause), "suspended"));
+    check(("Always", "suspended", "Running"), Verb::Resume, None, (strategy("Always"), None, "running"));
+    let already = of_virtual_machine(&vm("Always", "suspended", "Paused"), &[]).unwrap();
+    assert_eq!(act(&already, Verb::Suspend, None, None), Ok(None));
+    let illegal = act(&already, Verb::Stop, None, None).unwrap_err();
+    assert_eq!(illegal.to_string(), "cannot stop web-0: it is suspended, and a suspended instance can be resumed");
+}
+
+#[test]
+fn evidence_of_vms_is_what_their_guests_see() {
+    let within = shape(1, "cpu=2,memory=4Gi");
+    let machine: VirtualMachineInstance = serde_json::from_value(json!({
+        "metadata": { "name": "web-0" },
+        "spec": { "domain": { "cpu": { "cores": 2 }, "memory": { "guest": "4Gi" } } },
+        "status": { "phase": "Running" },
+    }))
+    .unwrap();
+    let one = Remains {
+        machines: vec![vm("Always", "running", "Running")],
+        running: vec![machine.clone()],
+        ..Remains::default()
+    };
+    assert_eq!(fits(&one, InstanceType::Vm, &within), Ok(()));
+    let none = fits(&one, InstanceType::Vm, &shape(0, "cpu=2,memory=4Gi"));
+    assert_eq!(none, Err("instance web-0 still exists".to_owned()));
+    let smaller = fits(&one, InstanceType::Vm, &shape(1, "cpu=1,memory=4Gi"));
+    assert_eq!(smaller, Err("VM web-0 still has cpu=2,memory=4Gi".to_owned()));
+    let off = Shape { released: true, ..within.clone() };
+    assert_eq!(fits(&one, InstanceType::Vm, &off), Err("instance web-0 is not off".to_owned()));
+    let mut ending = Remains { machines: vec![vm("Halted", "suspended", "Stopping")], ..one.clone() };
+    assert_eq!(fits(&ending, InstanceType::Vm, &off), Err("VM web-0 still exists".to_owned()));
+    ending.running[0].status.phase = Some("Succeeded".to_owned());
+    assert_eq!(fits(&ending, InstanceType::Vm, &off), Ok(()));
 }
 
 #[test]
@@ -158,24 +273,27 @@ fn evidence_counts_what_still_lives() {
         }
         remains
     };
-    assert_eq!(fits(&living(1), &within), Ok(()));
-    assert_eq!(fits(&living(2), &within), Err("instance web-1 still exists".to_owned()));
+    assert_eq!(fits(&living(1), InstanceType::Container, &within), Ok(()));
+    assert_eq!(fits(&living(2), InstanceType::Container, &within), Err("instance web-1 still exists".to_owned()));
     let mut orphan = living(2);
     orphan.sets.pop();
-    assert_eq!(fits(&orphan, &within), Err("Pod web-0-0 still exists".to_owned()));
+    assert_eq!(fits(&orphan, InstanceType::Container, &within), Err("Pod web-0-0 still exists".to_owned()));
     orphan.pods[1].status.as_mut().unwrap().phase = Some("Succeeded".to_owned());
-    assert_eq!(fits(&orphan, &within), Ok(()));
+    assert_eq!(fits(&orphan, InstanceType::Container, &within), Ok(()));
     let smaller = shape(1, "cpu=1,memory=4Gi");
-    assert_eq!(fits(&living(1), &smaller), Err("Pod web-0-0 still has cpu=2,memory=4Gi".to_owned()));
+    assert_eq!(
+        fits(&living(1), InstanceType::Container, &smaller),
+        Err("Pod web-0-0 still has cpu=2,memory=4Gi".to_owned())
+    );
     let released = Shape { released: true, ..within.clone() };
-    assert_eq!(fits(&living(1), &released), Err("instance web-0 is not off".to_owned()));
+    assert_eq!(fits(&living(1), InstanceType::Container, &released), Err("instance web-0 is not off".to_owned()));
     let mut off = living(1);
     off.sets[0].spec.as_mut().unwrap().replicas = Some(0);
-    assert_eq!(fits(&off, &released), Err("Pod web-0-0 still exists".to_owned()));
+    assert_eq!(fits(&off, InstanceType::Container, &released), Err("Pod web-0-0 still exists".to_owned()));
     off.pods.clear();
-    assert_eq!(fits(&off, &released), Ok(()));
+    assert_eq!(fits(&off, InstanceType::Container, &released), Ok(()));
     let claims = Remains { storage: Quantity::mebibytes(1), ..Remains::default() };
-    assert_eq!(fits(&claims, &within), Err("claims still hold more storage".to_owned()));
+    assert_eq!(fits(&claims, InstanceType::Container, &within), Err("claims still hold more storage".to_owned()));
 }
 
 #[test]

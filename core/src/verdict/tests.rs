@@ -155,8 +155,8 @@ fn wants_that_no_cluster_can_be_are_refused_by_field_value_and_remedy() {
         "amd.com/gpu is not in the quota of john, which names cpu, memory, nvidia.com/gpu: leave it out, or ask an administrator for it",
     );
     check(
-        r#"{"type":"vm","count":1,"size":{"cpu":"1","memory":"1Gi"}}"#,
-        "want.web: clusters of type vm are not supported by this version of cmp-webhook: use type container",
+        r#"{"type":"vm","count":1,"size":{"cpu":"1500m","memory":"1Gi"}}"#,
+        "want.web: size.cpu 1500m must be a whole number of processors for a VM, and at most 1024",
     );
 }
 

@@ -66,7 +66,7 @@ fn number(uid: &str) -> u8 {
 
 fn want(model: Shape) -> account::Want {
     let account::Shape { count, size, released } = shaped(model);
-    account::Want { kind: InstanceType::Container, count, size, released, template: None, image: None }
+    account::Want { kind: InstanceType::Container, count, size, released, template: None, image: None, ssh_key: None }
 }
 
 fn account(model: &Account) -> account::Account {
@@ -185,5 +185,5 @@ fn evidence(instances: &[Option<u8>; 2], to: Shape) -> bool {
         remains.sets.push(set);
         remains.pods.push(pod);
     }
-    instance::fits(&remains, &shaped(to)).is_ok()
+    instance::fits(&remains, InstanceType::Container, &shaped(to)).is_ok()
 }

@@ -1,15 +1,18 @@
 //! `create cluster`: the whole of it is wanted in one write, judged in one piece; then its instances are created.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use k8s_openapi::api::apps::v1::StatefulSet;
+use kube::Client;
 use kube::api::{Api, PostParams};
 use tokio::time::Instant;
 
-use cmp_client::ApiError;
 use cmp_client::accounts::{Accounts, Stored};
+use cmp_client::kubevirt::Machines;
+use cmp_client::{ApiError, kubevirt};
 use cmp_core::account::{Change, HeldState, InstanceType, Want};
 use cmp_core::instance::State;
 use cmp_core::manifest;
@@ -32,17 +35,20 @@ const FENCED: &str = "exceeded quota: cmp,";
 const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<(), CliError> {
-    let CreateCluster { name, cpu, memory, count, kind, image, resource, owner, wait, change } = args;
-    if kind == InstanceType::Vm {
-        return Err(CliError::user(
-            "--type vm: virtual machines are not supported by this version; use --type container",
-        ));
+    let CreateCluster { name, cpu, memory, count, kind, image, resource, ssh_key, owner, wait, change } = args;
+    let ssh_key = ssh_key.map(|path| public_key(&path)).transpose()?;
+    if ssh_key.is_some() && kind != InstanceType::Vm {
+        return Err(CliError::user("--ssh-key is for VMs").hint("use --type vm, or leave it out"));
+    }
+    if kind == InstanceType::Vm && !kubevirt::installed(&context.client().await?).await? {
+        return Err(CliError::user("--type vm: there is no KubeVirt in this cluster, so that no VM can run")
+            .hint("an administrator installs KubeVirt 1.7 or newer (kubevirt.io); or use --type container"));
     }
     let mut size = Resources::new(cpu, memory);
     for more in resource {
         size.set(more.name, more.amount);
     }
-    let want = Want { kind, count, size, released: false, template: None, image };
+    let want = Want { kind, count, size, released: false, template: None, image, ssh_key };
     let user = context.account_of(owner.as_ref()).await?;
     let accounts = context.accounts().await?;
     let known = context.account(&user).await?;
@@ -132,9 +138,17 @@ async fn write_want(
     }
 }
 
+/// The image of instances that name none.
+pub(super) fn default_image(kind: InstanceType) -> &'static str {
+    match kind {
+        InstanceType::Container => manifest::DEFAULT_IMAGE,
+        InstanceType::Vm => cmp_core::kubevirt::DEFAULT_IMAGE,
+    }
+}
+
 fn different(name: &ClusterName, is: &Want, asked: &Want) -> CliError {
     let describe = |want: &Want| {
-        let image = want.image.as_deref().unwrap_or(manifest::DEFAULT_IMAGE);
+        let image = want.image.as_deref().unwrap_or(default_image(want.kind));
         format!("{} of {} ({}, {image})", want.count, want.size, want.kind)
     };
     let error = CliError::user(format!(
@@ -196,12 +210,11 @@ pub(super) async fn prepared(
 pub(super) async fn make_instances(context: &Context<'_>, name: &ClusterName, want: &Want) -> Result<usize, CliError> {
     let client = context.client().await?;
     let there: BTreeSet<u32> = view::instances(&client, name).await?.iter().map(|shown| shown.name.index).collect();
-    let sets: Api<StatefulSet> = Api::namespaced(client, &name.namespace());
     let missing = (0..want.count).filter(|index| !there.contains(index));
     let made: Vec<Result<bool, CliError>> = stream::iter(missing)
         .map(|index| {
-            let (sets, instance) = (sets.clone(), name.instance(index));
-            async move { make_instance(&sets, &instance, want).await }
+            let (client, instance) = (client.clone(), name.instance(index));
+            async move { make_instance(&client, &instance, want).await }
         })
         .buffer_unordered(AT_ONCE)
         .collect()
@@ -213,25 +226,46 @@ pub(super) async fn make_instances(context: &Context<'_>, name: &ClusterName, wa
     Ok(count)
 }
 
-async fn make_instance(sets: &Api<StatefulSet>, instance: &InstanceName, want: &Want) -> Result<bool, CliError> {
-    let set = manifest::stateful_set(instance, want);
+/// The public key in a file: the first line that is one.
+fn public_key(path: &Path) -> Result<String, CliError> {
+    let wrong = |why: &str| {
+        CliError::user(format!("--ssh-key {}: {why}", path.display()))
+            .hint("name a file with a public key, such as ~/.ssh/id_ed25519.pub")
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error.to_string()))?;
+    if text.contains("PRIVATE KEY") {
+        return Err(wrong("it holds a private key"));
+    }
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+    let line = line.filter(|line| ["ssh-", "ecdsa-", "sk-"].iter().any(|kind| line.starts_with(kind)));
+    line.map(str::to_owned).ok_or_else(|| wrong("it holds no public key"))
+}
+
+async fn make_instance(client: &Client, instance: &InstanceName, want: &Want) -> Result<bool, CliError> {
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &instance.cluster.namespace());
+    let machines = Machines::of(client, &instance.cluster);
     let deadline = Instant::now() + CATCH_UP;
     loop {
-        match sets.create(&params, &set).await.map_err(ApiError::from) {
-            Ok(_) => return Ok(true),
+        let made = match want.kind {
+            InstanceType::Container => {
+                let set = manifest::stateful_set(instance, want);
+                sets.create(&params, &set).await.map(|_| ()).map_err(ApiError::from)
+            }
+            InstanceType::Vm => machines.create(&params, cmp_core::kubevirt::virtual_machine(instance, want)).await,
+        };
+        match made {
+            Ok(()) => return Ok(true),
             Err(error) if error.is_already_there() => return Ok(false),
             // The ResourceQuota is asked before whether the object is there: somebody else may just have made it.
-            Err(error) if error.to_string().contains(FENCED) && there(sets, instance).await? => return Ok(false),
+            Err(error) if error.to_string().contains(FENCED) && view::instance(client, instance).await?.is_some() => {
+                return Ok(false);
+            }
             // The RoleBinding or the count was written a moment ago: not every API server has seen it.
             Err(error) if not_seen_yet(&error) && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-async fn there(sets: &Api<StatefulSet>, instance: &InstanceName) -> Result<bool, CliError> {
-    Ok(sets.get_opt(&instance.to_string()).await?.is_some())
 }
 
 fn not_seen_yet(error: &ApiError) -> bool {

@@ -8,6 +8,7 @@ use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::resources::Resources;
 use cmp_core::verdict::available;
 
+use crate::commands::create_cluster::default_image;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{age, table};
@@ -64,8 +65,8 @@ pub(crate) async fn clusters(context: &Context<'_>, names: Vec<ClusterName>) -> 
                 .map_or_else(String::new, |held| format!("{} of {} ({})", held.count, held.size, held.state.as_str()));
             lines.add("Held", &held);
             lines.add("Charge", &cluster.entry.charge().unwrap_or_default().to_string());
-            lines
-                .add("Image", want.and_then(|want| want.image.as_deref()).unwrap_or(cmp_core::manifest::DEFAULT_IMAGE));
+            let image = want.map(|want| want.image.as_deref().unwrap_or(default_image(want.kind)));
+            lines.add("Image", image.unwrap_or_default());
             let mut rows = vec![["NAME", "STATUS", "NODE", "AGE", "REASON"].map(str::to_owned).to_vec()];
             rows.extend(cluster.instances.iter().map(|instance| row(instance, now)));
             lines.block("Instances", &rows);

@@ -6,20 +6,23 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, ListParams, Patch, PatchParams};
-use kube::{Client, ResourceExt};
+use kube::Client;
+use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use cmp_client::ApiError;
-use cmp_core::instance::{Suspension, Transition, Verb, apply, container_patch, of_stateful_set};
+use cmp_client::kubevirt::Machines;
+use cmp_core::account::InstanceType;
+use cmp_core::instance::{Act, Asker, Call, Instance, Mode, Verb, act};
 use cmp_core::name::{ClusterName, InstanceName};
 
 use super::wants;
-use crate::cli::{ClustersArgs, DryRun, Format, How, InstanceArgs, Mode, WaitArgs};
+use crate::cli::{ClustersArgs, DryRun, Format, How, InstanceArgs, WaitArgs};
 use crate::context::{Context, MANAGER, suffix};
 use crate::error::CliError;
 use crate::output::print_object;
+use crate::view;
 
 /// How many instances are changed at once.
 const AT_ONCE: usize = 32;
@@ -33,7 +36,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 struct Ask<'a> {
     client: Client,
     verb: Verb,
-    suspension: Option<Suspension>,
+    asker: Option<Asker>,
     mode: Option<Mode>,
     dry_run: DryRun,
     /// Until when a refusal is tried again that comes from an API server which has not seen yet that the cluster was
@@ -44,7 +47,10 @@ struct Ask<'a> {
 
 /// What came of it for one instance.
 enum Came {
-    Changed,
+    Changed {
+        /// It keeps its memory and its place on the node.
+        paused: bool,
+    },
     Already,
     /// The verb does not apply, and why.
     Skipped(String),
@@ -52,61 +58,44 @@ enum Came {
 }
 
 async fn ask<'a>(context: &'a Context<'a>, verb: Verb, how: Option<How>, dry_run: DryRun) -> Result<Ask<'a>, CliError> {
-    let mode = how.as_ref().and_then(|how| how.mode);
-    let suspension = match (verb, how) {
-        (Verb::Suspend, how) => Some(Suspension {
+    let mode = how.as_ref().and_then(|how| how.mode).map(Mode::from);
+    let asker = match (verb, how) {
+        (Verb::Suspend, how) => Some(Asker {
             by: context.who().await?.username.clone(),
             at: Timestamp::now(),
             reason: how.and_then(|how| how.reason),
         }),
         _ => None,
     };
-    Ok(Ask { client: context.client().await?, verb, suspension, mode, dry_run, patient_until: None, context })
+    Ok(Ask { client: context.client().await?, verb, asker, mode, dry_run, patient_until: None, context })
 }
 
 impl Ask<'_> {
-    fn api(&self, cluster: &ClusterName) -> Api<StatefulSet> {
-        Api::namespaced(self.client.clone(), &cluster.namespace())
-    }
-
     /// Reads, decides and writes; another writer in between is read and decided again.
-    async fn of(&self, name: &InstanceName, mut seen: Option<StatefulSet>) -> Came {
-        if self.verb == Verb::Suspend && self.mode == Some(Mode::Pause) {
-            return Came::Skipped("containers cannot be paused: use --mode halt".to_owned());
-        }
-        let api = self.api(&name.cluster);
+    async fn of(&self, name: &InstanceName, mut seen: Option<Instance>) -> Came {
         loop {
-            let set = match seen.take() {
-                Some(set) => set,
-                None => match api.get(&name.to_string()).await.map_err(ApiError::from) {
-                    Ok(set) => set,
-                    Err(error) if error.is_not_found() || error.is_forbidden() => {
-                        return Came::Failed(CliError::not_found("instance", &name.to_string()));
-                    }
-                    Err(error) => return Came::Failed(error.into()),
-                },
+            // Off or not is in the object; whether it runs by now makes no difference to any verb of a container.
+            let shown = match seen.take() {
+                Some(shown) => Ok(Some(shown)),
+                None => view::instance(&self.client, name).await,
             };
-            // Off or not is in the StatefulSet; whether it runs by now makes no difference to any verb.
-            let Some(shown) = of_stateful_set(&set, &[]) else {
-                return Came::Failed(CliError::not_found("instance", &name.to_string()));
+            let shown = match shown {
+                Ok(Some(shown)) => shown,
+                Ok(None) => return Came::Failed(CliError::not_found("instance", &name.to_string())),
+                Err(error) => return Came::Failed(error),
             };
-            match apply(name, shown.state, self.verb) {
-                Err(illegal) => return Came::Skipped(illegal.to_string()),
-                Ok(Transition::Already) => return Came::Already,
-                Ok(Transition::Change) => {}
-            }
+            let act = match act(&shown, self.verb, self.mode, self.asker.as_ref()) {
+                Err(refused) => return Came::Skipped(refused.to_string()),
+                Ok(None) => return Came::Already,
+                Ok(Some(act)) => act,
+            };
             if self.dry_run == DryRun::Client {
-                return Came::Changed;
+                return Came::Changed { paused: act.call == Some(Call::Pause) };
             }
-            let patch = container_patch(&set, self.verb, self.suspension.as_ref());
-            let params = PatchParams {
-                dry_run: self.dry_run == DryRun::Server,
-                field_manager: Some(MANAGER.to_owned()),
-                ..PatchParams::default()
-            };
-            match api.patch(&name.to_string(), &params, &Patch::Merge(patch)).await.map_err(ApiError::from) {
-                Ok(_) => return Came::Changed,
-                Err(error) if error.is_conflict() => {}
+            match self.carry_out(&shown, &act).await {
+                Ok(()) => return Came::Changed { paused: act.call == Some(Call::Pause) },
+                Err(error) if error.is_conflict() && act.call.is_none() => {}
+                Err(error) if error.is_conflict() && error.to_string().contains("modified") => {}
                 Err(error)
                     if error.to_string().contains(RELEASED)
                         && self.patient_until.is_some_and(|until| Instant::now() < until) =>
@@ -118,18 +107,55 @@ impl Ask<'_> {
         }
     }
 
-    /// Waits until the Pods of an instance are as the verb wants them.
+    /// The patch, then the call.
+    async fn carry_out(&self, shown: &Instance, act: &Act) -> Result<(), ApiError> {
+        let name = &shown.name;
+        let params = PatchParams {
+            dry_run: self.dry_run == DryRun::Server,
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        match shown.kind {
+            InstanceType::Container => {
+                let api: Api<StatefulSet> = Api::namespaced(self.client.clone(), &name.cluster.namespace());
+                api.patch(&name.to_string(), &params, &Patch::Merge(&act.patch)).await?;
+            }
+            InstanceType::Vm => {
+                let machines = Machines::of(&self.client, &name.cluster);
+                machines.patch(name, &params, &act.patch).await?;
+                if let Some(call) = act.call {
+                    machines.call(name, call, params.dry_run).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until an instance is as the verb wants it.
     async fn done(&self, name: &InstanceName, wait: &WaitArgs) -> Result<(), CliError> {
-        let api: Api<Pod> = Api::namespaced(self.client.clone(), &name.cluster.namespace());
         let deadline = Instant::now() + wait.timeout;
         let off = matches!(self.verb, Verb::Stop | Verb::Suspend);
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &name.cluster.namespace());
+        let machines = Machines::of(&self.client, &name.cluster);
+        let pod_name = format!("{name}-0");
+        let is_vm = view::instance(&self.client, name).await?.is_some_and(|shown| shown.kind == InstanceType::Vm);
         loop {
-            let pod = api.get_opt(&format!("{name}-0")).await?;
-            let runs = pod.as_ref().is_some_and(|pod| {
-                pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running")
-                    && pod.metadata.deletion_timestamp.is_none()
-            });
-            if (off && pod.is_none()) || (!off && runs) {
+            let done = if is_vm {
+                let status = machines.get(name).await?.and_then(|vm| vm.status.printable_status);
+                match status.as_deref() {
+                    Some("Stopped" | "Paused") => off,
+                    Some("Running") => !off,
+                    _ => false,
+                }
+            } else {
+                let pod = pods.get_opt(&pod_name).await?;
+                let runs = pod.as_ref().is_some_and(|pod| {
+                    pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running")
+                        && pod.metadata.deletion_timestamp.is_none()
+                });
+                if off { pod.is_none() } else { runs }
+            };
+            if done {
                 return Ok(());
             }
             if Instant::now() > deadline {
@@ -153,7 +179,7 @@ pub(crate) async fn instances(
     let mut failed = false;
     for name in &names {
         let word = match ask.of(name, None).await {
-            Came::Changed => verb.done().to_owned(),
+            Came::Changed { .. } => verb.done().to_owned(),
             Came::Already => format!("unchanged (already {})", already(verb)),
             Came::Skipped(why) => {
                 CliError::user(why).print(context.ui);
@@ -172,8 +198,7 @@ pub(crate) async fn instances(
         match change.output {
             Some(Format::Name) => context.ui.line(&format!("instance/{name}"))?,
             Some(format @ (Format::Json | Format::Yaml)) => {
-                let set = ask.api(&name.cluster).get(&name.to_string()).await?;
-                if let Some(shown) = of_stateful_set(&set, &[]) {
+                if let Some(shown) = view::instance(&ask.client, name).await? {
                     print_object(context.ui, format, &crate::view::instance_object(&shown))?;
                 }
             }
@@ -215,6 +240,11 @@ pub(crate) async fn clusters(
         }
         let (counts, instances) = cluster(&ask, name, &wait).await?;
         any_failed |= counts.failed > 0;
+        if counts.paused > 0 {
+            context.ui.note(&format!(
+                "cluster/{name}: what is paused keeps its memory and its place on the node; --mode halt frees them"
+            ));
+        }
         if verb == Verb::Suspend && counts.failed == 0 {
             wants::give_back(context, name, change.dry_run).await?;
         }
@@ -249,30 +279,23 @@ pub(crate) async fn clusters(
 #[derive(Default)]
 struct Counts {
     changed: u32,
+    paused: u32,
     failed: u32,
     skipped: u32,
 }
 
 async fn cluster(ask: &Ask<'_>, cluster: &ClusterName, wait: &WaitArgs) -> Result<(Counts, Vec<Value>), CliError> {
-    let listed = ask.api(cluster).list(&ListParams::default()).await.map_err(ApiError::from);
-    let sets = match listed {
-        Ok(list) => list.items,
-        // Not let in there: for this user there is no such cluster.
-        Err(error) if error.is_forbidden() => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
-    if sets.is_empty() {
+    let listed = view::instances(&ask.client, cluster).await?;
+    if listed.is_empty() {
         // An empty list may be a cluster without instances, or none at all.
         ask.context.holder(cluster).await?;
     }
-    let mut named: Vec<(InstanceName, StatefulSet)> =
-        sets.into_iter().filter_map(|set| Some((of_stateful_set(&set, &[])?.name, set))).collect();
-    named.sort_by_key(|(name, _)| name.index);
-    let came: Vec<(InstanceName, Came)> = stream::iter(named)
-        .map(|(name, set)| async move {
-            let mut came = ask.of(&name, Some(set)).await;
+    let came: Vec<(InstanceName, Came)> = stream::iter(listed)
+        .map(|shown| async move {
+            let name = shown.name.clone();
+            let mut came = ask.of(&name, Some(shown)).await;
             if wait.wait
-                && matches!(came, Came::Changed)
+                && matches!(came, Came::Changed { .. })
                 && ask.dry_run == DryRun::None
                 && let Err(error) = ask.done(&name, wait).await
             {
@@ -287,7 +310,8 @@ async fn cluster(ask: &Ask<'_>, cluster: &ClusterName, wait: &WaitArgs) -> Resul
     let mut instances = Vec::new();
     for (name, came) in came {
         let (result, reason) = match came {
-            Came::Changed => {
+            Came::Changed { paused } => {
+                counts.paused += u32::from(paused);
                 counts.changed += 1;
                 (ask.verb.done(), None)
             }
@@ -313,14 +337,6 @@ async fn cluster(ask: &Ask<'_>, cluster: &ClusterName, wait: &WaitArgs) -> Resul
 
 /// The names of what is left of a cluster above so many instances.
 pub(super) async fn above(client: &Client, cluster: &ClusterName, count: u32) -> Result<Vec<InstanceName>, CliError> {
-    let api: Api<StatefulSet> = Api::namespaced(client.clone(), &cluster.namespace());
-    let sets = api.list(&ListParams::default()).await?;
-    let mut names: Vec<InstanceName> = sets
-        .items
-        .iter()
-        .filter_map(|set| set.name_any().parse::<InstanceName>().ok())
-        .filter(|name| name.cluster == *cluster && name.index >= count)
-        .collect();
-    names.sort();
-    Ok(names)
+    let all = view::instances(client, cluster).await?;
+    Ok(all.into_iter().map(|shown| shown.name).filter(|name| name.index >= count).collect())
 }

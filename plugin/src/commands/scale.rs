@@ -9,7 +9,8 @@ use kube::api::{Api, DeleteParams};
 use tokio::time::Instant;
 
 use cmp_client::ApiError;
-use cmp_core::account::Want;
+use cmp_client::kubevirt::Machines;
+use cmp_core::account::{InstanceType, Want};
 use cmp_core::name::InstanceName;
 
 use crate::cli::{DryRun, ScaleCluster};
@@ -34,7 +35,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
             context.ui.confirm(yes, &lines, "You are about to delete")?;
             // Judged first, so that nothing is deleted for a change that is refused.
             wants::change(&accounts, stored.clone(), &name, DryRun::Server, scaled).await?;
-            remove(&client, &goes, wait.timeout).await?;
+            remove(&client, current.kind, &goes, wait.timeout).await?;
         }
         wants::change(&accounts, stored, &name, dry_run, scaled).await?;
         if dry_run == DryRun::None {
@@ -57,20 +58,39 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
 }
 
 /// Deletes instances, and waits until they and their Pods are gone.
-async fn remove(client: &kube::Client, names: &[InstanceName], timeout: Duration) -> Result<(), CliError> {
+async fn remove(
+    client: &kube::Client,
+    kind: InstanceType,
+    names: &[InstanceName],
+    timeout: Duration,
+) -> Result<(), CliError> {
     let deadline = Instant::now() + timeout;
     let removed: Vec<Result<(), CliError>> = stream::iter(names)
         .map(|name| async move {
             let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &name.cluster.namespace());
             let pods: Api<Pod> = Api::namespaced(client.clone(), &name.cluster.namespace());
-            match sets.delete(&name.to_string(), &DeleteParams::foreground()).await.map_err(ApiError::from) {
+            let machines = Machines::of(client, &name.cluster);
+            let gone = match kind {
+                InstanceType::Container => {
+                    let foreground = DeleteParams::foreground();
+                    sets.delete(&name.to_string(), &foreground).await.map(|_| ()).map_err(ApiError::from)
+                }
+                InstanceType::Vm => machines.delete(name).await,
+            };
+            match gone {
                 Err(error) if !error.is_not_found() => return Err(error.into()),
                 _ => {}
             }
             loop {
-                let (set, pod) = (name.to_string(), format!("{name}-0"));
-                let (set, pod) = futures::try_join!(sets.get_opt(&set), pods.get_opt(&pod))?;
-                if set.is_none() && pod.is_none() {
+                let gone = match kind {
+                    InstanceType::Container => {
+                        let (set, pod) = (name.to_string(), format!("{name}-0"));
+                        let (set, pod) = futures::try_join!(sets.get_opt(&set), pods.get_opt(&pod))?;
+                        set.is_none() && pod.is_none()
+                    }
+                    InstanceType::Vm => machines.get(name).await?.is_none(),
+                };
+                if gone {
                     return Ok(());
                 }
                 if Instant::now() > deadline {

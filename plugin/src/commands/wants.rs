@@ -5,7 +5,7 @@ use std::time::Duration;
 use cmp_client::ApiError;
 use cmp_client::accounts::{Accounts, Stored};
 use cmp_core::account::{Change, Suspended, Want};
-use cmp_core::instance::{Instance, State};
+use cmp_core::instance::Instance;
 use cmp_core::name::ClusterName;
 use cmp_core::verdict::judge;
 
@@ -63,7 +63,7 @@ pub(super) async fn give_back(context: &Context<'_>, name: &ClusterName, dry_run
     if stored.account.policy.suspended == Suspended::Keep || !wanted {
         return Ok(());
     }
-    let off = |instance: &Instance| matches!(instance.state, State::Suspended | State::Stopped);
+    let off = |instance: &Instance| !instance.on;
     if dry_run == DryRun::None && !view::instances(&context.client().await?, name).await?.iter().all(off) {
         return Ok(());
     }

@@ -11,6 +11,7 @@ use tracing::info;
 
 use cmp_client::ApiError;
 use cmp_client::accounts::Stored;
+use cmp_client::kubevirt::Machines;
 use cmp_core::account::{Change, InstanceType, Shape};
 use cmp_core::controller::{Fences, Part, Reserved, SeenFence, SeenNamespace, Step};
 use cmp_core::instance::{Remains, fits};
@@ -107,13 +108,13 @@ pub async fn carry_out(
                 info!(%user, %cluster, "gone");
             }
         }
-        Step::Lower { to, change, .. } => {
+        Step::Lower { to, kind, change } => {
             // Looked at before anything is written, so that waiting for Pods to end writes nothing.
-            if let Err(why) = fits(&act.remains().await?, &to) {
+            if let Err(why) = fits(&act.remains(kind).await?, kind, &to) {
                 return Ok(Outcome::NotYet(why));
             }
             let marks = act.touch(fences).await?;
-            if let Err(why) = fits(&act.remains().await?, &to) {
+            if let Err(why) = fits(&act.remains(kind).await?, kind, &to) {
                 info!(%user, %cluster, why, "not given back yet");
                 return Ok(Outcome::Touched(marks));
             }
@@ -260,11 +261,16 @@ impl Act<'_> {
     }
 
     /// Rule 3: what is left, by lists from etcd and not from a cache.
-    async fn remains(&self) -> Result<Remains, ApiError> {
+    async fn remains(&self, kind: InstanceType) -> Result<Remains, ApiError> {
         let all = ListParams::default();
         let (sets, pods, claims) =
             (self.namespaced::<StatefulSet>(), self.namespaced::<Pod>(), self.namespaced::<PersistentVolumeClaim>());
+        let machines = Machines::of(&self.context.client, self.cluster);
         let (sets, pods, claims) = futures::try_join!(sets.list(&all), pods.list(&all), claims.list(&all))?;
+        let (machines, running) = match kind {
+            InstanceType::Container => (Vec::new(), Vec::new()),
+            InstanceType::Vm => futures::try_join!(machines.list(), machines.running())?,
+        };
         let mut storage = Quantity::ZERO;
         for claim in &claims.items {
             let asked = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref()?.requests.as_ref()?.get(STORAGE));
@@ -273,7 +279,7 @@ impl Act<'_> {
                 .checked_add(asked.unwrap_or(Quantity::ZERO))
                 .ok_or_else(|| ApiError::Other("claims of more than can be counted".to_owned()))?;
         }
-        Ok(Remains { sets: sets.items, pods: pods.items, storage })
+        Ok(Remains { sets: sets.items, pods: pods.items, machines, running, storage })
     }
 }
 

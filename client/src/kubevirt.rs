@@ -1,0 +1,121 @@
+//! KubeVirt's API, as far as instances need it: `kubevirt.io/v1` and the calls that pause.
+
+use http::Request;
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Client, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use cmp_core::instance::Call;
+use cmp_core::kubevirt::{GROUP, SUBRESOURCES, VERSION, VirtualMachine, VirtualMachineInstance};
+use cmp_core::name::{ClusterName, InstanceName};
+
+use crate::error::ApiError;
+
+/// The machines of one cluster.
+#[derive(Clone)]
+pub struct Machines {
+    client: Client,
+    namespace: String,
+    objects: Api<DynamicObject>,
+    running: Api<DynamicObject>,
+}
+
+/// Whether KubeVirt is in the cluster.
+pub async fn installed(client: &Client) -> Result<bool, ApiError> {
+    let groups = client.list_api_groups().await?;
+    Ok(groups.groups.iter().any(|group| group.name == GROUP))
+}
+
+fn api(client: &Client, namespace: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
+    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, VERSION, kind), plural);
+    Api::namespaced_with(client.clone(), namespace, &resource)
+}
+
+fn read<T: DeserializeOwned>(object: DynamicObject) -> Result<T, ApiError> {
+    let unreadable = |error: serde_json::Error| ApiError::Other(format!("an object of KubeVirt: {error}"));
+    serde_json::from_value(serde_json::to_value(object).map_err(unreadable)?).map_err(unreadable)
+}
+
+impl Machines {
+    /// Of this cluster.
+    pub fn of(client: &Client, cluster: &ClusterName) -> Self {
+        let namespace = cluster.namespace();
+        Self {
+            objects: api(client, &namespace, "VirtualMachine", "virtualmachines"),
+            running: api(client, &namespace, "VirtualMachineInstance", "virtualmachineinstances"),
+            client: client.clone(),
+            namespace,
+        }
+    }
+
+    /// All of them, from etcd and not from a cache; none where KubeVirt is not installed.
+    pub async fn list(&self) -> Result<Vec<VirtualMachine>, ApiError> {
+        all(&self.objects).await
+    }
+
+    /// Those that are on.
+    pub async fn running(&self) -> Result<Vec<VirtualMachineInstance>, ApiError> {
+        all(&self.running).await
+    }
+
+    /// One of them.
+    pub async fn get(&self, name: &InstanceName) -> Result<Option<VirtualMachine>, ApiError> {
+        self.objects.get_opt(&name.to_string()).await?.map(read).transpose()
+    }
+
+    /// Makes one.
+    pub async fn create(&self, params: &PostParams, object: Value) -> Result<(), ApiError> {
+        let object = serde_json::from_value(object).map_err(|error| ApiError::Other(error.to_string()))?;
+        self.objects.create(params, &object).await?;
+        Ok(())
+    }
+
+    /// Changes one.
+    pub async fn patch(&self, name: &InstanceName, params: &PatchParams, patch: &Value) -> Result<(), ApiError> {
+        self.objects.patch(&name.to_string(), params, &Patch::Merge(patch)).await?;
+        Ok(())
+    }
+
+    /// Deletes one, and what belongs to it first.
+    pub async fn delete(&self, name: &InstanceName) -> Result<(), ApiError> {
+        self.objects.delete(&name.to_string(), &DeleteParams::foreground()).await?;
+        Ok(())
+    }
+
+    /// Pauses one, or lets it go on. That it is so already is no error.
+    pub async fn call(&self, name: &InstanceName, call: Call, dry_run: bool) -> Result<(), ApiError> {
+        let (namespace, call) = (&self.namespace, call.as_str());
+        let path =
+            format!("/apis/{SUBRESOURCES}/{VERSION}/namespaces/{namespace}/virtualmachineinstances/{name}/{call}");
+        let body = if dry_run { json!({ "dryRun": ["All"] }) } else { json!({}) };
+        let request = Request::put(path).header(http::header::CONTENT_TYPE, "application/json");
+        let request =
+            request.body(body.to_string().into_bytes()).map_err(|error| ApiError::Other(error.to_string()))?;
+        match self.client.request_text(request).await.map_err(ApiError::from) {
+            // KubeVirt's words (`VMI is already paused`, `VMI is not paused`): two who ask at once.
+            Err(ApiError::Refused { code: 409, message, .. })
+                if message.contains("already paused") || message.contains("not paused") =>
+            {
+                Ok(())
+            }
+            answered => answered.map(|_| ()),
+        }
+    }
+}
+
+async fn all<T: DeserializeOwned>(api: &Api<DynamicObject>) -> Result<Vec<T>, ApiError> {
+    match api.list(&ListParams::default()).await.map_err(ApiError::from) {
+        Ok(list) => list
+            .items
+            .into_iter()
+            .map(|object| {
+                let name = object.name_any();
+                read(object).map_err(|error| ApiError::Other(format!("{name}: {error}")))
+            })
+            .collect(),
+        Err(error) if error.is_not_found() => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}

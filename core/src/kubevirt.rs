@@ -1,0 +1,292 @@
+//! The few fields of KubeVirt's objects that are read and written here: `kubevirt.io/v1`, as of KubeVirt 1.7.
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Stored;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::account::Want;
+use crate::instance::State;
+use crate::keys;
+use crate::name::InstanceName;
+use crate::quantity::Quantity;
+use crate::resources::Resources;
+
+/// The API group of VirtualMachines.
+pub const GROUP: &str = "kubevirt.io";
+/// The API group that pauses.
+pub const SUBRESOURCES: &str = "subresources.kubevirt.io";
+/// The version of both.
+pub const VERSION: &str = "v1";
+/// The image of the disk that a VM starts from, if none is named.
+pub const DEFAULT_IMAGE: &str = "kubevirt/fedora-cloud-container-disk-demo:latest";
+
+/// `spec.runStrategy` of a VM that is switched on.
+pub const ALWAYS: &str = "Always";
+/// `spec.runStrategy` of a VM that is switched off.
+pub const HALTED: &str = "Halted";
+
+/// A VirtualMachine.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct VirtualMachine {
+    /// Name, labels, version.
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    /// What it is to be.
+    #[serde(default)]
+    pub spec: VirtualMachineSpec,
+    /// What KubeVirt says of it.
+    #[serde(default)]
+    pub status: VirtualMachineStatus,
+}
+
+/// What a VirtualMachine is to be.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VirtualMachineSpec {
+    /// Whether it is on.
+    pub run_strategy: Option<String>,
+    /// What its instance is made of.
+    pub template: Template,
+}
+
+/// What the instance of a VirtualMachine is made of.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Template {
+    /// Its machine.
+    pub spec: Machine,
+}
+
+/// A machine: the spec of a VirtualMachineInstance.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Machine {
+    /// The hardware.
+    pub domain: Domain,
+    /// What its disks are made of.
+    pub volumes: Vec<Volume>,
+}
+
+/// The hardware.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Domain {
+    /// Its processors.
+    pub cpu: Cpu,
+    /// Its memory.
+    pub memory: Memory,
+}
+
+/// Processors: the product of all three; one that is not named is 1.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Cpu {
+    cores: u32,
+    sockets: u32,
+    threads: u32,
+}
+
+/// Memory.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    guest: Option<Stored>,
+}
+
+/// What a disk is made of.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Volume {
+    container_disk: Option<ContainerDisk>,
+}
+
+/// A disk in an image.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ContainerDisk {
+    image: String,
+}
+
+/// What KubeVirt says of a VirtualMachine.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VirtualMachineStatus {
+    /// One word for all of it.
+    pub printable_status: Option<String>,
+    /// Why.
+    pub conditions: Vec<LooseCondition>,
+}
+
+/// A condition; KubeVirt's lack fields that Kubernetes' have.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct LooseCondition {
+    /// Of what.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// In a word.
+    pub reason: Option<String>,
+    /// In a sentence.
+    pub message: Option<String>,
+}
+
+/// A VirtualMachineInstance: a VM that is on.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct VirtualMachineInstance {
+    /// Name, labels, version.
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    /// Its machine.
+    #[serde(default)]
+    pub spec: Machine,
+    /// What KubeVirt says of it.
+    #[serde(default)]
+    pub status: VirtualMachineInstanceStatus,
+}
+
+/// What KubeVirt says of a VirtualMachineInstance.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VirtualMachineInstanceStatus {
+    /// How far it is.
+    pub phase: Option<String>,
+    /// Where it runs.
+    pub node_name: Option<String>,
+    /// Its addresses.
+    pub interfaces: Vec<Interface>,
+    /// Why.
+    pub conditions: Vec<LooseCondition>,
+}
+
+/// An interface of a guest.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Interface {
+    /// Its address in the cluster.
+    pub ip_address: Option<String>,
+}
+
+impl VirtualMachineInstance {
+    /// Whether it has come to its end: nothing of it runs any more.
+    pub fn ended(&self) -> bool {
+        matches!(self.status.phase.as_deref(), Some("Succeeded" | "Failed"))
+    }
+}
+
+impl Machine {
+    /// What its guest sees: that is what is charged, and not what the Pod around it asks for.
+    pub fn size(&self) -> Resources {
+        let Cpu { cores, sockets, threads } = self.domain.cpu;
+        let cpus = [cores, sockets, threads].map(|count| count.max(1));
+        let cpus = cpus.into_iter().fold(1_u32, u32::saturating_mul);
+        let memory = self.domain.memory.guest.as_ref().and_then(|guest| guest.0.parse().ok());
+        Resources::new(Quantity::whole(cpus), memory.unwrap_or(Quantity::ZERO))
+    }
+
+    /// The image of its first disk.
+    pub fn image(&self) -> Option<String> {
+        self.volumes.iter().find_map(|volume| volume.container_disk.as_ref().map(|disk| disk.image.clone()))
+    }
+}
+
+/// A VM instance: as many cores and as much guest memory as the size says; off while its cluster is released.
+pub fn virtual_machine(instance: &InstanceName, want: &Want) -> Value {
+    let name = instance.to_string();
+    let cluster = instance.cluster.as_str();
+    let (asked, strategy) = if want.released { (State::Suspended, HALTED) } else { (State::Running, ALWAYS) };
+    let image = want.image.as_deref().unwrap_or(DEFAULT_IMAGE);
+    let mut disks = vec![json!({ "name": "root", "disk": { "bus": "virtio" } })];
+    let mut volumes = vec![json!({ "name": "root", "containerDisk": { "image": image } })];
+    if let Some(key) = &want.ssh_key {
+        disks.push(json!({ "name": "cloudinit", "disk": { "bus": "virtio" } }));
+        // A JSON string is one of YAML: whatever the comment of a key holds.
+        let user_data = format!("#cloud-config\nssh_authorized_keys:\n- {}\n", json!(key));
+        volumes.push(json!({ "name": "cloudinit", "cloudInitNoCloud": { "userData": user_data } }));
+    }
+    json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": "VirtualMachine",
+        "metadata": {
+            "name": name,
+            "namespace": instance.cluster.namespace(),
+            "labels": {
+                (keys::CLUSTER): cluster,
+                (keys::INSTANCE): name,
+                (keys::ASKED): asked.as_str(),
+                (keys::MANAGED_BY): keys::MANAGER,
+            },
+        },
+        "spec": {
+            "runStrategy": strategy,
+            "template": {
+                "metadata": { "labels": { (keys::CLUSTER): cluster, (keys::INSTANCE): name } },
+                "spec": {
+                    "domain": {
+                        // One socket, and no more to come: else KubeVirt keeps room for four times as much.
+                        "cpu": { "cores": cores(want), "sockets": 1, "threads": 1, "maxSockets": 1 },
+                        "memory": { "guest": want.size.memory().to_string() },
+                        "devices": {
+                            "disks": disks,
+                            "interfaces": [{ "name": "default", "masquerade": {} }],
+                            "rng": {},
+                        },
+                    },
+                    "networks": [{ "name": "default", "pod": {} }],
+                    "terminationGracePeriodSeconds": 60,
+                    "volumes": volumes,
+                },
+            },
+        },
+    })
+}
+
+/// How many cores; the verdict has refused what is no whole number.
+fn cores(want: &Want) -> u32 {
+    want.size.cpu().as_whole().unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::InstanceType;
+    use crate::account::tests::{name, size, want};
+
+    #[test]
+    fn a_machine_is_exactly_its_size() {
+        let dev = Want {
+            kind: InstanceType::Vm,
+            ssh_key: Some("ssh-ed25519 AAAA john".to_owned()),
+            ..want(1, "cpu=2,memory=4Gi")
+        };
+        let made = virtual_machine(&name("dev").instance(0), &dev);
+        let read: VirtualMachine = serde_json::from_value(made.clone()).unwrap();
+        assert_eq!(read.spec.template.spec.size(), size("cpu=2,memory=4Gi"));
+        assert_eq!(read.spec.run_strategy.as_deref(), Some(ALWAYS));
+        assert_eq!(read.spec.template.spec.image().as_deref(), Some(DEFAULT_IMAGE));
+        let cloud_init = made.pointer("/spec/template/spec/volumes/1/cloudInitNoCloud/userData").unwrap();
+        assert_eq!(cloud_init, "#cloud-config\nssh_authorized_keys:\n- \"ssh-ed25519 AAAA john\"\n");
+        let off =
+            virtual_machine(&name("dev").instance(0), &Want { released: true, image: Some("x".to_owned()), ..dev });
+        assert_eq!(
+            (&off["spec"]["runStrategy"], &off["metadata"]["labels"][keys::ASKED]),
+            (&json!(HALTED), &json!("suspended"))
+        );
+        assert_eq!(off.pointer("/spec/template/spec/volumes/0/containerDisk/image"), Some(&json!("x")));
+    }
+
+    #[test]
+    fn processors_are_multiplied_and_zero_is_one() {
+        let check = |cpu: Value, cpus: u32| {
+            let machine: Machine = serde_json::from_value(json!({ "domain": { "cpu": cpu } })).unwrap();
+            assert_eq!(machine.size().cpu(), Quantity::whole(cpus));
+        };
+        check(json!({}), 1);
+        check(json!({ "cores": 2 }), 2);
+        check(json!({ "cores": 2, "sockets": 3, "threads": 2 }), 12);
+        check(json!({ "cores": 0, "sockets": 3 }), 3);
+        check(json!({ "cores": u32::MAX, "sockets": u32::MAX }), u32::MAX);
+    }
+}
