@@ -2,12 +2,18 @@
 //!
 //! Nobody else knows that an account is a ConfigMap.
 
+use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::time::Duration;
 
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{ListParams, Patch, PatchParams, WatchEvent, WatchParams};
-use kube::{Api, Client, ResourceExt};
+use kube::runtime::watcher::{Config, Event};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use cmp_core::account::{Account, Change, Unreadable};
@@ -25,6 +31,8 @@ pub struct Stored {
     pub version: String,
     /// When it was made.
     pub created: Option<jiff::Timestamp>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// All accounts that the caller may see.
@@ -63,7 +71,19 @@ fn stored(map: &ConfigMap) -> Result<Stored, ApiError> {
         account,
         version: map.resource_version().unwrap_or_default(),
         created: map.metadata.creation_timestamp.as_ref().map(|time| time.0),
+        labels: map.labels().clone(),
     })
+}
+
+/// Yields when something changes, and once when that can be seen. What goes wrong is tried again, later and later.
+pub fn changes<K>(api: Api<K>, config: Config) -> BoxStream<'static, ()>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let changed = watcher(api, config).default_backoff().filter_map(|event| async move {
+        matches!(event, Ok(Event::InitDone | Event::Apply(_) | Event::Delete(_))).then_some(())
+    });
+    changed.boxed()
 }
 
 impl Accounts {
@@ -119,6 +139,25 @@ impl Accounts {
         let patch = serde_json::json!({ "metadata": { "resourceVersion": version }, "data": data });
         let params = PatchParams { dry_run, field_manager: Some(manager.to_owned()), ..PatchParams::default() };
         stored(&self.api.patch(user.as_str(), &params, &Patch::Merge(patch)).await?)
+    }
+
+    /// Waits until an account is another version than the one that was read, or gone.
+    pub async fn changed(&self, read: &Stored) -> Result<(), ApiError> {
+        const LONG: Duration = Duration::from_hours(24);
+        let changed =
+            self.wait(&read.account.user, "a change", LONG, |now| (now.version != read.version).then_some(()));
+        match changed.await {
+            Err(error) if error.is_not_found() => Ok(()),
+            // Whoever waits longer looks anew once a day.
+            Err(ApiError::TimedOut { .. }) => Ok(()),
+            changed => changed,
+        }
+    }
+
+    /// Yields when any account changes, and once when that can be seen.
+    pub fn changes(&self) -> BoxStream<'static, ()> {
+        let only = Config::default().labels(&format!("{}={}", keys::ACCOUNT, keys::TRUE));
+        changes(self.api.clone(), only)
     }
 
     /// Waits until `done` finds in the account what it looks for. Nothing is asked twice: the account is watched.

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::{HeaderValue, USER_AGENT, WARNING};
 use http::{Request, Response};
 use kube::client::{Body, ClientBuilder};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use tower::{BoxError, Layer, Service};
 
@@ -43,6 +43,8 @@ pub struct Options {
     pub insecure: bool,
     /// How long one request may take; `None` is for ever.
     pub request_timeout: Option<Duration>,
+    /// Is told of every request, when its answer has begun.
+    pub trace: Option<fn(&str)>,
 }
 
 /// Warnings that the API server sent with its answers, each once.
@@ -89,7 +91,7 @@ pub async fn connect(options: &Options, agent: &str) -> Result<Connection, ApiEr
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let certificate_authority = config.root_cert.as_ref().map(|chain| pem(chain));
     let warnings = Warnings::default();
-    let layer = Answers { warnings: warnings.clone(), timeout: options.request_timeout };
+    let layer = Answers { warnings: warnings.clone(), timeout: options.request_timeout, trace: options.trace };
     let client = ClientBuilder::try_from(config).map_err(ApiError::from)?.with_layer(&layer).build();
     Ok(Connection { client, server, certificate_authority, warnings })
 }
@@ -97,8 +99,17 @@ pub async fn connect(options: &Options, agent: &str) -> Result<Connection, ApiEr
 async fn config(options: &Options) -> Result<Config, ApiError> {
     let other = |error: &dyn std::error::Error| ApiError::Other(innermost(error));
     let kubeconfig = match &options.kubeconfig {
-        Some(path) => Kubeconfig::read_from(path).map(Some),
-        None => Kubeconfig::read().map(Some),
+        Some(path) => Kubeconfig::read_from(path),
+        None => of_environment(),
+    };
+    let mut missing = None;
+    let kubeconfig = match kubeconfig {
+        // That there is none is the only failure that leaves something to try.
+        Err(error @ (KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath)) => {
+            missing = Some(error);
+            None
+        }
+        read => Some(read.map_err(|error| ApiError::Other(error.to_string()))?),
     };
     let selected = KubeConfigOptions {
         context: options.context.clone(),
@@ -110,21 +121,27 @@ async fn config(options: &Options) -> Result<Config, ApiError> {
         || options.cluster.is_some()
         || options.user.is_some();
     let mut config = match kubeconfig {
-        Ok(Some(kubeconfig)) => {
-            Config::from_custom_kubeconfig(kubeconfig, &selected).await.map_err(|error| other(&error))?
-        }
-        Err(error) if asked_for => {
-            let path = options.kubeconfig.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default();
-            return Err(ApiError::Other(format!("{path}{}", innermost(&error))));
+        Some(kubeconfig) => {
+            let named = named(&kubeconfig, options);
+            match &options.server {
+                // The flags alone say where.
+                Some(server) if named == Err(ApiError::NO_CONTEXT.to_owned()) => Config::new(url(server)?),
+                _ => {
+                    named.map_err(ApiError::Other)?;
+                    Config::from_custom_kubeconfig(kubeconfig, &selected).await.map_err(|error| other(&error))?
+                }
+            }
         }
         // Without a kubeconfig: the flags alone, or the Pod we run in.
-        Err(error) => match &options.server {
-            Some(server) => Config::new(url(server)?),
-            None => Config::incluster().map_err(|_| {
-                ApiError::Other(format!("no kubeconfig: {}; set KUBECONFIG or use --kubeconfig", innermost(&error)))
+        None => match &options.server {
+            Some(server) if !asked_for => Config::new(url(server)?),
+            _ => Config::incluster().ok().filter(|_| !asked_for).ok_or_else(|| {
+                ApiError::Other(match missing {
+                    Some(KubeconfigError::ReadConfig(why, path)) => format!("no kubeconfig: {}: {why}", path.display()),
+                    _ => "no kubeconfig".to_owned(),
+                })
             })?,
         },
-        Ok(None) => return Err(ApiError::Other("no kubeconfig".to_owned())),
     };
     if let Some(server) = &options.server {
         config.cluster_url = url(server)?;
@@ -148,6 +165,34 @@ async fn config(options: &Options) -> Result<Config, ApiError> {
         config.auth_info.impersonate_uid = options.impersonate_uid.clone();
     }
     Ok(config)
+}
+
+/// The files of `$KUBECONFIG`, without those that are not there, as kubectl reads it; else `~/.kube/config`.
+fn of_environment() -> Result<Kubeconfig, KubeconfigError> {
+    let value = std::env::var_os("KUBECONFIG").unwrap_or_default();
+    let there: Vec<PathBuf> = std::env::split_paths(&value).filter(|path| path.is_file()).collect();
+    if there.is_empty() {
+        return Kubeconfig::read();
+    }
+    there.iter().try_fold(Kubeconfig::default(), |merged, path| merged.merge(Kubeconfig::read_from(path)?))
+}
+
+/// That what the flags name is in the kubeconfig, in kubectl's words: a user that is missing would otherwise be nobody,
+/// without a word.
+fn named(kubeconfig: &Kubeconfig, options: &Options) -> Result<(), String> {
+    let current = kubeconfig.current_context.as_ref().filter(|name| !name.is_empty());
+    let name = options.context.as_ref().or(current).ok_or(ApiError::NO_CONTEXT)?;
+    let context = kubeconfig.contexts.iter().find(|context| context.name == *name);
+    let context = context.ok_or_else(|| format!("context {name:?} does not exist"))?.context.as_ref();
+    let cluster = options.cluster.as_ref().or(context.map(|context| &context.cluster));
+    if let Some(name) = cluster.filter(|name| !kubeconfig.clusters.iter().any(|cluster| cluster.name == **name)) {
+        return Err(format!("cluster {name:?} does not exist"));
+    }
+    let user = options.user.as_ref().or(context.and_then(|context| context.user.as_ref()));
+    match user.filter(|name| !kubeconfig.auth_infos.iter().any(|user| user.name == **name)) {
+        Some(name) => Err(format!("auth info {name:?} does not exist")),
+        None => Ok(()),
+    }
 }
 
 fn url(server: &str) -> Result<http::Uri, ApiError> {
@@ -184,6 +229,7 @@ fn pem(chain: &[Vec<u8>]) -> String {
 struct Answers {
     warnings: Warnings,
     timeout: Option<Duration>,
+    trace: Option<fn(&str)>,
 }
 
 impl<S> Layer<S> for Answers {
@@ -214,16 +260,23 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Answers { warnings, timeout } = self.answers.clone();
+        let Answers { warnings, timeout, trace } = self.answers.clone();
+        let asked = format!("{} {}", request.method(), request.uri());
+        let since = Instant::now();
         let answer = self.inner.call(request);
         Box::pin(async move {
             let response = match timeout {
                 Some(timeout) => tokio::time::timeout(timeout, answer)
                     .await
-                    .map_err(|_| format!("no answer within {} s (--request-timeout)", timeout.as_secs()))?,
+                    .map_err(|_| format!("no answer within {timeout:?} (--request-timeout)"))?,
                 None => answer.await,
             };
-            let response = response.map_err(Into::into)?;
+            let response = response.map_err(Into::into);
+            if let Some(trace) = trace {
+                let came = response.as_ref().map_or_else(ToString::to_string, |response| response.status().to_string());
+                trace(&format!("{asked} {came} in {} milliseconds", since.elapsed().as_millis()));
+            }
+            let response = response?;
             for header in response.headers().get_all(WARNING) {
                 if let Some(text) = header.to_str().ok().and_then(warning) {
                     warnings.add(text);
@@ -250,6 +303,28 @@ mod tests {
         assert_eq!(warning(r#"299 - "it \"ends\"""#).as_deref(), Some(r#"it "ends""#));
         assert_eq!(warning("199 - \"other\""), None);
         assert_eq!(warning("299"), None);
+    }
+
+    #[test]
+    fn what_is_named_has_to_be_in_the_kubeconfig() {
+        let kubeconfig: Kubeconfig = serde_json::from_value(serde_json::json!({
+            "clusters": [{ "name": "here", "cluster": { "server": "https://localhost" } }],
+            "users": [{ "name": "john", "user": {} }],
+            "contexts": [{ "name": "work", "context": { "cluster": "here", "user": "john" } }],
+        }))
+        .unwrap();
+        let check = |context: Option<&str>, cluster: Option<&str>, user: Option<&str>, expected: Result<(), &str>| {
+            let own = |name: Option<&str>| name.map(str::to_owned);
+            let options =
+                Options { context: own(context), cluster: own(cluster), user: own(user), ..Options::default() };
+            assert_eq!(named(&kubeconfig, &options), expected.map_err(str::to_owned));
+        };
+        check(Some("work"), None, None, Ok(()));
+        check(Some("work"), Some("here"), Some("john"), Ok(()));
+        check(None, None, None, Err(ApiError::NO_CONTEXT));
+        check(Some("x"), None, None, Err("context \"x\" does not exist"));
+        check(Some("work"), Some("x"), None, Err("cluster \"x\" does not exist"));
+        check(Some("work"), None, Some("x"), Err("auth info \"x\" does not exist"));
     }
 
     #[test]

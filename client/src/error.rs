@@ -53,6 +53,9 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// What is wrong with a kubeconfig that does not say which of its contexts is meant.
+    pub(crate) const NO_CONTEXT: &str = "the kubeconfig has no current context; name one with --context";
+
     /// Whether there is no such object.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { code: 404, .. })

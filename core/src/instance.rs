@@ -3,6 +3,7 @@
 //! What was asked for is a label on the instance. What is shown is derived from it and from what the objects report;
 //! it is never stored, so that it cannot go stale.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -335,6 +336,8 @@ pub struct Instance {
     pub on: bool,
     /// Whether it is a VM that is frozen.
     pub paused: bool,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// Derives what a container instance is shown to be from its StatefulSet and the Pods of its Namespace; `None` for a
@@ -374,6 +377,7 @@ pub fn of_stateful_set(set: &StatefulSet, pods: &[Pod]) -> Option<Instance> {
         asked: asked(&set.metadata),
         on: replicas > 0,
         paused: false,
+        labels: set.metadata.labels.clone().unwrap_or_default(),
         name,
     })
 }
@@ -420,6 +424,7 @@ pub fn of_virtual_machine(vm: &VirtualMachine, running: &[VirtualMachineInstance
         created: vm.metadata.creation_timestamp.as_ref().map(|time| time.0),
         uid: vm.metadata.uid.clone().unwrap_or_default(),
         version: vm.metadata.resource_version.clone().unwrap_or_default(),
+        labels: vm.metadata.labels.clone().unwrap_or_default(),
         asked,
         on,
         paused: printable == Some("Paused"),

@@ -56,7 +56,7 @@ macro_rules! name {
                 if !is_label(text, $longest) {
                     invalid(label_rule($longest))
                 } else if taken.contains(&text) {
-                    invalid(format!("{text:?} is reserved; choose another"))
+                    invalid("it is reserved; choose another".to_owned())
                 } else {
                     Ok(Self(text.to_owned()))
                 }

@@ -4,17 +4,25 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use cmp_core::account::{InstanceType, Suspended};
 use cmp_core::instance;
 use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::quantity::Quantity;
-use cmp_core::resources::ResourceName;
 
-/// A small cloud inside any Kubernetes cluster
-///
-/// Clusters of identical instances, each in a namespace of its own; users with a quota over all of theirs.
+use crate::output::{Format, Selector, Template, field_of};
+use values::{
+    amount, count, duration, image, kind, lifetime, memory, name, quantity, request_timeout, token, webhook_url,
+};
+
+mod usage;
+mod values;
+
+pub(crate) use usage::error as usage_error;
+pub(crate) use values::{Amount, Titled, with_more};
+
+/// A small cloud inside any Kubernetes cluster: clusters of identical instances, within a quota
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-cmp",
@@ -23,7 +31,7 @@ use cmp_core::resources::ResourceName;
     disable_help_subcommand = true,
     subcommand_required = true,
     arg_required_else_help = true,
-    after_help = "Use \"kubectl cmp <command> --help\" for more about a command."
+    after_help = "Use \"kubectl cmp <command> --help\" for more about a command, and \"kubectl cmp options\" for the\nflags that every command takes."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -35,49 +43,48 @@ pub(crate) struct Arguments {
 
 /// kubectl's global flags, as far as they say whom to talk to and as whom.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Global flags")]
 pub(crate) struct Global {
     /// The kubeconfig to use
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FILE", hide = true)]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// The context of the kubeconfig to use
-    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "NAME", hide = true)]
     pub(crate) context: Option<String>,
     /// The cluster of the kubeconfig to use
-    #[arg(long = "cluster", global = true, value_name = "NAME", hide_short_help = true)]
+    #[arg(long = "cluster", global = true, value_name = "NAME", hide = true)]
     pub(crate) kube_cluster: Option<String>,
     /// The user of the kubeconfig to use (whose cluster it is, is --owner)
-    #[arg(long = "user", global = true, value_name = "NAME", hide_short_help = true)]
+    #[arg(long = "user", global = true, value_name = "NAME", hide = true)]
     pub(crate) kube_user: Option<String>,
     /// A namespace `<cluster>-ns` names the cluster where one is asked for
-    #[arg(short, long, global = true, value_name = "NAME", hide_short_help = true)]
+    #[arg(short, long, global = true, value_name = "NAME", hide = true)]
     pub(crate) namespace: Option<String>,
     /// The address of the API server
-    #[arg(short, long, global = true, value_name = "URL", hide_short_help = true)]
+    #[arg(short, long, global = true, value_name = "URL", hide = true)]
     pub(crate) server: Option<String>,
     /// A bearer token for the API server
-    #[arg(long = "token", global = true, value_name = "TOKEN", hide_short_help = true)]
+    #[arg(long = "token", global = true, value_name = "TOKEN", hide = true)]
     pub(crate) bearer: Option<String>,
     /// The username to act as
-    #[arg(long = "as", global = true, value_name = "NAME", hide_short_help = true)]
+    #[arg(long = "as", global = true, value_name = "NAME", hide = true)]
     pub(crate) act_as: Option<String>,
     /// A group to act in; may be repeated
-    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "NAME", requires = "act_as", hide = true)]
     pub(crate) as_group: Vec<String>,
     /// The uid to act as
-    #[arg(long, global = true, value_name = "UID", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "UID", requires = "act_as", hide = true)]
     pub(crate) as_uid: Option<String>,
     /// How long one request may take, such as 30s; 0 for as long as it takes
-    #[arg(long, global = true, value_name = "DURATION", default_value = "30s", value_parser = request_timeout, hide_short_help = true)]
+    #[arg(long, global = true, value_name = "DURATION", default_value = "30s", value_parser = request_timeout, hide = true)]
     pub(crate) request_timeout: Duration,
     /// Trust any certificate of the API server; this makes the connection insecure
-    #[arg(long, global = true, hide_short_help = true)]
+    #[arg(long, global = true, hide = true)]
     pub(crate) insecure_skip_tls_verify: bool,
     /// A file with the certificate authority of the API server
-    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "FILE", hide = true)]
     pub(crate) certificate_authority: Option<PathBuf>,
     /// How much to say about what is done
-    #[arg(short, long, global = true, value_name = "LEVEL", default_value_t = 0, hide_short_help = true)]
+    #[arg(short, long, global = true, value_name = "LEVEL", default_value_t = 0, hide = true)]
     pub(crate) v: u8,
 }
 
@@ -123,6 +130,8 @@ pub(crate) enum Command {
     Uninstall(UninstallArgs),
     /// Show the version of the plugin and of the API server
     Version(VersionArgs),
+    /// Show the flags that every command takes
+    Options,
 }
 
 #[derive(Debug, Subcommand)]
@@ -223,41 +232,71 @@ pub(crate) enum Set {
 /// How the answer is printed.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct OutputArgs {
-    /// In which form: json, yaml, wide or name
-    #[arg(short, long, value_name = "FORMAT", value_enum)]
+    /// json, yaml, wide, name, jsonpath=..., custom-columns=...
+    #[arg(short, long, value_name = "FORMAT", value_parser = Format::any)]
     pub(crate) output: Option<Format>,
     /// Leave the head of the table out
     #[arg(long)]
     pub(crate) no_headers: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    Json,
-    Yaml,
-    Wide,
-    Name,
+/// Which of a list are shown, in which order and how.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// Only those with these labels, such as app=web,tier!=db
+    #[arg(short = 'l', long, value_name = "SELECTOR", value_parser = Selector::read)]
+    pub(crate) selector: Option<Selector>,
+    /// In the order of a field, such as '{.spec.count}'
+    #[arg(long, value_name = "FIELD", value_parser = field_of)]
+    pub(crate) sort_by: Option<Template>,
 }
 
-/// Whether anything is changed.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WatchArgs {
+    /// Go on with what changes, until what is named is gone
+    #[arg(short, long, conflicts_with = "sort_by")]
+    pub(crate) watch: bool,
+}
+
+/// How one object is printed.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ObjectArgs {
+    /// json, yaml or jsonpath=...
+    #[arg(short, long, value_name = "FORMAT", value_parser = Format::object)]
+    pub(crate) output: Option<Format>,
+}
+
+/// Whether anything is changed: yes; no, and only said; no, and the API server is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum DryRun {
-    /// Do it.
     #[default]
     None,
-    /// Only say what would be done.
     Client,
-    /// Ask the API server whether it would do it.
     Server,
 }
 
 #[derive(Debug, Clone, Args)]
-pub(crate) struct ChangeArgs {
-    /// Only say what would be done (client), or ask the API server whether it would (server)
-    #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
+pub(crate) struct DryRunArgs {
+    /// Change nothing: only say it (client), or ask the API server (server)
+    #[arg(
+        long,
+        value_name = "WHERE",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
     pub(crate) dry_run: DryRun,
-    /// In which form the answer is printed: json, yaml or name
-    #[arg(short, long, value_name = "FORMAT", value_enum)]
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ChangeArgs {
+    #[command(flatten)]
+    pub(crate) dry: DryRunArgs,
+    /// json, yaml, name or jsonpath=...
+    #[arg(short, long, value_name = "FORMAT", value_parser = Format::any)]
     pub(crate) output: Option<Format>,
 }
 
@@ -271,35 +310,28 @@ pub(crate) struct WaitArgs {
     pub(crate) timeout: Duration,
 }
 
-/// So much of one resource: `nvidia.com/gpu=1`.
-#[derive(Debug, Clone)]
-pub(crate) struct Amount {
-    pub(crate) name: ResourceName,
-    pub(crate) amount: Quantity,
-}
-
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3\n  kubectl cmp create cluster db --cpu 1 --memory 2Gi --image postgres:18 --wait"
+    before_help = "Examples:\n  kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3\n  kubectl cmp create cluster db --cpu 1 --memory 2Gi --image postgres:18 --wait"
 )]
 pub(crate) struct CreateCluster {
     /// The name of the cluster; its namespace is <NAME>-ns
-    #[arg(value_name = "NAME", value_parser = cluster)]
+    #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
     pub(crate) name: ClusterName,
     /// The processors of each instance, such as 2 or 500m
-    #[arg(long, value_name = "CPU", value_parser = quantity)]
+    #[arg(long, value_name = "CPU", value_parser = quantity, allow_negative_numbers = true)]
     pub(crate) cpu: Quantity,
     /// The memory of each instance, such as 4Gi
-    #[arg(long, value_name = "MEMORY", value_parser = memory)]
+    #[arg(long, value_name = "MEMORY", value_parser = memory, allow_negative_numbers = true)]
     pub(crate) memory: Quantity,
     /// How many instances
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = count)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = count, allow_negative_numbers = true)]
     pub(crate) count: u32,
     /// What the instances are: container or vm
     #[arg(long = "type", value_name = "TYPE", default_value = "container", value_parser = kind)]
     pub(crate) kind: InstanceType,
     /// The image of the instances; without one, a small Debian that sleeps
-    #[arg(long, value_name = "IMAGE")]
+    #[arg(long, value_name = "IMAGE", value_parser = image)]
     pub(crate) image: Option<String>,
     /// Another resource of each instance, such as nvidia.com/gpu=1; may be repeated
     #[arg(long, value_name = "NAME=AMOUNT", value_parser = amount)]
@@ -308,7 +340,7 @@ pub(crate) struct CreateCluster {
     #[arg(long, value_name = "FILE")]
     pub(crate) ssh_key: Option<PathBuf>,
     /// Whose cluster it is to be (administrators)
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) owner: Option<UserName>,
     #[command(flatten)]
     pub(crate) wait: WaitArgs,
@@ -318,17 +350,17 @@ pub(crate) struct CreateCluster {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kubectl cmp create user john --cpu 16 --memory 64Gi --kubeconfig-out john.kubeconfig\n  kubectl cmp create user mary --cpu 8 --memory 32Gi --resource nvidia.com/gpu=2"
+    before_help = "Examples:\n  kubectl cmp create user john --cpu 16 --memory 64Gi --kubeconfig-out john.kubeconfig\n  kubectl cmp create user mary --cpu 8 --memory 32Gi --resource nvidia.com/gpu=2"
 )]
 pub(crate) struct CreateUser {
     /// The name of the user
-    #[arg(value_name = "NAME", value_parser = user)]
+    #[arg(value_name = "NAME", value_parser = name::<UserName>)]
     pub(crate) name: UserName,
     /// The processors that all instances of the user may have
-    #[arg(long, value_name = "CPU", value_parser = quantity)]
+    #[arg(long, value_name = "CPU", value_parser = quantity, allow_negative_numbers = true)]
     pub(crate) cpu: Quantity,
     /// The memory that all instances of the user may have
-    #[arg(long, value_name = "MEMORY", value_parser = memory)]
+    #[arg(long, value_name = "MEMORY", value_parser = memory, allow_negative_numbers = true)]
     pub(crate) memory: Quantity,
     /// Another resource that they may have, such as nvidia.com/gpu=4; may be repeated
     #[arg(long, value_name = "NAME=AMOUNT", value_parser = amount)]
@@ -337,107 +369,124 @@ pub(crate) struct CreateUser {
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub(crate) suspended: Keeping,
     /// For how long the token of the kubeconfig is good
-    #[arg(long, value_name = "DURATION", default_value = "720h", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "720h", value_parser = lifetime)]
     pub(crate) token_duration: Duration,
     /// Write the user's kubeconfig to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig_out: Option<PathBuf>,
-    /// Only say what would be done (client), or ask the API server whether it would (server)
-    #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
-    pub(crate) dry_run: DryRun,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp create token john --duration 24h")]
 pub(crate) struct CreateToken {
     /// For whom
-    #[arg(value_name = "USER", value_parser = user)]
+    #[arg(value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) user: UserName,
     /// For how long it is good
-    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = lifetime)]
     pub(crate) duration: Duration,
-    /// In which form: json or yaml; without it, the token alone
-    #[arg(short, long, value_name = "FORMAT", value_enum)]
-    pub(crate) output: Option<Format>,
+    #[command(flatten)]
+    pub(crate) output: ObjectArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:\n  kubectl cmp get clusters\n  kubectl cmp get cluster web -o yaml\n  kubectl cmp get clusters -w"
+)]
 pub(crate) struct GetClusters {
     /// Which; without a name, all of yours
-    #[arg(value_name = "NAME", value_parser = cluster)]
+    #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
     pub(crate) names: Vec<ClusterName>,
     /// Everyone's (administrators)
-    #[arg(short = 'A', long)]
+    #[arg(short = 'A', long, conflicts_with = "owner")]
     pub(crate) all_namespaces: bool,
     /// Whose (administrators)
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) owner: Option<UserName>,
     #[command(flatten)]
-    pub(crate) output: OutputArgs,
+    pub(crate) list: ListArgs,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp get instances --in web\n  kubectl cmp get instance web-0 -o wide")]
 pub(crate) struct GetInstances {
     /// Which; without a name, all of yours
-    #[arg(value_name = "NAME", value_parser = instance)]
+    #[arg(value_name = "NAME", value_parser = name::<InstanceName>)]
     pub(crate) names: Vec<InstanceName>,
     /// Of which cluster
-    #[arg(long = "in", value_name = "CLUSTER", value_parser = cluster)]
+    #[arg(long = "in", value_name = "CLUSTER", value_parser = name::<ClusterName>)]
     pub(crate) of: Option<ClusterName>,
     /// Everyone's (administrators)
-    #[arg(short = 'A', long)]
+    #[arg(short = 'A', long, conflicts_with = "owner")]
     pub(crate) all_namespaces: bool,
+    /// Whose (administrators)
+    #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
+    pub(crate) owner: Option<UserName>,
     #[command(flatten)]
-    pub(crate) output: OutputArgs,
+    pub(crate) list: ListArgs,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp get users --sort-by .status.charge.cpu")]
 pub(crate) struct GetUsers {
     /// Which; without a name, all
-    #[arg(value_name = "NAME", value_parser = user)]
+    #[arg(value_name = "NAME", value_parser = name::<UserName>)]
     pub(crate) names: Vec<UserName>,
     #[command(flatten)]
-    pub(crate) output: OutputArgs,
+    pub(crate) list: ListArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp get tokens john")]
 pub(crate) struct GetTokens {
     /// Whose
-    #[arg(value_name = "USER", value_parser = user)]
+    #[arg(value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) user: UserName,
     #[command(flatten)]
-    pub(crate) output: OutputArgs,
+    pub(crate) list: ListArgs,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Names<N: std::str::FromStr<Err: std::error::Error + Send + Sync> + Clone + Send + Sync + 'static> {
+pub(crate) struct Names<N: Titled + Clone + Send + Sync + 'static> {
     /// Which
-    #[arg(value_name = "NAME", required = true, value_parser = named::<N>)]
+    #[arg(value_name = "NAME", required = true, value_parser = name::<N>)]
     pub(crate) names: Vec<N>,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  kubectl cmp delete cluster web\n  kubectl cmp delete cluster web db --yes --wait")]
+#[command(
+    before_help = "Examples:\n  kubectl cmp delete cluster web\n  kubectl cmp delete cluster web db --yes --wait"
+)]
 pub(crate) struct DeleteCluster {
     /// Which
-    #[arg(value_name = "NAME", value_parser = cluster)]
+    #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
     pub(crate) names: Vec<ClusterName>,
     /// All of yours
     #[arg(long, conflicts_with = "names")]
     pub(crate) all: bool,
+    /// With --all: whose (administrators)
+    #[arg(long, value_name = "USER", value_parser = name::<UserName>, requires = "all")]
+    pub(crate) owner: Option<UserName>,
     /// Do not ask
     #[arg(short, long)]
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) wait: WaitArgs,
-    /// Only say what would be done (client), or ask the API server whether it would (server)
-    #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
-    pub(crate) dry_run: DryRun,
+    #[command(flatten)]
+    pub(crate) dry: DryRunArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp delete user john\n  kubectl cmp delete user john --cascade --yes")]
 pub(crate) struct DeleteUser {
     /// Which
-    #[arg(value_name = "NAME", required = true, value_parser = user)]
+    #[arg(value_name = "NAME", required = true, value_parser = name::<UserName>)]
     pub(crate) names: Vec<UserName>,
     /// Their clusters, too
     #[arg(long)]
@@ -448,32 +497,31 @@ pub(crate) struct DeleteUser {
     /// How long to wait for clusters to be gone
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub(crate) timeout: Duration,
-    /// Only say what would be done (client), or ask the API server whether it would (server)
-    #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
-    pub(crate) dry_run: DryRun,
+    #[command(flatten)]
+    pub(crate) dry: DryRunArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp delete token john john-x7k2p")]
 pub(crate) struct DeleteToken {
     /// Whose
-    #[arg(value_name = "USER", value_parser = user)]
+    #[arg(value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) user: UserName,
     /// Which, as `get tokens` shows it
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = token)]
     pub(crate) id: String,
-    /// Only say what would be done (client), or ask the API server whether it would (server)
-    #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
-    pub(crate) dry_run: DryRun,
+    #[command(flatten)]
+    pub(crate) dry: DryRunArgs,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  kubectl cmp scale cluster web --count 5")]
+#[command(before_help = "Examples:\n  kubectl cmp scale cluster web --count 5")]
 pub(crate) struct ScaleCluster {
     /// Which
-    #[arg(value_name = "NAME", value_parser = cluster)]
+    #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
     pub(crate) name: ClusterName,
     /// How many instances; what is given up are those with the highest indexes
-    #[arg(long, value_name = "N", value_parser = count)]
+    #[arg(long, alias = "replicas", value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub(crate) count: u32,
     /// Do not ask
     #[arg(short, long)]
@@ -487,7 +535,7 @@ pub(crate) struct ScaleCluster {
 #[derive(Debug, Args)]
 pub(crate) struct InstanceArgs {
     /// Which, such as web-0
-    #[arg(value_name = "NAME", required = true, value_parser = instance)]
+    #[arg(value_name = "NAME", required = true, value_parser = name::<InstanceName>)]
     pub(crate) names: Vec<InstanceName>,
     #[command(flatten)]
     pub(crate) wait: WaitArgs,
@@ -496,13 +544,17 @@ pub(crate) struct InstanceArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp resume cluster web --wait\n  kubectl cmp resume cluster --all")]
 pub(crate) struct ClustersArgs {
     /// Which
-    #[arg(value_name = "NAME", value_parser = cluster)]
+    #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
     pub(crate) names: Vec<ClusterName>,
     /// All of yours
     #[arg(long, conflicts_with = "names")]
     pub(crate) all: bool,
+    /// With --all: whose (administrators)
+    #[arg(long, value_name = "USER", value_parser = name::<UserName>, requires = "all")]
+    pub(crate) owner: Option<UserName>,
     #[command(flatten)]
     pub(crate) wait: WaitArgs,
     #[command(flatten)]
@@ -536,7 +588,7 @@ impl From<Mode> for instance::Mode {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kubectl cmp suspend cluster web --reason night\n  kubectl cmp suspend cluster --all"
+    before_help = "Examples:\n  kubectl cmp suspend cluster web --reason night\n  kubectl cmp suspend cluster --all"
 )]
 pub(crate) struct SuspendClusters {
     #[command(flatten)]
@@ -554,16 +606,16 @@ pub(crate) struct SuspendInstances {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  kubectl cmp set quota john --cpu 32")]
+#[command(before_help = "Examples:\n  kubectl cmp set quota john --cpu 32")]
 pub(crate) struct SetQuota {
     /// Whose
-    #[arg(value_name = "USER", value_parser = user)]
+    #[arg(value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) user: UserName,
     /// The processors that all instances of the user may have
-    #[arg(long, value_name = "CPU", value_parser = quantity)]
+    #[arg(long, value_name = "CPU", value_parser = quantity, allow_negative_numbers = true)]
     pub(crate) cpu: Option<Quantity>,
     /// The memory that all instances of the user may have
-    #[arg(long, value_name = "MEMORY", value_parser = memory)]
+    #[arg(long, value_name = "MEMORY", value_parser = memory, allow_negative_numbers = true)]
     pub(crate) memory: Option<Quantity>,
     /// Another resource that they may have; may be repeated
     #[arg(long, value_name = "NAME=AMOUNT", value_parser = amount)]
@@ -593,9 +645,10 @@ impl From<Keeping> for Suspended {
 }
 
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp quota\n  kubectl cmp quota john -o json")]
 pub(crate) struct QuotaArgs {
     /// Whose (administrators); without a name, yours
-    #[arg(value_name = "USER", value_parser = user)]
+    #[arg(value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) user: Option<UserName>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
@@ -603,17 +656,17 @@ pub(crate) struct QuotaArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kubectl cmp install --image cmp-webhook:0.1.0\n  kubectl cmp install --dry-run=client -o yaml"
+    before_help = "Examples:\n  kubectl cmp install --image cmp-webhook:0.1.0\n  kubectl cmp install --dry-run=client -o yaml"
 )]
 pub(crate) struct InstallArgs {
     /// The image of cmp-webhook
-    #[arg(long, value_name = "IMAGE")]
+    #[arg(long, value_name = "IMAGE", value_parser = image)]
     pub(crate) image: Option<String>,
     /// How many replicas of cmp-webhook
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=100), allow_negative_numbers = true)]
     pub(crate) replicas: u16,
     /// A process outside the cluster to ask instead of the Deployment (development): https://HOST:PORT
-    #[arg(long, value_name = "URL", value_parser = webhook_url)]
+    #[arg(long, value_name = "URL", value_parser = webhook_url, conflicts_with_all = ["image", "replicas"])]
     pub(crate) webhook_url: Option<String>,
     #[command(flatten)]
     pub(crate) wait: WaitArgs,
@@ -622,6 +675,7 @@ pub(crate) struct InstallArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp uninstall\n  kubectl cmp uninstall --purge")]
 pub(crate) struct UninstallArgs {
     /// All clusters, accounts, rights and policies, too
     #[arg(long)]
@@ -632,23 +686,50 @@ pub(crate) struct UninstallArgs {
     /// How long to wait for clusters to be gone
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub(crate) timeout: Duration,
-    /// Only say what would be done (client), or ask the API server whether it would (server)
-    #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
-    pub(crate) dry_run: DryRun,
+    #[command(flatten)]
+    pub(crate) dry: DryRunArgs,
 }
 
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp version --client")]
 pub(crate) struct VersionArgs {
     /// Of the plugin alone
     #[arg(long)]
     pub(crate) client: bool,
-    /// In which form: json or yaml
-    #[arg(short, long, value_name = "FORMAT", value_enum)]
-    pub(crate) output: Option<Format>,
+    #[command(flatten)]
+    pub(crate) output: ObjectArgs,
+}
+
+/// In which order a help says what: what it does, how it looks, and only then every flag.
+const HELP: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}\n";
+
+/// The command line as clap knows it.
+pub(crate) fn command() -> clap::Command {
+    fn ordered(command: clap::Command) -> clap::Command {
+        command.help_template(HELP).mut_subcommands(ordered)
+    }
+    ordered(Arguments::command())
+}
+
+/// The flags that every command takes, as `kubectl options` shows kubectl's.
+pub(crate) fn global_flags() -> String {
+    let shown = |command: clap::Command| command.mut_args(|argument| argument.hide(false));
+    let flags = shown(Global::augment_args(clap::Command::new("kubectl cmp")));
+    let flags = flags.disable_help_flag(true).help_template("{options}");
+    let mut text = "The following flags can be passed to any command, after `cmp`:\n\n".to_owned();
+    text.push_str(&flags.clone().render_help().to_string());
+    text.push('\n');
+    text
+}
+
+/// Reads what was typed.
+pub(crate) fn parse(typed: &[OsString]) -> Result<Arguments, clap::Error> {
+    Arguments::from_arg_matches(&command().try_get_matches_from(typed)?)
 }
 
 /// The verbs that a type follows.
-const VERBS: [&str; 8] = ["get", "describe", "delete", "start", "stop", "suspend", "resume", "scale"];
+const VERBS: [&str; 10] =
+    ["create", "get", "describe", "delete", "start", "stop", "suspend", "resume", "scale", "resize"];
 
 /// `get cluster/web` is `get cluster web`, as in kubectl.
 pub(crate) fn split_titles(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
@@ -656,6 +737,7 @@ pub(crate) fn split_titles(arguments: impl Iterator<Item = OsString>) -> Vec<OsS
     let mut after_verb = false;
     for argument in arguments {
         let title = argument.to_str().filter(|_| after_verb).and_then(|text| text.split_once('/'));
+        let title = title.filter(|(word, _)| values::noun(word).is_some());
         after_verb = argument.to_str().is_some_and(|text| VERBS.contains(&text));
         match title {
             Some((kind, name)) => split.extend([OsString::from(kind), OsString::from(name)]),
@@ -665,110 +747,13 @@ pub(crate) fn split_titles(arguments: impl Iterator<Item = OsString>) -> Vec<OsS
     split
 }
 
-/// `cluster/web` is as good as `web`.
-fn plain<'a>(text: &'a str, nouns: &[&str]) -> &'a str {
-    text.split_once('/').filter(|(noun, _)| nouns.contains(noun)).map_or(text, |(_, name)| name)
-}
-
-fn cluster(text: &str) -> Result<ClusterName, cmp_core::name::InvalidName> {
-    plain(text, &["cluster", "clusters"]).parse()
-}
-
-fn instance(text: &str) -> Result<InstanceName, cmp_core::name::InvalidName> {
-    plain(text, &["instance", "instances"]).parse()
-}
-
-fn user(text: &str) -> Result<UserName, cmp_core::name::InvalidName> {
-    plain(text, &["user", "users"]).parse()
-}
-
-fn named<N: std::str::FromStr>(text: &str) -> Result<N, N::Err> {
-    plain(text, &["cluster", "clusters", "instance", "instances", "user", "users"]).parse()
-}
-
-fn kind(text: &str) -> Result<InstanceType, String> {
-    text.parse()
-}
-
-fn quantity(text: &str) -> Result<Quantity, String> {
-    let quantity: Quantity = text.parse().map_err(|error: cmp_core::quantity::InvalidQuantity| error.to_string())?;
-    if quantity.is_zero() || quantity.is_negative() {
-        return Err(format!("{text} must be above 0"));
-    }
-    Ok(quantity)
-}
-
-fn memory(text: &str) -> Result<Quantity, String> {
-    let memory = quantity(text)?;
-    if memory < Quantity::mebibytes(1) && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!("{text} is {text} bytes; did you mean {text}Gi?"));
-    }
-    if memory < Quantity::mebibytes(1) {
-        return Err(format!("{text} is below 1Mi, the least an instance can have"));
-    }
-    Ok(memory)
-}
-
-fn count(text: &str) -> Result<u32, String> {
-    match text.parse::<u32>() {
-        Ok(0) => Err("0 is no cluster: use 1 or more, or suspend or delete the cluster".to_owned()),
-        Ok(count) if count <= cmp_core::name::MAX_COUNT => Ok(count),
-        Ok(_) => {
-            Err(format!("{text} is more than the {} instances that a cluster can have", cmp_core::name::MAX_COUNT))
-        }
-        Err(_) => Err(format!("{text} is not a whole number from 1 to {}", cmp_core::name::MAX_COUNT)),
-    }
-}
-
-fn amount(text: &str) -> Result<Amount, String> {
-    let (name, value) =
-        text.split_once('=').ok_or_else(|| format!("{text:?} has no amount: use a form such as nvidia.com/gpu=1"))?;
-    let name = name.parse().map_err(|error: cmp_core::resources::InvalidResourceName| error.to_string())?;
-    Ok(Amount { name, amount: quantity(value)? })
-}
-
-/// Reads a duration as Go writes it: `90s`, `1m30s`, `720h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a duration: use a form such as 30s, 5m or 24h");
-    let read: kube::core::Duration = text.parse().map_err(|_| wrong())?;
-    if read.is_negative() { Err(wrong()) } else { Ok(read.into()) }
-}
-
-/// kubectl takes a bare number as seconds here.
-fn request_timeout(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(seconds) => Ok(Duration::from_secs(seconds)),
-        Err(_) => duration(text),
-    }
-}
-
-fn webhook_url(text: &str) -> Result<String, String> {
-    let url: Result<http::Uri, _> = text.parse();
-    match url {
-        Ok(url) if url.scheme_str() == Some("https") && url.host().is_some() => {
-            Ok(text.trim_end_matches('/').to_owned())
-        }
-        _ => Err(format!("{text:?} is not an address: use a form such as https://localhost:8443")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn names_may_bear_their_type() {
-        assert_eq!(cluster("cluster/web").unwrap().as_str(), "web");
-        assert_eq!(instance("instance/web-0").unwrap().to_string(), "web-0");
-        assert_eq!(instance("web/0").unwrap().to_string(), "web-0");
-        assert!(cluster("pod/web").is_err());
+        command().debug_assert();
     }
 
     #[test]
@@ -781,13 +766,8 @@ mod tests {
         check("kubectl-cmp get cluster/web", "kubectl-cmp get cluster web");
         check("kubectl-cmp -v 1 stop instance/web-0 web/1", "kubectl-cmp -v 1 stop instance web-0 web/1");
         check("kubectl-cmp create cluster cluster/web", "kubectl-cmp create cluster cluster/web");
+        check("kubectl-cmp create cluster/web --cpu 1", "kubectl-cmp create cluster web --cpu 1");
+        check("kubectl-cmp stop web/0", "kubectl-cmp stop web/0");
         check("kubectl-cmp quota --kubeconfig a/b", "kubectl-cmp quota --kubeconfig a/b");
-    }
-
-    #[test]
-    fn a_memory_of_a_few_bytes_is_refused_with_what_was_meant() {
-        assert_eq!(memory("64").unwrap_err(), "64 is 64 bytes; did you mean 64Gi?");
-        assert!(memory("100m").unwrap_err().contains("below 1Mi"));
-        assert_eq!(memory("4Gi").unwrap().to_string(), "4Gi");
     }
 }

@@ -19,6 +19,7 @@ mod uninstall;
 mod users;
 mod version;
 mod wants;
+mod watch;
 mod whoami;
 
 /// Runs a command, and says what the API server warned of.
@@ -61,5 +62,6 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
         Command::Install(args) => install::run(context, args).await,
         Command::Uninstall(args) => uninstall::run(context, args).await,
         Command::Version(args) => version::run(context, args).await,
+        Command::Options => context.ui.out(&crate::cli::global_flags()),
     }
 }

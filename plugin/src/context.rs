@@ -21,6 +21,9 @@ pub(crate) const MANAGER: &str = "kubectl-cmp";
 /// The `User-Agent` of the plugin.
 const AGENT: &str = concat!("kubectl-cmp/", env!("CARGO_PKG_VERSION"));
 
+/// Where a kubeconfig is looked for.
+const KUBECONFIG: &str = "the kubeconfig is that of --kubeconfig, of $KUBECONFIG, or ~/.kube/config";
+
 /// What every command is given.
 pub(crate) struct Context<'a> {
     pub(crate) ui: &'a Ui,
@@ -61,8 +64,15 @@ impl<'a> Context<'a> {
             certificate_authority: global.certificate_authority.clone(),
             insecure: global.insecure_skip_tls_verify,
             request_timeout: Some(global.request_timeout).filter(|timeout| !timeout.is_zero()),
+            // As kubectl does at this level.
+            trace: (global.v >= 6).then_some(|text| Ui::standard().note(text)),
         };
-        self.connection.get_or_try_init(|| async { Ok(connect(&options, AGENT).await?) }).await
+        self.connection
+            .get_or_try_init(|| async {
+                let connected = connect(&options, AGENT).await;
+                connected.map_err(|error| CliError::from(error).hint(KUBECONFIG))
+            })
+            .await
     }
 
     /// To make calls with.
@@ -114,7 +124,8 @@ impl<'a> Context<'a> {
             (None, Some(owner)) => Ok(owner.clone()),
             (Some(_), Some(owner)) => Err(CliError::user(format!("--owner {owner}: a user acts for nobody else"))),
             (None, None) => Err(CliError::user(format!("{} is no user of cmp", who.username))
-                .hint("an administrator says whose with --owner; a user uses the kubeconfig they were given")),
+                .hint("an administrator says whose: --owner USER, -A for everyone's, or the name of a cluster")
+                .hint("a user uses the kubeconfig that `kubectl cmp create user` wrote for them")),
         }
     }
 
@@ -128,6 +139,7 @@ impl<'a> Context<'a> {
 
     /// The account that has this cluster: one's own, or as an administrator the one its Namespace names.
     pub(crate) async fn holder(&self, cluster: &ClusterName) -> Result<Stored, CliError> {
+        self.check_namespace(cluster)?;
         let missing = || CliError::not_found("cluster", cluster.as_str());
         if let Some(user) = &self.who().await?.user {
             let stored = self.account(user).await?;
@@ -144,25 +156,81 @@ impl<'a> Context<'a> {
         all.into_iter().flatten().find(|stored| stored.account.cluster(cluster).exists()).ok_or_else(missing)
     }
 
-    /// The clusters that were named, by name or by `-n <cluster>-ns`, or all of one's own.
-    pub(crate) async fn clusters(&self, names: &[ClusterName], all: bool) -> Result<Vec<ClusterName>, CliError> {
+    /// The cluster whose Namespace `-n` names, if there is a `-n`.
+    pub(crate) fn cluster_of_namespace(&self) -> Result<Option<ClusterName>, CliError> {
+        let Some(namespace) = self.global.namespace.as_deref().filter(|name| !name.is_empty()) else { return Ok(None) };
+        ClusterName::from_namespace(namespace).map(Some).ok_or_else(|| {
+            CliError::user(format!("-n {namespace} is no namespace of a cluster"))
+                .hint("the namespace of cluster web is web-ns; without -n the name of the cluster is enough")
+        })
+    }
+
+    /// That `-n` does not name another Namespace than a cluster's own.
+    pub(crate) fn check_namespace(&self, cluster: &ClusterName) -> Result<(), CliError> {
+        match self.global.namespace.as_deref() {
+            Some(namespace) if !namespace.is_empty() && namespace != cluster.namespace() => {
+                Err(CliError::user(format!("cluster {cluster} is in {}, and not in {namespace}", cluster.namespace()))
+                    .hint("leave -n out: the name of the cluster says where it is"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The clusters that were named, each once, by name or by `-n <cluster>-ns`, or all of an account.
+    pub(crate) async fn clusters(
+        &self,
+        names: Vec<ClusterName>,
+        all: bool,
+        owner: Option<&UserName>,
+    ) -> Result<Vec<ClusterName>, CliError> {
         if all {
-            let stored = self.account(&self.account_of(None).await?).await?;
+            let stored = self.account(&self.account_of(owner).await?).await?;
             return Ok(stored.account.existing().map(|(cluster, _)| cluster.clone()).collect());
         }
-        if names.is_empty() {
-            return match self.global.namespace.as_deref().and_then(ClusterName::from_namespace) {
-                Some(cluster) => Ok(vec![cluster]),
-                None => Err(CliError::user("no cluster is named").hint("name one or more, or use --all")),
-            };
+        if !names.is_empty() {
+            return Ok(once(names));
         }
-        Ok(names.to_vec())
+        match self.cluster_of_namespace()? {
+            Some(cluster) => Ok(vec![cluster]),
+            None => Err(CliError::user("no cluster is named").hint("name one or more, or use --all")),
+        }
     }
 }
 
-/// Looks at each of several names; what is not found is said, and the others are shown all the same, as kubectl does.
-/// Returns whether all were found.
+/// Each of several names once: nothing is done twice because it was typed twice.
+pub(crate) fn once<N: PartialEq>(names: Vec<N>) -> Vec<N> {
+    let mut once: Vec<N> = Vec::new();
+    for name in names {
+        if !once.contains(&name) {
+            once.push(name);
+        }
+    }
+    once
+}
+
+/// Looks at each of several names; the others are looked at all the same if one is not found, as kubectl does.
+/// Returns what was not found.
 pub(crate) async fn each<N, T, F>(
+    names: &[N],
+    found: &mut Vec<T>,
+    look: impl Fn(&N) -> F,
+) -> Result<Vec<CliError>, CliError>
+where
+    F: Future<Output = Result<T, CliError>>,
+{
+    let mut missing = Vec::new();
+    for name in names {
+        match look(name).await {
+            Ok(one) => found.push(one),
+            Err(error) if error.is_not_found() => missing.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(missing)
+}
+
+/// The same, and what is not found is said. Returns whether all were found.
+pub(crate) async fn each_said<N, T, F>(
     context: &Context<'_>,
     names: &[N],
     found: &mut Vec<T>,
@@ -171,18 +239,11 @@ pub(crate) async fn each<N, T, F>(
 where
     F: Future<Output = Result<T, CliError>>,
 {
-    let mut all = true;
-    for name in names {
-        match look(name).await {
-            Ok(one) => found.push(one),
-            Err(error) if error.is_not_found() => {
-                error.print(context.ui);
-                all = false;
-            }
-            Err(error) => return Err(error),
-        }
+    let missing = each(names, found, look).await?;
+    for error in &missing {
+        error.print(context.ui);
     }
-    Ok(all)
+    Ok(missing.is_empty())
 }
 
 /// Says by the exit code alone that something was not found; it has been said in words.

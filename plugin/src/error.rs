@@ -48,6 +48,13 @@ impl CliError {
         Self { kind: Kind::Silent, message: String::new(), hints: Vec::new() }
     }
 
+    /// Says before it what it is about.
+    #[must_use]
+    pub(crate) fn about(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// Adds a next step.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -107,9 +114,18 @@ impl From<ApiError> for CliError {
         let message = error.to_string();
         match error {
             ApiError::Refused { reason, message, .. } => {
-                let over = message.starts_with("exceeded quota:");
+                let hint = if message.starts_with("exceeded quota:") {
+                    Some("`kubectl cmp quota` shows what is used and what is left")
+                } else if reason == "Forbidden" && message.contains(" cannot ") && message.contains(" in API group ") {
+                    Some("this takes the rights of an administrator; `kubectl cmp whoami` shows who you are")
+                } else {
+                    None
+                };
                 let error = Self { kind: Kind::Server(reason), message, hints: Vec::new() };
-                if over { error.hint("`kubectl cmp quota` shows what is used and what is left") } else { error }
+                match hint {
+                    Some(hint) => error.hint(hint),
+                    None => error,
+                }
             }
             ApiError::WebhookDown { detail } => Self::user(message)
                 .hint("ask an administrator to look at cmp-webhook in cmp-system, and try again")

@@ -3,9 +3,9 @@
 //! Each command looks (through `cmp-client`), decides (by `cmp-core`) and acts. Only [`ui`] writes to the terminal,
 //! only [`main`] turns an error into text and an exit code.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
 
 mod cli;
@@ -24,9 +24,10 @@ use ui::Ui;
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
     let ui = Ui::standard();
-    let arguments = match Arguments::try_parse_from(cli::split_titles(std::env::args_os())) {
+    let typed = cli::split_titles(std::env::args_os());
+    let arguments = match cli::parse(&typed) {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&ui, &error),
+        Err(error) => return usage(&ui, &error, &typed),
     };
     let ended = run(arguments, &ui);
     match ended {
@@ -53,10 +54,10 @@ fn run(arguments: Arguments, ui: &Ui) -> Result<(), CliError> {
 }
 
 /// clap's words in kubectl's form: `error: ...` and exit code 1, where clap would say 2.
-fn usage(ui: &Ui, error: &clap::Error) -> ExitCode {
+fn usage(ui: &Ui, error: &clap::Error, typed: &[OsString]) -> ExitCode {
     match error.kind() {
         // `kubectl cmp` alone is no mistake; `kubectl cmp create` alone is.
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if std::env::args_os().len() > 1 => {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if typed.len() > 1 => {
             ui.err(&error.to_string());
             ExitCode::FAILURE
         }
@@ -66,7 +67,7 @@ fn usage(ui: &Ui, error: &clap::Error) -> ExitCode {
             ExitCode::SUCCESS
         }
         _ => {
-            ui.err(&error.to_string());
+            cli::usage_error(error, typed).print(ui);
             ExitCode::FAILURE
         }
     }

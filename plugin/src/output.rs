@@ -1,10 +1,23 @@
 //! In which form an answer is printed: chosen here, and nowhere else.
 
+use std::cmp::Ordering;
+
 use serde_json::{Value, json};
 
-use crate::cli::{Format, OutputArgs};
+use cmp_core::quantity::Quantity;
+
+use crate::cli::{ChangeArgs, ListArgs, OutputArgs};
+use crate::context::suffix;
 use crate::error::CliError;
 use crate::ui::Ui;
+
+mod format;
+mod jsonpath;
+mod selector;
+
+pub(crate) use format::{Format, field_of};
+pub(crate) use jsonpath::Template;
+pub(crate) use selector::Selector;
 
 /// One thing, ready for every form.
 pub(crate) struct Item {
@@ -21,16 +34,27 @@ pub(crate) struct Item {
 /// The heads of a table: always, and those of `-o wide`.
 pub(crate) type Heads = (&'static [&'static str], &'static [&'static str]);
 
+/// Which of them are shown, in which order.
+pub(crate) fn listed(args: &ListArgs, mut items: Vec<Item>) -> Result<Vec<Item>, CliError> {
+    if let Some(selector) = &args.selector {
+        items.retain(|item| selector.matches(&item.object["metadata"]["labels"]));
+    }
+    if let Some(field) = &args.sort_by {
+        items = sorted(items, field)?;
+    }
+    Ok(items)
+}
+
 /// Prints things; `single` for one that was asked for by name.
-pub(crate) fn print(
-    ui: &Ui,
-    output: &OutputArgs,
-    heads: Heads,
-    items: Vec<Item>,
-    single: bool,
-) -> Result<(), CliError> {
-    match output.output {
-        Some(format @ (Format::Json | Format::Yaml)) => {
+pub(crate) fn print(ui: &Ui, args: &ListArgs, heads: Heads, items: Vec<Item>, single: bool) -> Result<(), CliError> {
+    let items = listed(args, items)?;
+    match &args.output.output {
+        Some(Format::Name) => items.iter().try_for_each(|item| ui.line(&item.name)),
+        Some(format @ Format::Columns(_)) => {
+            let objects: Vec<Value> = items.into_iter().map(|item| item.object).collect();
+            columns(ui, format, &objects, args.output.no_headers)
+        }
+        Some(format) if format.is_of_objects() => {
             let mut objects: Vec<Value> = items.into_iter().map(|item| item.object).collect();
             let object = match objects.pop() {
                 Some(object) if single && objects.is_empty() => object,
@@ -41,31 +65,141 @@ pub(crate) fn print(
             };
             print_object(ui, format, &object)
         }
-        Some(Format::Name) => items.iter().try_for_each(|item| ui.line(&item.name)),
         format => {
             if items.is_empty() {
                 ui.note("No resources found.");
                 return Ok(());
             }
-            let wide = format == Some(Format::Wide);
+            let wide = *format == Some(Format::Wide);
             let mut rows = Vec::new();
-            if !output.no_headers {
-                let heads = heads.0.iter().chain(heads.1.iter().filter(|_| wide));
-                rows.push(heads.map(|head| (*head).to_owned()).collect());
+            if !args.output.no_headers {
+                rows.push(head(heads, wide));
             }
-            for item in items {
-                rows.push(item.cells.into_iter().chain(item.wide.into_iter().filter(|_| wide)).collect());
-            }
+            rows.extend(items.into_iter().map(|item| item.row(wide)));
             ui.out(&table(&rows))
         }
     }
 }
 
-/// Prints one object as JSON or YAML.
-pub(crate) fn print_object(ui: &Ui, format: Format, object: &Value) -> Result<(), CliError> {
+/// The head of a table.
+pub(crate) fn head(heads: Heads, wide: bool) -> Vec<String> {
+    heads.0.iter().chain(heads.1.iter().filter(|_| wide)).map(|head| (*head).to_owned()).collect()
+}
+
+impl Item {
+    /// Its row of a table.
+    pub(crate) fn row(self, wide: bool) -> Vec<String> {
+        self.cells.into_iter().chain(self.wide.into_iter().filter(|_| wide)).collect()
+    }
+}
+
+/// Columns of the caller's own.
+fn columns(ui: &Ui, format: &Format, objects: &[Value], no_headers: bool) -> Result<(), CliError> {
+    let Format::Columns(columns) = format else { return Ok(()) };
+    let mut rows = Vec::new();
+    if !no_headers {
+        rows.push(columns.iter().map(|(head, _)| head.clone()).collect());
+    }
+    for object in objects {
+        rows.push(format::cells(columns, &without_nulls(object.clone())).map_err(CliError::user)?);
+    }
+    ui.out(&table(&rows))
+}
+
+/// In the order of a field; those without it come first.
+fn sorted(items: Vec<Item>, field: &Template) -> Result<Vec<Item>, CliError> {
+    let mut keyed = Vec::new();
+    for item in items {
+        let found = field.find(&without_nulls(item.object.clone())).map_err(CliError::user)?;
+        keyed.push((found.into_iter().next(), item));
+    }
+    if !keyed.is_empty() && keyed.iter().all(|(key, _)| key.is_none()) {
+        return Err(
+            CliError::user("--sort-by: no such field in any of them").hint("`-o json` shows the fields that there are")
+        );
+    }
+    keyed.sort_by(|(left, _), (right, _)| match (left, right) {
+        (Some(left), Some(right)) => in_order(left, right),
+        (left, right) => left.is_some().cmp(&right.is_some()),
+    });
+    Ok(keyed.into_iter().map(|(_, item)| item).collect())
+}
+
+/// Numbers as numbers, quantities as quantities, everything else as text.
+fn in_order(left: &Value, right: &Value) -> Ordering {
+    let quantity = |value: &Value| match value {
+        Value::Number(number) => number.to_string().parse::<Quantity>().ok(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    match (quantity(left), quantity(right)) {
+        (Some(left), Some(right)) => left.cmp(&right),
+        _ => match (left.as_str(), right.as_str()) {
+            (Some(left), Some(right)) => left.cmp(right),
+            _ => left.to_string().cmp(&right.to_string()),
+        },
+    }
+}
+
+/// Things that are printed one after another, as they come: with `-w`.
+pub(crate) struct Stream<'a> {
+    ui: &'a Ui,
+    args: &'a OutputArgs,
+    heads: Heads,
+    widths: Vec<usize>,
+}
+
+impl<'a> Stream<'a> {
+    pub(crate) fn new(ui: &'a Ui, args: &'a OutputArgs, heads: Heads) -> Self {
+        Self { ui, args, heads, widths: Vec::new() }
+    }
+
+    /// Prints one; the head of the table comes before the first, and decides how wide columns are at least.
+    pub(crate) fn show(&mut self, item: Item) -> Result<(), CliError> {
+        let first = self.widths.is_empty();
+        let (wide, row) = match &self.args.output {
+            Some(Format::Name) => return self.ui.line(&item.name),
+            Some(format @ Format::Columns(columns)) => {
+                let cells = format::cells(columns, &without_nulls(item.object)).map_err(CliError::user)?;
+                let head = columns.iter().map(|(head, _)| head.clone()).collect();
+                (Some((format, head)), cells)
+            }
+            Some(format) if format.is_of_objects() => {
+                print_object(self.ui, format, &item.object)?;
+                // A template ends where it says.
+                return if matches!(format, Format::Yaml) { self.ui.line("---") } else { Ok(()) };
+            }
+            format => (None, item.row(*format == Some(Format::Wide))),
+        };
+        let head = wide.map_or_else(|| head(self.heads, self.args.output == Some(Format::Wide)), |(_, head)| head);
+        let mut rows = vec![row];
+        if first && !self.args.no_headers {
+            rows.insert(0, head.clone());
+        }
+        if first {
+            self.widths = widths(&[&rows[..], &[head]].concat());
+        }
+        self.ui.out(&aligned(&rows, &self.widths))
+    }
+}
+
+/// Says what a change led to: `cluster/web created`, or the name alone.
+pub(crate) fn done(ui: &Ui, change: &ChangeArgs, name: &str, word: &str) -> Result<(), CliError> {
+    match change.output {
+        Some(Format::Name) => ui.line(name),
+        _ => ui.line(&format!("{name} {word}{}", suffix(change.dry.dry_run))),
+    }
+}
+
+/// Prints one object.
+pub(crate) fn print_object(ui: &Ui, format: &Format, object: &Value) -> Result<(), CliError> {
     let object = without_nulls(object.clone());
     match format {
         Format::Yaml => ui.out(&yaml(&object)?),
+        Format::JsonPath(template) => ui.out(&template.fill(&object).map_err(|error| {
+            CliError::user(format!("--output: {error}")).hint("`-o json` shows the fields that there are")
+        })?),
+        Format::Columns(_) => columns(ui, format, std::slice::from_ref(&object), false),
         _ => {
             let text = serde_json::to_string_pretty(&object).map_err(|error| CliError::internal(&error.to_string()))?;
             ui.line(&text)
@@ -91,18 +225,31 @@ pub(crate) fn yaml(object: &Value) -> Result<String, CliError> {
     Ok(if text.ends_with('\n') { text } else { format!("{text}\n") })
 }
 
-/// A table as kubectl prints it: no borders, three spaces between, nothing after the last column.
+/// A table as kubectl prints it: no borders, three spaces between, no column narrower than six, nothing after the last.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    aligned(rows, &widths(rows))
+}
+
+fn widths(rows: &[Vec<String>]) -> Vec<usize> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0))
-        .collect();
+    let widest =
+        |column| rows.iter().filter_map(|row| row.get(column)).map(|cell: &String| shown(cell).chars().count()).max();
+    (0..columns).map(|column| (widest(column).unwrap_or(0) + 3).max(6)).collect()
+}
+
+fn shown(cell: &str) -> &str {
+    if cell.is_empty() { "<none>" } else { cell }
+}
+
+fn aligned(rows: &[Vec<String>], widths: &[usize]) -> String {
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            let cell = if cell.is_empty() { "<none>" } else { cell };
-            line.push_str(&format!("{cell:<width$}   ", width = (*width).max(6)));
+        for (cell, width) in row.iter().zip(widths) {
+            let cell = shown(cell);
+            // Longer than what was seen first: a space is left all the same.
+            let space = if cell.chars().count() < *width { "" } else { "   " };
+            line.push_str(&format!("{cell:<width$}{space}"));
         }
         text.push_str(line.trim_end());
         text.push('\n');
@@ -142,6 +289,17 @@ mod tests {
         let rows =
             [["NAME", "STATUS"], ["web", "running"], ["database", ""]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(table(&rows), "NAME       STATUS\nweb        running\ndatabase   <none>\n");
+        let narrow = [["A", "IP", "AGE"], ["b", "", "1s"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(table(&narrow), "A     IP       AGE\nb     <none>   1s\n");
+    }
+
+    #[test]
+    fn what_is_sorted_is_sorted_by_what_it_means() {
+        let check = |left: Value, right: Value, expected| assert_eq!(in_order(&left, &right), expected);
+        check(json!(9), json!(10), Ordering::Less);
+        check(json!("512Mi"), json!("1Gi"), Ordering::Less);
+        check(json!("500m"), json!("2"), Ordering::Less);
+        check(json!("web"), json!("db"), Ordering::Greater);
     }
 
     #[test]

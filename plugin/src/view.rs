@@ -1,5 +1,7 @@
 //! Clusters and instances as they are shown: what the account says, together with what the objects report.
 
+use std::collections::BTreeMap;
+
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -29,6 +31,7 @@ pub(crate) struct Cluster {
     pub(crate) entry: Entry,
     pub(crate) instances: Vec<Instance>,
     pub(crate) created: Option<Timestamp>,
+    pub(crate) labels: BTreeMap<String, String>,
 }
 
 /// Looks at clusters of an account, several at once.
@@ -40,11 +43,19 @@ pub(crate) async fn clusters(
     let looked: Vec<Result<Cluster, CliError>> = stream::iter(names)
         .map(|name| async move {
             let entry = account.cluster(name);
-            let (instances, created) = match entry.held {
-                Some(_) => futures::try_join!(instances(client, name), created(client, name))?,
+            let (instances, namespace) = match entry.held {
+                Some(_) => futures::try_join!(instances(client, name), namespace(client, name))?,
                 None => (Vec::new(), None),
             };
-            Ok(Cluster { name: name.clone(), owner: account.user.clone(), entry, instances, created })
+            let metadata = namespace.map(|namespace| namespace.metadata).unwrap_or_default();
+            Ok(Cluster {
+                name: name.clone(),
+                owner: account.user.clone(),
+                entry,
+                instances,
+                created: metadata.creation_timestamp.map(|time| time.0),
+                labels: metadata.labels.unwrap_or_default(),
+            })
         })
         .buffered(AT_ONCE)
         .collect()
@@ -52,10 +63,10 @@ pub(crate) async fn clusters(
     looked.into_iter().collect()
 }
 
-async fn created(client: &Client, cluster: &ClusterName) -> Result<Option<Timestamp>, CliError> {
+async fn namespace(client: &Client, cluster: &ClusterName) -> Result<Option<Namespace>, CliError> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     match namespaces.get(&cluster.namespace()).await.map_err(ApiError::from) {
-        Ok(namespace) => Ok(namespace.metadata.creation_timestamp.map(|time| time.0)),
+        Ok(namespace) => Ok(Some(namespace)),
         // Being prepared or deleted: its owner is not let in yet, or no more.
         Err(error) if error.is_forbidden() || error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
@@ -175,8 +186,17 @@ impl Cluster {
             let reason = troubled.reason.as_deref().unwrap_or_default();
             format!("{}: {reason}: {}", troubled.name, troubled.message.as_deref().unwrap_or_default())
         });
+        let suspensions = self.instances.iter().filter_map(|instance| instance.suspension.as_ref());
+        let mut reasons: Vec<&str> = suspensions.filter_map(|suspension| suspension.reason.as_deref()).collect();
+        reasons.sort_unstable();
+        reasons.dedup();
+        let suspended = Some(reasons.join(", ")).filter(|reasons| !reasons.is_empty());
         let released = self.released().then(|| "its quota is given back".to_owned());
-        refused.or(trouble).or(released)
+        let off = match (suspended, released) {
+            (Some(suspended), Some(released)) => Some(format!("{suspended} ({released})")),
+            (suspended, released) => suspended.or(released),
+        };
+        refused.or(trouble).or(off)
     }
 
     /// As an object.
@@ -192,6 +212,7 @@ impl Cluster {
                 "namespace": self.name.namespace(),
                 "uid": held.map(|held| &held.uid).filter(|uid| !uid.is_empty()),
                 "creationTimestamp": self.created.map(|created| created.to_string()),
+                "labels": Some(&self.labels).filter(|labels| !labels.is_empty()),
             },
             "spec": {
                 "owner": self.owner,
@@ -267,6 +288,7 @@ pub(crate) fn instance_object(instance: &Instance) -> Value {
             "namespace": instance.name.cluster.namespace(),
             "uid": instance.uid,
             "creationTimestamp": instance.created.map(|created| created.to_string()),
+            "labels": instance.labels,
         },
         "spec": {
             "cluster": instance.name.cluster,
@@ -292,7 +314,8 @@ pub(crate) fn instance_item(instance: &Instance, now: Timestamp) -> Item {
     let [cpu, memory] = columns(&instance.size);
     let reason = match (&instance.reason, &instance.message) {
         (Some(reason), Some(message)) => format!("{reason}: {message}"),
-        (reason, _) => reason.clone().unwrap_or_default(),
+        (Some(reason), None) => reason.clone(),
+        (None, _) => instance.suspension.as_ref().and_then(|suspension| suspension.reason.clone()).unwrap_or_default(),
     };
     Item {
         name: format!("instance/{}", instance.name),

@@ -11,9 +11,46 @@ fn wrong_input_is_an_error_that_names_it_and_says_what_to_do() {
             "\"Web\" is not a cluster name: use 1 to 40 of a-z, 0-9 and '-'",
         ),
         (&["create", "cluster", "clusters", "--cpu", "1", "--memory", "1Gi"], "reserved; choose another"),
-        (&["create", "cluster", "web", "--memory", "1Gi"], "--cpu <CPU>"),
-        (&["create", "cluster", "web", "--cpu", "two", "--memory", "1Gi"], "invalid value 'two' for '--cpu <CPU>'"),
-        (&["create", "cluster", "web", "--cpu", "0", "--memory", "1Gi"], "0 must be above 0"),
+        (&["create", "cluster", "web", "--memory", "1Gi"], "error: missing: --cpu <CPU>"),
+        (&["create", "cluster", "web", "--cpu", "-1", "--memory", "1Gi"], "it must be above 0"),
+        (&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--image", ""], "\"\" is not an image"),
+        (&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--resource", "cpu=2"], "use --cpu 2"),
+        (
+            &[
+                "create",
+                "cluster",
+                "web",
+                "--cpu",
+                "1",
+                "--memory",
+                "1Gi",
+                "--resource",
+                "a.b/c=1",
+                "--resource",
+                "a.b/c=2",
+            ],
+            "--resource a.b/c is given twice",
+        ),
+        (
+            &["create", "cluster", "user/web", "--cpu", "1", "--memory", "1Gi"],
+            "that is a user, where a cluster is asked",
+        ),
+        (&["get", "web"], "perhaps: kubectl cmp get cluster web"),
+        (&["stop", "cluster", "web"], "kubectl cmp suspend cluster NAME"),
+        (&["get", "instances", "-n", "default"], "-n default is no namespace of a cluster"),
+        (&["get", "cluster", "web", "-n", "db-ns"], "cluster web is in web-ns, and not in db-ns"),
+        (&["stop", "instance", "web-0", "-n", "db-ns"], "cluster web is in web-ns, and not in db-ns"),
+        (&["describe", "instance", "cluster/web-0"], "that is a cluster, where an instance is asked for"),
+        (&["get", "clusters", "-A"], "this takes the rights of an administrator"),
+        (&["create", "token", "john", "-o", "name"], "is no form of output here"),
+        (&["create", "token", "john", "--duration", "1s"], "10m at the least"),
+        (&["delete", "token", "john", ""], "is not the id of a token"),
+        (&["install", "--replicas", "0"], "0 is not in 1..=100"),
+        (
+            &["create", "cluster", "web", "--cpu", "two", "--memory", "1Gi"],
+            "invalid value 'two' for '--cpu <CPU>': \"two\" is not a quantity",
+        ),
+        (&["create", "cluster", "web", "--cpu", "0", "--memory", "1Gi"], "it must be above 0"),
         (&["create", "cluster", "web", "--cpu", "1", "--memory", "64"], "did you mean 64Gi?"),
         (&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--count", "0"], "0 is no cluster"),
         (
@@ -27,14 +64,16 @@ fn wrong_input_is_an_error_that_names_it_and_says_what_to_do() {
         ),
         (&["create", "cluster", "web", "--cpu", "0.0001", "--memory", "1Gi"], "is finer than 1m"),
         (&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--resource", "gpu"], "has no amount"),
-        (&["get", "clusters", "-o", "xml"], "invalid value 'xml' for '--output <FORMAT>'"),
+        (&["get", "clusters", "-o", "xml"], "\"xml\" is no form of output: use one of json, yaml"),
         (&["get", "cluster", "web-x-y"], "cluster \"web-x-y\" not found"),
         (&["get", "instances", "web"], "\"web\" is not an instance name"),
         (&["describe", "instance", "web-0"], "instance \"web-0\" not found"),
-        (&["frobnicate"], "unrecognized subcommand 'frobnicate'"),
+        (&["frobnicate"], "unknown command \"frobnicate\" for \"kubectl cmp\""),
         (&["create"], "Usage: kubectl cmp create"),
-        (&["quota", "--kubeconfig", "/no/such/file"], "/no/such/file"),
-        (&["quota", "--context", "nowhere"], "nowhere"),
+        (&["quota", "--kubeconfig", "/no/such/file"], "no kubeconfig: /no/such/file: No such file"),
+        (&["quota", "--context", "nowhere"], "context \"nowhere\" does not exist"),
+        (&["quota", "--user", "nobody"], "auth info \"nobody\" does not exist"),
+        (&["quota", "--as-group", "system:masters"], "error: missing: --as <NAME>"),
         (&["quota", "--server", "https://127.0.0.1:1"], "unable to connect to the server"),
         (&["quota", "--token", "nonsense"], "you must be logged in to the server"),
         (&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--timeout", "soon"], "is not a duration"),
@@ -60,6 +99,13 @@ fn a_dry_run_says_and_changes_nothing() {
     let before = user.account();
     user.cmp(&["scale", "cluster", &name, "--count", "3", "--dry-run=server"]).ok().says("scaled (server dry run)");
     user.cmp(&["scale", "cluster", &name, "--count", "1", "--dry-run=server"]).ok().says("scaled (server dry run)");
+    for how in ["--dry-run=client", "--dry-run=server"] {
+        let scaled =
+            user.cmp(&["scale", "cluster", &name, "--replicas", "3", how, "-o", "jsonpath={.spec.count}"]).ok();
+        assert_eq!(scaled.stdout, "3");
+        let set = ["cmp", "set", "quota", &user.name, "--cpu", "9", how, "-o", "jsonpath={.status.total.cpu}"];
+        assert_eq!(user.admin(&set).ok().stdout, "9");
+    }
     user.cmp(&["scale", "cluster", &name, "--count", "9", "--dry-run=server"]).fails().says("exceeded quota");
     user.cmp(&["delete", "cluster", &name, "--dry-run=server"]).ok().says("deleted (server dry run)");
     user.cmp(&["suspend", "cluster", &name, "--dry-run=server"]).ok().says("2 suspended").says("(server dry run)");
@@ -101,8 +147,8 @@ fn every_form_of_output() {
         .says("SuccessfulCreate");
     user.cmp(&["version"]).ok().says("Client Version: v").says("Server Version: v1.");
     user.cmp(&["version", "--client", "-o", "json"]).ok().says("gitVersion").says_not("serverVersion");
-    user.cmp(&["-h"]).ok().says("Usage: kubectl cmp").says_not("--kubeconfig");
-    user.cmp(&["--help"]).ok().says("Global flags").says("--kubeconfig");
+    user.cmp(&["--help"]).ok().says("Usage: kubectl cmp").says_not("--kubeconfig");
+    user.cmp(&["options"]).ok().says("--kubeconfig <FILE>").says("--request-timeout");
     user.cmp(&["create", "cluster", "--help"]).ok().says("Examples:");
 }
 
@@ -129,4 +175,145 @@ fn the_servers_warnings_are_shown() {
         Err(made.to_string())
     });
     user.admin(&["delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", &policy]).ok();
+}
+
+#[test]
+fn what_is_not_there_does_not_keep_the_others_from_being_done() {
+    let user = shared().user("4", "8Gi");
+    let name = running(&user, "web", 2, "500m", "512Mi");
+    let nope = user.cluster("nope");
+    let suspended = format!("cluster/{name} suspended: 2 suspended, 0 failed, 0 skipped");
+    user.cmp(&["suspend", "cluster", &nope, &name, &name]).fails().says("not found").says(&suspended);
+    user.cmp(&["suspend", "cluster", &name])
+        .ok()
+        .says(&format!("skipped {name}-0, {name}-1: already suspended"))
+        .says("0 suspended, 0 failed, 2 skipped");
+    user.cmp(&["describe", "cluster", &nope, &name]).fails().says("not found").says("Namespace:");
+    let deleted = user.cmp(&["delete", "cluster", &nope, &name, &name, "--yes", "--wait"]).fails();
+    assert_eq!(deleted.stdout, format!("cluster/{name} deleted\n"));
+    let other = format!("{}-other", user.name);
+    shared().user_named(&other, "1", "1Gi");
+    user.admin(&["cmp", "delete", "user", &format!("{other}-x"), &other, "--yes"])
+        .fails()
+        .says("not found")
+        .says(&format!("user/{other} deleted"));
+}
+
+#[test]
+fn why_something_is_suspended_is_shown_as_long_as_it_is() {
+    let user = shared().user("4", "8Gi");
+    let name = running(&user, "web", 1, "500m", "512Mi");
+    user.cmp(&["suspend", "cluster", &name, "--reason", "for the night"]).ok();
+    for what in ["clusters", "instances"] {
+        user.cmp(&["get", what, "-o", "wide"]).ok().says("for the night");
+    }
+    user.cmp(&["resume", "cluster", &name]).ok();
+    user.cmp(&["get", "clusters", "-o", "wide"]).ok().says_not("for the night");
+}
+
+#[test]
+fn a_user_can_be_an_object() {
+    let user = shared().user("4", "8Gi");
+    let create = |how: &[&str]| {
+        let named = ["cmp", "create", "user", &user.name, "--cpu", "4", "--memory", "8Gi"];
+        user.admin(&[&named[..], how].concat())
+    };
+    let made = create(&["-o", "json"]).ok().json();
+    assert_eq!((&made["kind"], &made["spec"]["quota"]["cpu"]), (&"User".into(), &"4".into()));
+    assert_eq!(create(&["-o", "name"]).ok().stdout, format!("user/{}\n", user.name));
+    create(&["-o", "yaml", "--dry-run=client"]).ok().says("kind: User\n");
+    // Whoever asks for the object gets no credential with it.
+    let tokens = ["cmp", "get", "tokens", &user.name, "--no-headers"];
+    assert_eq!(user.admin(&tokens).ok().stdout.lines().count(), 1);
+}
+
+#[test]
+fn templates_columns_order_and_labels() {
+    let user = shared().user("4", "8Gi");
+    let (web, db) = (running(&user, "web", 2, "500m", "512Mi"), running(&user, "db", 1, "1", "1Gi"));
+    let get = |how: &[&str]| user.cmp(&[&["get", "clusters"], how].concat()).ok().stdout;
+    let lines = "jsonpath={range .items[*]}{.metadata.name}={.spec.count}{\"\\n\"}{end}";
+    assert_eq!(get(&["-o", lines, "--sort-by", ".spec.count"]), format!("{db}=1\n{web}=2\n"));
+    assert_eq!(get(&["-o", lines, "--sort-by", "{.spec.size.cpu}"]), format!("{web}=2\n{db}=1\n"));
+    let columns = get(&["-o", "custom-columns=WHICH:.metadata.name,IMAGE:spec.image", "--sort-by", ".spec.count"]);
+    let rows: Vec<Vec<&str>> = columns.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows, [["WHICH", "IMAGE"], [&db, "<none>"], [&web, "<none>"]]);
+    user.cmp(&["get", "clusters", "--sort-by", ".nothing"]).fails().says("no such field");
+    user.cmp(&["get", "clusters", "-o", "jsonpath={.items[7]}"]).fails().says("array index out of bounds");
+    let instance = format!("{web}-1");
+    user.kubectl(&["label", "statefulset", &instance, "-n", &format!("{web}-ns"), "tier=front"]).ok();
+    let selected = |selector: &str| user.cmp(&["get", "instances", "-l", selector, "-o", "name"]).ok().stdout;
+    assert_eq!(selected("tier=front"), format!("instance/{instance}\n"));
+    assert_eq!(selected("tier"), format!("instance/{instance}\n"));
+    assert_eq!(selected("tier!=front").lines().count(), 2);
+    user.cmp(&["get", "instances", "-l", "a b"]).fails().says("selects nothing");
+    let trace = user.cmp(&["quota", "-v=6"]).ok();
+    assert!(trace.stderr.contains("GET /api/v1/namespaces/cmp-users/configmaps/"), "{trace}");
+}
+
+/// The same template, filled in by the real kubectl and by the plugin, from the same object.
+#[test]
+fn templates_mean_what_they_mean_to_kubectl() {
+    let user = shared().user("4", "8Gi");
+    let object =
+        user.cmp(&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--dry-run=client", "-o", "json"]);
+    let mut object = object.ok().json();
+    // kubectl creates, dry, only what it knows.
+    object["apiVersion"] = "v1".into();
+    object["kind"] = "ConfigMap".into();
+    let templates = [
+        "{.metadata.name}",
+        "{.metadata['name','namespace']}",
+        "{@.spec.size}",
+        "{$.spec.size.cpu}",
+        "{..cpu}",
+        "name: {.metadata.name}{\"\\n\"}",
+        "{.spec.nothing}",
+        "{range .spec}{.count}x{end}",
+        "{.status.instances.total}{' of '}{.spec.count}",
+        "{.spec[0]}",
+        "{.metadata.name[0]}",
+        "{.metadata",
+        "{end}",
+        "{what}",
+        "{.spec.size[?(@.cpu)]}",
+        "{\"\\u00e4\"}",
+        "plain",
+        "{1}{-2}{true}",
+    ];
+    for template in templates {
+        let output = format!("jsonpath={template}");
+        let theirs = user.installation.plane.admin_reading(
+            &["create", "--dry-run=client", "--validate=false", "-f", "-", "-o", &output],
+            &object.to_string(),
+        );
+        let ours =
+            user.cmp(&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--dry-run=client", "-o", &output]);
+        assert_eq!((ours.code, &ours.stdout), (theirs.code, &theirs.stdout), "{template}\n{ours}\n{theirs}");
+    }
+}
+
+#[test]
+fn a_watch_shows_changes_until_what_is_named_is_gone() {
+    let user = shared().user("4", "8Gi");
+    let name = running(&user, "web", 1, "500m", "512Mi");
+    let watch = |arguments: &'static [&'static str]| {
+        let (kubeconfig, name) = (user.kubeconfig.clone(), name.clone());
+        std::thread::spawn(move || {
+            let named: Vec<&str> =
+                arguments.iter().map(|argument| if *argument == "NAME" { &name } else { *argument }).collect();
+            cmp_tests::shell::kubectl(&kubeconfig, &named)
+        })
+    };
+    let clusters = watch(&["cmp", "get", "cluster", "NAME", "-w"]);
+    let instances = watch(&["cmp", "get", "instances", "--in", "NAME", "-w", "-o", "jsonpath={.status.state} "]);
+    user.cmp(&["suspend", "cluster", &name, "--wait"]).ok();
+    user.cmp(&["resume", "cluster", &name, "--wait"]).ok();
+    user.cmp(&["delete", "cluster", &name, "--yes", "--wait"]).ok();
+    let clusters = clusters.join().unwrap().ok();
+    assert_eq!(clusters.stdout.matches("NAME ").count(), 1, "{clusters}");
+    clusters.says("deleting");
+    let instances = instances.join().unwrap().ok();
+    assert!(!instances.stdout.is_empty(), "{instances}");
+    user.cmp(&["get", "cluster", &name, "-w"]).fails().says("not found");
 }

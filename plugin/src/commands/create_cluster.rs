@@ -20,10 +20,10 @@ use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::resources::Resources;
 use cmp_core::verdict::judge;
 
-use crate::cli::{CreateCluster, DryRun, Format};
-use crate::context::{Context, MANAGER, suffix};
+use crate::cli::{ChangeArgs, CreateCluster, DryRun, with_more};
+use crate::context::{Context, MANAGER};
 use crate::error::CliError;
-use crate::output::print_object;
+use crate::output::{done, print_object};
 use crate::view;
 
 /// How many instances are created at once.
@@ -36,6 +36,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<(), CliError> {
     let CreateCluster { name, cpu, memory, count, kind, image, resource, ssh_key, owner, wait, change } = args;
+    context.check_namespace(&name)?;
     let ssh_key = ssh_key.map(|path| public_key(&path)).transpose()?;
     if ssh_key.is_some() && kind != InstanceType::Vm {
         return Err(CliError::user("--ssh-key is for VMs").hint("use --type vm, or leave it out"));
@@ -44,18 +45,15 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<()
         return Err(CliError::user("--type vm: there is no KubeVirt in this cluster, so that no VM can run")
             .hint("an administrator installs KubeVirt 1.7 or newer (kubevirt.io); or use --type container"));
     }
-    let mut size = Resources::new(cpu, memory);
-    for more in resource {
-        size.set(more.name, more.amount);
-    }
+    let size = with_more(Resources::new(cpu, memory), resource)?;
     let want = Want { kind, count, size, released: false, template: None, image, ssh_key };
     let user = context.account_of(owner.as_ref()).await?;
     let accounts = context.accounts().await?;
     let known = context.account(&user).await?;
     let resumed = known.account.cluster(&name).want.is_some();
-    let stored = write_want(context, &accounts, known, &name, &want, change.dry_run).await?;
-    if change.dry_run != DryRun::None {
-        return said(context, &stored, &name, "created", change.dry_run, change.output).await;
+    let stored = write_want(context, &accounts, known, &name, &want, change.dry.dry_run).await?;
+    if change.dry.dry_run != DryRun::None {
+        return said(context, &stored, &name, "created", &change).await;
     }
     // As it is wanted by now: it may be released.
     let want = stored.account.cluster(&name).want.unwrap_or(want);
@@ -68,7 +66,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<()
     }
     let word = if resumed && made == 0 { "unchanged" } else { "created" };
     let stored = accounts.get(&user).await?;
-    said(context, &stored, &name, word, change.dry_run, change.output).await
+    said(context, &stored, &name, word, &change).await
 }
 
 /// Prints the line, or the cluster as an object.
@@ -77,17 +75,15 @@ pub(super) async fn said(
     stored: &Stored,
     name: &ClusterName,
     word: &str,
-    dry_run: DryRun,
-    output: Option<Format>,
+    change: &ChangeArgs,
 ) -> Result<(), CliError> {
-    match output {
-        Some(format @ (Format::Json | Format::Yaml)) => {
+    match &change.output {
+        Some(format) if format.is_of_objects() => {
             let client = context.client().await?;
             let looked = view::clusters(&client, &stored.account, std::slice::from_ref(name)).await?;
             looked.iter().try_for_each(|cluster| print_object(context.ui, format, &cluster.object()))
         }
-        Some(Format::Name) => context.ui.line(&format!("cluster/{name}")),
-        _ => context.ui.line(&format!("cluster/{name} {word}{}", suffix(dry_run))),
+        _ => done(context.ui, change, &format!("cluster/{name}"), word),
     }
 }
 

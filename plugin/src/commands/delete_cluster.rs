@@ -1,29 +1,37 @@
 //! `delete cluster`: the wish is written, and cmp-webhook takes away what there is.
 
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+
 use cmp_client::ApiError;
 use cmp_client::accounts::{Accounts, Stored};
 use cmp_core::account::Change;
-use cmp_core::name::ClusterName;
+use cmp_core::name::{ClusterName, UserName};
 
-use crate::cli::{DeleteCluster, DryRun, WaitArgs};
-use crate::context::{Context, MANAGER, suffix};
+use crate::cli::{DeleteCluster, DryRun};
+use crate::context::{Context, MANAGER, complete, each_said, suffix};
 use crate::error::CliError;
 use crate::view;
 
 pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<(), CliError> {
-    let DeleteCluster { names, all, yes, wait, dry_run } = args;
-    let names = context.clusters(&names, all).await?;
+    let DeleteCluster { names, all, owner, yes, wait, dry } = args;
+    let dry_run = dry.dry_run;
+    let names = context.clusters(names, all, owner.as_ref()).await?;
     if names.is_empty() {
         context.ui.note("No resources found.");
         return Ok(());
     }
     let mut found = Vec::new();
-    for name in &names {
-        found.push(context.holder(name).await?);
-    }
+    let all_found = each_said(context, &names, &mut found, |name: &ClusterName| {
+        let name = name.clone();
+        async move { Ok((context.holder(&name).await?, name)) }
+    })
+    .await?;
     let client = context.client().await?;
     let mut goes = Vec::new();
-    for (name, stored) in names.iter().zip(&found) {
+    for (stored, name) in &found {
         let instances = view::instances(&client, name).await?;
         goes.push(format!(
             "cluster/{name} of {}: namespace {} with {} instances and everything else in it",
@@ -36,34 +44,72 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
         context.ui.confirm(yes, &goes, "You are about to delete")?;
     }
     let accounts = context.accounts().await?;
-    for (name, stored) in names.iter().zip(found) {
-        delete(&accounts, stored, name, dry_run, &wait).await?;
-        context.ui.line(&format!("cluster/{name} deleted{}", suffix(dry_run)))?;
+    // All are asked for before any is waited for: they go at once, and none stays because another takes long.
+    let mut going = Vec::new();
+    for (stored, name) in found {
+        let user = stored.account.user.clone();
+        let uid = ask(&accounts, stored, &name, dry_run).await?;
+        if !wait.wait || dry_run != DryRun::None {
+            context.ui.line(&format!("cluster/{name} deleted{}", suffix(dry_run)))?;
+        }
+        going.push((user, name, uid));
     }
-    if !wait.wait && dry_run == DryRun::None {
+    if dry_run != DryRun::None || going.is_empty() {
+        return complete(all_found);
+    }
+    if wait.wait {
+        let accounts = &accounts;
+        let mut gone = going
+            .into_iter()
+            .map(
+                |(user, name, uid)| async move { gone(accounts, &user, &name, uid, wait.timeout).await.map(|()| name) },
+            )
+            .collect::<FuturesUnordered<_>>();
+        let mut late = None;
+        while let Some(one) = gone.next().await {
+            match one {
+                Ok(name) => context.ui.line(&format!("cluster/{name} deleted"))?,
+                Err(error) => late = late.or(Some(error)),
+            }
+        }
+        if let Some(error) = late {
+            return Err(error);
+        }
+    } else {
         context.ui.note("the quota comes back when everything is gone (shown as deleting)");
     }
-    Ok(())
+    complete(all_found)
 }
 
-/// Asks for one cluster to be deleted, and waits until it is gone if that was asked for.
+/// Deletes one cluster, and waits until it is gone.
 pub(super) async fn delete(
+    accounts: &Accounts,
+    stored: Stored,
+    name: &ClusterName,
+    timeout: Duration,
+) -> Result<(), CliError> {
+    let user = stored.account.user.clone();
+    let uid = ask(accounts, stored, name, DryRun::None).await?;
+    gone(accounts, &user, name, uid, timeout).await
+}
+
+/// Asks for one cluster to be deleted; returns the uid of what was there, if anything was held.
+async fn ask(
     accounts: &Accounts,
     mut stored: Stored,
     name: &ClusterName,
     dry_run: DryRun,
-    wait: &WaitArgs,
-) -> Result<(), CliError> {
+) -> Result<Option<String>, CliError> {
     let user = stored.account.user.clone();
     let mut uid = None;
     loop {
         if dry_run == DryRun::Client {
-            return Ok(());
+            return Ok(uid);
         }
         let entry = stored.account.cluster(name);
         let change = match &entry.held {
-            _ if entry.delete.is_some() => break,
-            None if entry.want.is_none() => break,
+            _ if entry.delete.is_some() => return Ok(entry.delete),
+            None if entry.want.is_none() => return Ok(uid),
             // Nothing is held: there is nothing to take away but the want.
             None => Change::new().want(name, None),
             Some(held) => {
@@ -72,16 +118,23 @@ pub(super) async fn delete(
             }
         };
         match accounts.change(&stored, &change, MANAGER, dry_run == DryRun::Server).await {
-            Ok(_) => break,
+            Ok(_) => return Ok(uid),
             Err(error) if error.is_conflict() => stored = accounts.get(&user).await?,
             Err(error) => return Err(error.into()),
         }
     }
-    if !wait.wait || dry_run != DryRun::None {
-        return Ok(());
-    }
+}
+
+/// Waits until a cluster is gone.
+async fn gone(
+    accounts: &Accounts,
+    user: &UserName,
+    name: &ClusterName,
+    uid: Option<String>,
+    timeout: Duration,
+) -> Result<(), CliError> {
     let gone = accounts
-        .wait(&user, &format!("cluster {name} to be gone"), wait.timeout, |stored| {
+        .wait(user, &format!("cluster {name} to be gone"), timeout, |stored| {
             // Another cluster may have taken the name at once.
             let held = stored.account.cluster(name).held;
             held.is_none_or(|held| uid.as_ref().is_some_and(|uid| *uid != held.uid && !uid.is_empty())).then_some(())

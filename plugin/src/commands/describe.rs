@@ -9,7 +9,7 @@ use cmp_core::resources::Resources;
 use cmp_core::verdict::available;
 
 use crate::commands::create_cluster::default_image;
-use crate::context::Context;
+use crate::context::{Context, complete, each_said};
 use crate::error::CliError;
 use crate::output::{age, table};
 use crate::view;
@@ -46,9 +46,14 @@ impl Lines {
 pub(crate) async fn clusters(context: &Context<'_>, names: Vec<ClusterName>) -> Result<(), CliError> {
     let client = context.client().await?;
     let now = Timestamp::now();
-    for (at, name) in names.iter().enumerate() {
-        let account = context.holder(name).await?.account;
-        for cluster in view::clusters(&client, &account, std::slice::from_ref(name)).await? {
+    let mut found = Vec::new();
+    let all_found = each_said(context, &names, &mut found, |name: &ClusterName| {
+        let name = name.clone();
+        async move { Ok((context.holder(&name).await?.account, name)) }
+    })
+    .await?;
+    for (at, (account, name)) in found.iter().enumerate() {
+        for cluster in view::clusters(&client, account, std::slice::from_ref(name)).await? {
             let mut lines = Lines::new();
             let want = cluster.entry.want.as_ref();
             lines.add("Name", name.as_str());
@@ -74,7 +79,7 @@ pub(crate) async fn clusters(context: &Context<'_>, names: Vec<ClusterName>) -> 
             print(context, at, &lines)?;
         }
     }
-    Ok(())
+    complete(all_found)
 }
 
 fn row(instance: &Instance, now: Timestamp) -> Vec<String> {
@@ -98,10 +103,19 @@ fn print(context: &Context<'_>, at: usize, lines: &Lines) -> Result<(), CliError
 pub(crate) async fn instances(context: &Context<'_>, names: Vec<InstanceName>) -> Result<(), CliError> {
     let client = context.client().await?;
     let now = Timestamp::now();
-    for (at, name) in names.iter().enumerate() {
-        let all = view::instances(&client, &name.cluster).await?;
-        let found = all.into_iter().find(|instance| instance.name == *name);
-        let instance = found.ok_or_else(|| CliError::not_found("instance", &name.to_string()))?;
+    let mut found = Vec::new();
+    let all_found = each_said(context, &names, &mut found, |name: &InstanceName| {
+        let (client, name) = (client.clone(), name.clone());
+        async move {
+            context.check_namespace(&name.cluster)?;
+            let all = view::instances(&client, &name.cluster).await?;
+            let found = all.into_iter().find(|instance| instance.name == name);
+            found.ok_or_else(|| CliError::not_found("instance", &name.to_string()))
+        }
+    })
+    .await?;
+    for (at, instance) in found.iter().enumerate() {
+        let name = &instance.name;
         let mut lines = Lines::new();
         let [cpu, memory] = columns(&instance.size);
         lines.add("Name", &name.to_string());
@@ -126,13 +140,19 @@ pub(crate) async fn instances(context: &Context<'_>, names: Vec<InstanceName>) -
         lines.events(view::events(&client, &name.cluster.namespace(), |of| of == set || of == pod, now).await);
         print(context, at, &lines)?;
     }
-    Ok(())
+    complete(all_found)
 }
 
 pub(crate) async fn users(context: &Context<'_>, names: Vec<UserName>) -> Result<(), CliError> {
     let now = Timestamp::now();
-    for (at, name) in names.iter().enumerate() {
-        let stored = context.account(name).await?;
+    let mut found = Vec::new();
+    let all_found = each_said(context, &names, &mut found, |name: &UserName| {
+        let name = name.clone();
+        async move { context.account(&name).await }
+    })
+    .await?;
+    for (at, stored) in found.iter().enumerate() {
+        let name = &stored.account.user;
         let account = &stored.account;
         let mut lines = Lines::new();
         lines.add("Name", name.as_str());
@@ -156,7 +176,7 @@ pub(crate) async fn users(context: &Context<'_>, names: Vec<UserName>) -> Result
         lines.block("Holds", &rows);
         print(context, at, &lines)?;
     }
-    Ok(())
+    complete(all_found)
 }
 
 /// One row a resource: name, used, available, total.

@@ -3,99 +3,143 @@
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 
-use cmp_core::account::Account;
-use cmp_core::instance::Instance;
-use cmp_core::name::{ClusterName, InstanceName};
+use cmp_client::accounts::Stored;
+use cmp_core::name::{ClusterName, InstanceName, UserName};
 
 use crate::cli::{GetClusters, GetInstances};
+use crate::commands::watch::{self, Seen};
 use crate::context::{Context, complete, each};
 use crate::error::CliError;
-use crate::output::print;
+use crate::output::{Heads, Item, print};
 use crate::view;
 
 pub(crate) async fn clusters(context: &Context<'_>, args: GetClusters) -> Result<(), CliError> {
-    let GetClusters { names, all_namespaces, owner, output } = args;
-    let client = context.client().await?;
-    let mut items = Vec::new();
-    let now = Timestamp::now();
-    let single = names.len() == 1;
-    let mut named = Vec::new();
-    let all_found = each(context, &names, &mut named, |name: &ClusterName| {
-        let name = name.clone();
-        async move { Ok((shown(context, &name).await?, vec![name])) }
-    })
-    .await?;
-    let selected = if names.is_empty() { selected(context, all_namespaces, owner.as_ref()).await? } else { named };
-    if selected.is_empty() && !all_found {
-        return complete(false);
+    if args.watch.watch {
+        let named = !args.names.is_empty();
+        return watch::follow(context, &args.list, view::CLUSTERS, named, || see_clusters(context, &args)).await;
     }
-    for (account, names) in selected {
-        let looked = view::clusters(&client, &account, &names).await?;
-        items.extend(looked.iter().map(|cluster| cluster.item(now)));
+    let seen = see_clusters(context, &args).await?;
+    shown(context, &args.list, view::CLUSTERS, seen, args.names.len())
+}
+
+pub(crate) async fn instances(context: &Context<'_>, args: GetInstances) -> Result<(), CliError> {
+    if args.watch.watch {
+        let named = !args.names.is_empty() || args.of.is_some();
+        return watch::follow(context, &args.list, view::INSTANCES, named, || see_instances(context, &args)).await;
     }
-    print(context.ui, &output, view::CLUSTERS, items, single)?;
+    let seen = see_instances(context, &args).await?;
+    shown(context, &args.list, view::INSTANCES, seen, args.names.len())
+}
+
+/// Prints what was seen; of what was named and is not there, it was said already.
+fn shown(
+    context: &Context<'_>,
+    list: &crate::cli::ListArgs,
+    heads: Heads,
+    seen: Seen,
+    names: usize,
+) -> Result<(), CliError> {
+    let all_found = seen.missing.is_empty();
+    for missing in &seen.missing {
+        missing.print(context.ui);
+    }
+    if all_found || !seen.items.is_empty() {
+        print(context.ui, list, heads, seen.items, names == 1)?;
+    }
     complete(all_found)
 }
 
+async fn see_clusters(context: &Context<'_>, args: &GetClusters) -> Result<Seen, CliError> {
+    let client = context.client().await?;
+    let mut seen = Seen::default();
+    let mut selected = Vec::new();
+    seen.missing = each(&args.names, &mut selected, |name: &ClusterName| {
+        let name = name.clone();
+        async move { Ok((known(context, &name).await?, vec![name])) }
+    })
+    .await?;
+    if args.names.is_empty() {
+        selected = match context.cluster_of_namespace()? {
+            Some(cluster) if !args.all_namespaces => vec![(known(context, &cluster).await?, vec![cluster])],
+            _ => select(context, args.all_namespaces, args.owner.as_ref()).await?,
+        };
+    }
+    let now = Timestamp::now();
+    for (stored, names) in &selected {
+        let looked = view::clusters(&client, &stored.account, names).await?;
+        seen.items.extend(looked.iter().map(|cluster| cluster.item(now)));
+        seen.clusters.extend(names.iter().cloned());
+    }
+    seen.accounts = selected.into_iter().map(|(stored, _)| stored).collect();
+    Ok(seen)
+}
+
 /// Which clusters of which accounts are meant, if none is named.
-async fn selected(
+async fn select(
     context: &Context<'_>,
     everyone: bool,
-    owner: Option<&cmp_core::name::UserName>,
-) -> Result<Vec<(Account, Vec<ClusterName>)>, CliError> {
+    owner: Option<&UserName>,
+) -> Result<Vec<(Stored, Vec<ClusterName>)>, CliError> {
+    if !everyone {
+        return Ok(vec![all(context.account(&context.account_of(owner).await?).await?)]);
+    }
     let mut selected = Vec::new();
-    if everyone {
-        for stored in context.accounts().await?.list().await? {
-            match stored {
-                Ok(stored) => selected.push(all(stored.account)),
-                Err(error) => context.ui.note(&format!("Warning: {error}")),
-            }
+    for stored in context.accounts().await?.list().await? {
+        match stored {
+            Ok(stored) => selected.push(all(stored)),
+            Err(error) => context.ui.note(&format!("Warning: {error}")),
         }
-    } else {
-        selected.push(all(context.account(&context.account_of(owner).await?).await?.account));
     }
     Ok(selected)
 }
 
-fn all(account: Account) -> (Account, Vec<ClusterName>) {
-    let names = account
+fn all(stored: Stored) -> (Stored, Vec<ClusterName>) {
+    let names = stored
+        .account
         .clusters
         .iter()
         .filter(|(_, entry)| entry.exists() || entry.refused.is_some())
         .map(|(name, _)| name.clone())
         .collect();
-    (account, names)
+    (stored, names)
 }
 
 /// The account to show a cluster from; one that was refused is there to be read, too.
-async fn shown(context: &Context<'_>, name: &ClusterName) -> Result<Account, CliError> {
+async fn known(context: &Context<'_>, name: &ClusterName) -> Result<Stored, CliError> {
+    context.check_namespace(name)?;
     if let Some(user) = &context.who().await?.user {
-        let account = context.account(user).await?.account;
-        let entry = account.cluster(name);
+        let stored = context.account(user).await?;
+        let entry = stored.account.cluster(name);
         if entry.exists() || entry.refused.is_some() {
-            return Ok(account);
+            return Ok(stored);
         }
     }
-    Ok(context.holder(name).await?.account)
+    context.holder(name).await
 }
 
-pub(crate) async fn instances(context: &Context<'_>, args: GetInstances) -> Result<(), CliError> {
-    let GetInstances { names, of, all_namespaces, output } = args;
+async fn see_instances(context: &Context<'_>, args: &GetInstances) -> Result<Seen, CliError> {
     let client = context.client().await?;
-    let mut found: Vec<Instance> = Vec::new();
-    if names.is_empty() {
-        let only = of.or_else(|| context.global.namespace.as_deref().and_then(ClusterName::from_namespace));
-        let clusters: Vec<ClusterName> = match only {
+    let mut seen = Seen::default();
+    let mut found = Vec::new();
+    if args.names.is_empty() {
+        let only = match &args.of {
+            Some(cluster) => Some(cluster.clone()),
+            None if args.all_namespaces => None,
+            None => context.cluster_of_namespace()?,
+        };
+        match only {
             Some(cluster) => {
-                context.holder(&cluster).await?;
-                vec![cluster]
+                seen.accounts.push(context.holder(&cluster).await?);
+                seen.clusters.push(cluster);
             }
             None => {
-                let selected = selected(context, all_namespaces, None).await?;
-                selected.into_iter().flat_map(|(_, names)| names).collect()
+                for (stored, clusters) in select(context, args.all_namespaces, args.owner.as_ref()).await? {
+                    seen.accounts.push(stored);
+                    seen.clusters.extend(clusters);
+                }
             }
-        };
-        let mut looked = stream::iter(clusters)
+        }
+        let mut looked = stream::iter(seen.clusters.clone())
             .map(|cluster| {
                 let client = client.clone();
                 async move { view::instances(&client, &cluster).await }
@@ -105,20 +149,18 @@ pub(crate) async fn instances(context: &Context<'_>, args: GetInstances) -> Resu
             found.extend(instances?);
         }
     }
-    let all_found = each(context, &names, &mut found, |name: &InstanceName| {
+    seen.missing = each(&args.names, &mut found, |name: &InstanceName| {
         let (client, name) = (client.clone(), name.clone());
         async move {
+            context.check_namespace(&name.cluster)?;
             let instances = view::instances(&client, &name.cluster).await?;
             let one = instances.into_iter().find(|instance| instance.name == name);
             one.ok_or_else(|| CliError::not_found("instance", &name.to_string()))
         }
     })
     .await?;
-    if found.is_empty() && !all_found {
-        return complete(false);
-    }
     let now = Timestamp::now();
-    let items = found.iter().map(|instance| view::instance_item(instance, now)).collect();
-    print(context.ui, &output, view::INSTANCES, items, names.len() == 1)?;
-    complete(all_found)
+    seen.items = found.iter().map(|instance| view::instance_item(instance, now)).collect::<Vec<Item>>();
+    seen.clusters.extend(args.names.iter().map(|name| name.cluster.clone()));
+    Ok(seen)
 }

@@ -13,11 +13,11 @@ use tokio::time::Instant;
 use cmp_client::ApiError;
 use cmp_core::keys;
 
-use crate::cli::{DryRun, Format, InstallArgs};
+use crate::cli::{DryRun, InstallArgs};
 use crate::context::{Context, MANAGER, suffix};
 use crate::error::CliError;
 use crate::manifests::{Manifest, Manifests};
-use crate::output::yaml;
+use crate::output::{Format, print_object, yaml};
 
 /// ValidatingAdmissionPolicies are part of Kubernetes from this minor version of 1 on.
 const OLDEST: u32 = 30;
@@ -28,11 +28,11 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), CliError> {
     let mut manifests = Manifests::read()?;
     fill_in(&mut manifests, &args);
-    let dry_run = args.change.dry_run;
+    let dry_run = args.change.dry.dry_run;
     let Manifests { namespaces, policies, webhook_rights, deployment, webhook, user_rights } = manifests;
     if dry_run == DryRun::Client {
         let all = [namespaces, policies, webhook_rights, deployment, webhook, user_rights].concat();
-        return print(context, &all, args.change.output);
+        return print(context, &all, args.change.output.as_ref());
     }
     let client = context.client().await?;
     check_version(&client).await?;
@@ -68,12 +68,12 @@ fn fill_in(manifests: &mut Manifests, args: &InstallArgs) {
     }
 }
 
-fn print(context: &Context<'_>, all: &[Manifest], format: Option<Format>) -> Result<(), CliError> {
+fn print(context: &Context<'_>, all: &[Manifest], format: Option<&Format>) -> Result<(), CliError> {
     for manifest in all {
         let object = serde_json::to_value(&manifest.object).map_err(|error| CliError::internal(&error.to_string()))?;
         match format {
             Some(Format::Yaml) => context.ui.out(&format!("---\n{}", yaml(&object)?))?,
-            Some(Format::Json) => context.ui.line(&object.to_string())?,
+            Some(format) if format.is_of_objects() => print_object(context.ui, format, &object)?,
             Some(Format::Name) => context.ui.line(&manifest.title())?,
             _ => context.ui.line(&format!("{} serverside-applied{}", manifest.title(), suffix(DryRun::Client)))?,
         }
@@ -105,9 +105,9 @@ async fn apply(context: &Context<'_>, client: &Client, part: &[Manifest], dry_ru
             Err(error) if dry_run == DryRun::Server && error.is_not_found() => {}
             Err(error) => {
                 let forbidden = error.is_forbidden();
-                let error = CliError::user(format!("{}: {error}", manifest.title()));
+                let error = CliError::from(error).about(&manifest.title());
                 return Err(if forbidden {
-                    error.hint("installing needs the rights of a cluster administrator; the same command goes on")
+                    error.hint("the same command goes on where this one ended")
                 } else {
                     error
                 });

@@ -1,5 +1,6 @@
 //! `start`, `stop`, `suspend`, `resume`: a patch an instance, all of a cluster at once. cmp-webhook is not asked.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
@@ -18,10 +19,10 @@ use cmp_core::instance::{Act, Asker, Call, Instance, Mode, Verb, act};
 use cmp_core::name::{ClusterName, InstanceName};
 
 use super::wants;
-use crate::cli::{ClustersArgs, DryRun, Format, How, InstanceArgs, WaitArgs};
-use crate::context::{Context, MANAGER, suffix};
+use crate::cli::{ClustersArgs, DryRun, How, InstanceArgs, WaitArgs};
+use crate::context::{Context, MANAGER, complete, once, suffix};
 use crate::error::CliError;
-use crate::output::print_object;
+use crate::output::{Format, done, print_object};
 use crate::view;
 
 /// How many instances are changed at once.
@@ -175,9 +176,11 @@ pub(crate) async fn instances(
     how: Option<How>,
 ) -> Result<(), CliError> {
     let InstanceArgs { names, wait, change } = args;
-    let ask = ask(context, verb, how, change.dry_run).await?;
+    let dry_run = change.dry.dry_run;
+    let ask = ask(context, verb, how, dry_run).await?;
     let mut failed = false;
-    for name in &names {
+    for name in &once(names) {
+        context.check_namespace(&name.cluster)?;
         let word = match ask.of(name, None).await {
             Came::Changed { .. } => verb.done().to_owned(),
             Came::Already => format!("unchanged (already {})", already(verb)),
@@ -192,17 +195,16 @@ pub(crate) async fn instances(
                 continue;
             }
         };
-        if wait.wait && change.dry_run == DryRun::None {
+        if wait.wait && dry_run == DryRun::None {
             ask.done(name, &wait).await?;
         }
-        match change.output {
-            Some(Format::Name) => context.ui.line(&format!("instance/{name}"))?,
-            Some(format @ (Format::Json | Format::Yaml)) => {
+        match &change.output {
+            Some(format) if format.is_of_objects() => {
                 if let Some(shown) = view::instance(&ask.client, name).await? {
                     print_object(context.ui, format, &crate::view::instance_object(&shown))?;
                 }
             }
-            _ => context.ui.line(&format!("instance/{name} {word}{}", suffix(change.dry_run)))?,
+            _ => done(context.ui, &change, &format!("instance/{name}"), &word)?,
         }
     }
     if failed { Err(CliError::silent()) } else { Ok(()) }
@@ -223,22 +225,27 @@ pub(crate) async fn clusters(
     args: ClustersArgs,
     how: Option<How>,
 ) -> Result<(), CliError> {
-    let ClustersArgs { names, all, wait, change } = args;
-    let names = context.clusters(&names, all).await?;
+    let ClustersArgs { names, all, owner, wait, change } = args;
+    let dry_run = change.dry.dry_run;
+    let names = context.clusters(names, all, owner.as_ref()).await?;
     if names.is_empty() {
         context.ui.note("No resources found.");
         return Ok(());
     }
-    let mut ask = ask(context, verb, how, change.dry_run).await?;
+    let mut ask = ask(context, verb, how, dry_run).await?;
     let mut objects = Vec::new();
     let mut any_failed = false;
     for name in &names {
-        // The quota first: nothing is half brought back for want of it.
-        ask.patient_until = None;
-        if verb == Verb::Resume && wants::bring_back(context, name, change.dry_run, wait.timeout).await? {
-            ask.patient_until = Some(Instant::now() + CATCH_UP);
-        }
-        let (counts, instances) = cluster(&ask, name, &wait).await?;
+        context.check_namespace(name)?;
+        let (counts, instances) = match of_cluster(&mut ask, name, &wait).await {
+            Ok(came) => came,
+            Err(error) if error.is_not_found() => {
+                error.print(context.ui);
+                any_failed = true;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         any_failed |= counts.failed > 0;
         if counts.paused > 0 {
             context.ui.note(&format!(
@@ -246,11 +253,11 @@ pub(crate) async fn clusters(
             ));
         }
         if verb == Verb::Suspend && counts.failed == 0 {
-            wants::give_back(context, name, change.dry_run).await?;
+            wants::give_back(context, name, dry_run).await?;
         }
         let done = verb.done();
-        match change.output {
-            Some(Format::Json | Format::Yaml) => {
+        match &change.output {
+            Some(format) if format.is_of_objects() => {
                 objects.push(json!({
                     "cluster": name,
                     (done): counts.changed,
@@ -265,15 +272,15 @@ pub(crate) async fn clusters(
                 counts.changed,
                 counts.failed,
                 counts.skipped,
-                suffix(change.dry_run)
+                suffix(dry_run)
             ))?,
         }
     }
-    if let Some(format @ (Format::Json | Format::Yaml)) = change.output {
+    if let Some(format) = change.output.filter(|format| format.is_of_objects() && !objects.is_empty()) {
         let object = if objects.len() == 1 { objects.swap_remove(0) } else { Value::Array(objects) };
-        print_object(context.ui, format, &object)?;
+        print_object(context.ui, &format, &object)?;
     }
-    if any_failed { Err(CliError::silent()) } else { Ok(()) }
+    complete(!any_failed)
 }
 
 #[derive(Default)]
@@ -282,6 +289,15 @@ struct Counts {
     paused: u32,
     failed: u32,
     skipped: u32,
+}
+
+/// A verb on all instances of a cluster. The quota comes first: nothing is half brought back for want of it.
+async fn of_cluster(ask: &mut Ask<'_>, name: &ClusterName, wait: &WaitArgs) -> Result<(Counts, Vec<Value>), CliError> {
+    ask.patient_until = None;
+    if ask.verb == Verb::Resume && wants::bring_back(ask.context, name, ask.dry_run, wait.timeout).await? {
+        ask.patient_until = Some(Instant::now() + CATCH_UP);
+    }
+    cluster(ask, name, wait).await
 }
 
 async fn cluster(ask: &Ask<'_>, cluster: &ClusterName, wait: &WaitArgs) -> Result<(Counts, Vec<Value>), CliError> {
@@ -308,6 +324,7 @@ async fn cluster(ask: &Ask<'_>, cluster: &ClusterName, wait: &WaitArgs) -> Resul
         .await;
     let mut counts = Counts::default();
     let mut instances = Vec::new();
+    let mut skipped: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, came) in came {
         let (result, reason) = match came {
             Came::Changed { paused } => {
@@ -317,11 +334,13 @@ async fn cluster(ask: &Ask<'_>, cluster: &ClusterName, wait: &WaitArgs) -> Resul
             }
             Came::Already => {
                 counts.skipped += 1;
-                ("skipped", Some(format!("already {}", already(ask.verb))))
+                let why = format!("already {}", already(ask.verb));
+                skipped.entry(why.clone()).or_default().push(name.to_string());
+                ("skipped", Some(why))
             }
             Came::Skipped(why) => {
                 counts.skipped += 1;
-                ask.context.verbose(&why);
+                skipped.entry(why.clone()).or_default().push(name.to_string());
                 ("skipped", Some(why))
             }
             Came::Failed(error) => {
@@ -331,6 +350,9 @@ async fn cluster(ask: &Ask<'_>, cluster: &ClusterName, wait: &WaitArgs) -> Resul
             }
         };
         instances.push(json!({ "name": name.to_string(), "result": result, "reason": reason }));
+    }
+    for (why, names) in skipped {
+        ask.context.ui.note(&format!("skipped {}: {why}", names.join(", ")));
     }
     Ok((counts, instances))
 }

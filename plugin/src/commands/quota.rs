@@ -2,26 +2,33 @@
 
 use serde_json::{Map, Value, json};
 
+use cmp_client::accounts::Stored;
 use cmp_core::account::{Account, Change};
 use cmp_core::keys;
 use cmp_core::quantity::Quantity;
 use cmp_core::verdict::available;
 
-use crate::cli::{DryRun, Format, QuotaArgs, SetQuota};
+use crate::cli::{DryRun, QuotaArgs, SetQuota, with_more};
 use crate::commands::describe::quota_rows;
-use crate::context::{Context, MANAGER, suffix};
+use crate::context::{Context, MANAGER};
 use crate::error::CliError;
-use crate::output::{print_object, table};
+use crate::output::{Format, done, print_object, table};
 
 /// How wide a full bar is.
 const BAR: usize = 20;
 
 pub(crate) async fn show(context: &Context<'_>, args: QuotaArgs) -> Result<(), CliError> {
     let QuotaArgs { user, output } = args;
-    let user = context.account_of(user.as_ref()).await?;
+    let user = match user {
+        Some(user) => user,
+        None => match &context.who().await?.user {
+            Some(user) => user.clone(),
+            None => return Err(CliError::user("whose quota?").hint("name the user: kubectl cmp quota USER")),
+        },
+    };
     let account = context.account(&user).await?.account;
-    match output.output {
-        Some(format @ (Format::Json | Format::Yaml)) => print_object(context.ui, format, &object(&account)?),
+    match &output.output {
+        Some(format) if format.is_of_objects() => print_object(context.ui, format, &object(&account)?),
         Some(Format::Name) => context.ui.line(&format!("quota/{user}")),
         _ => {
             let mut rows = quota_rows(&account);
@@ -89,9 +96,7 @@ pub(crate) async fn set(context: &Context<'_>, args: SetQuota) -> Result<(), Cli
                 quota.set(name, amount);
             }
         }
-        for more in &resource {
-            quota.set(more.name.clone(), more.amount);
-        }
+        quota = with_more(quota, resource.clone())?;
         let mut policy = stored.account.policy.clone();
         if let Some(suspended) = suspended {
             policy.suspended = suspended.into();
@@ -106,10 +111,11 @@ pub(crate) async fn set(context: &Context<'_>, args: SetQuota) -> Result<(), Cli
         if wish.is_empty() {
             break (stored, "unchanged");
         }
-        if change.dry_run == DryRun::Client {
-            break (stored, "configured");
+        if change.dry.dry_run == DryRun::Client {
+            let account = wish.apply(&stored.account).map_err(|error| CliError::internal(&error.to_string()))?;
+            break (Stored { account, ..stored }, "configured");
         }
-        match accounts.change(&stored, &wish, MANAGER, change.dry_run == DryRun::Server).await {
+        match accounts.change(&stored, &wish, MANAGER, change.dry.dry_run == DryRun::Server).await {
             Ok(written) => break (written, "configured"),
             Err(error) if error.is_conflict() => {}
             Err(error) => return Err(error.into()),
@@ -123,9 +129,8 @@ pub(crate) async fn set(context: &Context<'_>, args: SetQuota) -> Result<(), Cli
             stored.account.quota.get(name)
         ));
     }
-    match change.output {
-        Some(format @ (Format::Json | Format::Yaml)) => print_object(context.ui, format, &object(&stored.account)?),
-        Some(Format::Name) => context.ui.line(&format!("quota/{user}")),
-        _ => context.ui.line(&format!("quota/{user} {word}{}", suffix(change.dry_run))),
+    match &change.output {
+        Some(format) if format.is_of_objects() => print_object(context.ui, format, &object(&stored.account)?),
+        _ => done(context.ui, &change, &format!("quota/{user}"), word),
     }
 }

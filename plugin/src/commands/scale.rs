@@ -21,11 +21,11 @@ use crate::error::CliError;
 pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(), CliError> {
     let ScaleCluster { name, count, yes, wait, change } = args;
     let accounts = context.accounts().await?;
-    let stored = context.holder(&name).await?;
+    let mut stored = context.holder(&name).await?;
     let user = stored.account.user.clone();
     let current = wants::current(&stored, &name)?;
     let scaled = |want: &Want| Want { count, ..want.clone() };
-    let dry_run = change.dry_run;
+    let dry_run = change.dry.dry_run;
     let client = context.client().await?;
     let mut word = "scaled";
     if count < current.count {
@@ -37,13 +37,13 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
             wants::change(&accounts, stored.clone(), &name, DryRun::Server, scaled).await?;
             remove(&client, current.kind, &goes, wait.timeout).await?;
         }
-        wants::change(&accounts, stored, &name, dry_run, scaled).await?;
+        stored = wants::change(&accounts, stored, &name, dry_run, scaled).await?;
         if dry_run == DryRun::None {
             context.ui.note("the quota comes back when what was given up is known to be gone (shown as releasing)");
         }
     } else {
         let grows = count > current.count;
-        let stored = wants::change(&accounts, stored, &name, dry_run, scaled).await?;
+        stored = wants::change(&accounts, stored, &name, dry_run, scaled).await?;
         if dry_run == DryRun::None {
             let want = wants::current(&stored, &name)?;
             create_cluster::prepared(&accounts, &user, &name, &want, wait.timeout).await?;
@@ -53,8 +53,10 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
             }
         }
     }
-    let stored = accounts.get(&user).await?;
-    create_cluster::said(context, &stored, &name, word, dry_run, change.output).await
+    if dry_run == DryRun::None {
+        stored = accounts.get(&user).await?;
+    }
+    create_cluster::said(context, &stored, &name, word, &change).await
 }
 
 /// Deletes instances, and waits until they and their Pods are gone.

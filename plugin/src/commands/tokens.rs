@@ -75,11 +75,11 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateToken) -> Result<(
     let CreateToken { user, duration, output } = args;
     context.account(&user).await?;
     let made = make(context, &user, duration).await?;
-    match output {
+    match output.output {
         Some(format) => {
             let mut object = object(&made.secret);
             object["status"]["token"] = json!(made.token);
-            print_object(context.ui, format, &object)
+            print_object(context.ui, &format, &object)
         }
         None => context.ui.line(&made.token),
     }
@@ -96,6 +96,7 @@ fn object(secret: &Secret) -> Value {
         "metadata": {
             "name": secret.name_any(),
             "namespace": keys::USERS_NAMESPACE,
+            "labels": secret.labels(),
             "uid": secret.uid(),
             "creationTimestamp": secret.creation_timestamp().map(|time| time.0.to_string()),
         },
@@ -107,7 +108,7 @@ fn object(secret: &Secret) -> Value {
 const TOKENS: Heads = (&["ID", "USER", "EXPIRES", "AGE"], &[]);
 
 pub(crate) async fn get(context: &Context<'_>, args: GetTokens) -> Result<(), CliError> {
-    let GetTokens { user, output } = args;
+    let GetTokens { user, list } = args;
     context.account(&user).await?;
     let secrets: Api<Secret> = Api::namespaced(context.client().await?, keys::USERS_NAMESPACE);
     let of = ListParams::default().labels(&format!("{}={user},{}={}", keys::USER, keys::TOKEN, keys::TRUE));
@@ -129,23 +130,22 @@ pub(crate) async fn get(context: &Context<'_>, args: GetTokens) -> Result<(), Cl
         ],
         wide: Vec::new(),
     });
-    print(context.ui, &output, TOKENS, items.collect(), false)
+    print(context.ui, &list, TOKENS, items.collect(), false)
 }
 
 pub(crate) async fn delete(context: &Context<'_>, args: DeleteToken) -> Result<(), CliError> {
-    let DeleteToken { user, id, dry_run } = args;
-    let id = id.strip_prefix("token/").unwrap_or(&id);
+    let DeleteToken { user, id, dry } = args;
     let secrets: Api<Secret> = Api::namespaced(context.client().await?, keys::USERS_NAMESPACE);
-    let missing = || CliError::not_found("token", id).hint(format!("kubectl cmp get tokens {user}"));
-    let secret = secrets.get_opt(id).await?.ok_or_else(missing)?;
+    let missing = || CliError::not_found("token", &id).hint(format!("kubectl cmp get tokens {user}"));
+    let secret = secrets.get_opt(&id).await?.ok_or_else(missing)?;
     // Some other Secret, or somebody else's token, is not what was meant.
     let labels = secret.labels();
     if labels.get(keys::TOKEN).is_none() || labels.get(keys::USER).is_none_or(|of| of != user.as_str()) {
         return Err(missing());
     }
-    if dry_run != DryRun::Client {
-        let params = DeleteParams { dry_run: dry_run == DryRun::Server, ..DeleteParams::default() };
-        secrets.delete(id, &params).await?;
+    if dry.dry_run != DryRun::Client {
+        let params = DeleteParams { dry_run: dry.dry_run == DryRun::Server, ..DeleteParams::default() };
+        secrets.delete(&id, &params).await?;
     }
-    context.ui.line(&format!("token/{id} deleted{}", suffix(dry_run)))
+    context.ui.line(&format!("token/{id} deleted{}", suffix(dry.dry_run)))
 }

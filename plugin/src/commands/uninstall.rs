@@ -18,7 +18,8 @@ use crate::manifests::{Manifest, Manifests};
 const PAUSE: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(context: &Context<'_>, args: UninstallArgs) -> Result<(), CliError> {
-    let UninstallArgs { purge, yes, timeout, dry_run } = args;
+    let UninstallArgs { purge, yes, timeout, dry } = args;
+    let dry_run = dry.dry_run;
     let manifests = Manifests::read()?;
     let client = context.client().await?;
     let clusters = clusters(&client).await?;

@@ -1,5 +1,6 @@
 //! `create user`, `get users`, `delete user`: a ServiceAccount, an account, and the right to it.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -17,41 +18,51 @@ use serde_json::{Value, json};
 
 use cmp_client::ApiError;
 use cmp_client::accounts::Stored;
-use cmp_core::account::{Change, Policy};
+use cmp_core::account::{Account, Change, Policy};
 use cmp_core::keys;
-use cmp_core::name::UserName;
+use cmp_core::name::{ClusterName, UserName};
 use cmp_core::resources::Resources;
 use cmp_core::verdict::available;
 
-use crate::cli::{CreateUser, DeleteUser, DryRun, GetUsers, WaitArgs};
+use crate::cli::{ChangeArgs, CreateUser, DeleteUser, DryRun, GetUsers, with_more};
 use crate::commands::{delete_cluster, tokens};
-use crate::context::{Context, MANAGER, complete, each, suffix};
+use crate::context::{Context, MANAGER, complete, each_said, once, suffix};
 use crate::error::CliError;
-use crate::output::{Heads, Item, age, print, yaml};
+use crate::output::{Heads, Item, age, done, print, print_object, yaml};
 
 /// How long the first look at a new account may take.
 const SETTLED: Duration = Duration::from_secs(10);
 
 pub(crate) async fn create(context: &Context<'_>, args: CreateUser) -> Result<(), CliError> {
-    let CreateUser { name, cpu, memory, resource, suspended, token_duration, kubeconfig_out, dry_run } = args;
-    let mut quota = Resources::new(cpu, memory);
-    for more in resource {
-        quota.set(more.name, more.amount);
-    }
-    let made = format!("user/{name} created{}", suffix(dry_run));
+    let CreateUser { name, cpu, memory, resource, suspended, token_duration, kubeconfig_out, change } = args;
+    let quota = with_more(Resources::new(cpu, memory), resource)?;
+    let dry_run = change.dry.dry_run;
+    let title = format!("user/{name}");
+    let policy = Policy { suspended: suspended.into(), ..Policy::default() };
+    let would = |new: bool| {
+        let account = Account {
+            user: name.clone(),
+            uid: String::new(),
+            quota: quota.clone(),
+            policy: policy.clone(),
+            clusters: BTreeMap::new(),
+            settled: None,
+        };
+        let stored = Stored { account, version: String::new(), created: None, labels: BTreeMap::new() };
+        said(context, &change, &stored, if new { "created" } else { "unchanged" })
+    };
     if dry_run == DryRun::Client {
-        return context.ui.line(&made);
+        return would(true);
     }
     // Opened first: a file that cannot be written is found out before there is a user without a kubeconfig.
     let mut file = match (&kubeconfig_out, dry_run) {
         (Some(path), DryRun::None) => Some(open(path)?),
         _ => None,
     };
-    let policy = Policy { suspended: suspended.into(), ..Policy::default() };
     let new = account(context, &name, &quota, &policy, dry_run).await?;
     rights(context, &name, dry_run).await?;
     if dry_run == DryRun::Server {
-        return context.ui.line(&made);
+        return would(new);
     }
     let settled = context
         .accounts()
@@ -61,16 +72,25 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateUser) -> Result<()
     if let Err(error) = settled {
         context.ui.note(&format!("Warning: nothing can be created by {name} yet: {error}; is cmp-webhook running?"));
     }
-    let token = tokens::make(context, &name, token_duration).await?;
-    let kubeconfig = kubeconfig(context, &name, &token.token).await?;
-    let line = if new { made } else { format!("user/{name} unchanged") };
-    match &mut file {
-        Some(file) => {
-            file.write_all(kubeconfig.as_bytes())?;
-            context.ui.line(&line)
+    let word = if new { "created" } else { "unchanged" };
+    // Whoever asked for the user as an object gets that, and a kubeconfig only if they said where to.
+    let wanted = file.is_some() || change.output.is_none();
+    let token = if wanted { Some(tokens::make(context, &name, token_duration).await?) } else { None };
+    if let Some(token) = token {
+        let kubeconfig = kubeconfig(context, &name, &token.token).await?;
+        match &mut file {
+            Some(file) => file.write_all(kubeconfig.as_bytes())?,
+            // Still YAML: what is printed can be stored as it is.
+            None => return context.ui.out(&format!("# {title} {word}\n{kubeconfig}")),
         }
-        // Still YAML: what is printed can be stored as it is.
-        None => context.ui.out(&format!("# {line}\n{kubeconfig}")),
+    }
+    said(context, &change, &context.account(&name).await?, word)
+}
+
+fn said(context: &Context<'_>, change: &ChangeArgs, stored: &Stored, word: &str) -> Result<(), CliError> {
+    match &change.output {
+        Some(format) if format.is_of_objects() => print_object(context.ui, format, &object(stored)),
+        _ => done(context.ui, change, &format!("user/{}", stored.account.user), word),
     }
 }
 
@@ -228,9 +248,9 @@ async fn kubeconfig(context: &Context<'_>, name: &UserName, token: &str) -> Resu
 const USERS: Heads = (&["NAME", "CPU", "MEMORY", "CLUSTERS", "INSTANCES", "AGE"], &["SETTLED"]);
 
 pub(crate) async fn get(context: &Context<'_>, args: GetUsers) -> Result<(), CliError> {
-    let GetUsers { names, output } = args;
+    let GetUsers { names, list } = args;
     let mut found = Vec::new();
-    let all_found = each(context, &names, &mut found, |name: &UserName| {
+    let all_found = each_said(context, &names, &mut found, |name: &UserName| {
         let name = name.clone();
         async move { context.account(&name).await }
     })
@@ -248,7 +268,7 @@ pub(crate) async fn get(context: &Context<'_>, args: GetUsers) -> Result<(), Cli
     }
     let now = Timestamp::now();
     let items = found.iter().map(|stored| item(stored, now)).collect();
-    print(context.ui, &output, USERS, items, names.len() == 1)?;
+    print(context.ui, &list, USERS, items, names.len() == 1)?;
     complete(all_found)
 }
 
@@ -281,7 +301,8 @@ fn object(stored: &Stored) -> Value {
         "metadata": {
             "name": account.user,
             "namespace": keys::USERS_NAMESPACE,
-            "uid": account.uid,
+            "uid": Some(&account.uid).filter(|uid| !uid.is_empty()),
+            "labels": Some(&stored.labels).filter(|labels| !labels.is_empty()),
             "creationTimestamp": stored.created.map(|created| created.to_string()),
         },
         "spec": { "quota": account.quota, "policy": account.policy },
@@ -297,18 +318,16 @@ fn object(stored: &Stored) -> Value {
 }
 
 pub(crate) async fn delete(context: &Context<'_>, args: DeleteUser) -> Result<(), CliError> {
-    let DeleteUser { names, cascade, yes, timeout, dry_run } = args;
+    let DeleteUser { names, cascade, yes, timeout, dry } = args;
+    let dry_run = dry.dry_run;
+    let mut found = Vec::new();
+    let all_found = each_said(context, &once(names), &mut found, |name: &UserName| {
+        let name = name.clone();
+        async move { Ok((clusters(context, &name).await?, name)) }
+    })
+    .await?;
     let mut goes = Vec::new();
-    for name in &names {
-        let clusters = match context.accounts().await?.get(name).await {
-            Ok(stored) => stored.account.existing().map(|(cluster, _)| cluster.clone()).collect(),
-            // Half deleted by an earlier try.
-            Err(error) if error.is_not_found() && exists(context, name).await? => Vec::new(),
-            Err(error) if error.is_not_found() => return Err(CliError::not_found("user", name.as_str())),
-            // Damaged: what it holds is not known. The policy refuses its deletion if that is anything.
-            Err(ApiError::Damaged { .. }) => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
+    for (clusters, name) in &found {
         goes.push(format!("user/{name}: the account, the rights and all tokens"));
         if !cascade && !clusters.is_empty() {
             let list: Vec<String> = clusters.iter().map(ToString::to_string).collect();
@@ -322,13 +341,26 @@ pub(crate) async fn delete(context: &Context<'_>, args: DeleteUser) -> Result<()
     if dry_run == DryRun::None {
         context.ui.confirm(yes, &goes, "You are about to delete")?;
     }
-    for name in &names {
+    for (_, name) in &found {
         if dry_run == DryRun::None {
             remove(context, name, cascade, timeout).await?;
         }
         context.ui.line(&format!("user/{name} deleted{}", suffix(dry_run)))?;
     }
-    Ok(())
+    complete(all_found)
+}
+
+/// The clusters that a user still has.
+async fn clusters(context: &Context<'_>, name: &UserName) -> Result<Vec<ClusterName>, CliError> {
+    match context.accounts().await?.get(name).await {
+        Ok(stored) => Ok(stored.account.existing().map(|(cluster, _)| cluster.clone()).collect()),
+        // Half deleted by an earlier try.
+        Err(error) if error.is_not_found() && exists(context, name).await? => Ok(Vec::new()),
+        Err(error) if error.is_not_found() => Err(CliError::not_found("user", name.as_str())),
+        // Damaged: what it holds is not known. The policy refuses its deletion if that is anything.
+        Err(ApiError::Damaged { .. }) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn exists(context: &Context<'_>, name: &UserName) -> Result<bool, CliError> {
@@ -343,13 +375,11 @@ async fn remove(context: &Context<'_>, name: &UserName, cascade: bool, timeout: 
     let users = keys::USERS_NAMESPACE;
     gone(&Api::<RoleBinding>::namespaced(client.clone(), users), name).await?;
     if cascade {
-        let wait = WaitArgs { wait: true, timeout };
         match accounts.get(name).await {
             Ok(stored) => {
                 let clusters: Vec<_> = stored.account.existing().map(|(cluster, _)| cluster.clone()).collect();
-                let deleted = clusters
-                    .iter()
-                    .map(|cluster| delete_cluster::delete(&accounts, stored.clone(), cluster, DryRun::None, &wait));
+                let deleted =
+                    clusters.iter().map(|cluster| delete_cluster::delete(&accounts, stored.clone(), cluster, timeout));
                 futures::future::try_join_all(deleted).await?;
             }
             Err(error) if error.is_not_found() => {}

@@ -10,7 +10,7 @@ use crate::output::print_object;
 pub(crate) async fn run(context: &Context<'_>, args: VersionArgs) -> Result<(), CliError> {
     let client = concat!("v", env!("CARGO_PKG_VERSION"));
     let server = if args.client { None } else { Some(context.client().await?.apiserver_version().await?.git_version) };
-    if let Some(format) = args.output {
+    if let Some(format) = &args.output.output {
         let mut object = json!({ "clientVersion": { "gitVersion": client } });
         if let Some(server) = &server {
             object["serverVersion"] = json!({ "gitVersion": server });

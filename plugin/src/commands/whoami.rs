@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use cmp_core::keys;
 use cmp_core::verdict::available;
 
-use crate::cli::{Format, OutputArgs};
+use crate::cli::OutputArgs;
 use crate::commands::describe::quota_rows;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{print_object, table};
+use crate::output::{Format, print_object, table};
 
 pub(crate) async fn run(context: &Context<'_>, output: OutputArgs) -> Result<(), CliError> {
     let who = context.who().await?;
@@ -18,8 +18,8 @@ pub(crate) async fn run(context: &Context<'_>, output: OutputArgs) -> Result<(),
         Some(user) => Some(context.account(user).await?.account),
         None => None,
     };
-    match output.output {
-        Some(format @ (Format::Json | Format::Yaml)) => {
+    match &output.output {
+        Some(format) if format.is_of_objects() => {
             let quota = account.as_ref().map_or(
                 Value::Null,
                 |account| json!({ "total": account.quota, "used": account.charge(), "available": available(account) }),

@@ -1,0 +1,195 @@
+//! clap's words in kubectl's form: one line that says what is wrong, and where to read on.
+
+use std::ffi::OsString;
+
+use clap::Command;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use cmp_core::name::{ClusterName, InstanceName};
+
+use super::values::noun;
+use crate::error::CliError;
+
+/// What is wrong with a command line.
+pub(crate) fn error(error: &clap::Error, typed: &[OsString]) -> CliError {
+    let root = super::command();
+    let (path, command) = deepest(&root, typed);
+    let help = format!("see '{path} --help' for usage");
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        return unknown(error, &path, command).hint(help);
+    }
+    let mut said = CliError::user(message(error));
+    if let Some(similar) = similar(error, command) {
+        said = said.hint(format!("did you mean {similar}?"));
+    }
+    said.hint(help)
+}
+
+/// The command that was typed, as far as it is one.
+fn deepest<'a>(root: &'a Command, typed: &[OsString]) -> (String, &'a Command) {
+    let (mut path, mut command) = ("kubectl cmp".to_owned(), root);
+    for word in typed.iter().skip(1).filter_map(|word| word.to_str()) {
+        if let Some(next) = command.find_subcommand(word) {
+            path = format!("{path} {word}");
+            command = next;
+        }
+    }
+    (path, command)
+}
+
+fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) => Some(texts.join(", ")),
+        _ => None,
+    }
+}
+
+fn message(error: &clap::Error) -> String {
+    let argument = text(error, ContextKind::InvalidArg).unwrap_or_default();
+    let value = text(error, ContextKind::InvalidValue).unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument if argument.starts_with('-') => format!("unknown flag: {argument}"),
+        ErrorKind::UnknownArgument => format!("{argument:?} is one argument too many"),
+        ErrorKind::MissingRequiredArgument => {
+            // Names first, as they are typed; clap lists flags first.
+            let (names, flags): (Vec<&str>, Vec<&str>) =
+                argument.split(", ").partition(|argument| argument.starts_with('<'));
+            format!("missing: {}", [names, flags].concat().join(", "))
+        }
+        ErrorKind::InvalidValue if value.is_empty() => format!("{argument} needs a value"),
+        ErrorKind::InvalidValue => {
+            let valid = text(error, ContextKind::ValidValue).unwrap_or_default();
+            format!("invalid value '{value}' for '{argument}': use one of {valid}")
+        }
+        // Everything else is said in the first paragraph of what clap prints.
+        _ => {
+            let rendered = error.render().to_string();
+            let first = rendered.split("\n\n").next().unwrap_or_default();
+            let lines: Vec<&str> = first.trim_start_matches("error: ").lines().map(str::trim).collect();
+            lines.join(" ")
+        }
+    }
+}
+
+/// What clap thinks was meant, if it is a flag of this very command.
+fn similar(error: &clap::Error, command: &Command) -> Option<String> {
+    let similar = text(error, ContextKind::SuggestedArg)?;
+    let name = similar.strip_prefix("--")?;
+    command.get_arguments().any(|argument| argument.get_long() == Some(name)).then_some(similar)
+}
+
+/// A word where a command or a noun should be.
+fn unknown(error: &clap::Error, path: &str, command: &Command) -> CliError {
+    let word = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
+    let verb = path.strip_prefix("kubectl cmp ");
+    let Some(verb) = verb else {
+        let error_of = CliError::user(format!("unknown command {word:?} for \"kubectl cmp\""));
+        return match text(error, ContextKind::SuggestedSubcommand) {
+            Some(similar) => error_of.hint(format!("did you mean {similar}?")),
+            None => error_of,
+        };
+    };
+    let nouns: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+    let wrong = CliError::user(format!("{path} takes a type first, {}; {word:?} is none", nouns.join(" or ")));
+    let takes = |noun: &str| nouns.iter().any(|taken| taken.trim_end_matches('s') == noun);
+    match (verb, word.trim_end_matches('s')) {
+        ("stop", "cluster") => return wrong.hint("all of a cluster at once: kubectl cmp suspend cluster NAME"),
+        ("start", "cluster") => return wrong.hint("all of a cluster at once: kubectl cmp resume cluster NAME"),
+        ("delete", "instance") => {
+            return wrong.hint("instances go with the highest index first: kubectl cmp scale cluster NAME --count N");
+        }
+        ("create", "instance") => return wrong.hint("instances are made by their cluster: kubectl cmp create cluster"),
+        _ => {}
+    }
+    if noun(&word).is_some() {
+        return wrong;
+    }
+    if let (true, Ok(name)) = (takes("instance"), word.parse::<InstanceName>()) {
+        return wrong.hint(format!("perhaps: {path} instance {name}"));
+    }
+    match word.parse::<ClusterName>() {
+        Ok(name) if takes("cluster") => wrong.hint(format!("perhaps: {path} cluster {name}")),
+        _ => wrong,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of a command line that is wrong.
+    fn check(typed: &str, expected: &str) {
+        let arguments: Vec<OsString> = typed.split(' ').map(|word| word.replace('_', " ").into()).collect();
+        let arguments = super::super::split_titles(arguments.into_iter());
+        let said = super::super::command().try_get_matches_from(&arguments).unwrap_err();
+        let text = error(&said, &arguments).text();
+        assert_eq!(text.trim_end(), expected, "{typed}");
+    }
+
+    #[test]
+    fn usage_errors_say_what_is_wrong_and_where_to_read_on() {
+        let help = |path: &str| format!("hint: see 'kubectl cmp{path} --help' for usage");
+        let create = help(" create cluster");
+        check(
+            "kubectl-cmp frobnicate",
+            &format!("error: unknown command \"frobnicate\" for \"kubectl cmp\"\n{}", help("")),
+        );
+        check("kubectl-cmp create cluster web --cpu 1", &format!("error: missing: --memory <MEMORY>\n{create}"));
+        check(
+            "kubectl-cmp create cluster",
+            &format!("error: missing: <NAME>, --cpu <CPU>, --memory <MEMORY>\n{create}"),
+        );
+        check("kubectl-cmp create cluster --frob", &format!("error: unknown flag: --frob\n{create}"));
+        check(
+            "kubectl-cmp create cluster --cpus 1",
+            &format!("error: unknown flag: --cpus\nhint: did you mean --cpu?\n{create}"),
+        );
+        check(
+            "kubectl-cmp create cluster web --cpu -1 --memory 1Gi",
+            &format!("error: invalid value '-1' for '--cpu <CPU>': it must be above 0\n{create}"),
+        );
+        check(
+            "kubectl-cmp create cluster web db --cpu 1 --memory 1Gi",
+            &format!("error: \"db\" is one argument too many\n{create}"),
+        );
+        check(
+            "kubectl-cmp create cluster web --cpu 1 --memory 64",
+            &format!("error: invalid value '64' for '--memory <MEMORY>': 64 is 64 bytes; did you mean 64Gi?\n{create}"),
+        );
+        check("kubectl-cmp create cluster web --cpu", &format!("error: --cpu <CPU> needs a value\n{create}"));
+        check(
+            "kubectl-cmp suspend cluster --mode off",
+            &format!(
+                "error: invalid value 'off' for '--mode <MODE>': use one of pause, halt\n{}",
+                help(" suspend cluster")
+            ),
+        );
+        check(
+            "kubectl-cmp get web",
+            &format!(
+                "error: kubectl cmp get takes a type first, clusters or instances or users or tokens; \"web\" is none\nhint: perhaps: kubectl cmp get cluster web\n{}",
+                help(" get")
+            ),
+        );
+        check(
+            "kubectl-cmp stop web/0",
+            &format!(
+                "error: kubectl cmp stop takes a type first, instance; \"web/0\" is none\nhint: perhaps: kubectl cmp stop instance web-0\n{}",
+                help(" stop")
+            ),
+        );
+        check(
+            "kubectl-cmp stop cluster web",
+            &format!(
+                "error: kubectl cmp stop takes a type first, instance; \"cluster\" is none\nhint: all of a cluster at once: kubectl cmp suspend cluster NAME\n{}",
+                help(" stop")
+            ),
+        );
+        check("kubectl-cmp whoami --as-group g", &format!("error: missing: --as <NAME>\n{}", help(" whoami")));
+        check(
+            "kubectl-cmp delete cluster web --all",
+            &format!("error: the argument '[NAME]...' cannot be used with '--all'\n{}", help(" delete cluster")),
+        );
+    }
+}

@@ -1,0 +1,232 @@
+//! From what is typed to values that are valid: whatever is wrong with it is said here, before any connection.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use cmp_core::account::InstanceType;
+use cmp_core::name::{ClusterName, InstanceName, InvalidName, UserName};
+use cmp_core::quantity::Quantity;
+use cmp_core::resources::{CPU, MEMORY, ResourceName, Resources};
+
+use crate::error::CliError;
+
+/// What can be named, and by which words.
+const NOUNS: [(&str, [&str; 2]); 4] = [
+    ("a cluster", ["cluster", "clusters"]),
+    ("an instance", ["instance", "instances"]),
+    ("a user", ["user", "users"]),
+    ("a token", ["token", "tokens"]),
+];
+
+/// What this word stands for, if it is one for something that can be named.
+pub(super) fn noun(word: &str) -> Option<&'static str> {
+    NOUNS.iter().find(|(_, words)| words.contains(&word)).map(|(what, _)| *what)
+}
+
+/// A name that may bear its type: `cluster/web`.
+pub(crate) trait Titled: FromStr<Err = InvalidName> {
+    /// What it names, as in the table of nouns.
+    const WHAT: &str;
+}
+
+impl Titled for ClusterName {
+    const WHAT: &str = "a cluster";
+}
+
+impl Titled for InstanceName {
+    const WHAT: &str = "an instance";
+}
+
+impl Titled for UserName {
+    const WHAT: &str = "a user";
+}
+
+pub(super) fn name<N: Titled>(text: &str) -> Result<N, String> {
+    let named = untitled(text, N::WHAT)?;
+    named.parse().map_err(|error: InvalidName| error.to_string())
+}
+
+/// `cluster/web` is as good as `web` where a cluster is asked for, and a mistake where something else is.
+fn untitled<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {
+    let Some((word, name)) = text.split_once('/') else { return Ok(text) };
+    match noun(word) {
+        Some(noun) if noun == what => Ok(name),
+        Some(noun) => Err(format!("that is {noun}, where {what} is asked for")),
+        None => Ok(text),
+    }
+}
+
+/// The id of a token; the API server names its Secrets so.
+pub(super) fn token(text: &str) -> Result<String, String> {
+    let id = untitled(text, "a token")?;
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    if id.is_empty() || !id.bytes().all(plain) {
+        return Err(format!("{id:?} is not the id of a token: `kubectl cmp get tokens USER` shows them"));
+    }
+    Ok(id.to_owned())
+}
+
+pub(super) fn kind(text: &str) -> Result<InstanceType, String> {
+    text.parse()
+}
+
+/// Kubernetes refuses some of these only when the instances are made, which is after the quota was taken.
+pub(super) fn image(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        return Err(format!("{text:?} is not an image: use a form such as debian:stable-slim"));
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn quantity(text: &str) -> Result<Quantity, String> {
+    let quantity: Quantity = text.parse().map_err(|error: cmp_core::quantity::InvalidQuantity| error.to_string())?;
+    if quantity.is_zero() || quantity.is_negative() {
+        return Err("it must be above 0".to_owned());
+    }
+    Ok(quantity)
+}
+
+pub(super) fn memory(text: &str) -> Result<Quantity, String> {
+    let memory = quantity(text)?;
+    if memory < Quantity::mebibytes(1) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let unit = if text == "1" { "byte" } else { "bytes" };
+        return Err(format!("{text} is {text} {unit}; did you mean {text}Gi?"));
+    }
+    if memory < Quantity::mebibytes(1) {
+        return Err(format!("{text} is below 1Mi, the least an instance can have"));
+    }
+    Ok(memory)
+}
+
+pub(super) fn count(text: &str) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(0) => Err("0 is no cluster: use 1 or more, or suspend or delete the cluster".to_owned()),
+        Ok(count) if count <= cmp_core::name::MAX_COUNT => Ok(count),
+        Ok(_) => {
+            Err(format!("{text} is more than the {} instances that a cluster can have", cmp_core::name::MAX_COUNT))
+        }
+        Err(_) => Err(format!("{text} is not a whole number from 1 to {}", cmp_core::name::MAX_COUNT)),
+    }
+}
+
+/// So much of one resource: `nvidia.com/gpu=1`.
+#[derive(Debug, Clone)]
+pub(crate) struct Amount {
+    pub(crate) name: ResourceName,
+    pub(crate) amount: Quantity,
+}
+
+pub(super) fn amount(text: &str) -> Result<Amount, String> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("{text:?} has no amount: use a form such as nvidia.com/gpu=1"))?;
+    let name: ResourceName =
+        name.parse().map_err(|error: cmp_core::resources::InvalidResourceName| error.to_string())?;
+    if [CPU, MEMORY].contains(&name.as_str()) {
+        return Err(format!("{name} has a flag of its own: use --{name} {value}"));
+    }
+    Ok(Amount { name, amount: quantity(value)? })
+}
+
+/// Puts what `--resource` says, each once, into a map.
+pub(crate) fn with_more(mut resources: Resources, more: Vec<Amount>) -> Result<Resources, CliError> {
+    let mut seen = Vec::new();
+    for Amount { name, amount } in more {
+        if seen.contains(&name) {
+            return Err(CliError::user(format!("--resource {name} is given twice"))
+                .hint("say it once, with the amount you want"));
+        }
+        resources.set(name.clone(), amount);
+        seen.push(name);
+    }
+    Ok(resources)
+}
+
+/// Reads a duration as Go writes it: `90s`, `1m30s`, `720h`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a duration: use a form such as 30s, 5m or 24h");
+    let read: kube::core::Duration = text.parse().map_err(|_| wrong())?;
+    if read.is_negative() { Err(wrong()) } else { Ok(read.into()) }
+}
+
+/// What Kubernetes makes tokens for; asked here, so that no user is made for a token that cannot be.
+pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_mins(10);
+    const MOST: Duration = Duration::from_secs(1 << 32);
+    let lifetime = duration(text)?;
+    if (LEAST..=MOST).contains(&lifetime) {
+        Ok(lifetime)
+    } else {
+        Err(format!("a token is good for {}m at the least and {}h at the most", 10, MOST.as_secs() / 3600))
+    }
+}
+
+/// kubectl takes a bare number as seconds here.
+pub(super) fn request_timeout(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => duration(text),
+    }
+}
+
+pub(super) fn webhook_url(text: &str) -> Result<String, String> {
+    let url: Result<http::Uri, _> = text.parse();
+    match url {
+        Ok(url) if url.scheme_str() == Some("https") && url.host().is_some() => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err(format!("{text:?} is not an address: use a form such as https://localhost:8443")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_may_bear_their_type_and_no_other() {
+        assert_eq!(name::<ClusterName>("cluster/web").unwrap().as_str(), "web");
+        assert_eq!(name::<InstanceName>("instance/web-0").unwrap().to_string(), "web-0");
+        assert_eq!(name::<InstanceName>("web/0").unwrap().to_string(), "web-0");
+        assert_eq!(name::<ClusterName>("user/web").unwrap_err(), "that is a user, where a cluster is asked for");
+        assert_eq!(
+            name::<InstanceName>("cluster/web-0").unwrap_err(),
+            "that is a cluster, where an instance is asked for"
+        );
+        assert!(name::<ClusterName>("pod/web").is_err());
+        assert_eq!(token("token/john-x1").unwrap(), "john-x1");
+        assert!(token("").is_err() && token("../x").is_err());
+    }
+
+    #[test]
+    fn a_memory_of_a_few_bytes_is_refused_with_what_was_meant() {
+        assert_eq!(memory("64").unwrap_err(), "64 is 64 bytes; did you mean 64Gi?");
+        assert!(memory("100m").unwrap_err().contains("below 1Mi"));
+        assert_eq!(memory("4Gi").unwrap().to_string(), "4Gi");
+    }
+
+    #[test]
+    fn a_resource_is_said_once_and_in_one_place() {
+        assert_eq!(amount("cpu=2").unwrap_err(), "cpu has a flag of its own: use --cpu 2");
+        let more = |texts: &[&str]| {
+            let base = Resources::new("1".parse().unwrap(), "1Gi".parse().unwrap());
+            with_more(base, texts.iter().map(|text| amount(text).unwrap()).collect())
+        };
+        assert!(
+            more(&["a.b/c=1", "a.b/c=1"]).unwrap_err().text().starts_with("error: --resource a.b/c is given twice\n")
+        );
+        assert_eq!(more(&["a.b/c=1"]).unwrap().to_string(), "a.b/c=1,cpu=1,memory=1Gi");
+    }
+
+    #[test]
+    fn a_token_lives_as_long_as_kubernetes_lets_it() {
+        assert!(lifetime("9m59s").is_err() && lifetime("0s").is_err());
+        assert!(lifetime("10m").is_ok());
+        assert!(lifetime("99999999h").unwrap_err().contains("1193046h at the most"));
+    }
+
+    #[test]
+    fn an_image_is_more_than_nothing() {
+        assert!(image("").is_err() && image("a b").is_err());
+        assert!(image("debian:stable-slim").is_ok());
+    }
+}

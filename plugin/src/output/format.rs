@@ -1,0 +1,126 @@
+//! The forms that `-o` can ask for.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::jsonpath::{Template, sprint};
+
+/// A form of output.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Format {
+    Json,
+    Yaml,
+    Wide,
+    Name,
+    /// A template in kubectl's dialect.
+    JsonPath(Template),
+    /// Columns of the caller's own, each with its head.
+    Columns(Vec<(String, Template)>),
+}
+
+/// The forms of one object.
+const OBJECT: &str = "json, yaml, jsonpath=TEMPLATE, jsonpath-file=FILE";
+/// All forms.
+const ANY: &str = "json, yaml, wide, name, jsonpath=TEMPLATE, jsonpath-file=FILE, custom-columns=HEAD:FIELD,..., \
+                   custom-columns-file=FILE";
+
+impl Format {
+    /// Reads any form.
+    pub(crate) fn any(text: &str) -> Result<Self, String> {
+        let (form, value) = text.split_once('=').map_or((text, None), |(form, value)| (form, Some(value)));
+        let needs = |what: &str| format!("{form} needs {what}: use a form such as {form}={what}");
+        let file = || {
+            let path = value.filter(|path| !path.is_empty()).ok_or_else(|| needs("FILE"))?;
+            fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))
+        };
+        match (form, value) {
+            ("json", None) => Ok(Self::Json),
+            ("yaml", None) => Ok(Self::Yaml),
+            ("wide", None) => Ok(Self::Wide),
+            ("name", None) => Ok(Self::Name),
+            ("jsonpath", Some(template)) if !template.is_empty() => Ok(Self::JsonPath(Template::read(template)?)),
+            ("jsonpath", _) => Err(needs("{.metadata.name}")),
+            ("jsonpath-file", _) => Ok(Self::JsonPath(Template::read(&file()?)?)),
+            ("custom-columns", Some(columns)) if !columns.is_empty() => columns
+                .split(',')
+                .map(|column| {
+                    let (head, field) = column
+                        .split_once(':')
+                        .ok_or_else(|| format!("{column:?} has no field: use a form such as NAME:.metadata.name"))?;
+                    Ok((head.to_owned(), field_of(field)?))
+                })
+                .collect::<Result<_, String>>()
+                .map(Self::Columns),
+            ("custom-columns", _) => Err(needs("NAME:.metadata.name")),
+            ("custom-columns-file", _) => {
+                let text = file()?;
+                let mut lines = text.lines();
+                let mut words = || lines.next().unwrap_or_default().split_whitespace();
+                let (heads, fields): (Vec<&str>, Vec<&str>) = (words().collect(), words().collect());
+                if heads.len() != fields.len() || heads.is_empty() {
+                    return Err("the file has to have a line of heads, and a line of as many fields".to_owned());
+                }
+                let columns =
+                    heads.into_iter().zip(fields).map(|(head, field)| Ok((head.to_owned(), field_of(field)?)));
+                columns.collect::<Result<_, String>>().map(Self::Columns)
+            }
+            _ => Err(format!("{text:?} is no form of output: use one of {ANY}")),
+        }
+    }
+
+    /// Reads a form that one object without a table can have.
+    pub(crate) fn object(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no form of output here: use one of {OBJECT}");
+        match Self::any(text) {
+            Ok(Self::Wide | Self::Name | Self::Columns(_)) => Err(wrong()),
+            Err(error) if error.contains(ANY) => Err(wrong()),
+            read => read,
+        }
+    }
+
+    /// Whether objects are printed, and not lines of a table or a name.
+    pub(crate) fn is_of_objects(&self) -> bool {
+        !matches!(self, Self::Wide | Self::Name)
+    }
+}
+
+/// kubectl takes a field in any of these forms: `{.metadata.name}`, `.metadata.name`, `metadata.name`.
+pub(crate) fn field_of(text: &str) -> Result<Template, String> {
+    let inner = text.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(text);
+    let inner = inner.strip_prefix('.').unwrap_or(inner);
+    if inner.is_empty() || inner.contains(['{', '}']) {
+        return Err(format!("{text:?} is no field: use a form such as .metadata.name"));
+    }
+    Template::read(&format!("{{.{inner}}}"))
+}
+
+/// The cells of columns of the caller's own.
+pub(super) fn cells(columns: &[(String, Template)], object: &Value) -> Result<Vec<String>, String> {
+    columns
+        .iter()
+        .map(|(_, field)| {
+            let found: Vec<String> = field.find(object)?.iter().map(sprint).collect();
+            Ok(if found.is_empty() { "<none>".to_owned() } else { found.join(",") })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_are_read_and_others_are_refused_with_those_there_are() {
+        assert_eq!(Format::any("json"), Ok(Format::Json));
+        assert!(matches!(Format::any("jsonpath={.a}"), Ok(Format::JsonPath(_))));
+        assert!(matches!(Format::any("custom-columns=A:.a,B:{b}"), Ok(Format::Columns(columns)) if columns.len() == 2));
+        assert!(Format::any("xml").unwrap_err().contains("use one of json, yaml, wide"));
+        assert_eq!(Format::any("jsonpath={.a").unwrap_err(), "unclosed action");
+        assert!(Format::any("jsonpath").unwrap_err().contains("jsonpath={.metadata.name}"));
+        assert!(Format::any("custom-columns=A").unwrap_err().contains("has no field"));
+        assert!(Format::any("jsonpath-file=/no/such").unwrap_err().contains("/no/such"));
+        assert!(Format::object("wide").unwrap_err().contains("is no form of output here"));
+        assert!(Format::object("yaml").is_ok());
+    }
+}

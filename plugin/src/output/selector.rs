@@ -1,0 +1,89 @@
+//! Label selectors, as `-l` takes them: `app=web,tier!=db,env in (a,b),new,!old`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::core::{Expression, SelectorExt};
+use serde_json::Value;
+
+/// All of these hold of the labels of what is shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Selector(Vec<Expression>);
+
+impl Selector {
+    /// Reads one.
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        let mut depth = 0;
+        let parts = text.split(|c| {
+            match c {
+                '(' => depth += 1,
+                ')' => depth -= 1,
+                _ => {}
+            }
+            c == ',' && depth == 0
+        });
+        parts.map(requirement).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether they hold.
+    pub(crate) fn matches(&self, labels: &Value) -> bool {
+        let labels: BTreeMap<String, String> = serde_json::from_value(labels.clone()).unwrap_or_default();
+        self.0.iter().all(|expression| expression.matches(&labels))
+    }
+}
+
+fn requirement(text: &str) -> Result<Expression, String> {
+    let wrong = || format!("{text:?} selects nothing: use a form such as app=web, app!=web, app in (a,b), app or !app");
+    let key = |text: &str| {
+        let key = text.trim();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+        Some(key.to_owned()).filter(|key| !key.is_empty() && key.chars().all(plain)).ok_or_else(wrong)
+    };
+    let set = |text: &str| -> Result<BTreeSet<String>, String> {
+        let inner = text.trim().strip_prefix('(').and_then(|inner| inner.strip_suffix(')')).ok_or_else(wrong)?;
+        Ok(inner.split(',').map(|value| value.trim().to_owned()).collect())
+    };
+    if let Some((name, value)) = text.split_once("!=") {
+        return Ok(Expression::NotEqual(key(name)?, value.trim().to_owned()));
+    }
+    if let Some((name, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
+        return Ok(Expression::Equal(key(name)?, value.trim().to_owned()));
+    }
+    if let Some((name, values)) = text.split_once(" notin ") {
+        return Ok(Expression::NotIn(key(name)?, set(values)?));
+    }
+    if let Some((name, values)) = text.split_once(" in ") {
+        return Ok(Expression::In(key(name)?, set(values)?));
+    }
+    match text.trim().strip_prefix('!') {
+        Some(name) => Ok(Expression::DoesNotExist(key(name)?)),
+        None => Ok(Expression::Exists(key(text)?)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn labels_are_selected_as_kubectl_selects_them() {
+        let labels = json!({ "app": "web", "tier": "front" });
+        let check = |text: &str, expected: bool| {
+            assert_eq!(Selector::read(text).unwrap().matches(&labels), expected, "{text}");
+        };
+        check("app=web", true);
+        check("app==web,tier=front", true);
+        check("app=web,tier=back", false);
+        check("app!=web", false);
+        check("other!=web", true);
+        check("app in (web, db)", true);
+        check("app in (db),tier", false);
+        check("app notin (db)", true);
+        check("tier", true);
+        check("!tier", false);
+        for wrong in ["", "=x", "app in web", "a b"] {
+            assert!(Selector::read(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}
