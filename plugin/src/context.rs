@@ -122,7 +122,7 @@ impl<'a> Context<'a> {
             (Some(user), None) => Ok(user.clone()),
             (Some(user), Some(owner)) if user == owner => Ok(user.clone()),
             (None, Some(owner)) => Ok(owner.clone()),
-            (Some(_), Some(owner)) => Err(CliError::user(format!("--owner {owner}: a user acts for nobody else"))),
+            (Some(_), Some(owner)) => Err(CliError::user(format!("{owner} is not you: a user acts for nobody else"))),
             (None, None) => Err(CliError::user(format!("{} is no user of cmp", who.username))
                 .hint("an administrator says whose: --owner USER, -A for everyone's, or the name of a cluster")
                 .hint("a user uses the kubeconfig that `kubectl cmp create user` wrote for them")),

@@ -43,7 +43,7 @@ fn wrong_input_is_an_error_that_names_it_and_says_what_to_do() {
         (&["describe", "instance", "cluster/web-0"], "that is a cluster, where an instance is asked for"),
         (&["get", "clusters", "-A"], "this takes the rights of an administrator"),
         (&["create", "token", "john", "-o", "name"], "is no form of output here"),
-        (&["create", "token", "john", "--duration", "1s"], "10m at the least"),
+        (&["create", "token", "john", "--duration", "1s"], "10 minutes at the least"),
         (&["delete", "token", "john", ""], "is not the id of a token"),
         (&["install", "--replicas", "0"], "0 is not in 1..=100"),
         (

@@ -43,7 +43,7 @@ fn the_table_of_transitions() {
     // The other way to write an instance, and one that is not there.
     user.cmp(&["stop", "instance", &format!("{name}/0"), "--dry-run=server"]).ok().says("stopped (server dry run)");
     user.cmp(&["stop", &format!("instance/{one}"), "--dry-run=client"]).ok().says("stopped (dry run)");
-    assert_eq!(state(&user, &one), "running");
+    becomes(&user, &one, "running");
     user.cmp(&["stop", "instance", &format!("{name}-7")]).fails().says(&format!("instance \"{name}-7\" not found"));
 }
 

@@ -39,8 +39,8 @@ fn past_the_plugin_the_webhook_judges() {
     user.patch(&json!({ key.clone(): "three machines" })).fails().says("is not readable");
     user.patch(&json!({ key.clone(): want(1, "-2", "1Gi") })).fails().says("size.cpu -2 must be above 0");
     user.patch(&json!({ key.clone(): want(1, "2", "64") })).fails().says("did you mean Mi or Gi?");
-    let vm = json!({ "type": "vm", "count": 1, "size": { "cpu": "1", "memory": "1Gi" } }).to_string();
-    user.patch(&json!({ key.clone(): vm })).fails().says("clusters of type vm are not supported");
+    let pod = json!({ "type": "pod", "count": 1, "size": { "cpu": "1", "memory": "1Gi" } }).to_string();
+    user.patch(&json!({ key.clone(): pod })).fails().says("is not readable");
     assert!(user.account().as_object().unwrap().keys().all(|key| !key.starts_with("want.")));
     // What fits is prepared like any other.
     user.patch(&json!({ key: want(2, "2", "1Gi") })).ok();

@@ -156,7 +156,7 @@ pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
     if (LEAST..=MOST).contains(&lifetime) {
         Ok(lifetime)
     } else {
-        Err(format!("a token is good for {}m at the least and {}h at the most", 10, MOST.as_secs() / 3600))
+        Err(format!("a token is good for 10 minutes at the least and {} hours at the most", MOST.as_secs() / 3600))
     }
 }
 
@@ -221,7 +221,7 @@ mod tests {
     fn a_token_lives_as_long_as_kubernetes_lets_it() {
         assert!(lifetime("9m59s").is_err() && lifetime("0s").is_err());
         assert!(lifetime("10m").is_ok());
-        assert!(lifetime("99999999h").unwrap_err().contains("1193046h at the most"));
+        assert!(lifetime("99999999h").unwrap_err().contains("1193046 hours at the most"));
     }
 
     #[test]

@@ -19,13 +19,10 @@ const BAR: usize = 20;
 
 pub(crate) async fn show(context: &Context<'_>, args: QuotaArgs) -> Result<(), CliError> {
     let QuotaArgs { user, output } = args;
-    let user = match user {
-        Some(user) => user,
-        None => match &context.who().await?.user {
-            Some(user) => user.clone(),
-            None => return Err(CliError::user("whose quota?").hint("name the user: kubectl cmp quota USER")),
-        },
-    };
+    if user.is_none() && context.who().await?.user.is_none() {
+        return Err(CliError::user("whose quota?").hint("name the user: kubectl cmp quota USER"));
+    }
+    let user = context.account_of(user.as_ref()).await?;
     let account = context.account(&user).await?.account;
     match &output.output {
         Some(format) if format.is_of_objects() => print_object(context.ui, format, &object(&account)?),
