@@ -21,6 +21,17 @@ const PROGRAMS: [(&str, &str, &str); 6] = [
     ("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
 ];
 
+/// The version of KubeVirt that is built.
+pub const KUBEVIRT: &str = "v1.7.0";
+
+/// What is built in addition when a test asks for virtual machines. The last is ours: it prints KubeVirt's manifests.
+const KUBEVIRT_PROGRAMS: [(&str, &str, &str); 4] = [
+    ("virt-api", "kubevirt", "kubevirt.io/kubevirt/cmd/virt-api"),
+    ("virt-controller", "kubevirt", "kubevirt.io/kubevirt/cmd/virt-controller"),
+    ("virtctl", "kubevirt", "kubevirt.io/kubevirt/cmd/virtctl"),
+    ("kubevirt-manifests", "kubevirt", "./manifests"),
+];
+
 /// kwok's own description of how nodes and Pods behave, in its module.
 const STAGES: [&str; 3] =
     ["kustomize/stage/node/fast", "kustomize/stage/node/heartbeat-with-lease", "kustomize/stage/pod/fast"];
@@ -29,7 +40,7 @@ const STAGES: [&str; 3] =
 #[derive(Debug, Clone)]
 pub struct Binaries {
     programs: BTreeMap<&'static str, PathBuf>,
-    /// The stage files of kwok.
+    /// The stage files of kwok; none among the programs of KubeVirt.
     pub stages: Vec<PathBuf>,
 }
 
@@ -40,17 +51,27 @@ impl Binaries {
         FOUND.get_or_init(|| find().unwrap_or_else(|why| panic!("the control plane cannot be built: {why}")))
     }
 
+    /// Those of KubeVirt, found or built in the same way, in a cache of their own: only who asks for them waits.
+    pub fn kubevirt() -> &'static Self {
+        static FOUND: OnceLock<Binaries> = OnceLock::new();
+        FOUND.get_or_init(|| find_kubevirt().unwrap_or_else(|why| panic!("KubeVirt cannot be built: {why}")))
+    }
+
     /// Where a program is.
     pub fn path(&self, name: &str) -> &Path {
         self.programs.get(name).unwrap_or_else(|| panic!("no such program: {name}"))
     }
 }
 
-fn modules() -> PathBuf {
+pub(crate) fn modules() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("control-plane")
 }
 
-fn flags() -> String {
+/// What the linker writes into the programs of a module, so that they know their versions.
+fn flags(module: &str) -> String {
+    if module == "kubevirt" {
+        return format!("-s -w -X kubevirt.io/client-go/version.gitVersion={KUBEVIRT}");
+    }
     let (major, minor) = KUBERNETES.trim_start_matches('v').split_once('.').unwrap_or_default();
     let minor = minor.split('.').next().unwrap_or_default();
     let set = "-X k8s.io/component-base/version.git";
@@ -58,41 +79,56 @@ fn flags() -> String {
 }
 
 /// One folder for each state of the pins, so that an old checkout does not take a new one's.
-fn cache() -> Result<PathBuf, String> {
+fn cache(name: &str, flags: &str, files: &[&str]) -> Result<PathBuf, String> {
     let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let base = env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(home)
         .ok_or("neither HOME nor XDG_CACHE_HOME is set")?;
     let mut hasher = DefaultHasher::new();
-    flags().hash(&mut hasher);
-    for module in ["kubernetes", "kwok"] {
-        for file in ["go.mod", "go.sum"] {
-            let path = modules().join(module).join(file);
-            fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?.hash(&mut hasher);
-        }
+    flags.hash(&mut hasher);
+    for file in files {
+        let path = modules().join(file);
+        fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?.hash(&mut hasher);
     }
-    let folder = base.join("kubectl-cmp").join(format!("control-plane-{:016x}", hasher.finish()));
+    let folder = base.join("kubectl-cmp").join(format!("{name}-{:016x}", hasher.finish()));
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     Ok(folder)
 }
 
-fn find() -> Result<Binaries, String> {
-    let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
-    let folder = cache()?;
-    // Two test programs that start at once build once.
+/// Two test programs that start at once build once.
+fn lock(folder: &Path) -> Result<fs::File, String> {
     let lock = fs::File::create(folder.join("lock")).map_err(|error| error.to_string())?;
     lock.lock().map_err(|error| error.to_string())?;
+    Ok(lock)
+}
+
+fn find() -> Result<Binaries, String> {
+    let pins = ["kubernetes/go.mod", "kubernetes/go.sum", "kwok/go.mod", "kwok/go.sum"];
+    let folder = cache("control-plane", &flags("kubernetes"), &pins)?;
+    let _locked = lock(&folder)?;
+    Ok(Binaries { programs: programs(&PROGRAMS, &folder)?, stages: stages(&folder)? })
+}
+
+fn find_kubevirt() -> Result<Binaries, String> {
+    let pins = ["kubevirt/go.mod", "kubevirt/go.sum", "kubevirt/manifests/main.go"];
+    let folder = cache("kubevirt", &flags("kubevirt"), &pins)?;
+    let _locked = lock(&folder)?;
+    Ok(Binaries { programs: programs(&KUBEVIRT_PROGRAMS, &folder)?, stages: Vec::new() })
+}
+
+fn programs(wanted: &[(&'static str, &str, &str)], folder: &Path) -> Result<BTreeMap<&'static str, PathBuf>, String> {
+    let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
     let mut programs = BTreeMap::new();
-    for (name, module, package) in PROGRAMS {
+    for &(name, module, package) in wanted {
         let given = assets.as_ref().map(|assets| assets.join(name)).filter(|path| path.exists());
         let path = match given {
             Some(path) => path,
-            None => build(&folder, name, module, package)?,
+            None => build(folder, name, module, package)?,
         };
         programs.insert(name, path);
     }
-    Ok(Binaries { programs, stages: stages(&folder)? })
+    Ok(programs)
 }
 
 fn go(module: &str) -> Command {
@@ -123,7 +159,7 @@ fn build(folder: &Path, name: &str, module: &str, package: &str) -> Result<PathB
     let started = Instant::now();
     let half = folder.join(format!("{name}.building"));
     let built = go(module)
-        .args(["build", "-trimpath", "-ldflags", &flags(), "-o"])
+        .args(["build", "-trimpath", "-ldflags", &flags(module), "-o"])
         .arg(&half)
         .arg(package)
         .stdin(Stdio::null())
@@ -176,6 +212,8 @@ pub struct Built {
     pub plugin: PathBuf,
     /// The in-cluster half.
     pub webhook: PathBuf,
+    /// The stand-in for virt-handler.
+    pub virt_handler: PathBuf,
 }
 
 /// Builds them, once for this process.
@@ -203,6 +241,6 @@ pub fn built() -> &'static Built {
                 .find_map(|message| message["executable"].as_str().map(PathBuf::from))
                 .unwrap_or_else(|| panic!("cargo built no {name}"))
         };
-        Built { plugin: find("kubectl-cmp"), webhook: find("cmp-webhook") }
+        Built { plugin: find("kubectl-cmp"), webhook: find("cmp-webhook"), virt_handler: find("virt-handler") }
     })
 }

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::KeyPair;
 use serde_json::json;
 
+use crate::authority::Authority;
 use crate::binaries::Binaries;
+use crate::kubevirt::{self, KubeVirt};
 use crate::process::{Folder, Process};
 use crate::shell::{Output, eventually, kubectl, kubectl_reading};
 
@@ -19,6 +21,8 @@ const ADMIN: &str = "administrator-of-the-tests";
 
 /// A control plane that runs. Everything of it ends when it is dropped, and when its process dies.
 pub struct ControlPlane {
+    /// KubeVirt, if it was asked for.
+    pub kubevirt: Option<KubeVirt>,
     /// kube-apiserver.
     pub apiserver: Process,
     /// etcd.
@@ -41,10 +45,20 @@ pub fn free_port() -> u16 {
 impl ControlPlane {
     /// Starts one with three nodes of 64 CPU and 256 GiB, and waits until it can be used.
     pub fn start() -> Self {
+        Self::start_or_try_again(false)
+    }
+
+    /// The same with KubeVirt installed: the real virt-api and virt-controller; virt-handlers and guests are
+    /// simulated (see [`crate::kubevirt`]).
+    pub fn with_kubevirt() -> Self {
+        Self::start_or_try_again(true)
+    }
+
+    fn start_or_try_again(kubevirt: bool) -> Self {
         // Somebody else may take a free port before it is bound: then everything is tried anew.
         let mut last = String::new();
         for _ in 0..3 {
-            match Self::try_start() {
+            match Self::try_start(kubevirt) {
                 Ok(plane) => return plane,
                 Err(why) => last = why,
             }
@@ -52,13 +66,17 @@ impl ControlPlane {
         panic!("the control plane does not start: {last}")
     }
 
-    fn try_start() -> Result<Self, String> {
+    fn try_start(kubevirt: bool) -> Result<Self, String> {
         let binaries = Binaries::get();
         let folder = Folder::new();
         let at = folder.path().to_owned();
         let certificate_authority = certificates(&at);
         let file = |name: &str| at.join(name).display().to_string();
-        fs::write(at.join("tokens.csv"), format!("{ADMIN},admin,admin,\"system:masters\"\n")).expect("a file");
+        let mut tokens = format!("{ADMIN},admin,admin,\"system:masters\"\n");
+        if kubevirt {
+            tokens.push_str(&kubevirt::tokens());
+        }
+        fs::write(at.join("tokens.csv"), tokens).expect("a file");
         let [client, peer, port, manager, scheduling] = std::array::from_fn(|_| free_port());
         let etcd_url = format!("http://127.0.0.1:{client}");
         let start = |name: &str, arguments: Vec<String>| Process::start(name, binaries.path(name), arguments, &at);
@@ -87,6 +105,14 @@ impl ControlPlane {
                 "--authorization-mode=RBAC".to_owned(),
                 "--service-cluster-ip-range=10.0.0.0/16".to_owned(),
                 "--enable-aggregator-routing=false".to_owned(),
+                // How it makes itself and its users known to the API servers behind it.
+                format!("--requestheader-client-ca-file={}", file("proxy-ca.crt")),
+                "--requestheader-allowed-names=front-proxy-client".to_owned(),
+                "--requestheader-username-headers=X-Remote-User".to_owned(),
+                "--requestheader-group-headers=X-Remote-Group".to_owned(),
+                "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
+                format!("--proxy-client-cert-file={}", file("proxy.crt")),
+                format!("--proxy-client-key-file={}", file("proxy.key")),
                 "--profiling=false".to_owned(),
             ],
         );
@@ -135,21 +161,38 @@ impl ControlPlane {
             "--node-ip=127.0.0.1".to_owned(),
             "--cidr=10.64.0.0/14".to_owned(),
         ];
-        arguments.extend(binaries.stages.iter().map(|stage| format!("--config={}", stage.display())));
+        let stages = if kubevirt { kubevirt::stages(&binaries.stages) } else { binaries.stages.clone() };
+        arguments.extend(stages.iter().map(|stage| format!("--config={}", stage.display())));
         let kwok = start("kwok", arguments);
-        let plane = Self { apiserver, etcd, controller_manager, scheduler, kwok, port, certificate_authority, folder };
-        plane.nodes(3);
+        let mut plane = Self {
+            kubevirt: None,
+            apiserver,
+            etcd,
+            controller_manager,
+            scheduler,
+            kwok,
+            port,
+            certificate_authority,
+            folder,
+        };
+        plane.nodes(3, kubevirt);
+        if kubevirt {
+            plane.kubevirt = Some(KubeVirt::start(&plane)?);
+        }
         Ok(plane)
     }
 
-    fn nodes(&self, count: u32) {
+    fn nodes(&self, count: u32, kubevirt: bool) {
         let amounts = json!({ "cpu": "64", "memory": "256Gi", "pods": "1000", "ephemeral-storage": "1Ti" });
         for at in 0..count {
-            let node = json!({
+            let mut node = json!({
                 "apiVersion": "v1", "kind": "Node",
                 "metadata": { "name": format!("node-{at}"), "labels": { "kubernetes.io/hostname": format!("node-{at}") } },
                 "status": { "allocatable": amounts, "capacity": amounts },
             });
+            if kubevirt {
+                kubevirt::prepare(&mut node);
+            }
             self.admin_reading(&["create", "-f", "-"], &node.to_string()).ok();
         }
         eventually("the nodes are ready", Duration::from_secs(60), || {
@@ -223,22 +266,11 @@ fn kubeconfig(port: u16, certificate_authority: &str, token: &str, user: &str) -
 
 /// Makes what the control plane needs to know itself by, and returns the certificate authority.
 fn certificates(at: &Path) -> String {
-    let write = |name: &str, text: String| fs::write(at.join(name), text).expect("a file");
-    let mut authority = CertificateParams::default();
-    authority.distinguished_name.push(DnType::CommonName, "tests");
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().expect("a key");
-    let pem = authority.self_signed(&key).expect("a certificate").pem();
-    write("ca.crt", pem.clone());
-    let issuer = Issuer::new(authority, key);
-    let names = ["localhost", "127.0.0.1", "kubernetes", "kubernetes.default.svc"].map(str::to_owned);
-    let mut server = CertificateParams::new(names).expect("names");
-    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let key = KeyPair::generate().expect("a key");
-    write("apiserver.crt", server.signed_by(&key, &issuer).expect("a certificate").pem());
-    write("apiserver.key", key.serialize_pem());
+    let authority = Authority::new(at, "ca", "tests");
+    authority.server("apiserver", "tests", &["localhost", "127.0.0.1", "kubernetes", "kubernetes.default.svc"]);
+    Authority::new(at, "proxy-ca", "front-proxy").client("proxy", "front-proxy-client");
     let accounts = KeyPair::generate().expect("a key");
-    write("accounts.key", accounts.serialize_pem());
-    write("accounts.pub", accounts.public_key_pem());
-    pem
+    fs::write(at.join("accounts.key"), accounts.serialize_pem()).expect("a file");
+    fs::write(at.join("accounts.pub"), accounts.public_key_pem()).expect("a file");
+    authority.pem().to_owned()
 }

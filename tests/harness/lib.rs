@@ -1,12 +1,15 @@
 //! What the tests, the benchmarks and the demo stand on: a real control plane as local processes, an installation of
 //! cmp in it, and users with their own kubeconfigs.
 //!
-//! Simulated is only what cannot run here: the kubelets, which kwok plays at the API's side.
+//! Simulated is only what cannot run here: the kubelets, which kwok plays at the API's side; and with KubeVirt its
+//! virt-handlers and the guests, which `virt-handler/main.rs` plays.
 
+pub mod authority;
 pub mod balancer;
 pub mod binaries;
 pub mod control_plane;
 pub mod installation;
+pub mod kubevirt;
 pub mod process;
 pub mod shell;
 

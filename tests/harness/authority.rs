@@ -1,0 +1,52 @@
+//! Certificates for whoever has to be known in a control plane of the tests.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+
+/// A certificate authority that writes what it signs into one folder.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+    folder: PathBuf,
+}
+
+impl Authority {
+    /// Makes one; its certificate goes to `<file>.crt`.
+    pub fn new(folder: &Path, file: &str, name: &str) -> Self {
+        let mut authority = CertificateParams::default();
+        authority.distinguished_name.push(DnType::CommonName, name);
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        let pem = authority.self_signed(&key).expect("a certificate").pem();
+        fs::write(folder.join(format!("{file}.crt")), &pem).expect("a file");
+        Self { issuer: Issuer::new(authority, key), pem, folder: folder.to_owned() }
+    }
+
+    /// Its own certificate.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// Signs a certificate for a server under these host names: `<file>.crt` and `<file>.key`.
+    pub fn server(&self, file: &str, name: &str, hosts: &[&str]) {
+        let hosts: Vec<String> = hosts.iter().copied().map(str::to_owned).collect();
+        self.sign(file, name, hosts, ExtendedKeyUsagePurpose::ServerAuth);
+    }
+
+    /// Signs a certificate for a client: `<file>.crt` and `<file>.key`.
+    pub fn client(&self, file: &str, name: &str) {
+        self.sign(file, name, Vec::new(), ExtendedKeyUsagePurpose::ClientAuth);
+    }
+
+    fn sign(&self, file: &str, name: &str, hosts: Vec<String>, usage: ExtendedKeyUsagePurpose) {
+        let mut leaf = CertificateParams::new(hosts).expect("names");
+        leaf.distinguished_name.push(DnType::CommonName, name);
+        leaf.extended_key_usages = vec![usage];
+        let key = KeyPair::generate().expect("a key");
+        let pem = leaf.signed_by(&key, &self.issuer).expect("a certificate").pem();
+        fs::write(self.folder.join(format!("{file}.crt")), pem).expect("a file");
+        fs::write(self.folder.join(format!("{file}.key")), key.serialize_pem()).expect("a file");
+    }
+}

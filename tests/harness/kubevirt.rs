@@ -1,0 +1,239 @@
+//! KubeVirt in a control plane: the real virt-api and virt-controller, under the names of their ServiceAccounts, with
+//! KubeVirt's own definitions, rights and webhooks.
+//!
+//! What virt-operator would do is done here. Simulated are virt-handler and the guests (`virt-handler/main.rs` says
+//! how), and the kubelets (kwok, with `control-plane/kubevirt/stages.yaml`). Nothing leaves loopback: virt-api's Service
+//! is a name for this machine, which the API server resolves as it resolves any Service.
+
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::authority::Authority;
+use crate::binaries::{Binaries, KUBEVIRT, built, modules};
+use crate::control_plane::{ControlPlane, free_port};
+use crate::process::Process;
+use crate::shell::{Output, eventually};
+
+/// Where it is installed.
+pub const NAMESPACE: &str = "kubevirt";
+
+/// The parts of it that have an identity.
+const ACCOUNTS: [&str; 3] = ["kubevirt-apiserver", "kubevirt-controller", "kubevirt-handler"];
+
+/// Long enough for a machine that is busy with other things.
+const SOON: Duration = Duration::from_secs(180);
+
+/// KubeVirt as it runs.
+pub struct KubeVirt {
+    /// The stand-in for virt-handler on all nodes, and for all guests.
+    pub virt_handler: Process,
+    /// virt-controller.
+    pub virt_controller: Process,
+    /// virt-api.
+    pub virt_api: Process,
+}
+
+/// Its identities as kube-apiserver is to know them: a pod would have such a token from its kubelet.
+pub(crate) fn tokens() -> String {
+    let line = |account: &&str| {
+        let groups = format!("system:serviceaccounts,system:serviceaccounts:{NAMESPACE}");
+        format!("{},system:serviceaccount:{NAMESPACE}:{account},{account},\"{groups}\"\n", token(account))
+    };
+    ACCOUNTS.iter().map(line).collect()
+}
+
+fn token(account: &str) -> String {
+    format!("{account}-of-the-tests")
+}
+
+/// The stages of kwok, with ours for virtual machines.
+pub(crate) fn stages(of_kwok: &[PathBuf]) -> Vec<PathBuf> {
+    // Replaced by one that leaves launcher Pods to the stand-in.
+    let replaced = |stage: &&PathBuf| !stage.to_string_lossy().ends_with("-pod-delete.yaml");
+    let mut stages: Vec<PathBuf> = of_kwok.iter().filter(replaced).cloned().collect();
+    stages.push(modules().join("kubevirt/stages.yaml"));
+    stages
+}
+
+/// Makes a node look as virt-handler makes it look once it runs there.
+pub(crate) fn prepare(node: &mut Value) {
+    let labels = [
+        ("kubernetes.io/arch", "amd64"),
+        ("kubernetes.io/os", "linux"),
+        ("kubevirt.io/schedulable", "true"),
+        ("machine-type.node.kubevirt.io/q35", "true"),
+    ];
+    for (key, value) in labels {
+        node["metadata"]["labels"][key] = json!(value);
+    }
+    // A heartbeat that does not grow old.
+    node["metadata"]["annotations"]["kubevirt.io/heartbeat"] = json!("2099-01-01T00:00:00Z");
+    for device in ["kvm", "tun", "vhost-net"] {
+        for amounts in ["allocatable", "capacity"] {
+            node["status"][amounts][format!("devices.kubevirt.io/{device}")] = json!("1k");
+        }
+    }
+}
+
+impl KubeVirt {
+    /// Installs it, and waits until virtual machines can be created.
+    pub(crate) fn start(plane: &ControlPlane) -> Result<Self, String> {
+        let binaries = Binaries::kubevirt();
+        let at = plane.folder().to_owned();
+        let file = |name: &str| at.join(name).display().to_string();
+        // Whoever shows a certificate of it is believed; the names are those that virt-operator gives.
+        let authority = Authority::new(&at, "kubevirt-ca", "kubevirt.io");
+        authority.server("virt-api", "virt-api", &["virt-api.kubevirt.svc", "localhost", "127.0.0.1"]);
+        authority.server("virt-controller", "virt-controller", &["localhost"]);
+        authority.client("virt-handler-client", "kubevirt.io:system:client:virt-handler");
+        authority.server("virt-handler", "kubevirt.io:system:node:virt-handler", &[]);
+        for account in ACCOUNTS {
+            plane.kubeconfig_for(account, &token(account));
+        }
+        let [api, controller, handler] = std::array::from_fn(|_| free_port());
+        manifests(binaries.path("kubevirt-manifests"), &at, api)?;
+
+        done(&plane.admin(&["create", "--validate=false", "-f", &file("install.json")]))?;
+        // It prepares its description of the API for a few seconds before it listens.
+        let virt_api = Process::start(
+            "virt-api",
+            binaries.path("virt-api"),
+            vec![
+                format!("--kubeconfig={}", file("kubevirt-apiserver.kubeconfig")),
+                "--listen=127.0.0.1".to_owned(),
+                format!("--port={api}"),
+                format!("--console-server-port={handler}"),
+                format!("--tls-cert-file={}", file("virt-api.crt")),
+                format!("--tls-key-file={}", file("virt-api.key")),
+                format!("--handler-cert-file={}", file("virt-handler-client.crt")),
+                format!("--handler-key-file={}", file("virt-handler-client.key")),
+            ],
+            &at,
+        );
+        done(&plane.admin(&["create", "--validate=false", "-f", &file("crds.json")]))?;
+        eventually("KubeVirt's definitions are in force", SOON, || {
+            done(&plane.admin(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]))
+        });
+        let virt_controller = Process::start(
+            "virt-controller",
+            binaries.path("virt-controller"),
+            vec![
+                format!("--kubeconfig={}", file("kubevirt-controller.kubeconfig")),
+                "--listen=127.0.0.1".to_owned(),
+                format!("--port={controller}"),
+                format!("--prom-cert-file={}", file("virt-controller.crt")),
+                format!("--prom-key-file={}", file("virt-controller.key")),
+                format!("--launcher-image=quay.io/kubevirt/virt-launcher:{KUBEVIRT}"),
+                format!("--exporter-image=quay.io/kubevirt/virt-exportserver:{KUBEVIRT}"),
+            ],
+            &at,
+        );
+        let arguments = vec![at.display().to_string(), handler.to_string()];
+        let virt_handler = Process::start("virt-handler", &built().virt_handler, arguments, &at);
+        let kubevirt = Self { virt_handler, virt_controller, virt_api };
+        kubevirt.configure(plane)?;
+        kubevirt.until("virt-api listens", || {
+            TcpStream::connect(("127.0.0.1", api)).map(drop).map_err(|error| error.to_string())
+        })?;
+        // Not before it listens: the API server asks again after ever longer times, and refuses to write machines.
+        done(&plane.admin(&["create", "--validate=false", "-f", &file("serving.json")]))?;
+        kubevirt.ready(plane)?;
+        Ok(kubevirt)
+    }
+
+    /// What says that KubeVirt is deployed, and where virt-api finds the virt-handler of a node.
+    fn configure(&self, plane: &ControlPlane) -> Result<(), String> {
+        let name = json!({ "name": "kubevirt", "namespace": NAMESPACE });
+        let kubevirt = json!({ "apiVersion": "kubevirt.io/v1", "kind": "KubeVirt", "metadata": name, "spec": {} });
+        let create = |object: &Value| done(&plane.admin_reading(&["create", "-f", "-"], &object.to_string()));
+        create(&kubevirt)?;
+        // Without a phase its configuration does not count; without an architecture every machine is refused.
+        let status = json!({ "status": {
+            "phase": "Deployed", "defaultArchitecture": "amd64",
+            "operatorVersion": KUBEVIRT, "observedKubeVirtVersion": KUBEVIRT, "targetKubeVirtVersion": KUBEVIRT,
+            "conditions": [
+                { "type": "Available", "status": "True", "reason": "AllComponentsReady" },
+                { "type": "Created", "status": "True", "reason": "AllResourcesCreated" },
+            ],
+        } });
+        let patch = ["patch", "kubevirt", "kubevirt", "-n", NAMESPACE, "--subresource=status", "--type=merge", "-p"];
+        done(&plane.admin(&[&patch[..], &[&status.to_string()]].concat()))?;
+        let labels = json!({ "kubevirt.io": "virt-handler" });
+        create(&json!({
+            "apiVersion": "apps/v1", "kind": "DaemonSet",
+            "metadata": { "name": "virt-handler", "namespace": NAMESPACE },
+            "spec": {
+                "selector": { "matchLabels": labels },
+                "template": {
+                    "metadata": { "labels": labels },
+                    "spec": {
+                        // On the network of its node, it has the address of all nodes here: loopback.
+                        "hostNetwork": true,
+                        "serviceAccountName": "kubevirt-handler",
+                        "tolerations": [{ "operator": "Exists" }],
+                        "containers": [{ "name": "virt-handler", "image": "quay.io/kubevirt/virt-handler" }],
+                    },
+                },
+            },
+        }))
+    }
+
+    /// Waits until every part of it does its work.
+    fn ready(&self, plane: &ControlPlane) -> Result<(), String> {
+        self.until("KubeVirt's subresources are served", || {
+            done(&plane.admin(&["get", "--raw", "/apis/subresources.kubevirt.io/v1"]))
+        })?;
+        let machine = json!({
+            "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "metadata": { "name": "probe" },
+            "spec": { "runStrategy": "Halted", "template": { "spec": {
+                "domain": { "devices": {}, "memory": { "guest": "1Gi" } } } } },
+        });
+        self.until("KubeVirt's webhooks are in force", || {
+            let created =
+                plane.admin_reading(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &machine.to_string());
+            done(&created)?;
+            let architecture = &created.json()["spec"]["template"]["spec"]["architecture"];
+            if architecture == "amd64" { Ok(()) } else { Err(created.to_string()) }
+        })?;
+        self.until("virt-controller leads", || {
+            let lease = plane.admin(&["get", "lease", "virt-controller", "-n", NAMESPACE, "-o", "json"]);
+            done(&lease)?;
+            let leader = &lease.json()["spec"]["holderIdentity"];
+            if leader.as_str().is_some_and(|leader| !leader.is_empty()) { Ok(()) } else { Err(lease.to_string()) }
+        })?;
+        self.until("virt-handlers can be found", || {
+            let rollout = ["rollout", "status", "daemonset/virt-handler", "-n", NAMESPACE, "--timeout=5s"];
+            done(&plane.admin(&rollout))
+        })
+    }
+
+    /// Waits for something, as long as all its processes run.
+    fn until(&self, what: &str, mut look: impl FnMut() -> Result<(), String>) -> Result<(), String> {
+        let processes = [&self.virt_api, &self.virt_controller, &self.virt_handler];
+        let mut ended = None;
+        eventually(what, SOON, || {
+            ended = processes.into_iter().find(|process| !process.is_running()).map(Process::last_words);
+            if ended.is_some() { Ok(()) } else { look() }
+        });
+        ended.map_or(Ok(()), Err)
+    }
+}
+
+fn manifests(program: &Path, folder: &Path, port: u16) -> Result<(), String> {
+    let said = Command::new(program)
+        .arg("-ca")
+        .arg(folder.join("kubevirt-ca.crt"))
+        .args(["-port", &port.to_string(), "-out"])
+        .arg(folder)
+        .output()
+        .map_err(|error| format!("{}: {error}", program.display()))?;
+    if said.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&said.stderr).into_owned()) }
+}
+
+fn done(output: &Output) -> Result<(), String> {
+    if output.code == 0 { Ok(()) } else { Err(output.to_string()) }
+}

@@ -1,0 +1,357 @@
+//! Stands in for every virt-handler of a control plane of the tests, and for the guests they would run.
+//!
+//! What is simulated, and nothing else of KubeVirt:
+//!
+//! - A guest starts at once: its VMI goes from Scheduled to Running, with the address of its Pod. It shuts down as soon
+//!   as it is asked to: when its VMI or its launcher Pod is deleted, the VMI becomes Succeeded.
+//! - virt-api's requests to virt-handler over mutual TLS: pause and unpause (and freeze, unfreeze, reset, softreboot,
+//!   which change nothing that can be seen). As with the real one the answer comes first, and the condition `Paused`
+//!   of the VMI follows.
+//! - Of the kubelet: a launcher Pod ends when its guest has ended. In this order; a Pod that ends while its guest runs
+//!   is a failed start to virt-controller.
+//!
+//! VMIs are written as KubeVirt's own ServiceAccount for virt-handler, with its rights: list, watch and update. Pods are
+//! written as the kubelets would, which here is the administrator.
+//!
+//! The annotation `tests.kubectl-cmp.dev/guest` of a VMI makes its guest misbehave: `never-starts`, `hangs-on-stop` (for
+//! as long as its grace period allows), `powers-off`, `crashes`, `cannot-pause`.
+//!
+//! No guest, no disk, no network, no console, no migration: nothing runs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{env, fmt};
+
+use axum::Router;
+use axum::extract::{Path as InPath, State};
+use axum::http::StatusCode;
+use axum::routing::put;
+use axum_server::tls_rustls::RustlsConfig;
+use futures::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams};
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::{Controller, watcher};
+use kube::{Api, Client, ResourceExt};
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use serde_json::{Value, json};
+
+use cmp_tests::control_plane::client;
+
+/// What a guest does other than what it should.
+const GUEST: &str = "tests.kubectl-cmp.dev/guest";
+const LAUNCHERS: &str = "kubevirt.io=virt-launcher";
+const CREATED_BY: &str = "kubevirt.io/created-by";
+
+/// A VirtualMachineInstance.
+type Vmi = DynamicObject;
+
+struct World {
+    handler: Client,
+    kubelet: Client,
+    resource: ApiResource,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [folder, port] = arguments.as_slice() else {
+        eprintln!("usage: virt-handler FOLDER PORT");
+        return ExitCode::FAILURE;
+    };
+    let folder = PathBuf::from(folder);
+    let Ok(port) = port.parse() else {
+        eprintln!("error: {port} is no port");
+        return ExitCode::FAILURE;
+    };
+    let world = Arc::new(World {
+        handler: client(&folder.join("kubevirt-handler.kubeconfig")).await,
+        kubelet: client(&folder.join("admin.kubeconfig")).await,
+        resource: ApiResource::from_gvk(&GroupVersionKind::gvk("kubevirt.io", "v1", "VirtualMachineInstance")),
+    });
+    let why = tokio::select! {
+        error = serve(&folder, port, world.clone()) => error,
+        () = guests(world.clone()) => "the guests ended".to_owned(),
+        () = launchers(world) => "the launchers ended".to_owned(),
+    };
+    eprintln!("error: {why}");
+    ExitCode::FAILURE
+}
+
+// ---- guests
+
+async fn guests(world: Arc<World>) {
+    let vmis = Api::<Vmi>::all_with(world.handler.clone(), &world.resource);
+    let pods = Api::<Pod>::all(world.kubelet.clone());
+    let resource = world.resource.clone();
+    Controller::new_with(vmis, watcher::Config::default(), world.resource.clone())
+        .watches(pods, watcher::Config::default().labels(LAUNCHERS), move |pod| {
+            let owner = pod.owner_references().iter().find(|owner| owner.kind == resource.kind)?;
+            Some(ObjectRef::new_with(&owner.name, resource.clone()).within(&pod.namespace()?))
+        })
+        .run(guest, |_, error, _| again(error), world)
+        .for_each(|_| std::future::ready(()))
+        .await;
+}
+
+/// What somebody else has written meanwhile, or an API server that is away: it is tried again.
+fn again(error: &kube::Error) -> Action {
+    if !is_conflict(error) {
+        eprintln!("{error}");
+    }
+    Action::requeue(Duration::from_millis(100))
+}
+
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
+}
+
+/// One guest: what becomes of it, from what is asked of it.
+async fn guest(vmi: Arc<Vmi>, world: Arc<World>) -> Result<Action, kube::Error> {
+    let (Some(uid), Some(namespace)) = (vmi.uid(), vmi.namespace()) else { return Ok(Action::await_change()) };
+    let made_by = ListParams::default().labels(&format!("{CREATED_BY}={uid}"));
+    let pods = Api::<Pod>::namespaced(world.kubelet.clone(), &namespace).list(&made_by).await?;
+    let pod = pods.items.first();
+    match next(&vmi, pod, Timestamp::now()) {
+        Next::Stays => Ok(Action::await_change()),
+        Next::Looks(after) => Ok(Action::requeue(after)),
+        Next::Becomes(phase) => {
+            let mut changed = (*vmi).clone();
+            become_phase(&mut changed, phase, pod);
+            let vmis = Api::<Vmi>::namespaced_with(world.handler.clone(), &namespace, &world.resource);
+            match vmis.replace(&vmi.name_any(), &PostParams::default(), &changed).await {
+                Ok(_) => eprintln!("{namespace}/{} {phase}", vmi.name_any()),
+                Err(kube::Error::Api(status)) if status.code == 404 => {}
+                Err(error) => return Err(error),
+            }
+            Ok(Action::await_change())
+        }
+    }
+}
+
+enum Next {
+    Becomes(Phase),
+    Looks(Duration),
+    Stays,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Phase {
+    Running,
+    Succeeded,
+    Failed,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+fn behaviour(vmi: &Vmi) -> &str {
+    vmi.annotations().get(GUEST).map(String::as_str).unwrap_or_default()
+}
+
+fn next(vmi: &Vmi, pod: Option<&Pod>, now: Timestamp) -> Next {
+    let phase = vmi.data["status"]["phase"].as_str().unwrap_or_default();
+    if !matches!(phase, "Scheduled" | "Running") {
+        return Next::Stays;
+    }
+    // The grace period of a VMI begins when it is deleted; that of a Pod ends with its deletionTimestamp.
+    let grace = vmi.data["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap_or(30);
+    let of_vmi = vmi.metadata.deletion_timestamp.as_ref().map(|time| time.0 + SignedDuration::from_secs(grace));
+    let of_pod = pod.and_then(|pod| pod.metadata.deletion_timestamp.as_ref()).map(|time| time.0);
+    match (of_vmi.or(of_pod), behaviour(vmi)) {
+        (Some(end), "hangs-on-stop") if now < end => {
+            let left = Duration::try_from(end.duration_since(now)).unwrap_or_default();
+            Next::Looks(left + Duration::from_millis(1))
+        }
+        (Some(_), "hangs-on-stop") => Next::Becomes(Phase::Failed),
+        (Some(_), _) => Next::Becomes(Phase::Succeeded),
+        (None, "never-starts") => Next::Stays,
+        (None, "powers-off") if phase == "Running" => Next::Becomes(Phase::Succeeded),
+        (None, "crashes") if phase == "Running" => Next::Becomes(Phase::Failed),
+        (None, _) if phase == "Scheduled" => Next::Becomes(Phase::Running),
+        (None, _) => Next::Stays,
+    }
+}
+
+fn become_phase(vmi: &mut Vmi, phase: Phase, pod: Option<&Pod>) {
+    let now = Timestamp::now().to_string();
+    let interfaces = vmi.data["spec"]["domain"]["devices"]["interfaces"].as_array().cloned().unwrap_or_default();
+    let paused = vmi.data["spec"]["startStrategy"] == "Paused";
+    let status = &mut vmi.data["status"];
+    status["phase"] = json!(phase.to_string());
+    let transition = json!({ "phase": phase.to_string(), "phaseTransitionTimestamp": now });
+    match status["phaseTransitionTimestamps"].as_array_mut() {
+        Some(transitions) => transitions.push(transition),
+        None => status["phaseTransitionTimestamps"] = json!([transition]),
+    }
+    if phase == Phase::Running {
+        let address = pod.and_then(|pod| pod.status.as_ref()?.pod_ip.clone());
+        let interfaces = interfaces.iter().map(|interface| {
+            json!({
+                "name": interface["name"], "podInterfaceName": "eth0", "infoSource": "domain",
+                "ipAddress": address, "ipAddresses": address.iter().collect::<Vec<_>>(),
+            })
+        });
+        status["interfaces"] = interfaces.collect();
+        set_condition(vmi, "LiveMigratable", Some(json!({})));
+        if paused {
+            set_condition(vmi, "Paused", Some(by_user()));
+        }
+    }
+}
+
+fn by_user() -> Value {
+    json!({ "reason": "PausedByUser", "message": "VMI was paused by user" })
+}
+
+/// Sets a condition to true, with these words, or takes it away; says whether that changed anything.
+fn set_condition(vmi: &mut Vmi, kind: &str, words: Option<Value>) -> bool {
+    let conditions = &mut vmi.data["status"]["conditions"];
+    let before = conditions.as_array().cloned().unwrap_or_default();
+    let there = before.iter().any(|condition| condition["type"] == kind);
+    if there == words.is_some() {
+        return false;
+    }
+    let mut after: Vec<Value> = before.into_iter().filter(|condition| condition["type"] != kind).collect();
+    if let Some(mut condition) = words {
+        condition["type"] = json!(kind);
+        condition["status"] = json!("True");
+        condition["lastTransitionTime"] = json!(Timestamp::now().to_string());
+        after.push(condition);
+    }
+    *conditions = json!(after);
+    true
+}
+
+// ---- launcher Pods
+
+async fn launchers(world: Arc<World>) {
+    let pods = Api::<Pod>::all(world.kubelet.clone());
+    let vmis = Api::<Vmi>::all_with(world.kubelet.clone(), &world.resource);
+    let controller = Controller::new(pods, watcher::Config::default().labels(LAUNCHERS));
+    let known = controller.store();
+    controller
+        .watches_with(vmis, world.resource.clone(), watcher::Config::default(), move |vmi| {
+            let uid = vmi.uid();
+            let of_it = move |pod: &Arc<Pod>| pod.labels().get(CREATED_BY) == uid.as_ref();
+            known.state().into_iter().filter(of_it).map(|pod| ObjectRef::from_obj(&*pod)).collect::<Vec<_>>()
+        })
+        .run(launcher, |_, error, _| again(error), world)
+        .for_each(|_| std::future::ready(()))
+        .await;
+}
+
+/// One launcher Pod: it ends after its guest.
+async fn launcher(pod: Arc<Pod>, world: Arc<World>) -> Result<Action, kube::Error> {
+    let running = pod.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Running"));
+    let (Some(namespace), true) = (pod.namespace(), running) else { return Ok(Action::await_change()) };
+    let owner = pod.owner_references().first().map(|owner| owner.name.clone()).unwrap_or_default();
+    let vmis = Api::<Vmi>::namespaced_with(world.kubelet.clone(), &namespace, &world.resource);
+    let vmi = vmis.get_opt(&owner).await?.filter(|vmi| vmi.uid().as_ref() == pod.labels().get(CREATED_BY));
+    let phase = match vmi.as_ref().and_then(|vmi| vmi.data["status"]["phase"].as_str()) {
+        Some("Succeeded") => Phase::Succeeded,
+        Some("Failed") => Phase::Failed,
+        // It waits for its guest.
+        Some("Scheduled" | "Running") => return Ok(Action::await_change()),
+        _ if pod.metadata.deletion_timestamp.is_some() => Phase::Succeeded,
+        _ => return Ok(Action::await_change()),
+    };
+    let ended = ["Ready", "ContainersReady"].map(|kind| {
+        json!({ "type": kind, "status": "False", "reason": "PodCompleted",
+            "lastTransitionTime": Timestamp::now().to_string() })
+    });
+    let status = json!({ "status": { "phase": phase.to_string(), "conditions": ended } });
+    let pods = Api::<Pod>::namespaced(world.kubelet.clone(), &namespace);
+    match pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(status)).await {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.code == 404 => {}
+        Err(error) => return Err(error),
+    }
+    Ok(Action::await_change())
+}
+
+// ---- virt-api's requests
+
+/// Serves until that fails, and says why.
+async fn serve(folder: &Path, port: u16, world: Arc<World>) -> String {
+    let app = Router::new()
+        .route("/v1/namespaces/{namespace}/virtualmachineinstances/{name}/{verb}", put(act))
+        .with_state(world);
+    let config = match tls(folder) {
+        Ok(config) => RustlsConfig::from_config(Arc::new(config)),
+        Err(error) => return error.to_string(),
+    };
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    match axum_server::bind_rustls(address, config).serve(app.into_make_service()).await {
+        Ok(()) => "it serves no more".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Whoever has no certificate of KubeVirt's authority is not listened to. That authority has signed one for clients:
+/// virt-api's.
+fn tls(folder: &Path) -> Result<rustls::ServerConfig, Box<dyn std::error::Error>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(folder.join("kubevirt-ca.crt"))? {
+        roots.add(certificate?)?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()?;
+    let chain = CertificateDer::pem_file_iter(folder.join("virt-handler.crt"))?.collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(folder.join("virt-handler.key"))?;
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(config.with_client_cert_verifier(clients).with_single_cert(chain, key)?)
+}
+
+async fn act(State(world): State<Arc<World>>, InPath(path): InPath<BTreeMap<String, String>>) -> StatusCode {
+    let part = |name: &str| path.get(name).cloned().unwrap_or_default();
+    let (namespace, name, verb) = (part("namespace"), part("name"), part("verb"));
+    let vmis = Api::<Vmi>::namespaced_with(world.handler.clone(), &namespace, &world.resource);
+    eprintln!("{namespace}/{name} {verb}");
+    let vmi = match find(&vmis, &name).await {
+        Ok(Some(vmi)) => vmi,
+        Ok(None) => return StatusCode::NOT_FOUND,
+        Err(error) => {
+            eprintln!("{error}");
+            return StatusCode::INTERNAL_SERVER_ERROR;
+        }
+    };
+    let words = match verb.as_str() {
+        "pause" if behaviour(&vmi) == "cannot-pause" => return StatusCode::INTERNAL_SERVER_ERROR,
+        "pause" => Some(by_user()),
+        "unpause" => None,
+        "freeze" | "unfreeze" | "reset" | "softreboot" => return StatusCode::ACCEPTED,
+        _ => return StatusCode::NOT_FOUND,
+    };
+    tokio::spawn(async move {
+        let mut found = Some(vmi);
+        while let Some(mut vmi) = found {
+            if !set_condition(&mut vmi, "Paused", words.clone()) {
+                break;
+            }
+            match vmis.replace(&name, &PostParams::default(), &vmi).await {
+                Err(error) if is_conflict(&error) => found = find(&vmis, &name).await.ok().flatten(),
+                Err(error) => return eprintln!("{namespace}/{name} {verb}: {error}"),
+                Ok(_) => break,
+            }
+        }
+    });
+    StatusCode::ACCEPTED
+}
+
+/// Its rights are to list, not to get.
+async fn find(vmis: &Api<Vmi>, name: &str) -> Result<Option<Vmi>, kube::Error> {
+    let named = ListParams::default().fields(&format!("metadata.name={name}"));
+    Ok(vmis.list(&named).await?.items.into_iter().next())
+}

@@ -1,0 +1,25 @@
+//! What the tests share.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use cmp_tests::{ControlPlane, eventually};
+
+/// For whatever should happen soon, on a machine that may be busy.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// A control plane with KubeVirt that all tests use at once, each with namespaces of its own.
+pub(crate) fn shared() -> &'static ControlPlane {
+    static SHARED: OnceLock<ControlPlane> = OnceLock::new();
+    SHARED.get_or_init(ControlPlane::with_kubevirt)
+}
+
+/// Waits until KubeVirt says this of a machine.
+#[track_caller]
+pub(crate) fn machine_is(plane: &ControlPlane, namespace: &str, name: &str, status: &str) {
+    eventually(&format!("{name} is {status}"), SOON, || {
+        let asked = plane.admin(&["get", "vm", name, "-n", namespace, "-o", "json"]);
+        let said = if asked.code == 0 { asked.json()["status"].clone() } else { asked.stderr.clone().into() };
+        if said["printableStatus"] == status { Ok(()) } else { Err(said.to_string()) }
+    });
+}
