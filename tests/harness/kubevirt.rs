@@ -5,6 +5,7 @@
 //! how), and the kubelets (kwok, with `control-plane/kubevirt/stages.yaml`). Nothing leaves loopback: virt-api's Service
 //! is a name for this machine, which the API server resolves as it resolves any Service.
 
+use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -85,8 +86,12 @@ impl KubeVirt {
         let binaries = Binaries::kubevirt();
         let at = plane.folder().to_owned();
         let file = |name: &str| at.join(name).display().to_string();
+        // A folder of its own: they watch it, and read their certificates anew whenever anything is written there.
+        let certificates = at.join("kubevirt");
+        fs::create_dir_all(&certificates).expect("a folder");
+        let certificate = |name: &str| certificates.join(name).display().to_string();
         // Whoever shows a certificate of it is believed; the names are those that virt-operator gives.
-        let authority = Authority::new(&at, "kubevirt-ca", "kubevirt.io");
+        let authority = Authority::new(&certificates, "ca", "kubevirt.io");
         authority.server("virt-api", "virt-api", &["virt-api.kubevirt.svc", "localhost", "127.0.0.1"]);
         authority.server("virt-controller", "virt-controller", &["localhost"]);
         authority.client("virt-handler-client", "kubevirt.io:system:client:virt-handler");
@@ -107,10 +112,10 @@ impl KubeVirt {
                 "--listen=127.0.0.1".to_owned(),
                 format!("--port={api}"),
                 format!("--console-server-port={handler}"),
-                format!("--tls-cert-file={}", file("virt-api.crt")),
-                format!("--tls-key-file={}", file("virt-api.key")),
-                format!("--handler-cert-file={}", file("virt-handler-client.crt")),
-                format!("--handler-key-file={}", file("virt-handler-client.key")),
+                format!("--tls-cert-file={}", certificate("virt-api.crt")),
+                format!("--tls-key-file={}", certificate("virt-api.key")),
+                format!("--handler-cert-file={}", certificate("virt-handler-client.crt")),
+                format!("--handler-key-file={}", certificate("virt-handler-client.key")),
             ],
             &at,
         );
@@ -125,8 +130,8 @@ impl KubeVirt {
                 format!("--kubeconfig={}", file("kubevirt-controller.kubeconfig")),
                 "--listen=127.0.0.1".to_owned(),
                 format!("--port={controller}"),
-                format!("--prom-cert-file={}", file("virt-controller.crt")),
-                format!("--prom-key-file={}", file("virt-controller.key")),
+                format!("--prom-cert-file={}", certificate("virt-controller.crt")),
+                format!("--prom-key-file={}", certificate("virt-controller.key")),
                 format!("--launcher-image=quay.io/kubevirt/virt-launcher:{KUBEVIRT}"),
                 format!("--exporter-image=quay.io/kubevirt/virt-exportserver:{KUBEVIRT}"),
             ],
@@ -226,7 +231,7 @@ impl KubeVirt {
 fn manifests(program: &Path, folder: &Path, port: u16) -> Result<(), String> {
     let said = Command::new(program)
         .arg("-ca")
-        .arg(folder.join("kubevirt-ca.crt"))
+        .arg(folder.join("kubevirt/ca.crt"))
         .args(["-port", &port.to_string(), "-out"])
         .arg(folder)
         .output()

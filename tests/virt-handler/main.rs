@@ -288,7 +288,7 @@ async fn serve(folder: &Path, port: u16, world: Arc<World>) -> String {
     let app = Router::new()
         .route("/v1/namespaces/{namespace}/virtualmachineinstances/{name}/{verb}", put(act))
         .with_state(world);
-    let config = match tls(folder) {
+    let config = match tls(&folder.join("kubevirt")) {
         Ok(config) => RustlsConfig::from_config(Arc::new(config)),
         Err(error) => return error.to_string(),
     };
@@ -303,7 +303,7 @@ async fn serve(folder: &Path, port: u16, world: Arc<World>) -> String {
 /// virt-api's.
 fn tls(folder: &Path) -> Result<rustls::ServerConfig, Box<dyn std::error::Error>> {
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(folder.join("kubevirt-ca.crt"))? {
+    for certificate in CertificateDer::pem_file_iter(folder.join("ca.crt"))? {
         roots.add(certificate?)?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
