@@ -140,7 +140,8 @@ fn go(module: &str) -> Command {
 /// That there is a Go toolchain, and a new enough one.
 fn check_go() -> Result<(), String> {
     let ways = "install Go 1.26 or newer, or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, \
-                kube-controller-manager, kube-scheduler, kubectl and kwok";
+                kube-controller-manager, kube-scheduler, kubectl and kwok, and for virtual machines virt-api, \
+                virt-controller, virtctl and kubevirt-manifests";
     let said = go("kwok").args(["env", "GOVERSION"]).output().map_err(|error| format!("go: {error}; {ways}"))?;
     if said.status.success() {
         Ok(())
