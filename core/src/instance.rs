@@ -365,7 +365,7 @@ pub fn of_stateful_set(set: &StatefulSet, pods: &[Pod]) -> Option<Instance> {
         state: shown.state,
         reason: shown.reason,
         message: shown.message,
-        size: template.map(|pod| footprint(pod, Rule::Limits)).unwrap_or_default(),
+        size: template.and_then(|pod| footprint(pod, Rule::Limits)).unwrap_or_default(),
         image: template.and_then(|pod| pod.containers.first()).and_then(|container| container.image.clone()),
         node: pod.filter(|_| running).and_then(|pod| pod.spec.as_ref()).and_then(|spec| spec.node_name.clone()),
         ip: status.filter(|_| running).and_then(|status| status.pod_ip.clone()),
@@ -573,43 +573,47 @@ pub enum Rule {
     Limits,
 }
 
+/// The resources that a Pod itself can name, beside its containers; others it may name are not counted.
+const POD_LEVEL: [&str; 2] = [CPU, MEMORY];
+
 /// What a Pod costs, as Kubernetes counts it (`PodRequests` and `PodLimits` of k8s.io/component-helpers): the sum of
 /// containers and sidecars, or the largest init container with the sidecars started before it, whichever is more;
 /// pod-level resources instead of the sum where they are named; plus the overhead of its runtime class.
-pub fn footprint(pod: &k8s_openapi::api::core::v1::PodSpec, rule: Rule) -> Resources {
+/// `None` if an amount cannot be read or the sum does not fit: then it is more than anything.
+pub fn footprint(pod: &k8s_openapi::api::core::v1::PodSpec, rule: Rule) -> Option<Resources> {
     let of = |resources: Option<&k8s_openapi::api::core::v1::ResourceRequirements>| {
         let amounts = resources.and_then(|resources| match rule {
             Rule::Requests => resources.requests.as_ref(),
             Rule::Limits => resources.limits.as_ref(),
         });
-        named(amounts_of(amounts).unwrap_or_default())
+        amounts_of(amounts).map(named)
     };
     let mut sum = Resources::default();
     for container in &pod.containers {
-        sum = added(&sum, &of(container.resources.as_ref()));
+        sum = sum.checked_add(&of(container.resources.as_ref())?)?;
     }
     let (mut sidecars, mut largest) = (Resources::default(), Resources::default());
     for container in pod.init_containers.iter().flatten() {
-        let amounts = of(container.resources.as_ref());
+        let amounts = of(container.resources.as_ref())?;
         if container.restart_policy.as_deref() == Some("Always") {
-            sum = added(&sum, &amounts);
-            sidecars = added(&sidecars, &amounts);
+            sum = sum.checked_add(&amounts)?;
+            sidecars = sidecars.checked_add(&amounts)?;
             largest = largest.max(&sidecars);
         } else {
-            largest = largest.max(&added(&sidecars, &amounts));
+            largest = largest.max(&sidecars.checked_add(&amounts)?);
         }
     }
     let mut total = sum.max(&largest);
-    for (name, amount) in of(pod.resources.as_ref()).iter() {
+    for (name, amount) in of(pod.resources.as_ref())?.iter().filter(|(name, _)| POD_LEVEL.contains(&name.as_str())) {
         total.set(name.clone(), amount);
     }
-    let overhead = named(amounts_of(pod.overhead.as_ref()).unwrap_or_default());
+    let overhead = named(amounts_of(pod.overhead.as_ref())?);
     match rule {
-        Rule::Requests => added(&total, &overhead),
+        Rule::Requests => total.checked_add(&overhead),
         Rule::Limits => {
             let limited = overhead.iter().filter(|(name, _)| !total.get(name).is_zero());
             let limited: Resources = limited.map(|(name, amount)| (name.clone(), amount)).collect();
-            added(&total, &limited)
+            total.checked_add(&limited)
         }
     }
 }
@@ -617,11 +621,6 @@ pub fn footprint(pod: &k8s_openapi::api::core::v1::PodSpec, rule: Rule) -> Resou
 /// The amounts that are resources of ours; others cannot be in a size.
 fn named(amounts: crate::manifest::Amounts) -> Resources {
     amounts.into_iter().filter_map(|(name, amount)| Some((name.parse().ok()?, amount))).collect()
-}
-
-fn added(sum: &Resources, more: &Resources) -> Resources {
-    // Too much to count is more than fits anywhere.
-    sum.checked_add(more).unwrap_or_else(|| sum.max(more))
 }
 
 /// What is left of a cluster, by quorum lists.
@@ -668,14 +667,14 @@ pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), Str
     let pods = remains.pods.iter().filter_map(|pod| {
         let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
         let ended = matches!(phase, Some("Succeeded" | "Failed"));
+        // `None` is a Pod that cannot be counted, and more than anything.
         let size = footprint(pod.spec.as_ref().filter(|_| !ended)?, Rule::Requests);
         Some((format!("Pod {}", pod.metadata.name.as_deref().unwrap_or_default()), size))
     });
-    let running =
-        remains.running.iter().filter(|running| !running.ended()).map(|running| {
-            (format!("VM {}", running.metadata.name.as_deref().unwrap_or_default()), running.spec.size())
-        });
-    let living: Vec<(String, Resources)> = match kind {
+    let running = remains.running.iter().filter(|running| !running.ended()).map(|running| {
+        (format!("VM {}", running.metadata.name.as_deref().unwrap_or_default()), Some(running.spec.size()))
+    });
+    let living: Vec<(String, Option<Resources>)> = match kind {
         InstanceType::Container => pods.collect(),
         InstanceType::Vm => running.collect(),
     };
@@ -683,6 +682,7 @@ pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), Str
         if to.released || u32::try_from(at).is_ok_and(|at| at >= to.count) {
             return Err(format!("{name} still exists"));
         }
+        let Some(size) = size else { return Err(format!("{name} has more than can be counted")) };
         if !size.fits(&to.size) {
             return Err(format!("{name} still has {size}"));
         }

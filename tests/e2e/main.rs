@@ -8,6 +8,7 @@ mod install;
 mod instances;
 mod lifecycle;
 mod outage;
+mod pods;
 mod policies;
 mod quota;
 mod released;

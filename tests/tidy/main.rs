@@ -142,17 +142,19 @@ fn links_in_the_documents_lead_somewhere() {
     }
 }
 
-/// The vectors of quantities are what Kubernetes' own library says, and not what somebody wrote down once.
+/// The vectors are what Kubernetes' own libraries say, and not what somebody wrote down once.
 #[test]
-fn vectors_are_made_with_the_real_apimachinery() {
-    let module = root().join("tests/control-plane/kubernetes");
-    let made = Command::new("go")
-        .args(["run", "./vectors"])
-        .current_dir(module)
-        .env("CGO_ENABLED", "0")
-        .output()
-        .unwrap_or_else(|error| panic!("go: {error}; install Go 1.26 or newer"));
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let stored = fs::read_to_string(root().join("core/tests/vectors/quantity.tsv")).unwrap();
-    assert!(String::from_utf8_lossy(&made.stdout) == stored, "go run ./vectors > core/tests/vectors/quantity.tsv");
+fn vectors_are_made_with_the_real_kubernetes() {
+    for (program, file) in [("vectors", "quantity.tsv"), ("pods", "pods.jsonl")] {
+        let made = Command::new("go")
+            .args(["run", &format!("./{program}")])
+            .current_dir(root().join("tests/control-plane/kubernetes"))
+            .env("CGO_ENABLED", "0")
+            .output()
+            .unwrap_or_else(|error| panic!("go: {error}; install Go 1.26 or newer"));
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let stored = fs::read_to_string(root().join("core/tests/vectors").join(file)).unwrap();
+        let remedy = format!("go run ./{program} > core/tests/vectors/{file}");
+        assert!(String::from_utf8_lossy(&made.stdout) == stored, "{remedy}");
+    }
 }

@@ -247,7 +247,7 @@ fn evidence_of_vms_is_what_their_guests_see() {
 fn a_pod_costs_what_kubernetes_counts() {
     let check = |spec: Value, expected: &str| {
         let spec = serde_json::from_value(spec).unwrap();
-        assert_eq!(footprint(&spec, Rule::Requests).to_string(), expected);
+        assert_eq!(footprint(&spec, Rule::Requests).unwrap().to_string(), expected);
     };
     let container = |cpu: &str| json!({ "name": "c", "resources": { "requests": { "cpu": cpu } } });
     let sidecar =
@@ -258,6 +258,44 @@ fn a_pod_costs_what_kubernetes_counts() {
     check(json!({ "containers": [container("1")], "initContainers": [container("2"), sidecar("1")] }), "cpu=2");
     check(json!({ "containers": [container("1")], "resources": { "requests": { "cpu": "4" } } }), "cpu=4");
     check(json!({ "containers": [container("1")], "overhead": { "cpu": "250m" } }), "cpu=1250m");
+}
+
+/// Random Pods with what the real `PodRequests` and `PodLimits` make of them; `tests/control-plane/kubernetes/pods`
+/// makes the file.
+const PODS: &str = include_str!("../../tests/vectors/pods.jsonl");
+
+#[test]
+fn a_random_pod_costs_what_kubernetes_counts() {
+    let mut seen = 0;
+    for line in PODS.lines() {
+        let vector: Value = serde_json::from_str(line).unwrap();
+        let pod = serde_json::from_value(vector["pod"].clone()).unwrap();
+        for (rule, sums) in [(Rule::Requests, "requests"), (Rule::Limits, "limits")] {
+            // What cannot be in a size is not counted.
+            let expected: Resources = vector[sums]
+                .as_object()
+                .unwrap()
+                .iter()
+                .filter_map(|(name, amount)| Some((name.parse().ok()?, amount.as_str()?.parse().unwrap())))
+                .collect();
+            assert_eq!(footprint(&pod, rule), Some(expected), "{sums} of {line}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 500);
+}
+
+#[test]
+fn a_pod_that_cannot_be_counted_is_no_small_one() {
+    let pod = |first: &str, second: &str| {
+        let container = |memory: &str| json!({ "name": "c", "resources": { "requests": { "memory": memory } } });
+        let spec = json!({ "containers": [container(first), container(second)] });
+        serde_json::from_value(json!({ "metadata": { "name": "web-0-0" }, "spec": spec })).unwrap()
+    };
+    let within = shape(1, "cpu=2,memory=4Gi");
+    let fits = |pod| fits(&Remains { pods: vec![pod], ..Remains::default() }, InstanceType::Container, &within);
+    assert_eq!(fits(pod("1Gi", "3Gi")), Ok(()));
+    assert_eq!(fits(pod("1Gi", "9E99")), Err("Pod web-0-0 has more than can be counted".to_owned()));
 }
 
 #[test]
