@@ -1,6 +1,7 @@
 //! `cargo demo`: a control plane of its own, cmp installed in it, and john's story with every command as it is typed.
 //!
-//! It stays up until Ctrl-C; with `--exit` it ends by itself, with status 0 only if every step did what it should.
+//! It stays up until Ctrl-C; with `--exit` it ends by itself, with status 0 only if every step did what it should. With
+//! `--vm` john's machines are virtual ones, on the real KubeVirt; what would run them is simulated.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -39,7 +40,7 @@ const STORY: &[(&str, Who, &str, Outcome)] = &[
     (
         "He creates three machines.",
         John,
-        "kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3 --wait",
+        "kubectl cmp create cluster web{type} --cpu 2 --memory 4Gi --count 3 --wait",
         Says("cluster/web created"),
     ),
     ("", John, "kubectl cmp get clusters", Says("3/3")),
@@ -62,7 +63,7 @@ const STORY: &[(&str, Who, &str, Outcome)] = &[
     (
         "More than the quota is refused, all of it, before anything exists ...",
         John,
-        "kubectl cmp create cluster big --cpu 4 --memory 16Gi --count 4",
+        "kubectl cmp create cluster big{type} --cpu 4 --memory 16Gi --count 4",
         Refused(
             "exceeded quota: john, requested: cpu=16,memory=64Gi, used: cpu=6,memory=12Gi, limited: cpu=16,memory=64Gi",
         ),
@@ -92,18 +93,26 @@ const STORY: &[(&str, Who, &str, Outcome)] = &[
 ];
 
 fn main() -> ExitCode {
-    let exit = match std::env::args().nth(1).as_deref() {
-        None => false,
-        Some("--exit") => true,
-        Some(other) => {
-            eprintln!("error: unknown argument {other:?}: the only one is --exit");
-            return ExitCode::FAILURE;
+    let (mut exit, mut vm) = (false, false);
+    for argument in std::env::args().skip(1) {
+        match argument.as_str() {
+            "--exit" => exit = true,
+            "--vm" => vm = true,
+            other => {
+                eprintln!("error: unknown argument {other:?}: there are --exit and --vm");
+                return ExitCode::FAILURE;
+            }
         }
-    };
+    }
     eprintln!("building kubectl-cmp and cmp-webhook ...");
     built();
     eprintln!("starting etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok with three nodes ...");
-    let plane = ControlPlane::start();
+    let plane = if vm {
+        eprintln!("... and KubeVirt's virt-api and virt-controller; virt-handler and the guests are simulated ...");
+        ControlPlane::with_kubevirt()
+    } else {
+        ControlPlane::start()
+    };
     let folder = plane.folder().to_owned();
     let installation = Installation::on(plane, 2, "90s", |_, url| {
         let command = format!("kubectl cmp install --webhook-url {url}");
@@ -111,8 +120,9 @@ fn main() -> ExitCode {
         step(&folder, comment, Administrator, &command, &Says("clusterrole.rbac.authorization.k8s.io/cmp-webhook"))
     });
     let mut good = installation.is_some();
+    let kind = if vm { " --type vm" } else { "" };
     for (comment, who, command, outcome) in STORY {
-        good = good && step(&folder, comment, *who, command, outcome);
+        good = good && step(&folder, comment, *who, &command.replace("{type}", kind), outcome);
     }
     if !good {
         return ExitCode::FAILURE;
@@ -126,7 +136,7 @@ fn main() -> ExitCode {
     println!();
     println!("export PATH={}", shown_path());
     println!("export KUBECONFIG={}          # as john", kubeconfig(&folder, John).display());
-    println!("kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3 --wait");
+    println!("kubectl cmp create cluster web{kind} --cpu 2 --memory 4Gi --count 3 --wait");
     println!("kubectl cmp get instances");
     println!("export KUBECONFIG={}         # as administrator", kubeconfig(&folder, Administrator).display());
     println!("kubectl cmp get users");
