@@ -1,4 +1,6 @@
 //! Virtual machines on the real KubeVirt: its API and its controllers; virt-handler and the guests are simulated.
 
+mod attacks;
+mod clusters;
 mod smoke;
 mod support;

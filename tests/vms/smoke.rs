@@ -22,7 +22,7 @@ fn create(plane: &ControlPlane, name: &str) {
                     },
                 },
                 "networks": [{ "name": "default", "pod": {} }],
-                "volumes": [{ "name": "root", "containerDisk": { "image": "quay.io/containerdisks/fedora:latest" } }],
+                "volumes": [{ "name": "root", "containerDisk": { "image": "kubevirt/fedora-cloud-container-disk-demo:latest" } }],
             } },
         },
     });

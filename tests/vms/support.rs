@@ -3,15 +3,26 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use cmp_tests::{ControlPlane, eventually};
+use cmp_tests::{ControlPlane, Installation, eventually};
 
 /// For whatever should happen soon, on a machine that may be busy.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
-/// A control plane with KubeVirt that all tests use at once, each with namespaces of its own.
+/// A control plane with KubeVirt and cmp in it, that all tests use at once, each with users of its own.
+pub(crate) fn installed() -> &'static Installation {
+    static SHARED: OnceLock<Installation> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        Installation::on(ControlPlane::with_kubevirt(), 2, "3s", |plane, url| {
+            plane.admin(&["cmp", "install", "--webhook-url", url]).ok();
+            true
+        })
+        .expect("it was installed")
+    })
+}
+
+/// That control plane itself.
 pub(crate) fn shared() -> &'static ControlPlane {
-    static SHARED: OnceLock<ControlPlane> = OnceLock::new();
-    SHARED.get_or_init(ControlPlane::with_kubevirt)
+    &installed().plane
 }
 
 /// Waits until KubeVirt says this of a machine.

@@ -139,12 +139,15 @@ impl Ask<'_> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), &name.cluster.namespace());
         let machines = Machines::of(&self.client, &name.cluster);
         let pod_name = format!("{name}-0");
-        let is_vm = view::instance(&self.client, name).await?.is_some_and(|shown| shown.kind == InstanceType::Vm);
+        let shown = view::instance(&self.client, name).await?;
+        let is_vm = shown.as_ref().is_some_and(|shown| shown.kind == InstanceType::Vm);
+        let halted = shown.is_some_and(|shown| !shown.on);
         loop {
             let done = if is_vm {
                 let status = machines.get(name).await?.and_then(|vm| vm.status.printable_status);
                 match status.as_deref() {
-                    Some("Stopped" | "Paused") => off,
+                    Some("Stopped") => off,
+                    Some("Paused") => off && !halted,
                     Some("Running") => !off,
                     _ => false,
                 }

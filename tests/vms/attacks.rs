@@ -1,0 +1,252 @@
+//! What the user of a cluster of virtual machines may not do, tried with his own token on the real KubeVirt.
+
+use cmp_tests::{Output, World};
+use serde_json::{Value, json};
+
+use crate::clusters::running;
+use crate::support::installed;
+
+fn patch(user: &World<'_>, cluster: &str, patch: &Value) -> Output {
+    let (vm, ns, patch) = (format!("{cluster}-0"), format!("{cluster}-ns"), patch.to_string());
+    user.kubectl(&["patch", "vm", &vm, "-n", &ns, "--type=merge", "-p", &patch])
+}
+
+fn machine(spec: &Value) -> Value {
+    json!({ "spec": { "template": { "spec": spec } } })
+}
+
+#[test]
+fn a_machine_is_never_larger_than_declared() {
+    let user = installed().user("8", "16Gi");
+    let dev = running(&user, "dev", 1);
+    let domain = |domain: Value| machine(&json!({ "domain": domain }));
+    let devices = |devices: Value| domain(json!({ "devices": devices }));
+    let root = json!({ "name": "root", "containerDisk": { "image": "disk" } });
+    let forbidden = [
+        (
+            "more cores",
+            domain(json!({ "cpu": { "cores": 3 } })),
+            "3 processors are more than the size of this cluster, 2",
+        ),
+        ("more sockets", domain(json!({ "cpu": { "sockets": 2, "maxSockets": 2 } })), "4 processors are more"),
+        ("more threads", domain(json!({ "cpu": { "threads": 4 } })), "8 processors are more"),
+        ("sockets to plug in", domain(json!({ "cpu": { "maxSockets": 4 } })), "maxSockets"),
+        ("more memory", domain(json!({ "memory": { "guest": "4097Mi" } })), "domain.memory.guest: 4097Mi"),
+        ("no memory named", domain(json!({ "memory": { "guest": null } })), "domain.memory.guest: nothing"),
+        ("no memory at all", domain(json!({ "memory": { "guest": "0" } })), "domain.memory.guest: 0"),
+        ("memory to plug in", domain(json!({ "memory": { "maxGuest": "8Gi" } })), "maxGuest"),
+        ("huge pages", domain(json!({ "memory": { "hugepages": { "pageSize": "2Mi" } } })), "no huge pages"),
+        (
+            "processors of its own",
+            domain(json!({ "cpu": { "dedicatedCpuPlacement": true } })),
+            "no dedicated processors",
+        ),
+        ("requests", domain(json!({ "resources": { "requests": { "memory": "8Gi" } } })), "domain.resources"),
+        ("overcommit", domain(json!({ "resources": { "overcommitGuestOverhead": true } })), "domain.resources"),
+        ("a limit beyond", domain(json!({ "resources": { "limits": { "cpu": "3" } } })), "domain.resources"),
+        ("IO threads", domain(json!({ "ioThreadsPolicy": "auto" })), "domain.ioThreadsPolicy is not for instances"),
+        ("a GPU", devices(json!({ "gpus": [{ "name": "g", "deviceName": "nvidia.com/T4" }] })), "devices of the node"),
+        (
+            "a device",
+            devices(json!({ "hostDevices": [{ "name": "h", "deviceName": "a.b/c" }] })),
+            "devices of the node",
+        ),
+        ("a bridge", devices(json!({ "interfaces": [{ "name": "default", "bridge": {} }] })), "masquerade only"),
+        ("a file system", devices(json!({ "filesystems": [{ "name": "root", "virtiofs": {} }] })), "file systems"),
+        (
+            "another network",
+            machine(&json!({ "networks": [{ "name": "default", "multus": { "networkName": "x" } }] })),
+            "Pod network only",
+        ),
+        (
+            "a disk of the node",
+            machine(&json!({ "volumes": [root, { "name": "h", "hostDisk": { "path": "/x", "type": "Disk" } }] })),
+            "hostDisk",
+        ),
+        (
+            "a token",
+            machine(
+                &json!({ "volumes": [root, { "name": "s", "serviceAccount": { "serviceAccountName": "default" } }] }),
+            ),
+            "serviceAccount",
+        ),
+        ("a priority", machine(&json!({ "priorityClassName": "system-node-critical" })), "priorityClassName"),
+        ("a scheduler", machine(&json!({ "schedulerName": "mine" })), "schedulerName"),
+        ("tolerations", machine(&json!({ "tolerations": [{ "operator": "Exists" }] })), "tolerations"),
+        ("affinity", machine(&json!({ "affinity": { "podAffinity": {} } })), "affinity is not for instances"),
+        (
+            "claims of devices",
+            machine(&json!({ "resourceClaims": [{ "name": "a", "resourceClaimName": "b" }] })),
+            "not for instances",
+        ),
+        ("an hour to end", machine(&json!({ "terminationGracePeriodSeconds": 3600 })), "600 or less"),
+        ("Manual", json!({ "spec": { "runStrategy": "Manual" } }), "must be Always (on) or Halted (off)"),
+        (
+            "RerunOnFailure",
+            json!({ "spec": { "runStrategy": "RerunOnFailure" } }),
+            "must be Always (on) or Halted (off)",
+        ),
+        ("Once", json!({ "spec": { "runStrategy": "Once" } }), "must be Always (on) or Halted (off)"),
+        (
+            "a sidecar",
+            json!({ "spec": { "template": { "metadata": { "annotations": { "hooks.kubevirt.io/hookSidecars": "[]" } } } } }),
+            "sidecars",
+        ),
+        (
+            "another network by annotation",
+            json!({ "spec": { "template": { "metadata": { "annotations": { "k8s.v1.cni.cncf.io/networks": "x" } } } } }),
+            "other networks",
+        ),
+        (
+            "a finalizer",
+            json!({ "metadata": { "finalizers": ["example.com/held"] } }),
+            "metadata.finalizers are not for users",
+        ),
+        (
+            "an owner",
+            json!({ "metadata": { "ownerReferences": [{ "apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "b" }] } }),
+            "metadata.ownerReferences",
+        ),
+    ];
+    for (attack, change, reason) in &forbidden {
+        let output = patch(&user, &dev, change);
+        assert!(output.code == 1 && output.stderr.contains(reason), "{attack} should say {reason:?}:\n{output}");
+    }
+    // What hides the size is refused, where the size is left out for it and where not.
+    for field in ["instancetype", "preference"] {
+        let name = json!({ "name": "u1.large", "kind": if field == "preference" { "VirtualMachineClusterPreference" } else { "VirtualMachineClusterInstancetype" } });
+        let output = patch(&user, &dev, &json!({ "spec": { (field): name } })).fails();
+        assert!(
+            output.stderr.contains("they hide the size")
+                || output.stderr.contains("not found")
+                || output.stderr.contains("instancetype"),
+            "{output}"
+        );
+    }
+    let allowed = [
+        domain(json!({ "cpu": { "cores": 1 } })),
+        domain(json!({ "memory": { "guest": "4294967296" } })),
+        domain(json!({ "cpu": { "cores": 1, "sockets": 2, "maxSockets": 2 }, "memory": { "guest": "2Gi" } })),
+        domain(json!({ "resources": { "requests": { "cpu": "2", "memory": "4Gi" } } })),
+        machine(&json!({ "hostname": "dev", "terminationGracePeriodSeconds": 600 })),
+        json!({ "metadata": { "labels": { "mine": "yes" } } }),
+    ];
+    for change in &allowed {
+        patch(&user, &dev, change).ok();
+    }
+}
+
+#[test]
+fn no_second_machine_whichever_way_it_is_made() {
+    let user = installed().user("8", "16Gi");
+    let dev = running(&user, "dev", 1);
+    let ns = format!("{dev}-ns");
+    let original = user.kubectl(&["get", "vm", &format!("{dev}-0"), "-n", &ns, "-o", "json"]).ok().json();
+    let copy = |name: &str| {
+        json!({
+            "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "metadata": { "name": name, "namespace": ns },
+            "spec": original["spec"],
+        })
+    };
+    let create = |object: &Value| user.kubectl_reading(&["create", "-f", "-"], &object.to_string());
+    for name in [format!("{dev}-1"), format!("{dev}-00"), "other".to_owned()] {
+        create(&copy(&name)).fails().says(&format!("{name} is not one of the 1 instances of this cluster"));
+    }
+    let mut generated = copy("x");
+    generated["metadata"] = json!({ "generateName": format!("{dev}-"), "namespace": ns });
+    create(&generated).fails().says("is not one of the 1 instances of this cluster");
+    // Switched off it is no instance either: it would be switched on next.
+    let mut halted = copy(&format!("{dev}-1"));
+    halted["spec"]["runStrategy"] = json!("Halted");
+    create(&halted).fails().says("is not one of the 1 instances of this cluster");
+
+    let template = &original["spec"]["template"];
+    let of = |kind: &str, api: &str, spec: &Value| json!({ "apiVersion": api, "kind": kind, "metadata": { "name": "sneaky", "namespace": ns }, "spec": spec });
+    let selector = json!({ "matchLabels": { "a": "b" } });
+    let kinds = [
+        of("VirtualMachineInstance", "kubevirt.io/v1", &template["spec"]),
+        of(
+            "VirtualMachineInstanceReplicaSet",
+            "kubevirt.io/v1",
+            &json!({ "replicas": 1, "selector": selector, "template": template }),
+        ),
+        of("VirtualMachineInstanceMigration", "kubevirt.io/v1", &json!({ "vmiName": format!("{dev}-0") })),
+        of(
+            "VirtualMachinePool",
+            "pool.kubevirt.io/v1beta1",
+            &json!({ "replicas": 1, "selector": selector, "virtualMachineTemplate": {} }),
+        ),
+        of(
+            "VirtualMachineClone",
+            "clone.kubevirt.io/v1beta1",
+            &json!({ "source": { "kind": "VirtualMachine", "name": format!("{dev}-0"), "apiGroup": "kubevirt.io" } }),
+        ),
+        of(
+            "VirtualMachineSnapshot",
+            "snapshot.kubevirt.io/v1beta1",
+            &json!({ "source": { "kind": "VirtualMachine", "name": format!("{dev}-0"), "apiGroup": "kubevirt.io" } }),
+        ),
+        of(
+            "VirtualMachineRestore",
+            "snapshot.kubevirt.io/v1beta1",
+            &json!({ "target": { "kind": "VirtualMachine", "name": format!("{dev}-0"), "apiGroup": "kubevirt.io" }, "virtualMachineSnapshotName": "x" }),
+        ),
+        json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "name": "virt-launcher-x", "namespace": ns, "labels": { "kubevirt.io": "virt-launcher" } },
+            "spec": { "containers": [{ "name": "compute", "image": "x" }] },
+        }),
+        json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": { "name": format!("{dev}-0"), "namespace": ns },
+            "spec": { "serviceName": "x", "selector": selector, "template": { "metadata": { "labels": { "a": "b" } }, "spec": { "containers": [{ "name": "c", "image": "x" }] } } },
+        }),
+    ];
+    for object in &kinds {
+        create(object).fails().says("cannot create resource");
+    }
+    let status = json!({ "status": { "stateChangeRequests": [{ "action": "Start" }] } }).to_string();
+    user.kubectl(&[
+        "patch",
+        "vm",
+        &format!("{dev}-0"),
+        "-n",
+        &ns,
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        &status,
+    ])
+    .fails()
+    .says("resource \"virtualmachines/status\"");
+    user.kubectl(&["delete", "vmi", &format!("{dev}-0"), "-n", &ns]).fails().says("cannot delete resource");
+    // An administrator is held to the size as well: it is what is charged.
+    user.installation
+        .plane
+        .admin_reading(&["create", "-f", "-"], &copy(&format!("{dev}-1")).to_string())
+        .fails()
+        .says("is not one of");
+}
+
+#[test]
+fn kubevirts_own_accounts_are_never_in_the_way() {
+    let user = installed().user("8", "16Gi");
+    let dev = running(&user, "dev", 1);
+    let ns = format!("{dev}-ns");
+    // virt-controller moves machines: an administrator asks for it, and the policies let it be.
+    let migration = json!({
+        "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstanceMigration",
+        "metadata": { "name": "move", "namespace": ns }, "spec": { "vmiName": format!("{dev}-0") },
+    });
+    user.installation.plane.admin_reading(&["create", "-f", "-", "--dry-run=server"], &migration.to_string()).ok();
+    // start and stop by KubeVirt's own way are written by virt-api, for the user.
+    let call = |verb: &str| {
+        let path = format!("/apis/subresources.kubevirt.io/v1/namespaces/{ns}/virtualmachines/{dev}-0/{verb}");
+        user.kubectl_reading(&["replace", "--raw", &path, "-f", "-"], "{}")
+    };
+    call("stop").ok();
+    cmp_tests::eventually("it is off", crate::support::SOON, || {
+        let shown = user.cmp(&["get", "instance", &format!("{dev}-0")]).ok();
+        if shown.stdout.contains("stopped") { Ok(()) } else { Err(shown.to_string()) }
+    });
+    call("start").ok();
+}
