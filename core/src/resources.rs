@@ -189,12 +189,15 @@ impl Resources {
         self.iter().all(|(name, amount)| amount <= within.get(name))
     }
 
-    /// Reads what [`Display`](fmt::Display) writes: `cpu=2,memory=4Gi`.
+    /// Reads what [`Display`](fmt::Display) writes: `cpu=2,memory=4Gi`. `None` if any part of it is not a resource
+    /// with its amount, or names one again.
     pub fn from_list(text: &str) -> Option<Self> {
         let mut resources = Self::default();
-        for part in text.split(',').filter(|part| !part.is_empty()) {
+        for part in text.split(',').filter(|_| !text.is_empty()) {
             let (name, amount) = part.split_once('=')?;
-            resources.set(name.parse().ok()?, amount.parse().ok()?);
+            if resources.0.insert(name.parse().ok()?, amount.parse().ok()?).is_some() {
+                return None;
+            }
         }
         Some(resources)
     }
@@ -267,6 +270,13 @@ mod tests {
         assert_eq!(of("cpu=2,memory=1Gi").max(&of("cpu=1,memory=2Gi")), of("cpu=2,memory=2Gi"));
         assert_eq!(of("cpu=2").checked_add(&of("cpu=500m,memory=1Gi")), Some(of("cpu=2500m,memory=1Gi")));
         assert_eq!(of("cpu=2,memory=4Gi").checked_mul(3), Some(of("cpu=6,memory=12Gi")));
+    }
+
+    #[test]
+    fn a_list_is_read_whole_or_not_at_all() {
+        for bad in ["cpu", "cpu=", "cpu=1,", ",cpu=1", "cpu=1,,memory=1Gi", "cpu=1,cpu=2", "cpu=1=2", " cpu=1"] {
+            assert!(Resources::from_list(bad).is_none(), "{bad:?}");
+        }
     }
 
     #[test]
