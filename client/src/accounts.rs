@@ -57,8 +57,9 @@ pub fn read_what_can_be(map: &ConfigMap) -> Result<(Account, Vec<Unreadable>), U
     let unnamed = |why: String| Unreadable { key: "metadata.name".to_owned(), why };
     let user: UserName =
         map.name_any().parse().map_err(|error: cmp_core::name::InvalidName| unnamed(error.to_string()))?;
-    let (uid, data) = (map.metadata.uid.as_deref().unwrap_or_default(), map.data.clone().unwrap_or_default());
-    Ok(Account::read_what_can_be(user, uid, &data))
+    let nothing = BTreeMap::new();
+    let (uid, data) = (map.metadata.uid.as_deref().unwrap_or_default(), map.data.as_ref().unwrap_or(&nothing));
+    Ok(Account::read_what_can_be(user, uid, data))
 }
 
 fn stored(map: &ConfigMap) -> Result<Stored, ApiError> {
