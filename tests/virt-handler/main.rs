@@ -7,8 +7,9 @@
 //! - virt-api's requests to virt-handler over mutual TLS: pause and unpause (and freeze, unfreeze, reset, softreboot,
 //!   which change nothing that can be seen). As with the real one the answer comes first, and the condition `Paused`
 //!   of the VMI follows.
+//! - A guest moves at once when virt-controller has prepared a launcher Pod for it on another node.
 //! - Of the kubelet: a launcher Pod ends when its guest has ended. In this order; a Pod that ends while its guest runs
-//!   is a failed start to virt-controller.
+//!   is a failed start to virt-controller. The Pod that a guest has left ends too.
 //!
 //! VMIs are written as KubeVirt's own ServiceAccount for virt-handler, with its rights: list, watch and update. Pods are
 //! written as the kubelets would, which here is the administrator.
@@ -16,7 +17,7 @@
 //! The annotation `tests.kubectl-cmp.dev/guest` of a VMI makes its guest misbehave: `never-starts`, `hangs-on-stop` (for
 //! as long as its grace period allows), `powers-off`, `crashes`, `cannot-pause`.
 //!
-//! No guest, no disk, no network, no console, no migration: nothing runs.
+//! No guest, no disk, no network, no console: nothing runs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -119,22 +120,30 @@ async fn guest(vmi: Arc<Vmi>, world: Arc<World>) -> Result<Action, kube::Error> 
     let (Some(uid), Some(namespace)) = (vmi.uid(), vmi.namespace()) else { return Ok(Action::await_change()) };
     let made_by = ListParams::default().labels(&format!("{CREATED_BY}={uid}"));
     let pods = Api::<Pod>::namespaced(world.kubelet.clone(), &namespace).list(&made_by).await?;
-    let pod = pods.items.first();
-    match next(&vmi, pod, Timestamp::now()) {
-        Next::Stays => Ok(Action::await_change()),
-        Next::Looks(after) => Ok(Action::requeue(after)),
+    let on = |node: &Value| {
+        let is_there = |pod: &&Pod| node == &json!(pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref()));
+        pods.items.iter().find(is_there)
+    };
+    let pod = on(&vmi.data["status"]["nodeName"]);
+    let mut changed = (*vmi).clone();
+    let what = match next(&vmi, pod, Timestamp::now()) {
+        Next::Looks(after) => return Ok(Action::requeue(after)),
         Next::Becomes(phase) => {
-            let mut changed = (*vmi).clone();
             become_phase(&mut changed, phase, pod);
-            let vmis = Api::<Vmi>::namespaced_with(world.handler.clone(), &namespace, &world.resource);
-            match vmis.replace(&vmi.name_any(), &PostParams::default(), &changed).await {
-                Ok(_) => eprintln!("{namespace}/{} {phase}", vmi.name_any()),
-                Err(kube::Error::Api(status)) if status.code == 404 => {}
-                Err(error) => return Err(error),
-            }
-            Ok(Action::await_change())
+            phase.to_string()
         }
+        Next::Stays => match moves(&mut changed, on(&vmi.data["status"]["migrationState"]["targetNode"])) {
+            Some(step) => step.to_owned(),
+            None => return Ok(Action::await_change()),
+        },
+    };
+    let vmis = Api::<Vmi>::namespaced_with(world.handler.clone(), &namespace, &world.resource);
+    match vmis.replace(&vmi.name_any(), &PostParams::default(), &changed).await {
+        Ok(_) => eprintln!("{namespace}/{} {what}", vmi.name_any()),
+        Err(kube::Error::Api(status)) if status.code == 404 => {}
+        Err(error) => return Err(error),
     }
+    Ok(Action::await_change())
 }
 
 enum Next {
@@ -185,30 +194,77 @@ fn next(vmi: &Vmi, pod: Option<&Pod>, now: Timestamp) -> Next {
 }
 
 fn become_phase(vmi: &mut Vmi, phase: Phase, pod: Option<&Pod>) {
-    let now = Timestamp::now().to_string();
     let interfaces = vmi.data["spec"]["domain"]["devices"]["interfaces"].as_array().cloned().unwrap_or_default();
     let paused = vmi.data["spec"]["startStrategy"] == "Paused";
     let status = &mut vmi.data["status"];
     status["phase"] = json!(phase.to_string());
-    let transition = json!({ "phase": phase.to_string(), "phaseTransitionTimestamp": now });
+    let transition = json!({ "phase": phase.to_string(), "phaseTransitionTimestamp": now() });
     match status["phaseTransitionTimestamps"].as_array_mut() {
         Some(transitions) => transitions.push(transition),
         None => status["phaseTransitionTimestamps"] = json!([transition]),
     }
     if phase == Phase::Running {
-        let address = pod.and_then(|pod| pod.status.as_ref()?.pod_ip.clone());
-        let interfaces = interfaces.iter().map(|interface| {
-            json!({
-                "name": interface["name"], "podInterfaceName": "eth0", "infoSource": "domain",
-                "ipAddress": address, "ipAddresses": address.iter().collect::<Vec<_>>(),
-            })
-        });
+        let interfaces = interfaces
+            .iter()
+            .map(|interface| json!({ "name": interface["name"], "podInterfaceName": "eth0", "infoSource": "domain" }));
         status["interfaces"] = interfaces.collect();
+        status["selinuxContext"] = json!("none");
+        is_at(status, pod);
         set_condition(vmi, "LiveMigratable", Some(json!({})));
+        set_condition(vmi, "StorageLiveMigratable", Some(json!({})));
         if paused {
             set_condition(vmi, "Paused", Some(by_user()));
         }
     }
+}
+
+/// With a masquerade its Pod's address is its own.
+fn is_at(status: &mut Value, pod: Option<&Pod>) {
+    let address = pod.and_then(|pod| pod.status.as_ref()?.pod_ip.as_ref());
+    for interface in status["interfaces"].as_array_mut().into_iter().flatten() {
+        interface["ipAddress"] = json!(address);
+        interface["ipAddresses"] = address.into_iter().map(|address| json!(address)).collect();
+    }
+}
+
+/// The next step of a guest that is to move to another Pod, if it is to: the virt-handler there listens, the one here
+/// sends, and then the guest is there.
+fn moves(vmi: &mut Vmi, target: Option<&Pod>) -> Option<&'static str> {
+    let status = &mut vmi.data["status"];
+    let node = status["migrationState"]["targetNode"].as_str().filter(|node| !node.is_empty())?.to_owned();
+    let migration = &mut status["migrationState"];
+    if migration["completed"] == true || target.is_none() {
+        return None;
+    }
+    if migration["targetNodeAddress"].as_str().is_none_or(str::is_empty) {
+        let (address, ports) = (json!("127.0.0.1"), json!({ "49152": 0 }));
+        migration["targetNodeAddress"] = address.clone();
+        migration["targetDirectMigrationNodePorts"] = ports.clone();
+        if migration["targetState"].is_object() {
+            migration["targetState"]["nodeAddress"] = address;
+            migration["targetState"]["directMigrationNodePorts"] = ports;
+        }
+        return Some("is awaited on another node");
+    }
+    if migration["startTimestamp"].is_null() {
+        migration["startTimestamp"] = now();
+        return Some("moves");
+    }
+    migration["targetNodeDomainDetected"] = json!(true);
+    migration["targetNodeDomainReadyTimestamp"] = now();
+    migration["endTimestamp"] = now();
+    migration["completed"] = json!(true);
+    status["nodeName"] = json!(node);
+    is_at(status, target);
+    vmi.labels_mut().insert("kubevirt.io/nodeName".to_owned(), node);
+    Some("has moved")
+}
+
+/// As KubeVirt writes it: to the second. It sends what it has read back as the test of a patch, which fails for good where
+/// something else is stored.
+fn now() -> Value {
+    let now = Timestamp::now();
+    json!(Timestamp::from_second(now.as_second()).unwrap_or(now).to_string())
 }
 
 fn by_user() -> Value {
@@ -227,7 +283,8 @@ fn set_condition(vmi: &mut Vmi, kind: &str, words: Option<Value>) -> bool {
     if let Some(mut condition) = words {
         condition["type"] = json!(kind);
         condition["status"] = json!("True");
-        condition["lastTransitionTime"] = json!(Timestamp::now().to_string());
+        condition["lastProbeTime"] = Value::Null;
+        condition["lastTransitionTime"] = now();
         after.push(condition);
     }
     *conditions = json!(after);
@@ -252,14 +309,29 @@ async fn launchers(world: Arc<World>) {
         .await;
 }
 
-/// One launcher Pod: it ends after its guest.
+/// One launcher Pod: it says which images it runs, without which KubeVirt moves nothing, and ends after its guest.
 async fn launcher(pod: Arc<Pod>, world: Arc<World>) -> Result<Action, kube::Error> {
     let running = pod.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Running"));
     let (Some(namespace), true) = (pod.namespace(), running) else { return Ok(Action::await_change()) };
+    let pods = Api::<Pod>::namespaced(world.kubelet.clone(), &namespace);
+    let mut containers = pod.status.as_ref().and_then(|status| status.container_statuses.clone()).unwrap_or_default();
+    if containers.iter().any(|container| container.image_id.is_empty()) {
+        for container in &mut containers {
+            container.image_id = format!("{}@sha256:{}", container.image, "0".repeat(64));
+        }
+        let status = json!({ "status": { "containerStatuses": containers } });
+        patch(&pods, &pod, Patch::Merge(status)).await?;
+    }
     let owner = pod.owner_references().first().map(|owner| owner.name.clone()).unwrap_or_default();
     let vmis = Api::<Vmi>::namespaced_with(world.kubelet.clone(), &namespace, &world.resource);
     let vmi = vmis.get_opt(&owner).await?.filter(|vmi| vmi.uid().as_ref() == pod.labels().get(CREATED_BY));
-    let phase = match vmi.as_ref().and_then(|vmi| vmi.data["status"]["phase"].as_str()) {
+    let status = vmi.as_ref().map(|vmi| &vmi.data["status"]);
+    let left = status.is_some_and(|status| {
+        let migration = &status["migrationState"];
+        migration["completed"] == true && migration["sourcePod"].as_str() == Some(&pod.name_any())
+    });
+    let phase = match status.and_then(|status| status["phase"].as_str()) {
+        _ if left => Phase::Succeeded,
         Some("Succeeded") => Phase::Succeeded,
         Some("Failed") => Phase::Failed,
         // It waits for its guest.
@@ -269,16 +341,19 @@ async fn launcher(pod: Arc<Pod>, world: Arc<World>) -> Result<Action, kube::Erro
     };
     let ended = ["Ready", "ContainersReady"].map(|kind| {
         json!({ "type": kind, "status": "False", "reason": "PodCompleted",
-            "lastTransitionTime": Timestamp::now().to_string() })
+            "lastTransitionTime": now() })
     });
     let status = json!({ "status": { "phase": phase.to_string(), "conditions": ended } });
-    let pods = Api::<Pod>::namespaced(world.kubelet.clone(), &namespace);
-    match pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(status)).await {
-        Ok(_) => {}
-        Err(kube::Error::Api(status)) if status.code == 404 => {}
-        Err(error) => return Err(error),
-    }
+    patch(&pods, &pod, Patch::Strategic(status)).await?;
     Ok(Action::await_change())
+}
+
+async fn patch(pods: &Api<Pod>, pod: &Pod, status: Patch<Value>) -> Result<(), kube::Error> {
+    match pods.patch_status(&pod.name_any(), &PatchParams::default(), &status).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 // ---- virt-api's requests

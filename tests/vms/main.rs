@@ -2,5 +2,6 @@
 
 mod attacks;
 mod clusters;
+mod moves;
 mod smoke;
 mod support;

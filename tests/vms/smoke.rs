@@ -55,6 +55,9 @@ fn a_machine_runs_pauses_stops_and_goes() {
     let vmi = plane.admin(&["get", "vmi", "one", "-n", NAMESPACE, "-o", "json"]).ok().json();
     assert_eq!(vmi["status"]["interfaces"][0]["ipAddress"], launcher["status"]["podIP"], "{vmi}");
 
+    // What the stand-in writes is what KubeVirt can go on with.
+    plane.admin(&["wait", "vm/one", "-n", NAMESPACE, "--for=condition=Ready", "--timeout=60s"]).ok();
+
     subresource(plane, "virtualmachines", "one", "start").fails().says("already running");
     subresource(plane, "virtualmachineinstances", "one", "unpause").fails().says("VMI is not paused");
     subresource(plane, "virtualmachineinstances", "one", "pause").ok();
