@@ -13,6 +13,9 @@ use crate::resources::{CPU, MEMORY, Resources, STORAGE};
 /// The most processors that a VM can have; QEMU has no machine with more.
 const MAX_CORES: u32 = 1024;
 
+/// Of an image or a template; no registry takes longer names.
+const LONGEST_TEXT: usize = 1024;
+
 /// Why a change of an account is refused. The text is what the user reads.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
@@ -145,6 +148,12 @@ fn judge_want(
     }
     if want.count > MAX_COUNT {
         return invalid(format!("count {}", want.count), "is more than the 1000 instances that a cluster can have");
+    }
+    // The account has room for every cluster, or what is held could not be written into it.
+    for (field, text) in [("image", &want.image), ("template", &want.template)] {
+        if text.as_ref().is_some_and(|text| text.len() > LONGEST_TEXT) {
+            return invalid(field.to_owned(), "is longer than 1024 characters");
+        }
     }
     for required in [CPU, MEMORY] {
         if want.size.named(required).is_none() {

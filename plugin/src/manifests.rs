@@ -14,6 +14,7 @@ const POLICIES: &[&str] = &[
     include_str!("../../manifests/policies/instances.yaml"),
     include_str!("../../manifests/policies/scale.yaml"),
     include_str!("../../manifests/policies/vms.yaml"),
+    include_str!("../../manifests/policies/pods.yaml"),
     include_str!("../../manifests/policies/user-objects.yaml"),
     include_str!("../../manifests/policies/services.yaml"),
     include_str!("../../manifests/policies/webhook-rights.yaml"),

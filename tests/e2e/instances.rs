@@ -58,7 +58,7 @@ fn what_an_instance_may_not_be() {
             json!({ "metadata": { "ownerReferences": [{ "apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "b" }] } }),
             "metadata.ownerReferences are not for users",
         ),
-        (pod(json!({ "terminationGracePeriodSeconds": 601 })), "600 or less"),
+        (pod(json!({ "terminationGracePeriodSeconds": 601 })), "must be from 1 to 600"),
         (pod(json!({ "nodeName": "node-0" })), "nodeName"),
         (pod(json!({ "runtimeClassName": "fast" })), "runtimeClassName"),
         (pod(json!({ "priorityClassName": "system-node-critical" })), "priorityClassName"),

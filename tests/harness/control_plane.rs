@@ -114,6 +114,8 @@ impl ControlPlane {
                 format!("--proxy-client-cert-file={}", file("proxy.crt")),
                 format!("--proxy-client-key-file={}", file("proxy.key")),
                 "--profiling=false".to_owned(),
+                // As in real clusters, so that it is Pod Security that refuses them.
+                "--allow-privileged=true".to_owned(),
             ],
         );
         let admin = kubeconfig(port, &certificate_authority, ADMIN, "admin");
