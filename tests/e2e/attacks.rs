@@ -1,5 +1,13 @@
 //! What john tries with his own token, and is refused: kubectl says "Forbidden" or "is forbidden".
 
+mod account;
+mod forged;
+mod instances;
+mod matrix;
+mod objects;
+mod stolen;
+mod table;
+
 use serde_json::json;
 
 use crate::support::{running, shared};

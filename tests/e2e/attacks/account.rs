@@ -1,0 +1,166 @@
+//! John and his account: whatever he writes there, he gets no more than his quota.
+
+use serde_json::{Value, json};
+
+use super::table::{allowed, attempt, refused};
+use crate::support::{account_is, held, running, shared, want};
+
+#[test]
+fn what_john_writes_into_accounts() {
+    let (john, mary) = (shared().user("4", "8Gi"), shared().user("4", "8Gi"));
+    let web = running(&john, "web", 1, "1", "1Gi");
+    let (me, more) = (&john.name, format!("want.{}", john.cluster("more")));
+    let (own, held_key) = (format!("want.{web}"), format!("held.{web}"));
+    let uid = held(&john.account(), &web).unwrap()["uid"].as_str().unwrap().to_owned();
+    let before = john.admin(&["get", "configmap", me, "-n", "cmp-users", "-o", "json"]).ok().json();
+
+    let patch = format!("patch configmap {me} -n cmp-users --type=merge");
+    let json_patch = format!("patch configmap {me} -n cmp-users --type=json");
+    let strategic = format!("patch configmap {me} -n cmp-users --type=strategic");
+    let apply = "apply --server-side --force-conflicts -f -".to_owned();
+    let data = |key: &str, value: Value| json!({ "data": { (key): value } });
+    let wants = |text: &str| data(&more, text.into());
+    let of = |cpu: &str, memory: &str| wants(&want(1, cpu, memory));
+    let map = |data: Value| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": me, "namespace": "cmp-users" }, "data": data });
+    let metadata = |metadata: Value| json!({ "metadata": metadata });
+    let mine = "a user may change want.* and delete.* only";
+    let data_only = "only the data of an account may be changed";
+    let by_us = "held.*, refused.* and settled are written by cmp-webhook alone";
+    let too_much = "exceeded quota: ";
+    let five = want(5, "1", "1Gi");
+
+    refused(
+        &john.kubeconfig,
+        &[
+            // More than the quota, whatever the verb.
+            (attempt("a merge patch above the quota", &patch, data(&more, five.clone().into())), too_much),
+            (attempt("a strategic patch above it", &strategic, data(&more, five.clone().into())), too_much),
+            (
+                attempt("a JSON patch above it", &json_patch, json!([{ "op": "add", "path": format!("/data/{more}"), "value": five }])),
+                too_much,
+            ),
+            (attempt("server-side apply with force", &apply, map(json!({ more.clone(): five }))), too_much),
+            (attempt("growing what is there", &patch, data(&own, want(5, "1", "1Gi").into())), too_much),
+            (
+                attempt("wants that exceed it only together", &patch, json!({ "data": {
+                    more.clone(): want(2, "1", "1Gi"), format!("want.{}", john.cluster("yet")): want(2, "1", "1Gi") } })),
+                too_much,
+            ),
+            (
+                attempt("a raised quota in the same write", &patch, json!({ "data": {
+                    more.clone(): want(5, "1", "1Gi"), "quota": r#"{"cpu":"64","memory":"64Gi"}"# } })),
+                mine,
+            ),
+            (attempt("a sum beyond all numbers", &patch, wants(&want(1000, "9223372036854775807", "1Gi"))), too_much),
+            (attempt("a resource the quota does not name", &patch, wants(
+                r#"{"type":"container","count":1,"size":{"cpu":"1","memory":"1Gi","amd.com/gpu":"1"}}"#)), "amd.com/gpu is not in the quota"),
+            (attempt("more clusters than the policy allows", &patch, {
+                let tiny = want(1, "1m", "1Mi");
+                let many = (0..100).map(|at| (format!("want.c{at}-{me}"), Value::from(tiny.clone())));
+                json!({ "data": many.collect::<serde_json::Map<_, _>>() })
+            }), "requested: clusters=100, used: clusters=1, limited: clusters=100"),
+            // Amounts that are none.
+            (attempt("a negative amount", &patch, of("-2", "1Gi")), "must be above 0"),
+            (attempt("no amount", &patch, of("0", "1Gi")), "must be above 0"),
+            (attempt("a tenth of a thousandth of a core", &patch, of("0.0001", "1Gi")), "finer than 1m"),
+            (attempt("thousandths of a byte", &patch, of("1", "1073741824500m")), "must be a whole number"),
+            (attempt("an amount beyond all numbers", &patch, of("1e30", "1Gi")), "too large"),
+            (attempt("words for an amount", &patch, of("two", "1Gi")), "is not a quantity"),
+            (attempt("digits that are not ASCII", &patch, of("２", "1Gi")), "is not a quantity"),
+            (attempt("memory in what looks like GiB", &patch, of("1", "4")), "did you mean Mi or Gi?"),
+            (attempt("no instance", &patch, wants(&want(0, "1", "1Gi"))), "is no cluster"),
+            (attempt("a billion instances", &patch, wants(&want(1_000_000_000, "1m", "1Mi"))), "more than the 1000 instances"),
+            (attempt("a count of 33 bits", &patch, wants(r#"{"type":"container","count":4294967297,"size":{"cpu":"1","memory":"1Gi"}}"#)), "is not readable"),
+            (attempt("a count below 0", &patch, wants(r#"{"type":"container","count":-1,"size":{"cpu":"1","memory":"1Gi"}}"#)), "is not readable"),
+            (attempt("a count as 1e0", &patch, wants(r#"{"type":"container","count":1e0,"size":{"cpu":"1","memory":"1Gi"}}"#)), "is not readable"),
+            // Texts that are no wants.
+            (attempt("a text that is no JSON", &patch, wants("three machines, please")), "is not readable"),
+            (attempt("an empty text", &patch, wants("")), "is not readable"),
+            (attempt("null", &patch, wants("null")), "is not readable"),
+            (attempt("a want with something behind it", &patch, wants(&format!("{} {{}}", want(1, "1", "1Gi")))), "is not readable"),
+            (attempt("a want without size", &patch, wants(r#"{"type":"container","count":1}"#)), "missing field `size`"),
+            (attempt("a field that there is not", &patch, wants(r#"{"type":"container","count":1,"size":{"cpu":"1","memory":"1Gi"},"free":true}"#)), "unknown field `free`"),
+            (attempt("a count twice", &patch, wants(r#"{"type":"container","count":1,"count":9,"size":{"cpu":"1","memory":"1Gi"}}"#)), "duplicate field `count`"),
+            (attempt("a resource twice, the larger last", &patch, wants(r#"{"type":"container","count":1,"size":{"cpu":"1","cpu":"64","memory":"1Gi"}}"#)), too_much),
+            (attempt("an image of 100 KB", &patch, wants(&json!({ "type": "container", "count": 1, "size": { "cpu": "1", "memory": "1Gi" }, "image": "x".repeat(100_000) }).to_string())), "is longer than 1024 characters"),
+            (attempt("an object that is no JSON", &patch, json!("{\"data\": ")), "unexpected end of JSON"),
+            // Keys that are no keys.
+            (attempt("a key without a name", &patch, data("want.", want(1, "1", "1Gi").into())), "\"want.\" of the account is not readable"),
+            (attempt("a name in capitals", &patch, data("want.UPPER", want(1, "1", "1Gi").into())), "\"UPPER\""),
+            (attempt("a name with a dot", &patch, data("want.a.b", want(1, "1", "1Gi").into())), "\"a.b\""),
+            (attempt("a name of 41 characters", &patch, data(&format!("want.{}", "a".repeat(41)), want(1, "1", "1Gi").into())), "is not readable"),
+            (attempt("a name that is a word of the command line", &patch, data("want.clusters", want(1, "1", "1Gi").into())), "is reserved"),
+            (attempt("a name that is not ASCII", &patch, data("want.wéb", want(1, "1", "1Gi").into())), "a valid config key"),
+            (attempt("a key in other case", &patch, data("Want.more", want(1, "1", "1Gi").into())), mine),
+            // What is not his to write.
+            (attempt("a raised quota", &patch, data("quota", r#"{"cpu":"64","memory":"64Gi"}"#.into())), mine),
+            (attempt("no quota at all", &patch, data("quota", Value::Null)), mine),
+            (attempt("another policy", &patch, data("policy", r#"{"clusters":1000}"#.into())), mine),
+            (attempt("something held", &patch, data("held.free", r#"{"uid":"","type":"container","count":9,"size":{"cpu":"1","memory":"1Gi"},"state":"ready"}"#.into())), by_us),
+            (attempt("less held than is", &patch, data(&held_key, Value::Null)), by_us),
+            (attempt("server-side apply of what is held", &apply, map(json!({ held_key.clone(): "{}" }))), by_us),
+            (attempt("a refusal", &patch, data("refused.free", "{}".into())), by_us),
+            (attempt("that it is settled", &patch, data("settled", "x".into())), by_us),
+            (attempt("taking the label of an account off", &patch, metadata(json!({ "labels": { "kubectl-cmp.dev/account": null } }))), data_only),
+            (attempt("the same as JSON patch", &json_patch, json!([{ "op": "remove", "path": "/metadata/labels" }])), data_only),
+            (attempt("a finalizer", &patch, metadata(json!({ "finalizers": ["example.com/held"] }))), data_only),
+            (attempt("an owner", &patch, metadata(json!({ "ownerReferences": [{ "apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "1" }] }))), data_only),
+            (attempt("an annotation, as client-side apply writes one", &patch, metadata(json!({ "annotations": { "a": "b" } }))), data_only),
+            (attempt("binary data", &patch, json!({ "binaryData": { "want.x": "AAAA" } })), data_only),
+            (attempt("an account that cannot be changed any more", &patch, json!({ "immutable": true })), data_only),
+            (attempt("taking back the want of a cluster", &patch, data(&own, Value::Null)), "a want whose cluster exists is not removed"),
+            (attempt("deleting a cluster that there is not", &patch, data("delete.other", uid.clone().into())), "delete.* names the uid in held.*"),
+            (attempt("a wish to delete that only looks like the uid", &patch, data(&format!("delete.{web}"), format!("{uid}\",\"type\":\"container").into())), "delete.* names the uid in held.*"),
+            // By other ways than patch, and others' accounts.
+            (attempt("replacing the account", "replace -f -", map(json!({}))), "cannot update resource"),
+            (attempt("deleting it", format!("delete configmap {me} -n cmp-users"), Value::Null), "cannot delete resource"),
+            (attempt("deleting all", "delete --raw /api/v1/namespaces/cmp-users/configmaps", Value::Null), "cannot deletecollection"),
+            (attempt("making another", "create configmap other -n cmp-users", Value::Null), "cannot create resource"),
+            (attempt("applying one that is not there", apply.clone(), json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "other", "namespace": "cmp-users" } })), "cannot patch resource"),
+            (attempt("mary's", format!("patch configmap {} -n cmp-users --type=merge", mary.name), data(&more, Value::Null)), "cannot get resource"),
+            (attempt("a write from an old version", &patch, json!({ "metadata": { "resourceVersion": "1" }, "data": { more.clone(): want(1, "1", "1Gi") } })), "the object has been modified"),
+        ],
+    );
+    let after = john.admin(&["get", "configmap", me, "-n", "cmp-users", "-o", "json"]).ok().json();
+    assert_eq!(after["data"], before["data"], "nothing of it was stored");
+    assert_eq!(after["metadata"]["labels"], before["metadata"]["labels"]);
+
+    // A dry run is judged, and writes nothing.
+    let version =
+        || john.admin(&["get", "configmap", me, "-n", "cmp-users", "-o", "jsonpath={.metadata.resourceVersion}"]).ok();
+    let read = version().stdout;
+    refused(
+        &john.kubeconfig,
+        &[(
+            attempt(
+                "a dry run above the quota",
+                format!("{patch} --dry-run=server"),
+                data(&more, want(5, "1", "1Gi").into()),
+            ),
+            too_much,
+        )],
+    );
+    allowed(
+        &john.kubeconfig,
+        &[attempt("a dry run within it", format!("{patch} --dry-run=server"), data(&more, want(3, "1", "1Gi").into()))],
+    );
+    assert_eq!(version().stdout, read);
+
+    // What is his works in each of the four ways.
+    allowed(
+        &john.kubeconfig,
+        &[
+            attempt("what is there already", &patch, data(&own, before["data"][&own].clone())),
+            attempt("a want by server-side apply", &apply, map(json!({ more.clone(): want(1, "1", "1Gi") }))),
+            attempt("more by a strategic patch", &strategic, data(&more, want(2, "1", "1Gi").into())),
+            attempt(
+                "more by a JSON patch",
+                &json_patch,
+                json!([{ "op": "replace", "path": format!("/data/{more}"), "value": want(3, "1", "1Gi") }]),
+            ),
+        ],
+    );
+    account_is(&john, "all of it is held", |account| {
+        held(account, &john.cluster("more")).is_some_and(|held| held["count"] == 3 && held["state"] == "ready")
+    });
+}

@@ -1,0 +1,433 @@
+//! The token of cmp-webhook in the hands of a thief: it is worth the Namespaces of clusters, and nothing else.
+
+use serde_json::{Value, json};
+
+use super::table::{allowed, attempt, refused};
+use crate::support::{running, shared};
+
+#[test]
+fn what_a_thief_of_cmp_webhooks_token_tries() {
+    let john = shared().user("4", "8Gi");
+    let web = running(&john, "web", 1, "1", "1Gi");
+    let (me, ns) = (&john.name, format!("{web}-ns"));
+    let kubeconfig = john.installation.plane.folder().join("cmp-webhook.kubeconfig");
+    let create = "create --validate=false -f -";
+    let labels = |owner: &str, cluster: &str, level: &str| {
+        json!({ "kubectl-cmp.dev/owner": owner, "kubectl-cmp.dev/type": "container", "kubectl-cmp.dev/cluster": cluster,
+            "pod-security.kubernetes.io/enforce": level })
+    };
+    let namespace = |name: &str, labels: Value| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } });
+    let new = format!("new-{me}");
+    let new_ns = format!("{new}-ns");
+    let with = |label: &str, value: &str| {
+        let mut all = labels(me, &new, "baseline");
+        all[label] = value.into();
+        namespace(&new_ns, all)
+    };
+    let without = {
+        let mut all = labels(me, &new, "baseline");
+        all.as_object_mut().unwrap().remove("pod-security.kubernetes.io/enforce");
+        namespace(&new_ns, all)
+    };
+    let pod = json!({ "containers": [{ "name": "c", "image": "i" }] });
+    let object = |version: &str, kind: &str, namespace: &str, more: Value| {
+        let mut object =
+            json!({ "apiVersion": version, "kind": kind, "metadata": { "name": "thief", "namespace": namespace } });
+        object.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        object
+    };
+    let binding = |namespace: &str, role: Value, subject: Value| {
+        object(
+            "rbac.authorization.k8s.io/v1",
+            "RoleBinding",
+            namespace,
+            json!({ "roleRef": role, "subjects": [subject] }),
+        )
+    };
+    let role = |kind: &str, name: &str| json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name });
+    let account = |name: &str| json!({ "kind": "ServiceAccount", "name": name, "namespace": "cmp-users" });
+    let secret = |name: &str, more: Value| {
+        let mut secret = object("v1", "Secret", "cmp-system", more);
+        secret["metadata"]["name"] = name.into();
+        secret
+    };
+    let configuration = "patch validatingwebhookconfiguration cmp-webhook --type=json";
+    let replaced = |path: &str, value: Value| json!([{ "op": "replace", "path": path, "value": value }]);
+    let ours = "cmp-webhook creates Namespaces of clusters only";
+    let like_a_cluster = "with the labels of a cluster and Pod Security baseline or restricted only";
+    let cannot = "cannot create resource";
+    let the_bundle = "writes the caBundle of its configuration and nothing else";
+
+    refused(
+        &kubeconfig,
+        &[
+            // Running something.
+            (attempt("a Pod", create, object("v1", "Pod", &ns, json!({ "spec": pod }))), cannot),
+            (
+                attempt("a Pod in kube-system", create, object("v1", "Pod", "kube-system", json!({ "spec": pod }))),
+                cannot,
+            ),
+            (attempt("a Deployment", create, object("apps/v1", "Deployment", &ns, json!({ "spec": {} }))), cannot),
+            (attempt("an instance", create, object("apps/v1", "StatefulSet", &ns, json!({ "spec": {} }))), cannot),
+            (
+                attempt("more of what runs", format!("scale statefulset {web}-0 -n {ns} --replicas=1"), Value::Null),
+                "cannot",
+            ),
+            // Namespaces of its own.
+            (attempt("a plain Namespace", create, namespace("plain", json!({}))), ours),
+            (
+                attempt("one that is called otherwise", create, namespace("kube-extra", labels(me, &new, "baseline"))),
+                ours,
+            ),
+            (
+                attempt(
+                    "one where everything is privileged",
+                    create,
+                    namespace(&new_ns, labels(me, &new, "privileged")),
+                ),
+                like_a_cluster,
+            ),
+            (attempt("one without Pod Security", create, without), like_a_cluster),
+            (attempt("one with a label of others", create, with("istio-injection", "disabled")), like_a_cluster),
+            (
+                attempt("one of nobody", create, namespace(&new_ns, labels("nobody-of-ours", &new, "baseline"))),
+                "creates Namespaces of users only",
+            ),
+            (
+                attempt(
+                    "one of cmp-webhook itself",
+                    create,
+                    namespace(&new_ns, labels("cmp-webhook", &new, "baseline")),
+                ),
+                "creates Namespaces of users only",
+            ),
+            // Namespaces of others.
+            (
+                attempt("kube-system as a cluster", "label namespace kube-system kubectl-cmp.dev/owner=x", Value::Null),
+                "touches Namespaces of clusters only",
+            ),
+            (
+                attempt(
+                    "kube-system as privileged",
+                    "label namespace kube-system pod-security.kubernetes.io/enforce=privileged",
+                    Value::Null,
+                ),
+                "touches Namespaces of clusters only",
+            ),
+            (
+                attempt("an annotation on default", "annotate namespace default a=b", Value::Null),
+                "touches Namespaces of clusters only",
+            ),
+            (
+                attempt("deleting cmp-system", "delete namespace cmp-system", Value::Null),
+                "touches Namespaces of clusters only",
+            ),
+            (
+                attempt("deleting cmp-users", "delete namespace cmp-users", Value::Null),
+                "touches Namespaces of clusters only",
+            ),
+            // The labels of a cluster's.
+            (
+                attempt(
+                    "another owner",
+                    format!("label namespace {ns} --overwrite kubectl-cmp.dev/owner=eve"),
+                    Value::Null,
+                ),
+                "does not change whose a Namespace is",
+            ),
+            (
+                attempt("no owner", format!("label namespace {ns} kubectl-cmp.dev/owner-"), Value::Null),
+                "does not change whose a Namespace is",
+            ),
+            (
+                attempt(
+                    "no Pod Security",
+                    format!("label namespace {ns} pod-security.kubernetes.io/enforce-"),
+                    Value::Null,
+                ),
+                "nor any other label of it",
+            ),
+            (
+                attempt("its status", format!("patch namespace {ns} --subresource=status --type=merge"), json!({})),
+                "resource \"namespaces/status\"",
+            ),
+            // Rights.
+            (
+                attempt(
+                    "administrator",
+                    create,
+                    json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": "thief" }, "roleRef": role("ClusterRole", "cluster-admin"), "subjects": [account(me)] }),
+                ),
+                cannot,
+            ),
+            (
+                attempt(
+                    "administrator of a cluster",
+                    create,
+                    binding(&ns, role("ClusterRole", "cluster-admin"), account(me)),
+                ),
+                "is attempting to grant RBAC permissions",
+            ),
+            (
+                attempt(
+                    "the role of the other type",
+                    create,
+                    binding(&ns, role("ClusterRole", "cmp-vm-user"), account(me)),
+                ),
+                "to the role of its type, nobody and nothing else",
+            ),
+            (
+                attempt("a Role of that name", create, binding(&ns, role("Role", "cmp-container-user"), account(me))),
+                "\"cmp-container-user\" not found",
+            ),
+            (
+                attempt(
+                    "somebody else in a cluster",
+                    create,
+                    binding(&ns, role("ClusterRole", "cmp-container-user"), account("eve")),
+                ),
+                "binds a Namespace's owner",
+            ),
+            (
+                attempt(
+                    "everybody",
+                    create,
+                    binding(
+                        &ns,
+                        role("ClusterRole", "cmp-container-user"),
+                        json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:authenticated" }),
+                    ),
+                ),
+                "binds a Namespace's owner",
+            ),
+            (
+                attempt(
+                    "the owner elsewhere",
+                    create,
+                    binding("kube-system", role("ClusterRole", "cmp-container-user"), account(me)),
+                ),
+                "cmp-webhook does not CREATE rolebindings here",
+            ),
+            (
+                attempt("a Role", create, object("rbac.authorization.k8s.io/v1", "Role", &ns, json!({ "rules": [] }))),
+                cannot,
+            ),
+            // Secrets and tokens.
+            (attempt("reading Secrets", format!("get secrets -n {ns}"), Value::Null), "cannot list resource"),
+            (attempt("reading one", "get secret x -n cmp-users", Value::Null), "cannot get resource"),
+            (attempt("reading all", "get secrets -A", Value::Null), "cannot list resource"),
+            (
+                attempt("a Secret of its own", create, secret("thief", json!({}))),
+                "cmp-webhook does not CREATE secrets here",
+            ),
+            (
+                attempt("a token in the place of the certificate", create, {
+                    let mut secret =
+                        secret("cmp-webhook-cert", json!({ "type": "kubernetes.io/service-account-token" }));
+                    secret["metadata"]["annotations"] = json!({ "kubernetes.io/service-account.name": "cmp-webhook" });
+                    secret
+                }),
+                "cmp-webhook does not CREATE secrets here",
+            ),
+            (attempt("a Secret in a cluster", create, object("v1", "Secret", &ns, json!({}))), cannot),
+            (attempt("its own next token", "create token cmp-webhook -n cmp-system", Value::Null), cannot),
+            (attempt("the token of a user", format!("create token {me} -n cmp-users"), Value::Null), cannot),
+            (attempt("the token of what runs", format!("create token default -n {ns}"), Value::Null), cannot),
+            (
+                attempt(
+                    "being a user",
+                    format!("get configmap {me} -n cmp-users --as=system:serviceaccount:cmp-users:{me}"),
+                    Value::Null,
+                ),
+                "cannot impersonate",
+            ),
+            (
+                attempt(
+                    "a mounted token",
+                    format!("patch serviceaccount default -n {ns} --type=merge"),
+                    json!({ "automountServiceAccountToken": true }),
+                ),
+                "takes the token from the ServiceAccount default",
+            ),
+            (
+                attempt(
+                    "the role of a cloud",
+                    format!("annotate serviceaccount default -n {ns} eks.amazonaws.com/role-arn=arn:aws:iam::1:role/x"),
+                    Value::Null,
+                ),
+                "takes the token from the ServiceAccount default",
+            ),
+            (
+                attempt(
+                    "another ServiceAccount",
+                    create,
+                    object("v1", "ServiceAccount", &ns, json!({ "automountServiceAccountToken": false })),
+                ),
+                "takes the token from the ServiceAccount default",
+            ),
+            (
+                attempt(
+                    "that of kube-system",
+                    "patch serviceaccount default -n kube-system --type=merge",
+                    json!({ "automountServiceAccountToken": false }),
+                ),
+                "cmp-webhook does not UPDATE serviceaccounts here",
+            ),
+            // Bounds of others.
+            (
+                attempt(
+                    "stopping kube-system",
+                    create,
+                    object("v1", "ResourceQuota", "kube-system", json!({ "spec": { "hard": { "pods": "0" } } })),
+                ),
+                "cmp-webhook does not CREATE resourcequotas here",
+            ),
+            (
+                attempt(
+                    "sizes in default",
+                    create,
+                    object("v1", "LimitRange", "default", json!({ "spec": { "limits": [] } })),
+                ),
+                "cmp-webhook does not CREATE limitranges here",
+            ),
+            (
+                attempt(
+                    "the network of cmp-system",
+                    create,
+                    object(
+                        "networking.k8s.io/v1",
+                        "NetworkPolicy",
+                        "cmp-system",
+                        json!({ "spec": { "podSelector": {} } }),
+                    ),
+                ),
+                "cmp-webhook does not CREATE networkpolicies here",
+            ),
+            (
+                attempt("taking off a quota", format!("delete resourcequota cmp -n {ns}"), Value::Null),
+                "cannot delete resource",
+            ),
+            // Accounts.
+            (
+                attempt(
+                    "a raised quota",
+                    format!("patch configmap {me} -n cmp-users --type=merge"),
+                    json!({ "data": { "quota": r#"{"cpu":"64","memory":"64Gi"}"# } }),
+                ),
+                "leaves quotas and policies alone",
+            ),
+            (
+                attempt(
+                    "another policy",
+                    format!("patch configmap {me} -n cmp-users --type=merge"),
+                    json!({ "data": { "policy": "{}" } }),
+                ),
+                "leaves quotas and policies alone",
+            ),
+            (
+                attempt(
+                    "an account less",
+                    format!("patch configmap {me} -n cmp-users --type=merge"),
+                    json!({ "metadata": { "labels": { "kubectl-cmp.dev/account": null } } }),
+                ),
+                "only the data of an account may be changed",
+            ),
+            (
+                attempt(
+                    "an account with an owner",
+                    format!("patch configmap {me} -n cmp-users --type=merge"),
+                    json!({ "metadata": { "ownerReferences": [{ "apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "1" }] } }),
+                ),
+                "only the data of an account may be changed",
+            ),
+            (attempt("a new account", create, object("v1", "ConfigMap", "cmp-users", json!({}))), cannot),
+            (
+                attempt(
+                    "ConfigMaps elsewhere",
+                    "patch configmap kube-root-ca.crt -n kube-system --type=merge",
+                    json!({ "data": {} }),
+                ),
+                "cannot get resource",
+            ),
+            // Whom the API server asks.
+            (
+                attempt(
+                    "nobody when it is down",
+                    configuration,
+                    replaced("/webhooks/0/failurePolicy", "Ignore".into()),
+                ),
+                the_bundle,
+            ),
+            (attempt("about nothing", configuration, json!([{ "op": "remove", "path": "/webhooks/0" }])), the_bundle),
+            (
+                attempt("about Pods", configuration, replaced("/webhooks/0/rules/0/resources", json!(["pods"]))),
+                the_bundle,
+            ),
+            (
+                attempt(
+                    "somewhere else",
+                    configuration,
+                    replaced("/webhooks/0/clientConfig/url", "https://192.0.2.1/x".into()),
+                ),
+                the_bundle,
+            ),
+            (
+                attempt(
+                    "about fewer accounts",
+                    configuration,
+                    json!([{ "op": "add", "path": "/webhooks/0/matchConditions/-", "value": { "name": "not", "expression": "false" } }]),
+                ),
+                the_bundle,
+            ),
+            (
+                attempt(
+                    "no longer",
+                    configuration,
+                    json!([{ "op": "add", "path": "/metadata/ownerReferences", "value": [{ "apiVersion": "v1", "kind": "Namespace", "name": "gone", "uid": "1" }] }]),
+                ),
+                the_bundle,
+            ),
+            (
+                attempt("not at all", "delete validatingwebhookconfiguration cmp-webhook", Value::Null),
+                "cannot delete resource",
+            ),
+            (
+                attempt("without policies", "delete validatingadmissionpolicybinding cmp-webhook-rights", Value::Null),
+                "cannot delete resource",
+            ),
+            (
+                attempt(
+                    "with a policy of its own",
+                    create,
+                    json!({ "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration", "metadata": { "name": "thief" } }),
+                ),
+                cannot,
+            ),
+        ],
+    );
+    // What it is there for works with the same token.
+    let dry = format!("{create} --dry-run=server");
+    allowed(
+        &kubeconfig,
+        &[
+            attempt("a Namespace of a user's cluster", &dry, namespace(&new_ns, labels(me, &new, "baseline"))),
+            attempt("a stricter one", &dry, namespace(&new_ns, labels(me, &new, "restricted"))),
+            attempt("letting the owner in", &dry, binding(&ns, role("ClusterRole", "cmp-container-user"), account(me))),
+            attempt(
+                "a quota in a cluster",
+                &dry,
+                object("v1", "ResourceQuota", &ns, json!({ "spec": { "hard": { "pods": "0" } } })),
+            ),
+            attempt(
+                "taking the token away",
+                format!("patch serviceaccount default -n {ns} --type=merge"),
+                json!({ "automountServiceAccountToken": false }),
+            ),
+            attempt(
+                "its certificate",
+                format!("{configuration} --dry-run=server"),
+                json!([{ "op": "add", "path": "/metadata/annotations", "value": { "a": "b" } }]),
+            ),
+        ],
+    );
+}

@@ -1,0 +1,98 @@
+//! The ways out of an emergency that docs/SECURITY.md names, each tried as it stands there.
+
+use cmp_tests::{Installation, World, eventually};
+use serde_json::json;
+
+use crate::support::{SOON, account_is, held, running, want};
+
+#[test]
+fn the_ways_out_of_an_emergency() {
+    let mut installation = Installation::start(1, "3s");
+    let john = installation.user_named("john", "4", "8Gi");
+    let web = running(&john, "web", 2, "1", "1Gi");
+    let kubeconfig = john.kubeconfig.clone();
+    let path = "jsonpath={.webhooks[0].clientConfig.url}";
+    let asked = john.admin(&["get", "validatingwebhookconfiguration", "cmp-webhook", "-o", path]).ok().stdout;
+    let url = asked.trim_end_matches("/validate-account").to_owned();
+    let install = |john: &World<'_>| {
+        john.admin(&["cmp", "install", "--webhook-url", &url]).ok();
+    };
+
+    // A node is lost: only an administrator takes its Pods by force.
+    let (pod, ns) = (format!("{web}-0-0"), format!("{web}-ns"));
+    let force = ["delete", "pod", &pod, "-n", &ns, "--force", "--grace-period=0"];
+    john.kubectl(&force).fails().says("ask an administrator if its node is lost");
+    john.admin(&force).ok();
+    eventually("the Pod is back", SOON, || {
+        let shown = john.cmp(&["get", "cluster", &web]).ok();
+        if shown.stdout.contains("2/2") { Ok(()) } else { Err(shown.to_string()) }
+    });
+
+    // The certificate is lost: cmp-webhook makes another, and says so in its configuration.
+    let certificate = |john: &World<'_>| {
+        let read = john.admin(&["get", "secret", "cmp-webhook-cert", "-n", "cmp-system", "-o", "jsonpath={.data}"]);
+        if read.code == 0 { read.stdout } else { String::new() }
+    };
+    let before = certificate(&john);
+    john.admin(&["delete", "secret", "cmp-webhook-cert", "-n", "cmp-system"]).ok();
+    eventually("there is another, and it is trusted", SOON, || {
+        let now = certificate(&john);
+        let dry = john.cmp(&["create", "cluster", "x", "--cpu", "1", "--memory", "1Gi", "--dry-run=server"]);
+        if !now.is_empty() && now != before && dry.code == 0 { Ok(()) } else { Err(dry.to_string()) }
+    });
+
+    // A policy is in the way: its binding goes, and comes back with the next install.
+    john.admin(&["delete", "validatingadmissionpolicybinding", "cmp-accounts"]).ok();
+    let damage = json!({ "data": { format!("held.{web}"): "lost" } }).to_string();
+    let patch = ["patch", "configmap", "john", "-n", "cmp-users", "--type=merge", "-p", &damage];
+    eventually("the policy is gone", SOON, || {
+        let tried = john.admin(&patch);
+        if tried.code == 0 { Ok(()) } else { Err(tried.to_string()) }
+    });
+    // With that the account is damaged. cmp-webhook mends what it wrote itself; what runs goes on.
+    account_is(&john, "it is mended", |account| {
+        held(account, &web).is_some_and(|held| held["count"] == 2 && held["state"] == "ready")
+    });
+    let name = john.cluster("more");
+    // Or it is lost: made anew, it has the clusters that are there.
+    john.admin(&["delete", "configmap", "john", "-n", "cmp-users"]).ok();
+    install(&john);
+    let out = john.installation.plane.folder().join("again.kubeconfig").display().to_string();
+    john.admin(&["cmp", "create", "user", "john", "--cpu", "4", "--memory", "8Gi", "--kubeconfig-out", &out]).ok();
+    account_is(&john, "its cluster is known again", |account| {
+        held(account, &web).is_some_and(|held| held["count"] == 2 && held["state"] == "ready")
+    });
+    john.cmp(&["get", "cluster", &web]).ok().says("2/2");
+    john.cmp(&["create", "cluster", &name, "--cpu", "3", "--memory", "1Gi"])
+        .fails()
+        .says("used: cpu=2, limited: cpu=4");
+    john.admin(&["patch", "configmap", "john", "-n", "cmp-users", "--type=merge", "-p", &damage])
+        .fails()
+        .says("written by cmp-webhook alone");
+
+    // cmp-webhook is down, and a quota has to change all the same: nobody is asked; what is wanted meanwhile is judged
+    // when somebody is there again.
+    installation.stop();
+    let john = World { installation: &installation, name: "john".to_owned(), kubeconfig: kubeconfig.clone() };
+    let set = ["cmp", "set", "quota", "john", "--cpu", "5"];
+    john.admin(&set).fails().says("cmp-webhook does not answer");
+    john.admin(&["delete", "validatingwebhookconfiguration", "cmp-webhook"]).ok();
+    eventually("nobody is asked", SOON, || {
+        let tried = john.admin(&set);
+        if tried.code == 0 { Ok(()) } else { Err(tried.to_string()) }
+    });
+    let large = want(9, "1", "1Gi");
+    john.patch(&json!({ format!("want.{name}"): large })).ok();
+    john.patch(&json!({ "quota": "{}" })).fails().says("a user may change want.* and delete.* only");
+    install(&john);
+    installation.restart();
+    let john = World { installation: &installation, name: "john".to_owned(), kubeconfig };
+    account_is(&john, "what was too much is taken back", |account| {
+        account[format!("want.{name}")].is_null()
+            && account[format!("refused.{name}")].as_str().is_some_and(|why| why.contains("exceeded quota"))
+    });
+    // What it is to be, its user says again; nothing of it restarts.
+    john.cmp(&["create", "cluster", &web, "--cpu", "1", "--memory", "1Gi", "--count", "2"]).ok();
+    john.cmp(&["scale", "cluster", &web, "--count", "5"]).ok();
+    john.cmp(&["scale", "cluster", &web, "--count", "6"]).fails().says("exceeded quota: john");
+}
