@@ -275,6 +275,32 @@ pub fn role_binding(user: &UserName, cluster: &ClusterName, kind: InstanceType) 
     }
 }
 
+/// A container instance with another size; `None` if it has that already. What its owner added to it stays.
+pub fn resized(set: &StatefulSet, instance: &InstanceName, want: &Want) -> Result<Option<StatefulSet>, String> {
+    let of = |set: &StatefulSet| {
+        let pod = set.spec.as_ref().and_then(|spec| spec.template.spec.clone())?;
+        if let ([container], true) = (&pod.containers[..], pod.init_containers.is_none() && pod.resources.is_none()) {
+            return Some(container.resources.clone());
+        }
+        None
+    };
+    let is = of(set).ok_or("its Pod is more than one container, whose shares nobody but its owner knows")?;
+    let wanted = of(&stateful_set(instance, want)).flatten();
+    let amounts = |resources: Option<&ResourceRequirements>| {
+        resources.map(|resources| (amounts_of(resources.requests.as_ref()), amounts_of(resources.limits.as_ref())))
+    };
+    if amounts(is.as_ref()) == amounts(wanted.as_ref()) {
+        return Ok(None);
+    }
+    let mut other = set.clone();
+    for pod in other.spec.iter_mut().filter_map(|spec| spec.template.spec.as_mut()) {
+        for container in &mut pod.containers {
+            container.resources.clone_from(&wanted);
+        }
+    }
+    Ok(Some(other))
+}
+
 /// A container instance: one replica, or none while the cluster is released, with requests and limits of exactly the size.
 pub fn stateful_set(instance: &InstanceName, want: &Want) -> StatefulSet {
     let name = instance.to_string();

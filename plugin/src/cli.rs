@@ -105,6 +105,9 @@ pub(crate) enum Command {
     /// Change the number of instances of a cluster
     #[command(subcommand)]
     Scale(Scale),
+    /// Change the size of the instances of a cluster
+    #[command(subcommand)]
+    Resize(Resize),
     /// Switch instances on
     #[command(subcommand)]
     Start(Instances),
@@ -117,6 +120,12 @@ pub(crate) enum Command {
     /// Bring suspended clusters or instances back
     #[command(subcommand)]
     Resume(Resume),
+    /// Run a command in an instance
+    Exec(ExecArgs),
+    /// Show what an instance has printed
+    Logs(LogsArgs),
+    /// Show what happened to clusters
+    Events(EventsArgs),
     /// Change the quota of a user
     #[command(subcommand)]
     Set(Set),
@@ -194,6 +203,13 @@ pub(crate) enum Scale {
     /// Change the number of instances of a cluster
     #[command(visible_alias = "clusters")]
     Cluster(ScaleCluster),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Resize {
+    /// Change the size of the instances; those that run are restarted one after another
+    #[command(visible_alias = "clusters")]
+    Cluster(ResizeCluster),
 }
 
 #[derive(Debug, Subcommand)]
@@ -533,6 +549,89 @@ pub(crate) struct ScaleCluster {
 }
 
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp resize cluster web --cpu 4 --memory 8Gi")]
+pub(crate) struct ResizeCluster {
+    /// Which
+    #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
+    pub(crate) name: ClusterName,
+    /// The processors of each instance, such as 2 or 500m
+    #[arg(long, value_name = "CPU", value_parser = quantity, allow_negative_numbers = true)]
+    pub(crate) cpu: Option<Quantity>,
+    /// The memory of each instance, such as 4Gi
+    #[arg(long, value_name = "MEMORY", value_parser = memory, allow_negative_numbers = true)]
+    pub(crate) memory: Option<Quantity>,
+    /// Another resource of each instance, such as nvidia.com/gpu=1; may be repeated
+    #[arg(long, value_name = "NAME=AMOUNT", value_parser = amount)]
+    pub(crate) resource: Vec<Amount>,
+    /// How long one instance may take to run again
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp exec web-0 -- uname -a\n  kubectl cmp exec -it web-0 -- bash")]
+pub(crate) struct ExecArgs {
+    /// Which
+    #[arg(value_name = "INSTANCE", value_parser = name::<InstanceName>)]
+    pub(crate) name: InstanceName,
+    /// Pass standard input on
+    #[arg(short = 'i', long)]
+    pub(crate) stdin: bool,
+    /// Standard input is a terminal
+    #[arg(short, long)]
+    pub(crate) tty: bool,
+    /// In which container, if there are several
+    #[arg(short, long, value_name = "CONTAINER")]
+    pub(crate) container: Option<String>,
+    /// What to run, after --
+    #[arg(value_name = "COMMAND", last = true, required = true)]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp logs web-0\n  kubectl cmp logs web-0 -f --tail 20")]
+pub(crate) struct LogsArgs {
+    /// Which
+    #[arg(value_name = "INSTANCE", value_parser = name::<InstanceName>)]
+    pub(crate) name: InstanceName,
+    /// Go on with what comes
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Of the container before it was restarted
+    #[arg(short, long)]
+    pub(crate) previous: bool,
+    /// With the time of each line
+    #[arg(long)]
+    pub(crate) timestamps: bool,
+    /// How many of the last lines
+    #[arg(long, value_name = "LINES", allow_negative_numbers = true)]
+    pub(crate) tail: Option<i64>,
+    /// How far back, such as 10m
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) since: Option<String>,
+    /// Of which container, if there are several
+    #[arg(short, long, value_name = "CONTAINER")]
+    pub(crate) container: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp events\n  kubectl cmp events web -w")]
+pub(crate) struct EventsArgs {
+    /// Of which cluster; without a name, of all of yours
+    #[arg(value_name = "CLUSTER", value_parser = name::<ClusterName>)]
+    pub(crate) name: Option<ClusterName>,
+    /// Whose (administrators)
+    #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
+    pub(crate) owner: Option<UserName>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct InstanceArgs {
     /// Which, such as web-0
     #[arg(value_name = "NAME", required = true, value_parser = name::<InstanceName>)]
@@ -698,6 +797,44 @@ pub(crate) struct VersionArgs {
     pub(crate) client: bool,
     #[command(flatten)]
     pub(crate) output: ObjectArgs,
+}
+
+impl Global {
+    /// The same for kubectl itself.
+    pub(crate) fn as_kubectl(&self) -> Vec<OsString> {
+        let mut flags = Vec::new();
+        let mut flag = |name: &str, value: Option<&std::ffi::OsStr>| {
+            if let Some(value) = value {
+                let mut flag = OsString::from(format!("--{name}="));
+                flag.push(value);
+                flags.push(flag);
+            }
+        };
+        let text = |value: &Option<String>| value.clone().map(OsString::from);
+        flag("kubeconfig", self.kubeconfig.as_ref().map(|path| path.as_os_str()));
+        flag("certificate-authority", self.certificate_authority.as_ref().map(|path| path.as_os_str()));
+        for (name, value) in [
+            ("context", &self.context),
+            ("cluster", &self.kube_cluster),
+            ("user", &self.kube_user),
+            ("server", &self.server),
+            ("token", &self.bearer),
+            ("as", &self.act_as),
+            ("as-uid", &self.as_uid),
+        ] {
+            flag(name, text(value).as_deref());
+        }
+        for group in &self.as_group {
+            flag("as-group", Some(group.as_ref()));
+        }
+        if self.insecure_skip_tls_verify {
+            flag("insecure-skip-tls-verify", Some("true".as_ref()));
+        }
+        if self.v > 0 {
+            flag("v", Some(self.v.to_string().as_ref()));
+        }
+        flags
+    }
 }
 
 /// In which order a help says what: what it does, how it looks, and only then every flag.

@@ -1,6 +1,6 @@
 //! One file a command; here they are told apart.
 
-use crate::cli::{Arguments, Command, Create, Delete, Describe, Get, Instances, Resume, Scale, Set, Suspend};
+use crate::cli::{Arguments, Command, Create, Delete, Describe, Get, Instances, Resize, Resume, Scale, Set, Suspend};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::Ui;
@@ -9,10 +9,13 @@ use cmp_core::instance::Verb;
 mod create_cluster;
 mod delete_cluster;
 mod describe;
+mod events;
 mod get;
 mod install;
+mod into;
 mod lifecycle;
 mod quota;
+mod resize;
 mod scale;
 mod tokens;
 mod uninstall;
@@ -45,6 +48,10 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
         Command::Delete(Delete::Cluster(args)) => delete_cluster::run(context, args).await,
         Command::Delete(Delete::User(args)) => users::delete(context, args).await,
         Command::Delete(Delete::Token(args)) => tokens::delete(context, args).await,
+        Command::Resize(Resize::Cluster(args)) => resize::run(context, args).await,
+        Command::Exec(args) => into::exec(context, args).await,
+        Command::Logs(args) => into::logs(context, args).await,
+        Command::Events(args) => events::run(context, args).await,
         Command::Scale(Scale::Cluster(args)) => scale::run(context, args).await,
         Command::Start(Instances::Instance(args)) => lifecycle::instances(context, Verb::Start, args, None).await,
         Command::Stop(Instances::Instance(args)) => lifecycle::instances(context, Verb::Stop, args, None).await,

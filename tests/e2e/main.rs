@@ -14,6 +14,7 @@ mod policies;
 mod quota;
 mod refusals;
 mod released;
+mod resize;
 mod shrink;
 mod smoke;
 mod story;

@@ -77,7 +77,7 @@ impl ControlPlane {
             tokens.push_str(&kubevirt::tokens());
         }
         fs::write(at.join("tokens.csv"), tokens).expect("a file");
-        let [client, peer, port, manager, scheduling] = std::array::from_fn(|_| free_port());
+        let [client, peer, port, manager, scheduling, kubelet] = std::array::from_fn(|_| free_port());
         let etcd_url = format!("http://127.0.0.1:{client}");
         let start = |name: &str, arguments: Vec<String>| Process::start(name, binaries.path(name), arguments, &at);
         let etcd = start(
@@ -113,6 +113,8 @@ impl ControlPlane {
                 "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
                 format!("--proxy-client-cert-file={}", file("proxy.crt")),
                 format!("--proxy-client-key-file={}", file("proxy.key")),
+                // Nobody resolves the names of the nodes.
+                "--kubelet-preferred-address-types=InternalIP".to_owned(),
                 "--profiling=false".to_owned(),
                 // As in real clusters, so that it is Pod Security that refuses them.
                 "--allow-privileged=true".to_owned(),
@@ -161,10 +163,25 @@ impl ControlPlane {
             // Without leases the nodes are taken for lost after a minute, and their Pods for not ready.
             "--node-lease-duration-seconds=40".to_owned(),
             "--node-ip=127.0.0.1".to_owned(),
+            // The kubelets' side of `logs`. Not of `exec`: nobody is asked who they are there, and what they would run
+            // would run as whoever started this.
+            format!("--node-port={kubelet}"),
+            format!("--server-address=127.0.0.1:{kubelet}"),
+            format!("--tls-cert-file={}", file("apiserver.crt")),
+            format!("--tls-private-key-file={}", file("apiserver.key")),
+            format!("--config={}", file("logs.yaml")),
             "--cidr=10.64.0.0/14".to_owned(),
         ];
         let stages = if kubevirt { kubevirt::stages(&binaries.stages) } else { binaries.stages.clone() };
         arguments.extend(stages.iter().map(|stage| format!("--config={}", stage.display())));
+        let logs = json!({
+            "apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "ClusterLogs", "metadata": { "name": "all" },
+            "spec": { "logs": [{ "logsFile": file("instance.log") }] },
+        });
+        // The form that kwok writes down is that of a container runtime.
+        let lines = (1..=3).map(|at| format!("2026-01-01T00:00:0{at}.000000000Z stdout F line {at}\n"));
+        fs::write(at.join("instance.log"), lines.collect::<String>()).expect("a file");
+        fs::write(at.join("logs.yaml"), logs.to_string()).expect("a file");
         let kwok = start("kwok", arguments);
         let mut plane = Self {
             kubevirt: None,

@@ -1,0 +1,65 @@
+//! `resize`, and what leads into an instance: `exec`, `logs`, `events`.
+
+use cmp_tests::eventually;
+
+use crate::support::{SOON, account_is, held, running, shared};
+
+#[test]
+fn cpu_up_and_memory_down_is_asked_first_and_given_back_last() {
+    let user = shared().user("4", "8Gi");
+    let name = running(&user, "web", 3, "1", "2Gi");
+    user.cmp(&["stop", "instance", &format!("{name}-2"), "--wait"]).ok();
+    let resize = |more: &[&str]| user.cmp(&[&["resize", "cluster", &name][..], more].concat());
+    resize(&[]).fails().says("nothing to change");
+    resize(&["--cpu", "2"]).fails().says("exceeded quota").says("requested: cpu=3");
+    user.cmp(&["get", "cluster", &name]).ok().says("2/3");
+    let dry = resize(&["--memory", "1Gi", "--dry-run=server", "-o", "jsonpath={.spec.size.memory}"]).ok();
+    assert_eq!(dry.stdout, "1Gi");
+    let pods = || {
+        let ns = format!("{name}-ns");
+        let template = "jsonpath={range .items[*]}{.metadata.uid} {end}";
+        user.kubectl(&["get", "pods", "-n", &ns, "-o", template]).ok().stdout
+    };
+    let before = pods();
+    resize(&["--cpu", "1250m", "--memory", "1Gi"])
+        .ok()
+        .says(&format!("instance/{name}-0 resized\ninstance/{name}-1 resized"))
+        .says(&format!("cluster/{name} resized"));
+    assert!(before.split_whitespace().all(|uid| !pods().contains(uid)), "those that ran were restarted");
+    let sizes = "jsonpath={range .items[*]}{.status.state}={.spec.size.cpu},{.spec.size.memory} {end}";
+    let shown = user.cmp(&["get", "instances", "--in", &name, "-o", sizes]).ok();
+    assert_eq!(shown.stdout, "running=1250m,1Gi running=1250m,1Gi stopped=1250m,1Gi ");
+    account_is(&user, "the memory came back", |account| {
+        held(account, &name).is_some_and(|held| held["size"]["memory"] == "1Gi" && held["state"] == "ready")
+    });
+    resize(&["--cpu", "1250m"]).ok().says("unchanged");
+    user.cmp(&["start", "instance", &format!("{name}-2"), "--wait"]).ok();
+}
+
+#[test]
+fn what_an_instance_printed_and_what_happened_to_it() {
+    let user = shared().user("4", "8Gi");
+    let name = running(&user, "web", 1, "500m", "512Mi");
+    let one = format!("{name}-0");
+    eventually("the log is shown", SOON, || {
+        let logs = user.cmp(&["logs", &one, "--tail", "2"]);
+        if logs.stdout == "line 2\nline 3\n" { Ok(()) } else { Err(logs.to_string()) }
+    });
+    // The kubelet was reached, for this very Pod; kwok does not run anything.
+    user.cmp(&["exec", &one, "--", "true"]).fails().says("no exec found").says(&one);
+    user.cmp(&["exec", &one]).fails().says("error: missing: <COMMAND>");
+    user.cmp(&["logs", &format!("{name}-7")]).fails().says("not found");
+    let events = user.cmp(&["events", &name]).ok();
+    events.says("SuccessfulCreate").says(&format!("statefulset/{one}"));
+    user.cmp(&["events", &user.cluster("nope")]).fails().says("not found");
+    let watched = {
+        let (kubeconfig, name) = (user.kubeconfig.clone(), name.clone());
+        std::thread::spawn(move || {
+            cmp_tests::shell::kubectl(&kubeconfig, &["cmp", "events", &name, "-w", "--no-headers"])
+        })
+    };
+    user.cmp(&["stop", "instance", &one, "--wait"]).ok();
+    user.cmp(&["logs", &one]).fails().says("is stopped").says(&format!("kubectl cmp start instance {one}"));
+    user.cmp(&["delete", "cluster", &name, "--yes", "--wait"]).ok();
+    watched.join().unwrap().ok().says("SuccessfulCreate").says("SuccessfulDelete");
+}
