@@ -17,7 +17,7 @@ use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Patch, PatchParams, PostParams};
-use kube::runtime::watcher;
+use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
@@ -36,6 +36,7 @@ use cmp_core::manifest::pairs;
 
 use crate::health::Readiness;
 use crate::metrics::Metrics;
+use crate::watches::Steady;
 
 const LEAF_LIFE: SignedDuration = SignedDuration::from_hours(24 * 365);
 const AUTHORITY_LIFE: SignedDuration = SignedDuration::from_hours(24 * 3650);
@@ -99,10 +100,12 @@ impl Certificates {
     }
 
     /// Looks at once, at each change of the Secret and of the webhook configuration, and every hour.
-    pub async fn run(self) {
+    pub async fn run(&self) {
         let named = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
-        let mut secrets = watcher::watcher(self.secrets.clone(), named(keys::CERTIFICATE_SECRET)).boxed();
-        let mut configurations = watcher::watcher(self.configurations.clone(), named(keys::WEBHOOK)).boxed();
+        let secrets = watcher::watcher(self.secrets.clone(), named(keys::CERTIFICATE_SECRET));
+        let configurations = watcher::watcher(self.configurations.clone(), named(keys::WEBHOOK));
+        let (mut secrets, mut configurations) =
+            (secrets.backoff(Steady).boxed(), configurations.backoff(Steady).boxed());
         loop {
             let again = match self.look().await {
                 Ok(()) => {

@@ -30,6 +30,7 @@ use cmp_core::name::{ClusterName, UserName};
 
 use crate::health::Readiness;
 use crate::metrics::Metrics;
+use crate::watches::Steady;
 
 pub mod act;
 
@@ -100,7 +101,8 @@ pub async fn run(context: Arc<Context>, readiness: Readiness, stop: impl Future<
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
     let only = watcher::Config::default().labels(&format!("{}={}", keys::ACCOUNT, keys::TRUE));
     let controller = Controller::new(api, only)
-        .with_config(kube::runtime::controller::Config::default().concurrency(ACCOUNTS_AT_ONCE));
+        .with_config(kube::runtime::controller::Config::default().concurrency(ACCOUNTS_AT_ONCE))
+        .trigger_backoff(Steady);
     let store = controller.store();
     // Of everything else only the metadata is kept in memory, and only for as long as it takes to see whose it is.
     let controller = controller

@@ -11,3 +11,4 @@ pub mod controller;
 pub mod health;
 pub mod metrics;
 pub mod run;
+pub mod watches;

@@ -9,7 +9,7 @@ use axum_server::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 use cmp_client::connect::{Options, connect};
@@ -19,7 +19,7 @@ use crate::certs::{self, Certificates};
 use crate::controller::{self, Context};
 use crate::health::{self, Readiness};
 use crate::metrics::Metrics;
-use crate::{admission, args};
+use crate::{admission, args, watches};
 
 /// How long requests under way may take to end.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -79,20 +79,30 @@ async fn run(serve: &Serve) -> Result<(), Failure> {
 
     let config = certs::empty();
     let certificates = Certificates::new(&client, &serve.namespace, config.clone(), metrics.clone(), readiness.clone());
+    let watched = client.clone();
     tasks.spawn(async move {
-        certificates.run().await;
-        ("certificates", Ok(()))
+        loop {
+            tokio::select! {
+                () = certificates.run() => return ("certificates", Ok(())),
+                () = watches::restored(&watched) => {}
+            }
+        }
     });
 
-    let context = Arc::new(Context::new(client, serve.admission_window, metrics.clone()));
-    let (ready, mut told) = (readiness.clone(), stop.clone());
+    let (ready, told, counted, window) = (readiness.clone(), stop.clone(), metrics.clone(), serve.admission_window);
     tasks.spawn(async move {
-        let stop = async move {
-            // The sender is dropped only when everything ends.
-            let _ended = told.wait_for(|stop| *stop).await.is_err();
-        };
-        controller::run(context, ready, stop).await;
-        ("controllers", Ok(()))
+        loop {
+            let context = Arc::new(Context::new(client.clone(), window, counted.clone()));
+            let mut told = told.clone();
+            let stop = async move {
+                // The sender is dropped only when everything ends.
+                let _ended = told.wait_for(|stop| *stop).await.is_err();
+            };
+            tokio::select! {
+                () = controller::run(context, ready.clone(), stop) => return ("controllers", Ok(())),
+                () = watches::restored(&client) => warn!("etcd was restored from a snapshot: starting afresh"),
+            }
+        }
     });
 
     let server = axum_server::bind_rustls(serve.bind_address, config).handle(tls.clone());

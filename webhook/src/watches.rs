@@ -1,0 +1,81 @@
+//! What every watch of ours needs: patience that does not grow, and an eye on the revision.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::ListParams;
+use kube::runtime::utils::Backoff;
+use kube::{Api, Client};
+use tracing::debug;
+
+use cmp_core::keys;
+
+/// How long to wait after a watch has failed, each time.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How often the revision is looked at; and how long that may take.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Always the same wait. The controllers share one between all their watches, each of which fails once after an API
+/// server was restarted: a wait that doubled would leave them blind for minutes.
+#[derive(Debug, Clone, Default)]
+pub struct Steady;
+
+impl Iterator for Steady {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(PATIENCE)
+    }
+}
+
+impl Backoff for Steady {
+    fn reset(&mut self) {}
+}
+
+/// Whether a revision is from before another one.
+#[derive(Debug, Default)]
+struct Newest(Option<u64>);
+
+impl Newest {
+    fn went_back(&mut self, now: u64) -> bool {
+        let back = self.0.is_some_and(|newest| now < newest);
+        self.0 = Some(now);
+        back
+    }
+}
+
+/// Returns when the revision of the API went back: etcd was restored from a snapshot. Whatever was seen before may
+/// never have been, and a watch that goes on from there is told nothing until the old revision is reached again.
+pub async fn restored(client: &Client) {
+    let accounts: Api<ConfigMap> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
+    let one = ListParams::default().limit(1);
+    let mut newest = Newest::default();
+    loop {
+        match accounts.list_metadata(&one).await {
+            Ok(list) => {
+                let revision = list.metadata.resource_version.and_then(|version| version.parse().ok());
+                if revision.is_some_and(|revision| newest.went_back(revision)) {
+                    return;
+                }
+            }
+            // Whoever works will say so.
+            Err(error) => debug!(%error, "the revision cannot be read"),
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_smaller_revision_is_from_before() {
+        let mut newest = Newest::default();
+        assert!(!newest.went_back(7));
+        assert!(!newest.went_back(7));
+        assert!(!newest.went_back(9));
+        assert!(newest.went_back(8));
+        assert!(!newest.went_back(9));
+    }
+}
