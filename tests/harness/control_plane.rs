@@ -19,6 +19,17 @@ use crate::shell::{Output, eventually, kubectl, kubectl_reading};
 /// The token of the administrator, in the group `system:masters`.
 const ADMIN: &str = "administrator-of-the-tests";
 
+/// What a control plane has beyond what every one here has.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Whether KubeVirt is installed.
+    pub kubevirt: bool,
+    /// Further flags of kube-apiserver.
+    pub apiserver: Vec<String>,
+    /// Further flags of kube-controller-manager.
+    pub controller_manager: Vec<String>,
+}
+
 /// A control plane that runs. Everything of it ends when it is dropped, and when its process dies.
 pub struct ControlPlane {
     /// KubeVirt, if it was asked for.
@@ -31,6 +42,8 @@ pub struct ControlPlane {
     scheduler: Process,
     kwok: Process,
     port: u16,
+    etcd_url: String,
+    options: Options,
     certificate_authority: String,
     // Dropped last: everything above writes there.
     folder: Folder,
@@ -45,20 +58,21 @@ pub fn free_port() -> u16 {
 impl ControlPlane {
     /// Starts one with three nodes of 64 CPU and 256 GiB, and waits until it can be used.
     pub fn start() -> Self {
-        Self::start_or_try_again(false)
+        Self::start_with(&Options::default())
     }
 
     /// The same with KubeVirt installed: the real virt-api and virt-controller; virt-handlers and guests are
     /// simulated (see [`crate::kubevirt`]).
     pub fn with_kubevirt() -> Self {
-        Self::start_or_try_again(true)
+        Self::start_with(&Options { kubevirt: true, ..Options::default() })
     }
 
-    fn start_or_try_again(kubevirt: bool) -> Self {
+    /// The same with whatever is asked for.
+    pub fn start_with(options: &Options) -> Self {
         // Somebody else may take a free port before it is bound: then everything is tried anew.
         let mut last = String::new();
         for _ in 0..3 {
-            match Self::try_start(kubevirt) {
+            match Self::try_start(options) {
                 Ok(plane) => return plane,
                 Err(why) => last = why,
             }
@@ -66,14 +80,14 @@ impl ControlPlane {
         panic!("the control plane does not start: {last}")
     }
 
-    fn try_start(kubevirt: bool) -> Result<Self, String> {
+    fn try_start(options: &Options) -> Result<Self, String> {
         let binaries = Binaries::get();
         let folder = Folder::new();
         let at = folder.path().to_owned();
         let certificate_authority = certificates(&at);
         let file = |name: &str| at.join(name).display().to_string();
         let mut tokens = format!("{ADMIN},admin,admin,\"system:masters\"\n");
-        if kubevirt {
+        if options.kubevirt {
             tokens.push_str(&kubevirt::tokens());
         }
         fs::write(at.join("tokens.csv"), tokens).expect("a file");
@@ -90,36 +104,7 @@ impl ControlPlane {
                 format!("--listen-peer-urls=http://127.0.0.1:{peer}"),
             ],
         );
-        let apiserver = start(
-            "kube-apiserver",
-            vec![
-                format!("--etcd-servers={etcd_url}"),
-                "--bind-address=127.0.0.1".to_owned(),
-                format!("--secure-port={port}"),
-                format!("--tls-cert-file={}", file("apiserver.crt")),
-                format!("--tls-private-key-file={}", file("apiserver.key")),
-                format!("--service-account-key-file={}", file("accounts.pub")),
-                format!("--service-account-signing-key-file={}", file("accounts.key")),
-                "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-                format!("--token-auth-file={}", file("tokens.csv")),
-                "--authorization-mode=RBAC".to_owned(),
-                "--service-cluster-ip-range=10.0.0.0/16".to_owned(),
-                "--enable-aggregator-routing=false".to_owned(),
-                // How it makes itself and its users known to the API servers behind it.
-                format!("--requestheader-client-ca-file={}", file("proxy-ca.crt")),
-                "--requestheader-allowed-names=front-proxy-client".to_owned(),
-                "--requestheader-username-headers=X-Remote-User".to_owned(),
-                "--requestheader-group-headers=X-Remote-Group".to_owned(),
-                "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
-                format!("--proxy-client-cert-file={}", file("proxy.crt")),
-                format!("--proxy-client-key-file={}", file("proxy.key")),
-                // Nobody resolves the names of the nodes.
-                "--kubelet-preferred-address-types=InternalIP".to_owned(),
-                "--profiling=false".to_owned(),
-                // As in real clusters, so that it is Pod Security that refuses them.
-                "--allow-privileged=true".to_owned(),
-            ],
-        );
+        let apiserver = start("kube-apiserver", apiserver_flags(&at, &etcd_url, port, options));
         let admin = kubeconfig(port, &certificate_authority, ADMIN, "admin");
         fs::write(at.join("admin.kubeconfig"), admin).expect("a file");
         let as_admin = format!("--kubeconfig={}", file("admin.kubeconfig"));
@@ -135,18 +120,17 @@ impl ControlPlane {
             std::thread::sleep(Duration::from_millis(50));
         };
         ready?;
-        let controller_manager = start(
-            "kube-controller-manager",
-            vec![
-                as_admin.clone(),
-                "--use-service-account-credentials=true".to_owned(),
-                format!("--service-account-private-key-file={}", file("accounts.key")),
-                format!("--root-ca-file={}", file("ca.crt")),
-                "--leader-elect=false".to_owned(),
-                "--bind-address=127.0.0.1".to_owned(),
-                format!("--secure-port={manager}"),
-            ],
-        );
+        let mut arguments = vec![
+            as_admin.clone(),
+            "--use-service-account-credentials=true".to_owned(),
+            format!("--service-account-private-key-file={}", file("accounts.key")),
+            format!("--root-ca-file={}", file("ca.crt")),
+            "--leader-elect=false".to_owned(),
+            "--bind-address=127.0.0.1".to_owned(),
+            format!("--secure-port={manager}"),
+        ];
+        arguments.extend(options.controller_manager.iter().cloned());
+        let controller_manager = start("kube-controller-manager", arguments);
         let scheduler = start(
             "kube-scheduler",
             vec![
@@ -172,7 +156,7 @@ impl ControlPlane {
             format!("--config={}", file("logs.yaml")),
             "--cidr=10.64.0.0/14".to_owned(),
         ];
-        let stages = if kubevirt { kubevirt::stages(&binaries.stages) } else { binaries.stages.clone() };
+        let stages = if options.kubevirt { kubevirt::stages(&binaries.stages) } else { binaries.stages.clone() };
         arguments.extend(stages.iter().map(|stage| format!("--config={}", stage.display())));
         let logs = json!({
             "apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "ClusterLogs", "metadata": { "name": "all" },
@@ -191,11 +175,13 @@ impl ControlPlane {
             scheduler,
             kwok,
             port,
+            etcd_url,
+            options: options.clone(),
             certificate_authority,
             folder,
         };
-        plane.nodes(3, kubevirt);
-        if kubevirt {
+        plane.nodes(3, options.kubevirt);
+        if options.kubevirt {
             plane.kubevirt = Some(KubeVirt::start(&plane)?);
         }
         Ok(plane)
@@ -244,6 +230,64 @@ impl ControlPlane {
         path
     }
 
+    /// The port of the API server.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where etcd answers.
+    pub fn etcd_url(&self) -> &str {
+        &self.etcd_url
+    }
+
+    /// A second API server on the same etcd, for as long as it is kept, and the port it listens on.
+    pub fn another_apiserver(&self) -> (Process, u16) {
+        let port = free_port();
+        let flags = apiserver_flags(self.folder(), &self.etcd_url, port, &self.options);
+        let name = format!("kube-apiserver-{port}");
+        let server = Process::start(&name, Binaries::get().path("kube-apiserver"), flags, self.folder());
+        let path = self.folder().join(format!("{name}.kubeconfig"));
+        fs::write(&path, kubeconfig(port, &self.certificate_authority, ADMIN, "admin")).expect("a file");
+        eventually("the second API server is ready", Duration::from_secs(60), || {
+            assert!(server.is_running(), "{}", server.last_words());
+            let asked = kubectl(&path, &["get", "--raw", "/readyz"]);
+            if asked.code == 0 { Ok(()) } else { Err(asked.to_string()) }
+        });
+        (server, port)
+    }
+
+    /// Copies what etcd stores to a folder of this name; everything stands still meanwhile.
+    pub fn snapshot(&mut self, name: &str) {
+        self.stop();
+        copy_folder(&self.folder().join("etcd"), &self.folder().join(name));
+        self.restart();
+    }
+
+    /// Puts back what was copied, with everything else ended, and starts anew: as one restores a cluster.
+    pub fn restore(&mut self, name: &str) {
+        self.stop();
+        let data = self.folder().join("etcd");
+        fs::remove_dir_all(&data).expect("the data of etcd");
+        copy_folder(&self.folder().join(name), &data);
+        self.restart();
+    }
+
+    /// Everything but the data, from the outside in.
+    fn parts(&mut self) -> [&mut Process; 5] {
+        [&mut self.kwok, &mut self.scheduler, &mut self.controller_manager, &mut self.apiserver, &mut self.etcd]
+    }
+
+    fn stop(&mut self) {
+        self.parts().into_iter().for_each(Process::stop);
+    }
+
+    fn restart(&mut self) {
+        self.etcd.restart();
+        self.restart_apiserver();
+        let [kwok, scheduler, controller_manager, ..] = self.parts();
+        [kwok, scheduler, controller_manager].into_iter().for_each(Process::restart);
+    }
+
     /// kubectl as the administrator.
     pub fn admin(&self, arguments: &[&str]) -> Output {
         kubectl(&self.kubeconfig(), arguments)
@@ -261,6 +305,51 @@ impl ControlPlane {
             let asked = self.admin(&["get", "--raw", "/readyz"]);
             if asked.code == 0 { Ok(()) } else { Err(asked.to_string()) }
         });
+    }
+}
+
+fn apiserver_flags(at: &Path, etcd_url: &str, port: u16, options: &Options) -> Vec<String> {
+    let file = |name: &str| at.join(name).display().to_string();
+    let mut flags = vec![
+        format!("--etcd-servers={etcd_url}"),
+        "--bind-address=127.0.0.1".to_owned(),
+        format!("--secure-port={port}"),
+        format!("--tls-cert-file={}", file("apiserver.crt")),
+        format!("--tls-private-key-file={}", file("apiserver.key")),
+        format!("--service-account-key-file={}", file("accounts.pub")),
+        format!("--service-account-signing-key-file={}", file("accounts.key")),
+        "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+        format!("--token-auth-file={}", file("tokens.csv")),
+        "--authorization-mode=RBAC".to_owned(),
+        "--service-cluster-ip-range=10.0.0.0/16".to_owned(),
+        "--enable-aggregator-routing=false".to_owned(),
+        // How it makes itself and its users known to the API servers behind it.
+        format!("--requestheader-client-ca-file={}", file("proxy-ca.crt")),
+        "--requestheader-allowed-names=front-proxy-client".to_owned(),
+        "--requestheader-username-headers=X-Remote-User".to_owned(),
+        "--requestheader-group-headers=X-Remote-Group".to_owned(),
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
+        format!("--proxy-client-cert-file={}", file("proxy.crt")),
+        format!("--proxy-client-key-file={}", file("proxy.key")),
+        // Nobody resolves the names of the nodes.
+        "--kubelet-preferred-address-types=InternalIP".to_owned(),
+        "--profiling=false".to_owned(),
+        // As in real clusters, so that it is Pod Security that refuses them.
+        "--allow-privileged=true".to_owned(),
+    ];
+    flags.extend(options.apiserver.iter().cloned());
+    flags
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder").flatten() {
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            fs::copy(&path, &target).expect("a file is copied");
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod authority;
 pub mod balancer;
 pub mod binaries;
 pub mod control_plane;
+pub mod etcd;
 pub mod installation;
 pub mod kubevirt;
 pub mod process;

@@ -133,11 +133,20 @@ impl Process {
 
     /// Whether it has not ended.
     pub fn is_running(&self) -> bool {
-        self.running.as_ref().is_some_and(|running| {
-            let state = std::fs::read_to_string(format!("/proc/{}/stat", running.pid)).unwrap_or_default();
-            // A zombie has ended; its supervisor has not looked yet.
-            state.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
-        })
+        // A zombie has ended; its supervisor has not looked yet.
+        self.state().is_some_and(|state| state != 'Z')
+    }
+
+    /// Whether it is frozen.
+    pub fn is_paused(&self) -> bool {
+        self.state() == Some('T')
+    }
+
+    /// In one letter, as the kernel says it.
+    fn state(&self) -> Option<char> {
+        let running = self.running.as_ref()?;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", running.pid)).ok()?;
+        stat.rsplit_once(") ")?.1.chars().next()
     }
 
     /// Its resident memory in bytes, if it runs.

@@ -1,0 +1,132 @@
+//! What cmp promises while everything around it fails: under faults, after a restore, and under churn.
+
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use cmp_tests::control_plane::{Options, client};
+use cmp_tests::etcd::Etcd;
+use cmp_tests::{ControlPlane, Installation, eventually};
+use fastrand::Rng;
+use serde_json::json;
+
+mod churn;
+mod clients;
+mod faults;
+mod observer;
+mod recovery;
+mod restore;
+mod support;
+
+use clients::{Counts, Person};
+use faults::{FAULTS, Faults};
+use observer::Observer;
+use support::{SOON, runtime};
+
+/// Each test here loads the machine as a whole: one at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A number from the environment.
+fn given(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
+}
+
+/// Past the capture of output, so that it is there to be read whatever happens.
+fn say(text: &str) {
+    // Without standard error there is nobody to tell.
+    let _said = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Long enough for a request that was admitted to be stored or dropped: the API server gives up after 6 s, and etcd
+/// stands still for 3 s at most.
+const WINDOW: &str = "10s";
+const REQUESTS: &str = "--request-timeout=6s";
+/// Everything has come to rest within this after the last fault.
+const QUIET: Duration = Duration::from_secs(120);
+
+#[test]
+fn the_invariants_hold_while_everything_fails() {
+    let _alone = alone();
+    let seed = given("CMP_CHAOS_SEED").unwrap_or_else(|| Rng::new().u64(..));
+    let duration = Duration::from_secs(given("CMP_CHAOS_SECONDS").unwrap_or(60));
+    let told = format!("CMP_CHAOS_SEED={seed}");
+    say(&format!("{told} for {} s", duration.as_secs()));
+    let mut random = Rng::with_seed(seed);
+
+    // What is stored can be read by the observer, and Namespaces go at more than one in five seconds.
+    let plane = ControlPlane::start_with(&Options {
+        apiserver: vec!["--storage-media-type=application/json".to_owned(), REQUESTS.to_owned()],
+        controller_manager: vec!["--kube-api-qps=200".to_owned(), "--kube-api-burst=400".to_owned()],
+        ..Options::default()
+    });
+    let runtime = runtime();
+    let etcd = runtime.block_on(async { Etcd::new(plane.etcd_url()) });
+    let observer = Observer::start(etcd, plane.folder(), &runtime);
+    let installed = Installation::on(plane, 3, WINDOW, |plane, url| {
+        plane.admin(&["cmp", "install", "--webhook-url", url]).ok();
+        true
+    });
+    let mut installation = installed.expect("it was installed");
+
+    let users: Vec<String> = (0..6).map(|at| format!("user-{at}")).collect();
+    let (counts, stop) = (Counts::default(), Arc::new(AtomicBool::new(false)));
+    let kubeconfigs: Vec<_> = users.iter().map(|user| installation.user_named(user, "8", "64Gi").kubeconfig).collect();
+    let work: Vec<_> = (0..16)
+        .map(|number| {
+            let kubeconfig = kubeconfigs[number % users.len()].clone();
+            let person = Person {
+                number,
+                user: users[number % users.len()].clone(),
+                client: runtime.block_on(client(&kubeconfig)),
+                kubeconfig,
+                random: random.fork(),
+                counts: counts.clone(),
+                observer: observer.clone(),
+            };
+            runtime.spawn(person.work(stop.clone()))
+        })
+        .collect();
+    let mut faults = Faults::new(&mut installation, &users, random.fork(), &observer);
+    faults.run(duration);
+    let hits = std::mem::take(&mut faults.hits);
+    stop.store(true, Ordering::Relaxed);
+    for work in work {
+        runtime.block_on(work).expect("nobody panics");
+    }
+    say(&format!("faults: {hits:?}"));
+    for ((work, outcome), count) in counts.all() {
+        say(&format!("{count:>6} {work}: {outcome}"));
+    }
+    say(&format!("{} changes in etcd were looked at", observer.changes()));
+    observer.judge(&told);
+
+    let quiet = Instant::now();
+    installation.ready();
+    eventually(&format!("{told}: everything comes to rest"), QUIET, || runtime.block_on(observer.settled()));
+    say(&format!("at rest after {} s", quiet.elapsed().as_secs()));
+    observer.judge(&told);
+    eventually(&format!("{told}: nothing is left"), QUIET + SOON, || {
+        for (user, cluster, uid) in observer.held() {
+            let patch = json!({ "data": { format!("delete.{cluster}"): uid } }).to_string();
+            // One that is asked for already stays asked for.
+            installation.plane.admin(&["patch", "configmap", &user, "-n", "cmp-users", "--type=merge", "-p", &patch]);
+        }
+        runtime.block_on(observer.empty())
+    });
+    observer.judge(&told);
+
+    for fault in FAULTS {
+        assert!(hits.get(&fault).is_some_and(|hits| *hits > 0), "{told}: {fault:?} never hit: {hits:?}");
+    }
+    for work in clients::WORK {
+        assert!(counts.done(work) > 0, "{told}: nobody ever did it: {work}: {:?}", counts.all());
+    }
+    for outcome in ["refused at random", "over quota"] {
+        assert!(counts.outcome(outcome) > 0, "{told}: nobody was {outcome}: {:?}", counts.all());
+    }
+}
