@@ -893,6 +893,54 @@ mod tests {
         command().debug_assert();
     }
 
+    /// Looks at a command and all below it.
+    fn each(command: &clap::Command, look: &mut impl FnMut(&clap::Command)) {
+        look(command);
+        command.get_subcommands().for_each(|below| each(below, look));
+    }
+
+    #[test]
+    fn no_help_is_longer_than_a_screen_and_examples_come_before_flags() {
+        let mut root = command();
+        root.build();
+        each(&root, &mut |command| {
+            let name = command.get_bin_name().unwrap_or_default().to_owned();
+            let asked = |flag: &str| {
+                let words = name.split(' ').skip(1).chain([flag]);
+                super::command().try_get_matches_from(words).map_or_else(|help| help.to_string(), |_| String::new())
+            };
+            let help = asked("--help");
+            assert_eq!(asked("-h"), help, "{name}: -h and --help are the same");
+            assert!(help.lines().count() <= 40, "{name} needs {} lines:\n{help}", help.lines().count());
+            assert!(help.lines().all(|line| line.chars().count() <= 100), "{name}: a line is too long:\n{help}");
+            let first = help.lines().next().unwrap_or_default();
+            assert!(
+                first.starts_with(char::is_uppercase) && !first.ends_with('.'),
+                "{name}: {first:?} says what it does"
+            );
+            if let (Some(examples), Some(flags)) = (help.find("Examples:"), help.find("Options:")) {
+                assert!(examples < flags, "{name}:\n{help}");
+            }
+        });
+    }
+
+    /// An example that cannot be typed is worse than none.
+    #[test]
+    fn every_example_can_be_typed() {
+        let mut seen = 0;
+        each(&command(), &mut |command| {
+            let examples = command.get_before_help().map(ToString::to_string).unwrap_or_default();
+            for line in examples.lines().filter_map(|line| line.trim().strip_prefix("kubectl cmp ")) {
+                let typed = line.replace('\'', "");
+                let words = std::iter::once("kubectl-cmp").chain(typed.split(' ')).map(OsString::from);
+                let parsed = super::parse(&split_titles(words));
+                assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+                seen += 1;
+            }
+        });
+        assert!(seen > 20, "only {seen} examples were found");
+    }
+
     #[test]
     fn a_title_is_a_type_and_a_name() {
         let check = |typed: &str, expected: &str| {
