@@ -125,6 +125,38 @@ fn every_policy_is_bound_and_installed() {
     }
 }
 
+/// The texts between double quotes; what is between two of them is taken for one as well, which does no harm here.
+fn texts(source: &str) -> Vec<&str> {
+    source.split('"').filter(|text| text.len() >= 10 && !text.contains('\n')).collect()
+}
+
+#[test]
+fn every_refusal_of_a_policy_is_met_by_a_test() {
+    let sources = sources(&["tests/e2e", "tests/vms"]);
+    let expected: Vec<&str> = sources.iter().flat_map(|(_, source)| texts(source)).collect();
+    let (mut messages, mut unmet) = (0, Vec::new());
+    for path in files(&root().join("manifests/policies"), ".yaml") {
+        let policies = fs::read_to_string(&path).unwrap();
+        for line in policies.lines().map(str::trim) {
+            let parts: Vec<&str> = if let Some(message) = line.strip_prefix("message: ") {
+                vec![message]
+            } else if let Some(expression) = line.strip_prefix("messageExpression: ") {
+                // Its fixed parts.
+                expression.split('\'').skip(1).step_by(2).map(str::trim).filter(|part| part.len() >= 10).collect()
+            } else {
+                continue;
+            };
+            messages += 1;
+            let meets = |text: &&str| parts.iter().any(|part| part.contains(*text) || text.contains(part));
+            if !expected.iter().any(meets) {
+                unmet.push(format!("{}: {line}", path.display()));
+            }
+        }
+    }
+    assert!(unmet.is_empty(), "no test meets\n{}", unmet.join("\n"));
+    assert!(messages > 40, "the policies are read: {messages}");
+}
+
 #[test]
 fn links_in_the_documents_lead_somewhere() {
     let mut documents = files(&root().join("docs"), ".md");

@@ -48,7 +48,7 @@ fn what_john_tries_with_instances_and_pods() {
     let one_replica = "an instance has at most one replica, not 2";
     let kinds = "others are outside of every quota";
     let others_pods = "affinity to Pods of other namespaces";
-    let not_sized = "asks for a resource that is not in the size of this cluster, which names cpu, memory";
+    let not_sized = "a container asks for a resource that is not in the size of this cluster, which names cpu, memory";
     // Kubernetes itself does not have them there.
     let locked = "volumeClaimTemplate.metadata.finalizers: Forbidden: cannot be set";
 
@@ -142,7 +142,7 @@ fn what_john_tries_with_instances_and_pods() {
                         json!({ "resources": { "limits": { "cpu": "500m", "memory": "1Gi", "hugepages-2Mi": "2Mi" } } }),
                     ),
                 ),
-                not_sized,
+                "the Pod asks for a resource that is not in the size of this cluster",
             ),
             (
                 attempt(
