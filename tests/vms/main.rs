@@ -3,5 +3,6 @@
 mod attacks;
 mod clusters;
 mod moves;
+mod rights;
 mod smoke;
 mod support;

@@ -1,0 +1,63 @@
+//! All that a user may do with KubeVirt, as the API server lists it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::clusters::running;
+use crate::support::installed;
+
+/// In a cluster of their own; the last five are what KubeVirt itself grants to everybody who is logged in.
+const RIGHTS: [&str; 13] = [
+    "kubevirt.io/virtualmachines: create, delete, get, list, patch, update, watch",
+    "kubevirt.io/virtualmachineinstances: get, list, watch",
+    "subresources.kubevirt.io/virtualmachines/start: update",
+    "subresources.kubevirt.io/virtualmachines/stop: update",
+    "subresources.kubevirt.io/virtualmachineinstances/pause: update",
+    "subresources.kubevirt.io/virtualmachineinstances/unpause: update",
+    "subresources.kubevirt.io/virtualmachineinstances/console: get",
+    "subresources.kubevirt.io/virtualmachineinstances/vnc: get",
+    "kubevirt.io/kubevirts: get, list",
+    "subresources.kubevirt.io/version: get, list",
+    "subresources.kubevirt.io/guestfs: get, list",
+    "instancetype.kubevirt.io/virtualmachineclusterinstancetypes: get, list, watch",
+    "instancetype.kubevirt.io/virtualmachineclusterpreferences: get, list, watch",
+];
+
+/// One line for each resource of KubeVirt that a review of rights names.
+fn of_kubevirt(review: &Value) -> BTreeSet<String> {
+    let words = |value: &Value| -> Vec<String> {
+        value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let mut rights = BTreeSet::new();
+    for rule in review["status"]["resourceRules"].as_array().into_iter().flatten() {
+        let verbs: BTreeSet<String> = words(&rule["verbs"]).into_iter().collect();
+        let verbs: Vec<&str> = verbs.iter().map(String::as_str).collect();
+        for group in words(&rule["apiGroups"]).iter().filter(|group| *group == "*" || group.ends_with("kubevirt.io")) {
+            rights.extend(words(&rule["resources"]).iter().map(|of| format!("{group}/{of}: {}", verbs.join(", "))));
+        }
+    }
+    rights
+}
+
+#[test]
+fn what_a_user_may_do_with_kubevirt_is_this_and_no_more() {
+    let user = installed().user("2", "4Gi");
+    let dev = running(&user, "dev", 1);
+    let rights = |namespace: &str| {
+        let review = json!({ "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview",
+            "spec": { "namespace": namespace } });
+        of_kubevirt(
+            &user
+                .kubectl_reading(&["create", "--validate=false", "-o", "json", "-f", "-"], &review.to_string())
+                .ok()
+                .json(),
+        )
+    };
+    let expected = |rights: &[&str]| rights.iter().copied().map(str::to_owned).collect::<BTreeSet<String>>();
+    assert_eq!(rights(&format!("{dev}-ns")), expected(&RIGHTS));
+    // Nowhere else more than everybody.
+    for namespace in ["default", "kubevirt", "cmp-users"] {
+        assert_eq!(rights(namespace), expected(&RIGHTS[8..]), "in {namespace}");
+    }
+}
