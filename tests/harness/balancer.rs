@@ -50,6 +50,10 @@ impl Balancer {
 
 fn join(a: TcpStream, b: TcpStream) {
     let (Ok(a2), Ok(b2)) = (a.try_clone(), b.try_clone()) else { return };
+    // As a Service does, it passes on what comes when it comes.
+    if a.set_nodelay(true).and_then(|()| b.set_nodelay(true)).is_err() {
+        return;
+    }
     for (mut from, mut to) in [(a, b), (b2, a2)] {
         thread::spawn(move || {
             // One side ended: so does the other, in that direction.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum_server::Handle;
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::RustlsAcceptor;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -105,7 +107,9 @@ async fn run(serve: &Serve) -> Result<(), Failure> {
         }
     });
 
-    let server = axum_server::bind_rustls(serve.bind_address, config).handle(tls.clone());
+    // An answer is small and awaited: without this it waits for the acknowledgement of its first half, for 40 ms.
+    let acceptor = RustlsAcceptor::new(config).acceptor(NoDelayAcceptor::new());
+    let server = axum_server::bind(serve.bind_address).acceptor(acceptor).handle(tls.clone());
     let routes = admission::router(metrics.clone()).into_make_service();
     tasks.spawn(async move { ("admission", server.serve(routes).await.map_err(Failure::from)) });
 
