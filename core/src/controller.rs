@@ -84,7 +84,7 @@ impl SeenNamespace {
             cluster: label(keys::CLUSTER).and_then(|cluster| cluster.parse().ok()),
             kind: label(keys::TYPE).and_then(|kind| kind.parse().ok()),
             count: annotation(keys::COUNT).and_then(|count| count.parse().ok()),
-            size: annotation(keys::SIZE).and_then(Resources::from_list),
+            size: annotation(keys::SIZE).and_then(Resources::from_list).filter(|size| !size.is_empty()),
             released: annotation(keys::RELEASED) == Some(keys::TRUE),
             reserved: match annotation(keys::RESERVED).map(serde_json::from_str) {
                 None => Reserved::Nothing,

@@ -415,7 +415,7 @@ pub fn of_virtual_machine(vm: &VirtualMachine, running: &[VirtualMachineInstance
         state: shown.state,
         reason: shown.reason,
         message: shown.message,
-        size: machine.size(),
+        size: machine.size().unwrap_or_default(),
         image: machine.image(),
         node: instance.filter(|_| on).and_then(|instance| instance.status.node_name.clone()),
         ip: instance.filter(|_| on).and_then(|instance| instance.status.interfaces.first()?.ip_address.clone()),
@@ -671,9 +671,10 @@ pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), Str
         let size = footprint(pod.spec.as_ref().filter(|_| !ended)?, Rule::Requests);
         Some((format!("Pod {}", pod.metadata.name.as_deref().unwrap_or_default()), size))
     });
-    let running = remains.running.iter().filter(|running| !running.ended()).map(|running| {
-        (format!("VM {}", running.metadata.name.as_deref().unwrap_or_default()), Some(running.spec.size()))
-    });
+    let running =
+        remains.running.iter().filter(|running| !running.ended()).map(|running| {
+            (format!("VM {}", running.metadata.name.as_deref().unwrap_or_default()), running.spec.size())
+        });
     let living: Vec<(String, Option<Resources>)> = match kind {
         InstanceType::Container => pods.collect(),
         InstanceType::Vm => running.collect(),

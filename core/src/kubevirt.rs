@@ -177,13 +177,14 @@ impl VirtualMachineInstance {
 }
 
 impl Machine {
-    /// What its guest sees: that is what is charged, and not what the Pod around it asks for.
-    pub fn size(&self) -> Resources {
+    /// What its guest sees: that is what is charged, and not what the Pod around it asks for. `None` if that cannot be
+    /// read, which is more than fits anywhere.
+    pub fn size(&self) -> Option<Resources> {
         let Cpu { cores, sockets, threads } = self.domain.cpu;
         let cpus = [cores, sockets, threads].map(|count| count.max(1));
         let cpus = cpus.into_iter().fold(1_u32, u32::saturating_mul);
-        let memory = self.domain.memory.guest.as_ref().and_then(|guest| guest.0.parse().ok());
-        Resources::new(Quantity::whole(cpus), memory.unwrap_or(Quantity::ZERO))
+        let memory = self.domain.memory.guest.as_ref()?.0.parse().ok()?;
+        Some(Resources::new(Quantity::whole(cpus), memory))
     }
 
     /// The image of its first disk.
@@ -263,7 +264,7 @@ mod tests {
         };
         let made = virtual_machine(&name("dev").instance(0), &dev);
         let read: VirtualMachine = serde_json::from_value(made.clone()).unwrap();
-        assert_eq!(read.spec.template.spec.size(), size("cpu=2,memory=4Gi"));
+        assert_eq!(read.spec.template.spec.size(), Some(size("cpu=2,memory=4Gi")));
         assert_eq!(read.spec.run_strategy.as_deref(), Some(ALWAYS));
         assert_eq!(read.spec.template.spec.image().as_deref(), Some(DEFAULT_IMAGE));
         let cloud_init = made.pointer("/spec/template/spec/volumes/1/cloudInitNoCloud/userData").unwrap();
@@ -280,9 +281,15 @@ mod tests {
     #[test]
     fn processors_are_multiplied_and_zero_is_one() {
         let check = |cpu: Value, cpus: u32| {
-            let machine: Machine = serde_json::from_value(json!({ "domain": { "cpu": cpu } })).unwrap();
-            assert_eq!(machine.size().cpu(), Quantity::whole(cpus));
+            let domain = json!({ "cpu": cpu, "memory": { "guest": "1Gi" } });
+            let machine: Machine = serde_json::from_value(json!({ "domain": domain })).unwrap();
+            assert_eq!(machine.size().unwrap().cpu(), Quantity::whole(cpus));
         };
+        // What cannot be read is not nothing.
+        for memory in [json!({}), json!({ "guest": "much" })] {
+            let machine: Machine = serde_json::from_value(json!({ "domain": { "memory": memory } })).unwrap();
+            assert_eq!(machine.size(), None);
+        }
         check(json!({}), 1);
         check(json!({ "cores": 2 }), 2);
         check(json!({ "cores": 2, "sockets": 3, "threads": 2 }), 12);
