@@ -1,5 +1,7 @@
 //! The states, and what can happen in each.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -770,6 +772,21 @@ impl State {
             state = state.people(Action::Land).unwrap_or(state);
         }
         state.controllers = [Controller { at: At::Idle, marks: None }; 2];
+        // Nothing of this matters from here on, so that many states are one, and are followed once.
+        (state.budget, state.highest, state.unjudged) = (0, 0, false);
+        thread_local! {
+            static KNOWN: RefCell<HashMap<State, bool>> = RefCell::default();
+        }
+        if let Some(known) = KNOWN.with_borrow(|known| known.get(&state).copied()) {
+            return known;
+        }
+        let rests = state.clone().rests(world);
+        KNOWN.with_borrow_mut(|known| known.insert(state, rests));
+        rests
+    }
+
+    fn rests(self, world: &World) -> bool {
+        let mut state = self;
         for _ in 0..120 {
             if let Some(next) = state.people(Action::Enforce).or_else(|| state.people(Action::Gone)) {
                 state = next;
