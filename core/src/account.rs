@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::data;
 use crate::name::{ClusterName, UserName};
+use crate::quantity::Quantity;
 use crate::resources::{Resources, STORAGE};
 
 /// What an instance is.
@@ -92,9 +93,13 @@ impl Shape {
     }
 
     /// What it costs: the size, or what of it is kept while it is released, as many times as there are instances.
-    /// `None` if it does not fit.
+    /// An amount below 0, which can only have been stored while nobody was asked, costs nothing; it makes nothing else
+    /// cheaper. `None` if it does not fit.
     pub fn charge(&self) -> Option<Resources> {
-        if self.released { self.size.only(STORAGE).checked_mul(self.count) } else { self.size.checked_mul(self.count) }
+        let charged = self.size.iter().filter(|(name, _)| !self.released || name.as_str() == STORAGE);
+        charged
+            .map(|(name, amount)| Some((name.clone(), amount.max(Quantity::ZERO).checked_mul(self.count)?)))
+            .collect()
     }
 }
 
@@ -276,9 +281,34 @@ impl Entry {
         self.held.as_ref().map_or(want.clone(), |held| want.max(&held.shape()))
     }
 
+    /// How many instances this cluster is charged for.
+    pub fn charged_count(&self) -> u32 {
+        let (want, held) = (self.want.as_ref(), self.held.as_ref());
+        want.map_or(0, |want| want.count).max(held.map_or(0, |held| held.count))
+    }
+
     /// What this cluster costs its user. `None` if it does not fit.
     pub fn charge(&self) -> Option<Resources> {
-        self.charged().charge()
+        let mut charge = Resources::default();
+        self.charge_to(&mut charge)?;
+        Some(charge)
+    }
+
+    /// Adds to `sum` what [`charged`](Self::charged) costs, without making it: a verdict does this for every cluster of
+    /// an account. `None` if it does not fit.
+    fn charge_to(&self, sum: &mut Resources) -> Option<()> {
+        let (want, held) = (self.want.as_ref(), self.held.as_ref());
+        let count = self.charged_count();
+        let released = want.is_none_or(|want| want.released) && held.is_none_or(|held| held.released);
+        let nothing = Resources::default();
+        let (want, held) = (want.map_or(&nothing, |want| &want.size), held.map_or(&nothing, |held| &held.size));
+        let only_held = held.iter().filter(|(name, _)| !want.contains(name));
+        for (name, amount) in want.iter().map(|(name, amount)| (name, amount.max(held.get(name)))).chain(only_held) {
+            if !released || name.as_str() == STORAGE {
+                sum.add(name, amount.max(Quantity::ZERO).checked_mul(count)?)?;
+            }
+        }
+        Some(())
     }
 
     /// Whether there is a cluster at all, wanted or held.
@@ -324,8 +354,7 @@ impl Account {
     /// Reads as much of an account as can be read, and says what cannot. A quota that cannot be read is none.
     pub fn read_what_can_be(user: UserName, uid: &str, stored: &BTreeMap<String, String>) -> (Self, Vec<Unreadable>) {
         let mut damaged = Vec::new();
-        let missing = || Unreadable { key: data::QUOTA.to_owned(), why: "it is missing".to_owned() };
-        let quota = stored.get(data::QUOTA).ok_or_else(missing).and_then(|text| json(data::QUOTA, text));
+        let quota = stored.get(data::QUOTA).ok_or_else(no_quota).and_then(|text| json(data::QUOTA, text));
         let policy = stored.get(data::POLICY).map_or_else(|| Ok(Policy::default()), |text| json(data::POLICY, text));
         let mut account = Self {
             user,
@@ -347,6 +376,59 @@ impl Account {
             }
         }
         (account, damaged)
+    }
+
+    /// The account that this one becomes by a change of some keys, `None` for a key that goes; what does not change is
+    /// not read again. `damaged` says what of this one could not be read.
+    pub fn changed<'a>(
+        &self,
+        damaged: &[Unreadable],
+        changes: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    ) -> Result<Self, Unreadable> {
+        let mut account = self.clone();
+        let mut damaged: Vec<&Unreadable> = damaged.iter().collect();
+        for (key, text) in changes {
+            damaged.retain(|unreadable| unreadable.key != key);
+            match text {
+                Some(text) => account.set_key(key, text)?,
+                None => account.remove_key(key)?,
+            }
+        }
+        damaged.first().map_or(Ok(account), |unreadable| Err((*unreadable).clone()))
+    }
+
+    fn set_key(&mut self, key: &str, text: &str) -> Result<(), Unreadable> {
+        match key {
+            data::QUOTA => self.quota = json(key, text)?,
+            data::POLICY => self.policy = json(key, text)?,
+            data::SETTLED => self.settled = Some(text.to_owned()),
+            _ => self.read_key(key, text)?,
+        }
+        Ok(())
+    }
+
+    fn remove_key(&mut self, key: &str) -> Result<(), Unreadable> {
+        match key {
+            data::QUOTA => return Err(no_quota()),
+            data::POLICY => self.policy = Policy::default(),
+            data::SETTLED => self.settled = None,
+            _ => {
+                let Some((_, cluster)) = key.split_once('.') else { return Ok(()) };
+                let Ok(cluster) = cluster.parse::<ClusterName>() else { return Ok(()) };
+                let Some(entry) = self.clusters.get_mut(&cluster) else { return Ok(()) };
+                match key.strip_suffix(cluster.as_str()) {
+                    Some(data::WANT) => entry.want = None,
+                    Some(data::HELD) => entry.held = None,
+                    Some(data::DELETE) => entry.delete = None,
+                    Some(data::REFUSED) => entry.refused = None,
+                    _ => {}
+                }
+                if *entry == Entry::default() {
+                    self.clusters.remove(&cluster);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn read_key(&mut self, key: &str, text: &str) -> Result<(), Unreadable> {
@@ -409,13 +491,16 @@ impl Account {
 
     /// The sum of all charges. `None` if it does not fit.
     pub fn charge(&self) -> Option<Resources> {
-        self.clusters.values().try_fold(Resources::default(), |sum, entry| sum.checked_add(&entry.charge()?))
+        self.clusters.values().try_fold(Resources::default(), |mut sum, entry| {
+            entry.charge_to(&mut sum)?;
+            Some(sum)
+        })
     }
 
     /// How many clusters and how many instances are charged.
     pub fn counts(&self) -> (u32, u32) {
         self.existing().fold((0, 0), |(clusters, instances), (_, entry)| {
-            (clusters.saturating_add(1), instances.saturating_add(entry.charged().count))
+            (clusters.saturating_add(1), instances.saturating_add(entry.charged_count()))
         })
     }
 
@@ -423,6 +508,10 @@ impl Account {
     pub fn is_settled(&self) -> bool {
         self.settled.as_deref() == Some(self.uid.as_str())
     }
+}
+
+fn no_quota() -> Unreadable {
+    Unreadable { key: data::QUOTA.to_owned(), why: "it is missing".to_owned() }
 }
 
 fn json<T: DeserializeOwned>(key: &str, text: &str) -> Result<T, Unreadable> {

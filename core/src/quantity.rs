@@ -10,7 +10,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 
 const NANO: i128 = 1_000_000_000;
 const MAX: i128 = i64::MAX as i128 * NANO;
@@ -27,19 +28,10 @@ enum Format {
 }
 
 /// An exact amount of a resource: cores, bytes, pieces.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(try_from = "Written", into = "String")]
+#[derive(Debug, Clone, Copy)]
 pub struct Quantity {
     nanos: i128,
     format: Format,
-}
-
-/// JSON has quantities as strings and as numbers.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Written {
-    Text(String),
-    Whole(u64),
 }
 
 /// Why a text is no quantity.
@@ -162,6 +154,16 @@ enum Scale {
     Two(u32),
 }
 
+impl Scale {
+    /// How many nano-units it is, if it is a whole number of them of which four thousand million are not too many.
+    fn nanos(&self) -> Option<i128> {
+        match self {
+            Self::Ten(power) => 10_i128.checked_pow(u32::try_from(power.checked_add(9)?).ok()?).filter(|_| *power <= 9),
+            Self::Two(power) => Some(NANO << power).filter(|_| *power <= 30),
+        }
+    }
+}
+
 fn suffix(text: &str) -> Option<(Scale, Format)> {
     let (scale, format) = match text {
         "n" => (Scale::Ten(-9), Format::Decimal),
@@ -206,6 +208,11 @@ impl FromStr for Quantity {
             return Err(form());
         }
         let (scale, format) = suffix(rest).ok_or_else(form)?;
+        // Nearly every amount is a small whole number of something.
+        if let (true, Ok(value), Some(unit)) = (fraction.is_empty(), whole.parse::<u32>(), scale.nanos()) {
+            let nanos = i128::from(value) * unit;
+            return Ok(Self { nanos: if negative { -nanos } else { nanos }, format });
+        }
 
         // The digits as one whole number, times 10^-(length of the fraction), times the suffix, times 10^9 for nano.
         let digits = format!("{whole}{fraction}");
@@ -253,19 +260,29 @@ impl FromStr for Quantity {
     }
 }
 
-impl TryFrom<Written> for Quantity {
-    type Error = InvalidQuantity;
-    fn try_from(written: Written) -> Result<Self, InvalidQuantity> {
-        match written {
-            Written::Text(text) => text.parse(),
-            Written::Whole(number) => number.to_string().parse(),
-        }
+impl Serialize for Quantity {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
-impl From<Quantity> for String {
-    fn from(quantity: Quantity) -> Self {
-        quantity.to_string()
+/// JSON has quantities as strings and as whole numbers.
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+        impl Visitor<'_> for Written {
+            type Value = Quantity;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a quantity, such as \"2\", \"500m\" or \"4Gi\"")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Quantity, E> {
+                text.parse().map_err(E::custom)
+            }
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Quantity, E> {
+                self.visit_str(&number.to_string())
+            }
+        }
+        deserializer.deserialize_any(Written)
     }
 }
 

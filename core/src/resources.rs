@@ -1,10 +1,11 @@
 //! Sizes, quotas and charges: amounts by the name a resource has in a container.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::quantity::Quantity;
 
@@ -16,9 +17,10 @@ pub const MEMORY: &str = "memory";
 pub const STORAGE: &str = "storage";
 
 /// The name of a countable resource: `cpu`, `memory`, `storage`, or one with a domain, such as `nvidia.com/gpu`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ResourceName(String);
+// Borrowed where it is one of ours: an account names them hundreds of times.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct ResourceName(Cow<'static, str>);
 
 /// Why a text is no resource name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,8 +54,11 @@ impl FromStr for ResourceName {
         };
         // Kubernetes counts everything without a domain, and everything in its own, as built in: of those only the
         // three are amounts that can be handed out. `requests.` would be taken for the quota key of another one.
+        if let Some(ours) = [CPU, MEMORY, STORAGE].into_iter().find(|ours| *ours == text) {
+            return Ok(Self(Cow::Borrowed(ours)));
+        }
         let valid = match text.split_once('/') {
-            None => [CPU, MEMORY, STORAGE].contains(&text),
+            None => false,
             Some((domain, name)) => {
                 domain.contains('.')
                     && domain.bytes().all(|byte| !byte.is_ascii_uppercase())
@@ -64,20 +69,23 @@ impl FromStr for ResourceName {
                     && word(name, b"-_.")
             }
         };
-        if valid { Ok(Self(text.to_owned())) } else { Err(InvalidResourceName(text.to_owned())) }
+        if valid { Ok(Self(Cow::Owned(text.to_owned()))) } else { Err(InvalidResourceName(text.to_owned())) }
     }
 }
 
-impl TryFrom<String> for ResourceName {
-    type Error = InvalidResourceName;
-    fn try_from(text: String) -> Result<Self, InvalidResourceName> {
-        text.parse()
-    }
-}
-
-impl From<ResourceName> for String {
-    fn from(name: ResourceName) -> Self {
-        name.0
+impl<'de> Deserialize<'de> for ResourceName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = ResourceName;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a resource")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ResourceName, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Name)
     }
 }
 
@@ -88,14 +96,19 @@ impl fmt::Display for ResourceName {
 }
 
 /// Amounts by resource: the size of an instance, a quota, a charge. A resource that is not named counts as 0.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Resources(BTreeMap<ResourceName, Quantity>);
+// In the order of their names. There are two or three, where a list is quicker than a tree.
+#[derive(Debug, Clone, Default)]
+pub struct Resources(Vec<(ResourceName, Quantity)>);
 
 impl Resources {
     /// A size of so much cpu and memory.
     pub fn new(cpu: Quantity, memory: Quantity) -> Self {
-        Self(BTreeMap::from([(ResourceName(CPU.to_owned()), cpu), (ResourceName(MEMORY.to_owned()), memory)]))
+        let name = |name| ResourceName(Cow::Borrowed(name));
+        Self(vec![(name(CPU), cpu), (name(MEMORY), memory)])
+    }
+
+    fn find(&self, name: &ResourceName) -> Result<usize, usize> {
+        self.0.binary_search_by(|(other, _)| other.cmp(name))
     }
 
     /// The amount of one resource, if it is named.
@@ -105,7 +118,7 @@ impl Resources {
 
     /// The amount of one resource; 0 if it is not named.
     pub fn get(&self, name: &ResourceName) -> Quantity {
-        self.0.get(name).copied().unwrap_or(Quantity::ZERO)
+        self.find(name).ok().and_then(|at| self.0.get(at)).map_or(Quantity::ZERO, |(_, amount)| *amount)
     }
 
     /// Cores.
@@ -120,7 +133,20 @@ impl Resources {
 
     /// Names `amount` for a resource.
     pub fn set(&mut self, name: ResourceName, amount: Quantity) {
-        self.0.insert(name, amount);
+        match self.find(&name) {
+            Ok(at) => self.0[at].1 = amount,
+            Err(at) => self.0.insert(at, (name, amount)),
+        }
+    }
+
+    /// Adds `amount` of a resource; `None`, and nothing is added, if the sum does not fit.
+    #[must_use]
+    pub fn add(&mut self, name: &ResourceName, amount: Quantity) -> Option<()> {
+        match self.find(name) {
+            Ok(at) => self.0[at].1 = self.0[at].1.checked_add(amount)?,
+            Err(at) => self.0.insert(at, (name.clone(), amount)),
+        }
+        Some(())
     }
 
     /// Every resource that is named, in order.
@@ -130,12 +156,12 @@ impl Resources {
 
     /// The names of its resources, in order.
     pub fn names(&self) -> impl Iterator<Item = &ResourceName> {
-        self.0.keys()
+        self.0.iter().map(|(name, _)| name)
     }
 
     /// Whether a resource is named.
     pub fn contains(&self, name: &ResourceName) -> bool {
-        self.0.contains_key(name)
+        self.find(name).is_ok()
     }
 
     /// Whether no resource is named.
@@ -148,8 +174,7 @@ impl Resources {
     pub fn checked_add(&self, other: &Self) -> Option<Self> {
         let mut sum = self.clone();
         for (name, amount) in other.iter() {
-            let total = sum.get(name).checked_add(amount)?;
-            sum.set(name.clone(), total);
+            sum.add(name, amount)?;
         }
         Some(sum)
     }
@@ -157,11 +182,7 @@ impl Resources {
     /// So many times as much; `None` if it does not fit.
     #[must_use]
     pub fn checked_mul(&self, times: u32) -> Option<Self> {
-        let mut product = Self::default();
-        for (name, amount) in self.iter() {
-            product.set(name.clone(), amount.checked_mul(times)?);
-        }
-        Some(product)
+        self.iter().map(|(name, amount)| Some((name.clone(), amount.checked_mul(times)?))).collect()
     }
 
     /// The larger of both, resource by resource.
@@ -176,14 +197,6 @@ impl Resources {
         larger
     }
 
-    /// Of one resource what there is of it, and nothing else.
-    #[must_use]
-    pub fn only(&self, name: &str) -> Self {
-        Self(
-            self.0.iter().filter(|(key, _)| key.as_str() == name).map(|(key, amount)| (key.clone(), *amount)).collect(),
-        )
-    }
-
     /// Whether no resource is above the other's.
     pub fn fits(&self, within: &Self) -> bool {
         self.iter().all(|(name, amount)| amount <= within.get(name))
@@ -195,9 +208,11 @@ impl Resources {
         let mut resources = Self::default();
         for part in text.split(',').filter(|_| !text.is_empty()) {
             let (name, amount) = part.split_once('=')?;
-            if resources.0.insert(name.parse().ok()?, amount.parse().ok()?).is_some() {
+            let name = name.parse().ok()?;
+            if resources.contains(&name) {
                 return None;
             }
+            resources.set(name, amount.parse().ok()?);
         }
         Some(resources)
     }
@@ -213,7 +228,37 @@ impl Eq for Resources {}
 
 impl FromIterator<(ResourceName, Quantity)> for Resources {
     fn from_iter<I: IntoIterator<Item = (ResourceName, Quantity)>>(amounts: I) -> Self {
-        Self(amounts.into_iter().collect())
+        let mut resources = Self::default();
+        for (name, amount) in amounts {
+            resources.set(name, amount);
+        }
+        resources
+    }
+}
+
+impl Serialize for Resources {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Resources {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Amounts;
+        impl<'de> Visitor<'de> for Amounts {
+            type Value = Resources;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("amounts by resource")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Resources, A::Error> {
+                let mut resources = Resources(Vec::with_capacity(2));
+                while let Some((name, amount)) = map.next_entry()? {
+                    resources.set(name, amount);
+                }
+                Ok(resources)
+            }
+        }
+        deserializer.deserialize_map(Amounts)
     }
 }
 

@@ -80,7 +80,7 @@ fn verdict() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let router = cmp_webhook::admission::router(Arc::default());
     let user: UserName = "john".parse().unwrap();
-    println!("| clusters | bytes | whole answer | JSON to objects | objects to accounts | judge |");
+    println!("| clusters | bytes | whole answer | JSON passed over | one account read | judge |");
     println!("|---|---|---|---|---|---|");
     for clusters in [1, 100, 1000] {
         let (old, mut new) = (data(clusters), data(clusters));
@@ -109,15 +109,16 @@ fn verdict() {
             let response = runtime.block_on(router.clone().oneshot(request)).unwrap();
             assert!(black_box(response).status().is_success());
         });
-        let json = microseconds(|| {
-            let review: kube::core::admission::AdmissionReview<ConfigMap> = serde_json::from_str(&body).unwrap();
-            black_box(review);
+        // What no reader of the review can be quicker than: every byte is looked at, and nothing kept.
+        let floor = microseconds(|| {
+            let all: &serde_json::value::RawValue = serde_json::from_str(&body).unwrap();
+            black_box(all);
         });
         let read = |data| Account::read(user.clone(), "u", data).unwrap();
-        let accounts = microseconds(|| drop(black_box((read(&old), read(&new)))));
+        let one = microseconds(|| drop(black_box(read(&old))));
         let (before, after) = (read(&old), read(&new));
         let judged = microseconds(|| judge(Some(&before), black_box(&after)).unwrap());
-        println!("| {clusters} | {} | {whole:.1} µs | {json:.1} µs | {accounts:.1} µs | {judged:.1} µs |", body.len());
+        println!("| {clusters} | {} | {whole:.1} µs | {floor:.1} µs | {one:.1} µs | {judged:.1} µs |", body.len());
     }
 }
 

@@ -252,6 +252,12 @@ fn accounts() {
         for text in texts(bytes, &WORDS, &json) {
             let Ok(data) = serde_json::from_str::<BTreeMap<String, String>>(&text) else { continue };
             let (readable, damaged) = Account::read_what_can_be(user(), "u", &data);
+            assert_eq!(readable.changed(&damaged, changes(&data, &sound())).as_ref(), Ok(&before));
+            let after = before.changed(&[], changes(&sound(), &data));
+            assert_eq!(after.ok(), Account::read(user(), "u", &data).ok(), "what changes is read as all of it is");
+            for entry in readable.clusters.values() {
+                assert_eq!(entry.charge(), entry.charged().charge());
+            }
             match Account::read(user(), "u", &data) {
                 Ok(account) => {
                     assert!(damaged.is_empty() && readable == account);
@@ -282,6 +288,16 @@ fn accounts() {
         }
     });
     println!("{} inputs", inputs.into_inner());
+}
+
+/// The keys that differ, as they are in `new`.
+fn changes<'a>(
+    old: &'a BTreeMap<String, String>,
+    new: &'a BTreeMap<String, String>,
+) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
+    let set = new.iter().filter(|(key, text)| old.get(*key) != Some(text));
+    let gone = old.keys().filter(|key| !new.contains_key(*key));
+    set.map(|(key, text)| (key.as_str(), Some(text.as_str()))).chain(gone.map(|key| (key.as_str(), None)))
 }
 
 /// Each entry of the data is in the account.

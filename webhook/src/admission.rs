@@ -3,6 +3,8 @@
 //! No read, no write, no state, no clock: the answer is [`cmp_core::verdict::judge`] of the two objects in the
 //! question, so that a forged question changes nothing.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,15 +14,15 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::ResourceExt;
-use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
+use kube::core::admission::AdmissionResponse;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 use tracing::info;
 
-use cmp_client::accounts;
+use cmp_core::account::{Account, Unreadable};
 use cmp_core::keys;
+use cmp_core::name::{InvalidName, UserName};
 use cmp_core::verdict::judge;
 
 use crate::metrics::Metrics;
@@ -44,6 +46,96 @@ pub fn router(metrics: Arc<Metrics>) -> Router {
         .with_state(Judge { metrics, places: Arc::new(Semaphore::new(AT_ONCE)) })
 }
 
+/// As much of a question as is judged. Everything else in a review, such as who manages which field, is passed over.
+#[derive(Deserialize)]
+struct Question<'a> {
+    #[serde(borrow)]
+    request: Request<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a> {
+    #[serde(borrow)]
+    uid: Cow<'a, str>,
+    #[serde(borrow)]
+    user_info: UserInfo<'a>,
+    #[serde(default)]
+    dry_run: bool,
+    #[serde(borrow)]
+    object: Option<Map<'a>>,
+    #[serde(borrow)]
+    old_object: Option<Map<'a>>,
+}
+
+#[derive(Deserialize)]
+struct UserInfo<'a> {
+    #[serde(borrow, default)]
+    username: Cow<'a, str>,
+}
+
+/// A ConfigMap.
+#[derive(Deserialize)]
+struct Map<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+    /// Each value as it stands in the review: most of those of a large account are the same in the old and the new
+    /// one, and need not be read twice.
+    #[serde(borrow, default)]
+    data: Option<BTreeMap<&'a str, &'a RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Metadata<'a> {
+    #[serde(borrow, default)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    uid: Cow<'a, str>,
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+}
+
+impl Map<'_> {
+    fn is_account(&self) -> bool {
+        let label = self.metadata.labels.as_ref().and_then(|labels| labels.get(keys::ACCOUNT));
+        label.is_some_and(|value| value == keys::TRUE)
+    }
+
+    fn user(&self) -> Result<UserName, Unreadable> {
+        let unreadable = |error: InvalidName| Unreadable { key: "metadata.name".to_owned(), why: error.to_string() };
+        self.metadata.name.parse().map_err(unreadable)
+    }
+
+    fn values(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        self.data.iter().flatten().map(|(key, value)| (*key, *value))
+    }
+
+    fn value(&self, key: &str) -> Option<&str> {
+        self.data.as_ref()?.get(key).map(|value| value.get())
+    }
+
+    /// Reads the account; and what of it cannot be.
+    fn account(&self) -> Result<(Account, Vec<Unreadable>), Unreadable> {
+        let data: Result<_, _> = self.values().map(|(key, raw)| Ok((key.to_owned(), text(key, raw)?))).collect();
+        Ok(Account::read_what_can_be(self.user()?, &self.metadata.uid, &data?))
+    }
+
+    /// Reads the account that `old`, which is `before`, becomes.
+    fn account_after(&self, old: &Self, before: &Account, damaged: &[Unreadable]) -> Result<Account, Unreadable> {
+        let differing = self.values().filter(|(key, raw)| old.value(key) != Some(raw.get()));
+        let set: Vec<(&str, String)> =
+            differing.map(|(key, raw)| Ok((key, text(key, raw)?))).collect::<Result<_, Unreadable>>()?;
+        let gone = old.values().map(|(key, _)| key).filter(|key| self.value(key).is_none());
+        let changes = set.iter().map(|(key, text)| (*key, Some(text.as_str()))).chain(gone.map(|key| (key, None)));
+        before.changed(damaged, changes)
+    }
+}
+
+/// The text that a value of a ConfigMap is.
+fn text(key: &str, raw: &RawValue) -> Result<String, Unreadable> {
+    serde_json::from_str(raw.get()).map_err(|error| Unreadable { key: key.to_owned(), why: error.to_string() })
+}
+
 /// As much of a question as is needed to answer it at all.
 #[derive(Deserialize)]
 struct Envelope {
@@ -60,72 +152,76 @@ async fn review(State(judge): State<Judge>, body: Bytes) -> Response {
         return (StatusCode::TOO_MANY_REQUESTS, "too many questions at once").into_response();
     };
     let started = Instant::now();
-    let question: Result<AdmissionReview<ConfigMap>, _> = serde_json::from_slice(&body);
-    // Into a request, which takes the version of the review along: the answer has to bear it, too.
-    let (verdict, answer) = match question.map(TryInto::<AdmissionRequest<ConfigMap>>::try_into) {
-        Ok(Ok(request)) => answer(&request),
-        unanswerable => {
-            let why = match unanswerable {
-                Err(error) => format!("the ConfigMap is not readable: {error}"),
-                Ok(_) => "the review has no request".to_owned(),
-            };
+    let (verdict, answer) = match serde_json::from_slice::<Question>(&body) {
+        Ok(question) => answer(&question.request),
+        Err(error) => {
             // Looked for only now: what is read twice takes twice as long.
             let Ok(envelope) = serde_json::from_slice::<Envelope>(&body) else {
                 return (StatusCode::BAD_REQUEST, "not an AdmissionReview").into_response();
             };
-            unreadable(&envelope.request.uid, &why)
+            let why = format!("the ConfigMap is not readable: {error}");
+            ("Unreadable", refused(&envelope.request.uid, 422, "Invalid", &why))
         }
     };
     judge.metrics.judged(verdict, started.elapsed());
     axum::Json(answer.into_review()).into_response()
 }
 
-fn unreadable(uid: &str, why: &str) -> (&'static str, AdmissionResponse) {
-    let mut response = AdmissionResponse::invalid(why);
+fn allowed(uid: &str) -> AdmissionResponse {
+    let mut response = AdmissionResponse::invalid("");
     response.uid = uid.to_owned();
-    ("Unreadable", refuse(response, 422, "Invalid", why))
+    response.allowed = true;
+    response.result = kube::core::Status::default();
+    response
 }
 
-fn refuse(mut response: AdmissionResponse, code: u16, reason: &str, message: &str) -> AdmissionResponse {
-    response.allowed = false;
+fn refused(uid: &str, code: u16, reason: &str, message: &str) -> AdmissionResponse {
+    let mut response = AdmissionResponse::invalid(message);
+    response.uid = uid.to_owned();
     // Without code and reason the API server would answer 400, and kubectl would not know what it was.
     response.result.status = Some(kube::core::response::StatusSummary::Failure);
     response.result.code = code;
     response.result.reason = reason.to_owned();
-    response.result.message = message.to_owned();
     response
 }
 
-/// Judges one change.
-fn answer(request: &AdmissionRequest<ConfigMap>) -> (&'static str, AdmissionResponse) {
-    let response = AdmissionResponse::from(request);
-    let Some(object) = &request.object else {
-        // Deletions are not asked about; should one be, it raises nothing.
-        return ("Allowed", response);
-    };
-    if !accounts::is_account(object) {
-        return ("Allowed", response);
-    }
-    let new = match accounts::read(object) {
-        Ok(new) => new,
-        Err(error) => {
-            let message = error.to_string();
-            info!(user = object.name_any(), by = request.user_info.username, refused = message, "judged");
-            return ("Unreadable", refuse(response, 422, "Invalid", &message));
-        }
+/// The account before a change, if there was one, and after it.
+fn accounts(object: &Map, old: Option<&Map>) -> Result<(Option<Account>, Account), Unreadable> {
+    let strictly = |(account, mut damaged): (Account, Vec<Unreadable>)| {
+        if damaged.is_empty() { Ok(account) } else { Err(damaged.swap_remove(0)) }
     };
     // What cannot be read of the old one is being mended: then all that the new one says in its place counts as added.
-    let old = request.old_object.as_ref().filter(|old| accounts::is_account(old));
-    let old = old.and_then(|old| accounts::read_what_can_be(old).ok()).map(|(old, _)| old);
-    match judge(old.as_ref(), &new) {
+    let before = old.and_then(|old| Some((old, old.account().ok()?)));
+    let Some((old, (before, damaged))) = before else { return Ok((None, strictly(object.account()?)?)) };
+    let same = old.metadata.name == object.metadata.name && old.metadata.uid == object.metadata.uid;
+    let after = if same { object.account_after(old, &before, &damaged)? } else { strictly(object.account()?)? };
+    Ok((Some(before), after))
+}
+
+/// Judges one change.
+fn answer(request: &Request) -> (&'static str, AdmissionResponse) {
+    // Deletions are not asked about; should one be, it raises nothing.
+    let Some(object) = request.object.as_ref().filter(|object| object.is_account()) else {
+        return ("Allowed", allowed(&request.uid));
+    };
+    let by = &request.user_info.username;
+    let (before, after) = match accounts(object, request.old_object.as_ref().filter(|old| old.is_account())) {
+        Ok(accounts) => accounts,
+        Err(error) => {
+            let message = error.to_string();
+            info!(user = %object.metadata.name, %by, refused = message, "judged");
+            return ("Unreadable", refused(&request.uid, 422, "Invalid", &message));
+        }
+    };
+    match judge(before.as_ref(), &after) {
         Ok(()) => {
-            info!(user = %new.user, by = request.user_info.username, dry_run = request.dry_run, "allowed");
-            ("Allowed", response)
+            info!(user = %after.user, %by, dry_run = request.dry_run, "allowed");
+            ("Allowed", allowed(&request.uid))
         }
         Err(denial) => {
             let message = denial.to_string();
-            info!(user = %new.user, by = request.user_info.username, dry_run = request.dry_run, refused = message, "judged");
-            (denial.reason(), refuse(response, 403, "Forbidden", &message))
+            info!(user = %after.user, %by, dry_run = request.dry_run, refused = message, "judged");
+            (denial.reason(), refused(&request.uid, 403, "Forbidden", &message))
         }
     }
 }
@@ -133,14 +229,14 @@ fn answer(request: &AdmissionRequest<ConfigMap>) -> (&'static str, AdmissionResp
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use axum::http::Request;
+    use axum::http;
     use serde_json::{Value, json};
     use tower::ServiceExt;
 
     use super::*;
 
     async fn ask(body: String) -> (StatusCode, Value) {
-        let request = Request::post(keys::ACCOUNT_PATH).body(Body::from(body)).unwrap();
+        let request = http::Request::post(keys::ACCOUNT_PATH).body(Body::from(body)).unwrap();
         let response = router(Arc::default()).oneshot(request).await.unwrap();
         let status = response.status();
         let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();

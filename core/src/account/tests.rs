@@ -67,6 +67,16 @@ fn what_is_released_costs_its_storage() {
 }
 
 #[test]
+fn an_amount_below_nothing_pays_for_nothing_else() {
+    let account = account(&[
+        ("want.web", r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"}}"#),
+        ("want.trick", r#"{"type":"container","count":9,"size":{"cpu":"-2","memory":"-4Gi"}}"#),
+    ]);
+    assert_eq!(account.charge(), Some(size("cpu=6,memory=12Gi")));
+    assert_eq!(Shape { count: 2, size: size("cpu=-1,memory=1Gi"), released: false }.charge(), Some(size("memory=2Gi")));
+}
+
+#[test]
 fn an_account_is_read_and_written_back() {
     let written = account(&[
         ("policy", r#"{"suspended":"release","clusters":2,"instances":5}"#),
