@@ -96,14 +96,22 @@ pub async fn connect(options: &Options, agent: &str) -> Result<Connection, ApiEr
     Ok(Connection { client, server, certificate_authority, warnings })
 }
 
-async fn config(options: &Options) -> Result<Config, ApiError> {
-    let other = |error: &dyn std::error::Error| ApiError::Other(innermost(error));
-    let kubeconfig = match &options.kubeconfig {
+/// The kubeconfig that the flags or the environment name.
+pub fn kubeconfig(options: &Options) -> Result<Kubeconfig, ApiError> {
+    read(options).map_err(|error| ApiError::Other(error.to_string()))
+}
+
+fn read(options: &Options) -> Result<Kubeconfig, KubeconfigError> {
+    match &options.kubeconfig {
         Some(path) => Kubeconfig::read_from(path),
         None => of_environment(),
-    };
+    }
+}
+
+async fn config(options: &Options) -> Result<Config, ApiError> {
+    let other = |error: &dyn std::error::Error| ApiError::Other(innermost(error));
     let mut missing = None;
-    let kubeconfig = match kubeconfig {
+    let kubeconfig = match read(options) {
         // That there is none is the only failure that leaves something to try.
         Err(error @ (KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath)) => {
             missing = Some(error);

@@ -20,7 +20,7 @@ mod usage;
 mod values;
 
 pub(crate) use usage::error as usage_error;
-pub(crate) use values::{Amount, Titled, with_more};
+pub(crate) use values::{Amount, Titled, is_noun, with_more};
 
 /// A small cloud inside any Kubernetes cluster: clusters of identical instances, within a quota
 #[derive(Debug, Parser)]
@@ -137,6 +137,9 @@ pub(crate) enum Command {
     Install(InstallArgs),
     /// Take cmp-webhook away; clusters, accounts and policies stay
     Uninstall(UninstallArgs),
+    /// Complete commands and names in your shell
+    #[command(subcommand)]
+    Completion(Completion),
     /// Show the version of the plugin and of the API server
     Version(VersionArgs),
     /// Show the flags that every command takes
@@ -243,6 +246,21 @@ pub(crate) enum Resume {
 pub(crate) enum Set {
     /// Change the quota of a user (administrators)
     Quota(SetQuota),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Completion {
+    /// Let kubectl's own completion know of `kubectl cmp`
+    Install(CompletionInstall),
+    /// Print what bash needs to complete `kubectl-cmp` called by this name
+    #[command(before_help = "Examples:\n  source <(kubectl-cmp completion bash)")]
+    Bash,
+    /// Print what zsh needs to complete `kubectl-cmp` called by this name
+    #[command(before_help = "Examples:\n  source <(kubectl-cmp completion zsh)")]
+    Zsh,
+    /// Print what fish needs to complete `kubectl-cmp` called by this name
+    #[command(before_help = "Examples:\n  kubectl-cmp completion fish | source")]
+    Fish,
 }
 
 /// How the answer is printed.
@@ -790,6 +808,18 @@ pub(crate) struct UninstallArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:\n  kubectl cmp completion install\n  kubectl cmp completion install --dir ~/.local/bin"
+)]
+pub(crate) struct CompletionInstall {
+    /// The folder to put it in; without one, where kubectl-cmp lies
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) dry: DryRunArgs,
+}
+
+#[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp version --client")]
 pub(crate) struct VersionArgs {
     /// Of the plugin alone
@@ -800,6 +830,12 @@ pub(crate) struct VersionArgs {
 }
 
 impl Global {
+    /// Reads these flags alone.
+    pub(crate) fn read(flags: impl Iterator<Item = String>) -> Option<Self> {
+        let command = Self::augment_args(clap::Command::new("kubectl-cmp")).no_binary_name(true);
+        Self::from_arg_matches(&command.try_get_matches_from(flags).ok()?).ok()
+    }
+
     /// The same for kubectl itself.
     pub(crate) fn as_kubectl(&self) -> Vec<OsString> {
         let mut flags = Vec::new();

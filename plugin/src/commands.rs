@@ -1,6 +1,9 @@
 //! One file a command; here they are told apart.
 
-use crate::cli::{Arguments, Command, Create, Delete, Describe, Get, Instances, Resize, Resume, Scale, Set, Suspend};
+use crate::cli::{
+    Arguments, Command, Completion, Create, Delete, Describe, Get, Instances, Resize, Resume, Scale, Set, Suspend,
+};
+use crate::completion;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::Ui;
@@ -24,6 +27,8 @@ mod version;
 mod wants;
 mod watch;
 mod whoami;
+
+pub(crate) use tokens::ids as token_ids;
 
 /// Runs a command, and says what the API server warned of.
 pub(crate) async fn run(arguments: Arguments, ui: &Ui) -> Result<(), CliError> {
@@ -68,6 +73,10 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
         Command::Whoami(args) => whoami::run(context, args).await,
         Command::Install(args) => install::run(context, args).await,
         Command::Uninstall(args) => uninstall::run(context, args).await,
+        Command::Completion(Completion::Install(args)) => completion::install(context, args),
+        Command::Completion(Completion::Bash) => context.ui.out(completion::BASH),
+        Command::Completion(Completion::Zsh) => context.ui.out(completion::ZSH),
+        Command::Completion(Completion::Fish) => context.ui.out(completion::FISH),
         Command::Version(args) => version::run(context, args).await,
         Command::Options => context.ui.out(&crate::cli::global_flags()),
     }

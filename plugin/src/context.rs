@@ -3,6 +3,7 @@
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, PostParams};
+use kube::config::Kubeconfig;
 use kube::{Client, ResourceExt};
 use tokio::sync::OnceCell;
 
@@ -48,10 +49,10 @@ impl<'a> Context<'a> {
         Self { ui, global, connection: OnceCell::new(), who: OnceCell::new() }
     }
 
-    /// The connection.
-    pub(crate) async fn connection(&self) -> Result<&Connection, CliError> {
+    /// What the flags say.
+    fn options(&self) -> Options {
         let global = &self.global;
-        let options = Options {
+        Options {
             kubeconfig: global.kubeconfig.clone(),
             context: global.context.clone(),
             cluster: global.kube_cluster.clone(),
@@ -66,7 +67,17 @@ impl<'a> Context<'a> {
             request_timeout: Some(global.request_timeout).filter(|timeout| !timeout.is_zero()),
             // As kubectl does at this level.
             trace: (global.v >= 6).then_some(|text| Ui::standard().note(text)),
-        };
+        }
+    }
+
+    /// The kubeconfig, as it is.
+    pub(crate) fn kubeconfig(&self) -> Result<Kubeconfig, CliError> {
+        Ok(cmp_client::connect::kubeconfig(&self.options())?)
+    }
+
+    /// The connection.
+    pub(crate) async fn connection(&self) -> Result<&Connection, CliError> {
+        let options = self.options();
         self.connection
             .get_or_try_init(|| async {
                 let connected = connect(&options, AGENT).await;

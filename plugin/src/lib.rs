@@ -7,9 +7,11 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
+use tokio::runtime::Runtime;
 
 mod cli;
 mod commands;
+mod completion;
 mod context;
 mod error;
 mod manifests;
@@ -24,7 +26,12 @@ use ui::Ui;
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
     let ui = Ui::standard();
-    let typed = cli::split_titles(std::env::args_os());
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    if let Some(words) = completion::asked(&typed) {
+        completion::run(&ui, &words);
+        return ExitCode::SUCCESS;
+    }
+    let typed = cli::split_titles(typed.into_iter());
     let arguments = match cli::parse(&typed) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&ui, &error, &typed),
@@ -41,16 +48,20 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments, ui: &Ui) -> Result<(), CliError> {
+    runtime()?.block_on(commands::run(arguments, ui))
+}
+
+/// What calls are made on.
+fn runtime() -> Result<Runtime, CliError> {
     // One provider for everything that speaks TLS; a second one would make each ask which.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         return Err(CliError::internal("another TLS provider is installed"));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| CliError::internal(&error.to_string()))?;
-    runtime.block_on(commands::run(arguments, ui))
+        .map_err(|error| CliError::internal(&error.to_string()))
 }
 
 /// clap's words in kubectl's form: `error: ...` and exit code 1, where clap would say 2.

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod cli;
+mod completion;
 mod create;
 mod demo;
 mod emergency;

@@ -1,8 +1,9 @@
 //! Commands as a person types them, and waiting for what they lead to.
 
 use std::fmt;
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::binaries::{Binaries, built};
@@ -68,14 +69,24 @@ pub fn kubectl(kubeconfig: &Path, arguments: &[&str]) -> Output {
 
 /// kubectl with something on its standard input.
 pub fn kubectl_reading(kubeconfig: &Path, arguments: &[&str], input: &str) -> Output {
-    use std::io::Write;
-    use std::process::Stdio;
-    let program = Binaries::get().path("kubectl");
-    let mut child = Command::new(program)
-        .args(arguments)
-        .env("KUBECONFIG", kubeconfig)
-        .env("PATH", path())
-        .env_remove("NO_COLOR")
+    let mut command = command(kubeconfig);
+    command.args(arguments);
+    run(command, input)
+}
+
+/// kubectl, ready to be given arguments.
+pub fn command(kubeconfig: &Path) -> Command {
+    let mut command = Command::new(Binaries::get().path("kubectl"));
+    command.env("KUBECONFIG", kubeconfig).env("PATH", path()).env_remove("NO_COLOR");
+    command
+}
+
+/// Runs a command to its end, with something on its standard input.
+pub fn run(mut command: Command, input: &str) -> Output {
+    let program = command.get_program().to_owned();
+    let words = std::iter::once(Path::new(&program).file_name().unwrap_or(&program)).chain(command.get_args());
+    let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -83,9 +94,9 @@ pub fn kubectl_reading(kubeconfig: &Path, arguments: &[&str], input: &str) -> Ou
         .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
     // A command that does not read its input closes it early.
     let _written = child.stdin.take().expect("standard input is piped").write_all(input.as_bytes());
-    let output = child.wait_with_output().expect("kubectl ends");
+    let output = child.wait_with_output().expect("it ends");
     Output {
-        command: format!("kubectl {}", arguments.join(" ")),
+        command: words.join(" "),
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),

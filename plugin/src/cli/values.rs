@@ -23,6 +23,11 @@ pub(super) fn noun(word: &str) -> Option<&'static str> {
     NOUNS.iter().find(|(_, words)| words.contains(&word)).map(|(what, _)| *what)
 }
 
+/// Whether this word says what a name is of.
+pub(crate) fn is_noun(word: &str) -> bool {
+    noun(word).is_some()
+}
+
 /// A name that may bear its type: `cluster/web`.
 pub(crate) trait Titled: FromStr<Err = InvalidName> {
     /// What it names, as in the table of nouns.

@@ -105,16 +105,26 @@ fn object(secret: &Secret) -> Value {
     })
 }
 
+/// The Secrets that the tokens of a user are bound to.
+async fn anchors(context: &Context<'_>, user: &UserName) -> Result<Vec<Secret>, CliError> {
+    let secrets: Api<Secret> = Api::namespaced(context.client().await?, keys::USERS_NAMESPACE);
+    let of = ListParams::default().labels(&format!("{}={user},{}={}", keys::USER, keys::TOKEN, keys::TRUE));
+    Ok(secrets.list(&of).await?.items)
+}
+
+/// The ids of the tokens of a user.
+pub(crate) async fn ids(context: &Context<'_>, user: &UserName) -> Result<Vec<String>, CliError> {
+    Ok(anchors(context, user).await?.iter().map(ResourceExt::name_any).collect())
+}
+
 const TOKENS: Heads = (&["ID", "USER", "EXPIRES", "AGE"], &[]);
 
 pub(crate) async fn get(context: &Context<'_>, args: GetTokens) -> Result<(), CliError> {
     let GetTokens { user, list } = args;
     context.account(&user).await?;
-    let secrets: Api<Secret> = Api::namespaced(context.client().await?, keys::USERS_NAMESPACE);
-    let of = ListParams::default().labels(&format!("{}={user},{}={}", keys::USER, keys::TOKEN, keys::TRUE));
     let now = Timestamp::now();
-    let secrets = secrets.list(&of).await?;
-    let items = secrets.items.iter().map(|secret| Item {
+    let secrets = anchors(context, &user).await?;
+    let items = secrets.iter().map(|secret| Item {
         name: format!("token/{}", secret.name_any()),
         object: object(secret),
         cells: vec![

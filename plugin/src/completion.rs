@@ -1,0 +1,203 @@
+//! What may come next on a command line, by kubectl's protocol for plugins: kubectl runs `kubectl_complete-cmp` with the
+//! words after `cmp`, the last of which is being typed, and reads one candidate a line, with its description after a tab,
+//! and a last line `:<directive>`.
+//!
+//! Whatever fails is silent, and the exit code is 0: kubectl would otherwise offer the files of the folder instead.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::cli;
+use crate::ui::Ui;
+
+mod install;
+mod line;
+mod live;
+mod scripts;
+
+pub(crate) use install::install;
+use line::{Line, Wanted};
+pub(crate) use scripts::{BASH, FISH, ZSH};
+
+/// The name under which kubectl looks for what completes this plugin.
+pub(crate) const NAME: &str = "kubectl_complete-cmp";
+/// The same as a word after the plugin's own name: what scripts for `kubectl-cmp` call.
+const HIDDEN: &str = "__complete";
+
+/// Nothing is to follow a candidate: it is half a value.
+const NO_SPACE: u8 = 2;
+/// Names of files are no candidates.
+const NO_FILES: u8 = 4;
+
+/// One candidate, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Candidate {
+    text: String,
+    about: Option<String>,
+}
+
+impl Candidate {
+    fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), about: None }
+    }
+
+    fn about(text: impl Into<String>, about: impl Into<String>) -> Self {
+        Self { text: text.into(), about: Some(about.into()) }
+    }
+}
+
+/// The words to complete, if that is what we were called for.
+pub(crate) fn asked(typed: &[OsString]) -> Option<Vec<String>> {
+    let called = typed.first().map(Path::new).and_then(Path::file_name)?;
+    let words = match typed.get(1) {
+        _ if called == NAME => &typed[1..],
+        Some(first) if first == HIDDEN => &typed[2..],
+        _ => return None,
+    };
+    Some(words.iter().map(|word| word.to_string_lossy().into_owned()).collect())
+}
+
+/// Says what may come next.
+pub(crate) fn run(ui: &Ui, words: &[String]) {
+    let mut root = cli::command();
+    root.build();
+    let answer = answer(&Line::read(&root, words), live::look);
+    // A closed pipe is no error of ours.
+    ui.out(&answer).ok();
+}
+
+/// The answer in kubectl's form. `live` looks for what there is.
+fn answer(line: &Line<'_>, live: impl FnOnce(&live::Question) -> Vec<Candidate>) -> String {
+    let (mut candidates, files) = match &line.wanted {
+        Wanted::Command => (line.commands(), false),
+        Wanted::Flag => (line.flags(), false),
+        Wanted::Value(argument) => match line::values(argument) {
+            Some(values) => values,
+            None => {
+                let found = line.question(argument).map(|question| live(&question)).unwrap_or_default();
+                (line.open(argument, found), false)
+            }
+        },
+        Wanted::Nothing => (Vec::new(), false),
+    };
+    candidates.retain(|candidate| candidate.text.starts_with(&line.typed));
+    if candidates.is_empty() && !files && line.typed.is_empty() && line.is_at_a_name() {
+        candidates = line.required();
+    }
+    let half = !candidates.is_empty() && candidates.iter().all(|candidate| candidate.text.ends_with('='));
+    let directive = if files { 0 } else { NO_FILES } | if half { NO_SPACE } else { 0 };
+    let mut text = String::new();
+    for Candidate { text: candidate, about } in candidates {
+        text.push_str(&line.prefix);
+        text.push_str(&candidate);
+        if let Some(about) = about {
+            text.push('\t');
+            text.push_str(&about);
+        }
+        text.push('\n');
+    }
+    text.push_str(&format!(":{directive}\n"));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is answered to these words, of which the last is being typed, if there are a few things.
+    fn answered(typed: &str) -> String {
+        let words: Vec<String> = typed.split(' ').map(str::to_owned).collect();
+        let mut root = cli::command();
+        root.build();
+        let there = |question: &live::Question| match question.what {
+            live::What::Clusters => vec![Candidate::about("web", "3 of cpu=1"), Candidate::plain("db")],
+            live::What::Instances => ["web-0", "web-1", "db-0"].map(Candidate::plain).to_vec(),
+            live::What::Users => vec![Candidate::plain("john")],
+            live::What::Tokens(ref user) => vec![Candidate::plain(format!("{user}-x7k2p"))],
+            live::What::Namespaces => vec![Candidate::plain("web-ns")],
+            live::What::Contexts => vec![Candidate::plain("work")],
+            live::What::KubeClusters | live::What::KubeUsers => vec![Candidate::plain("kind")],
+        };
+        answer(&Line::read(&root, &words), there)
+    }
+
+    /// The candidates alone, and the directive.
+    fn check(typed: &str, expected: &str) {
+        let answer = answered(typed);
+        let names: Vec<&str> = answer.lines().filter_map(|line| line.split('\t').next()).collect();
+        assert_eq!(names.join(" "), expected, "{typed:?}");
+    }
+
+    #[test]
+    fn commands_types_and_names() {
+        check("sus", "suspend :4");
+        check("suspend ", "cluster instance :4");
+        check("frobnicate ", ":4");
+        check("suspend cluster ", "web db :4");
+        check("suspend cluster w", "web :4");
+        check("suspend clusters web ", "db :4");
+        check("suspend cluster/", "cluster/web cluster/db :4");
+        check("suspend cluster/web d", "db :4");
+        check("suspend cluster cluster/w", "cluster/web :4");
+        check("stop instance web-", "web-0 web-1 :4");
+        check("stop instance web/", "web/0 web/1 :4");
+        check("stop instance instance/web-0 web", "web-1 :4");
+        check("scale cluster web ", "--count :4");
+        check("exec web-1 ", ":4");
+        check("exec ", "web-0 web-1 db-0 :4");
+        check("exec web-0 -- b", ":4");
+        check("quota j", "john :4");
+        check("delete token john ", "john-x7k2p :4");
+        check("delete token  ", ":4");
+        check("create token j", "john :4");
+        assert_eq!(answered("get cluster w"), "web\t3 of cpu=1\n:4\n");
+    }
+
+    #[test]
+    fn a_name_that_is_to_be_new_is_not_offered_but_what_has_to_be_said_of_it_is() {
+        check("create cluster ", "--cpu --memory :4");
+        check("create cluster web ", "--cpu --memory :4");
+        check("create cluster web --cpu 1 ", "--memory :4");
+        check("create user ", "--cpu --memory :4");
+    }
+
+    #[test]
+    fn flags_and_their_values() {
+        check("create cluster web --co", "--count --context :4");
+        check("create cluster web --count 1 --co", "--context :4");
+        check("create cluster web --resource a=1 --reso", "--resource :4");
+        check("delete cluster web --al", ":4");
+        check("delete cluster --al", "--all :4");
+        check("get clusters -o ", "json yaml wide name jsonpath= custom-columns= :4");
+        check("get clusters --output=j", "json jsonpath= :4");
+        check("get clusters -o jsonp", "jsonpath= :6");
+        check("create token john -o ", "json yaml jsonpath= :4");
+        check("create cluster --type ", "container vm :4");
+        check("suspend cluster web --mode ", "pause halt :4");
+        check("suspend cluster web --dry-run=", "none client server :4");
+        check("suspend cluster --reason ", ":4");
+        check("get instances --in ", "web db :4");
+        check("get clusters --owner ", "john :4");
+        check("get clusters -n ", "web-ns :4");
+        check("get clusters -Ao y", "yaml :4");
+        check("get clusters --context ", "work :4");
+        check("quota --user ", "kind :4");
+        check("quota --kubeconfig ", ":0");
+        check("create cluster web --ssh-key ", ":0");
+        check("--con", "--context :4");
+        check("--context work get c", "clusters :4");
+    }
+
+    #[test]
+    fn what_completes_is_told_by_its_name_or_by_its_first_word() {
+        let check = |typed: &[&str], expected: Option<&[&str]>| {
+            let typed: Vec<OsString> = typed.iter().map(OsString::from).collect();
+            let expected = expected.map(|words| words.iter().map(|word| (*word).to_owned()).collect());
+            assert_eq!(asked(&typed), expected, "{typed:?}");
+        };
+        check(&["/bin/kubectl_complete-cmp", "get", ""], Some(&["get", ""]));
+        check(&["kubectl-cmp", "__complete", "get", ""], Some(&["get", ""]));
+        check(&["kubectl-cmp", "get", "__complete"], None);
+        check(&[], None);
+    }
+}

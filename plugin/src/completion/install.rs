@@ -1,0 +1,105 @@
+//! `completion install`: puts what kubectl looks for beside the plugin.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use super::NAME;
+use crate::cli::{CompletionInstall, DryRun};
+use crate::context::{Context, suffix};
+use crate::error::CliError;
+
+/// The plugin's own name.
+const PLUGIN: &str = "kubectl-cmp";
+
+/// A link to make.
+struct Link {
+    /// Where.
+    at: PathBuf,
+    /// To what.
+    to: PathBuf,
+}
+
+pub(crate) fn install(context: &Context<'_>, args: CompletionInstall) -> Result<(), CliError> {
+    let CompletionInstall { dir, dry } = args;
+    let running = std::env::current_exe()?;
+    let link = link(&running, &folders(), dir);
+    let word = make(&link, dry.dry_run)?;
+    context.ui.line(&format!("{} {word}{}", link.at.display(), suffix(dry.dry_run)))?;
+    let folder = link.at.parent().unwrap_or(&link.at);
+    if !folders().iter().any(|path| same(path, folder)) {
+        context.ui.note(&format!(
+            "Warning: {} is not on the PATH, where kubectl looks for it: use --dir, or add it to the PATH",
+            folder.display()
+        ));
+    }
+    context.ui.note("hint: with kubectl's own completion, `kubectl cmp` is completed from now on: source <(kubectl completion bash)");
+    Ok(())
+}
+
+/// The folders of the PATH.
+fn folders() -> Vec<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect()
+}
+
+fn same(left: &Path, right: &Path) -> bool {
+    left == right || fs::canonicalize(left).is_ok_and(|left| fs::canonicalize(right).is_ok_and(|right| left == right))
+}
+
+/// Beside the plugin as kubectl finds it, which may be a link itself: krew's is, and leads to another version after each
+/// upgrade.
+fn link(running: &Path, folders: &[PathBuf], dir: Option<PathBuf>) -> Link {
+    let found = folders.iter().find(|folder| same(&folder.join(PLUGIN), running));
+    let beside = found.map(PathBuf::as_path).or(running.parent()).unwrap_or(Path::new("."));
+    match dir {
+        Some(dir) if !same(&dir, beside) => {
+            let plugin = found.map_or_else(|| running.to_owned(), |folder| folder.join(PLUGIN));
+            Link { at: dir.join(NAME), to: std::path::absolute(&plugin).unwrap_or(plugin) }
+        }
+        _ => {
+            // Moved together, they stay together.
+            let to = if found.is_some() { Some(PLUGIN.as_ref()) } else { running.file_name() };
+            Link { at: beside.join(NAME), to: to.map_or_else(|| running.to_owned(), PathBuf::from) }
+        }
+    }
+}
+
+/// Makes the link, and says what that was. Only a link is ever replaced.
+fn make(link: &Link, dry_run: DryRun) -> Result<&'static str, CliError> {
+    let Link { at, to } = link;
+    let failed = |error: std::io::Error| {
+        let error_of = CliError::user(format!("{}: {error}", at.display()));
+        match error.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotFound => {
+                error_of.hint("name a folder of the PATH that you may write to: --dir ~/.local/bin")
+            }
+            _ => error_of,
+        }
+    };
+    let word = match fs::symlink_metadata(at) {
+        Ok(there) if there.is_symlink() => {
+            if fs::read_link(at).map_err(failed)? == *to {
+                return Ok("unchanged (already installed)");
+            }
+            "configured"
+        }
+        Ok(_) => {
+            return Err(CliError::user(format!("{} is there already, and no link of ours", at.display()))
+                .hint("remove it, or name another folder with --dir"));
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => "created",
+        Err(error) => return Err(failed(error)),
+    };
+    if dry_run != DryRun::None {
+        return Ok(word);
+    }
+    // Made beside it and renamed: there is no moment without one.
+    let new = at.with_extension(format!("new-{}", std::process::id()));
+    symlink(to, &new).map_err(failed)?;
+    if let Err(error) = fs::rename(&new, at) {
+        fs::remove_file(&new).ok();
+        return Err(failed(error));
+    }
+    Ok(word)
+}

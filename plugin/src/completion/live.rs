@@ -1,0 +1,131 @@
+//! What there is to name: asked of the API server, and of the kubeconfig. Quick or not at all, and never loud.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use cmp_core::account::{Account, Entry};
+use cmp_core::name::{ClusterName, UserName};
+
+use super::Candidate;
+use crate::cli::Global;
+use crate::commands::token_ids;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::ui::Ui;
+
+/// How long whoever typed waits for us.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is to be looked for.
+#[derive(Debug, Clone)]
+pub(super) enum What {
+    Clusters,
+    Instances,
+    Users,
+    /// The tokens of a user.
+    Tokens(UserName),
+    /// The Namespaces of clusters.
+    Namespaces,
+    Contexts,
+    /// The clusters of the kubeconfig.
+    KubeClusters,
+    /// The users of the kubeconfig.
+    KubeUsers,
+}
+
+/// What is to be looked for, and where.
+#[derive(Debug, Clone)]
+pub(super) struct Question {
+    pub(super) what: What,
+    /// Whose, if somebody is named.
+    pub(super) owner: Option<UserName>,
+    pub(super) global: Global,
+}
+
+/// Looks; what cannot be seen in time is not there. On a thread of its own, so that not even a plugin for credentials
+/// that waits for somebody keeps the shell waiting.
+pub(super) fn look(question: &Question) -> Vec<Candidate> {
+    let (found, finds) = mpsc::channel();
+    let asked = question.clone();
+    std::thread::spawn(move || found.send(find(asked)));
+    finds.recv_timeout(PATIENCE).ok().and_then(Result::ok).unwrap_or_default()
+}
+
+fn find(question: Question) -> Result<Vec<Candidate>, CliError> {
+    let ui = Ui::standard();
+    let global = Global { request_timeout: PATIENCE, v: 0, ..question.global };
+    let context = Context::new(&ui, global);
+    let runtime = crate::runtime()?;
+    let found = runtime.block_on(async {
+        let owner = question.owner.as_ref();
+        let candidates = match &question.what {
+            What::Clusters => clusters(&accounts(&context, owner).await?),
+            What::Instances => instances(&accounts(&context, owner).await?),
+            What::Namespaces => namespaces(&accounts(&context, owner).await?),
+            What::Users => {
+                let users = accounts(&context, None).await?.into_iter();
+                users.map(|account| Candidate::about(account.user.as_str(), account.quota.to_string())).collect()
+            }
+            What::Tokens(user) => token_ids(&context, user).await?.into_iter().map(Candidate::plain).collect(),
+            What::Contexts | What::KubeClusters | What::KubeUsers => of_kubeconfig(&context, &question.what)?,
+        };
+        Ok::<_, CliError>(candidates)
+    });
+    // Whoever is still resolving a name is not waited for.
+    runtime.shutdown_background();
+    found
+}
+
+/// One's own account; an administrator sees those of all.
+async fn accounts(context: &Context<'_>, owner: Option<&UserName>) -> Result<Vec<Account>, CliError> {
+    let one = match (&context.who().await?.user, owner) {
+        (Some(user), _) => user,
+        (None, Some(owner)) => owner,
+        (None, None) => {
+            let all = context.accounts().await?.list().await?;
+            return Ok(all.into_iter().flatten().map(|stored| stored.account).collect());
+        }
+    };
+    Ok(vec![context.account(one).await?.account])
+}
+
+fn existing(accounts: &[Account]) -> impl Iterator<Item = (&ClusterName, &Entry, u32)> {
+    accounts.iter().flat_map(Account::existing).map(|(name, entry)| {
+        let wanted = entry.want.as_ref().map(|want| want.count);
+        (name, entry, wanted.or_else(|| entry.held.as_ref().map(|held| held.count)).unwrap_or(0))
+    })
+}
+
+fn clusters(accounts: &[Account]) -> Vec<Candidate> {
+    let described = |(name, entry, count): (&ClusterName, &Entry, u32)| {
+        let want = entry.want.as_ref();
+        match want.map(|want| &want.size).or(entry.held.as_ref().map(|held| &held.size)) {
+            Some(size) => Candidate::about(name.as_str(), format!("{count} of {size}")),
+            None => Candidate::plain(name.as_str()),
+        }
+    };
+    existing(accounts).map(described).collect()
+}
+
+fn namespaces(accounts: &[Account]) -> Vec<Candidate> {
+    existing(accounts).map(|(name, ..)| Candidate::plain(name.namespace())).collect()
+}
+
+/// By the counts of their clusters: one request for all of them.
+fn instances(accounts: &[Account]) -> Vec<Candidate> {
+    let of = |(name, _, count): (&ClusterName, &Entry, u32)| {
+        let name = name.clone();
+        (0..count).map(move |index| Candidate::plain(name.instance(index).to_string()))
+    };
+    existing(accounts).flat_map(of).collect()
+}
+
+fn of_kubeconfig(context: &Context<'_>, what: &What) -> Result<Vec<Candidate>, CliError> {
+    let kubeconfig = context.kubeconfig()?;
+    let names: Vec<String> = match what {
+        What::Contexts => kubeconfig.contexts.into_iter().map(|context| context.name).collect(),
+        What::KubeClusters => kubeconfig.clusters.into_iter().map(|cluster| cluster.name).collect(),
+        _ => kubeconfig.auth_infos.into_iter().map(|user| user.name).collect(),
+    };
+    Ok(names.into_iter().map(Candidate::plain).collect())
+}

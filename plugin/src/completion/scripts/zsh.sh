@@ -1,0 +1,29 @@
+#compdef kubectl-cmp
+# Completes `kubectl-cmp` called by this name: add to ~/.zshrc, after compinit
+#
+#   source <(kubectl-cmp completion zsh)
+#
+# `kubectl cmp` is completed by kubectl's own completion, source <(kubectl completion zsh), once it has been told of the
+# plugin by `kubectl cmp completion install`.
+
+_kubectl_cmp() {
+    local line directive=4
+    local -a candidates suffix
+    for line in "${(@f)$("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
+        case $line in
+            :*) directive=${line#:} ;;
+            # Before the description is a colon, so that one in the candidate needs a backslash.
+            *) candidates+=("${${line//:/\\:}/$'\t'/:}") ;;
+        esac
+    done
+    ((directive & 2)) && suffix=(-S '')
+    if ((${#candidates})); then
+        [[ $PREFIX == -*=* ]] && compset -P '*='
+        _describe kubectl-cmp candidates "${suffix[@]}"
+    elif ((!(directive & 4))); then
+        [[ $PREFIX == -*=* ]] && compset -P '*='
+        _files
+    fi
+}
+
+compdef _kubectl_cmp kubectl-cmp
