@@ -5,8 +5,10 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::{Api, Client};
 
+use cmp_core::account::InstanceType;
 use cmp_core::controller::{Fences, SeenFence, SeenNamespace};
 use cmp_core::keys;
+use cmp_core::manifest::network_policy;
 use cmp_core::name::ClusterName;
 
 use crate::error::ApiError;
@@ -23,6 +25,7 @@ pub async fn read(client: &Client, cluster: &ClusterName) -> Result<Fences, ApiE
     let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), &namespace);
     // In a Namespace of somebody else there is nothing for us to read.
     let fences = Fences { namespace: Some(SeenNamespace::of(&seen)), ..Fences::default() };
+    let kind = fences.namespace.as_ref().and_then(|seen| seen.kind).unwrap_or(InstanceType::Container);
     if fences.namespace.as_ref().is_none_or(|seen| seen.owner.is_none()) {
         return Ok(fences);
     }
@@ -36,7 +39,7 @@ pub async fn read(client: &Client, cluster: &ClusterName) -> Result<Fences, ApiE
     Ok(Fences {
         quota: quota.as_ref().map(SeenFence::of_quota),
         limits: limits.as_ref().map(SeenFence::of_limits),
-        network_policy: policy.is_some_and(|policy| policy.spec == cmp_core::manifest::network_policy(cluster).spec),
+        network_policy: policy.is_some_and(|policy| policy.spec == network_policy(cluster, kind).spec),
         service_account: account.is_some_and(|account| account.automount_service_account_token == Some(false)),
         role_binding: binding.is_some(),
         ..fences

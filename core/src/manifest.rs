@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec};
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Stored;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
 
 use crate::account::{InstanceType, Shape, Want};
 use crate::instance::State;
@@ -213,20 +213,40 @@ pub fn amounts_of(amounts: Option<&BTreeMap<String, Stored>>) -> Option<Amounts>
     amounts.into_iter().flatten().map(|(name, amount)| Some((name.clone(), amount.0.parse().ok()?))).collect()
 }
 
-/// The NetworkPolicy of a cluster: nothing comes in from other Namespaces.
-pub fn network_policy(cluster: &ClusterName) -> NetworkPolicy {
+/// Where KubeVirt is installed by its own manifests, by its operator of operators, and by OpenShift. No user can have a
+/// Namespace of such a name.
+const KUBEVIRT_NAMESPACES: [&str; 3] = ["kubevirt", "kubevirt-hyperconverged", "openshift-cnv"];
+
+/// The NetworkPolicy of a cluster: nothing comes in from other Namespaces. To VMs virt-api does, which leads their owner
+/// there (`virtctl ssh` and `port-forward`); to a Pod its kubelet leads, which no policy is about.
+pub fn network_policy(cluster: &ClusterName, kind: InstanceType) -> NetworkPolicy {
+    let labelled = |key: &str, value: &str| LabelSelector {
+        match_labels: Some(BTreeMap::from([(key.to_owned(), value.to_owned())])),
+        ..LabelSelector::default()
+    };
+    let of_kubevirt = LabelSelectorRequirement {
+        key: "kubernetes.io/metadata.name".to_owned(),
+        operator: "In".to_owned(),
+        values: Some(KUBEVIRT_NAMESPACES.map(str::to_owned).to_vec()),
+    };
+    let mut from =
+        vec![NetworkPolicyPeer { pod_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() }];
+    if kind == InstanceType::Vm {
+        from.push(NetworkPolicyPeer {
+            namespace_selector: Some(LabelSelector {
+                match_expressions: Some(vec![of_kubevirt]),
+                ..LabelSelector::default()
+            }),
+            pod_selector: Some(labelled("kubevirt.io", "virt-api")),
+            ..NetworkPolicyPeer::default()
+        });
+    }
     NetworkPolicy {
         metadata: ObjectMeta { annotations: None, ..fence_metadata(cluster, "") },
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector::default()),
             policy_types: Some(vec!["Ingress".to_owned()]),
-            ingress: Some(vec![NetworkPolicyIngressRule {
-                from: Some(vec![NetworkPolicyPeer {
-                    pod_selector: Some(LabelSelector::default()),
-                    ..NetworkPolicyPeer::default()
-                }]),
-                ports: None,
-            }]),
+            ingress: Some(vec![NetworkPolicyIngressRule { from: Some(from), ports: None }]),
             egress: None,
         }),
     }
@@ -414,6 +434,26 @@ mod tests {
             let quota = resource_quota(&name("web"), kind, &shape, "1");
             assert_eq!(amounts_of(quota.spec.unwrap().hard.as_ref()), Some(hard(kind, &shape)));
         }
+    }
+
+    #[test]
+    fn what_comes_in_is_from_the_same_namespace_and_to_vms_from_virt_api() {
+        let from = |kind| {
+            let policy = network_policy(&name("web"), kind);
+            assert_eq!(policy.metadata.namespace.as_deref(), Some("web-ns"));
+            serde_json::to_value(policy.spec).unwrap()["ingress"][0]["from"].clone()
+        };
+        let same = serde_json::json!({ "podSelector": {} });
+        assert_eq!(from(InstanceType::Container), serde_json::json!([same]));
+        let virt_api = serde_json::json!({
+            // Both in one peer: whoever bears the label elsewhere is not let in.
+            "namespaceSelector": { "matchExpressions": [{
+                "key": "kubernetes.io/metadata.name", "operator": "In",
+                "values": ["kubevirt", "kubevirt-hyperconverged", "openshift-cnv"],
+            }] },
+            "podSelector": { "matchLabels": { "kubevirt.io": "virt-api" } },
+        });
+        assert_eq!(from(InstanceType::Vm), serde_json::json!([same, virt_api]));
     }
 
     #[test]

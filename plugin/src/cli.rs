@@ -13,7 +13,7 @@ use cmp_core::quantity::Quantity;
 
 use crate::output::{Format, Selector, Template, field_of};
 use values::{
-    amount, count, duration, image, kind, lifetime, memory, name, quantity, request_timeout, token, webhook_url,
+    amount, count, duration, image, kind, lifetime, login, memory, name, quantity, request_timeout, token, webhook_url,
 };
 
 mod usage;
@@ -124,6 +124,12 @@ pub(crate) enum Command {
     Exec(ExecArgs),
     /// Show what an instance has printed
     Logs(LogsArgs),
+    /// Sit at the serial console of a VM
+    Console(ConsoleArgs),
+    /// See the screen of a VM
+    Vnc(VncArgs),
+    /// Log in to a VM, or run a command in it
+    Ssh(SshArgs),
     /// Show what happened to clusters
     Events(EventsArgs),
     /// Change the quota of a user
@@ -635,6 +641,52 @@ pub(crate) struct LogsArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp console dev-0\n  kubectl cmp console dev-0 -- --timeout=1")]
+pub(crate) struct ConsoleArgs {
+    #[command(flatten)]
+    pub(crate) vm: VmArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp vnc dev-0\n  kubectl cmp vnc dev-0 -- --proxy-only --port=5900")]
+pub(crate) struct VncArgs {
+    #[command(flatten)]
+    pub(crate) vm: VmArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:\n  kubectl cmp ssh dev-0 -l fedora -i ~/.ssh/id_ed25519\n  kubectl cmp ssh dev-0 -l fedora -c uptime"
+)]
+pub(crate) struct SshArgs {
+    #[command(flatten)]
+    pub(crate) vm: VmArgs,
+    /// As whom to log in; without one, by the name you have here
+    #[arg(short = 'l', long, value_name = "USER", value_parser = login)]
+    pub(crate) username: Option<String>,
+    /// The file of the private key to log in with; without one, as ssh is set up
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) identity_file: Option<PathBuf>,
+    /// The port in the VM
+    #[arg(short, long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// What to run instead of a shell
+    #[arg(short, long, value_name = "COMMAND")]
+    pub(crate) command: Option<OsString>,
+}
+
+/// Which VM, and what else is for virtctl.
+#[derive(Debug, Args)]
+pub(crate) struct VmArgs {
+    /// Which
+    #[arg(value_name = "INSTANCE", value_parser = name::<InstanceName>)]
+    pub(crate) name: InstanceName,
+    /// Further flags of virtctl, after --
+    #[arg(value_name = "FLAG", last = true)]
+    pub(crate) more: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp events\n  kubectl cmp events web -w")]
 pub(crate) struct EventsArgs {
     /// Of which cluster; without a name, of all of yours
@@ -836,7 +888,7 @@ impl Global {
         Self::from_arg_matches(&command.try_get_matches_from(flags).ok()?).ok()
     }
 
-    /// The same for kubectl itself.
+    /// The same for kubectl itself, and for virtctl, which takes what kubectl takes.
     pub(crate) fn as_kubectl(&self) -> Vec<OsString> {
         let mut flags = Vec::new();
         let mut flag = |name: &str, value: Option<&std::ffi::OsStr>| {

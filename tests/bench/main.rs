@@ -208,7 +208,7 @@ fn objects(user: &UserName, cluster: &ClusterName, want: &Want) -> Vec<Value> {
         json(serde_json::to_value(manifest::namespace(user, cluster, kind, &want.size, "1"))),
         json(serde_json::to_value(manifest::resource_quota(cluster, kind, &shape, "1"))),
         json(serde_json::to_value(manifest::limit_range(cluster, kind, &want.size, "1"))),
-        json(serde_json::to_value(manifest::network_policy(cluster))),
+        json(serde_json::to_value(manifest::network_policy(cluster, kind))),
         json(serde_json::to_value(manifest::role_binding(user, cluster, kind))),
     ];
     let sets = (0..want.count).map(|at| manifest::stateful_set(&cluster.instance(at), want));

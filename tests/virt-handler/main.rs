@@ -17,7 +17,12 @@
 //! The annotation `tests.kubectl-cmp.dev/guest` of a VMI makes its guest misbehave: `never-starts`, `hangs-on-stop` (for
 //! as long as its grace period allows), `powers-off`, `crashes`, `cannot-pause`.
 //!
-//! No guest, no disk, no network, no console: nothing runs.
+//! - The streams of its console and its screen, as far as their first words (`streams`).
+//!
+//! The annotation `tests.kubectl-cmp.dev/address` of a VMI is the address of its guest instead of that of its Pod, where no
+//! network leads.
+//!
+//! No guest, no disk, no network: nothing runs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,7 +34,7 @@ use std::{env, fmt};
 use axum::Router;
 use axum::extract::{Path as InPath, State};
 use axum::http::StatusCode;
-use axum::routing::put;
+use axum::routing::{get, put};
 use axum_server::tls_rustls::RustlsConfig;
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
@@ -47,8 +52,12 @@ use serde_json::{Value, json};
 
 use cmp_tests::control_plane::client;
 
+mod streams;
+
 /// What a guest does other than what it should.
 const GUEST: &str = "tests.kubectl-cmp.dev/guest";
+/// Where its guest is, if not where its Pod is.
+const ADDRESS: &str = "tests.kubectl-cmp.dev/address";
 const LAUNCHERS: &str = "kubevirt.io=virt-launcher";
 const CREATED_BY: &str = "kubevirt.io/created-by";
 
@@ -196,6 +205,7 @@ fn next(vmi: &Vmi, pod: Option<&Pod>, now: Timestamp) -> Next {
 fn become_phase(vmi: &mut Vmi, phase: Phase, pod: Option<&Pod>) {
     let interfaces = vmi.data["spec"]["domain"]["devices"]["interfaces"].as_array().cloned().unwrap_or_default();
     let paused = vmi.data["spec"]["startStrategy"] == "Paused";
+    let address = address(vmi, pod);
     let status = &mut vmi.data["status"];
     status["phase"] = json!(phase.to_string());
     let transition = json!({ "phase": phase.to_string(), "phaseTransitionTimestamp": now() });
@@ -209,7 +219,7 @@ fn become_phase(vmi: &mut Vmi, phase: Phase, pod: Option<&Pod>) {
             .map(|interface| json!({ "name": interface["name"], "podInterfaceName": "eth0", "infoSource": "domain" }));
         status["interfaces"] = interfaces.collect();
         status["selinuxContext"] = json!("none");
-        is_at(status, pod);
+        is_at(status, address.as_deref());
         set_condition(vmi, "LiveMigratable", Some(json!({})));
         set_condition(vmi, "StorageLiveMigratable", Some(json!({})));
         if paused {
@@ -219,8 +229,11 @@ fn become_phase(vmi: &mut Vmi, phase: Phase, pod: Option<&Pod>) {
 }
 
 /// With a masquerade its Pod's address is its own.
-fn is_at(status: &mut Value, pod: Option<&Pod>) {
-    let address = pod.and_then(|pod| pod.status.as_ref()?.pod_ip.as_ref());
+fn address(vmi: &Vmi, pod: Option<&Pod>) -> Option<String> {
+    vmi.annotations().get(ADDRESS).or(pod.and_then(|pod| pod.status.as_ref()?.pod_ip.as_ref())).cloned()
+}
+
+fn is_at(status: &mut Value, address: Option<&str>) {
     for interface in status["interfaces"].as_array_mut().into_iter().flatten() {
         interface["ipAddress"] = json!(address);
         interface["ipAddresses"] = address.into_iter().map(|address| json!(address)).collect();
@@ -230,6 +243,7 @@ fn is_at(status: &mut Value, pod: Option<&Pod>) {
 /// The next step of a guest that is to move to another Pod, if it is to: the virt-handler there listens, the one here
 /// sends, and then the guest is there.
 fn moves(vmi: &mut Vmi, target: Option<&Pod>) -> Option<&'static str> {
+    let address = address(vmi, target);
     let status = &mut vmi.data["status"];
     let node = status["migrationState"]["targetNode"].as_str().filter(|node| !node.is_empty())?.to_owned();
     let migration = &mut status["migrationState"];
@@ -237,11 +251,11 @@ fn moves(vmi: &mut Vmi, target: Option<&Pod>) -> Option<&'static str> {
         return None;
     }
     if migration["targetNodeAddress"].as_str().is_none_or(str::is_empty) {
-        let (address, ports) = (json!("127.0.0.1"), json!({ "49152": 0 }));
-        migration["targetNodeAddress"] = address.clone();
+        let (node, ports) = (json!("127.0.0.1"), json!({ "49152": 0 }));
+        migration["targetNodeAddress"] = node.clone();
         migration["targetDirectMigrationNodePorts"] = ports.clone();
         if migration["targetState"].is_object() {
-            migration["targetState"]["nodeAddress"] = address;
+            migration["targetState"]["nodeAddress"] = node;
             migration["targetState"]["directMigrationNodePorts"] = ports;
         }
         return Some("is awaited on another node");
@@ -255,7 +269,7 @@ fn moves(vmi: &mut Vmi, target: Option<&Pod>) -> Option<&'static str> {
     migration["endTimestamp"] = now();
     migration["completed"] = json!(true);
     status["nodeName"] = json!(node);
-    is_at(status, target);
+    is_at(status, address.as_deref());
     vmi.labels_mut().insert("kubevirt.io/nodeName".to_owned(), node);
     Some("has moved")
 }
@@ -361,6 +375,8 @@ async fn patch(pods: &Api<Pod>, pod: &Pod, status: Patch<Value>) -> Result<(), k
 /// Serves until that fails, and says why.
 async fn serve(folder: &Path, port: u16, world: Arc<World>) -> String {
     let app = Router::new()
+        .route("/v1/namespaces/{namespace}/virtualmachineinstances/{name}/console", get(streams::console))
+        .route("/v1/namespaces/{namespace}/virtualmachineinstances/{name}/vnc", get(streams::vnc))
         .route("/v1/namespaces/{namespace}/virtualmachineinstances/{name}/{verb}", put(act))
         .with_state(world);
     let config = match tls(&folder.join("kubevirt")) {

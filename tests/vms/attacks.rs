@@ -52,6 +52,23 @@ fn a_machine_is_never_larger_than_declared() {
             "devices of the node",
         ),
         ("a bridge", devices(json!({ "interfaces": [{ "name": "default", "bridge": {} }] })), "masquerade only"),
+        (
+            "no interface, where KubeVirt attaches a bridge",
+            machine(&json!({ "domain": { "devices": { "interfaces": null } }, "networks": null })),
+            "masquerade only",
+        ),
+        (
+            "no interface at all, where the guest says its address",
+            machine(
+                &json!({ "domain": { "devices": { "interfaces": [], "autoattachPodInterface": false } }, "networks": null }),
+            ),
+            "at least one is there",
+        ),
+        (
+            "an interface that is not there",
+            devices(json!({ "interfaces": [{ "name": "default", "masquerade": {}, "state": "absent" }] })),
+            "at least one is there",
+        ),
         ("a file system", devices(json!({ "filesystems": [{ "name": "root", "virtiofs": {} }] })), "file systems"),
         (
             "another network",

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod clusters;
+mod into;
 mod moves;
 mod rights;
 mod smoke;

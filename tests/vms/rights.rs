@@ -8,7 +8,7 @@ use crate::clusters::running;
 use crate::support::installed;
 
 /// In a cluster of their own; the last five are what KubeVirt itself grants to everybody who is logged in.
-const RIGHTS: [&str; 13] = [
+const RIGHTS: [&str; 15] = [
     "kubevirt.io/virtualmachines: create, delete, get, list, patch, update, watch",
     "kubevirt.io/virtualmachineinstances: get, list, watch",
     "subresources.kubevirt.io/virtualmachines/start: update",
@@ -17,6 +17,8 @@ const RIGHTS: [&str; 13] = [
     "subresources.kubevirt.io/virtualmachineinstances/unpause: update",
     "subresources.kubevirt.io/virtualmachineinstances/console: get",
     "subresources.kubevirt.io/virtualmachineinstances/vnc: get",
+    "subresources.kubevirt.io/virtualmachineinstances/portforward: get",
+    "subresources.kubevirt.io/virtualmachines/portforward: get",
     "kubevirt.io/kubevirts: get, list",
     "subresources.kubevirt.io/version: get, list",
     "subresources.kubevirt.io/guestfs: get, list",
@@ -58,6 +60,6 @@ fn what_a_user_may_do_with_kubevirt_is_this_and_no_more() {
     assert_eq!(rights(&format!("{dev}-ns")), expected(&RIGHTS));
     // Nowhere else more than everybody.
     for namespace in ["default", "kubevirt", "cmp-users"] {
-        assert_eq!(rights(namespace), expected(&RIGHTS[8..]), "in {namespace}");
+        assert_eq!(rights(namespace), expected(&RIGHTS[10..]), "in {namespace}");
     }
 }

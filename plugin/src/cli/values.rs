@@ -83,6 +83,15 @@ pub(super) fn image(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// The name of somebody in a guest; ssh takes one that begins with a dash for a flag.
+pub(super) fn login(text: &str) -> Result<String, String> {
+    let strange = |letter: char| letter.is_whitespace() || letter.is_control() || letter == '@';
+    if text.is_empty() || text.starts_with('-') || text.contains(strange) {
+        return Err(format!("{text:?} is not the name of a user: use a form such as fedora"));
+    }
+    Ok(text.to_owned())
+}
+
 pub(super) fn quantity(text: &str) -> Result<Quantity, String> {
     let quantity: Quantity = text.parse().map_err(|error: cmp_core::quantity::InvalidQuantity| error.to_string())?;
     if quantity.is_zero() || quantity.is_negative() {
@@ -233,5 +242,13 @@ mod tests {
     fn an_image_is_more_than_nothing() {
         assert!(image("").is_err() && image("a b").is_err());
         assert!(image("debian:stable-slim").is_ok());
+    }
+
+    #[test]
+    fn a_login_is_no_flag_of_ssh() {
+        for wrong in ["", "-oProxyCommand=sh", "john@host", "a b", "a\nb"] {
+            assert!(login(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(login("cloud-user").is_ok());
     }
 }

@@ -1,5 +1,9 @@
-//! `exec` and `logs`: kubectl's own, with the namespace and the Pod of an instance filled in.
+//! What leads into an instance: `exec` and `logs` are kubectl's own, with the namespace and the Pod filled in; `console`,
+//! `vnc` and `ssh` are those of KubeVirt's virtctl.
 
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -7,50 +11,85 @@ use cmp_core::account::InstanceType;
 use cmp_core::instance::State;
 use cmp_core::name::InstanceName;
 
-use crate::cli::{ExecArgs, Global, LogsArgs};
+use crate::cli::{ConsoleArgs, ExecArgs, Global, LogsArgs, SshArgs, VmArgs, VncArgs};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::view;
 
+/// virtctl, and what krew calls it.
+const VIRTCTL: [&str; 2] = ["virtctl", "kubectl-virt"];
+
 pub(crate) async fn exec(context: &Context<'_>, args: ExecArgs) -> Result<(), CliError> {
     let ExecArgs { name, stdin, tty, container, command } = args;
-    runs(context, &name).await?;
+    runs(context, &name, InstanceType::Container).await?;
     let mut kubectl = kubectl("exec", &context.global, &name);
-    let flags = [("--stdin", stdin), ("--tty", tty)];
-    kubectl.args(flags.iter().filter(|(_, given)| *given).map(|(flag, _)| flag));
+    kubectl.args(given([("--stdin", stdin), ("--tty", tty)]));
     kubectl.args(container.map(|container| format!("--container={container}")));
     kubectl.arg("--").args(command);
-    become_it(kubectl)
+    become_kubectl(kubectl)
 }
 
 pub(crate) async fn logs(context: &Context<'_>, args: LogsArgs) -> Result<(), CliError> {
     let LogsArgs { name, follow, previous, timestamps, tail, since, container } = args;
-    runs(context, &name).await?;
+    runs(context, &name, InstanceType::Container).await?;
     let mut kubectl = kubectl("logs", &context.global, &name);
-    let flags = [("--follow", follow), ("--previous", previous), ("--timestamps", timestamps)];
-    kubectl.args(flags.iter().filter(|(_, given)| *given).map(|(flag, _)| flag));
+    kubectl.args(given([("--follow", follow), ("--previous", previous), ("--timestamps", timestamps)]));
     kubectl.args(tail.map(|lines| format!("--tail={lines}")));
     kubectl.args(since.map(|since| format!("--since={since}")));
     kubectl.args(container.map(|container| format!("--container={container}")));
-    become_it(kubectl)
+    become_kubectl(kubectl)
 }
 
-/// That there is a Pod to enter: what kubectl would say of it speaks of Pods, and not of what was asked for.
-async fn runs(context: &Context<'_>, name: &InstanceName) -> Result<(), CliError> {
+pub(crate) async fn console(context: &Context<'_>, args: ConsoleArgs) -> Result<(), CliError> {
+    let ConsoleArgs { vm } = args;
+    let target = vm.name.to_string();
+    virtctl(context, vm, "console", target, Vec::new()).await
+}
+
+pub(crate) async fn vnc(context: &Context<'_>, args: VncArgs) -> Result<(), CliError> {
+    let VncArgs { vm } = args;
+    let target = vm.name.to_string();
+    virtctl(context, vm, "vnc", target, Vec::new()).await
+}
+
+pub(crate) async fn ssh(context: &Context<'_>, args: SshArgs) -> Result<(), CliError> {
+    let SshArgs { vm, username, identity_file, port, command } = args;
+    let mut flags: Vec<OsString> = Vec::new();
+    flags.extend(username.map(|user| format!("--username={user}").into()));
+    flags.extend(identity_file.map(|file| flag("--identity-file", file.as_os_str())));
+    flags.extend(port.map(|port| format!("--port={port}").into()));
+    flags.extend(command.map(|command| flag("--command", &command)));
+    let target = format!("vmi/{}", vm.name);
+    virtctl(context, vm, "ssh", target, flags).await
+}
+
+/// That there is something to enter: what kubectl and virtctl would say of it speaks of Pods, and not of what was asked
+/// for.
+async fn runs(context: &Context<'_>, name: &InstanceName, kind: InstanceType) -> Result<(), CliError> {
     context.check_namespace(&name.cluster)?;
-    let all = view::instances(&context.client().await?, &name.cluster).await?;
-    let found = all.into_iter().find(|instance| instance.name == *name);
+    let found = view::instance(&context.client().await?, name).await?;
     let instance = found.ok_or_else(|| CliError::not_found("instance", &name.to_string()))?;
-    if instance.kind == InstanceType::Vm {
-        return Err(CliError::user(format!("{name} is a VM, and no container"))
-            .hint(format!("virtctl console {name} -n {}", name.cluster.namespace())));
+    match (instance.kind, kind) {
+        (InstanceType::Vm, InstanceType::Container) => {
+            return Err(CliError::user(format!("{name} is a VM, and no container"))
+                .hint(format!("kubectl cmp ssh {name}"))
+                .hint(format!("kubectl cmp console {name}")));
+        }
+        (InstanceType::Container, InstanceType::Vm) => {
+            return Err(CliError::user(format!("{name} is a container, and no VM"))
+                .hint(format!("kubectl cmp exec -it {name} -- sh"))
+                .hint(format!("kubectl cmp logs {name}")));
+        }
+        (InstanceType::Container, InstanceType::Container) | (InstanceType::Vm, InstanceType::Vm) => {}
     }
     let wake = match instance.state {
         State::Stopped => "start",
         State::Suspended => "resume",
         State::Running | State::Pending | State::Failed => return Ok(()),
     };
-    Err(CliError::user(format!("{name} is {}", instance.state)).hint(format!("kubectl cmp {wake} instance {name}")))
+    let frozen = if instance.paused { ": it is paused, and answers nobody" } else { "" };
+    Err(CliError::user(format!("{name} is {}{frozen}", instance.state))
+        .hint(format!("kubectl cmp {wake} instance {name}")))
 }
 
 /// kubectl, talking to whom we talk to.
@@ -61,8 +100,88 @@ fn kubectl(verb: &str, global: &Global, name: &InstanceName) -> Command {
     kubectl
 }
 
-/// Its terminal, its signals and its exit code are kubectl's from here on.
-fn become_it(mut kubectl: Command) -> Result<(), CliError> {
-    let error = kubectl.exec();
+/// Becomes kubectl.
+fn become_kubectl(kubectl: Command) -> Result<(), CliError> {
+    let error = become_it(kubectl);
     Err(CliError::user(format!("kubectl: {error}")).hint("this needs kubectl itself on the PATH"))
+}
+
+/// Becomes virtctl, talking to whom we talk to.
+async fn virtctl(
+    context: &Context<'_>,
+    vm: VmArgs,
+    verb: &str,
+    target: String,
+    flags: Vec<OsString>,
+) -> Result<(), CliError> {
+    let VmArgs { name, more } = vm;
+    if let Some(word) = more.first().filter(|word| !word.as_bytes().starts_with(b"-")) {
+        return Err(CliError::user(format!("{} is no flag: what stands after -- is for virtctl", word.display()))
+            .hint(format!("to run a command in the VM: kubectl cmp ssh {name} -c COMMAND")));
+    }
+    runs(context, &name, InstanceType::Vm).await?;
+    let global = context.global.as_kubectl();
+    for program in VIRTCTL {
+        let mut virtctl = Command::new(program);
+        // `virtctl ssh` has ssh start a second virtctl, by the name that it was started by itself, and gives it none of
+        // its flags: that one would ask another cluster, or as somebody else. So they are a part of the name.
+        virtctl.arg0(global.iter().fold(program.into(), with_word));
+        virtctl.arg(verb).arg(format!("--namespace={}", name.cluster.namespace()));
+        virtctl.args(&global).args(&flags).args(&more).arg(&target);
+        let error = become_it(virtctl);
+        if error.kind() != io::ErrorKind::NotFound {
+            return Err(CliError::user(format!("{program}: {error}")));
+        }
+    }
+    Err(CliError::user("this needs KubeVirt's virtctl on the PATH, and there is none")
+        .hint("with krew: kubectl krew install virt")
+        .hint("or from the releases of KubeVirt: https://github.com/kubevirt/kubevirt/releases"))
+}
+
+/// Its terminal, its signals and its exit code are those of another program from here on; returns why not.
+fn become_it(mut program: Command) -> io::Error {
+    program.exec()
+}
+
+/// Those flags that were given.
+fn given<const N: usize>(flags: [(&'static str, bool); N]) -> impl Iterator<Item = &'static str> {
+    flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag)
+}
+
+/// `--name=value`, whatever bytes it has.
+fn flag(name: &str, value: &OsStr) -> OsString {
+    let mut flag = OsString::from(format!("{name}="));
+    flag.push(value);
+    flag
+}
+
+/// Adds a word to a command that ssh gives to a shell: quoted for that one, and with what ssh itself would fill in.
+fn with_word(command: OsString, word: &OsString) -> OsString {
+    let mut command = command.into_vec();
+    command.extend(b" '");
+    for byte in word.as_bytes() {
+        match byte {
+            b'\'' => command.extend(br"'\''"),
+            b'%' => command.extend(b"%%"),
+            byte => command.push(*byte),
+        }
+    }
+    command.push(b'\'');
+    OsString::from_vec(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_stays_one_for_ssh_and_its_shell() {
+        let check = |words: &[&str], expected: &str| {
+            let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+            assert_eq!(words.iter().fold("virtctl".into(), with_word), expected);
+        };
+        check(&[], "virtctl");
+        check(&["--context=a b", "--token=$(x)"], "virtctl '--context=a b' '--token=$(x)'");
+        check(&["--as=it's", "--server=https://[::1%eth0]"], r"virtctl '--as=it'\''s' '--server=https://[::1%%eth0]'");
+    }
 }

@@ -213,7 +213,7 @@ impl Act<'_> {
             }
             Part::NetworkPolicy => {
                 let api: Api<NetworkPolicy> = self.namespaced();
-                let policy = manifest::network_policy(cluster);
+                let policy = manifest::network_policy(cluster, kind);
                 let there = api.get_opt(keys::FENCE_NAME).await?;
                 let policy = NetworkPolicy {
                     metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {

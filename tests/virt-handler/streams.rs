@@ -1,0 +1,65 @@
+//! What is seen of a guest: its serial console and its screen, each a WebSocket of bytes that virt-api asks for.
+
+use axum::body::Body;
+use axum::extract::{Path, Request};
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use futures::{SinkExt, StreamExt};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// A guest that asks who is there, and says again what is typed.
+pub(crate) async fn console(Path((_, name)): Path<(String, String)>, request: Request) -> Response<Body> {
+    upgraded(request, format!("{name} login: "))
+}
+
+/// A screen that says which protocol it speaks.
+pub(crate) async fn vnc(request: Request) -> Response<Body> {
+    upgraded(request, "RFB 003.008\n".to_owned())
+}
+
+fn upgraded(mut request: Request, greeting: String) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    let headers = request.headers();
+    let accept = headers.get(header::SEC_WEBSOCKET_KEY).map(|key| derive_accept_key(key.as_bytes()));
+    let protocol = headers.get(header::SEC_WEBSOCKET_PROTOCOL).cloned();
+    let accept = accept.and_then(|accept| HeaderValue::from_str(&accept).ok());
+    let (Some(accept), Some(upgrade)) = (accept, request.extensions_mut().remove::<OnUpgrade>()) else {
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        return response;
+    };
+    let path = request.uri().path().to_owned();
+    tokio::spawn(async move {
+        let spoken = match upgrade.await {
+            Ok(stream) => speak(stream, greeting).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        eprintln!("{path}: {}", spoken.err().unwrap_or_else(|| "ended".to_owned()));
+    });
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let mut set = |name: HeaderName, value: HeaderValue| response.headers_mut().insert(name, value);
+    set(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    set(header::UPGRADE, HeaderValue::from_static("websocket"));
+    set(header::SEC_WEBSOCKET_ACCEPT, accept);
+    if let Some(protocol) = protocol {
+        set(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    response
+}
+
+/// Says its greeting, then whatever it hears.
+async fn speak(stream: Upgraded, greeting: String) -> Result<(), Error> {
+    let mut stream = WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Server, None).await;
+    stream.send(Message::Binary(greeting.into())).await?;
+    while let Some(heard) = stream.next().await {
+        match heard? {
+            heard @ (Message::Binary(_) | Message::Text(_)) => stream.send(heard).await?,
+            Message::Close(_) => break,
+            _ => {}
+        }
+    }
+    Ok(())
+}

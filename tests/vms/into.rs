@@ -1,0 +1,196 @@
+//! What leads into a VM: `console`, `vnc` and `ssh`, through the real virtctl, kube-apiserver and virt-api. The streams
+//! end at the stand-in for virt-handler, and for ssh at this test.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+
+use cmp_tests::binaries::{Binaries, built};
+use cmp_tests::shell::path;
+use cmp_tests::{World, eventually};
+use serde_json::json;
+
+use crate::clusters::running;
+use crate::support::{SOON, installed};
+
+fn plugin(kubeconfig: &Path, arguments: &[&str], path: &str) -> Command {
+    let mut plugin = Command::new(&built().plugin);
+    plugin.args(arguments).env("KUBECONFIG", kubeconfig).env("PATH", path);
+    plugin
+}
+
+/// `kubectl cmp` with virtctl on the PATH, and whoever types.
+fn typed(kubeconfig: &Path, arguments: &[&str]) -> Child {
+    let folder = Binaries::kubevirt().path("virtctl").parent().unwrap().display().to_string();
+    plugin(kubeconfig, arguments, &format!("{folder}:{}", path()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Ends whatever a test started, however the test ends.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _code = self.0.wait();
+    }
+}
+
+/// Reads until this was said.
+fn until(stream: &mut impl Read, text: &str) {
+    let mut said = Vec::new();
+    let mut byte = [0];
+    while !String::from_utf8_lossy(&said).contains(text) {
+        let read = stream.read(&mut byte).unwrap();
+        assert!(read == 1, "it ended before {text:?}: {}", String::from_utf8_lossy(&said));
+        said.push(byte[0]);
+    }
+}
+
+#[test]
+fn a_console_is_typed_at() {
+    let user = installed().user("2", "4Gi");
+    let one = format!("{}-0", running(&user, "dev", 1));
+    let mut console = Ended(typed(&user.kubeconfig, &["console", &one]));
+    let mut out = console.0.stdout.take().unwrap();
+    until(&mut out, &format!("{one} login: "));
+    let mut keys = console.0.stdin.take().unwrap();
+    keys.write_all(b"fedora\n").unwrap();
+    until(&mut out, "fedora\n");
+    // Ctrl+] leaves it, and the exit code is virtctl's.
+    keys.write_all(b"\x1d").unwrap();
+    assert!(console.0.wait().unwrap().success());
+}
+
+#[test]
+fn a_screen_is_seen() {
+    let user = installed().user("2", "4Gi");
+    let one = format!("{}-0", running(&user, "dev", 1));
+    // What stands after -- is virtctl's own.
+    let mut vnc = Ended(typed(&user.kubeconfig, &["vnc", &one, "--", "--proxy-only"]));
+    let mut line = String::new();
+    BufReader::new(vnc.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let port: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let mut screen = TcpStream::connect(("127.0.0.1", u16::try_from(port["port"].as_u64().unwrap()).unwrap())).unwrap();
+    until(&mut screen, "RFB 003.008\n");
+}
+
+/// A VM whose guest is this process.
+fn guest_here(user: &World<'_>) -> String {
+    let dev = running(user, "dev", 1);
+    let (one, ns) = (format!("{dev}-0"), format!("{dev}-ns"));
+    user.cmp(&["stop", "instance", &one, "--wait", "--timeout", "120s"]).ok();
+    let here = json!({ "spec": { "template": { "metadata": { "annotations": {
+        "tests.kubectl-cmp.dev/address": "127.0.0.1" } } } } });
+    user.kubectl(&["patch", "vm", &one, "-n", &ns, "--type=merge", "-p", &here.to_string()]).ok();
+    user.cmp(&["start", "instance", &one, "--wait", "--timeout", "120s"]).ok();
+    one
+}
+
+#[test]
+fn ssh_reaches_the_guest_with_the_flags_that_were_given() {
+    let user = installed().user("2", "4Gi");
+    let one = guest_here(&user);
+    let guest = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = guest.local_addr().unwrap().port().to_string();
+    let (heard, hears) = mpsc::channel();
+    thread::spawn(move || {
+        for stream in guest.incoming() {
+            let mut line = String::new();
+            BufReader::new(stream.unwrap()).read_line(&mut line).unwrap();
+            heard.send(line).unwrap();
+        }
+    });
+    // A kubeconfig whose current context leads nowhere: who is meant is in the flags alone, which the connection that
+    // ssh asks for has to be given as well.
+    let lost = user.installation.plane.folder().join(format!("{}-lost.kubeconfig", user.name));
+    std::fs::copy(&user.kubeconfig, &lost).unwrap();
+    let there = user.kubectl(&["config", "current-context"]).ok().stdout.trim().to_owned();
+    let config = |arguments: &[&str]| cmp_tests::shell::kubectl(&lost, &[&["config"], arguments].concat()).ok();
+    config(&["set-cluster", "nowhere", "--server", "https://127.0.0.1:1"]);
+    config(&["set-context", "it's 100% elsewhere", "--cluster", "nowhere", "--user", "nobody"]);
+    config(&["use-context", "it's 100% elsewhere"]);
+    let with = |flags: &[&str]| {
+        let mut arguments = vec!["ssh", &one, "-p", &port, "-l", "fedora", "-c", "true"];
+        arguments.extend(flags);
+        let ssh = Ended(typed(&lost, &arguments));
+        let line = hears.recv_timeout(SOON);
+        drop(ssh);
+        assert!(line.as_ref().is_ok_and(|line| line.starts_with("SSH-2.0-")), "{flags:?}: {line:?}");
+    };
+    let kubeconfig = user.kubeconfig.display().to_string();
+    with(&["--kubeconfig", &kubeconfig]);
+    with(&["--context", &there, "--", "-t", "-oStrictHostKeyChecking=no"]);
+    // The same context under a name that a shell and ssh would both read as something else.
+    config(&["rename-context", &there, "mine; 'false' %h"]);
+    with(&["--context", "mine; 'false' %h"]);
+}
+
+#[test]
+fn a_way_in_that_is_none_is_an_error_that_says_which_is() {
+    let user = installed().user("4", "8Gi");
+    let dev = running(&user, "dev", 1);
+    let one = format!("{dev}-0");
+    for verb in ["console", "vnc", "ssh"] {
+        let without = plugin(&user.kubeconfig, &[verb, &one], "/nowhere").output().unwrap();
+        assert_eq!(
+            (without.status.code(), String::from_utf8_lossy(&without.stderr).as_ref()),
+            (
+                Some(1),
+                "error: this needs KubeVirt's virtctl on the PATH, and there is none\n\
+                 hint: with krew: kubectl krew install virt\n\
+                 hint: or from the releases of KubeVirt: https://github.com/kubevirt/kubevirt/releases\n"
+            )
+        );
+        user.cmp(&[verb, &format!("{dev}-7")]).fails().says(&format!("instance \"{dev}-7\" not found"));
+    }
+    user.cmp(&["ssh", &one, "--", "uname", "-a"]).fails().says("uname is no flag").says("-c COMMAND");
+    user.cmp(&["ssh", &one, "-n", "default"]).fails().says(&format!("cluster {dev} is in {dev}-ns"));
+    for (verb, more) in [("exec", &["--", "sh"][..]), ("logs", &[])] {
+        user.cmp(&[&[verb, &one], more].concat())
+            .fails()
+            .says(&format!("{one} is a VM, and no container"))
+            .says(&format!("hint: kubectl cmp ssh {one}\nhint: kubectl cmp console {one}"));
+    }
+    user.cmp(&["suspend", "instance", &one, "--wait"]).ok();
+    let asleep = || user.cmp(&["ssh", &one]).fails().says(&format!("hint: kubectl cmp resume instance {one}"));
+    asleep().says(&format!("{one} is suspended: it is paused, and answers nobody"));
+    user.cmp(&["suspend", "instance", &one, "--mode", "halt", "--wait"]).ok();
+    asleep().says(&format!("error: {one} is suspended\n"));
+    user.cmp(&["resume", "instance", &one]).ok();
+    user.cmp(&["stop", "instance", &one]).ok();
+    user.cmp(&["console", &one]).fails().says(&format!("hint: kubectl cmp start instance {one}"));
+
+    let web = user.cluster("web");
+    user.cmp(&["create", "cluster", &web, "--cpu", "1", "--memory", "1Gi"]).ok();
+    user.cmp(&["console", &format!("{web}-0")])
+        .fails()
+        .says(&format!("{web}-0 is a container, and no VM"))
+        .says(&format!("hint: kubectl cmp exec -it {web}-0 -- sh"));
+}
+
+#[test]
+fn nobody_else_gets_in() {
+    let (owner, other) = (installed().user("2", "4Gi"), installed().user("2", "4Gi"));
+    let dev = running(&owner, "dev", 1);
+    let (one, ns) = (format!("{dev}-0"), format!("{dev}-ns"));
+    for of in ["virtualmachineinstances", "virtualmachines"] {
+        for to in ["console", "vnc", "portforward/22"] {
+            let path = format!("/apis/subresources.kubevirt.io/v1/namespaces/{ns}/{of}/{one}/{to}");
+            other.kubectl(&["get", "--raw", &path]).fails().says("cannot get resource");
+        }
+    }
+    eventually("its owner does", SOON, || {
+        let path = format!("/apis/subresources.kubevirt.io/v1/namespaces/{ns}/virtualmachineinstances/{one}/console");
+        // Without the handshake of a WebSocket: refused by virt-api, and not by RBAC.
+        let said = owner.kubectl(&["get", "--raw", &path]).fails();
+        if said.stderr.contains("cannot get") { Err(said.to_string()) } else { Ok(()) }
+    });
+}
