@@ -217,6 +217,18 @@ pub struct Built {
     pub virt_handler: PathBuf,
 }
 
+/// Takes away what cargo tells a program that it runs: another cargo below it would take it for changed settings, and
+/// build what looks at them, and all above that, again and again.
+pub fn without_cargo(command: &mut Command) -> &mut Command {
+    for (name, _) in env::vars_os() {
+        let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+        if name.to_str().is_some_and(|name| told.iter().any(|prefix| name.starts_with(prefix))) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 /// Builds them, once for this process.
 pub fn built() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
@@ -228,7 +240,7 @@ pub fn built() -> &'static Built {
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
-        let output = build
+        let output = without_cargo(&mut build)
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
             .stderr(Stdio::inherit())
             .output()
