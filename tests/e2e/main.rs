@@ -8,6 +8,7 @@ mod demo;
 mod emergency;
 mod install;
 mod instances;
+mod krew;
 mod lifecycle;
 mod outage;
 mod pods;

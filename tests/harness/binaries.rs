@@ -32,6 +32,12 @@ const KUBEVIRT_PROGRAMS: [(&str, &str, &str); 4] = [
     ("kubevirt-manifests", "kubevirt", "./manifests"),
 ];
 
+/// What is built in addition when a test asks for krew: itself, and what the central index checks manifests with.
+const KREW_PROGRAMS: [(&str, &str, &str); 2] = [
+    ("krew", "krew", "sigs.k8s.io/krew/cmd/krew"),
+    ("validate-krew-manifest", "krew", "sigs.k8s.io/krew/cmd/validate-krew-manifest"),
+];
+
 /// kwok's own description of how nodes and Pods behave, in its module.
 const STAGES: [&str; 3] =
     ["kustomize/stage/node/fast", "kustomize/stage/node/heartbeat-with-lease", "kustomize/stage/pod/fast"];
@@ -57,6 +63,12 @@ impl Binaries {
         FOUND.get_or_init(|| find_kubevirt().unwrap_or_else(|why| panic!("KubeVirt cannot be built: {why}")))
     }
 
+    /// krew and its checker, found or built in the same way.
+    pub fn krew() -> &'static Self {
+        static FOUND: OnceLock<Binaries> = OnceLock::new();
+        FOUND.get_or_init(|| find_krew().unwrap_or_else(|why| panic!("krew cannot be built: {why}")))
+    }
+
     /// Where a program is.
     pub fn path(&self, name: &str) -> &Path {
         self.programs.get(name).unwrap_or_else(|| panic!("no such program: {name}"))
@@ -69,6 +81,9 @@ pub(crate) fn modules() -> PathBuf {
 
 /// What the linker writes into the programs of a module, so that they know their versions.
 fn flags(module: &str) -> String {
+    if module == "krew" {
+        return "-s -w".to_owned();
+    }
     if module == "kubevirt" {
         return format!("-s -w -X kubevirt.io/client-go/version.gitVersion={KUBEVIRT}");
     }
@@ -115,6 +130,12 @@ fn find_kubevirt() -> Result<Binaries, String> {
     let folder = cache("kubevirt", &flags("kubevirt"), &pins)?;
     let _locked = lock(&folder)?;
     Ok(Binaries { programs: programs(&KUBEVIRT_PROGRAMS, &folder)?, stages: Vec::new() })
+}
+
+fn find_krew() -> Result<Binaries, String> {
+    let folder = cache("krew", &flags("krew"), &["krew/go.mod", "krew/go.sum"])?;
+    let _locked = lock(&folder)?;
+    Ok(Binaries { programs: programs(&KREW_PROGRAMS, &folder)?, stages: Vec::new() })
 }
 
 fn programs(wanted: &[(&'static str, &str, &str)], folder: &Path) -> Result<BTreeMap<&'static str, PathBuf>, String> {

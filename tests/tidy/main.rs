@@ -160,7 +160,7 @@ fn every_refusal_of_a_policy_is_met_by_a_test() {
 #[test]
 fn links_in_the_documents_lead_somewhere() {
     let mut documents = files(&root().join("docs"), ".md");
-    documents.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)));
+    documents.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "krew/README.md"].map(|name| root().join(name)));
     for path in documents {
         let text = fs::read_to_string(&path).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Makes cmp.yaml, the manifest of a release, from the archives of all four platforms: a hash is written only for an
+# archive that is there and has it, and a release with one missing is refused.
+#
+#   krew/manifest.sh [DIST]
+#
+# DIST is where krew/package.sh has put the archives: target/krew, if it is not named.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+dist=${1:-$root/target/krew}
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)
+if command -v sha256sum >/dev/null; then
+  sum=sha256sum
+else
+  sum="shasum -a 256"
+fi
+
+fill="s/@VERSION@/$version/g"
+wrong=
+for platform in linux_amd64 linux_arm64 darwin_amd64 darwin_arm64; do
+  archive=$dist/kubectl-cmp_v${version}_$platform.tar.gz
+  if [ ! -f "$archive" ] || [ ! -f "$archive.sha256" ]; then
+    wrong="$wrong
+  $archive is missing: krew/package.sh makes it, on such a machine or with --target"
+    continue
+  fi
+  hash=$($sum "$archive")
+  hash=${hash%% *}
+  if [ "$hash" != "$(cut -d ' ' -f 1 "$archive.sha256")" ]; then
+    wrong="$wrong
+  $archive is not the one whose hash is beside it: make it anew"
+    continue
+  fi
+  fill="$fill;s/@$platform@/$hash/"
+done
+if [ -n "$wrong" ]; then
+  echo "error: v$version is no release yet; nothing was written$wrong" >&2
+  exit 1
+fi
+# The first line is about the template.
+sed -e 1d -e "$fill" "$root/krew/template.yaml" >"$dist/cmp.yaml.new"
+mv "$dist/cmp.yaml.new" "$dist/cmp.yaml"
+echo "$dist/cmp.yaml"

@@ -1,0 +1,70 @@
+#!/bin/sh
+# Makes the archive of one platform, and writes its sha256 beside it.
+#
+#   krew/package.sh [--profile release] [--target TRIPLE] [--out target/krew]
+#
+# Without --target it is the platform of this machine. On the command's standard output is the path of the archive.
+set -eu
+
+fail() {
+  echo "error: $1" >&2
+  exit 1
+}
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+profile=release target= out=$root/target/krew
+while [ $# -gt 0 ]; do
+  case $1 in
+    --profile | --target | --out)
+      [ $# -ge 2 ] && [ -n "$2" ] || fail "$1 needs a value"
+      case $1 in
+        --profile) profile=$2 ;;
+        --target) target=$2 ;;
+        --out) out=$2 ;;
+      esac
+      shift 2
+      ;;
+    *) fail "unknown argument $1: use --profile, --target and --out" ;;
+  esac
+done
+
+# The platform in krew's words.
+system=${target:-$(uname -s)-$(uname -m)}
+case $system in
+  *[Ll]inux*) os=linux ;;
+  *[Dd]arwin*) os=darwin ;;
+  *) fail "no package is made for $system: use linux or darwin" ;;
+esac
+case $system in
+  *x86_64* | *amd64*) arch=amd64 ;;
+  *aarch64* | *arm64*) arch=arm64 ;;
+  *) fail "no package is made for $system: use x86_64 or aarch64" ;;
+esac
+
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)
+[ -n "$version" ] || fail "Cargo.toml names no version"
+
+# The features are those of the whole workspace, so that nothing is built a second time for this.
+set -- build --quiet --locked --workspace --bin kubectl-cmp --profile "$profile"
+[ -z "$target" ] || set -- "$@" --target "$target"
+(cd "$root" && "${CARGO:-cargo}" "$@")
+folder=$profile
+[ "$profile" != dev ] || folder=debug
+built=${CARGO_TARGET_DIR:-$root/target}${target:+/$target}/$folder/kubectl-cmp
+[ -f "$built" ] || fail "cargo built no $built"
+
+name=kubectl-cmp_v${version}_${os}_$arch.tar.gz
+stage=$(mktemp -d)
+trap 'rm -rf "$stage"' EXIT
+mkdir -p "$out"
+cp "$built" "$root/LICENSE" "$stage/"
+chmod 0755 "$stage/kubectl-cmp"
+tar -czf "$stage/$name" -C "$stage" kubectl-cmp LICENSE
+if command -v sha256sum >/dev/null; then
+  hash=$(sha256sum "$stage/$name")
+else
+  hash=$(shasum -a 256 "$stage/$name")
+fi
+mv "$stage/$name" "$out/$name"
+echo "${hash%% *}  $name" >"$out/$name.sha256"
+echo "$out/$name"
