@@ -9,6 +9,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::keys::data;
 use crate::name::{ClusterName, UserName};
@@ -126,9 +127,53 @@ pub struct Want {
     /// The public key that may log in to its VMs, as a line of `authorized_keys`.
     #[serde(default, rename = "sshKey", skip_serializing_if = "Option::is_none")]
     pub ssh_key: Option<String>,
+    /// What its instances run, instead of the program of the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// What the program of the image is given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Variables of its instances; a later one may refer to an earlier one, so that the order is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<Variable>,
+    /// The ports that its instances listen on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<u16>,
+    /// What else is different from the template: a JSON Patch or a merge patch of the Pod or the VirtualMachine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch: Option<Value>,
+}
+
+/// A variable of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    #[serde(default)]
+    pub value: String,
 }
 
 impl Want {
+    /// So many instances of such a size, as the built-in template has them.
+    pub fn new(kind: InstanceType, count: u32, size: Resources) -> Self {
+        Self {
+            kind,
+            count,
+            size,
+            released: false,
+            template: None,
+            image: None,
+            ssh_key: None,
+            command: Vec::new(),
+            args: Vec::new(),
+            env: Vec::new(),
+            ports: Vec::new(),
+            patch: None,
+        }
+    }
+
     /// Count and size.
     pub fn shape(&self) -> Shape {
         Shape { count: self.count, size: self.size.clone(), released: self.released }
@@ -137,14 +182,14 @@ impl Want {
     /// What is held, and nothing else.
     fn of(held: &Held) -> Self {
         let Held { kind, count, size, released, .. } = held.clone();
-        Self { kind, count, size, released, template: None, image: None, ssh_key: None }
+        Self { released, ..Self::new(kind, count, size) }
     }
 
     /// The same want, asking for no more and no less than what is held.
     #[must_use]
     pub fn as_held(&self, held: &Held) -> Self {
-        let Self { template, image, ssh_key, .. } = self.clone();
-        Self { template, image, ssh_key, ..Self::of(held) }
+        let Held { kind, count, size, released, .. } = held.clone();
+        Self { kind, count, size, released, ..self.clone() }
     }
 }
 

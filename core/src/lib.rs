@@ -14,6 +14,7 @@
 //! | [`controller`] | the next step that brings a cluster to what its user wants |
 //! | [`instance`] | the life of one instance: states, verbs, what is shown |
 //! | [`manifest`] | the objects in a cluster's Namespace |
+//! | [`template`] | how an instance looks, and what a want makes of it |
 //! | [`kubevirt`] | virtual machines, as far as they are read and written |
 
 pub mod account;
@@ -25,4 +26,5 @@ pub mod manifest;
 pub mod name;
 pub mod quantity;
 pub mod resources;
+pub mod template;
 pub mod verdict;

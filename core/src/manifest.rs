@@ -2,22 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
+use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, LimitRange, LimitRangeItem, LimitRangeSpec, Namespace, PodSpec, PodTemplateSpec,
-    ResourceQuota, ResourceQuotaSpec, ResourceRequirements, SeccompProfile, SecurityContext, ServiceAccount,
+    LimitRange, LimitRangeItem, LimitRangeSpec, Namespace, PodSpec, ResourceQuota, ResourceQuotaSpec, ServiceAccount,
 };
 use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec};
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Stored;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
 
-use crate::account::{InstanceType, Shape, Want};
-use crate::instance::State;
+use crate::account::{InstanceType, Shape};
 use crate::keys;
-use crate::name::{ClusterName, InstanceName, UserName};
+use crate::name::{ClusterName, UserName};
 use crate::quantity::Quantity;
 use crate::resources::{CPU, MEMORY, Resources, STORAGE};
+use crate::template::{self, Wrong};
 
 /// The image of the built-in container template: small, and with a shell to enter.
 pub const DEFAULT_IMAGE: &str = "debian:stable-slim";
@@ -39,7 +38,7 @@ pub fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, Strin
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
-fn stored(amounts: impl IntoIterator<Item = (String, Quantity)>) -> BTreeMap<String, Stored> {
+pub(crate) fn stored(amounts: impl IntoIterator<Item = (String, Quantity)>) -> BTreeMap<String, Stored> {
     amounts.into_iter().map(|(name, amount)| (name, amount.into())).collect()
 }
 
@@ -296,103 +295,31 @@ pub fn role_binding(user: &UserName, cluster: &ClusterName, kind: InstanceType) 
 }
 
 /// A container instance with another size; `None` if it has that already. What its owner added to it stays.
-pub fn resized(set: &StatefulSet, instance: &InstanceName, want: &Want) -> Result<Option<StatefulSet>, String> {
-    let of = |set: &StatefulSet| {
-        let pod = set.spec.as_ref().and_then(|spec| spec.template.spec.clone())?;
-        if let ([container], true) = (&pod.containers[..], pod.init_containers.is_none() && pod.resources.is_none()) {
-            return Some(container.resources.clone());
-        }
-        None
-    };
-    let is = of(set).ok_or("its Pod is more than one container, whose shares nobody but its owner knows")?;
-    let wanted = of(&stateful_set(instance, want)).flatten();
-    let amounts = |resources: Option<&ResourceRequirements>| {
-        resources.map(|resources| (amounts_of(resources.requests.as_ref()), amounts_of(resources.limits.as_ref())))
-    };
-    if amounts(is.as_ref()) == amounts(wanted.as_ref()) {
-        return Ok(None);
-    }
+pub fn resized(set: &StatefulSet, size: &Resources) -> Result<Option<StatefulSet>, Wrong> {
     let mut other = set.clone();
-    for pod in other.spec.iter_mut().filter_map(|spec| spec.template.spec.as_mut()) {
-        for container in &mut pod.containers {
-            container.resources.clone_from(&wanted);
-        }
-    }
-    Ok(Some(other))
-}
-
-/// A container instance: one replica, or none while the cluster is released, with requests and limits of exactly the size.
-pub fn stateful_set(instance: &InstanceName, want: &Want) -> StatefulSet {
-    let name = instance.to_string();
-    let identity = pairs([(keys::CLUSTER, instance.cluster.as_str()), (keys::INSTANCE, &name)]);
-    let mut labels = identity.clone();
-    // What is released is off, and comes on when it is resumed.
-    let asked = if want.released { State::Suspended } else { State::Running };
-    labels.extend(pairs([(keys::ASKED, asked.as_str()), (keys::MANAGED_BY, keys::MANAGER)]));
-    // The default image has no program of its own to run. It ends at once when it is told to.
-    let command = want
-        .image
-        .is_none()
-        .then(|| ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"].map(str::to_owned).to_vec());
-    let amounts = || {
-        let counted = want.size.iter().filter(|(name, _)| name.as_str() != STORAGE);
-        Some(stored(counted.map(|(name, amount)| (name.to_string(), amount))))
+    let Some(pod) = other.spec.as_mut().and_then(|spec| spec.template.spec.as_mut()) else { return Ok(None) };
+    let containers = |pod: &PodSpec| {
+        let all = pod.containers.iter().chain(pod.init_containers.iter().flatten());
+        let amounts = all.map(|container| {
+            container
+                .resources
+                .as_ref()
+                .map(|resources| (amounts_of(resources.requests.as_ref()), amounts_of(resources.limits.as_ref())))
+        });
+        amounts.collect::<Vec<_>>()
     };
-    StatefulSet {
-        metadata: ObjectMeta {
-            name: Some(name),
-            namespace: Some(instance.cluster.namespace()),
-            labels: Some(labels),
-            ..ObjectMeta::default()
-        },
-        spec: Some(StatefulSetSpec {
-            replicas: Some(i32::from(!want.released)),
-            // Parallel: a Pod that never was ready is replaced all the same, and shrinking does not hang on it.
-            pod_management_policy: Some("Parallel".to_owned()),
-            revision_history_limit: Some(2),
-            selector: LabelSelector { match_labels: Some(identity.clone()), ..LabelSelector::default() },
-            template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(identity), ..ObjectMeta::default() }),
-                spec: Some(PodSpec {
-                    automount_service_account_token: Some(false),
-                    enable_service_links: Some(false),
-                    termination_grace_period_seconds: Some(30),
-                    containers: vec![Container {
-                        name: CONTAINER.to_owned(),
-                        image: Some(want.image.clone().unwrap_or_else(|| DEFAULT_IMAGE.to_owned())),
-                        command,
-                        resources: Some(ResourceRequirements {
-                            requests: amounts(),
-                            limits: amounts(),
-                            ..ResourceRequirements::default()
-                        }),
-                        security_context: Some(SecurityContext {
-                            allow_privilege_escalation: Some(false),
-                            capabilities: Some(Capabilities {
-                                drop: Some(vec!["NET_RAW".to_owned()]),
-                                ..Capabilities::default()
-                            }),
-                            seccomp_profile: Some(SeccompProfile {
-                                type_: "RuntimeDefault".to_owned(),
-                                ..SeccompProfile::default()
-                            }),
-                            ..SecurityContext::default()
-                        }),
-                        ..Container::default()
-                    }],
-                    ..PodSpec::default()
-                }),
-            },
-            ..StatefulSetSpec::default()
-        }),
-        ..StatefulSet::default()
+    if pod.resources.is_some() {
+        return Err(Wrong::new("spec.resources", "is set beside those of the containers, which its owner did"));
     }
+    let before = containers(pod);
+    template::share(pod, size)?;
+    Ok((containers(pod) != before).then_some(other))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::tests::{name, shape, size, want};
+    use crate::account::tests::{name, shape, size};
 
     fn listed(amounts: &Amounts) -> String {
         amounts.iter().map(|(key, amount)| format!("{key}={amount}")).collect::<Vec<_>>().join(" ")
@@ -454,19 +381,5 @@ mod tests {
             "podSelector": { "matchLabels": { "kubevirt.io": "virt-api" } },
         });
         assert_eq!(from(InstanceType::Vm), serde_json::json!([same, virt_api]));
-    }
-
-    #[test]
-    fn an_instance_asks_for_exactly_its_size() {
-        let set = stateful_set(&name("web").instance(2), &want(3, "cpu=2,memory=4Gi"));
-        assert_eq!(set.metadata.name.as_deref(), Some("web-2"));
-        let pod = set.spec.unwrap().template.spec.unwrap();
-        let resources = pod.containers[0].resources.as_ref().unwrap();
-        assert_eq!(resources.requests, resources.limits);
-        assert_eq!(amounts_of(resources.limits.as_ref()).unwrap()["memory"].to_string(), "4Gi");
-        assert!(pod.containers[0].command.is_some());
-        let with_image = Want { image: Some("nginx".to_owned()), ..want(1, "cpu=1,memory=1Gi") };
-        let pod = stateful_set(&name("web").instance(0), &with_image).spec.unwrap().template.spec.unwrap();
-        assert_eq!((pod.containers[0].image.as_deref(), pod.containers[0].command.is_none()), (Some("nginx"), true));
     }
 }

@@ -16,6 +16,9 @@ const MAX_CORES: u32 = 1024;
 /// Of an image or a template; no registry takes longer names.
 const LONGEST_TEXT: usize = 1024;
 
+/// What a want may take in the account, in bytes.
+const LONGEST_WANT: usize = 8192;
+
 /// Why a change of an account is refused. The text is what the user reads.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
@@ -150,6 +153,13 @@ fn judge_want(
         return invalid(format!("count {}", want.count), "is more than the 1000 instances that a cluster can have");
     }
     // The account has room for every cluster, or what is held could not be written into it.
+    let length = crate::account::stored(want).len();
+    if length > LONGEST_WANT {
+        return invalid(
+            format!("takes {length} bytes"),
+            "where 8192 are the most: put what is long into a template, or into a ConfigMap in the cluster's namespace",
+        );
+    }
     for (field, text) in [("image", &want.image), ("template", &want.template)] {
         if text.as_ref().is_some_and(|text| text.len() > LONGEST_TEXT) {
             return invalid(field.to_owned(), "is longer than 1024 characters");
@@ -196,6 +206,19 @@ fn judge_want(
         && (want.kind != InstanceType::Vm || key.len() > 8192 || key.chars().any(|char| char.is_ascii_control()))
     {
         return invalid("sshKey".to_owned(), "must be one line of authorized_keys, and is for type vm");
+    }
+    for (field, given) in [
+        ("command", !want.command.is_empty()),
+        ("args", !want.args.is_empty()),
+        ("env", !want.env.is_empty()),
+        ("ports", !want.ports.is_empty()),
+    ] {
+        if given && want.kind == InstanceType::Vm {
+            return invalid(field.to_owned(), "is for containers: leave it out, or use type container");
+        }
+    }
+    if want.patch.as_ref().is_some_and(|patch| !patch.is_array() && !patch.is_object()) {
+        return invalid("patch".to_owned(), "must be a list (JSON Patch) or an object (merge patch)");
     }
     if want.shape().charge().is_none() {
         return invalid(format!("count {} of {}", want.count, want.size), "is more than can be counted");

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use cmp_core::account::{InstanceType, Suspended};
+use cmp_core::account::{InstanceType, Suspended, Variable};
 use cmp_core::instance;
 use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::quantity::Quantity;
 
 use crate::output::{Format, Selector, Template, field_of};
 use values::{
-    amount, count, duration, image, kind, lifetime, login, memory, name, quantity, request_timeout, token, webhook_url,
+    amount, count, duration, image, kind, lifetime, login, memory, name, port, quantity, request_timeout, token,
+    variable, webhook_url,
 };
 
 mod usage;
@@ -352,7 +353,7 @@ pub(crate) struct WaitArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    before_help = "Examples:\n  kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3\n  kubectl cmp create cluster db --cpu 1 --memory 2Gi --image postgres:18 --wait"
+    before_help = "Examples:\n  kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3\n  kubectl cmp create cluster db --cpu 1 --memory 2Gi --image postgres:18 --env PGUSER=db --wait\n  kubectl cmp create cluster job --cpu 1 --memory 1Gi --image alpine --command -- sh -c 'sleep 9'"
 )]
 pub(crate) struct CreateCluster {
     /// The name of the cluster; its namespace is <NAME>-ns
@@ -373,9 +374,24 @@ pub(crate) struct CreateCluster {
     /// The image of the instances; without one, a small Debian that sleeps
     #[arg(long, value_name = "IMAGE", value_parser = image)]
     pub(crate) image: Option<String>,
-    /// Another resource of each instance, such as nvidia.com/gpu=1; may be repeated
+    /// A variable of the instances (repeatable); what is secret belongs into a Secret
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) env: Vec<Variable>,
+    /// A port that the instances listen on (repeatable)
+    #[arg(long, value_name = "PORT", value_parser = port, allow_negative_numbers = true)]
+    pub(crate) port: Vec<u16>,
+    /// What follows -- is the program itself, and not what the image's program is given
+    #[arg(long)]
+    pub(crate) command: bool,
+    /// What else is different: a JSON Patch or a merge patch of the Pod
+    #[arg(long, value_name = "FILE|JSON")]
+    pub(crate) patch: Option<String>,
+    /// Another resource of each instance, such as nvidia.com/gpu=1 (repeatable)
     #[arg(long, value_name = "NAME=AMOUNT", value_parser = amount)]
     pub(crate) resource: Vec<Amount>,
+    /// What the program of the instances is given
+    #[arg(value_name = "ARG", last = true)]
+    pub(crate) args: Vec<String>,
     /// The file of the public key that may log in to the VMs
     #[arg(long, value_name = "FILE")]
     pub(crate) ssh_key: Option<PathBuf>,

@@ -207,12 +207,13 @@ pub(crate) fn print_object(ui: &Ui, format: &Format, object: &Value) -> Result<(
     }
 }
 
-/// What is not there is left out, as Kubernetes leaves it out.
+/// What is not there is left out, as Kubernetes leaves it out. In a patch a null says something: what it takes away.
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
-            Value::Object(fields.map(|(name, value)| (name, without_nulls(value))).collect())
+            let kept = |(name, value)| if name == "patch" { (name, value) } else { (name, without_nulls(value)) };
+            Value::Object(fields.map(kept).collect())
         }
         Value::Array(values) => Value::Array(values.into_iter().map(without_nulls).collect()),
         value => value,
@@ -304,8 +305,9 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_left_out() {
-        let object = json!({ "a": null, "b": [{ "c": null, "d": 0 }], "e": "" });
-        assert_eq!(without_nulls(object), json!({ "b": [{ "d": 0 }], "e": "" }));
+        let patch = json!({ "spec": { "hostname": null } });
+        let object = json!({ "a": null, "b": [{ "c": null, "d": 0 }], "e": "", "patch": patch });
+        assert_eq!(without_nulls(object), json!({ "b": [{ "d": 0 }], "e": "", "patch": patch }));
     }
 
     #[test]

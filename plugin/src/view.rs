@@ -222,6 +222,11 @@ impl Cluster {
                 "template": want.map(|want| want.template.as_deref().unwrap_or(template(want.kind))),
                 "image": want.and_then(|want| want.image.as_ref()),
                 "sshKey": want.and_then(|want| want.ssh_key.as_ref()),
+                "command": want.map(|want| &want.command).filter(|command| !command.is_empty()),
+                "args": want.map(|want| &want.args).filter(|args| !args.is_empty()),
+                "env": want.map(|want| &want.env).filter(|env| !env.is_empty()),
+                "ports": want.map(|want| &want.ports).filter(|ports| !ports.is_empty()),
+                "patch": want.and_then(|want| want.patch.as_ref()),
             },
             "status": {
                 "state": self.status(),

@@ -13,6 +13,7 @@ use axum::body::Body;
 use axum::http::Request;
 use cmp_core::account::{Account, InstanceType, Shape, Want};
 use cmp_core::name::{ClusterName, UserName};
+use cmp_core::template::Template;
 use cmp_core::verdict::judge;
 use cmp_core::{keys, manifest};
 use cmp_tests::Installation;
@@ -211,7 +212,8 @@ fn objects(user: &UserName, cluster: &ClusterName, want: &Want) -> Vec<Value> {
         json(serde_json::to_value(manifest::network_policy(cluster, kind))),
         json(serde_json::to_value(manifest::role_binding(user, cluster, kind))),
     ];
-    let sets = (0..want.count).map(|at| manifest::stateful_set(&cluster.instance(at), want));
+    let blueprint = Template::container().blueprint(want).unwrap();
+    let sets = (0..want.count).map(|at| blueprint.stateful_set(&cluster.instance(at)));
     all.extend(sets.map(|set| json(serde_json::to_value(set))));
     all
 }

@@ -21,4 +21,5 @@ mod shrink;
 mod smoke;
 mod story;
 mod support;
+mod templates;
 mod users;

@@ -18,15 +18,7 @@ pub(crate) fn account(rows: &[(&str, &str)]) -> Account {
 }
 
 pub(crate) fn want(count: u32, of: &str) -> Want {
-    Want {
-        kind: InstanceType::Container,
-        count,
-        size: size(of),
-        released: false,
-        template: None,
-        image: None,
-        ssh_key: None,
-    }
+    Want::new(InstanceType::Container, count, size(of))
 }
 
 pub(crate) fn held(count: u32, of: &str, state: HeldState) -> Held {

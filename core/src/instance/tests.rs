@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::account::Want;
 use crate::account::tests::{name, shape, want};
-use crate::manifest;
+use crate::template::Template;
 
 #[test]
 fn the_table_of_transitions() {
@@ -28,8 +28,13 @@ fn the_table_of_transitions() {
     }
 }
 
+fn made(index: u32) -> StatefulSet {
+    let blueprint = Template::container().blueprint(&want(1, "cpu=2,memory=4Gi")).unwrap();
+    blueprint.stateful_set(&name("web").instance(index))
+}
+
 fn set(replicas: i32, asked: &str) -> StatefulSet {
-    let mut set = manifest::stateful_set(&name("web").instance(0), &want(1, "cpu=2,memory=4Gi"));
+    let mut set = made(0);
     set.spec.as_mut().unwrap().replicas = Some(replicas);
     set.metadata.labels.as_mut().unwrap().insert(keys::ASKED.to_owned(), asked.to_owned());
     set.metadata.resource_version = Some("7".to_owned());
@@ -304,7 +309,7 @@ fn evidence_counts_what_still_lives() {
     let living = |count: u32| {
         let mut remains = Remains::default();
         for index in 0..count {
-            let set = manifest::stateful_set(&name("web").instance(index), &want(1, "cpu=2,memory=4Gi"));
+            let set = made(index);
             let spec = set.spec.as_ref().unwrap().template.spec.clone();
             remains.pods.push(Pod { spec, ..pod(&json!({ "phase": "Running" })) });
             remains.sets.push(set);

@@ -12,6 +12,7 @@ use cmp_core::manifest;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::Resources;
+use cmp_core::template::Template;
 use cmp_core::verdict;
 use jiff::Timestamp;
 
@@ -66,7 +67,7 @@ fn number(uid: &str) -> u8 {
 
 fn want(model: Shape) -> account::Want {
     let account::Shape { count, size, released } = shaped(model);
-    account::Want { kind: InstanceType::Container, count, size, released, template: None, image: None, ssh_key: None }
+    account::Want { released, ..account::Want::new(InstanceType::Container, count, size) }
 }
 
 fn account(model: &Account) -> account::Account {
@@ -179,7 +180,8 @@ fn evidence(instances: &[Option<u8>; 2], to: Shape) -> bool {
     for (index, cpu) in instances.iter().enumerate() {
         let Some(cpu) = cpu else { continue };
         let name = web().instance(u32::try_from(index).unwrap());
-        let set = manifest::stateful_set(&name, &want(Shape { count: 2, size: *cpu }));
+        let blueprint = Template::container().blueprint(&want(Shape { count: 2, size: *cpu })).unwrap();
+        let set = blueprint.stateful_set(&name);
         let spec = set.spec.as_ref().and_then(|spec| spec.template.spec.clone());
         let pod = k8s_openapi::api::core::v1::Pod { spec, ..Default::default() };
         remains.sets.push(set);

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use cmp_core::account::InstanceType;
+use cmp_core::account::{InstanceType, Variable};
 use cmp_core::name::{ClusterName, InstanceName, InvalidName, UserName};
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::{CPU, MEMORY, ResourceName, Resources};
@@ -90,6 +90,24 @@ pub(super) fn login(text: &str) -> Result<String, String> {
         return Err(format!("{text:?} is not the name of a user: use a form such as fedora"));
     }
     Ok(text.to_owned())
+}
+
+/// A variable, as every Kubernetes since 1.30 takes them.
+pub(super) fn variable(text: &str) -> Result<Variable, String> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("{text:?} has no value: use a form such as MODE=fast"))?;
+    let start = |char: char| char.is_ascii_alphabetic() || "_.-".contains(char);
+    if !name.starts_with(start) || !name.chars().all(|char| start(char) || char.is_ascii_digit()) {
+        return Err(format!("{name:?} is not the name of a variable: use letters, digits and '_', such as MODE"));
+    }
+    Ok(Variable { name: name.to_owned(), value: value.to_owned() })
+}
+
+pub(super) fn port(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err(format!("{text:?} is not a port: use a number from 1 to 65535")),
+    }
 }
 
 pub(super) fn quantity(text: &str) -> Result<Quantity, String> {
@@ -236,6 +254,18 @@ mod tests {
         assert!(lifetime("9m59s").is_err() && lifetime("0s").is_err());
         assert!(lifetime("10m").is_ok());
         assert!(lifetime("99999999h").unwrap_err().contains("1193046 hours at the most"));
+    }
+
+    #[test]
+    fn a_variable_has_a_name_and_a_port_is_a_number() {
+        let named = |text: &str| variable(text).map(|variable| (variable.name, variable.value));
+        assert_eq!(named("A=b=c").unwrap(), ("A".to_owned(), "b=c".to_owned()));
+        assert_eq!(named("A=").unwrap().1, "");
+        for wrong in ["A", "=x", "1A=x", "A B=x", "Ä=x"] {
+            assert!(named(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(port("8080"), Ok(8080));
+        assert!(port("0").is_err() && port("65536").is_err() && port("http").is_err());
     }
 
     #[test]

@@ -8,16 +8,18 @@ use futures::stream::{self, StreamExt};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::Client;
 use kube::api::{Api, PostParams};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::kubevirt::Machines;
 use cmp_client::{ApiError, kubevirt};
-use cmp_core::account::{Change, HeldState, InstanceType, Want};
+use cmp_core::account::{Change, HeldState, InstanceType, Variable, Want};
 use cmp_core::instance::State;
 use cmp_core::manifest;
 use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::resources::Resources;
+use cmp_core::template::{Blueprint, Template};
 use cmp_core::verdict::judge;
 
 use crate::cli::{ChangeArgs, CreateCluster, DryRun, with_more};
@@ -35,18 +37,14 @@ const FENCED: &str = "exceeded quota: cmp,";
 const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<(), CliError> {
-    let CreateCluster { name, cpu, memory, count, kind, image, resource, ssh_key, owner, wait, change } = args;
+    let (name, owner, wait, change) = (args.name.clone(), args.owner.clone(), args.wait.clone(), args.change.clone());
     context.check_namespace(&name)?;
-    let ssh_key = ssh_key.map(|path| public_key(&path)).transpose()?;
-    if ssh_key.is_some() && kind != InstanceType::Vm {
-        return Err(CliError::user("--ssh-key is for VMs").hint("use --type vm, or leave it out"));
-    }
-    if kind == InstanceType::Vm && !kubevirt::installed(&context.client().await?).await? {
+    let want = wanted(args)?;
+    if want.kind == InstanceType::Vm && !kubevirt::installed(&context.client().await?).await? {
         return Err(CliError::user("--type vm: there is no KubeVirt in this cluster, so that no VM can run")
             .hint("an administrator installs KubeVirt 1.7 or newer (kubevirt.io); or use --type container"));
     }
-    let size = with_more(Resources::new(cpu, memory), resource)?;
-    let want = Want { kind, count, size, released: false, template: None, image, ssh_key };
+    blueprint(&want)?;
     let user = context.account_of(owner.as_ref()).await?;
     let accounts = context.accounts().await?;
     let known = context.account(&user).await?;
@@ -67,6 +65,74 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<()
     let word = if resumed && made == 0 { "unchanged" } else { "created" };
     let stored = accounts.get(&user).await?;
     said(context, &stored, &name, word, &change).await
+}
+
+/// What was typed, as a want.
+fn wanted(args: CreateCluster) -> Result<Want, CliError> {
+    let size = with_more(Resources::new(args.cpu, args.memory), args.resource)?;
+    let ssh_key = args.ssh_key.map(|path| public_key(&path)).transpose()?;
+    let vm = args.kind == InstanceType::Vm;
+    let only = |given: bool, flag: &str, vms: bool| {
+        if !given || vm == vms {
+            return Ok(());
+        }
+        let (of, use_it) = if vms { ("VMs", "--type vm") } else { ("containers", "--type container") };
+        Err(CliError::user(format!("{flag} is for {of}")).hint(format!("use {use_it}, or leave it out")))
+    };
+    only(ssh_key.is_some(), "--ssh-key", true)?;
+    only(!args.env.is_empty(), "--env", false)?;
+    only(!args.port.is_empty(), "--port", false)?;
+    only(args.command || !args.args.is_empty(), "a command", false)?;
+    only(args.patch.is_some(), "--patch", false)?;
+    if args.command && args.args.is_empty() {
+        return Err(CliError::user("--command: there is no command")
+            .hint("it stands at the end, after --, as in: --command -- sh -c 'sleep 9'"));
+    }
+    let mut env: Vec<Variable> = Vec::new();
+    for variable in args.env {
+        if env.iter().any(|earlier| earlier.name == variable.name) {
+            return Err(CliError::user(format!("--env {} is given twice", variable.name)).hint("say it once"));
+        }
+        env.push(variable);
+    }
+    let (command, args_) = if args.command { (args.args, Vec::new()) } else { (Vec::new(), args.args) };
+    Ok(Want {
+        image: args.image,
+        ssh_key,
+        command,
+        args: args_,
+        env,
+        ports: args.port,
+        patch: args.patch.as_deref().map(patch).transpose()?,
+        ..Want::new(args.kind, args.count, size)
+    })
+}
+
+/// A patch as it is given: in place, in a file, or on standard input.
+fn patch(given: &str) -> Result<Value, CliError> {
+    let in_place = given.trim_start().starts_with(['{', '[']);
+    let named = if in_place { "--patch".to_owned() } else { format!("--patch {given}") };
+    let wrong = |why: &str| CliError::user(format!("{named}: {why}"));
+    let text = if in_place { given.to_owned() } else { read_text(given).map_err(|error| wrong(&error.to_string()))? };
+    let patch: Value = serde_saphyr::from_str(&text).map_err(|error| wrong(&error.to_string()))?;
+    if patch.is_array() || patch.is_object() {
+        return Ok(patch);
+    }
+    Err(wrong("it is no patch")
+        .hint("use a list of operations (JSON Patch), or an object (merge patch), as YAML or JSON"))
+}
+
+/// A file, or standard input for `-`.
+pub(super) fn read_text(path: &str) -> std::io::Result<String> {
+    if path == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) }
+}
+
+/// What the instances of a want are made from; what cannot be is found out before anything is asked for.
+pub(super) fn blueprint(want: &Want) -> Result<Blueprint, CliError> {
+    Template::container().blueprint(want).map_err(|wrong| {
+        let about = if want.patch.is_some() { "--patch: " } else { "" };
+        CliError::user(format!("{about}{wrong}"))
+    })
 }
 
 /// Prints the line, or the cluster as an object.
@@ -142,24 +208,35 @@ pub(super) fn default_image(kind: InstanceType) -> &'static str {
     }
 }
 
+/// What is wanted already, and what is asked for instead.
 fn different(name: &ClusterName, is: &Want, asked: &Want) -> CliError {
-    let describe = |want: &Want| {
-        let image = want.image.as_deref().unwrap_or(default_image(want.kind));
-        format!("{} of {} ({}, {image})", want.count, want.size, want.kind)
+    let fields = |want: &Want| match serde_json::to_value(want) {
+        Ok(Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
     };
-    let error = CliError::user(format!(
-        "cluster {name} exists and is different: it is {}, asked for is {}",
-        describe(is),
-        describe(asked)
-    ));
-    if is.count == asked.count {
-        error.hint("delete it first, or choose another name")
-    } else {
-        error.hint(format!(
-            "to change the number of instances: kubectl cmp scale cluster {name} --count {}",
-            asked.count
-        ))
+    let (is, asked) = (fields(&Want { released: asked.released, ..is.clone() }), fields(asked));
+    let shown = |value: Option<&Value>| match value {
+        None => "not said".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => {
+            serde_json::from_value(value.clone()).map_or_else(|_| value.to_string(), |size: Resources| size.to_string())
+        }
+    };
+    let keys: BTreeSet<&String> = is.keys().chain(asked.keys()).filter(|key| is.get(*key) != asked.get(*key)).collect();
+    let list: Vec<String> = keys
+        .iter()
+        .map(|key| format!("{key} is {}, asked for is {}", shown(is.get(*key)), shown(asked.get(*key))))
+        .collect();
+    let error = CliError::user(format!("cluster {name} exists and is different: {}", list.join("; ")));
+    let rest = keys.iter().any(|key| !["count", "size"].contains(&key.as_str()));
+    if rest {
+        return error.hint("delete it first, or choose another name");
     }
+    let count = asked.get("count").map(ToString::to_string).unwrap_or_default();
+    let scale = format!("to change the number of instances: kubectl cmp scale cluster {name} --count {count}");
+    let resize = format!("to change their size: kubectl cmp resize cluster {name}");
+    let error = if is.get("count") == asked.get("count") { error } else { error.hint(scale) };
+    if is.get("size") == asked.get("size") { error } else { error.hint(resize) }
 }
 
 /// Waits until everything that is wanted is held, and the Namespace is ready for it.
@@ -204,13 +281,14 @@ pub(super) async fn prepared(
 
 /// Creates the instances that are missing, and says how many those were.
 pub(super) async fn make_instances(context: &Context<'_>, name: &ClusterName, want: &Want) -> Result<usize, CliError> {
+    let blueprint = &blueprint(want)?;
     let client = context.client().await?;
     let there: BTreeSet<u32> = view::instances(&client, name).await?.iter().map(|shown| shown.name.index).collect();
     let missing = (0..want.count).filter(|index| !there.contains(index));
     let made: Vec<Result<bool, CliError>> = stream::iter(missing)
         .map(|index| {
             let (client, instance) = (client.clone(), name.instance(index));
-            async move { make_instance(&client, &instance, want).await }
+            async move { make_instance(&client, &instance, want, blueprint).await }
         })
         .buffer_unordered(AT_ONCE)
         .collect()
@@ -237,7 +315,12 @@ fn public_key(path: &Path) -> Result<String, CliError> {
     line.map(str::to_owned).ok_or_else(|| wrong("it holds no public key"))
 }
 
-async fn make_instance(client: &Client, instance: &InstanceName, want: &Want) -> Result<bool, CliError> {
+async fn make_instance(
+    client: &Client,
+    instance: &InstanceName,
+    want: &Want,
+    blueprint: &Blueprint,
+) -> Result<bool, CliError> {
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &instance.cluster.namespace());
     let machines = Machines::of(client, &instance.cluster);
@@ -245,7 +328,7 @@ async fn make_instance(client: &Client, instance: &InstanceName, want: &Want) ->
     loop {
         let made = match want.kind {
             InstanceType::Container => {
-                let set = manifest::stateful_set(instance, want);
+                let set = blueprint.stateful_set(instance);
                 sets.create(&params, &set).await.map(|_| ()).map_err(ApiError::from)
             }
             InstanceType::Vm => machines.create(&params, cmp_core::kubevirt::virtual_machine(instance, want)).await,

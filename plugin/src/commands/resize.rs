@@ -102,7 +102,7 @@ async fn instance(sets: &Api<StatefulSet>, name: &InstanceName, want: &Want) -> 
     let deadline = Instant::now() + CATCH_UP;
     loop {
         let Some(set) = sets.get_opt(&name.to_string()).await? else { return Ok(None) };
-        let other = manifest::resized(&set, name, want).map_err(|why| {
+        let other = manifest::resized(&set, &want.size).map_err(|why| {
             CliError::user(format!("instance {name}: {why}")).hint("set the resources of its containers by kubectl")
         })?;
         let Some(other) = other else { return Ok(None) };

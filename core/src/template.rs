@@ -1,0 +1,138 @@
+//! How an instance looks: a template, and what a want makes of it.
+//!
+//! A template is a Pod. What the want says (image, command, variables, ports) is put into its first container, which is
+//! the instance; the patch is applied to the Pod; then the first container is given what the others leave of the size.
+//! What comes of it is held to the [`rules`], so that what a policy or Pod Security would refuse is refused here, with the
+//! field that is wrong, before there is a cluster that cannot run.
+
+use std::fmt;
+
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use serde_json::Value;
+
+use crate::account::Want;
+use crate::instance::State;
+use crate::keys;
+use crate::manifest::pairs;
+use crate::name::InstanceName;
+
+mod patch;
+mod pod;
+mod rules;
+
+pub use pod::share;
+
+/// What is wrong with a template, or with what a want makes of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Wrong {
+    /// The operation of the JSON Patch that brought it in, from 1.
+    pub operation: Option<usize>,
+    /// The field of the Pod: `spec.hostNetwork`.
+    pub field: String,
+    /// What is wrong with it, and the remedy; it follows the field in a sentence.
+    pub why: String,
+}
+
+impl Wrong {
+    pub(crate) fn new(field: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { operation: None, field: field.into(), why: why.into() }
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(operation) = self.operation {
+            write!(f, "operation {operation}: ")?;
+        }
+        write!(f, "{} {}", self.field, self.why)
+    }
+}
+
+/// How an instance looks, before anybody says of which size it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Template {
+    pod: PodTemplateSpec,
+    /// Whether its program only keeps it alive, so that an image that was named brings its own.
+    sleeps: bool,
+}
+
+impl Template {
+    /// The built-in template of containers.
+    pub fn container() -> Self {
+        Self { pod: pod::built_in(), sleeps: true }
+    }
+
+    /// What a want makes of it.
+    pub fn blueprint(&self, want: &Want) -> Result<Blueprint, Wrong> {
+        let made = self.made(want, want.patch.as_ref());
+        let (Err(wrong), Some(Value::Array(operations))) = (&made, &want.patch) else { return made };
+        // The first after which it is wrong in this way.
+        let blamed = (1..=operations.len()).find(|count| {
+            let first = operations.get(..*count).map(|first| Value::Array(first.to_vec()));
+            self.made(want, first.as_ref()).is_err_and(|earlier| earlier.field == wrong.field)
+        });
+        let without = self.made(want, None).is_err_and(|without| without == *wrong);
+        made.map_err(|wrong| Wrong { operation: blamed.filter(|_| !without).or(wrong.operation), ..wrong })
+    }
+
+    fn made(&self, want: &Want, patch: Option<&Value>) -> Result<Blueprint, Wrong> {
+        let mut pod = self.pod.clone();
+        pod::dress(&mut pod, want, self.sleeps);
+        if let Some(patch) = patch {
+            let main = pod::main(&pod)?.name.clone();
+            let mut patched = pod::json(&pod)?;
+            patch::apply(&mut patched, patch)?;
+            pod = pod::read(&patched)?;
+            pod::still_instance(&pod, &main)?;
+        }
+        rules::check(&pod::json(&pod)?)?;
+        let spec = pod.spec.get_or_insert_default();
+        share(spec, &want.size)?;
+        pod::name_main(&mut pod);
+        Ok(Blueprint { pod, released: want.released })
+    }
+}
+
+/// What every instance of a cluster is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Blueprint {
+    pod: PodTemplateSpec,
+    released: bool,
+}
+
+impl Blueprint {
+    /// A container instance: one replica, or none while the cluster is released.
+    pub fn stateful_set(&self, instance: &InstanceName) -> StatefulSet {
+        let name = instance.to_string();
+        let identity = pairs([(keys::CLUSTER, instance.cluster.as_str()), (keys::INSTANCE, &name)]);
+        let mut labels = identity.clone();
+        // What is released is off, and comes on when it is resumed.
+        let asked = if self.released { State::Suspended } else { State::Running };
+        labels.extend(pairs([(keys::ASKED, asked.as_str()), (keys::MANAGED_BY, keys::MANAGER)]));
+        let mut template = self.pod.clone();
+        template.metadata.get_or_insert_default().labels.get_or_insert_default().extend(identity.clone());
+        StatefulSet {
+            metadata: ObjectMeta {
+                name: Some(name),
+                namespace: Some(instance.cluster.namespace()),
+                labels: Some(labels),
+                ..ObjectMeta::default()
+            },
+            spec: Some(StatefulSetSpec {
+                replicas: Some(i32::from(!self.released)),
+                // Parallel: a Pod that never was ready is replaced all the same, and shrinking does not hang on it.
+                pod_management_policy: Some("Parallel".to_owned()),
+                revision_history_limit: Some(2),
+                selector: LabelSelector { match_labels: Some(identity), ..LabelSelector::default() },
+                template,
+                ..StatefulSetSpec::default()
+            }),
+            ..StatefulSet::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

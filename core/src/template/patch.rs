@@ -1,0 +1,39 @@
+//! A patch: a list is a JSON Patch (RFC 6902), an object a merge patch (RFC 7396), as in `kubectl patch`.
+
+use json_patch::PatchOperation;
+use serde_json::Value;
+
+use super::Wrong;
+
+/// Applies a patch to an object.
+pub(super) fn apply(object: &mut Value, patch: &Value) -> Result<(), Wrong> {
+    match patch {
+        Value::Array(operations) => {
+            let read: Result<Vec<PatchOperation>, Wrong> = operations
+                .iter()
+                .enumerate()
+                .map(|(at, operation)| {
+                    serde_json::from_value(operation.clone())
+                        .map_err(|error| of(at, operation, &format!("is no operation of a JSON Patch: {error}")))
+                })
+                .collect();
+            json_patch::patch(object, &read?).map_err(|error| {
+                let operation = operations.get(error.operation).unwrap_or(&Value::Null);
+                of(error.operation, operation, &format!("does not apply: {}", error.kind))
+            })
+        }
+        Value::Object(_) => {
+            json_patch::merge(object, patch);
+            Ok(())
+        }
+        _ => Err(Wrong::new("the patch", "is neither a list (JSON Patch) nor an object (merge patch)")),
+    }
+}
+
+/// What is wrong with one operation.
+fn of(at: usize, operation: &Value, why: &str) -> Wrong {
+    let word = |key: &str| operation[key].as_str().unwrap_or_default().to_owned();
+    let field = format!("{} {}", word("op"), word("path"));
+    let field = if field == " " { operation.to_string() } else { field };
+    Wrong { operation: Some(at + 1), ..Wrong::new(field, why) }
+}

@@ -1,0 +1,276 @@
+//! The Pod of a container instance.
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, ContainerPort, EnvVar, PodSpec, PodTemplateSpec, ResourceRequirements, SeccompProfile,
+    SecurityContext,
+};
+use serde_json::Value;
+
+use super::Wrong;
+use crate::account::Want;
+use crate::instance::{Rule, footprint};
+use crate::manifest::{CONTAINER, DEFAULT_IMAGE, stored};
+use crate::quantity::Quantity;
+use crate::resources::{CPU, MEMORY, Resources, STORAGE};
+
+/// Which container kubectl takes where none is named.
+const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+
+/// The Pod of the built-in template.
+pub(super) fn built_in() -> PodTemplateSpec {
+    // The default image has no program of its own to run. It ends at once when it is told to.
+    let sleep = ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"].map(str::to_owned).to_vec();
+    PodTemplateSpec {
+        metadata: None,
+        spec: Some(PodSpec {
+            automount_service_account_token: Some(false),
+            enable_service_links: Some(false),
+            termination_grace_period_seconds: Some(30),
+            containers: vec![Container {
+                name: CONTAINER.to_owned(),
+                image: Some(DEFAULT_IMAGE.to_owned()),
+                command: Some(sleep),
+                security_context: Some(SecurityContext {
+                    allow_privilege_escalation: Some(false),
+                    capabilities: Some(Capabilities {
+                        drop: Some(vec!["NET_RAW".to_owned()]),
+                        ..Capabilities::default()
+                    }),
+                    seccomp_profile: Some(SeccompProfile {
+                        type_: "RuntimeDefault".to_owned(),
+                        ..SeccompProfile::default()
+                    }),
+                    ..SecurityContext::default()
+                }),
+                ..Container::default()
+            }],
+            ..PodSpec::default()
+        }),
+    }
+}
+
+/// A Pod as JSON.
+pub(super) fn json(pod: &PodTemplateSpec) -> Result<Value, Wrong> {
+    serde_json::to_value(pod).map_err(|error| Wrong::new("the Pod", format!("cannot be written: {error}")))
+}
+
+/// Reads a Pod strictly: a field that is not known is an error, and not something that is left out.
+pub(super) fn read(json: &Value) -> Result<PodTemplateSpec, Wrong> {
+    let pod: PodTemplateSpec = serde_json::from_value(json.clone()).map_err(|error| {
+        let field = culprit(json).unwrap_or_else(|| "the Pod".to_owned());
+        Wrong::new(field, format!("cannot be read: {error}"))
+    })?;
+    match lost(json, &self::json(&pod)?) {
+        Some(field) => Err(Wrong::new(field, "is no field of a Pod (Kubernetes 1.36)")),
+        None => Ok(pod),
+    }
+}
+
+fn below(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// The first field of what was written that is not in what was read.
+fn lost(written: &Value, read: &Value) -> Option<String> {
+    fn at(path: &str, written: &Value, read: &Value) -> Option<String> {
+        match (written, read) {
+            (Value::Object(written), Value::Object(read)) => {
+                written.iter().filter(|(_, value)| !value.is_null()).find_map(|(key, value)| {
+                    let path = below(path, key);
+                    read.get(key).map_or_else(|| Some(path.clone()), |read| at(&path, value, read))
+                })
+            }
+            (Value::Array(written), Value::Array(read)) => {
+                let pairs = written.iter().zip(read).enumerate();
+                pairs.into_iter().find_map(|(index, (written, read))| at(&format!("{path}[{index}]"), written, read))
+            }
+            _ => None,
+        }
+    }
+    at("", written, read)
+}
+
+/// The field without which a Pod could be read.
+fn culprit(json: &Value) -> Option<String> {
+    let (mut path, mut pointer) = (String::new(), String::new());
+    while let Some(here) = json.pointer(&pointer) {
+        let steps: Vec<(String, String)> = match here {
+            Value::Object(fields) => fields.keys().map(|key| (below(&path, key), key.clone())).collect(),
+            Value::Array(items) => (0..items.len()).map(|at| (format!("{path}[{at}]"), at.to_string())).collect(),
+            _ => break,
+        };
+        let guilty = steps.into_iter().find(|(_, step)| {
+            let mut without = json.clone();
+            match without.pointer_mut(&pointer) {
+                Some(Value::Object(fields)) => drop(fields.remove(step)),
+                Some(Value::Array(items)) => drop(step.parse().map(|at: usize| items.remove(at))),
+                _ => {}
+            }
+            serde_json::from_value::<PodTemplateSpec>(without).is_ok()
+        });
+        let Some((next, step)) = guilty else { break };
+        path = next;
+        pointer = format!("{pointer}/{}", step.replace('~', "~0").replace('/', "~1"));
+    }
+    Some(path).filter(|path| !path.is_empty())
+}
+
+/// The container that is the instance: the first.
+pub(super) fn main(pod: &PodTemplateSpec) -> Result<&Container, Wrong> {
+    let first = pod.spec.as_ref().and_then(|spec| spec.containers.first());
+    first.ok_or_else(|| Wrong::new("spec.containers", "is empty: the first container is the instance"))
+}
+
+/// That a patch has left the instance first, and its size alone.
+pub(super) fn still_instance(pod: &PodTemplateSpec, name: &str) -> Result<(), Wrong> {
+    let first = main(pod)?;
+    if first.name != name {
+        let why = format!("is {:?} now, where the instance is {name:?}: put others behind it", first.name);
+        return Err(Wrong::new("spec.containers[0].name", why));
+    }
+    if first.resources.is_some() {
+        return Err(Wrong::new("spec.containers[0].resources", BY_SIZE));
+    }
+    Ok(())
+}
+
+/// Why a field is not to be set.
+pub(super) const BY_SIZE: &str = "is what the size says: use --cpu, --memory and --resource";
+
+/// Puts what a want says into the instance's container.
+pub(super) fn dress(pod: &mut PodTemplateSpec, want: &Want, sleeps: bool) {
+    let Some(main) = pod.spec.as_mut().and_then(|spec| spec.containers.first_mut()) else { return };
+    if sleeps && want.image.is_some() {
+        main.command = None;
+    }
+    if let Some(image) = &want.image {
+        main.image = Some(image.clone());
+    }
+    if !want.command.is_empty() {
+        main.command = Some(want.command.clone());
+        main.args = None;
+    }
+    if !want.args.is_empty() {
+        main.args = Some(want.args.clone());
+        if sleeps && want.command.is_empty() {
+            main.command = None;
+        }
+    }
+    for variable in &want.env {
+        let set = EnvVar { name: variable.name.clone(), value: Some(variable.value.clone()), value_from: None };
+        let env = main.env.get_or_insert_default();
+        match env.iter_mut().find(|there| there.name == set.name) {
+            Some(there) => *there = set,
+            None => env.push(set),
+        }
+    }
+    for port in want.ports.iter().map(|port| i32::from(*port)) {
+        let ports = main.ports.get_or_insert_default();
+        if !ports.iter().any(|there| there.container_port == port) {
+            ports.push(ContainerPort { container_port: port, ..ContainerPort::default() });
+        }
+    }
+}
+
+/// Gives the first container what the others leave of a size. Init containers that name nothing get as much: they are
+/// done before it starts.
+pub fn share(pod: &mut PodSpec, size: &Resources) -> Result<(), Wrong> {
+    let Some((main, others)) = pod.containers.split_first_mut() else {
+        return Err(Wrong::new("spec.containers", "is empty: the first container is the instance"));
+    };
+    let follows = std::mem::take(&mut main.resources);
+    let is_sidecar = |init: &Container| init.restart_policy.as_deref() == Some("Always");
+    let mut inits: Vec<(String, &mut Container)> = pod
+        .init_containers
+        .iter_mut()
+        .flatten()
+        .enumerate()
+        .map(|(at, init)| (format!("spec.initContainers[{at}]"), init))
+        .collect();
+    let mut beside = PodSpec::default();
+    for (at, other) in others.iter().enumerate() {
+        bounded(&format!("spec.containers[{}]", at + 1), other)?;
+        beside.containers.push(other.clone());
+    }
+    for (field, sidecar) in inits.iter().filter(|(_, init)| is_sidecar(init)) {
+        bounded(field, sidecar)?;
+        beside.containers.push((*sidecar).clone());
+    }
+    let too_much = || Wrong::new("spec.containers", "ask for more than can be counted");
+    let taken = footprint(&beside, Rule::Limits).ok_or_else(too_much)?;
+    let mut left = Resources::default();
+    for (name, amount) in size.iter().filter(|(name, _)| name.as_str() != STORAGE) {
+        let rest = amount.checked_sub(taken.get(name)).ok_or_else(too_much)?;
+        if rest.is_negative() || (rest.is_zero() && [CPU, MEMORY].contains(&name.as_str())) {
+            let why = format!(
+                "beside the first take {taken}, which leaves nothing of {} for it: ask for a larger size",
+                counted(size)
+            );
+            return Err(Wrong::new("spec.containers", why));
+        }
+        left.set(name.clone(), rest);
+    }
+    if let Some(name) = taken.names().find(|name| !size.contains(name)) {
+        let why = format!("ask for {name}, which is not in the size, {}: name it with --resource", counted(size));
+        return Err(Wrong::new("spec.containers", why));
+    }
+    let amounts =
+        || Some(stored(left.iter().filter(|(_, left)| !left.is_zero()).map(|(n, left)| (n.to_string(), left))));
+    let share = ResourceRequirements { requests: amounts(), limits: amounts(), ..ResourceRequirements::default() };
+    for (field, init) in inits.iter_mut().filter(|(_, init)| !is_sidecar(init)) {
+        let bare = init.resources.as_ref().is_none_or(|resources| *resources == ResourceRequirements::default());
+        if bare || (follows.is_some() && init.resources == follows) {
+            init.resources = Some(share.clone());
+        } else {
+            bounded(field, init)?;
+        }
+    }
+    main.resources = Some(share);
+    match footprint(pod, Rule::Limits) {
+        Some(all) if all.fits(size) => Ok(()),
+        Some(all) => {
+            let why = format!("take up to {all}, where the size is {}", counted(size));
+            Err(Wrong::new("spec.initContainers", why))
+        }
+        None => Err(too_much()),
+    }
+}
+
+fn counted(size: &Resources) -> Resources {
+    size.iter().filter(|(name, _)| name.as_str() != STORAGE).map(|(name, amount)| (name.clone(), amount)).collect()
+}
+
+/// That a container beside the instance says what it takes at the most.
+fn bounded(field: &str, container: &Container) -> Result<(), Wrong> {
+    let resources = container.resources.as_ref();
+    let limits = resources.and_then(|resources| resources.limits.as_ref());
+    for name in [CPU, MEMORY] {
+        let field = format!("{field}.resources.limits.{name}");
+        let limit: Option<Quantity> = limits.and_then(|limits| limits.get(name)?.0.parse().ok());
+        if !limit.is_some_and(|limit| !limit.is_zero() && !limit.is_negative()) {
+            return Err(Wrong::new(
+                field,
+                "must be above 0: a container beside the instance says how much it takes of the size",
+            ));
+        }
+    }
+    for (name, request) in resources.and_then(|resources| resources.requests.as_ref()).into_iter().flatten() {
+        let limit: Option<Quantity> = limits.and_then(|limits| limits.get(name)?.0.parse().ok());
+        let request: Option<Quantity> = request.0.parse().ok();
+        if request.is_none() || request > limit {
+            return Err(Wrong::new(format!("{field}.resources.requests.{name}"), "must be within the limit"));
+        }
+    }
+    Ok(())
+}
+
+/// Tells kubectl which of several containers is the instance.
+pub(super) fn name_main(pod: &mut PodTemplateSpec) {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    if containers.clone().count() > 1
+        && let Some(main) = containers.map(|container| container.name.clone()).next()
+    {
+        let annotations = pod.metadata.get_or_insert_default().annotations.get_or_insert_default();
+        annotations.entry(DEFAULT_CONTAINER.to_owned()).or_insert(main);
+    }
+}

@@ -1,0 +1,301 @@
+//! What the Pod of an instance may not be.
+//!
+//! The API server is who refuses, by the policies in `manifests/policies/instances.yaml` and by Pod Security at baseline;
+//! here is the same once more, for an answer before anything is made, and for templates when they are stored. A test
+//! (`tests/e2e/templates.rs`) gives every case of `core/tests/vectors/pods-refused.json` to both.
+
+use serde_json::Value;
+
+use super::Wrong;
+use super::pod::BY_SIZE;
+use crate::keys;
+use crate::resources::{ResourceName, STORAGE};
+
+/// The capabilities that Pod Security lets a container add at baseline.
+const CAPABILITIES: [&str; 13] = [
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
+/// The sysctls that it lets a Pod set.
+const SYSCTLS: [&str; 13] = [
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.tcp_wmem",
+    "",
+];
+/// The types of `SELinux` that it lets a container have.
+const SELINUX: [&str; 5] = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
+/// The annotations by which `AppArmor` was asked for before there was a field.
+const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
+/// What volumes may be; others lead to the node, or to storage that no quota counts.
+const VOLUMES: [&str; 9] = [
+    "name",
+    "configMap",
+    "secret",
+    "downwardAPI",
+    "projected",
+    "emptyDir",
+    "persistentVolumeClaim",
+    "ephemeral",
+    "image",
+];
+/// What of a Pod's metadata an instance takes over.
+const METADATA: [&str; 2] = ["labels", "annotations"];
+
+type Checked = Result<(), Wrong>;
+
+fn no(field: impl Into<String>, why: &str) -> Checked {
+    Err(Wrong::new(field, why))
+}
+
+/// Checks a Pod, as JSON of fields that are all known.
+pub(super) fn check(pod: &Value) -> Checked {
+    metadata(&pod["metadata"])?;
+    let spec = &pod["spec"];
+    fixed(spec)?;
+    placement(spec)?;
+    volumes(spec)?;
+    security("spec.securityContext", &spec["securityContext"])?;
+    for (list, what) in [("containers", "instance"), ("initContainers", "init container")] {
+        for (at, container) in items(&spec[list]) {
+            self::container(&format!("spec.{list}[{at}]"), container, what)?;
+        }
+    }
+    Ok(())
+}
+
+/// The items of a list with their places; nothing if there is none.
+fn items(list: &Value) -> impl Iterator<Item = (usize, &Value)> {
+    list.as_array().into_iter().flatten().enumerate()
+}
+
+/// The fields of an object; nothing if there is none.
+fn fields(object: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    object.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), value))
+}
+
+fn metadata(metadata: &Value) -> Checked {
+    if let Some((key, _)) = fields(metadata).find(|(key, _)| !METADATA.contains(key)) {
+        let field = format!("metadata.{key}");
+        if ["finalizers", "ownerReferences"].contains(&key) {
+            return no(field, "is not for the Pods of instances: it would lock you out");
+        }
+        return no(field, "is not for instances: of the metadata there are labels and annotations");
+    }
+    for list in METADATA {
+        for (key, value) in fields(&metadata[list]) {
+            let field = || format!("metadata.{list}.{key}");
+            if key.starts_with(keys::PREFIX) {
+                return no(field(), "is written by kubectl cmp alone");
+            }
+            let profile = value.as_str().unwrap_or_default();
+            if key.starts_with(APPARMOR) && profile != "runtime/default" && !profile.starts_with("localhost/") {
+                return no(field(), "must be runtime/default: without AppArmor a container is less contained");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is the same for all instances.
+fn fixed(spec: &Value) -> Checked {
+    for (key, why) in [
+        ("hostNetwork", "is not for instances: they have a network of their own"),
+        ("hostPID", "is not for instances: it would show them the processes of the node"),
+        ("hostIPC", "is not for instances: it would show them the memory of the node"),
+    ] {
+        if spec[key] == true {
+            return no(format!("spec.{key}"), why);
+        }
+    }
+    for (key, why) in [
+        ("nodeName", "is not for instances: the scheduler chooses the node"),
+        ("resources", BY_SIZE),
+        ("overhead", "is not for instances: it comes with a runtime class"),
+        ("ephemeralContainers", "is not for instances: `kubectl debug` adds them where that is allowed"),
+        ("activeDeadlineSeconds", "is not for instances: they run until they are stopped"),
+        ("resourceClaims", "is not for instances: they are outside of every quota"),
+        ("schedulingGates", "is not for instances: nobody would open them"),
+        ("priority", "is not for instances: it comes with a priority class"),
+    ] {
+        let nothing = spec[key].as_array().is_some_and(Vec::is_empty);
+        if !spec[key].is_null() && !nothing {
+            return no(format!("spec.{key}"), why);
+        }
+    }
+    if !["", "Always"].contains(&text(&spec["restartPolicy"])) {
+        return no("spec.restartPolicy", "must be Always: an instance that ends is started again");
+    }
+    for key in ["serviceAccountName", "serviceAccount"] {
+        if !["", "default"].contains(&text(&spec[key])) {
+            return no(
+                format!("spec.{key}"),
+                "is not for instances: they run as default, which may do nothing in Kubernetes",
+            );
+        }
+    }
+    if spec["terminationGracePeriodSeconds"].as_i64().is_some_and(|seconds| !(1..=600).contains(&seconds)) {
+        return no("spec.terminationGracePeriodSeconds", "must be from 1 to 600");
+    }
+    Ok(())
+}
+
+/// Where it may run is an administrator's business where others would have to make way.
+fn placement(spec: &Value) -> Checked {
+    const NOT_ITS: &str = "is not the one of this cluster's template";
+    for (key, usual) in [("runtimeClassName", ""), ("priorityClassName", ""), ("schedulerName", "default-scheduler")] {
+        if !["", usual].contains(&text(&spec[key])) || (key == "runtimeClassName" && spec[key] == "") {
+            return no(format!("spec.{key}"), NOT_ITS);
+        }
+    }
+    if let Some((at, _)) = items(&spec["tolerations"]).next() {
+        return no(format!("spec.tolerations[{at}]"), "is not for this cluster: its template does not have it");
+    }
+    for kind in ["podAffinity", "podAntiAffinity"] {
+        for rule in
+            ["requiredDuringSchedulingIgnoredDuringExecution", "preferredDuringSchedulingIgnoredDuringExecution"]
+        {
+            for (at, term) in items(&spec["affinity"][kind][rule]) {
+                let term = if term["podAffinityTerm"].is_null() { term } else { &term["podAffinityTerm"] };
+                if !term["namespaces"].is_null() || !term["namespaceSelector"].is_null() {
+                    return no(
+                        format!("spec.affinity.{kind}.{rule}[{at}]"),
+                        "is to Pods of other namespaces: leave out namespaces and namespaceSelector",
+                    );
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn volumes(spec: &Value) -> Checked {
+    for (at, volume) in items(&spec["volumes"]) {
+        if let Some((kind, _)) = fields(volume).find(|(key, _)| !VOLUMES.contains(key)) {
+            return no(
+                format!("spec.volumes[{at}].{kind}"),
+                "is not for instances: volumes may be configMap, secret, downwardAPI, projected, emptyDir, \
+                 persistentVolumeClaim, ephemeral or image, others are outside of every quota",
+            );
+        }
+        let claim = &volume["ephemeral"]["volumeClaimTemplate"]["metadata"];
+        for key in ["finalizers", "ownerReferences"] {
+            if !claim[key].is_null() {
+                return no(
+                    format!("spec.volumes[{at}].ephemeral.volumeClaimTemplate.metadata.{key}"),
+                    "is not for the claims of instances: it would lock you out",
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What Pod Security asks of the security context of a Pod, and of a container.
+fn security(field: &str, context: &Value) -> Checked {
+    if !SELINUX.contains(&text(&context["seLinuxOptions"]["type"])) {
+        return no(
+            format!("{field}.seLinuxOptions.type"),
+            "must be one of the types for containers, such as container_t",
+        );
+    }
+    for key in ["user", "role"] {
+        if !text(&context["seLinuxOptions"][key]).is_empty() {
+            return no(format!("{field}.seLinuxOptions.{key}"), "is not for instances: leave it out");
+        }
+    }
+    for key in ["seccompProfile", "appArmorProfile"] {
+        if context[key]["type"] == "Unconfined" {
+            return no(format!("{field}.{key}.type"), "must not be Unconfined: use RuntimeDefault, or leave it out");
+        }
+    }
+    if context["windowsOptions"]["hostProcess"] == true {
+        return no(format!("{field}.windowsOptions.hostProcess"), "is not for instances: it would be the node itself");
+    }
+    for (at, sysctl) in items(&context["sysctls"]) {
+        if !SYSCTLS.contains(&text(&sysctl["name"])) {
+            return no(format!("{field}.sysctls[{at}].name"), "is not one of the sysctls that are a Pod's own");
+        }
+    }
+    Ok(())
+}
+
+fn container(field: &str, container: &Value, what: &str) -> Checked {
+    if text(&container["image"]).is_empty() {
+        return no(format!("{field}.image"), &format!("is missing: an {what} runs an image"));
+    }
+    for list in ["limits", "requests"] {
+        for (name, _) in fields(&container["resources"][list]) {
+            if name == STORAGE || name.parse::<ResourceName>().is_err() {
+                return no(
+                    format!("{field}.resources.{list}.{name}"),
+                    "cannot be in the size of a cluster, and what is not in it is not for its instances",
+                );
+            }
+        }
+    }
+    if items(&container["resources"]["claims"]).next().is_some() {
+        return no(format!("{field}.resources.claims"), "is not for instances: they are outside of every quota");
+    }
+    let context = &container["securityContext"];
+    let inside = format!("{field}.securityContext");
+    if context["privileged"] == true {
+        return no(format!("{inside}.privileged"), "is not for instances: it would be the node itself");
+    }
+    if !["", "Default"].contains(&text(&context["procMount"])) {
+        return no(format!("{inside}.procMount"), "must be Default");
+    }
+    for (at, capability) in items(&context["capabilities"]["add"]) {
+        if !CAPABILITIES.contains(&text(capability)) {
+            return no(
+                format!("{inside}.capabilities.add[{at}]"),
+                "is more than Pod Security gives at baseline: leave it out",
+            );
+        }
+    }
+    security(&inside, context)?;
+    for (at, port) in items(&container["ports"]) {
+        if port["hostPort"].as_i64().is_some_and(|port| port != 0) {
+            return no(
+                format!("{field}.ports[{at}].hostPort"),
+                "is not for instances: they have addresses of their own",
+            );
+        }
+    }
+    for handler in ["livenessProbe", "readinessProbe", "startupProbe", "lifecycle/postStart", "lifecycle/preStop"] {
+        let at = container.pointer(&format!("/{handler}")).unwrap_or(&Value::Null);
+        for action in ["httpGet", "tcpSocket"] {
+            if !text(&at[action]["host"]).is_empty() {
+                return no(
+                    format!("{field}.{}.{action}.host", handler.replace('/', ".")),
+                    "is not for instances: the node would ask others for them; leave it out",
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}

@@ -1,0 +1,160 @@
+use k8s_openapi::api::core::v1::PodSpec;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::account::tests::{name, size, want};
+use crate::account::{Variable, Want};
+use crate::instance::{Rule, footprint};
+use crate::manifest::{amounts_of, resized};
+
+fn pod(want: &Want) -> Result<PodSpec, Wrong> {
+    let made = Template::container().blueprint(want)?.stateful_set(&name("web").instance(0));
+    Ok(made.spec.unwrap().template.spec.unwrap())
+}
+
+fn patched(patch: Value) -> Want {
+    Want { patch: Some(patch), ..want(1, "cpu=1,memory=1Gi") }
+}
+
+#[test]
+fn an_instance_asks_for_exactly_its_size() {
+    let blueprint = Template::container().blueprint(&want(3, "cpu=2,memory=4Gi,a.b/c=1,storage=5Gi")).unwrap();
+    let set = blueprint.stateful_set(&name("web").instance(2));
+    assert_eq!(set.metadata.name.as_deref(), Some("web-2"));
+    let pod = set.spec.unwrap().template.spec.unwrap();
+    let resources = pod.containers[0].resources.as_ref().unwrap();
+    assert_eq!(resources.requests, resources.limits);
+    let limits = amounts_of(resources.limits.as_ref()).unwrap();
+    let limits: Vec<String> = limits.iter().map(|(name, amount)| format!("{name}={amount}")).collect();
+    assert_eq!(limits.join(","), "a.b/c=1,cpu=2,memory=4Gi");
+}
+
+#[test]
+fn what_a_want_says_is_in_the_first_container() {
+    let plain = want(1, "cpu=1,memory=1Gi");
+    let texts = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let main = |want: &Want| pod(want).unwrap().containers.remove(0);
+    assert!(main(&plain).command.unwrap()[0].contains("sh"), "what keeps the default image alive");
+    // An image brings its own program, and so does a command or what the image is given.
+    assert_eq!(main(&Want { image: Some("nginx".to_owned()), ..plain.clone() }).command, None);
+    let given = main(&Want { args: texts(&["-v"]), ..plain.clone() });
+    assert_eq!((given.command, given.args), (None, Some(texts(&["-v"]))));
+    let command = main(&Want { command: texts(&["sleep", "9"]), ..plain.clone() });
+    assert_eq!((command.command, command.args), (Some(texts(&["sleep", "9"])), None));
+    let variable = |name: &str, value: &str| Variable { name: name.to_owned(), value: value.to_owned() };
+    let set = main(&Want { env: vec![variable("B", "1"), variable("A", "$(B)")], ports: vec![80, 80], ..plain });
+    let env: Vec<String> =
+        set.env.iter().flatten().map(|v| format!("{}={}", v.name, v.value.as_deref().unwrap())).collect();
+    assert_eq!(env, ["B=1", "A=$(B)"], "in their order");
+    assert_eq!(set.ports.unwrap().len(), 1);
+}
+
+#[test]
+fn a_patch_is_either_of_kubectls_two() {
+    let merge = patched(json!({ "spec": { "automountServiceAccountToken": null, "nodeSelector": { "zone": "a" } } }));
+    let made = pod(&merge).unwrap();
+    assert_eq!((made.automount_service_account_token, made.node_selector.unwrap()["zone"].as_str()), (None, "a"));
+    let operations = json!([{ "op": "add", "path": "/spec/containers/0/tty", "value": true }]);
+    assert_eq!(pod(&patched(operations)).unwrap().containers[0].tty, Some(true));
+}
+
+#[test]
+fn what_is_refused_is_refused_with_its_field() {
+    let rows: Vec<Value> = serde_json::from_str(include_str!("../../tests/vectors/pods-refused.json")).unwrap();
+    for row in rows {
+        let says = row["says"].as_str().unwrap();
+        let refused = pod(&patched(row["patch"].clone())).expect_err(says).to_string();
+        assert!(refused.contains(says), "{row}\n{refused}");
+    }
+}
+
+/// A rule of the policies that has no case here is one that core may not know.
+#[test]
+fn every_rule_of_the_policies_has_a_case() {
+    let cases = include_str!("../../tests/vectors/pods-refused.json");
+    let policy = include_str!("../../../manifests/policies/instances.yaml");
+    // Of what is not the Pod: the names, the replicas and the update, which are nobody's to patch.
+    let rest = [
+        "this is no cluster",
+        "spec.ordinals",
+        "spec.updateStrategy",
+        "spec.podManagementPolicy",
+        "spec.revisionHistoryLimit",
+        "spec.persistentVolumeClaimRetentionPolicy",
+        "the claims of instances",
+        "is not one of the",
+        "at most one replica",
+        "given its quota back",
+    ];
+    let messages = policy.lines().map(str::trim).filter(|line| line.starts_with("message"));
+    for message in messages.filter(|message| !rest.iter().any(|rest| message.contains(rest))) {
+        let text = message.split_once(": ").unwrap().1.trim_matches(['"', '\'']);
+        let start: String = text.chars().take(30).collect();
+        assert!(cases.contains(start.trim_end_matches('\'')), "{text}");
+    }
+}
+
+#[test]
+fn sidecars_count_inside_the_size() {
+    let sidecar =
+        json!({ "name": "log", "image": "x", "resources": { "limits": { "cpu": "100m", "memory": "64Mi" } } });
+    let init = json!({ "name": "first", "image": "x" });
+    let mut native = sidecar.clone();
+    native["name"] = json!("native");
+    native["restartPolicy"] = json!("Always");
+    let patch = json!([
+        { "op": "add", "path": "/spec/containers/-", "value": sidecar },
+        { "op": "add", "path": "/spec/initContainers", "value": [init, native] },
+    ]);
+    let set = Template::container().blueprint(&patched(patch)).unwrap().stateful_set(&name("web").instance(0));
+    let annotations = set.spec.as_ref().unwrap().template.metadata.as_ref().unwrap().annotations.clone().unwrap();
+    assert_eq!(annotations["kubectl.kubernetes.io/default-container"], "instance");
+    let pod = set.spec.clone().unwrap().template.spec.unwrap();
+    let limit = |pod: &PodSpec, name: &str| {
+        pod.containers[0].resources.as_ref().unwrap().limits.as_ref().unwrap()[name].0.clone()
+    };
+    assert_eq!((limit(&pod, "cpu"), limit(&pod, "memory")), ("800m".to_owned(), "896Mi".to_owned()));
+    assert_eq!(footprint(&pod, Rule::Limits), Some(size("cpu=1,memory=1Gi")));
+    // Another size is the first container's to take or give; what comes before it follows.
+    let larger = resized(&set, &size("cpu=2,memory=2Gi")).unwrap().unwrap();
+    let pod = larger.spec.clone().unwrap().template.spec.unwrap();
+    assert_eq!((limit(&pod, "cpu"), limit(&pod, "memory")), ("1800m".to_owned(), "1920Mi".to_owned()));
+    assert_eq!(pod.init_containers.as_ref().unwrap()[0].resources, pod.containers[0].resources);
+    assert_eq!(resized(&larger, &size("cpu=2,memory=2Gi")).unwrap(), None);
+    let smaller = resized(&larger, &size("cpu=200m,memory=1Gi")).unwrap_err().to_string();
+    assert!(smaller.contains("take cpu=200m,memory=128Mi, which leaves nothing of cpu=200m,memory=1Gi"), "{smaller}");
+}
+
+proptest! {
+    /// Whatever stands beside the instance: all of it is the size, or it is refused.
+    #[test]
+    fn all_of_it_is_the_size(
+        cpu in 1u32..4000, memory in 1u32..4096,
+        sidecars in proptest::collection::vec((0u32..1500, 0u32..1500, any::<bool>()), 0..4),
+        inits in proptest::collection::vec(proptest::option::of((0u32..3000, 0u32..3000)), 0..3),
+    ) {
+        let resources = |cpu: u32, memory: u32| json!({ "limits": { "cpu": format!("{cpu}m"), "memory": format!("{memory}Mi") } });
+        let mut patch = vec![json!({ "op": "add", "path": "/spec/initContainers", "value": [] })];
+        for (at, init) in inits.iter().enumerate() {
+            let mut value = json!({ "name": format!("init-{at}"), "image": "x" });
+            if let Some((cpu, memory)) = init {
+                value["resources"] = resources(*cpu, *memory);
+            }
+            patch.push(json!({ "op": "add", "path": "/spec/initContainers/-", "value": value }));
+        }
+        for (at, (cpu, memory, native)) in sidecars.iter().enumerate() {
+            let mut value = json!({ "name": format!("side-{at}"), "image": "x", "resources": resources(*cpu, *memory) });
+            let list = if *native { "initContainers" } else { "containers" };
+            if *native {
+                value["restartPolicy"] = json!("Always");
+            }
+            patch.push(json!({ "op": "add", "path": format!("/spec/{list}/-"), "value": value }));
+        }
+        let asked = size(&format!("cpu={cpu}m,memory={memory}Mi"));
+        let want = Want { patch: Some(Value::Array(patch)), ..want(1, &asked.to_string()) };
+        if let Ok(pod) = pod(&want) {
+            prop_assert_eq!(footprint(&pod, Rule::Limits), Some(asked));
+        }
+    }
+}
