@@ -334,6 +334,8 @@ pub struct Instance {
     pub asked: Option<State>,
     /// Whether it is switched on, whatever has come of that.
     pub on: bool,
+    /// Whether something still runs for it though it is switched off.
+    pub ending: bool,
     /// Whether it is a VM that is frozen.
     pub paused: bool,
     /// Its labels.
@@ -376,6 +378,7 @@ pub fn of_stateful_set(set: &StatefulSet, pods: &[Pod]) -> Option<Instance> {
         version: set.metadata.resource_version.clone().unwrap_or_default(),
         asked: asked(&set.metadata),
         on: replicas > 0,
+        ending: replicas == 0 && pod.is_some(),
         paused: false,
         labels: set.metadata.labels.clone().unwrap_or_default(),
         name,
@@ -427,6 +430,7 @@ pub fn of_virtual_machine(vm: &VirtualMachine, running: &[VirtualMachineInstance
         labels: vm.metadata.labels.clone().unwrap_or_default(),
         asked,
         on,
+        ending: !on && instance.is_some(),
         paused: printable == Some("Paused"),
         name,
     })

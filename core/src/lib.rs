@@ -13,6 +13,7 @@
 //! | [`verdict`] | whether an account may change so |
 //! | [`controller`] | the next step that brings a cluster to what its user wants |
 //! | [`instance`] | the life of one instance: states, verbs, what is shown |
+//! | [`progress`] | how far many instances have come, in one line |
 //! | [`manifest`] | the objects in a cluster's Namespace |
 //! | [`template`] | how an instance looks, and what a want makes of it |
 //! | [`kubevirt`] | virtual machines, as far as they are read and written |
@@ -24,6 +25,7 @@ pub mod keys;
 pub mod kubevirt;
 pub mod manifest;
 pub mod name;
+pub mod progress;
 pub mod quantity;
 pub mod resources;
 pub mod template;

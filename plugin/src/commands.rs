@@ -24,6 +24,7 @@ mod tokens;
 mod uninstall;
 mod users;
 mod version;
+mod waiting;
 mod wants;
 mod watch;
 mod whoami;

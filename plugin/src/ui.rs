@@ -1,23 +1,38 @@
 //! The only writer to the terminal: data on standard output, everything about it on standard error.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::CliError;
+
+mod progress;
+
+pub(crate) use progress::Progress;
 
 /// Where a command writes.
 pub(crate) struct Ui {
     interactive: bool,
+    /// Whether a line can be drawn again in place.
+    redraws: bool,
+    /// Whether there is such a line now. It goes before anything else is written.
+    drawn: AtomicBool,
 }
 
 #[allow(clippy::unused_self, reason = "whoever writes has been given the right to, by being given a Ui")]
 impl Ui {
     /// The process's own streams.
     pub(crate) fn standard() -> Self {
-        Self { interactive: io::stdin().is_terminal() && io::stderr().is_terminal() }
+        let to_terminal = io::stderr().is_terminal();
+        Self {
+            interactive: io::stdin().is_terminal() && to_terminal,
+            redraws: to_terminal && std::env::var_os("TERM").is_some_and(|term| term != "dumb" && !term.is_empty()),
+            drawn: AtomicBool::new(false),
+        }
     }
 
     /// Data, as it is.
     pub(crate) fn out(&self, text: &str) -> Result<(), CliError> {
+        self.erase();
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes())?;
         Ok(stdout.flush()?)
@@ -30,12 +45,26 @@ impl Ui {
 
     /// Something beside the data, as it is. That nobody reads it any more is no failure.
     pub(crate) fn err(&self, text: &str) {
+        self.erase();
         io::stderr().lock().write_all(text.as_bytes()).ok();
     }
 
     /// A line beside the data.
     pub(crate) fn note(&self, text: &str) {
         self.err(&format!("{text}\n"));
+    }
+
+    /// Draws the line that is drawn again in place.
+    fn draw(&self, line: &str) {
+        self.drawn.store(true, Ordering::Relaxed);
+        io::stderr().lock().write_all(format!("\r{line}\x1b[K").as_bytes()).ok();
+    }
+
+    /// Takes that line away.
+    fn erase(&self) {
+        if self.drawn.swap(false, Ordering::Relaxed) {
+            io::stderr().lock().write_all(b"\r\x1b[K").ok();
+        }
     }
 
     /// Whether standard output is a terminal, where bars make sense.

@@ -13,6 +13,7 @@ mod lifecycle;
 mod outage;
 mod pods;
 mod policies;
+mod progress;
 mod quota;
 mod refusals;
 mod released;

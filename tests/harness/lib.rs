@@ -13,6 +13,7 @@ pub mod installation;
 pub mod kubevirt;
 pub mod process;
 pub mod shell;
+pub mod terminal;
 
 pub use control_plane::ControlPlane;
 pub use installation::{Installation, World};

@@ -46,6 +46,13 @@ fn pod(status: &Value) -> Pod {
 }
 
 #[test]
+fn what_is_off_is_ending_while_something_of_it_is_there() {
+    let running = [pod(&json!({ "phase": "Running" }))];
+    let ending = |replicas, pods: &[Pod]| of_stateful_set(&set(replicas, "suspended"), pods).unwrap().ending;
+    assert!(ending(0, &running) && !ending(0, &[]) && !ending(1, &running));
+}
+
+#[test]
 fn the_shown_state_is_derived() {
     let check = |replicas, asked, status: Option<Value>, expected: &str| {
         let pods: Vec<Pod> = status.iter().map(pod).collect();

@@ -14,18 +14,21 @@ use tokio::time::Instant;
 use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::kubevirt::Machines;
 use cmp_client::{ApiError, kubevirt};
-use cmp_core::account::{Change, HeldState, InstanceType, Variable, Want};
+use cmp_core::account::{Change, Held, HeldState, InstanceType, Variable, Want};
 use cmp_core::instance::State;
 use cmp_core::manifest;
 use cmp_core::name::{ClusterName, InstanceName, UserName};
+use cmp_core::progress::Goal;
 use cmp_core::resources::Resources;
 use cmp_core::template::{Blueprint, Template};
 use cmp_core::verdict::judge;
 
+use super::waiting::{self, Waited};
 use crate::cli::{ChangeArgs, CreateCluster, DryRun, with_more};
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 use crate::output::{done, print_object};
+use crate::ui::{Progress, Ui};
 use crate::view;
 
 /// How many instances are created at once.
@@ -55,7 +58,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<()
     }
     // As it is wanted by now: it may be released.
     let want = stored.account.cluster(&name).want.unwrap_or(want);
-    prepared(&accounts, &user, &name, &want, wait.timeout).await?;
+    prepared(context.ui, &accounts, &user, &name, &want, wait.timeout).await?;
     let made = make_instances(context, &name, &want).await?;
     if wait.wait && want.released {
         context.ui.note(&format!("its instances are off: kubectl cmp resume cluster {name}"));
@@ -241,6 +244,7 @@ fn different(name: &ClusterName, is: &Want, asked: &Want) -> CliError {
 
 /// Waits until everything that is wanted is held, and the Namespace is ready for it.
 pub(super) async fn prepared(
+    ui: &Ui,
     accounts: &Accounts,
     user: &UserName,
     name: &ClusterName,
@@ -248,10 +252,12 @@ pub(super) async fn prepared(
     timeout: Duration,
 ) -> Result<(), CliError> {
     let mut last = None;
+    let mut progress = Progress::new(ui);
     let waited = accounts
         .wait(user, &format!("cluster {name} to be prepared"), timeout, |stored| {
             let entry = stored.account.cluster(name);
             last = Some(entry.clone());
+            progress.passing(&format!("{name}: preparing, {}", missing(entry.held.as_ref())));
             let wanted = entry.want.as_ref().is_some_and(|wanted| want.shape().fits(&wanted.shape()));
             match (&entry.held, &entry.refused) {
                 // Taken back; an older refusal stands beside a want that is still there.
@@ -262,20 +268,26 @@ pub(super) async fn prepared(
             }
         })
         .await;
+    drop(progress);
     match waited {
         Ok(Ok(())) => Ok(()),
         Ok(Err(reason)) => Err(CliError::user(format!("cluster {name} was refused: {reason}"))),
         Err(ApiError::TimedOut { seconds, .. }) => {
-            let missing = match last.and_then(|entry| entry.held) {
-                None => "nothing is held for it yet".to_owned(),
-                Some(held) if held.uid.is_empty() => "its namespace does not exist yet".to_owned(),
-                Some(held) => format!("it is {}", held.state.as_str()),
-            };
+            let missing = missing(last.and_then(|entry| entry.held).as_ref());
             Err(CliError::user(format!("cluster {name} is not ready after {seconds} s: {missing}"))
                 .hint("is cmp-webhook running? it prepares clusters (deployment cmp-webhook in cmp-system)")
                 .hint("nothing is lost: the same command goes on where this one ended"))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// What a cluster is waiting for that is not ready.
+fn missing(held: Option<&Held>) -> String {
+    match held {
+        None => "nothing is held for it yet".to_owned(),
+        Some(held) if held.uid.is_empty() => "its namespace does not exist yet".to_owned(),
+        Some(held) => format!("it is {}", held.state.as_str()),
     }
 }
 
@@ -285,19 +297,23 @@ pub(super) async fn make_instances(context: &Context<'_>, name: &ClusterName, wa
     let client = context.client().await?;
     let there: BTreeSet<u32> = view::instances(&client, name).await?.iter().map(|shown| shown.name.index).collect();
     let missing = (0..want.count).filter(|index| !there.contains(index));
-    let made: Vec<Result<bool, CliError>> = stream::iter(missing)
+    let mut making = stream::iter(missing)
         .map(|index| {
             let (client, instance) = (client.clone(), name.instance(index));
             async move { make_instance(&client, &instance, want, blueprint).await }
         })
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await;
-    let mut count = 0;
-    for made in made {
-        count += usize::from(made?);
+        .buffer_unordered(AT_ONCE);
+    let mut progress = Progress::new(context.ui);
+    let (mut done, mut count, mut failed) = (there.len(), 0, None);
+    while let Some(made) = making.next().await {
+        match made {
+            Ok(made) => count += usize::from(made),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+        done += 1;
+        progress.passing(&format!("{name}: {done}/{} created", want.count));
     }
-    Ok(count)
+    failed.map_or(Ok(count), Err)
 }
 
 /// The public key in a file: the first line that is one.
@@ -353,33 +369,20 @@ fn not_seen_yet(error: &ApiError) -> bool {
         && ["cannot create resource", "is not one of the", FENCED].iter().any(|words| text.contains(words))
 }
 
-/// Waits until all instances run, and says on standard error what changes meanwhile.
-async fn running(context: &Context<'_>, name: &ClusterName, count: u32, timeout: Duration) -> Result<(), CliError> {
-    let client = context.client().await?;
-    let deadline = Instant::now() + timeout;
-    let mut last = None;
-    loop {
-        let instances = view::instances(&client, name).await?;
-        let runs = instances.iter().filter(|instance| instance.state == State::Running).count();
-        if last != Some(runs) {
-            context.ui.note(&format!("{runs}/{count} running"));
-            last = Some(runs);
-        }
-        if u32::try_from(runs).is_ok_and(|runs| runs >= count) {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            let troubled = instances.iter().find(|instance| instance.state != State::Running);
-            let why = troubled.map_or_else(String::new, |instance| {
-                let reason = instance.message.as_deref().or(instance.reason.as_deref()).unwrap_or_default();
-                format!("; {} is {}: {reason}", instance.name, instance.state)
-            });
-            return Err(CliError::user(format!(
-                "only {runs} of {count} instances run after {} s{why}",
-                timeout.as_secs()
-            ))
-            .hint(format!("kubectl cmp describe cluster {name}")));
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
+/// Waits until all instances run.
+pub(super) async fn running(
+    context: &Context<'_>,
+    name: &ClusterName,
+    count: u32,
+    timeout: Duration,
+) -> Result<(), CliError> {
+    let names = (0..count).map(|index| name.instance(index)).collect();
+    let waited = Waited { cluster: name.clone(), names, goal: Goal::State(State::Running) };
+    let tallies = waiting::until(context, &[waited], timeout).await?;
+    let Some(tally) = tallies.iter().find(|tally| !tally.is_done()) else { return Ok(()) };
+    let runs = tally.total - tally.late.len();
+    let why = tally.why().map_or_else(String::new, |why| format!("; {why}"));
+    Err(CliError::user(format!("only {runs} of {count} instances run after {} s{why}", timeout.as_secs()))
+        .hint(format!("kubectl cmp describe cluster {name}"))
+        .hint("nothing is lost: the same command waits again"))
 }

@@ -4,16 +4,22 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use tokio::time::Instant;
 
 use cmp_client::ApiError;
 use cmp_client::accounts::{Accounts, Stored};
 use cmp_core::account::Change;
-use cmp_core::name::{ClusterName, UserName};
+use cmp_core::name::{ClusterName, InstanceName, UserName};
+use cmp_core::progress::{Goal, tally};
 
 use crate::cli::{DeleteCluster, DryRun};
 use crate::context::{Context, MANAGER, complete, each_said, suffix};
 use crate::error::CliError;
+use crate::ui::Progress;
 use crate::view;
+
+/// How often it is looked how far they are.
+const LOOK: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<(), CliError> {
     let DeleteCluster { names, all, owner, yes, wait, dry } = args;
@@ -30,7 +36,7 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
     })
     .await?;
     let client = context.client().await?;
-    let mut goes = Vec::new();
+    let (mut goes, mut had) = (Vec::new(), Vec::new());
     for (stored, name) in &found {
         let instances = view::instances(&client, name).await?;
         goes.push(format!(
@@ -39,6 +45,7 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
             name.namespace(),
             instances.len()
         ));
+        had.push(instances.into_iter().map(|instance| instance.name).collect::<Vec<InstanceName>>());
     }
     if dry_run == DryRun::None {
         context.ui.confirm(yes, &goes, "You are about to delete")?;
@@ -58,27 +65,59 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
         return complete(all_found);
     }
     if wait.wait {
-        let accounts = &accounts;
-        let mut gone = going
-            .into_iter()
-            .map(
-                |(user, name, uid)| async move { gone(accounts, &user, &name, uid, wait.timeout).await.map(|()| name) },
-            )
-            .collect::<FuturesUnordered<_>>();
-        let mut late = None;
-        while let Some(one) = gone.next().await {
-            match one {
-                Ok(name) => context.ui.line(&format!("cluster/{name} deleted"))?,
-                Err(error) => late = late.or(Some(error)),
-            }
-        }
-        if let Some(error) = late {
-            return Err(error);
-        }
+        let left = going.iter().zip(had).map(|((_, name, _), had)| (name.clone(), had)).collect();
+        all_gone(context, &accounts, going, left, wait.timeout).await?;
     } else {
         context.ui.note("the quota comes back when everything is gone (shown as deleting)");
     }
     complete(all_found)
+}
+
+/// Waits until all are gone, says each that is, and meanwhile how far the others are, as long as that can be seen: the
+/// rights of their owner go first.
+async fn all_gone(
+    context: &Context<'_>,
+    accounts: &Accounts,
+    going: Vec<(UserName, ClusterName, Option<String>)>,
+    mut left: Vec<(ClusterName, Vec<InstanceName>)>,
+    timeout: Duration,
+) -> Result<(), CliError> {
+    let client = context.client().await?;
+    let mut gone = going
+        .into_iter()
+        .map(|(user, name, uid)| async move { gone(accounts, &user, &name, uid, timeout).await.map(|()| name) })
+        .collect::<FuturesUnordered<_>>();
+    let mut progress = Progress::new(context.ui);
+    let mut looks = tokio::time::interval_at(Instant::now() + LOOK, LOOK);
+    let mut late = None;
+    loop {
+        let look = async {
+            looks.tick().await;
+            let mut counts = Vec::new();
+            for (name, had) in &left {
+                let shown = view::instances(&client, name).await?;
+                let tally = tally(Goal::Gone, had, &shown);
+                counts.push(if shown.is_empty() {
+                    format!("{name}: deleting")
+                } else {
+                    format!("{name}: {}", tally.counts())
+                });
+            }
+            Ok::<_, CliError>(counts.join("; "))
+        };
+        tokio::select! {
+            one = gone.next() => match one {
+                None => return late.map_or(Ok(()), Err),
+                Some(Ok(name)) => {
+                    context.ui.line(&format!("cluster/{name} deleted"))?;
+                    left.retain(|(left, _)| *left != name);
+                }
+                Some(Err(error)) => late = late.or(Some(error)),
+            },
+            // What cannot be seen is not said, and is gone all the same.
+            counts = look => counts.iter().for_each(|counts| progress.show(counts, None, false)),
+        }
+    }
 }
 
 /// Deletes one cluster, and waits until it is gone.

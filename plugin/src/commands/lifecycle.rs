@@ -6,7 +6,6 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -15,14 +14,17 @@ use tokio::time::Instant;
 use cmp_client::ApiError;
 use cmp_client::kubevirt::Machines;
 use cmp_core::account::InstanceType;
-use cmp_core::instance::{Act, Asker, Call, Instance, Mode, Verb, act};
+use cmp_core::instance::{Act, Asker, Call, Instance, Mode, State, Verb, act};
 use cmp_core::name::{ClusterName, InstanceName};
+use cmp_core::progress::Goal;
 
+use super::waiting::{self, Waited};
 use super::wants;
-use crate::cli::{ClustersArgs, DryRun, How, InstanceArgs, WaitArgs};
+use crate::cli::{ClustersArgs, DryRun, How, InstanceArgs};
 use crate::context::{Context, MANAGER, complete, once, suffix};
 use crate::error::CliError;
 use crate::output::{Format, done, print_object};
+use crate::ui::Progress;
 use crate::view;
 
 /// How many instances are changed at once.
@@ -132,46 +134,43 @@ impl Ask<'_> {
         Ok(())
     }
 
-    /// Waits until an instance is as the verb wants it.
-    async fn done(&self, name: &InstanceName, wait: &WaitArgs) -> Result<(), CliError> {
-        let deadline = Instant::now() + wait.timeout;
-        let off = matches!(self.verb, Verb::Stop | Verb::Suspend);
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &name.cluster.namespace());
-        let machines = Machines::of(&self.client, &name.cluster);
-        let pod_name = format!("{name}-0");
-        let shown = view::instance(&self.client, name).await?;
-        let is_vm = shown.as_ref().is_some_and(|shown| shown.kind == InstanceType::Vm);
-        let halted = shown.is_some_and(|shown| !shown.on);
-        loop {
-            let done = if is_vm {
-                let status = machines.get(name).await?.and_then(|vm| vm.status.printable_status);
-                match status.as_deref() {
-                    Some("Stopped") => off,
-                    Some("Paused") => off && !halted,
-                    Some("Running") => !off,
-                    _ => false,
+    /// What instances come to by this verb.
+    fn goal(&self) -> Goal {
+        Goal::State(match self.verb {
+            Verb::Start | Verb::Resume => State::Running,
+            Verb::Stop => State::Stopped,
+            Verb::Suspend => State::Suspended,
+        })
+    }
+
+    /// Waits until what the verb applies to is as it wants it, also what it was asked for before: by a command that was
+    /// interrupted, say. What is late has failed.
+    async fn wait(
+        &self,
+        clusters: &mut [(ClusterName, Vec<(InstanceName, Came)>)],
+        timeout: Duration,
+    ) -> Result<(), CliError> {
+        let applies = |came: &Came| matches!(came, Came::Changed { .. } | Came::Already);
+        let names = |came: &[(InstanceName, Came)]| {
+            came.iter().filter(|(_, came)| applies(came)).map(|(name, _)| name.clone()).collect()
+        };
+        let waited: Vec<Waited> = clusters
+            .iter()
+            .map(|(cluster, came)| Waited { cluster: cluster.clone(), names: names(came), goal: self.goal() })
+            .collect();
+        let tallies = waiting::until(self.context, &waited, timeout).await?;
+        for ((_, came), tally) in clusters.iter_mut().zip(tallies) {
+            for (name, came) in came {
+                if let Some(late) = tally.late.iter().find(|late| late.name == *name) {
+                    *came = Came::Failed(waiting::late(late, tally.goal, timeout));
                 }
-            } else {
-                let pod = pods.get_opt(&pod_name).await?;
-                let runs = pod.as_ref().is_some_and(|pod| {
-                    pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running")
-                        && pod.metadata.deletion_timestamp.is_none()
-                });
-                if off { pod.is_none() } else { runs }
-            };
-            if done {
-                return Ok(());
             }
-            if Instant::now() > deadline {
-                let what = format!("{name} to be {}", self.verb.done());
-                return Err(ApiError::TimedOut { what, seconds: wait.timeout.as_secs() }.into());
-            }
-            tokio::time::sleep(PAUSE).await;
         }
+        Ok(())
     }
 }
 
-/// A verb on instances that are named, one after another: each is a wish of its own.
+/// A verb on instances that are named, one after another: each is a wish of its own. They are waited for together.
 pub(crate) async fn instances(
     context: &Context<'_>,
     verb: Verb,
@@ -181,10 +180,18 @@ pub(crate) async fn instances(
     let InstanceArgs { names, wait, change } = args;
     let dry_run = change.dry.dry_run;
     let ask = ask(context, verb, how, dry_run).await?;
-    let mut failed = false;
-    for name in &once(names) {
+    let mut came = Vec::new();
+    for name in once(names) {
         context.check_namespace(&name.cluster)?;
-        let word = match ask.of(name, None).await {
+        let one = ask.of(&name, None).await;
+        came.push((name.cluster.clone(), vec![(name, one)]));
+    }
+    if wait.wait && dry_run == DryRun::None {
+        ask.wait(&mut came, wait.timeout).await?;
+    }
+    let mut failed = false;
+    for (name, came) in came.into_iter().flat_map(|(_, came)| came) {
+        let word = match came {
             Came::Changed { .. } => verb.done().to_owned(),
             Came::Already => format!("unchanged (already {})", already(verb)),
             Came::Skipped(why) => {
@@ -198,12 +205,9 @@ pub(crate) async fn instances(
                 continue;
             }
         };
-        if wait.wait && dry_run == DryRun::None {
-            ask.done(name, &wait).await?;
-        }
         match &change.output {
             Some(format) if format.is_of_objects() => {
-                if let Some(shown) = view::instance(&ask.client, name).await? {
+                if let Some(shown) = view::instance(&ask.client, &name).await? {
                     print_object(context.ui, format, &crate::view::instance_object(&shown))?;
                 }
             }
@@ -236,19 +240,31 @@ pub(crate) async fn clusters(
         return Ok(());
     }
     let mut ask = ask(context, verb, how, dry_run).await?;
-    let mut objects = Vec::new();
+    let mut came = Vec::new();
     let mut any_failed = false;
-    for name in &names {
-        context.check_namespace(name)?;
-        let (counts, instances) = match of_cluster(&mut ask, name, &wait).await {
-            Ok(came) => came,
+    let mut stopped = None;
+    for name in names {
+        context.check_namespace(&name)?;
+        match ask.of_cluster(&name, wait.timeout).await {
+            Ok(one) => came.push((name, one)),
             Err(error) if error.is_not_found() => {
                 error.print(context.ui);
                 any_failed = true;
-                continue;
             }
-            Err(error) => return Err(error),
-        };
+            // What was done already is said all the same.
+            Err(error) => {
+                stopped = Some(error);
+                break;
+            }
+        }
+    }
+    // All are asked before any is waited for.
+    if wait.wait && dry_run == DryRun::None && !came.is_empty() {
+        ask.wait(&mut came, wait.timeout).await?;
+    }
+    let mut objects = Vec::new();
+    for (name, came) in &came {
+        let (counts, instances) = counted(&ask, came);
         any_failed |= counts.failed > 0;
         if counts.paused > 0 {
             context.ui.note(&format!(
@@ -283,7 +299,7 @@ pub(crate) async fn clusters(
         let object = if objects.len() == 1 { objects.swap_remove(0) } else { Value::Array(objects) };
         print_object(context.ui, &format, &object)?;
     }
-    complete(!any_failed)
+    stopped.map_or_else(|| complete(!any_failed), Err)
 }
 
 #[derive(Default)]
@@ -294,44 +310,45 @@ struct Counts {
     skipped: u32,
 }
 
-/// A verb on all instances of a cluster. The quota comes first: nothing is half brought back for want of it.
-async fn of_cluster(ask: &mut Ask<'_>, name: &ClusterName, wait: &WaitArgs) -> Result<(Counts, Vec<Value>), CliError> {
-    ask.patient_until = None;
-    if ask.verb == Verb::Resume && wants::bring_back(ask.context, name, ask.dry_run, wait.timeout).await? {
-        ask.patient_until = Some(Instant::now() + CATCH_UP);
+impl Ask<'_> {
+    /// All instances of a cluster. The quota comes first: nothing is half brought back for want of it.
+    async fn of_cluster(
+        &mut self,
+        cluster: &ClusterName,
+        timeout: Duration,
+    ) -> Result<Vec<(InstanceName, Came)>, CliError> {
+        self.patient_until = None;
+        if self.verb == Verb::Resume && wants::bring_back(self.context, cluster, self.dry_run, timeout).await? {
+            self.patient_until = Some(Instant::now() + CATCH_UP);
+        }
+        let listed = view::instances(&self.client, cluster).await?;
+        if listed.is_empty() {
+            // An empty list may be a cluster without instances, or none at all.
+            self.context.holder(cluster).await?;
+        }
+        let (ask, total) = (&*self, listed.len());
+        let mut asked = stream::iter(listed)
+            .map(|shown| async move { (shown.name.clone(), ask.of(&shown.name.clone(), Some(shown)).await) })
+            .buffered(AT_ONCE);
+        let mut progress = Progress::new(self.context.ui);
+        let mut came = Vec::new();
+        while let Some(one) = asked.next().await {
+            came.push(one);
+            progress.passing(&format!("{cluster}: {}/{total} asked to {}", came.len(), self.verb.as_str()));
+        }
+        Ok(came)
     }
-    cluster(ask, name, wait).await
 }
 
-async fn cluster(ask: &Ask<'_>, cluster: &ClusterName, wait: &WaitArgs) -> Result<(Counts, Vec<Value>), CliError> {
-    let listed = view::instances(&ask.client, cluster).await?;
-    if listed.is_empty() {
-        // An empty list may be a cluster without instances, or none at all.
-        ask.context.holder(cluster).await?;
-    }
-    let came: Vec<(InstanceName, Came)> = stream::iter(listed)
-        .map(|shown| async move {
-            let name = shown.name.clone();
-            let mut came = ask.of(&name, Some(shown)).await;
-            if wait.wait
-                && matches!(came, Came::Changed { .. })
-                && ask.dry_run == DryRun::None
-                && let Err(error) = ask.done(&name, wait).await
-            {
-                came = Came::Failed(error);
-            }
-            (name, came)
-        })
-        .buffered(AT_ONCE)
-        .collect()
-        .await;
+/// What came of all instances of a cluster; says what failed and what was left out, and why.
+fn counted(ask: &Ask<'_>, came: &[(InstanceName, Came)]) -> (Counts, Vec<Value>) {
     let mut counts = Counts::default();
     let mut instances = Vec::new();
     let mut skipped: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, came) in came {
         let (result, reason) = match came {
             Came::Changed { paused } => {
-                counts.paused += u32::from(paused);
+                counts.paused += u32::from(*paused);
                 counts.changed += 1;
                 (ask.verb.done(), None)
             }
@@ -344,7 +361,7 @@ async fn cluster(ask: &Ask<'_>, cluster: &ClusterName, wait: &WaitArgs) -> Resul
             Came::Skipped(why) => {
                 counts.skipped += 1;
                 skipped.entry(why.clone()).or_default().push(name.to_string());
-                ("skipped", Some(why))
+                ("skipped", Some(why.clone()))
             }
             Came::Failed(error) => {
                 counts.failed += 1;
@@ -357,7 +374,7 @@ async fn cluster(ask: &Ask<'_>, cluster: &ClusterName, wait: &WaitArgs) -> Resul
     for (why, names) in skipped {
         ask.context.ui.note(&format!("skipped {}: {why}", names.join(", ")));
     }
-    Ok((counts, instances))
+    (counts, instances)
 }
 
 /// The names of what is left of a cluster above so many instances.

@@ -20,6 +20,7 @@ use super::{create_cluster, wants};
 use crate::cli::{DryRun, ResizeCluster, with_more};
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
+use crate::ui::Progress;
 
 const PAUSE: Duration = Duration::from_millis(200);
 /// For how long a refusal is tried again that comes from an API server which has not seen yet that the cluster grew.
@@ -55,7 +56,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
     let both = |want: &Want| Want { size: want.size.max(&size), ..want.clone() };
     stored = wants::change(&accounts, stored, &name, dry_run, both).await?;
     let want = wants::current(&stored, &name)?;
-    create_cluster::prepared(&accounts, &user, &name, &want, timeout).await?;
+    create_cluster::prepared(context.ui, &accounts, &user, &name, &want, timeout).await?;
     let changed = instances(context, &name, &resized(&want), timeout).await?;
     stored = wants::change(&accounts, accounts.get(&user).await?, &name, dry_run, resized).await?;
     if !current.size.fits(&size) {
@@ -84,7 +85,9 @@ async fn instances(
         .collect();
     names.sort();
     let mut changed = false;
-    for name in &names {
+    let mut progress = Progress::new(context.ui);
+    for (at, name) in names.iter().enumerate() {
+        progress.passing(&format!("{cluster}: {at}/{} resized, {name} restarts", names.len()));
         if let Some(on) = instance(&sets, name, want).await? {
             changed = true;
             if on {

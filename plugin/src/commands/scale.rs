@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams};
-use tokio::time::Instant;
 
 use cmp_client::ApiError;
 use cmp_client::kubevirt::Machines;
 use cmp_core::account::{InstanceType, Want};
-use cmp_core::name::InstanceName;
+use cmp_core::name::{ClusterName, InstanceName};
+use cmp_core::progress::Goal;
 
+use super::waiting::{self, Waited};
 use crate::cli::{DryRun, ScaleCluster};
 use crate::commands::{create_cluster, lifecycle, wants};
 use crate::context::Context;
@@ -35,7 +35,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
             context.ui.confirm(yes, &lines, "You are about to delete")?;
             // Judged first, so that nothing is deleted for a change that is refused.
             wants::change(&accounts, stored.clone(), &name, DryRun::Server, scaled).await?;
-            remove(&client, current.kind, &goes, wait.timeout).await?;
+            remove(context, &name, current.kind, goes, wait.timeout).await?;
         }
         stored = wants::change(&accounts, stored, &name, dry_run, scaled).await?;
         if dry_run == DryRun::None {
@@ -46,10 +46,13 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
         stored = wants::change(&accounts, stored, &name, dry_run, scaled).await?;
         if dry_run == DryRun::None {
             let want = wants::current(&stored, &name)?;
-            create_cluster::prepared(&accounts, &user, &name, &want, wait.timeout).await?;
+            create_cluster::prepared(context.ui, &accounts, &user, &name, &want, wait.timeout).await?;
             let made = create_cluster::make_instances(context, &name, &want).await?;
             if !grows && made == 0 {
                 word = "unchanged";
+            }
+            if wait.wait && !want.released {
+                create_cluster::running(context, &name, want.count, wait.timeout).await?;
             }
         }
     }
@@ -61,49 +64,36 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
 
 /// Deletes instances, and waits until they and their Pods are gone.
 async fn remove(
-    client: &kube::Client,
+    context: &Context<'_>,
+    cluster: &ClusterName,
     kind: InstanceType,
-    names: &[InstanceName],
+    names: Vec<InstanceName>,
     timeout: Duration,
 ) -> Result<(), CliError> {
-    let deadline = Instant::now() + timeout;
-    let removed: Vec<Result<(), CliError>> = stream::iter(names)
-        .map(|name| async move {
-            let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &name.cluster.namespace());
-            let pods: Api<Pod> = Api::namespaced(client.clone(), &name.cluster.namespace());
-            let machines = Machines::of(client, &name.cluster);
-            let gone = match kind {
-                InstanceType::Container => {
-                    let foreground = DeleteParams::foreground();
-                    sets.delete(&name.to_string(), &foreground).await.map(|_| ()).map_err(ApiError::from)
-                }
-                InstanceType::Vm => machines.delete(name).await,
-            };
-            match gone {
-                Err(error) if !error.is_not_found() => return Err(error.into()),
-                _ => {}
-            }
-            loop {
+    let client = context.client().await?;
+    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &cluster.namespace());
+    let machines = Machines::of(&client, cluster);
+    let removed: Vec<Result<(), ApiError>> = stream::iter(&names)
+        .map(|name| {
+            let (sets, machines) = (&sets, &machines);
+            async move {
                 let gone = match kind {
+                    // It goes when its Pod has gone.
                     InstanceType::Container => {
-                        let (set, pod) = (name.to_string(), format!("{name}-0"));
-                        let (set, pod) = futures::try_join!(sets.get_opt(&set), pods.get_opt(&pod))?;
-                        set.is_none() && pod.is_none()
+                        let foreground = DeleteParams::foreground();
+                        sets.delete(&name.to_string(), &foreground).await.map(|_| ()).map_err(ApiError::from)
                     }
-                    InstanceType::Vm => machines.get(name).await?.is_none(),
+                    InstanceType::Vm => machines.delete(name).await,
                 };
-                if gone {
-                    return Ok(());
-                }
-                if Instant::now() > deadline {
-                    let what = format!("instance {name} to be gone");
-                    return Err(ApiError::TimedOut { what, seconds: timeout.as_secs() }.into());
-                }
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                gone.or_else(|error| if error.is_not_found() { Ok(()) } else { Err(error) })
             }
         })
         .buffer_unordered(32)
         .collect()
         .await;
-    removed.into_iter().collect()
+    removed.into_iter().collect::<Result<(), ApiError>>()?;
+    let waited = Waited { cluster: cluster.clone(), names, goal: Goal::Gone };
+    let tallies = waiting::until(context, &[waited], timeout).await?;
+    let late = tallies.iter().find_map(|tally| tally.late.first());
+    late.map_or(Ok(()), |late| Err(waiting::late(late, Goal::Gone, timeout)))
 }

@@ -100,7 +100,7 @@ pub(super) async fn bring_back(
     let (accounts, user) = (context.accounts().await?, stored.account.user.clone());
     let stored = change(&accounts, stored, name, dry_run, |want| Want { released: false, ..want.clone() }).await?;
     if dry_run == DryRun::None {
-        create_cluster::prepared(&accounts, &user, name, &current(&stored, name)?, timeout).await?;
+        create_cluster::prepared(context.ui, &accounts, &user, name, &current(&stored, name)?, timeout).await?;
     }
     Ok(true)
 }

@@ -1,0 +1,68 @@
+//! `--wait`: instances are looked at until all of them are as they are to be, and how far they are is said meanwhile.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use cmp_client::ApiError;
+use cmp_core::name::{ClusterName, InstanceName};
+use cmp_core::progress::{Goal, Late, Tally, tally};
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::ui::Progress;
+use crate::view;
+
+/// How long nobody looks at least.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Instances of one cluster that are waited for.
+pub(super) struct Waited {
+    pub(super) cluster: ClusterName,
+    pub(super) names: Vec<InstanceName>,
+    pub(super) goal: Goal,
+}
+
+/// Waits until all instances of all clusters are as they are to be, or time is up; returns how far each cluster is then.
+pub(super) async fn until(context: &Context<'_>, all: &[Waited], timeout: Duration) -> Result<Vec<Tally>, CliError> {
+    let client = context.client().await?;
+    let deadline = Instant::now() + timeout;
+    let mut progress = Progress::new(context.ui);
+    let mut tallies: Vec<Tally> = all.iter().map(|waited| tally(waited.goal, &waited.names, &[])).collect();
+    let mut to_look_at: Vec<usize> = (0..all.len()).collect();
+    loop {
+        let since = Instant::now();
+        for &at in &to_look_at {
+            let Waited { cluster, names, goal } = &all[at];
+            tallies[at] = tally(*goal, names, &view::instances(&client, cluster).await?);
+        }
+        to_look_at.retain(|at| !tallies[*at].is_done());
+        let ends = to_look_at.is_empty() || Instant::now() > deadline;
+        let (counts, why) = said(all, &tallies);
+        progress.show(&counts, why.as_deref(), ends);
+        if ends {
+            return Ok(tallies);
+        }
+        // Many instances take long to look at, and are not looked at all the time.
+        tokio::time::sleep(PAUSE.max(since.elapsed() * 2)).await;
+    }
+}
+
+/// The counts of those clusters that are waited for still, and why the first of them is.
+fn said(all: &[Waited], tallies: &[Tally]) -> (String, Option<String>) {
+    let still = |(_, tally): &(&Waited, &Tally)| !tally.is_done();
+    let mut shown: Vec<(&Waited, &Tally)> = all.iter().zip(tallies).filter(still).collect();
+    if shown.is_empty() {
+        shown = all.iter().zip(tallies).collect();
+    }
+    let counts: Vec<String> =
+        shown.iter().map(|(waited, tally)| format!("{}: {}", waited.cluster, tally.counts())).collect();
+    (counts.join("; "), shown.iter().find_map(|(_, tally)| tally.why()))
+}
+
+/// That one instance is not there after all that time.
+pub(super) fn late(late: &Late, goal: Goal, timeout: Duration) -> CliError {
+    let why = late.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+    let what = format!("{} to be {goal}; it is {}{why}", late.name, late.is);
+    ApiError::TimedOut { what, seconds: timeout.as_secs() }.into()
+}

@@ -1,0 +1,124 @@
+//! `--wait`: what is said meanwhile, and that whoever interrupts it loses nothing.
+
+use std::process::{Command, Stdio};
+
+use cmp_tests::shell::command;
+use cmp_tests::{World, eventually, terminal};
+
+use crate::support::{SOON, running, shared};
+
+/// `kubectl cmp`, ready to be started.
+fn cmp(user: &World<'_>, arguments: &[&str]) -> Command {
+    let mut command = command(&user.kubeconfig);
+    command.arg("cmp").args(arguments);
+    command
+}
+
+#[test]
+fn on_a_terminal_one_line_is_drawn_again_in_place_and_goes_at_the_end() {
+    let user = shared().user("200", "32Gi");
+    let (name, large) = (user.cluster("web"), user.cluster("large"));
+    let on_terminal = |columns, arguments: &[&str]| {
+        let mut command = cmp(&user, arguments);
+        command.env("TERM", "xterm").env("NO_COLOR", "1");
+        terminal::run(command, columns)
+    };
+    let size = |name| ["create", "cluster", name, "--cpu", "500m", "--memory", "64Mi", "--count", "3", "--wait"];
+    let shown = on_terminal(120, &size(&name));
+    assert_eq!((shown.code, shown.screen()), (0, format!("cluster/{name} created")), "{}", shown.raw);
+    for drawn in [format!("\r{name}: preparing, "), format!("\r{name}: 3/3 running\x1b[K"), "\r\x1b[K".to_owned()] {
+        assert!(shown.raw.contains(&drawn), "{drawn:?}: {:?}", shown.raw);
+    }
+    let shown = on_terminal(120, &["suspend", "cluster", &name, "--wait"]);
+    assert_eq!(shown.screen(), format!("cluster/{name} suspended: 3 suspended, 0 failed, 0 skipped"));
+    assert!(shown.raw.contains(&format!("\r{name}: 3/3 suspended\x1b[K")), "{:?}", shown.raw);
+
+    // No node has so many processors: the reason is on the line, as much of it as fits.
+    let create = ["create", "cluster", &large, "--cpu", "100", "--memory", "1Gi", "--wait", "--timeout", "10s"];
+    let shown = on_terminal(60, &create);
+    assert_eq!(shown.code, 1);
+    assert!(shown.raw.contains(&format!("{large}: 0/1 running, 1 pending ({large}-0: ")), "{:?}", shown.raw);
+    let lines = shown.raw.split(['\r', '\n']).filter(|line| line.ends_with("\x1b[K"));
+    assert!(lines.clone().any(|line| line.ends_with("...\x1b[K")), "{:?}", shown.raw);
+    assert!(lines.clone().all(|line| line.trim_end_matches("\x1b[K").chars().count() < 60), "{:?}", shown.raw);
+    assert!(shown.screen().starts_with("error: only 0 of 1 instances run after 10 s"), "{}", shown.screen());
+
+    let shown = on_terminal(120, &["delete", "cluster", &name, &large, "--yes", "--wait"]);
+    let mut left: Vec<String> = shown.screen().lines().map(str::to_owned).collect();
+    left.sort();
+    assert_eq!(left, [format!("cluster/{large} deleted"), format!("cluster/{name} deleted")], "{}", shown.raw);
+}
+
+#[test]
+fn elsewhere_there_is_a_line_a_change_and_nothing_is_drawn() {
+    let user = shared().user("4", "8Gi");
+    let dumb = |arguments: &[&str]| {
+        let mut command = cmp(&user, arguments);
+        command.env("TERM", "dumb");
+        terminal::run(command, 120).raw.replace("\r\n", "\n")
+    };
+    let piped = |arguments: &[&str]| user.cmp(arguments).ok();
+    let name = user.cluster("web");
+    let create = ["create", "cluster", &name, "--cpu", "100m", "--memory", "64Mi", "--count", "12", "--wait"];
+    let created = dumb(&create);
+    let suspended = piped(&["suspend", "cluster", &name, "--wait"]).stderr;
+    let resumed = dumb(&["resume", "cluster", &name, "--wait"]);
+    let again = piped(&create).stderr;
+    for (said, last) in [
+        (created, "12/12 running"),
+        (suspended, "12/12 suspended"),
+        (resumed, "12/12 running"),
+        (again, "12/12 running"),
+    ] {
+        assert!(!said.contains(['\r', '\x1b']), "{said:?}");
+        let lines: Vec<&str> = said.lines().filter(|line| line.starts_with(&format!("{name}: "))).collect();
+        assert_eq!(lines.last(), Some(&format!("{name}: {last}").as_str()), "{said}");
+        assert!(lines.windows(2).all(|pair| pair[0] != pair[1]) && lines.len() <= 12, "{said}");
+    }
+}
+
+/// Starts a command, interrupts it as Ctrl-C does as soon as something has come of it, and sees it ended by that.
+fn interrupted(user: &World<'_>, arguments: &[&str], begun: impl Fn() -> bool) {
+    let mut child = cmp(user, arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("something has come of it", SOON, || if begun() { Ok(()) } else { Err("nothing yet".to_owned()) });
+    let pid = child.id().to_string();
+    // Where it was done before the signal came there is nothing to interrupt, and nothing to lose.
+    Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn what_was_interrupted_is_finished_by_the_same_command() {
+    let user = shared().user("8", "8Gi");
+    let name = user.cluster("many");
+    let ns = format!("{name}-ns");
+    let sets = |path: &str| user.admin(&["get", "statefulset", "-n", &ns, "-o", &format!("jsonpath={path}")]).stdout;
+    let create = ["create", "cluster", &name, "--cpu", "100m", "--memory", "64Mi", "--count", "20", "--wait"];
+    interrupted(&user, &create, || user.account()[format!("want.{name}")].is_string());
+    interrupted(&user, &create, || !sets("{.items[*].metadata.name}").is_empty());
+    user.cmp(&create).ok().says(&format!("{name}: 20/20 running"));
+    user.cmp(&["get", "cluster", &name]).ok().says("20/20");
+
+    let suspend = ["suspend", "cluster", &name, "--wait"];
+    interrupted(&user, &suspend, || sets("{.items[*].spec.replicas}").contains('0'));
+    user.cmp(&suspend).ok().says(&format!("{name}: 20/20 suspended")).says(", 0 failed, ");
+    assert_eq!(user.kubectl(&["get", "pods", "-n", &ns, "-o", "name"]).ok().stdout, "");
+    user.cmp(&["get", "cluster", &name]).ok().says("0/20").says("suspended");
+
+    let delete = ["delete", "cluster", &name, "--yes", "--wait"];
+    interrupted(&user, &delete, || user.account()[format!("delete.{name}")].is_string());
+    let again = user.cmp(&delete);
+    assert!(again.code == 0 || again.stderr.contains("not found"), "{again}");
+    user.admin(&["get", "namespace", &ns]).fails().says("not found");
+    assert!(user.account().as_object().unwrap().keys().all(|key| !key.contains(&name)));
+}
+
+/// What grows is waited for where that is asked for, too.
+#[test]
+fn scale_waits_until_what_is_new_runs() {
+    let user = shared().user("4", "8Gi");
+    let name = running(&user, "web", 1, "500m", "64Mi");
+    let scale = ["scale", "cluster", &name, "--count", "3", "--wait"];
+    user.cmp(&scale).ok().says(&format!("{name}: 3/3 running")).says(&format!("cluster/{name} scaled"));
+    user.cmp(&["scale", "cluster", &name, "--count", "1", "--yes"]).ok().says(&format!("{name}: 2/2 gone"));
+}

@@ -1,0 +1,74 @@
+//! A terminal for a command to run on.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+/// What a command wrote to a terminal.
+pub struct Shown {
+    /// Its exit code.
+    pub code: i32,
+    /// Everything it wrote, with what the terminal obeys.
+    pub raw: String,
+}
+
+/// Runs a command on a terminal that is so many columns wide.
+pub fn run(mut command: Command, columns: u16) -> Shown {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&ours).and_then(|()| unlockpt(&ours)).expect("a terminal");
+    let name = ptsname(&ours, Vec::new()).expect("a terminal has a name");
+    let theirs = File::options().read(true).write(true).open(Path::new(std::ffi::OsStr::from_bytes(name.as_bytes())));
+    let theirs = theirs.expect("a terminal");
+    tcsetwinsize(&theirs, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).expect("a width");
+    let another = || theirs.try_clone().expect("a terminal");
+    command.stdin(another()).stdout(another()).stderr(another());
+    let mut child = command.spawn().expect("it starts");
+    // What is read ends when nobody has the other end any more: the command keeps copies, too.
+    drop((command, theirs));
+    let (mut ours, mut raw, mut some) = (File::from(ours), Vec::new(), [0; 4096]);
+    while let Ok(read @ 1..) = ours.read(&mut some) {
+        raw.extend_from_slice(&some[..read]);
+    }
+    let code = child.wait().expect("it ends").code().unwrap_or(-1);
+    Shown { code, raw: String::from_utf8_lossy(&raw).into_owned() }
+}
+
+impl Shown {
+    /// What is left to be read on the screen.
+    pub fn screen(&self) -> String {
+        let mut screen = String::new();
+        for line in self.raw.split_inclusive('\n') {
+            let mut shown: Vec<char> = Vec::new();
+            for part in line.trim_end_matches(['\r', '\n']).split('\r') {
+                let (text, rest) = part.split_once("\x1b[K").map_or((part, None), |(text, rest)| (text, Some(rest)));
+                let text: Vec<char> = text.chars().collect();
+                let kept =
+                    if rest.is_some() { Vec::new() } else { shown.drain(text.len().min(shown.len())..).collect() };
+                shown = [text, rest.unwrap_or_default().chars().collect(), kept].concat();
+            }
+            screen.extend(shown);
+            screen.push('\n');
+        }
+        screen.trim_end().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_screen_shows_what_is_left() {
+        let check = |raw: &str, expected: &str| {
+            assert_eq!(Shown { code: 0, raw: raw.to_owned() }.screen(), expected, "{raw:?}");
+        };
+        check("a\r\nb\r\n", "a\nb");
+        check("\r1/3\x1b[K\r2/3 and more\x1b[K\r3/3\x1b[K\r\x1b[Kdone\r\n", "done");
+        check("abc\rd\r\n", "dbc");
+    }
+}
