@@ -139,6 +139,9 @@ pub struct Want {
     /// The ports that its instances listen on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<u16>,
+    /// Where the disk of each instance is mounted, which is as large as the storage of its size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<String>,
     /// What else is different from the template: a JSON Patch or a merge patch of the Pod or the VirtualMachine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patch: Option<Value>,
@@ -170,6 +173,7 @@ impl Want {
             args: Vec::new(),
             env: Vec::new(),
             ports: Vec::new(),
+            disk: None,
             patch: None,
         }
     }

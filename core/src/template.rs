@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::Value;
@@ -17,6 +17,8 @@ use crate::instance::State;
 use crate::keys;
 use crate::manifest::pairs;
 use crate::name::InstanceName;
+use crate::quantity::Quantity;
+use crate::resources::STORAGE;
 
 mod patch;
 mod pod;
@@ -88,10 +90,14 @@ impl Template {
             pod::still_instance(&pod, &main)?;
         }
         rules::check(&pod::json(&pod)?)?;
+        if want.disk.is_some() {
+            pod::no_other_disk(&pod)?;
+        }
         let spec = pod.spec.get_or_insert_default();
         share(spec, &want.size)?;
         pod::name_main(&mut pod);
-        Ok(Blueprint { pod, released: want.released })
+        let disk = want.disk.as_ref().and(want.size.named(STORAGE));
+        Ok(Blueprint { pod, disk, released: want.released })
     }
 }
 
@@ -99,6 +105,8 @@ impl Template {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Blueprint {
     pod: PodTemplateSpec,
+    /// How large the disk of each is, if they have one.
+    disk: Option<Quantity>,
     released: bool,
 }
 
@@ -127,6 +135,14 @@ impl Blueprint {
                 revision_history_limit: Some(2),
                 selector: LabelSelector { match_labels: Some(identity), ..LabelSelector::default() },
                 template,
+                volume_claim_templates: self.disk.map(|size| vec![pod::claim(size)]),
+                // A disk outlives a stop, and goes with its instance.
+                persistent_volume_claim_retention_policy: self.disk.map(|_| {
+                    StatefulSetPersistentVolumeClaimRetentionPolicy {
+                        when_deleted: Some("Delete".to_owned()),
+                        when_scaled: Some("Retain".to_owned()),
+                    }
+                }),
                 ..StatefulSetSpec::default()
             }),
             ..StatefulSet::default()

@@ -212,10 +212,14 @@ fn judge_want(
         ("args", !want.args.is_empty()),
         ("env", !want.env.is_empty()),
         ("ports", !want.ports.is_empty()),
+        ("disk", want.disk.is_some()),
     ] {
         if given && want.kind == InstanceType::Vm {
             return invalid(field.to_owned(), "is for containers: leave it out, or use type container");
         }
+    }
+    if want.disk.is_some() && want.size.named(STORAGE).is_none() {
+        return invalid("disk".to_owned(), "needs storage in the size, which says how large it is");
     }
     if want.patch.as_ref().is_some_and(|patch| !patch.is_array() && !patch.is_object()) {
         return invalid("patch".to_owned(), "must be a list (JSON Patch) or an object (merge patch)");

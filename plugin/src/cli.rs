@@ -13,7 +13,7 @@ use cmp_core::quantity::Quantity;
 
 use crate::output::{Format, Selector, Template, field_of};
 use values::{
-    amount, count, duration, image, kind, lifetime, login, memory, name, port, quantity, request_timeout, token,
+    amount, count, disk, duration, image, kind, lifetime, login, memory, name, port, quantity, request_timeout, token,
     variable, webhook_url,
 };
 
@@ -21,7 +21,7 @@ mod usage;
 mod values;
 
 pub(crate) use usage::error as usage_error;
-pub(crate) use values::{Amount, Titled, is_noun, with_more};
+pub(crate) use values::{Amount, Disk, Titled, is_noun, with_more};
 
 /// A small cloud inside any Kubernetes cluster: clusters of identical instances, within a quota
 #[derive(Debug, Parser)]
@@ -157,7 +157,7 @@ pub(crate) enum Command {
 pub(crate) enum Create {
     /// Create a cluster of identical instances
     #[command(visible_alias = "clusters")]
-    Cluster(CreateCluster),
+    Cluster(Box<CreateCluster>),
     /// Create a user with a quota
     #[command(visible_alias = "users")]
     User(CreateUser),
@@ -383,6 +383,9 @@ pub(crate) struct CreateCluster {
     /// What follows -- is the program itself, and not what the image's program is given
     #[arg(long)]
     pub(crate) command: bool,
+    /// A disk of each instance that outlives a stop; mounted at /data if no path is named
+    #[arg(long, value_name = "SIZE[:PATH]", value_parser = disk)]
+    pub(crate) disk: Option<Disk>,
     /// What else is different: a JSON Patch or a merge patch of the Pod
     #[arg(long, value_name = "FILE|JSON")]
     pub(crate) patch: Option<String>,

@@ -41,7 +41,7 @@ pub(crate) async fn run(arguments: Arguments, ui: &Ui) -> Result<(), CliError> {
 
 async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliError> {
     match command {
-        Command::Create(Create::Cluster(args)) => create_cluster::run(context, args).await,
+        Command::Create(Create::Cluster(args)) => create_cluster::run(context, *args).await,
         Command::Create(Create::User(args)) => users::create(context, args).await,
         Command::Create(Create::Token(args)) => tokens::create(context, args).await,
         Command::Get(Get::Clusters(args)) => get::clusters(context, args).await,

@@ -226,6 +226,7 @@ impl Cluster {
                 "args": want.map(|want| &want.args).filter(|args| !args.is_empty()),
                 "env": want.map(|want| &want.env).filter(|env| !env.is_empty()),
                 "ports": want.map(|want| &want.ports).filter(|ports| !ports.is_empty()),
+                "disk": want.and_then(|want| want.disk.as_ref()),
                 "patch": want.and_then(|want| want.patch.as_ref()),
             },
             "status": {

@@ -108,6 +108,57 @@ fn a_patch_is_refused_before_anything_is_asked_for() {
     user.cmp(&["get", "cluster", &name]).fails().says("not found");
 }
 
+#[test]
+fn a_disk_outlives_a_stop_and_goes_with_its_instance() {
+    let user = shared().user("8", "8Gi");
+    let name = user.cluster("db");
+    let ns = format!("{name}-ns");
+    let create = |more: &[&str]| user.cmp(&[&["create", "cluster", &name, "--count", "2"][..], &SIZE, more].concat());
+    create(&["--disk", "1Gi"]).fails().says("storage is not in the quota of").says("which names cpu, memory");
+    user.admin(&["cmp", "set", "quota", &user.name, "--resource", "storage=2Gi"]).ok();
+    create(&["--disk", "2Gi"]).fails().says("requested: storage=4Gi, used: storage=0, limited: storage=2Gi");
+    create(&["--disk", "1Gi", "--resource", "storage=1Gi"]).fails().says("both say how much storage");
+    create(&["--disk", "10"]).fails().says("did you mean 10Gi?");
+    create(&["--disk", "1Gi:data"]).fails().says("is not where a disk can be mounted");
+    create(&["--disk", "1Gi", "--type", "vm"]).fails().says("--disk is for containers");
+    // What a provisioner would make; there is none here.
+    for index in 0..2 {
+        let volume = json!({
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": format!("{name}-{index}") },
+            "spec": {
+                "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"], "storageClassName": "",
+                "persistentVolumeReclaimPolicy": "Retain", "hostPath": { "path": "/tmp/nowhere" },
+                "claimRef": { "namespace": ns, "name": format!("disk-{name}-{index}-0") },
+            },
+        });
+        shared().plane.admin_reading(&["create", "-f", "-"], &volume.to_string()).ok();
+    }
+    create(&["--disk", "1Gi:/var/lib/db", "--wait"]).ok().says("created");
+    let claims = || {
+        let what = "jsonpath={range .items[*]}{.metadata.name}={.status.phase}={.metadata.uid} {end}";
+        user.kubectl(&["get", "pvc", "-n", &ns, "-o", what]).ok().stdout
+    };
+    let before = claims();
+    assert!(before.contains(&format!("disk-{name}-0-0=Bound=")), "{before}");
+    let mounts = "jsonpath={.spec.template.spec.containers[0].volumeMounts[*].mountPath}";
+    let mounted = user.kubectl(&["get", "statefulset", &format!("{name}-0"), "-n", &ns, "-o", mounts]).ok();
+    assert_eq!(mounted.stdout, "/var/lib/db");
+    user.cmp(&["quota", "-o", "json"]).ok().says(r#""storage""#);
+    user.cmp(&["resize", "cluster", &name, "--resource", "storage=2Gi"]).fails().says("keep their size");
+    user.cmp(&["suspend", "cluster", &name, "--wait"]).ok();
+    assert_eq!(claims(), before, "suspended, the disks stay");
+    user.cmp(&["resume", "cluster", &name, "--wait"]).ok();
+    user.cmp(&["stop", "instance", &format!("{name}-1"), "--wait"]).ok();
+    assert_eq!(claims(), before, "stopped, they stay");
+    user.cmp(&["scale", "cluster", &name, "--count", "1", "--yes"]).ok();
+    account_is(&user, "the disk went with its instance, and its quota came back", |account| {
+        held(account, &name).is_some_and(|held| held["count"] == 1 && held["state"] == "ready")
+    });
+    assert_eq!(claims(), before.split_inclusive(' ').next().unwrap());
+    user.cmp(&["delete", "cluster", &name, "--yes", "--wait"]).ok();
+    user.admin(&["delete", "pv", &format!("{name}-0"), &format!("{name}-1"), "--wait=false"]).ok();
+}
+
 /// Core refuses what the API server refuses, and the API server refuses it all the same.
 #[test]
 fn what_core_refuses_in_a_pod_the_api_server_refuses_too() {

@@ -1,9 +1,10 @@
 //! The Pod of a container instance.
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EnvVar, PodSpec, PodTemplateSpec, ResourceRequirements, SeccompProfile,
-    SecurityContext,
+    Capabilities, Container, ContainerPort, EnvVar, PersistentVolumeClaim, PersistentVolumeClaimSpec, PodSpec,
+    PodTemplateSpec, ResourceRequirements, SeccompProfile, SecurityContext, VolumeMount, VolumeResourceRequirements,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 use super::Wrong;
@@ -15,6 +16,9 @@ use crate::resources::{CPU, MEMORY, Resources, STORAGE};
 
 /// Which container kubectl takes where none is named.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+
+/// The name of the disk of an instance, among the volumes of its Pod.
+const DISK: &str = "disk";
 
 /// The Pod of the built-in template.
 pub(super) fn built_in() -> PodTemplateSpec {
@@ -164,11 +168,41 @@ pub(super) fn dress(pod: &mut PodTemplateSpec, want: &Want, sleeps: bool) {
             None => env.push(set),
         }
     }
+    if let Some(path) = &want.disk {
+        let mount = VolumeMount { name: DISK.to_owned(), mount_path: path.clone(), ..VolumeMount::default() };
+        main.volume_mounts.get_or_insert_default().push(mount);
+    }
     for port in want.ports.iter().map(|port| i32::from(*port)) {
         let ports = main.ports.get_or_insert_default();
         if !ports.iter().any(|there| there.container_port == port) {
             ports.push(ContainerPort { container_port: port, ..ContainerPort::default() });
         }
+    }
+}
+
+/// The claim that the disk of an instance is made by.
+pub(super) fn claim(size: Quantity) -> PersistentVolumeClaim {
+    let requests = stored([(STORAGE.to_owned(), size)]);
+    PersistentVolumeClaim {
+        metadata: ObjectMeta { name: Some(DISK.to_owned()), ..ObjectMeta::default() },
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(vec!["ReadWriteOnce".to_owned()]),
+            resources: Some(VolumeResourceRequirements { requests: Some(requests), limits: None }),
+            ..PersistentVolumeClaimSpec::default()
+        }),
+        ..PersistentVolumeClaim::default()
+    }
+}
+
+/// That no other volume has the name of the disk: it would be replaced without a word.
+pub(super) fn no_other_disk(pod: &PodTemplateSpec) -> Result<(), Wrong> {
+    let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+    match volumes.enumerate().find(|(_, volume)| volume.name == DISK) {
+        Some((at, _)) => Err(Wrong::new(
+            format!("spec.volumes[{at}].name"),
+            format!("is {DISK}, which is the disk of the instance: choose another name, or leave --disk out"),
+        )),
+        None => Ok(()),
     }
 }
 

@@ -60,6 +60,25 @@ fn a_patch_is_either_of_kubectls_two() {
 }
 
 #[test]
+fn a_disk_is_as_large_as_the_storage_of_the_size() {
+    let db = Want { disk: Some("/data".to_owned()), ..want(1, "cpu=1,memory=1Gi,storage=10Gi") };
+    let spec = Template::container().blueprint(&db).unwrap().stateful_set(&name("db").instance(0)).spec.unwrap();
+    let claim = spec.volume_claim_templates.unwrap().remove(0);
+    assert_eq!(claim.spec.unwrap().resources.unwrap().requests.unwrap()["storage"].0, "10Gi");
+    let kept = spec.persistent_volume_claim_retention_policy.unwrap();
+    assert_eq!((kept.when_deleted.as_deref(), kept.when_scaled.as_deref()), (Some("Delete"), Some("Retain")));
+    let container = spec.template.spec.unwrap().containers.remove(0);
+    let mount = container.volume_mounts.unwrap().remove(0);
+    assert_eq!((Some(mount.name), mount.mount_path.as_str()), (claim.metadata.name, "/data"));
+    // Storage without a disk is for claims of the user's own.
+    let spec = Template::container().blueprint(&Want { disk: None, ..db.clone() }).unwrap();
+    assert_eq!(spec.stateful_set(&name("db").instance(0)).spec.unwrap().volume_claim_templates, None);
+    let patch = json!({ "spec": { "volumes": [{ "name": "disk", "emptyDir": {} }] } });
+    let refused = pod(&Want { patch: Some(patch), ..db }).unwrap_err().to_string();
+    assert!(refused.starts_with("spec.volumes[0].name is disk, which is the disk of the instance"), "{refused}");
+}
+
+#[test]
 fn what_is_refused_is_refused_with_its_field() {
     let rows: Vec<Value> = serde_json::from_str(include_str!("../../tests/vectors/pods-refused.json")).unwrap();
     for row in rows {

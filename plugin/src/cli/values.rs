@@ -92,6 +92,25 @@ pub(super) fn login(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// The disk of an instance: how large, and where it is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Disk {
+    pub(crate) size: Quantity,
+    pub(crate) path: String,
+}
+
+pub(super) fn disk(text: &str) -> Result<Disk, String> {
+    let (size, path) = text.split_once(':').unwrap_or((text, "/data"));
+    let size = quantity(size)?;
+    if size < Quantity::mebibytes(1) {
+        return Err(format!("{size} is below 1Mi: a disk is counted in bytes, did you mean {size}Gi?"));
+    }
+    if !path.starts_with('/') || path == "/" || path.contains(':') || path.split('/').any(|part| part == "..") {
+        return Err(format!("{path:?} is not where a disk can be mounted: use a path such as /var/lib/postgresql"));
+    }
+    Ok(Disk { size, path: path.to_owned() })
+}
+
 /// A variable, as every Kubernetes since 1.30 takes them.
 pub(super) fn variable(text: &str) -> Result<Variable, String> {
     let (name, value) =
@@ -254,6 +273,17 @@ mod tests {
         assert!(lifetime("9m59s").is_err() && lifetime("0s").is_err());
         assert!(lifetime("10m").is_ok());
         assert!(lifetime("99999999h").unwrap_err().contains("1193046 hours at the most"));
+    }
+
+    #[test]
+    fn a_disk_has_a_size_and_a_place() {
+        let read = |text: &str| disk(text).map(|disk| (disk.size.to_string(), disk.path));
+        assert_eq!(read("10Gi").unwrap(), ("10Gi".to_owned(), "/data".to_owned()));
+        assert_eq!(read("1Gi:/var/lib/db").unwrap().1, "/var/lib/db");
+        assert_eq!(read("10").unwrap_err(), "10 is below 1Mi: a disk is counted in bytes, did you mean 10Gi?");
+        for wrong in ["10Gi:", "10Gi:data", "10Gi:/", "10Gi:/a:/b", "10Gi:/a/../..", ":/data", "0", "much"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

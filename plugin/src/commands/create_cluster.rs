@@ -19,7 +19,7 @@ use cmp_core::instance::State;
 use cmp_core::manifest;
 use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::progress::Goal;
-use cmp_core::resources::Resources;
+use cmp_core::resources::{Resources, STORAGE};
 use cmp_core::template::{Blueprint, Template};
 use cmp_core::verdict::judge;
 
@@ -72,7 +72,14 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<()
 
 /// What was typed, as a want.
 fn wanted(args: CreateCluster) -> Result<Want, CliError> {
-    let size = with_more(Resources::new(args.cpu, args.memory), args.resource)?;
+    let mut size = with_more(Resources::new(args.cpu, args.memory), args.resource)?;
+    if let Some(disk) = &args.disk {
+        if size.named(STORAGE).is_some() {
+            return Err(CliError::user("--disk and --resource storage: both say how much storage an instance has")
+                .hint("use --disk for a disk in each instance, --resource storage for claims of your own"));
+        }
+        size.set(STORAGE.parse().map_err(|_| CliError::internal(STORAGE))?, disk.size);
+    }
     let ssh_key = args.ssh_key.map(|path| public_key(&path)).transpose()?;
     let vm = args.kind == InstanceType::Vm;
     let only = |given: bool, flag: &str, vms: bool| {
@@ -87,6 +94,7 @@ fn wanted(args: CreateCluster) -> Result<Want, CliError> {
     only(!args.port.is_empty(), "--port", false)?;
     only(args.command || !args.args.is_empty(), "a command", false)?;
     only(args.patch.is_some(), "--patch", false)?;
+    only(args.disk.is_some(), "--disk", false)?;
     if args.command && args.args.is_empty() {
         return Err(CliError::user("--command: there is no command")
             .hint("it stands at the end, after --, as in: --command -- sh -c 'sleep 9'"));
@@ -106,6 +114,7 @@ fn wanted(args: CreateCluster) -> Result<Want, CliError> {
         args: args_,
         env,
         ports: args.port,
+        disk: args.disk.map(|disk| disk.path),
         patch: args.patch.as_deref().map(patch).transpose()?,
         ..Want::new(args.kind, args.count, size)
     })

@@ -14,7 +14,7 @@ use cmp_core::account::{InstanceType, Want};
 use cmp_core::instance::{Rule, footprint};
 use cmp_core::manifest;
 use cmp_core::name::{ClusterName, InstanceName};
-use cmp_core::resources::{CPU, MEMORY, Resources};
+use cmp_core::resources::{CPU, MEMORY, Resources, STORAGE};
 
 use super::{create_cluster, wants};
 use crate::cli::{DryRun, ResizeCluster, with_more};
@@ -46,6 +46,10 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
         }
     }
     let size = with_more(size, resource)?;
+    if current.disk.is_some() && size.named(STORAGE) != current.size.named(STORAGE) {
+        return Err(CliError::user(format!("--resource storage: the disks of cluster {name} keep their size"))
+            .hint("make another cluster with the disks you want, and delete this one"));
+    }
     let resized = |want: &Want| Want { size: size.clone(), ..want.clone() };
     let dry_run = change.dry.dry_run;
     if dry_run != DryRun::None {
