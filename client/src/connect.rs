@@ -57,6 +57,14 @@ impl Warnings {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Takes those that start with this, and leaves the others.
+    pub fn take_starting(&self, prefix: &str) -> Vec<String> {
+        let mut warnings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (taken, left) = std::mem::take(&mut *warnings).into_iter().partition(|text| text.starts_with(prefix));
+        *warnings = left;
+        taken
+    }
+
     fn add(&self, text: String) {
         let mut warnings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !warnings.contains(&text) {

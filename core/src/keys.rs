@@ -20,6 +20,18 @@ pub const USER_PREFIX: &str = "system:serviceaccount:cmp-users:";
 pub const WEBHOOK: &str = "cmp-webhook";
 /// The Secret with its certificate.
 pub const CERTIFICATE_SECRET: &str = "cmp-webhook-cert";
+/// The Secret that cert-manager writes its certificate into, where it is asked to.
+pub const CERT_MANAGER_SECRET: &str = "cmp-webhook-tls";
+/// The Secret of the authority that signs it there.
+pub const CERT_MANAGER_AUTHORITY: &str = "cmp-webhook-ca";
+/// Annotation of cert-manager's: whose authority it writes into a webhook configuration.
+pub const INJECTED: &str = "cert-manager.io/inject-ca-from";
+/// The ConfigMap in the Namespace of templates that says, for everyone to read, which version is installed.
+pub const INSTALLED_VERSION: &str = "cmp-version";
+/// Its key.
+pub const INSTALLED_VERSION_KEY: &str = "version";
+/// Annotation of an account that is only tried: the answer says the version of whoever judged it.
+pub const PROBE: &str = "kubectl-cmp.dev/probe";
 /// ClusterRole of a user in the Namespace of a container cluster.
 pub const CONTAINER_ROLE: &str = "cmp-container-user";
 /// ClusterRole of a user in the Namespace of a VM cluster.

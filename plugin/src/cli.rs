@@ -140,14 +140,14 @@ pub(crate) enum Command {
     Quota(QuotaArgs),
     /// Show who you are, where, and what you may use
     Whoami(OutputArgs),
-    /// Install the in-cluster half: namespaces, policies, rights, cmp-webhook
+    /// Install or upgrade the in-cluster half: namespaces, policies, rights, cmp-webhook
     Install(InstallArgs),
     /// Take cmp-webhook away; clusters, accounts and policies stay
     Uninstall(UninstallArgs),
     /// Complete commands and names in your shell
     #[command(subcommand)]
     Completion(Completion),
-    /// Show the version of the plugin and of the API server
+    /// Show the versions of the plugin, of the API server and of cmp-webhook
     Version(VersionArgs),
     /// Show the flags that every command takes
     Options,
@@ -844,7 +844,7 @@ pub(crate) struct QuotaArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    before_help = "Examples:\n  kubectl cmp install --image cmp-webhook:0.1.0\n  kubectl cmp install --dry-run=client -o yaml"
+    before_help = "Examples:\n  kubectl cmp install --image cmp-webhook:0.1.0 --wait\n  kubectl cmp install --cert-manager --prometheus\n  kubectl cmp install --dry-run=client -o yaml"
 )]
 pub(crate) struct InstallArgs {
     /// The image of cmp-webhook
@@ -856,6 +856,12 @@ pub(crate) struct InstallArgs {
     /// A process outside the cluster to ask instead of the Deployment (development): https://HOST:PORT
     #[arg(long, value_name = "URL", value_parser = webhook_url, conflicts_with_all = ["image", "replicas"])]
     pub(crate) webhook_url: Option<String>,
+    /// Take the certificate from cert-manager
+    #[arg(long)]
+    pub(crate) cert_manager: bool,
+    /// Tell the Prometheus operator of the metrics, with alerts on them
+    #[arg(long)]
+    pub(crate) prometheus: bool,
     #[command(flatten)]
     pub(crate) wait: WaitArgs,
     #[command(flatten)]
@@ -865,7 +871,7 @@ pub(crate) struct InstallArgs {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp uninstall\n  kubectl cmp uninstall --purge")]
 pub(crate) struct UninstallArgs {
-    /// All clusters, accounts, rights and policies, too
+    /// All clusters, accounts, rights and policies, too, in this order
     #[arg(long)]
     pub(crate) purge: bool,
     /// Do not ask

@@ -17,6 +17,7 @@ mod get;
 mod install;
 mod into;
 mod lifecycle;
+mod probes;
 mod quota;
 mod resize;
 mod scale;

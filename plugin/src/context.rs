@@ -91,6 +91,17 @@ impl<'a> Context<'a> {
         Ok(self.connection().await?.client.clone())
     }
 
+    /// To try, dry, what a ServiceAccount may do. It takes the right to act as one; the API server adds its groups.
+    pub(crate) async fn client_as(&self, namespace: &str, name: &str) -> Result<Client, CliError> {
+        let options = Options {
+            impersonate: Some(format!("system:serviceaccount:{namespace}:{name}")),
+            impersonate_groups: Vec::new(),
+            impersonate_uid: None,
+            ..self.options()
+        };
+        Ok(connect(&options, AGENT).await?.client)
+    }
+
     /// The accounts.
     pub(crate) async fn accounts(&self) -> Result<Accounts, CliError> {
         Ok(Accounts::new(self.client().await?))

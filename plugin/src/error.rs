@@ -67,6 +67,11 @@ impl CliError {
         self.kind == Kind::Server("NotFound".to_owned())
     }
 
+    /// Whether it is not allowed.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        self.kind == Kind::Server("Forbidden".to_owned())
+    }
+
     pub(crate) fn is_broken_pipe(&self) -> bool {
         self.kind == Kind::BrokenPipe
     }
@@ -88,6 +93,11 @@ impl CliError {
 
     pub(crate) fn print(&self, ui: &Ui) {
         ui.err(&self.text());
+    }
+
+    /// What to do about it.
+    pub(crate) fn hints(&self) -> &[String] {
+        &self.hints
     }
 
     /// Without the word before it: for a list of failures.

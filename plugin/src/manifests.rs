@@ -5,6 +5,9 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 
 use crate::error::CliError;
+use component::Component;
+
+mod component;
 
 const NAMESPACES: &[&str] = &[include_str!("../../manifests/base/namespaces.yaml")];
 
@@ -27,28 +30,76 @@ const WEBHOOK_RIGHTS: &[&str] = &[include_str!("../../manifests/base/rbac-webhoo
 const DEPLOYMENT: &[&str] = &[include_str!("../../manifests/base/deployment.yaml")];
 const WEBHOOK: &[&str] = &[include_str!("../../manifests/base/webhook.yaml")];
 const USER_RIGHTS: &[&str] = &[include_str!("../../manifests/base/rbac-users.yaml")];
+const INSTALLED_VERSION: &[&str] = &[include_str!("../../manifests/base/version.yaml")];
 
-/// Everything, in the order in which it is applied: no right is given before what bounds it.
+/// What is installed beyond what everybody has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Variant {
+    /// The certificate is cert-manager's.
+    pub(crate) cert_manager: bool,
+    /// The Prometheus operator is told of the metrics.
+    pub(crate) prometheus: bool,
+}
+
+impl Variant {
+    /// All of it.
+    pub(crate) const FULL: Self = Self { cert_manager: true, prometheus: true };
+
+    fn components(self) -> impl Iterator<Item = &'static Component> {
+        let all = [(self.cert_manager, &component::CERT_MANAGER), (self.prometheus, &component::PROMETHEUS)];
+        all.into_iter().filter_map(|(asked, component)| asked.then_some(component))
+    }
+}
+
+/// Everything, in the order in which it is applied: no right is given before what bounds it, and the version is said
+/// when all of it is there.
+#[derive(Debug, Clone)]
 pub(crate) struct Manifests {
     pub(crate) namespaces: Vec<Manifest>,
     pub(crate) policies: Vec<Manifest>,
     pub(crate) webhook_rights: Vec<Manifest>,
+    /// What components add.
+    pub(crate) added: Vec<Manifest>,
     pub(crate) deployment: Vec<Manifest>,
     pub(crate) webhook: Vec<Manifest>,
     pub(crate) user_rights: Vec<Manifest>,
+    pub(crate) version: Vec<Manifest>,
 }
 
 impl Manifests {
     /// Reads them.
-    pub(crate) fn read() -> Result<Self, CliError> {
-        Ok(Self {
+    pub(crate) fn read(variant: Variant) -> Result<Self, CliError> {
+        let mut manifests = Self {
             namespaces: read(NAMESPACES)?,
             policies: read(POLICIES)?,
             webhook_rights: read(WEBHOOK_RIGHTS)?,
+            added: Vec::new(),
             deployment: read(DEPLOYMENT)?,
             webhook: read(WEBHOOK)?,
             user_rights: read(USER_RIGHTS)?,
-        })
+            version: read(INSTALLED_VERSION)?,
+        };
+        for component in variant.components() {
+            let added = component.add_to(manifests.parts_mut())?;
+            manifests.added.extend(added);
+        }
+        Ok(manifests)
+    }
+
+    /// What is applied together, in order.
+    pub(crate) fn parts(&self) -> [&Vec<Manifest>; 8] {
+        let Self { namespaces, policies, webhook_rights, added, deployment, webhook, user_rights, version } = self;
+        [namespaces, policies, webhook_rights, added, deployment, webhook, user_rights, version]
+    }
+
+    fn parts_mut(&mut self) -> [&mut Vec<Manifest>; 8] {
+        let Self { namespaces, policies, webhook_rights, added, deployment, webhook, user_rights, version } = self;
+        [namespaces, policies, webhook_rights, added, deployment, webhook, user_rights, version]
+    }
+
+    /// All of it, in order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Manifest> {
+        self.parts().into_iter().flatten()
     }
 }
 
@@ -83,14 +134,17 @@ impl Manifest {
 
     /// How kubectl names it: `deployment.apps/cmp-webhook`.
     pub(crate) fn title(&self) -> String {
-        let kind = self.resource.kind.to_lowercase();
-        let kind = if self.resource.group.is_empty() { kind } else { format!("{kind}.{}", self.resource.group) };
-        format!("{kind}/{}", self.object.name_any())
+        title(&self.resource, &self.object.name_any())
     }
 
     /// Its kind.
     pub(crate) fn kind(&self) -> &str {
         &self.resource.kind
+    }
+
+    /// The type of the API that it is of.
+    pub(crate) fn resource(&self) -> &ApiResource {
+        &self.resource
     }
 
     /// Where it is.
@@ -100,6 +154,23 @@ impl Manifest {
             None => Api::all_with(client.clone(), &self.resource),
         }
     }
+
+    /// Whether this object is meant.
+    pub(crate) fn is(&self, kind: &str, namespace: Option<&str>, name: &str) -> bool {
+        let of = self.object.metadata.namespace.as_deref();
+        self.kind() == kind && of == namespace && self.object.metadata.name.as_deref() == Some(name)
+    }
+
+    /// As it is printed, and as kustomize prints it.
+    pub(crate) fn value(&self) -> Result<Value, CliError> {
+        serde_json::to_value(&self.object).map_err(|error| CliError::internal(&error.to_string()))
+    }
+}
+
+/// How kubectl names an object of a type.
+pub(crate) fn title(resource: &ApiResource, name: &str) -> String {
+    let kind = resource.kind.to_lowercase();
+    if resource.group.is_empty() { format!("{kind}/{name}") } else { format!("{kind}.{}/{name}", resource.group) }
 }
 
 #[cfg(test)]
@@ -108,7 +179,7 @@ mod tests {
 
     #[test]
     fn every_file_is_read() {
-        let manifests = Manifests::read().unwrap();
+        let manifests = Manifests::read(Variant::default()).unwrap();
         assert_eq!(manifests.namespaces.len(), 3);
         assert_eq!(manifests.policies.len(), 2 * POLICIES.len());
         assert_eq!(
@@ -116,18 +187,22 @@ mod tests {
             "validatingwebhookconfiguration.admissionregistration.k8s.io/cmp-webhook"
         );
         assert_eq!(manifests.policies[0].resource.plural, "validatingadmissionpolicies");
+        assert!(manifests.added.is_empty());
     }
 
     #[test]
-    fn what_kustomize_would_apply_is_what_is_built_in() {
-        let mut applied: Vec<&str> = Vec::new();
-        for file in [
-            include_str!("../../manifests/base/kustomization.yaml"),
-            include_str!("../../manifests/policies/kustomization.yaml"),
-        ] {
-            applied.extend(file.lines().filter_map(|line| line.strip_prefix("- ")));
+    fn what_is_installed_bears_its_version_and_whose_it_is() {
+        let version = env!("CARGO_PKG_VERSION");
+        let manifests = Manifests::read(Variant::FULL).unwrap();
+        assert_eq!(manifests.version[0].object.data["data"]["version"], version);
+        for manifest in [&manifests.version[0], &manifests.deployment[0]] {
+            assert_eq!(manifest.object.labels()["app.kubernetes.io/version"], version, "{}", manifest.title());
         }
-        let files = [NAMESPACES, POLICIES, WEBHOOK_RIGHTS, DEPLOYMENT, WEBHOOK, USER_RIGHTS].concat();
-        assert_eq!(applied.len(), files.len());
+        let image = &manifests.deployment[0].object.data["spec"]["template"]["spec"]["containers"][0]["image"];
+        assert_eq!(image, &Value::from(format!("cmp-webhook:{version}")));
+        for manifest in manifests.all() {
+            let part_of = manifest.object.labels().get(cmp_core::keys::PART_OF);
+            assert_eq!(part_of.map(String::as_str), Some(cmp_core::keys::MANAGER), "{}", manifest.title());
+        }
     }
 }

@@ -258,6 +258,11 @@ fn aligned(rows: &[Vec<String>], widths: &[usize]) -> String {
     text
 }
 
+/// So many of something: `1 cluster`, `2 clusters`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 /// How long ago something was, as kubectl writes it: `45s`, `2m30s`, `5d3h`.
 pub(crate) fn age(created: Option<jiff::Timestamp>, now: jiff::Timestamp) -> String {
     let Some(created) = created else { return "<unknown>".to_owned() };

@@ -1,8 +1,107 @@
 //! Installing, installing again, taking away.
 
-use cmp_tests::{Installation, eventually};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use cmp_tests::process::Folder;
+use cmp_tests::{ControlPlane, Installation, eventually};
+use cmp_webhook::metrics::Metrics;
+use serde_json::{Value, json};
 
 use crate::support::{SOON, running, shared};
+
+/// The objects that a text of YAML documents holds, by what and where they are.
+fn objects(text: &str) -> BTreeMap<String, Value> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let objects = documents.into_iter().filter(|document| !document.is_null()).map(|object| {
+        let (at, of) = (&object["metadata"], [&object["apiVersion"], &object["kind"]]);
+        (format!("{of:?} {} {}", at["namespace"], at["name"]), object)
+    });
+    objects.collect()
+}
+
+#[test]
+fn what_is_installed_is_what_kustomize_makes_of_the_manifests() {
+    let plane = &shared().plane;
+    let folder = Folder::new();
+    let manifests = folder.path().join("manifests");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests"), &manifests);
+    // What somebody writes who wants both.
+    let both = "resources: [../../base, ../../policies]\ncomponents: [../../components/cert-manager, ../../components/prometheus]\n";
+    fs::create_dir_all(manifests.join("overlays/both")).unwrap();
+    fs::write(manifests.join("overlays/both/kustomization.yaml"), both).unwrap();
+    for (overlay, flags) in [
+        (".", &[][..]),
+        ("overlays/cert-manager", &["--cert-manager"]),
+        ("overlays/prometheus", &["--prometheus"]),
+        ("overlays/both", &["--cert-manager", "--prometheus"]),
+    ] {
+        let theirs = plane.admin(&["kustomize", &manifests.join(overlay).display().to_string()]).ok();
+        let ours = plane.admin(&[&["cmp", "install", "--dry-run=client", "-o", "yaml"], flags].concat()).ok();
+        let (theirs, ours) = (objects(&theirs.stdout), objects(&ours.stdout));
+        assert!(theirs.len() >= 39, "{overlay}: {:?}", theirs.keys());
+        assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>(), "{overlay}");
+        for (what, object) in &theirs {
+            assert_eq!(&ours[what], object, "{overlay}: {what}");
+        }
+    }
+}
+
+/// A copy of the folder, which a test may add to.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_pods_of_cmp_webhook_keep_pod_security_restricted() {
+    let plane = &shared().plane;
+    let printed = plane.admin(&["cmp", "install", "--dry-run=client", "-o", "yaml"]).ok();
+    let deployment = objects(&printed.stdout).into_values().find(|object| object["kind"] == "Deployment").unwrap();
+    let try_pod = |template: &Value| {
+        let mut pod = template.clone();
+        (pod["apiVersion"], pod["kind"]) = ("v1".into(), "Pod".into());
+        pod["metadata"]["name"] = "cmp-webhook-0".into();
+        let labels = plane.admin(&["get", "namespace", "cmp-system", "--show-labels"]).ok();
+        labels.says("pod-security.kubernetes.io/enforce=restricted");
+        plane.admin_reading(&["create", "-n", "cmp-system", "--dry-run=server", "-f", "-"], &pod.to_string())
+    };
+    let template = &deployment["spec"]["template"];
+    try_pod(template).ok();
+    let mut open = template.clone();
+    open["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = true.into();
+    try_pod(&open).fails().says("violates PodSecurity \"restricted");
+}
+
+#[test]
+fn alerts_are_on_metrics_that_there_are() {
+    // A family is shown when it has a member.
+    let metrics = Metrics::default();
+    metrics.judged("Allowed", Duration::ZERO);
+    metrics.failed("conflict");
+    let metrics = metrics.text();
+    let known: Vec<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let rules = include_str!("../../manifests/components/prometheus/rules.yaml");
+    let mut named = 0;
+    for expression in rules.lines().filter_map(|line| line.trim().strip_prefix("expr: ")) {
+        let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for metric in words.filter(|word| word.starts_with("cmp_")) {
+            let family = metric.trim_end_matches("_total").trim_end_matches("_bucket");
+            assert!(known.contains(&family), "{metric} is none of {known:?}");
+            named += 1;
+        }
+    }
+    assert!(named >= 6, "the rules are read: {named}");
+}
 
 #[test]
 fn what_would_be_installed_can_be_read() {
@@ -19,7 +118,8 @@ fn what_would_be_installed_can_be_read() {
     plane
         .admin(&["cmp", "install", "--dry-run=server"])
         .ok()
-        .says("namespace/cmp-system serverside-applied (server dry run)");
+        .says("namespace/cmp-system unchanged (server dry run)")
+        .says("deployment.apps/cmp-webhook created (server dry run)");
     plane
         .admin(&["cmp", "install", "--webhook-url", "localhost:8443"])
         .fails()
@@ -29,9 +129,80 @@ fn what_would_be_installed_can_be_read() {
     plane.admin(&["apply", "--server-side", "--dry-run=server", "--field-manager=kubectl-cmp", "-k", folder]).ok();
 }
 
+/// Where the API server asks, as it was installed.
+fn url(plane: &ControlPlane) -> String {
+    let path = "jsonpath={.webhooks[0].clientConfig.url}";
+    let asked = plane.admin(&["get", "validatingwebhookconfiguration", "cmp-webhook", "-o", path]).ok().stdout;
+    asked.trim_end_matches("/validate-account").to_owned()
+}
+
+/// The lines of `install` that are about something that was not as it should be.
+fn changed(plane: &ControlPlane, flags: &[&str]) -> Vec<String> {
+    let said = plane.admin(&[&["cmp", "install"], flags].concat()).ok();
+    assert!(said.stdout.lines().count() >= 35, "{said}");
+    said.stdout.lines().filter(|line| !line.ends_with(" unchanged")).map(str::to_owned).collect()
+}
+
+/// An installation is brought up to date, whatever was there before.
+fn upgraded(plane: &ControlPlane) {
+    let url = url(plane);
+    let here = ["--webhook-url", url.as_str()];
+    assert_eq!(changed(plane, &here), [""; 0], "a second time nothing changes");
+
+    // As an older version would have left it: a policy that says less, and objects that are no more.
+    let labels = json!({ "app.kubernetes.io/part-of": "kubectl-cmp" });
+    let metadata = json!({ "name": "cmp-old", "labels": labels });
+    let rbac = "rbac.authorization.k8s.io";
+    let old = [
+        json!({ "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRole", "metadata": metadata, "rules": [] }),
+        json!({ "apiVersion": format!("{rbac}/v1"), "kind": "ClusterRoleBinding", "metadata": metadata,
+            "roleRef": { "apiGroup": rbac, "kind": "ClusterRole", "name": "cmp-old" } }),
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": { "a": "b" },
+            "metadata": { "name": "cmp-old", "namespace": "cmp-system", "labels": labels } }),
+        json!({ "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": metadata, "spec": { "policyName": "cmp-old", "validationActions": ["Audit"] } }),
+    ];
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": old }).to_string();
+    plane.admin_reading(&["apply", "--server-side", "--field-manager=kubectl-cmp", "-f", "-"], &list).ok();
+    let message = json!([{ "op": "replace", "path": "/spec/validations/0/message", "value": "older" }]).to_string();
+    let policy = ["patch", "validatingadmissionpolicy", "cmp-scale", "--type=json", "-p", &message];
+    plane.admin(&policy).ok();
+    // What an administrator has labelled alike is not ours.
+    plane.admin(&["create", "clusterrole", "auditor", "--verb=get", "--resource=pods"]).ok();
+    plane.admin(&["label", "clusterrole", "auditor", "app.kubernetes.io/part-of=kubectl-cmp"]).ok();
+
+    plane.admin(&[&["cmp", "install", "--dry-run=server"], &here[..]].concat()).ok().says("pruned (server dry run)");
+    assert_eq!(
+        changed(plane, &here),
+        [
+            "validatingadmissionpolicy.admissionregistration.k8s.io/cmp-scale configured",
+            "clusterrolebinding.rbac.authorization.k8s.io/cmp-old pruned",
+            "clusterrole.rbac.authorization.k8s.io/cmp-old pruned",
+            "configmap/cmp-old pruned",
+            "validatingadmissionpolicybinding.admissionregistration.k8s.io/cmp-old pruned",
+        ]
+    );
+    plane.admin(&["get", "clusterrole", "auditor"]).ok();
+    plane.admin(&["delete", "clusterrole", "auditor"]).ok();
+
+    // In the cluster, and out of it again.
+    let inside = changed(plane, &["--replicas", "1"]);
+    assert!(inside.contains(&"deployment.apps/cmp-webhook created".to_owned()), "{inside:?}");
+    let outside = changed(plane, &here);
+    assert!(outside.contains(&"deployment.apps/cmp-webhook pruned".to_owned()), "{outside:?}");
+    assert_eq!(changed(plane, &here), [""; 0]);
+    let printed = plane.admin(&[&["cmp", "install", "-o", "name"], &here[..]].concat()).ok();
+    assert!(printed.stdout.starts_with("namespace/cmp-system\n"), "{printed}");
+    // Its certificate was for the Service in between.
+    plane.admin(&[&["cmp", "install", "--wait"], &here[..]].concat()).ok();
+    plane.admin(&["cmp", "install", "--cert-manager"]).fails().says("no cert-manager").says("nothing was installed");
+    plane.admin(&["cmp", "install", "--prometheus"]).fails().says("no Prometheus operator");
+}
+
 #[test]
-fn uninstalled_the_rules_stay_and_purged_nothing_does() {
+fn upgraded_it_is_as_new_uninstalled_the_rules_stay_and_purged_nothing_does() {
     let mut installation = Installation::start(1, "3s");
+    upgraded(&installation.plane);
     let user = installation.user_named("john", "4", "8Gi");
     let name = running(&user, "web", 2, "1", "1Gi");
     let (kubeconfig, other) = (user.kubeconfig.clone(), user.cluster("db"));
@@ -41,7 +212,8 @@ fn uninstalled_the_rules_stay_and_purged_nothing_does() {
     plane
         .admin(&["cmp", "uninstall", "--yes"])
         .ok()
-        .says("validatingwebhookconfiguration.admissionregistration.k8s.io/cmp-webhook deleted");
+        .says("validatingwebhookconfiguration.admissionregistration.k8s.io/cmp-webhook deleted")
+        .says("left: 1 cluster, running as before\nleft: 1 account in cmp-users\n");
     let john = |arguments: &[&str]| cmp_tests::shell::kubectl(&kubeconfig, arguments);
     john(&["cmp", "get", "clusters"]).ok().says(&name).says("2/2");
     john(&["cmp", "suspend", "cluster", &name]).ok().says("2 suspended, 0 failed");

@@ -46,6 +46,9 @@ pub fn router(metrics: Arc<Metrics>) -> Router {
         .with_state(Judge { metrics, places: Arc::new(Semaphore::new(AT_ONCE)) })
 }
 
+/// Who judges, for whoever asks with [`keys::PROBE`].
+const VERSION: &str = concat!("cmp-webhook/", env!("CARGO_PKG_VERSION"));
+
 /// As much of a question as is judged. Everything else in a review, such as who manages which field, is passed over.
 #[derive(Deserialize)]
 struct Question<'a> {
@@ -93,12 +96,19 @@ struct Metadata<'a> {
     uid: Cow<'a, str>,
     #[serde(default)]
     labels: Option<BTreeMap<String, String>>,
+    #[serde(borrow, default)]
+    annotations: Option<BTreeMap<Cow<'a, str>, &'a RawValue>>,
 }
 
 impl Map<'_> {
     fn is_account(&self) -> bool {
         let label = self.metadata.labels.as_ref().and_then(|labels| labels.get(keys::ACCOUNT));
         label.is_some_and(|value| value == keys::TRUE)
+    }
+
+    /// Whether it is only tried, by somebody who wants to know who judges.
+    fn is_probe(&self) -> bool {
+        self.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(keys::PROBE))
     }
 
     fn user(&self) -> Result<UserName, Unreadable> {
@@ -153,7 +163,13 @@ async fn review(State(judge): State<Judge>, body: Bytes) -> Response {
     };
     let started = Instant::now();
     let (verdict, answer) = match serde_json::from_slice::<Question>(&body) {
-        Ok(question) => answer(&question.request),
+        Ok(question) => {
+            let (verdict, mut answer) = answer(&question.request);
+            if question.request.object.as_ref().is_some_and(Map::is_probe) {
+                answer.warnings = Some(vec![VERSION.to_owned()]);
+            }
+            (verdict, answer)
+        }
         Err(error) => {
             // Looked for only now: what is read twice takes twice as long.
             let Ok(envelope) = serde_json::from_slice::<Envelope>(&body) else {
@@ -289,6 +305,20 @@ mod tests {
         assert_eq!(answer["response"]["allowed"], false);
         assert_eq!((&status["code"], &status["reason"]), (&json!(403), &json!("Forbidden")));
         assert_eq!(status["message"], "exceeded quota: john, requested: cpu=6, used: cpu=0, limited: cpu=4");
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_it_is_told_the_version() {
+        let mut probe = account(None);
+        let (_, answer) = ask(question(&probe)).await;
+        assert!(answer["response"]["warnings"].is_null());
+        probe["metadata"]["annotations"] = json!({ (keys::PROBE): "true" });
+        let (_, answer) = ask(question(&probe)).await;
+        assert_eq!(answer["response"]["warnings"], json!([VERSION]));
+        probe["data"]["want.web"] = json!(r#"{"type":"container","count":9,"size":{"cpu":"2","memory":"4Gi"}}"#);
+        let (_, answer) = ask(question(&probe)).await;
+        assert_eq!(answer["response"]["allowed"], false);
+        assert_eq!(answer["response"]["warnings"], json!([VERSION]));
     }
 
     #[tokio::test]

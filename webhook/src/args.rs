@@ -50,6 +50,11 @@ pub struct Serve {
     #[arg(long, env = "CMP_NAMESPACE", default_value = cmp_core::keys::SYSTEM_NAMESPACE)]
     pub namespace: String,
 
+    /// A Secret with a certificate that somebody else writes, such as cert-manager, and makes known to the API server;
+    /// without one, it makes its own, and makes it known itself
+    #[arg(long, env = "CMP_CERTIFICATE_SECRET")]
+    pub certificate_secret: Option<String>,
+
     /// How logs are written
     #[arg(long, env = "CMP_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

@@ -4,6 +4,8 @@
 //! One Secret holds a certificate authority and a leaf signed by it. Whichever replica finds it missing or old
 //! writes it under the version it read; the others take it over. The leaf is replaced after two thirds of its life;
 //! the authority a year before its end, and then both are made known until the old one has ended.
+//!
+//! Or the Secret is somebody else's, such as cert-manager's: then it is read, and nothing is written.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -66,8 +68,18 @@ impl From<kube::Error> for CertError {
     }
 }
 
+/// Who makes the certificate, and makes it known to the API server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// We do.
+    Ours,
+    /// Somebody else, who writes it into the Secret of this name.
+    Others(String),
+}
+
 /// Keeps the certificate in order.
 pub struct Certificates {
+    whose: Whose,
     secrets: Api<Secret>,
     configurations: Api<ValidatingWebhookConfiguration>,
     service: String,
@@ -79,17 +91,17 @@ pub struct Certificates {
 const CONDITION: &str = "certificate";
 
 impl Certificates {
-    /// For the Service of this name in `namespace`. Nothing is served before [`run`](Self::run) has found a
-    /// certificate.
+    /// For the Service in this Namespace. Nothing is served before [`run`](Self::run) has found a certificate.
     pub fn new(
         client: &Client,
-        namespace: &str,
+        (namespace, whose): (&str, Whose),
         config: RustlsConfig,
         metrics: Arc<Metrics>,
         readiness: Readiness,
     ) -> Self {
         readiness.set(CONDITION, Some("not looked up yet".to_owned()));
         Self {
+            whose,
             secrets: Api::namespaced(client.clone(), namespace),
             configurations: Api::all(client.clone()),
             service: format!("{}.{namespace}.svc", keys::WEBHOOK),
@@ -102,7 +114,7 @@ impl Certificates {
     /// Looks at once, at each change of the Secret and of the webhook configuration, and every hour.
     pub async fn run(&self) {
         let named = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
-        let secrets = watcher::watcher(self.secrets.clone(), named(keys::CERTIFICATE_SECRET));
+        let secrets = watcher::watcher(self.secrets.clone(), named(self.secret()));
         let configurations = watcher::watcher(self.configurations.clone(), named(keys::WEBHOOK));
         let (mut secrets, mut configurations) =
             (secrets.backoff(Steady).boxed(), configurations.backoff(Steady).boxed());
@@ -126,7 +138,35 @@ impl Certificates {
         }
     }
 
+    fn secret(&self) -> &str {
+        match &self.whose {
+            Whose::Ours => keys::CERTIFICATE_SECRET,
+            Whose::Others(name) => name,
+        }
+    }
+
     async fn look(&self) -> Result<(), CertError> {
+        match self.whose {
+            Whose::Ours => self.look_after().await,
+            Whose::Others(_) => self.take_over().await,
+        }
+    }
+
+    /// Serves with what somebody else has written, once they have made it known, too.
+    async fn take_over(&self) -> Result<(), CertError> {
+        let name = self.secret();
+        let secret = self.secrets.get_opt(name).await?;
+        let secret = secret.ok_or_else(|| CertError::Use(format!("nobody has written the Secret {name} yet")))?;
+        self.config.reload_from_config(server_config(&secret)?);
+        let configuration = self.configurations.get_opt(keys::WEBHOOK).await?.ok_or_else(unasked)?;
+        if configuration.webhooks.iter().flatten().any(|webhook| webhook.client_config.ca_bundle.is_none()) {
+            let why = format!("nobody has made the authority of {name} known to the API server yet");
+            return Err(CertError::Use(why));
+        }
+        Ok(())
+    }
+
+    async fn look_after(&self) -> Result<(), CertError> {
         let configuration = self.configurations.get_opt(keys::WEBHOOK).await?;
         let names = self.names(configuration.as_ref());
         let mut secret = self.secrets.get_opt(keys::CERTIFICATE_SECRET).await?;
@@ -177,11 +217,7 @@ impl Certificates {
         configuration: Option<ValidatingWebhookConfiguration>,
         secret: &Secret,
     ) -> Result<(), CertError> {
-        let Some(configuration) = configuration else {
-            let why =
-                format!("the ValidatingWebhookConfiguration {} is missing: nobody judges accounts", keys::WEBHOOK);
-            return Err(CertError::Use(why));
-        };
+        let configuration = configuration.ok_or_else(unasked)?;
         let bundle = ByteString(text(secret, AUTHORITY)?.as_bytes().to_vec());
         let mut patch = vec![serde_json::json!({
             "op": "test", "path": "/metadata/resourceVersion", "value": configuration.metadata.resource_version,
@@ -202,6 +238,10 @@ impl Certificates {
         info!("made the certificate authority known to the API server");
         Ok(())
     }
+}
+
+fn unasked() -> CertError {
+    CertError::Use(format!("the ValidatingWebhookConfiguration {} is missing: nobody judges accounts", keys::WEBHOOK))
 }
 
 fn annotated(secret: &Secret, key: &str) -> Option<Timestamp> {

@@ -80,7 +80,9 @@ async fn run(serve: &Serve) -> Result<(), Failure> {
     let mut tasks: JoinSet<(&'static str, Result<(), Failure>)> = JoinSet::new();
 
     let config = certs::empty();
-    let certificates = Certificates::new(&client, &serve.namespace, config.clone(), metrics.clone(), readiness.clone());
+    let whose = serve.certificate_secret.clone().map_or(certs::Whose::Ours, certs::Whose::Others);
+    let at = (serve.namespace.as_str(), whose);
+    let certificates = Certificates::new(&client, at, config.clone(), metrics.clone(), readiness.clone());
     let watched = client.clone();
     tasks.spawn(async move {
         loop {

@@ -1,64 +1,82 @@
-//! `install`: what is built in is applied, bounds before rights.
+//! `install`: what is built in is applied, bounds before rights, and what an older version had beyond is taken away.
 
 use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
-use kube::{Client, ResourceExt};
-use serde_json::json;
+use kube::Client;
+use kube::api::Api;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use cmp_client::ApiError;
 use cmp_core::keys;
 
 use crate::cli::{DryRun, InstallArgs};
-use crate::context::{Context, MANAGER, suffix};
+use crate::commands::probes;
+use crate::context::{Context, suffix};
 use crate::error::CliError;
-use crate::manifests::{Manifest, Manifests};
+use crate::manifests::{Manifests, Variant};
 use crate::output::{Format, print_object, yaml};
 
-/// ValidatingAdmissionPolicies are part of Kubernetes from this minor version of 1 on.
-const OLDEST: u32 = 30;
+mod apply;
+pub(crate) mod left;
+pub(crate) mod requirements;
+
 /// How long an API server may take until it keeps a policy.
 const IN_FORCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), CliError> {
-    let mut manifests = Manifests::read()?;
+    let variant = Variant { cert_manager: args.cert_manager, prometheus: args.prometheus };
+    let mut manifests = wanted(variant, args.webhook_url.as_deref())?;
     fill_in(&mut manifests, &args);
-    let dry_run = args.change.dry.dry_run;
-    let Manifests { namespaces, policies, webhook_rights, deployment, webhook, user_rights } = manifests;
+    let (dry_run, format) = (args.change.dry.dry_run, args.change.output.as_ref());
     if dry_run == DryRun::Client {
-        let all = [namespaces, policies, webhook_rights, deployment, webhook, user_rights].concat();
-        return print(context, &all, args.change.output.as_ref());
+        return print(context, &manifests, format);
     }
     let client = context.client().await?;
-    check_version(&client).await?;
-    apply(context, &client, &namespaces, dry_run).await?;
-    apply(context, &client, &policies, dry_run).await?;
+    requirements::check(&client, variant).await?;
+    let target = apply::Target { context, client: &client, dry_run, format };
+    target.apply(&manifests.namespaces).await?;
+    target.apply(&manifests.policies).await?;
     if dry_run == DryRun::None {
         in_force(&client).await?;
     }
-    for part in [&webhook_rights, &deployment, &webhook, &user_rights] {
-        apply(context, &client, part, dry_run).await?;
+    let Manifests { webhook_rights, added, deployment, webhook, user_rights, version, .. } = &manifests;
+    for part in [webhook_rights, added, deployment, webhook, user_rights] {
+        target.apply(part).await?;
     }
+    for (title, object) in left::find(&client, &manifests).await? {
+        left::remove(&client, &object, dry_run).await?;
+        if format.is_none() {
+            context.ui.line(&format!("{title} pruned{}", suffix(dry_run)))?;
+        }
+    }
+    target.apply(version).await?;
     if args.wait.wait && dry_run == DryRun::None {
         answering(context, &client, args.webhook_url.is_none(), args.wait.timeout).await?;
     }
     Ok(())
 }
 
-/// What the flags say, into the objects.
-fn fill_in(manifests: &mut Manifests, args: &InstallArgs) {
-    if let Some(url) = &args.webhook_url {
+/// What is installed in this variant; with an address, a process outside the cluster is asked.
+pub(crate) fn wanted(variant: Variant, url: Option<&str>) -> Result<Manifests, CliError> {
+    let mut manifests = Manifests::read(variant)?;
+    if let Some(url) = url {
         manifests.deployment.clear();
-        for webhook in &mut manifests.webhook {
-            webhook.object.data["webhooks"][0]["clientConfig"] =
-                json!({ "url": format!("{url}{}", keys::ACCOUNT_PATH) });
+        for webhook in manifests.webhook.iter_mut().filter_map(|webhook| webhook.object.data["webhooks"].as_array_mut())
+        {
+            for webhook in webhook {
+                let path = webhook["clientConfig"]["service"]["path"].as_str().unwrap_or_default().to_owned();
+                webhook["clientConfig"] = json!({ "url": format!("{url}{path}") });
+            }
         }
     }
+    Ok(manifests)
+}
+
+/// What the flags say, into the objects.
+fn fill_in(manifests: &mut Manifests, args: &InstallArgs) {
     for manifest in manifests.deployment.iter_mut().filter(|manifest| manifest.kind() == "Deployment") {
         let spec = &mut manifest.object.data["spec"];
         spec["replicas"] = json!(args.replicas);
@@ -68,86 +86,27 @@ fn fill_in(manifests: &mut Manifests, args: &InstallArgs) {
     }
 }
 
-fn print(context: &Context<'_>, all: &[Manifest], format: Option<&Format>) -> Result<(), CliError> {
-    for manifest in all {
-        let object = serde_json::to_value(&manifest.object).map_err(|error| CliError::internal(&error.to_string()))?;
-        match format {
-            Some(Format::Yaml) => context.ui.out(&format!("---\n{}", yaml(&object)?))?,
-            Some(format) if format.is_of_objects() => print_object(context.ui, format, &object)?,
-            Some(Format::Name) => context.ui.line(&manifest.title())?,
-            _ => context.ui.line(&format!("{} serverside-applied{}", manifest.title(), suffix(DryRun::Client)))?,
+/// As kubectl prints what it would apply: documents of YAML, or a list.
+fn print(context: &Context<'_>, manifests: &Manifests, format: Option<&Format>) -> Result<(), CliError> {
+    let objects: Vec<Value> = manifests.all().map(crate::manifests::Manifest::value).collect::<Result<_, _>>()?;
+    match format {
+        Some(Format::Yaml) => objects.iter().try_for_each(|object| context.ui.out(&format!("---\n{}", yaml(object)?))),
+        Some(format) if format.is_of_objects() => {
+            print_object(context.ui, format, &json!({ "apiVersion": "v1", "kind": "List", "items": objects }))
         }
+        Some(Format::Name) => manifests.all().try_for_each(|manifest| context.ui.line(&manifest.title())),
+        _ => manifests.all().try_for_each(|manifest| {
+            context.ui.line(&format!("{} applied{}", manifest.title(), suffix(DryRun::Client)))
+        }),
     }
-    Ok(())
-}
-
-async fn check_version(client: &Client) -> Result<(), CliError> {
-    let version = client.apiserver_version().await?;
-    let digits: String = version.minor.chars().take_while(char::is_ascii_digit).collect();
-    if version.major == "1" && digits.parse::<u32>().is_ok_and(|minor| minor < OLDEST) {
-        return Err(CliError::user(format!(
-            "the API server is {}; cmp needs Kubernetes 1.{OLDEST} or newer, for ValidatingAdmissionPolicies",
-            version.git_version
-        ))
-        .hint("nothing was installed"));
-    }
-    Ok(())
-}
-
-async fn apply(context: &Context<'_>, client: &Client, part: &[Manifest], dry_run: DryRun) -> Result<(), CliError> {
-    let params = PatchParams { dry_run: dry_run == DryRun::Server, ..PatchParams::apply(MANAGER).force() };
-    for manifest in part {
-        let api = manifest.api(client);
-        let applied = api.patch(&manifest.object.name_any(), &params, &Patch::Apply(&manifest.object)).await;
-        match applied.map_err(ApiError::from) {
-            Ok(_) => {}
-            // A dry run leaves no Namespace behind for what comes after it.
-            Err(error) if dry_run == DryRun::Server && error.is_not_found() => {}
-            Err(error) => {
-                let forbidden = error.is_forbidden();
-                let error = CliError::from(error).about(&manifest.title());
-                return Err(if forbidden {
-                    error.hint("the same command goes on where this one ended")
-                } else {
-                    error
-                });
-            }
-        }
-        context.ui.line(&format!("{} serverside-applied{}", manifest.title(), suffix(dry_run)))?;
-    }
-    Ok(())
 }
 
 /// Waits until the API server refuses what the policies forbid: only then a right is safe to give.
 async fn in_force(client: &Client) -> Result<(), CliError> {
     let deadline = Instant::now() + IN_FORCE;
-    let dry_run = PostParams { dry_run: true, field_manager: Some(MANAGER.to_owned()) };
-    let name = "cmp-probe".to_owned();
-    let forged = ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(name.clone()),
-            labels: Some([(keys::ACCOUNT.to_owned(), keys::TRUE.to_owned())].into()),
-            ..ObjectMeta::default()
-        },
-        data: Some([(keys::data::SETTLED.to_owned(), name.clone())].into()),
-        ..ConfigMap::default()
-    };
-    let owned = Namespace {
-        metadata: ObjectMeta {
-            name: Some(name.clone()),
-            labels: Some([(keys::OWNER.to_owned(), name)].into()),
-            ..ObjectMeta::default()
-        },
-        ..Namespace::default()
-    };
-    let accounts: Api<ConfigMap> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
-    let namespaces: Api<Namespace> = Api::all(client.clone());
     loop {
-        let refused = [
-            accounts.create(&dry_run, &forged).await.err().is_some_and(|error| is_by(&error, "cmp-accounts")),
-            namespaces.create(&dry_run, &owned).await.err().is_some_and(|error| is_by(&error, "cmp-namespaces")),
-        ];
-        if refused == [true, true] {
+        let (accounts, namespaces) = futures::join!(probes::forged_account(client), probes::forged_namespace(client));
+        if accounts.is_refused() && namespaces.is_refused() {
             return Ok(());
         }
         if Instant::now() > deadline {
@@ -162,37 +121,46 @@ async fn in_force(client: &Client) -> Result<(), CliError> {
     }
 }
 
-fn is_by(error: &kube::Error, policy: &str) -> bool {
-    matches!(error, kube::Error::Api(status) if status.message.contains(&format!("'{policy}'")))
-}
-
-/// Waits until cmp-webhook can be asked.
+/// Waits until cmp-webhook answers, and all of its replicas are of this version.
 async fn answering(context: &Context<'_>, client: &Client, deployed: bool, timeout: Duration) -> Result<(), CliError> {
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), keys::SYSTEM_NAMESPACE);
-    let configurations: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
     let deadline = Instant::now() + timeout;
     loop {
-        let configuration = configurations.get(keys::WEBHOOK).await?;
-        let mut webhooks = configuration.webhooks.iter().flatten();
-        let trusted = webhooks.all(|webhook| webhook.client_config.ca_bundle.is_some());
-        let available = if deployed {
-            let status = deployments.get(keys::WEBHOOK).await?.status.unwrap_or_default();
-            status.available_replicas.unwrap_or(0) > 0 && status.unavailable_replicas.unwrap_or(0) == 0
-        } else {
-            true
+        let missing = match not_available(client, deployed).await? {
+            None => probes::webhook(client).await.failure(),
+            missing => missing,
         };
-        if trusted && available {
-            return Ok(());
-        }
+        let Some(missing) = missing else { return Ok(()) };
         if Instant::now() > deadline {
-            let what = if available { "has not written its certificate" } else { "is not available" };
-            return Err(CliError::user(format!("cmp-webhook {what} after {} s", timeout.as_secs())).hint(format!(
-                "kubectl describe pods -n {} -l app.kubernetes.io/name={}",
-                keys::SYSTEM_NAMESPACE,
-                keys::WEBHOOK
-            )));
+            let error = CliError::user(format!("cmp-webhook is not ready after {} s: {missing}", timeout.as_secs()));
+            return Err(error.hint("`kubectl cmp check` says more").hint(PODS));
         }
-        context.verbose("waiting for cmp-webhook");
+        context.verbose(&format!("waiting for cmp-webhook: {missing}"));
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Where an administrator looks next.
+pub(crate) const PODS: &str = "kubectl describe pods -n cmp-system -l app.kubernetes.io/name=cmp-webhook";
+
+/// What cmp-webhook lacks before it can be asked, if anything.
+async fn not_available(client: &Client, deployed: bool) -> Result<Option<String>, CliError> {
+    let configurations: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
+    let configuration = configurations.get(keys::WEBHOOK).await?;
+    if configuration.webhooks.iter().flatten().any(|webhook| webhook.client_config.ca_bundle.is_none()) {
+        return Ok(Some("its certificate is not made known yet".to_owned()));
+    }
+    if !deployed {
+        return Ok(None);
+    }
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), keys::SYSTEM_NAMESPACE);
+    let deployment = deployments.get(keys::WEBHOOK).await?;
+    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let status = deployment.status.unwrap_or_default();
+    let seen = status.observed_generation >= deployment.metadata.generation;
+    let (updated, available) = (status.updated_replicas.unwrap_or(0), status.available_replicas.unwrap_or(0));
+    Ok(if seen && updated >= wanted && available >= wanted {
+        None
+    } else {
+        Some(format!("{updated} of {wanted} replicas are updated, {available} available"))
+    })
 }

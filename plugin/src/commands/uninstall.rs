@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::api::{Api, DeleteParams, ListParams};
 use kube::{Client, ResourceExt};
 use tokio::time::Instant;
@@ -11,121 +11,215 @@ use cmp_client::ApiError;
 use cmp_core::keys;
 
 use crate::cli::{DryRun, UninstallArgs};
+use crate::commands::probes;
 use crate::context::{Context, suffix};
 use crate::error::CliError;
-use crate::manifests::{Manifest, Manifests};
+use crate::manifests::{Manifest, Manifests, Variant};
+use crate::output::counted;
 
 const PAUSE: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(context: &Context<'_>, args: UninstallArgs) -> Result<(), CliError> {
     let UninstallArgs { purge, yes, timeout, dry } = args;
     let dry_run = dry.dry_run;
-    let manifests = Manifests::read()?;
     let client = context.client().await?;
-    let clusters = clusters(&client).await?;
+    let (clusters, accounts) = futures::try_join!(clusters(&client), accounts(&client))?;
     let mut goes = vec![
         "cmp-webhook, its rights and its configuration".to_owned(),
         "creating, growing and shrinking stop; what runs goes on, and suspend, resume, start and stop work".to_owned(),
     ];
     if purge {
-        goes.push("all accounts, tokens, rights and policies of cmp".to_owned());
         goes.extend(clusters.iter().map(|name| format!("namespace/{name} and everything in it")));
+        goes.extend(accounts.iter().map(|name| format!("user/{name} with their tokens and rights")));
+        goes.push("all rights and policies of cmp".to_owned());
     }
     if dry_run == DryRun::None {
         context.ui.confirm(yes, &goes, "You are about to delete")?;
     }
-    let Manifests { namespaces, policies, webhook_rights, deployment, webhook, user_rights } = manifests;
-    // The question goes before whoever answers it; the rights last, so that nothing is left half written.
-    delete(context, &client, &webhook, dry_run).await?;
-    delete(context, &client, &deployment, dry_run).await?;
-    certificate(context, &client, dry_run).await?;
-    delete(context, &client, &webhook_rights, dry_run).await?;
-    if !purge {
-        return Ok(());
+    let going = Going { context, client: &client, dry_run, timeout };
+    if purge {
+        going.clusters(clusters).await?;
+        going.accounts(accounts).await?;
+        going.webhook().await?;
+        going.bounds().await
+    } else {
+        going.webhook().await?;
+        going.left(clusters.len(), accounts.len());
+        Ok(())
     }
-    for name in &clusters {
-        let api: Api<Namespace> = Api::all(client.clone());
-        remove(api.delete(name, &params(dry_run)).await.map(|_| ()))?;
-        context.ui.line(&format!("namespace/{name} deleted{}", suffix(dry_run)))?;
-    }
-    if dry_run == DryRun::None {
-        gone(&client, timeout).await?;
-    }
-    delete(context, &client, &user_rights, dry_run).await?;
-    // They would hold the accounts and their Namespace.
-    delete(context, &client, &policies, dry_run).await?;
-    if dry_run == DryRun::None {
-        let users = || Api::<Namespace>::all(client.clone());
-        wait(timeout, "the policies to be gone", || async {
-            let params = DeleteParams { dry_run: true, ..DeleteParams::default() };
-            Ok(!matches!(users().delete(keys::USERS_NAMESPACE, &params).await.map_err(ApiError::from), Err(error) if error.is_forbidden()))
-        })
-        .await?;
-    }
-    delete(context, &client, &namespaces, dry_run).await
 }
 
+/// The Namespaces of clusters.
 async fn clusters(client: &Client) -> Result<Vec<String>, CliError> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    let ours = namespaces.list(&ListParams::default().labels(keys::OWNER)).await?;
+    let ours = namespaces.list_metadata(&ListParams::default().labels(keys::OWNER)).await?;
     Ok(ours.items.iter().map(ResourceExt::name_any).collect())
 }
 
-fn params(dry_run: DryRun) -> DeleteParams {
-    DeleteParams { dry_run: dry_run == DryRun::Server, ..DeleteParams::background() }
+async fn accounts(client: &Client) -> Result<Vec<String>, CliError> {
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
+    let ours = ListParams::default().labels(&format!("{}={}", keys::ACCOUNT, keys::TRUE));
+    Ok(maps.list_metadata(&ours).await?.items.iter().map(ResourceExt::name_any).collect())
 }
 
 /// That something is gone already is what was asked for.
-fn remove(removed: Result<(), kube::Error>) -> Result<bool, CliError> {
+fn removed<T>(removed: Result<T, kube::Error>) -> Result<bool, CliError> {
     match removed.map_err(ApiError::from) {
-        Ok(()) => Ok(true),
+        Ok(_) => Ok(true),
         Err(error) if error.is_not_found() => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
 
-async fn delete(context: &Context<'_>, client: &Client, part: &[Manifest], dry_run: DryRun) -> Result<(), CliError> {
-    for manifest in part.iter().rev() {
-        let removed = match dry_run {
-            DryRun::Client => true,
-            _ => {
-                let api = manifest.api(client);
-                remove(api.delete(&manifest.object.name_any(), &params(dry_run)).await.map(|_| ()))?
+/// What goes, and how it is said.
+struct Going<'a, 'b> {
+    context: &'a Context<'b>,
+    client: &'a Client,
+    dry_run: DryRun,
+    timeout: Duration,
+}
+
+impl Going<'_, '_> {
+    fn params(&self) -> DeleteParams {
+        DeleteParams { dry_run: self.dry_run == DryRun::Server, ..DeleteParams::background() }
+    }
+
+    fn say(&self, title: &str) -> Result<(), CliError> {
+        self.context.ui.line(&format!("{title} deleted{}", suffix(self.dry_run)))
+    }
+
+    async fn delete(&self, part: &[Manifest]) -> Result<(), CliError> {
+        for manifest in part.iter().rev() {
+            let api = manifest.api(self.client);
+            let name = manifest.object.name_any();
+            let there = match self.dry_run {
+                DryRun::Client => removed(api.get_metadata(&name).await)?,
+                _ => removed(api.delete(&name, &self.params()).await)?,
+            };
+            // What is not there, such as a Deployment with --webhook-url, is not said to be deleted.
+            if there {
+                self.say(&manifest.title())?;
             }
-        };
-        // What `install` made for those that stay is not this command's.
-        if removed {
-            context.ui.line(&format!("{} deleted{}", manifest.title(), suffix(dry_run)))?;
         }
+        Ok(())
     }
-    Ok(())
-}
 
-async fn certificate(context: &Context<'_>, client: &Client, dry_run: DryRun) -> Result<(), CliError> {
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), keys::SYSTEM_NAMESPACE);
-    let name = keys::CERTIFICATE_SECRET;
-    if dry_run == DryRun::Client || remove(secrets.delete(name, &params(dry_run)).await.map(|_| ()))? {
-        context.ui.line(&format!("secret/{name} deleted{}", suffix(dry_run)))?;
+    /// cmp-webhook: the question goes before whoever answers it; the rights last, so that nothing is left half written.
+    async fn webhook(&self) -> Result<(), CliError> {
+        let manifests = Manifests::read(Variant::FULL)?;
+        let Manifests { version, webhook, deployment, added, webhook_rights, .. } = &manifests;
+        for part in [version, webhook, deployment, added] {
+            self.delete(part).await?;
+        }
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), keys::SYSTEM_NAMESPACE);
+        for name in [keys::CERTIFICATE_SECRET, keys::CERT_MANAGER_SECRET, keys::CERT_MANAGER_AUTHORITY] {
+            let there = match self.dry_run {
+                DryRun::Client => removed(secrets.get_metadata(name).await)?,
+                _ => removed(secrets.delete(name, &self.params()).await)?,
+            };
+            if there {
+                self.say(&format!("secret/{name}"))?;
+            }
+        }
+        self.delete(webhook_rights).await
     }
-    Ok(())
-}
 
-async fn gone(client: &Client, timeout: Duration) -> Result<(), CliError> {
-    wait(timeout, "the namespaces of all clusters to be gone", || async { Ok(clusters(client).await?.is_empty()) })
+    /// All clusters, and those that are made meanwhile.
+    async fn clusters(&self, there: Vec<String>) -> Result<(), CliError> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        for name in there {
+            if self.dry_run != DryRun::Client {
+                removed(namespaces.delete(&name, &self.params()).await)?;
+            }
+            self.say(&format!("namespace/{name}"))?;
+        }
+        if self.dry_run != DryRun::None {
+            return Ok(());
+        }
+        self.wait("the namespaces of all clusters to be gone", || async {
+            let more = clusters(self.client).await?;
+            for name in &more {
+                removed(namespaces.delete(name, &self.params()).await)?;
+            }
+            Ok(more.is_empty())
+        })
         .await
+    }
+
+    /// All accounts. Where cmp-webhook is there, it takes the clusters out of them first; else a policy keeps those
+    /// that had clusters, and they go with their Namespace, after the policies.
+    async fn accounts(&self, there: Vec<String>) -> Result<(), CliError> {
+        let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), keys::USERS_NAMESPACE);
+        let answers = self.dry_run == DryRun::None && probes::webhook(self.client).await.failure().is_none();
+        for name in there {
+            let gone = match self.dry_run {
+                DryRun::Client => true,
+                DryRun::Server => removed_unless_held(maps.delete(&name, &self.params()).await)?,
+                DryRun::None => {
+                    let what = format!("cmp-webhook to take all clusters out of the account of {name}");
+                    let taken = self.wait(&what, || async {
+                        Ok(removed_unless_held(maps.delete(&name, &self.params()).await)? || !answers)
+                    });
+                    taken.await?;
+                    answers || maps.get_metadata_opt(&name).await?.is_none()
+                }
+            };
+            if gone {
+                self.say(&format!("user/{name}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rights of users, what bounded them, and the Namespaces, with the accounts that are left.
+    async fn bounds(&self) -> Result<(), CliError> {
+        let Manifests { namespaces, policies, user_rights, .. } = Manifests::read(Variant::default())?;
+        self.delete(&user_rights).await?;
+        // They would hold the accounts and their Namespace.
+        self.delete(&policies).await?;
+        if self.dry_run == DryRun::None {
+            let all: Api<Namespace> = Api::all(self.client.clone());
+            self.wait("the policies to be gone", || async {
+                let params = DeleteParams { dry_run: true, ..DeleteParams::default() };
+                let tried = all.delete(keys::USERS_NAMESPACE, &params).await.map_err(ApiError::from);
+                Ok(!matches!(tried, Err(error) if error.is_forbidden()))
+            })
+            .await?;
+        }
+        self.delete(&namespaces).await
+    }
+
+    /// Says what stays.
+    fn left(&self, clusters: usize, accounts: usize) {
+        let ui = self.context.ui;
+        ui.note(&format!("left: {}, running as before", counted(clusters, "cluster")));
+        ui.note(&format!("left: {} in {}", counted(accounts, "account"), keys::USERS_NAMESPACE));
+        ui.note("left: the policies and the rights of users: every bound holds");
+        ui.note("hint: `kubectl cmp install` brings cmp-webhook back, `kubectl cmp uninstall --purge` takes all of it");
+    }
+
+    async fn wait<F>(&self, what: &str, mut done: impl FnMut() -> F) -> Result<(), CliError>
+    where
+        F: Future<Output = Result<bool, CliError>>,
+    {
+        let deadline = Instant::now() + self.timeout;
+        while !done().await? {
+            if Instant::now() > deadline {
+                let error = ApiError::TimedOut { what: what.to_owned(), seconds: self.timeout.as_secs() };
+                return Err(error.into());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    }
 }
 
-async fn wait<F>(timeout: Duration, what: &str, mut done: impl FnMut() -> F) -> Result<(), CliError>
-where
-    F: Future<Output = Result<bool, CliError>>,
-{
-    let deadline = Instant::now() + timeout;
-    while !done().await? {
-        if Instant::now() > deadline {
-            let error = ApiError::TimedOut { what: what.to_owned(), seconds: timeout.as_secs() };
-            return Err(error.into());
-        }
-        tokio::time::sleep(PAUSE).await;
+/// The same, but an account that still has clusters is not gone, which is no failure.
+fn removed_unless_held<T>(answer: Result<T, kube::Error>) -> Result<bool, CliError> {
+    match answer.map_err(ApiError::from) {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(true),
+        Err(error) if error.is_forbidden() && error.to_string().contains("still has clusters") => Ok(false),
+        Err(error) => Err(error.into()),
     }
-    Ok(())
 }

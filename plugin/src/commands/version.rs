@@ -1,25 +1,83 @@
 //! `version`.
 
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client};
 use serde_json::json;
+
+use cmp_client::ApiError;
+use cmp_core::keys;
 
 use crate::cli::VersionArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::print_object;
 
+/// The version of the plugin.
+pub(crate) const OURS: &str = env!("CARGO_PKG_VERSION");
+
 pub(crate) async fn run(context: &Context<'_>, args: VersionArgs) -> Result<(), CliError> {
-    let client = concat!("v", env!("CARGO_PKG_VERSION"));
-    let server = if args.client { None } else { Some(context.client().await?.apiserver_version().await?.git_version) };
-    if let Some(format) = &args.output.output {
-        let mut object = json!({ "clientVersion": { "gitVersion": client } });
-        if let Some(server) = &server {
-            object["serverVersion"] = json!({ "gitVersion": server });
-        }
-        return print_object(context.ui, format, &object);
+    let mut rows = vec![("clientVersion", "Client", format!("v{OURS}"))];
+    let mut other = None;
+    if !args.client {
+        let client = context.client().await?;
+        let (server, installed) = futures::join!(client.apiserver_version(), installed(&client));
+        rows.push(("serverVersion", "Server", server?.git_version));
+        // Who may not read it, or has not installed it, still knows the other two.
+        other = installed.ok().flatten();
+        rows.extend(other.as_ref().map(|version| ("webhookVersion", "Webhook", format!("v{version}"))));
     }
-    context.ui.line(&format!("Client Version: {client}"))?;
-    match server {
-        Some(server) => context.ui.line(&format!("Server Version: {server}")),
-        None => Ok(()),
+    if let Some(format) = &args.output.output {
+        let versions = rows.into_iter().map(|(key, _, version)| (key.to_owned(), json!({ "gitVersion": version })));
+        print_object(context.ui, format, &serde_json::Value::Object(versions.collect()))?;
+    } else {
+        for (_, name, version) in rows {
+            context.ui.line(&format!("{name} Version: {version}"))?;
+        }
+    }
+    if let Some(difference) = other.and_then(|other| difference(OURS, &other)) {
+        context.ui.note(&format!("Warning: {difference}"));
+    }
+    Ok(())
+}
+
+/// Which version `install` says that it has installed, for everyone to read. Administrators alone can write it.
+async fn installed(client: &Client) -> Result<Option<String>, ApiError> {
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), keys::TEMPLATES_NAMESPACE);
+    let map = maps.get_opt(keys::INSTALLED_VERSION).await?;
+    Ok(map.and_then(|map| map.data?.remove(keys::INSTALLED_VERSION_KEY)))
+}
+
+/// What is to be said where plugin and cmp-webhook differ in more than a patch.
+pub(crate) fn difference(plugin: &str, webhook: &str) -> Option<String> {
+    let minor = |version: &str| {
+        let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());
+        Some((parts.next()??, parts.next()??))
+    };
+    let (ours, theirs) = (minor(plugin), minor(webhook));
+    let remedy = match (ours, theirs) {
+        (ours, theirs) if ours == theirs => return None,
+        (Some(ours), Some(theirs)) if ours < theirs => "install the plugin of that version",
+        _ => "an administrator upgrades it: kubectl cmp install",
+    };
+    Some(format!("the plugin is v{plugin}, and cmp-webhook v{webhook}: {remedy}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_differ_in_major_or_minor() {
+        let check = |plugin: &str, webhook: &str, expected: Option<&str>| {
+            let said = difference(plugin, webhook);
+            assert_eq!(said.is_some(), expected.is_some(), "{plugin} {webhook}: {said:?}");
+            assert!(said.unwrap_or_default().contains(expected.unwrap_or_default()), "{plugin} {webhook}");
+        };
+        check("0.1.0", "0.1.0", None);
+        check("0.1.0", "0.1.7-rc.1", None);
+        check("0.1.0", "0.2.0", Some("install the plugin of that version"));
+        check("0.10.0", "0.9.0", Some("kubectl cmp install"));
+        check("1.0.0", "0.1.0", Some("kubectl cmp install"));
+        check("0.1.0", "latest", Some("cmp-webhook vlatest"));
     }
 }

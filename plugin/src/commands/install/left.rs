@@ -1,0 +1,106 @@
+//! What an older version, or other flags, have installed, and this has not.
+//!
+//! It is found by the label that everything bears that `install` applies, and only what was applied by it counts: what
+//! an administrator gave the same label, or applies with a tool of theirs, is not ours to delete. Namespaces and
+//! Secrets are never among it.
+
+use futures::future::try_join_all;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Preconditions};
+use kube::{Api, Client, ResourceExt};
+
+use cmp_client::ApiError;
+use cmp_core::keys;
+
+use crate::cli::DryRun;
+use crate::context::MANAGER;
+use crate::error::CliError;
+use crate::manifests::{Manifests, title};
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+const ADMISSION: &str = "admissionregistration.k8s.io";
+const CERT_MANAGER: &str = "cert-manager.io";
+const PROMETHEUS: &str = "monitoring.coreos.com";
+
+const SYSTEM: &[&str] = &[keys::SYSTEM_NAMESPACE];
+const ALL: &[&str] = &[keys::SYSTEM_NAMESPACE, keys::USERS_NAMESPACE, keys::TEMPLATES_NAMESPACE];
+
+/// The types that are looked through, and in which Namespaces; in no Namespace where there is none. Rights come first,
+/// what bounds them last.
+const TYPES: &[(&str, &str, &str, &[&str])] = &[
+    (RBAC, "v1", "ClusterRoleBinding", &[]),
+    (RBAC, "v1", "RoleBinding", ALL),
+    (RBAC, "v1", "ClusterRole", &[]),
+    (RBAC, "v1", "Role", ALL),
+    (ADMISSION, "v1", "ValidatingWebhookConfiguration", &[]),
+    ("apps", "v1", "Deployment", SYSTEM),
+    ("policy", "v1", "PodDisruptionBudget", SYSTEM),
+    ("", "v1", "Service", SYSTEM),
+    ("", "v1", "ConfigMap", SYSTEM),
+    ("", "v1", "ServiceAccount", SYSTEM),
+    (CERT_MANAGER, "v1", "Certificate", SYSTEM),
+    (CERT_MANAGER, "v1", "Issuer", SYSTEM),
+    (PROMETHEUS, "v1", "PodMonitor", SYSTEM),
+    (PROMETHEUS, "v1", "PrometheusRule", SYSTEM),
+    (ADMISSION, "v1", "ValidatingAdmissionPolicyBinding", &[]),
+    (ADMISSION, "v1", "ValidatingAdmissionPolicy", &[]),
+];
+
+/// One of them, and where it is.
+pub(crate) struct Left {
+    object: DynamicObject,
+    resource: ApiResource,
+}
+
+/// What is there beyond what is wanted, each with its title.
+pub(crate) async fn find(client: &Client, wanted: &Manifests) -> Result<Vec<(String, Left)>, CliError> {
+    let wanted = |resource: &ApiResource, object: &DynamicObject| {
+        let (namespace, name) = (object.metadata.namespace.as_deref(), object.name_any());
+        wanted.all().any(|manifest| {
+            manifest.resource().group == resource.group && manifest.is(&resource.kind, namespace, &name)
+        })
+    };
+    let lists = TYPES.iter().flat_map(|(group, version, kind, namespaces)| {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        let everywhere = namespaces.is_empty().then(|| Api::all_with(client.clone(), &resource));
+        let somewhere = namespaces.iter().map(|name| Api::namespaced_with(client.clone(), name, &resource));
+        let apis: Vec<Api<DynamicObject>> = everywhere.into_iter().chain(somewhere).collect();
+        apis.into_iter().map(move |api| list(api, resource.clone()))
+    });
+    let found = try_join_all(lists).await?.into_iter().flatten();
+    let left = found.filter(|left| is_of_install(&left.object) && !wanted(&left.resource, &left.object));
+    Ok(left.map(|left| (title(&left.resource, &left.object.name_any()), left)).collect())
+}
+
+async fn list(api: Api<DynamicObject>, resource: ApiResource) -> Result<Vec<Left>, CliError> {
+    let ours = ListParams::default().labels(&format!("{}={}", keys::PART_OF, keys::MANAGER));
+    match api.list(&ours).await.map_err(ApiError::from) {
+        Ok(list) => Ok(list.items.into_iter().map(|object| Left { object, resource: resource.clone() }).collect()),
+        // cert-manager or the Prometheus operator are not there.
+        Err(error) if error.is_not_found() => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_of_install(object: &DynamicObject) -> bool {
+    object
+        .managed_fields()
+        .iter()
+        .any(|fields| fields.manager.as_deref() == Some(MANAGER) && fields.operation.as_deref() == Some("Apply"))
+}
+
+/// Deletes one, if it is still the one that was found.
+pub(crate) async fn remove(client: &Client, left: &Left, dry_run: DryRun) -> Result<(), CliError> {
+    let api: Api<DynamicObject> = match left.object.namespace() {
+        Some(namespace) => Api::namespaced_with(client.clone(), &namespace, &left.resource),
+        None => Api::all_with(client.clone(), &left.resource),
+    };
+    let params = DeleteParams {
+        dry_run: dry_run == DryRun::Server,
+        preconditions: Some(Preconditions { uid: left.object.uid(), resource_version: None }),
+        ..DeleteParams::background()
+    };
+    match api.delete(&left.object.name_any(), &params).await.map_err(ApiError::from) {
+        Err(error) if !error.is_not_found() => Err(error.into()),
+        _ => Ok(()),
+    }
+}

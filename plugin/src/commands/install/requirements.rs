@@ -1,0 +1,73 @@
+//! What a cluster needs before anything is installed in it.
+
+use kube::Client;
+
+use cmp_client::ApiError;
+
+use crate::error::CliError;
+use crate::manifests::Variant;
+
+/// ValidatingAdmissionPolicies are part of Kubernetes from this minor version of 1 on.
+pub(crate) const OLDEST: u32 = 30;
+
+/// The API of the policies.
+const ADMISSION: &str = "admissionregistration.k8s.io/v1";
+/// That of cert-manager.
+const CERT_MANAGER: &str = "cert-manager.io/v1";
+/// That of the Prometheus operator.
+const PROMETHEUS: &str = "monitoring.coreos.com/v1";
+
+/// What something of that the cluster is, or why it does not do.
+pub(crate) type Found = Result<String, CliError>;
+
+/// All of it, before anything is changed.
+pub(super) async fn check(client: &Client, variant: Variant) -> Result<(), CliError> {
+    let unchanged = |error: CliError| error.hint("nothing was installed");
+    version(client).await.map_err(unchanged)?;
+    policies(client).await.map_err(unchanged)?;
+    if variant.cert_manager && !serves(client, CERT_MANAGER, "certificates").await? {
+        return Err(unchanged(
+            CliError::user("there is no cert-manager in this cluster, which --cert-manager needs")
+                .hint("install it first, or leave --cert-manager out: then cmp-webhook makes its own certificate"),
+        ));
+    }
+    if variant.prometheus && !serves(client, PROMETHEUS, "podmonitors").await? {
+        return Err(unchanged(
+            CliError::user("there is no Prometheus operator in this cluster, which --prometheus needs")
+                .hint("install it first, or leave --prometheus out: /metrics is on port 8080 of each Pod"),
+        ));
+    }
+    Ok(())
+}
+
+/// Kubernetes is new enough.
+pub(crate) async fn version(client: &Client) -> Found {
+    let version = client.apiserver_version().await?;
+    let digits: String = version.minor.chars().take_while(char::is_ascii_digit).collect();
+    if version.major == "1" && digits.parse::<u32>().is_ok_and(|minor| minor < OLDEST) {
+        return Err(CliError::user(format!(
+            "the API server is {}; cmp needs Kubernetes 1.{OLDEST} or newer, for ValidatingAdmissionPolicies",
+            version.git_version
+        )));
+    }
+    Ok(version.git_version)
+}
+
+/// It serves policies.
+pub(crate) async fn policies(client: &Client) -> Found {
+    if serves(client, ADMISSION, "validatingadmissionpolicies").await? {
+        Ok(format!("ValidatingAdmissionPolicies are served in {ADMISSION}"))
+    } else {
+        Err(CliError::user(format!("the API server does not serve ValidatingAdmissionPolicies in {ADMISSION}"))
+            .hint("they may be switched off there: --runtime-config, --feature-gates"))
+    }
+}
+
+/// Whether a type is served.
+async fn serves(client: &Client, version: &str, plural: &str) -> Result<bool, CliError> {
+    match client.list_api_group_resources(version).await.map_err(ApiError::from) {
+        Ok(list) => Ok(list.resources.iter().any(|resource| resource.name == plural)),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

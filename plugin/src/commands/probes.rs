@@ -1,0 +1,127 @@
+//! Questions to which the right answer is known, asked without any effect.
+
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::api::{Api, ObjectMeta, PostParams};
+use kube::{Client, Error};
+
+use cmp_client::ApiError;
+use cmp_core::keys;
+use cmp_core::manifest::pairs;
+
+use crate::context::MANAGER;
+
+/// What everything is called that is only tried.
+pub(crate) const NAME: &str = "cmp-probe";
+
+/// How cmp-webhook begins the warning that says its version, to whoever asks with [`keys::PROBE`].
+pub(crate) const VERSION: &str = "cmp-webhook/";
+
+/// What became of something that a policy or cmp-webhook has to refuse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Tried {
+    /// Whoever has to refuse it did.
+    Refused,
+    /// Nobody refused it.
+    Passed,
+    /// It came to no answer: why.
+    Unknown(String),
+}
+
+impl Tried {
+    /// Of an answer of the API server; `by` is in the words of whoever has to refuse.
+    pub(crate) fn of<T>(answer: Result<T, Error>, by: &str) -> Self {
+        match answer {
+            Ok(_) => Self::Passed,
+            Err(Error::Api(status)) if status.message.contains(by) => Self::Refused,
+            Err(error) => Self::Unknown(ApiError::from(error).to_string()),
+        }
+    }
+
+    /// How a policy begins its refusal.
+    pub(crate) fn by_policy<T>(answer: Result<T, Error>, policy: &str) -> Self {
+        Self::of(answer, &format!("ValidatingAdmissionPolicy '{policy}'"))
+    }
+
+    pub(crate) fn is_refused(&self) -> bool {
+        *self == Self::Refused
+    }
+}
+
+/// Of what is created, and is not.
+pub(crate) fn dry() -> PostParams {
+    PostParams { dry_run: true, field_manager: Some(MANAGER.to_owned()) }
+}
+
+fn account(data: &[(&str, &str)]) -> ConfigMap {
+    ConfigMap {
+        metadata: ObjectMeta {
+            name: Some(NAME.to_owned()),
+            labels: Some(pairs([(keys::ACCOUNT, keys::TRUE)])),
+            annotations: Some(pairs([(keys::PROBE, keys::TRUE)])),
+            ..ObjectMeta::default()
+        },
+        data: Some(data.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()),
+        ..ConfigMap::default()
+    }
+}
+
+/// An account that says itself that it was looked at, which is for cmp-webhook alone to say.
+pub(crate) async fn forged_account(client: &Client) -> Tried {
+    let accounts: Api<ConfigMap> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
+    let forged = account(&[(keys::data::SETTLED, NAME)]);
+    Tried::by_policy(accounts.create(&dry(), &forged).await, "cmp-accounts")
+}
+
+/// A Namespace that says itself whose it is.
+pub(crate) async fn forged_namespace(client: &Client) -> Tried {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let owned = Namespace {
+        metadata: ObjectMeta {
+            name: Some(NAME.to_owned()),
+            labels: Some(pairs([(keys::OWNER, NAME)])),
+            ..ObjectMeta::default()
+        },
+        ..Namespace::default()
+    };
+    Tried::by_policy(namespaces.create(&dry(), &owned).await, "cmp-namespaces")
+}
+
+/// What cmp-webhook answered to an account that is good, and to one that is not.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    good: Result<(), ApiError>,
+    bad: Tried,
+}
+
+impl Answers {
+    /// What is wrong with them, if anything.
+    pub(crate) fn failure(&self) -> Option<String> {
+        match (&self.good, &self.bad) {
+            (Ok(()), Tried::Refused) => None,
+            (Err(ApiError::WebhookDown { detail }), _) => Some(format!("it does not answer: {}", cause(detail))),
+            (Err(error), _) => Some(format!("it refuses a good account: {error}")),
+            (Ok(()), Tried::Passed) => Some("nobody refuses what is no account: it is not asked".to_owned()),
+            (Ok(()), Tried::Unknown(why)) => Some(format!("it did not refuse what is no account: {why}")),
+        }
+    }
+}
+
+/// The end of a chain of causes: what comes before are names that whoever reads it knows.
+fn cause(detail: &str) -> &str {
+    let at = detail.find(": Post ").or_else(|| detail.find("\": ")).map_or(0, |at| at + 2);
+    detail.get(at..).unwrap_or(detail).trim_start_matches([' ', ':'])
+}
+
+/// Asks cmp-webhook: a new account, and one with a cluster of no instance.
+pub(crate) async fn webhook(client: &Client) -> Answers {
+    let accounts: Api<ConfigMap> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
+    let quota = (keys::data::QUOTA, r#"{"cpu":"1","memory":"1Gi"}"#);
+    let want = format!("{}{NAME}", keys::data::WANT);
+    let none = (want.as_str(), r#"{"type":"container","count":0,"size":{"cpu":"1","memory":"1Gi"}}"#);
+    let (dry, good, bad) = (dry(), account(&[quota]), account(&[quota, none]));
+    let (good, bad) = futures::join!(accounts.create(&dry, &good), accounts.create(&dry, &bad));
+    Answers {
+        good: good.map(|_| ()).map_err(ApiError::from),
+        bad: Tried::of(bad, "kubectl-cmp.dev\" denied the request: "),
+    }
+}
