@@ -10,6 +10,7 @@
 //! | [`keys`] | how everything of ours is called in Kubernetes |
 //! | [`quantity`], [`resources`] | exact amounts, and sizes made of them |
 //! | [`account`] | what a user may have, wants and holds; to and from a ConfigMap |
+//! | [`audit`] | whether an account says what is there |
 //! | [`verdict`] | whether an account may change so |
 //! | [`controller`] | the next step that brings a cluster to what its user wants |
 //! | [`instance`] | the life of one instance: states, verbs, what is shown |
@@ -19,6 +20,7 @@
 //! | [`kubevirt`] | virtual machines, as far as they are read and written |
 
 pub mod account;
+pub mod audit;
 pub mod controller;
 pub mod instance;
 pub mod keys;

@@ -142,6 +142,8 @@ pub(crate) enum Command {
     Whoami(OutputArgs),
     /// Install or upgrade the in-cluster half: namespaces, policies, rights, cmp-webhook
     Install(InstallArgs),
+    /// Check that cmp is installed as it should be, and that everything answers
+    Check(CheckArgs),
     /// Take cmp-webhook away; clusters, accounts and policies stay
     Uninstall(UninstallArgs),
     /// Complete commands and names in your shell
@@ -866,6 +868,16 @@ pub(crate) struct InstallArgs {
     pub(crate) wait: WaitArgs,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp check --pre\n  kubectl cmp check\n  kubectl cmp check -o json")]
+pub(crate) struct CheckArgs {
+    /// Only what has to hold before cmp is installed
+    #[arg(long)]
+    pub(crate) pre: bool,
+    #[command(flatten)]
+    pub(crate) output: ObjectArgs,
 }
 
 #[derive(Debug, Args)]

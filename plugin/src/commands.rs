@@ -9,6 +9,7 @@ use crate::error::CliError;
 use crate::ui::Ui;
 use cmp_core::instance::Verb;
 
+mod check;
 mod create_cluster;
 mod delete_cluster;
 mod describe;
@@ -77,6 +78,7 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
         Command::Quota(args) => quota::show(context, args).await,
         Command::Whoami(args) => whoami::run(context, args).await,
         Command::Install(args) => install::run(context, args).await,
+        Command::Check(args) => check::run(context, args).await,
         Command::Uninstall(args) => uninstall::run(context, args).await,
         Command::Completion(Completion::Install(args)) => completion::install(context, args),
         Command::Completion(Completion::Bash) => context.ui.out(completion::BASH),

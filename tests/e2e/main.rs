@@ -1,6 +1,7 @@
 //! `kubectl cmp` on a real control plane, as its users use it.
 
 mod attacks;
+mod check;
 mod cli;
 mod completion;
 mod create;

@@ -1,0 +1,166 @@
+//! Whether an account says what is there: its entries against the Namespaces of its clusters.
+
+use crate::account::{Account, HeldState};
+use crate::controller::SeenNamespace;
+use crate::name::ClusterName;
+use crate::quantity::Quantity;
+
+/// Something that does not agree.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Finding {
+    /// The account was made anew, and cmp-webhook has not looked its clusters up.
+    #[error("it is not settled: its clusters have not been looked up")]
+    NotSettled,
+    /// Something is held for a cluster that is not there.
+    #[error("cluster {0} is held, and its namespace is gone")]
+    Gone(ClusterName),
+    /// A Namespace of that name is there, but not the one that is held.
+    #[error("cluster {0} is held, and its namespace is another one of that name")]
+    Other(ClusterName),
+    /// There is a Namespace of this user that the account does not know.
+    #[error("namespace {0} is theirs, and the account does not know it")]
+    Unlisted(String),
+    /// What may run in the Namespace is more than what is held.
+    #[error("cluster {0} is open for more than what is held for it")]
+    Wider(ClusterName),
+    /// More is charged than can be counted.
+    #[error("its charges are more than can be counted")]
+    Uncountable,
+    /// More is charged than the quota.
+    #[error("{resource}={charged} is charged, and the quota is {quota}")]
+    OverQuota {
+        /// Of which resource.
+        resource: String,
+        /// How much.
+        charged: Quantity,
+        /// Of how much.
+        quota: Quantity,
+    },
+}
+
+impl Finding {
+    /// Whether something is broken. An administrator may lower a quota below what is used: that is none.
+    pub fn is_failure(&self) -> bool {
+        !matches!(self, Self::OverQuota { .. })
+    }
+}
+
+/// Looks an account over. `namespaces` are all those that say they are this user's.
+pub fn account(account: &Account, namespaces: &[SeenNamespace]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if !account.is_settled() {
+        findings.push(Finding::NotSettled);
+    }
+    for (cluster, held) in account.clusters.iter().filter_map(|(name, entry)| Some((name, entry.held.as_ref()?))) {
+        // Without a uid the Namespace has not been made yet; what is being deleted is taken out when it is gone.
+        let expected = !held.uid.is_empty() && held.state != HeldState::Deleting;
+        match namespaces.iter().find(|seen| seen.cluster.as_ref() == Some(cluster)) {
+            None if expected => findings.push(Finding::Gone(cluster.clone())),
+            Some(seen) if !held.uid.is_empty() && seen.uid != held.uid => {
+                findings.push(Finding::Other(cluster.clone()));
+            }
+            Some(seen) if seen.shape().is_some_and(|shape| shape.count > 0 && !shape.fits(&held.shape())) => {
+                findings.push(Finding::Wider(cluster.clone()));
+            }
+            _ => {}
+        }
+    }
+    for seen in namespaces.iter().filter(|seen| !seen.deleting) {
+        let known = seen.cluster.as_ref().is_some_and(|cluster| account.cluster(cluster).held.is_some());
+        if !known {
+            let name = seen.cluster.as_ref().map_or_else(|| "of no cluster".to_owned(), ClusterName::namespace);
+            findings.push(Finding::Unlisted(name));
+        }
+    }
+    match account.charge() {
+        None => findings.push(Finding::Uncountable),
+        Some(charge) => findings.extend(charge.iter().filter_map(|(name, charged)| {
+            let quota = account.quota.get(name);
+            let over = Finding::OverQuota { resource: name.to_string(), charged, quota };
+            (charged > quota).then_some(over)
+        })),
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::controller::{Reserved, Version};
+
+    fn read(data: &[(&str, &str)]) -> Account {
+        let quota = ("quota", r#"{"cpu":"4","memory":"8Gi"}"#);
+        let data: BTreeMap<String, String> = [&[quota, ("settled", "u")], data]
+            .concat()
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        Account::read("john".parse().unwrap(), "u", &data).unwrap()
+    }
+
+    fn namespace(cluster: &str, uid: &str, count: u32) -> SeenNamespace {
+        SeenNamespace {
+            uid: uid.to_owned(),
+            owner: Some("john".parse().unwrap()),
+            cluster: Some(cluster.parse().unwrap()),
+            kind: None,
+            count: Some(count),
+            size: crate::resources::Resources::from_list("cpu=1,memory=1Gi"),
+            released: false,
+            reserved: Reserved::Nothing,
+            ready: true,
+            deleting: false,
+            version: Version::default(),
+        }
+    }
+
+    fn held(uid: &str, count: u32, state: &str) -> String {
+        format!(
+            r#"{{"uid":"{uid}","type":"container","count":{count},"size":{{"cpu":"1","memory":"1Gi"}},"state":"{state}"}}"#
+        )
+    }
+
+    fn check(data: &[(&str, &str)], namespaces: &[SeenNamespace], expected: &[&str]) {
+        let findings: Vec<String> = account(&read(data), namespaces).iter().map(ToString::to_string).collect();
+        assert_eq!(findings, expected, "{data:?}");
+    }
+
+    #[test]
+    fn what_agrees_is_not_spoken_of() {
+        check(&[], &[], &[]);
+        check(&[("held.web", &held("a", 2, "ready"))], &[namespace("web", "a", 2)], &[]);
+        // On its way: being made, being grown, being given up, being deleted.
+        check(&[("held.web", &held("", 2, "preparing"))], &[], &[]);
+        check(&[("held.web", &held("", 2, "preparing"))], &[namespace("web", "a", 0)], &[]);
+        check(&[("held.web", &held("a", 3, "preparing"))], &[namespace("web", "a", 2)], &[]);
+        check(&[("held.web", &held("a", 2, "deleting"))], &[], &[]);
+        let going = SeenNamespace { deleting: true, ..namespace("web", "a", 2) };
+        check(&[], &[going], &[]);
+    }
+
+    #[test]
+    fn what_does_not_is_named() {
+        let ready = held("a", 2, "ready");
+        let web = [("held.web", ready.as_str())];
+        check(&web, &[], &["cluster web is held, and its namespace is gone"]);
+        check(
+            &web,
+            &[namespace("web", "b", 2)],
+            &["cluster web is held, and its namespace is another one of that name"],
+        );
+        check(&web, &[namespace("web", "a", 3)], &["cluster web is open for more than what is held for it"]);
+        check(
+            &web,
+            &[namespace("web", "a", 2), namespace("db", "c", 1)],
+            &["namespace db-ns is theirs, and the account does not know it"],
+        );
+        check(
+            &[("held.web", &held("a", 9, "ready"))],
+            &[namespace("web", "a", 9)],
+            &["cpu=9 is charged, and the quota is 4", "memory=9Gi is charged, and the quota is 8Gi"],
+        );
+        check(&[("settled", "older")], &[], &["it is not settled: its clusters have not been looked up"]);
+    }
+}

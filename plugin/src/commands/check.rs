@@ -1,0 +1,58 @@
+//! `check`: is cmp installed as it should be, does it answer, and do the accounts say what is there.
+//!
+//! Nothing is changed: what is tried is tried dry. Whoever is no administrator is shown what is theirs.
+
+use crate::cli::CheckArgs;
+use crate::context::Context;
+use crate::error::CliError;
+use installation::Installation;
+use report::{Check, Report};
+
+mod accounts;
+mod certificate;
+mod cluster;
+mod equal;
+mod installation;
+mod own;
+mod policies;
+mod report;
+mod rights;
+
+pub(crate) async fn run(context: &Context<'_>, args: CheckArgs) -> Result<(), CliError> {
+    let CheckArgs { pre, output } = args;
+    let mut report = Report::new(context.ui, output.output);
+    let user = context.who().await?.user.clone();
+    let client = context.client().await?;
+    report.add(cluster::version(&client).await)?;
+    if let Some(user) = user {
+        report.add_all(own::look(context, &client, &user).await)?;
+        report.note("the rest is for an administrator to check")?;
+        return report.end();
+    }
+    report.add(cluster::policies(&client).await)?;
+    report.add(cluster::kubevirt(&client).await)?;
+    if pre {
+        report.add_all(cluster::before_install(&client).await)?;
+        return report.end();
+    }
+    let installation = match Installation::find(&client).await {
+        Ok(Some(installation)) => installation,
+        Ok(None) => {
+            report.add(
+                Check::failed("cmp", "it is not installed in this cluster")
+                    .hint("`kubectl cmp check --pre` says whether it can be, `kubectl cmp install` installs it"),
+            )?;
+            return report.end();
+        }
+        Err(error) => {
+            report.add(Check::of("cmp", Err(error)))?;
+            return report.end();
+        }
+    };
+    report.add_all(installation.look(context).await)?;
+    report.add_all(certificate::look(&installation).await.into_iter().collect())?;
+    report.add_all(rights::look(&installation).await)?;
+    report.add_all(policies::look(context, &installation).await?)?;
+    report.add_all(accounts::look(&client).await)?;
+    report.end()
+}

@@ -1,0 +1,139 @@
+//! Every account against what is there.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+
+use cmp_client::ApiError;
+use cmp_client::accounts::Accounts;
+use cmp_core::audit::{self, Finding};
+use cmp_core::controller::SeenNamespace;
+use cmp_core::keys;
+
+use super::report::Check;
+use crate::error::CliError;
+use crate::output::counted;
+
+const NAME: &str = "accounts";
+/// What cmp-webhook is about to put right is put right by then.
+const AGAIN: Duration = Duration::from_secs(2);
+
+const HINT: &str = "cmp-webhook puts this right within seconds, where it runs; kubectl logs -n cmp-system -l \
+                    app.kubernetes.io/name=cmp-webhook says why not";
+
+/// What was read of all accounts.
+struct Seen {
+    accounts: usize,
+    clusters: usize,
+    /// What was found, by account.
+    found: BTreeMap<String, Vec<Found>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Found {
+    Finding(Finding),
+    Damaged(String),
+    NoAccount(String),
+}
+
+pub(super) async fn look(client: &Client) -> Vec<Check> {
+    checks(client).await.unwrap_or_else(|error| vec![Check::of(NAME, Err(error))])
+}
+
+async fn checks(client: &Client) -> Result<Vec<Check>, CliError> {
+    let mut seen = read(client).await?;
+    if seen.found.values().flatten().any(Found::is_failure) {
+        // Accounts and Namespaces are read one after the other, and change meanwhile: what stays counts.
+        tokio::time::sleep(AGAIN).await;
+        let before = std::mem::replace(&mut seen, read(client).await?).found;
+        for (user, found) in &mut seen.found {
+            found.retain(|one| before.get(user).is_some_and(|before| before.contains(one)));
+        }
+        seen.found.retain(|_, found| !found.is_empty());
+    }
+    let mut checks: Vec<Check> = seen.found.iter().map(|(user, found)| check(user, found)).collect();
+    if checks.is_empty() {
+        let (accounts, clusters) = (counted(seen.accounts, "account"), counted(seen.clusters, "cluster"));
+        checks.push(Check::ok(NAME, format!("{accounts} with {clusters}, all sound")));
+    }
+    Ok(checks)
+}
+
+impl Found {
+    fn is_failure(&self) -> bool {
+        match self {
+            Self::Finding(finding) => finding.is_failure(),
+            Self::Damaged(_) | Self::NoAccount(_) => true,
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Finding(finding) => finding.to_string(),
+            Self::Damaged(why) => format!("it is damaged: {why}"),
+            Self::NoAccount(namespace) => format!("namespace {namespace} is theirs, and there is no such account"),
+        }
+    }
+}
+
+fn check(user: &str, found: &[Found]) -> Check {
+    let (name, texts) = (format!("account/{user}"), found.iter().map(Found::text).collect::<Vec<_>>().join("; "));
+    if !found.iter().any(Found::is_failure) {
+        let hint = "its quota was lowered below what is used: nothing of it grows until enough is given back";
+        return Check::warning(&name, texts).hint(hint);
+    }
+    let check = Check::failed(&name, texts);
+    if found.iter().any(|one| matches!(one, Found::NoAccount(_))) {
+        check.hint(format!("kubectl cmp create user {user}, with their quota, finds the clusters again"))
+    } else if found
+        .iter()
+        .any(|one| matches!(one, Found::Damaged(why) if why.contains("\"quota\"") || why.contains("\"policy\"")))
+    {
+        check.hint(format!("kubectl edit configmap {user} -n {}", keys::USERS_NAMESPACE))
+    } else {
+        check.hint(HINT)
+    }
+}
+
+async fn read(client: &Client) -> Result<Seen, CliError> {
+    let accounts = Accounts::new(client.clone());
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let owned = ListParams::default().labels(keys::OWNER);
+    let (accounts, namespaces) =
+        futures::try_join!(accounts.list(), async { namespaces.list(&owned).await.map_err(ApiError::from) })?;
+    let mut theirs: BTreeMap<String, Vec<SeenNamespace>> = BTreeMap::new();
+    for namespace in &namespaces.items {
+        let owner = namespace.labels().get(keys::OWNER).cloned().unwrap_or_default();
+        theirs.entry(owner).or_default().push(SeenNamespace::of(namespace));
+    }
+    let mut seen = Seen { accounts: accounts.len(), clusters: namespaces.items.len(), found: BTreeMap::new() };
+    for account in accounts {
+        let (user, found) = match account {
+            Ok(stored) => {
+                let user = stored.account.user.to_string();
+                let namespaces = theirs.remove(&user).unwrap_or_default();
+                (user, audit::account(&stored.account, &namespaces).into_iter().map(Found::Finding).collect())
+            }
+            Err(ApiError::Damaged { user, source }) => {
+                theirs.remove(&user);
+                (user, vec![Found::Damaged(source.to_string())])
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if !found.is_empty() {
+            seen.found.insert(user, found);
+        }
+    }
+    // Those that are left are nobody's who has an account.
+    for (user, namespaces) in theirs {
+        let there = namespaces.iter().filter(|seen| !seen.deleting).filter_map(|seen| seen.cluster.as_ref());
+        let found: Vec<Found> = there.map(|cluster| Found::NoAccount(cluster.namespace())).collect();
+        if !found.is_empty() {
+            seen.found.insert(user, found);
+        }
+    }
+    Ok(seen)
+}

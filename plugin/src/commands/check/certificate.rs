@@ -1,0 +1,96 @@
+//! Whether the API server can trust cmp-webhook: asked of the same rules that it goes by.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+
+use cmp_core::keys;
+
+use super::installation::{Installation, url};
+use super::report::Check;
+
+const NAME: &str = "certificate";
+/// cmp-webhook renews its own months before the end; what is nearer than this was not renewed.
+const SOON: Duration = Duration::from_hours(14 * 24);
+
+/// Of whoever is asked, if anybody is.
+pub(super) async fn look(installation: &Installation) -> Option<Check> {
+    let configuration = installation.configuration.as_ref()?;
+    Some(trust(installation, configuration).await)
+}
+
+async fn trust(installation: &Installation, configuration: &ValidatingWebhookConfiguration) -> Check {
+    let written = if installation.cert_manager { "cert-manager's cainjector" } else { "cmp-webhook" };
+    let bundles = configuration.webhooks.iter().flatten().map(|webhook| webhook.client_config.ca_bundle.as_ref());
+    let bundles: Option<Vec<&ByteString>> =
+        bundles.map(|bundle| bundle.filter(|bundle| !bundle.0.is_empty())).collect();
+    let Some(mut bundles) = bundles else {
+        return Check::failed(NAME, format!("caBundle is empty: {written} has not written it"))
+            .hint(format!("is {written} running? it writes it within seconds"));
+    };
+    let host = match url(configuration) {
+        Some(url) => host(&url),
+        None => format!("{}.{}.svc", keys::WEBHOOK, keys::SYSTEM_NAMESPACE),
+    };
+    let name = if installation.cert_manager { keys::CERT_MANAGER_SECRET } else { keys::CERTIFICATE_SECRET };
+    let secrets: Api<Secret> = Api::namespaced(installation.client.clone(), keys::SYSTEM_NAMESPACE);
+    let secret = match secrets.get_opt(name).await {
+        Ok(secret) => secret,
+        Err(error) => return Check::of(NAME, Err(error.into())),
+    };
+    let remedy = if installation.cert_manager {
+        format!("kubectl describe certificate {} -n {}", keys::WEBHOOK, keys::SYSTEM_NAMESPACE)
+    } else {
+        format!("kubectl delete secret {name} -n {}: cmp-webhook makes another at once", keys::SYSTEM_NAMESPACE)
+    };
+    let Some(secret) = secret else {
+        return Check::failed(NAME, format!("secret/{name} is missing")).hint(format!("is {written} running?"));
+    };
+    bundles.dedup();
+    let trusted: Result<Vec<bool>, String> =
+        bundles.into_iter().map(|bundle| trusted(bundle, &secret, &host)).collect();
+    match trusted.map(|lasting| lasting.into_iter().all(|lasting| lasting)) {
+        Ok(true) => Check::ok(NAME, format!("it is for {host}, and of the authority in caBundle")),
+        Ok(false) => Check::warning(NAME, "it ends within two weeks, and was not renewed").hint(remedy),
+        Err(why) => Check::failed(NAME, format!("the API server does not trust it: {why}")).hint(remedy),
+    }
+}
+
+/// Of an address.
+fn host(url: &str) -> String {
+    let host = url.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
+    host.trim_matches(['[', ']']).to_owned()
+}
+
+/// Whether it is trusted, now and for some time; an error says why it is not.
+fn trusted(bundle: &ByteString, secret: &Secret, host: &str) -> Result<bool, String> {
+    let pem = secret.data.as_ref().and_then(|data| data.get("tls.crt")).ok_or("the Secret has no tls.crt")?;
+    let chain = certificates(&pem.0).map_err(|why| format!("tls.crt of the Secret: {why}"))?;
+    let (leaf, between) = chain.split_first().ok_or("tls.crt of the Secret is empty")?;
+    let mut roots = RootCertStore::empty();
+    for root in certificates(&bundle.0).map_err(|why| format!("caBundle: {why}"))? {
+        roots.add(root).map_err(|error| format!("caBundle: {error}"))?;
+    }
+    let verifier =
+        WebPkiServerVerifier::builder(Arc::new(roots)).build().map_err(|error| format!("caBundle: {error}"))?;
+    let name = ServerName::try_from(host).map_err(|error| format!("{host}: {error}"))?;
+    let at = |when| verifier.verify_server_cert(leaf, between, &name, &[], when);
+    let now = UnixTime::now();
+    at(now).map_err(|error| error.to_string())?;
+    let later = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()) + SOON);
+    Ok(at(later).is_ok())
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    read.map_err(|error| format!("no readable certificate: {error}"))
+}

@@ -1,0 +1,79 @@
+//! Whether an object is as it was installed.
+
+use kube::api::DynamicObject;
+use kube::{Client, ResourceExt};
+use serde_json::Value;
+
+use cmp_client::ApiError;
+
+use crate::commands::probes;
+use crate::error::CliError;
+use crate::manifests::Manifest;
+
+/// Where an object that is there differs from what is installed, if it does.
+pub(super) async fn difference(client: &Client, manifest: &Manifest) -> Result<Option<String>, CliError> {
+    let api = manifest.api(client);
+    let Some(stored) = api.get_opt(&manifest.object.name_any()).await? else {
+        return Ok(Some("it is missing".to_owned()));
+    };
+    // What the API server fills in is nobody's change: it is asked to fill in ours as well, under a name that is free.
+    let mut ours = manifest.object.clone();
+    ours.metadata.name = Some(probes::NAME.to_owned());
+    let ours = api.create(&probes::dry(), &ours).await.map_err(ApiError::from)?;
+    let found = unequal("", &said(&ours)?, &said(&stored)?);
+    Ok(found.map(|path| format!("{} is not as it was installed", path.trim_start_matches('.'))))
+}
+
+/// What it says, without what it is called, what state it is in, and what cmp-webhook writes into it.
+fn said(object: &DynamicObject) -> Result<Value, CliError> {
+    let mut value = serde_json::to_value(object).map_err(|error| CliError::internal(&error.to_string()))?;
+    if let Some(fields) = value.as_object_mut() {
+        for field in ["metadata", "status"] {
+            fields.remove(field);
+        }
+    }
+    for webhook in value.get_mut("webhooks").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(asked) = webhook.get_mut("clientConfig").and_then(Value::as_object_mut) {
+            asked.remove("caBundle");
+        }
+    }
+    Ok(value)
+}
+
+/// The first place where two values differ.
+fn unequal(path: &str, ours: &Value, theirs: &Value) -> Option<String> {
+    match (ours, theirs) {
+        (Value::Object(ours), Value::Object(theirs)) => {
+            let more = theirs.keys().filter(|key| !ours.contains_key(*key));
+            ours.keys().chain(more).find_map(|key| {
+                let (ours, theirs) = (ours.get(key).unwrap_or(&Value::Null), theirs.get(key).unwrap_or(&Value::Null));
+                unequal(&format!("{path}.{key}"), ours, theirs)
+            })
+        }
+        (Value::Array(ours), Value::Array(theirs)) if ours.len() == theirs.len() => {
+            let mut pairs = ours.iter().zip(theirs).enumerate();
+            pairs.find_map(|(at, (ours, theirs))| unequal(&format!("{path}[{at}]"), ours, theirs))
+        }
+        (ours, theirs) => (ours != theirs).then(|| path.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_first_difference_is_named() {
+        let ours = json!({ "spec": { "rules": [{ "a": 1 }, { "b": 2 }] } });
+        let check = |theirs: Value, expected: Option<&str>| {
+            assert_eq!(unequal("", &ours, &theirs).as_deref(), expected);
+        };
+        check(ours.clone(), None);
+        check(json!({ "spec": { "rules": [{ "a": 1 }, { "b": 3 }] } }), Some(".spec.rules[1].b"));
+        check(json!({ "spec": { "rules": [{ "a": 1 }] } }), Some(".spec.rules"));
+        check(json!({ "spec": { "rules": [{ "a": 1 }, { "b": 2 }], "more": 1 } }), Some(".spec.more"));
+        check(json!({}), Some(".spec"));
+    }
+}

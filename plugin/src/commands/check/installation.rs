@@ -1,0 +1,159 @@
+//! What is installed, and whether it answers.
+
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client, ResourceExt};
+
+use cmp_core::keys;
+
+use super::equal;
+use super::report::Check;
+use crate::commands::install::{PODS, left, wanted};
+use crate::commands::probes;
+use crate::commands::version::{OURS, difference};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::manifests::{Manifests, Variant};
+
+/// What puts right whatever is not as it was installed.
+pub(super) const AGAIN: &str = "`kubectl cmp install` with the flags of the first time puts it back";
+
+/// What is installed, as far as what is there tells.
+pub(super) struct Installation {
+    pub(super) client: Client,
+    /// As it should be.
+    pub(super) manifests: Manifests,
+    /// Whom the API server asks.
+    pub(super) configuration: Option<ValidatingWebhookConfiguration>,
+    /// Whether the certificate is cert-manager's.
+    pub(super) cert_manager: bool,
+}
+
+impl Installation {
+    /// Looks for one.
+    pub(super) async fn find(client: &Client) -> Result<Option<Self>, CliError> {
+        let configurations: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
+        let configuration = configurations.get_opt(keys::WEBHOOK).await?;
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        let users = namespaces.get_opt(keys::USERS_NAMESPACE).await?;
+        let stays = users.is_some_and(|users| users.metadata.deletion_timestamp.is_none());
+        if configuration.is_none() && !stays {
+            return Ok(None);
+        }
+        let cert_manager = configuration.as_ref().is_some_and(|read| read.annotations().contains_key(keys::INJECTED));
+        let url = configuration.as_ref().and_then(url);
+        let manifests = wanted(Variant { cert_manager, prometheus: false }, url.as_deref())?;
+        Ok(Some(Self { client: client.clone(), manifests, configuration, cert_manager }))
+    }
+
+    pub(super) async fn look(&self, context: &Context<'_>) -> Vec<Check> {
+        let mut checks = vec![self.configured().await];
+        if self.configuration.is_none() {
+            // Nobody is asked: whoever would be is not known.
+            return checks;
+        }
+        if !self.manifests.deployment.is_empty() {
+            checks.push(self.deployed().await.unwrap_or_else(|error| Check::of("deployment", Err(error))));
+        }
+        checks.extend(self.answers(context).await);
+        checks.extend(self.left().await);
+        checks
+    }
+
+    async fn configured(&self) -> Check {
+        let name = "configuration";
+        let Some(manifest) = self.manifests.webhook.first() else { return Check::failed(name, "nothing is built in") };
+        match equal::difference(&self.client, manifest).await {
+            Ok(None) => Check::ok(name, format!("the API server asks {}", self.asked())),
+            Ok(Some(difference)) => {
+                let check =
+                    Check::failed(name, format!("validatingwebhookconfiguration/{}: {difference}", keys::WEBHOOK));
+                match self.configuration {
+                    None => check.hint("nobody is asked about accounts, and nothing is held for them").hint(AGAIN),
+                    // What others have added, an apply would leave.
+                    Some(_) => check
+                        .hint(format!("kubectl delete validatingwebhookconfiguration {}", keys::WEBHOOK))
+                        .hint(AGAIN),
+                }
+            }
+            Err(error) => Check::of(name, Err(error)),
+        }
+    }
+
+    fn asked(&self) -> String {
+        let url = self.configuration.as_ref().and_then(url);
+        url.unwrap_or_else(|| format!("service/{} in {}", keys::WEBHOOK, keys::SYSTEM_NAMESPACE))
+    }
+
+    async fn deployed(&self) -> Result<Check, CliError> {
+        let name = "deployment";
+        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), keys::SYSTEM_NAMESPACE);
+        let Some(deployment) = deployments.get_opt(keys::WEBHOOK).await? else {
+            return Ok(Check::failed(name, format!("deployment/{} is missing", keys::WEBHOOK)).hint(AGAIN));
+        };
+        let wanted = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
+        let available = deployment.status.and_then(|status| status.available_replicas).unwrap_or(0);
+        let said = format!("{available} of {wanted} replicas are available");
+        Ok(match available {
+            0 => Check::failed(name, said).hint(PODS),
+            _ if available < wanted => Check::warning(name, said).hint(PODS),
+            1 => Check::warning(name, format!("{said}: while it restarts nothing is created or grown"))
+                .hint("kubectl cmp install --replicas 2"),
+            _ => Check::ok(name, said),
+        })
+    }
+
+    /// Whether cmp-webhook answers, and of which version whoever answered is.
+    async fn answers(&self, context: &Context<'_>) -> Vec<Check> {
+        let name = "cmp-webhook";
+        let answers = probes::webhook(&self.client).await;
+        let said = match context.connection().await {
+            Ok(connection) => connection.warnings.take_starting(probes::VERSION),
+            Err(_) => Vec::new(),
+        };
+        let answered = match answers.failure() {
+            None => Check::ok(name, "it accepts a good account, and refuses one that is none"),
+            Some(failure) => Check::failed(name, failure)
+                .hint(if self.manifests.deployment.is_empty() { "is the process running that is asked?" } else { PODS })
+                .hint("until it answers nothing is created or grown; what runs goes on"),
+        };
+        let mut checks = vec![answered];
+        let mut said: Vec<&str> = said.iter().filter_map(|text| text.strip_prefix(probes::VERSION)).collect();
+        said.sort_unstable();
+        said.dedup();
+        checks.extend(said.into_iter().map(|version| {
+            match difference(OURS, version) {
+                None => Check::ok("version", format!("cmp-webhook is v{version}, this plugin v{OURS}")),
+                Some(difference) => Check::failed("version", difference)
+                    .hint("what one of them writes the other may not be able to read: use the same version of both"),
+            }
+        }));
+        checks
+    }
+
+    /// What other versions have left.
+    async fn left(&self) -> Option<Check> {
+        let mut all = match wanted(Variant::FULL, None) {
+            Ok(all) => all,
+            Err(error) => return Some(Check::of("leftovers", Err(error))),
+        };
+        all.added.extend(self.manifests.added.iter().cloned());
+        match left::find(&self.client, &all).await {
+            Ok(left) if left.is_empty() => None,
+            Ok(left) => {
+                let titles: Vec<String> = left.into_iter().map(|(title, _)| title).collect();
+                let check = Check::warning("leftovers", format!("another version has left {}", titles.join(", ")));
+                Some(check.hint("`kubectl cmp install` removes them"))
+            }
+            Err(error) => Some(Check::of("leftovers", Err(error))),
+        }
+    }
+}
+
+/// The address outside the cluster that is asked, if it is one.
+pub(super) fn url(configuration: &ValidatingWebhookConfiguration) -> Option<String> {
+    let mut urls = configuration.webhooks.iter().flatten().filter_map(|webhook| webhook.client_config.url.as_ref());
+    let url = urls.next()?;
+    Some(url.strip_suffix(keys::ACCOUNT_PATH).unwrap_or(url).to_owned())
+}

@@ -1,0 +1,49 @@
+//! What a user can check: their account, and their clusters.
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client};
+
+use cmp_core::account::HeldState;
+use cmp_core::audit::{self, Finding};
+use cmp_core::controller::SeenNamespace;
+use cmp_core::name::UserName;
+
+use super::report::Check;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::counted;
+
+const ASK: &str = "ask an administrator to run `kubectl cmp check`";
+
+pub(super) async fn look(context: &Context<'_>, client: &Client, user: &UserName) -> Vec<Check> {
+    let account = match context.account(user).await {
+        Ok(stored) => stored.account,
+        Err(error) => return vec![Check::of("account", Err(error)).hint(ASK)],
+    };
+    let held: Vec<_> = account.clusters.iter().filter_map(|(name, entry)| Some((name, entry.held.as_ref()?))).collect();
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let (mut seen, mut unreadable) = (Vec::new(), Vec::new());
+    // Before a cluster is ready, and when it goes, its owner is not in its Namespace.
+    let theirs = |state: HeldState| matches!(state, HeldState::Ready | HeldState::Releasing);
+    for (cluster, _) in held.iter().filter(|(_, held)| theirs(held.state)) {
+        match namespaces.get(&cluster.namespace()).await.map_err(CliError::from) {
+            Ok(namespace) => seen.push(SeenNamespace::of(&namespace)),
+            Err(error) => {
+                let check = Check::failed(&format!("cluster/{cluster}"), error.message());
+                unreadable.push(check.hint(ASK));
+            }
+        }
+    }
+    // That a Namespace was not read is no sign that it is gone.
+    let mut findings = audit::account(&account, &seen);
+    findings.retain(|finding| !matches!(finding, Finding::Gone(_)));
+    let texts = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    let checked = if findings.is_empty() {
+        Check::ok("account", format!("it is sound: {}, within the quota", counted(held.len(), "cluster")))
+    } else if findings.iter().any(Finding::is_failure) {
+        Check::failed("account", texts).hint(ASK)
+    } else {
+        Check::warning("account", texts).hint("nothing grows until enough is given back")
+    };
+    [vec![checked], unreadable].concat()
+}

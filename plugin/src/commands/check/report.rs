@@ -1,0 +1,167 @@
+//! What was found, one line a check.
+
+use serde_json::{Value, json};
+
+use cmp_core::keys;
+
+use crate::error::CliError;
+use crate::output::{Format, print_object};
+use crate::ui::Ui;
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    Ok,
+    /// It works, and somebody should look; or it could not be looked at.
+    Warning,
+    Failed,
+}
+
+impl Status {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One check.
+#[derive(Debug, Clone)]
+pub(super) struct Check {
+    name: String,
+    status: Status,
+    message: String,
+    hints: Vec<String>,
+}
+
+impl Check {
+    fn new(name: &str, status: Status, message: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), status, message: message.into(), hints: Vec::new() }
+    }
+
+    pub(super) fn ok(name: &str, message: impl Into<String>) -> Self {
+        Self::new(name, Status::Ok, message)
+    }
+
+    pub(super) fn warning(name: &str, message: impl Into<String>) -> Self {
+        Self::new(name, Status::Warning, message)
+    }
+
+    pub(super) fn failed(name: &str, message: impl Into<String>) -> Self {
+        Self::new(name, Status::Failed, message)
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// What was found, or why not. That somebody may not look is no failure of what they would have looked at.
+    pub(super) fn of(name: &str, found: Result<String, CliError>) -> Self {
+        match found {
+            Ok(message) => Self::ok(name, message),
+            Err(error) if error.is_forbidden() => {
+                Self::warning(name, format!("not looked at: {}", error.message())).hint("an administrator can look")
+            }
+            Err(error) => error.hints().iter().fold(Self::failed(name, error.message()), Self::hint),
+        }
+    }
+
+    fn lines(&self) -> String {
+        let mut text = format!("{:<10}{}: {}\n", self.status.as_str(), self.name, self.message);
+        for hint in &self.hints {
+            text.push_str(&format!("hint: {hint}\n"));
+        }
+        text
+    }
+
+    fn object(&self) -> Value {
+        let hints = (!self.hints.is_empty()).then_some(&self.hints);
+        json!({ "name": self.name, "status": self.status.as_str(), "message": self.message, "hints": hints })
+    }
+}
+
+/// All of them: printed as they come, or as one object at the end.
+pub(super) struct Report<'a> {
+    ui: &'a Ui,
+    format: Option<Format>,
+    checks: Vec<Check>,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(ui: &'a Ui, format: Option<Format>) -> Self {
+        Self { ui, format, checks: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, check: Check) -> Result<(), CliError> {
+        if self.format.is_none() {
+            self.ui.out(&check.lines())?;
+        }
+        self.checks.push(check);
+        Ok(())
+    }
+
+    pub(super) fn add_all(&mut self, checks: Vec<Check>) -> Result<(), CliError> {
+        checks.into_iter().try_for_each(|check| self.add(check))
+    }
+
+    /// Says something that is no check.
+    pub(super) fn note(&self, text: &str) -> Result<(), CliError> {
+        if self.format.is_none() { self.ui.line(text) } else { Ok(()) }
+    }
+
+    /// Prints what is still to be printed; an error if anything failed.
+    pub(super) fn end(self) -> Result<(), CliError> {
+        let worst = if self.has(Status::Failed) {
+            Status::Failed
+        } else if self.has(Status::Warning) {
+            Status::Warning
+        } else {
+            Status::Ok
+        };
+        if let Some(format) = &self.format {
+            let checks: Vec<Value> = self.checks.iter().map(Check::object).collect();
+            let object = json!({
+                "apiVersion": keys::API_VERSION,
+                "kind": "Check",
+                "metadata": {},
+                "status": { "result": worst.as_str(), "checks": checks },
+            });
+            print_object(self.ui, format, &object)?;
+        }
+        if worst == Status::Failed { Err(CliError::silent()) } else { Ok(()) }
+    }
+
+    fn has(&self, status: Status) -> bool {
+        self.checks.iter().any(|check| check.status == status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_is_a_line_and_its_hints() {
+        assert_eq!(Check::ok("kubernetes", "v1.36.3").lines(), "ok        kubernetes: v1.36.3\n");
+        assert_eq!(
+            Check::failed("cmp-webhook", "it is gone").hint("kubectl cmp install").lines(),
+            "failed    cmp-webhook: it is gone\nhint: kubectl cmp install\n"
+        );
+    }
+
+    #[test]
+    fn what_may_not_be_looked_at_has_not_failed() {
+        let forbidden = CliError::from(cmp_client::ApiError::Refused {
+            code: 403,
+            reason: "Forbidden".to_owned(),
+            message: "no".to_owned(),
+        });
+        assert_eq!(Check::of("rights", Err(forbidden)).status, Status::Warning);
+        assert_eq!(Check::of("rights", Err(CliError::user("no").hint("yes"))).hints, ["yes"]);
+    }
+}

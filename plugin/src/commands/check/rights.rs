@@ -1,0 +1,111 @@
+//! Who has which of cmp's rights.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding, RoleRef, Subject};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+
+use cmp_core::account::InstanceType;
+use cmp_core::keys;
+
+use super::equal;
+use super::installation::{AGAIN, Installation};
+use super::report::Check;
+use crate::error::CliError;
+use crate::manifests::Manifest;
+
+pub(super) async fn look(installation: &Installation) -> Vec<Check> {
+    let roles = equal(installation).await.unwrap_or_else(|error| Check::of("roles", Err(error)));
+    let bound = bound(installation).await.unwrap_or_else(|error| Check::of("bindings", Err(error)));
+    vec![roles, bound]
+}
+
+fn ours(installation: &Installation) -> impl Iterator<Item = &Manifest> {
+    installation.manifests.webhook_rights.iter().chain(&installation.manifests.user_rights)
+}
+
+/// The roles and their bindings are as they were installed.
+async fn equal(installation: &Installation) -> Result<Check, CliError> {
+    let compared = ours(installation).filter(|manifest| manifest.kind() != "ServiceAccount").map(|manifest| async {
+        let difference = equal::difference(&installation.client, manifest).await?;
+        Ok::<_, CliError>(difference.map(|difference| format!("{}: {difference}", manifest.title())))
+    });
+    let compared: Vec<Option<String>> = join_all(compared).await.into_iter().collect::<Result<_, _>>()?;
+    let count = compared.len();
+    let differing: Vec<String> = compared.into_iter().flatten().collect();
+    Ok(if differing.is_empty() {
+        Check::ok("roles", format!("{count} roles and bindings are as they were installed"))
+    } else {
+        Check::failed("roles", differing.join("; ")).hint(AGAIN)
+    })
+}
+
+/// Nobody else is bound to them: cmp-webhook to its own, and each owner of a cluster to that of its type, there.
+async fn bound(installation: &Installation) -> Result<Check, CliError> {
+    let client = &installation.client;
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let (everywhere, bindings): (Api<ClusterRoleBinding>, Api<RoleBinding>) =
+        (Api::all(client.clone()), Api::all(client.clone()));
+    let (all, owned) = (ListParams::default(), ListParams::default().labels(keys::OWNER));
+    let (everywhere, bindings, namespaces) =
+        futures::try_join!(everywhere.list(&all), bindings.list(&all), namespaces.list_metadata(&owned))?;
+    let is_ours = |kind: &str, namespace: Option<&str>, name: &str| {
+        ours(installation).any(|manifest| manifest.is(kind, namespace, name))
+    };
+    let owners: BTreeMap<String, Subject> = namespaces.items.iter().map(|one| (one.name_any(), owner(one))).collect();
+    let types: BTreeMap<String, String> =
+        namespaces.items.iter().filter_map(|one| Some((one.name_any(), role(one.labels().get(keys::TYPE)?)))).collect();
+    let mut strangers = Vec::new();
+    for binding in &everywhere.items {
+        let role = is_ours("ClusterRole", None, &binding.role_ref.name);
+        if role && !is_ours("ClusterRoleBinding", None, &binding.name_any()) {
+            let title = format!("clusterrolebinding/{}", binding.name_any());
+            strangers.push(said(&title, &binding.role_ref, binding.subjects.as_deref()));
+        }
+    }
+    for binding in &bindings.items {
+        let place = binding.namespace().unwrap_or_default();
+        let RoleRef { kind, name, .. } = &binding.role_ref;
+        let role = is_ours(kind, if kind == "Role" { Some(&place) } else { None }, name);
+        let installed = is_ours("RoleBinding", Some(&place), &binding.name_any());
+        let owner = owners.get(&place).map(std::slice::from_ref);
+        let of_owner = owner.is_some() && owner == binding.subjects.as_deref() && types.get(&place) == Some(name);
+        if role && !installed && !of_owner {
+            let title = format!("rolebinding/{} in {place}", binding.name_any());
+            strangers.push(said(&title, &binding.role_ref, binding.subjects.as_deref()));
+        }
+    }
+    Ok(if strangers.is_empty() {
+        Check::ok("bindings", "cmp-webhook and the owners of clusters have their roles, and nobody else has")
+    } else {
+        let check = Check::failed("bindings", strangers.join("; "));
+        check
+            .hint("the policies bound users and cmp-webhook, and nobody else: delete what gives their rights to others")
+    })
+}
+
+fn owner<K: ResourceExt>(namespace: &K) -> Subject {
+    Subject {
+        kind: "ServiceAccount".to_owned(),
+        name: namespace.labels().get(keys::OWNER).cloned().unwrap_or_default(),
+        namespace: Some(keys::USERS_NAMESPACE.to_owned()),
+        ..Subject::default()
+    }
+}
+
+fn role(kind: &str) -> String {
+    match kind.parse() {
+        Ok(InstanceType::Vm) => keys::VM_ROLE.to_owned(),
+        _ => keys::CONTAINER_ROLE.to_owned(),
+    }
+}
+
+fn said(title: &str, role: &RoleRef, subjects: Option<&[Subject]>) -> String {
+    let subjects: Vec<String> =
+        subjects.unwrap_or_default().iter().map(|subject| format!("{} {}", subject.kind, subject.name)).collect();
+    let whom = if subjects.is_empty() { "nobody yet".to_owned() } else { subjects.join(", ") };
+    format!("{title} gives {} to {whom}", role.name)
+}

@@ -1,0 +1,333 @@
+//! `check`: everything as it should be, and each thing that is not, caused and named.
+
+use axum::response::Response;
+use axum_server::tls_rustls::RustlsConfig;
+use cmp_tests::authority::Authority;
+use cmp_tests::control_plane::free_port;
+use cmp_tests::process::Process;
+use cmp_tests::{ControlPlane, Installation, Output, World, eventually};
+use cmp_webhook::{admission, metrics::Metrics};
+use serde_json::json;
+
+use crate::support::{SOON, account_is, held, running, shared};
+
+fn check(plane: &ControlPlane) -> Output {
+    plane.admin(&["cmp", "check"])
+}
+
+/// What failed, by its name.
+fn failed(said: &Output) -> Vec<&str> {
+    let failed = said.stdout.lines().filter_map(|line| line.strip_prefix("failed "));
+    failed.filter_map(|line| line.trim().split(": ").next()).collect()
+}
+
+/// That exactly this fails, each with a hint, and that it says so.
+#[track_caller]
+fn fails(plane: &ControlPlane, expected: &[&str], texts: &[&str]) {
+    let said = check(plane).fails();
+    assert_eq!(failed(&said), expected, "{said}");
+    let mut lines = said.stdout.lines().skip_while(|line| !line.starts_with("failed")).skip(1);
+    assert!(lines.next().is_some_and(|line| line.starts_with("hint: ")), "{said}");
+    for text in texts {
+        said.clone().says(text);
+    }
+}
+
+/// The same, once the API server has taken over what was changed.
+#[track_caller]
+fn comes_to_fail(plane: &ControlPlane, expected: &[&str], text: &str) {
+    eventually(text, SOON, || {
+        let said = check(plane);
+        if said.stdout.contains(text) && failed(&said) == expected { Ok(()) } else { Err(said.to_string()) }
+    });
+}
+
+#[track_caller]
+fn comes_to_pass(plane: &ControlPlane) {
+    eventually("everything is as it should be", SOON, || {
+        let said = check(plane);
+        if said.code == 0 { Ok(()) } else { Err(said.to_string()) }
+    });
+}
+
+fn patch(plane: &ControlPlane, what: &[&str], patch: &serde_json::Value) {
+    let kind = if patch.is_array() { "--type=json" } else { "--type=merge" };
+    plane.admin(&[&["patch"], what, &[kind, "-p", &patch.to_string()]].concat()).ok();
+}
+
+/// Another caBundle in the configuration, or none.
+fn bundle(pem: Option<&str>) -> serde_json::Value {
+    let pem = pem.map(|pem| k8s_openapi::ByteString(pem.as_bytes().to_vec()));
+    let op = if pem.is_some() { "add" } else { "remove" };
+    json!([{ "op": op, "path": "/webhooks/0/clientConfig/caBundle", "value": pem }])
+}
+
+const CONFIGURATION: [&str; 2] = ["validatingwebhookconfiguration", "cmp-webhook"];
+
+#[test]
+fn everything_as_it_should_be() {
+    let user = shared().user("4", "8Gi");
+    let web = running(&user, "web", 1, "1", "1Gi");
+    let plane = &shared().plane;
+    let said = plane.admin(&["cmp", "check", "--pre"]).ok();
+    said.says("ok        kubernetes: v1.")
+        .says("ok        admission: ValidatingAdmissionPolicies are served")
+        .says("ok        kubevirt: it is not there: no VMs")
+        .says("ok        rights: you may create and change all that is installed")
+        .says_not("policy/");
+    // A user checks what is theirs.
+    let own = user.cmp(&["check"]).ok();
+    own.says("ok        account: it is sound: 1 cluster, within the quota")
+        .says("the rest is for an administrator to check");
+    let object = user.cmp(&["check", "-o", "json"]).ok().json();
+    assert_eq!((&object["kind"], &object["status"]["result"]), (&json!("Check"), &json!("ok")));
+    assert_eq!(object["status"]["checks"][0]["name"], "kubernetes");
+    // Who may look at nothing is told so; that is no failure of what cannot be seen.
+    let nobody = ["--as", "nobody@example.com"];
+    plane.admin(&[&["cmp", "check"], &nobody[..]].concat()).ok().says("warning   cmp: not looked at");
+    plane
+        .admin(&[&["cmp", "check", "--pre"], &nobody[..]].concat())
+        .fails()
+        .says("failed    rights: you may not create clusterrolebindings, create clusterroles")
+        .says("hint: installing takes the rights of an administrator");
+    user.cmp(&["version"]).ok().says(concat!("Webhook Version: v", env!("CARGO_PKG_VERSION"))).says_not("Warning");
+    drop(web);
+}
+
+#[test]
+fn what_is_not_as_it_should_be_is_named_with_a_remedy() {
+    let mut installation = Installation::start(1, "3s");
+    let john = installation.user_named("john", "4", "8Gi");
+    let web = running(&john, "web", 2, "1", "1Gi");
+    installation.user_named("mary", "4", "8Gi");
+    let plane = &installation.plane;
+    let path = "jsonpath={.webhooks[0].clientConfig.url}";
+    let asked = plane.admin(&[&["get"], &CONFIGURATION[..], &["-o", path]].concat()).ok().stdout;
+    let url = asked.trim_end_matches("/validate-account").to_owned();
+    let install = |plane: &ControlPlane| plane.admin(&["cmp", "install", "--webhook-url", &url]).ok();
+
+    let sound = check(plane).ok();
+    for policy in ["accounts", "instances", "scale", "pods", "namespaces", "user-objects", "services", "webhook-rights"]
+    {
+        sound.clone().says(&format!("policy/cmp-{policy}: it is as it was installed, and refuses what it has to"));
+    }
+    sound
+        .says("policy/cmp-webhook-configuration: it is as it was installed, and refuses what it has to")
+        .says("policy/cmp-vms: it is as it was installed; not tried: there is no cluster of VMs")
+        .says("ok        cmp-webhook: it accepts a good account, and refuses one that is none")
+        .says("ok        certificate: it is for localhost, and of the authority in caBundle")
+        .says("ok        accounts: 2 accounts with 1 cluster, all sound");
+
+    // Policies and rights.
+    let never = json!([{ "op": "add", "path": "/spec/matchConditions/-", "value": { "name": "never", "expression": "false" } }]);
+    patch(plane, &["validatingadmissionpolicy", "cmp-services"], &never);
+    let text = "spec.matchConditions is not as it was installed, and it does not refuse what it has to";
+    comes_to_fail(plane, &["policy/cmp-services"], text);
+    plane.admin(&["delete", "validatingadmissionpolicybinding", "cmp-pods"]).ok();
+    let role = json!([{ "op": "add", "path": "/rules/0/verbs/-", "value": "delete" }]);
+    patch(plane, &["clusterrole", "cmp-container-user"], &role);
+    plane.admin(&["create", "rolebinding", "more", "-n", "default", "--clusterrole=cmp-vm-user", "--user=mary"]).ok();
+    patch(
+        plane,
+        &["namespace", "cmp-templates"],
+        &json!({ "metadata": { "labels": { "app.kubernetes.io/part-of": null } } }),
+    );
+    plane.admin(&["cmp", "check", "--pre"]).fails().says("cmp-templates is there, and not cmp's");
+    let all = ["roles", "bindings", "policy/cmp-pods", "policy/cmp-services"];
+    let texts = [
+        "clusterrole.rbac.authorization.k8s.io/cmp-container-user: rules[0].verbs is not as it was installed",
+        "rolebinding/more in default gives cmp-vm-user to User mary",
+        "policy/cmp-pods: its binding: it is missing",
+    ];
+    fails(plane, &all, &texts);
+    plane.admin(&["delete", "rolebinding", "more", "-n", "default"]).ok();
+    // What was added to a list that others may add to, an apply leaves.
+    plane.admin(&["delete", "validatingadmissionpolicy", "cmp-services"]).ok();
+    install(plane).says("clusterrole.rbac.authorization.k8s.io/cmp-container-user configured");
+    comes_to_pass(plane);
+
+    // The question: asked of nobody, or never.
+    let never = json!([{ "op": "add", "path": "/webhooks/0/matchConditions/-", "value": { "name": "never", "expression": "false" } }]);
+    patch(plane, &CONFIGURATION, &never);
+    let text = "nobody refuses what is no account: it is not asked";
+    comes_to_fail(plane, &["configuration", "cmp-webhook"], text);
+    plane.admin(&[&["delete"], &CONFIGURATION[..]].concat()).ok();
+    fails(plane, &["configuration"], &["cmp-webhook: it is missing", "nothing is held for them"]);
+    install(plane);
+    comes_to_pass(plane);
+
+    // More is used than an administrator allows: it is shown, and nothing is broken.
+    plane.admin(&["cmp", "set", "quota", "john", "--cpu", "1"]).ok();
+    check(plane).ok().says("warning   account/john: cpu=2 is charged, and the quota is 1");
+    john.cmp(&["check"]).ok().says("warning   account: cpu=2 is charged, and the quota is 1");
+    plane.admin(&["cmp", "set", "quota", "john", "--cpu", "4"]).ok();
+
+    // cmp-webhook is down: nothing is mended, so that what is damaged can be seen.
+    let kubeconfig = john.kubeconfig.clone();
+    installation.stop();
+    let plane = &installation.plane;
+    fails(plane, &["cmp-webhook"], &["it does not answer: ", "until it answers nothing is created or grown"]);
+    plane.admin(&["delete", "validatingadmissionpolicybinding", "cmp-accounts"]).ok();
+    let lost = json!({ "data": { format!("held.{web}"): null } }).to_string();
+    eventually("the policy is gone", SOON, || {
+        let tried = plane.admin(&["patch", "configmap", "john", "-n", "cmp-users", "--type=merge", "-p", &lost]);
+        if tried.code == 0 { Ok(()) } else { Err(tried.to_string()) }
+    });
+    patch(plane, &["configmap", "mary", "-n", "cmp-users"], &json!({ "data": { "held.db": "lost" } }));
+    let texts = [
+        &format!("account/john: namespace {web}-ns is theirs, and the account does not know it"),
+        "account/mary: it is damaged: \"held.db\" of the account is not readable",
+        "policy/cmp-accounts: its binding: it is missing",
+    ];
+    fails(plane, &["cmp-webhook", "policy/cmp-accounts", "account/john", "account/mary"], &texts);
+    let out = cmp_tests::shell::kubectl(&kubeconfig, &["cmp", "check"]);
+    out.ok().says("it is sound: 0 clusters");
+    let damaged = ["cmp-webhook", "certificate", "policy/cmp-accounts", "account/john", "account/mary"];
+    patch(plane, &CONFIGURATION, &bundle(None));
+    fails(plane, &damaged, &["caBundle is empty: cmp-webhook has not written it"]);
+    let other = Authority::new(plane.folder(), "other", "somebody else");
+    patch(plane, &CONFIGURATION, &bundle(Some(other.pem())));
+    fails(plane, &damaged, &["the API server does not trust it: invalid peer certificate: UnknownIssuer"]);
+    plane.admin(&["delete", "secret", "cmp-webhook-cert", "-n", "cmp-system"]).ok();
+    fails(plane, &damaged, &["secret/cmp-webhook-cert is missing"]);
+
+    // Back again, everything is put right.
+    install(plane);
+    installation.restart();
+    let plane = &installation.plane;
+    comes_to_pass(plane);
+    installation.stop();
+
+    let plane = &installation.plane;
+    another_version(plane, &other);
+    let john = World { installation: &installation, name: "john".to_owned(), kubeconfig };
+    let webhook = with_cert_manager(&john, &web);
+    assert!(webhook.is_running());
+    purged(plane, &web);
+}
+
+/// Somebody else answers: cmp-webhook as it is, but for the version that it says.
+fn another_version(plane: &ControlPlane, authority: &Authority) {
+    // Another test may have been first.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    authority.server("other-version", "cmp-webhook", &["localhost"]);
+    let [certificate, key] = ["crt", "key"].map(|ending| plane.folder().join(format!("other-version.{ending}")));
+    let port = free_port();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.spawn(async move {
+        let older = axum::middleware::map_response(|response: Response| async {
+            let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+            let said = String::from_utf8(body.to_vec()).unwrap();
+            let said = said.replace(concat!("cmp-webhook/", env!("CARGO_PKG_VERSION")), "cmp-webhook/0.9.3");
+            ([(axum::http::header::CONTENT_TYPE, "application/json")], said)
+        });
+        let tls = RustlsConfig::from_pem_file(certificate, key).await.unwrap();
+        let routes = admission::router(std::sync::Arc::new(Metrics::default())).layer(older);
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        axum_server::bind_rustls(address, tls).serve(routes.into_make_service()).await.unwrap();
+    });
+    plane.admin(&["cmp", "install", "--webhook-url", &format!("https://localhost:{port}")]).ok();
+    patch(plane, &CONFIGURATION, &bundle(Some(authority.pem())));
+    let text = concat!("version: the plugin is v", env!("CARGO_PKG_VERSION"), ", and cmp-webhook v0.9.3");
+    // The Secret is that of the one that is stopped.
+    comes_to_fail(plane, &["version", "certificate"], text);
+
+    // What everybody may read is what was installed.
+    patch(plane, &["configmap", "cmp-version", "-n", "cmp-templates"], &json!({ "data": { "version": "0.9.3" } }));
+    plane
+        .admin(&["cmp", "version"])
+        .ok()
+        .says("Webhook Version: v0.9.3")
+        .says("Warning: the plugin is v")
+        .says("install the plugin of that version");
+    let object = plane.admin(&["cmp", "version", "-o", "json"]).ok().json();
+    assert_eq!(object["webhookVersion"]["gitVersion"], "v0.9.3");
+}
+
+/// cert-manager itself is not here: the types that it brings are, and what it and its cainjector would write is written.
+fn with_cert_manager(john: &World<'_>, web: &str) -> Process {
+    let plane = &john.installation.plane;
+    let kinds = [("certificates", "Certificate"), ("issuers", "Issuer")].map(|(plural, kind)| {
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": { "name": format!("{plural}.cert-manager.io") },
+            "spec": { "group": "cert-manager.io", "scope": "Namespaced",
+                "names": { "plural": plural, "singular": kind.to_lowercase(), "kind": kind, "listKind": format!("{kind}List") },
+                "versions": [{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": {
+                    "type": "object", "x-kubernetes-preserve-unknown-fields": true } } }] },
+        })
+    });
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": kinds }).to_string();
+    plane.admin_reading(&["apply", "-f", "-"], &list).ok();
+    for kind in ["certificates", "issuers"] {
+        plane.admin(&["wait", "--for=condition=Established", "crd", &format!("{kind}.cert-manager.io")]).ok();
+    }
+    let [port, probe] = [free_port(), free_port()];
+    let url = format!("https://localhost:{port}");
+    let installed = plane.admin(&["cmp", "install", "--cert-manager", "--webhook-url", &url]).ok();
+    installed
+        .says("certificate.cert-manager.io/cmp-webhook created")
+        .says("role.rbac.authorization.k8s.io/cmp-webhook configured");
+
+    // Its own certificate is of no use to it any more, and it may not write one.
+    let start = |name: &str, more: &[&str]| {
+        let kubeconfig = plane.folder().join("cmp-webhook.kubeconfig").display().to_string();
+        let (bind, probes) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{probe}"));
+        let flags = ["serve", "--kubeconfig", &kubeconfig, "--bind-address", &bind, "--probe-address", &probes];
+        let flags = [&flags[..], &["--admission-window", "3s", "--shutdown-delay", "0s"], more].concat();
+        let flags = flags.into_iter().map(str::to_owned).collect();
+        Process::start(name, &cmp_tests::binaries::built().webhook, flags, plane.folder())
+    };
+    let webhook = start("cmp-webhook-cert-manager", &["--certificate-secret", "cmp-webhook-tls"]);
+    let waits = |text: &str| {
+        eventually(text, SOON, || {
+            assert!(webhook.is_running(), "{}", webhook.last_words());
+            if webhook.log().contains(text) { Ok(()) } else { Err(webhook.last_words()) }
+        });
+    };
+    waits("nobody has written the Secret cmp-webhook-tls yet");
+    // As cert-manager writes what it has signed, and its cainjector makes the authority known.
+    let write = |name: &str| {
+        let authority = Authority::new(plane.folder(), name, "cert-manager");
+        authority.server(name, "cmp-webhook", &["localhost", "cmp-webhook.cmp-system.svc"]);
+        let file = |ending: &str| plane.folder().join(format!("{name}.{ending}")).display().to_string();
+        let create =
+            ["create", "secret", "tls", "cmp-webhook-tls", "-n", "cmp-system", "--dry-run=client", "-o", "yaml"];
+        let files = [format!("--cert={}", file("crt")), format!("--key={}", file("key"))];
+        let secret = plane.admin(&[&create[..], &[&files[0], &files[1]]].concat()).ok();
+        plane.admin_reading(&["apply", "-f", "-"], &secret.stdout).ok();
+        authority
+    };
+    let inject = |authority: &Authority| patch(plane, &CONFIGURATION, &bundle(Some(authority.pem())));
+    patch(plane, &CONFIGURATION, &bundle(None));
+    let first = write("first");
+    waits("nobody has made the authority of cmp-webhook-tls known");
+    check(plane).fails().says("caBundle is empty: cert-manager's cainjector has not written it");
+    inject(&first);
+    comes_to_pass(plane);
+    // Renewed, by another authority, it is served without a restart.
+    inject(&write("second"));
+    comes_to_pass(plane);
+    account_is(john, "what was lost is known again", |account| held(account, web).is_some());
+    john.cmp(&["create", "cluster", "db", "--cpu", "1", "--memory", "1Gi", "--wait"]).ok();
+
+    webhook
+}
+
+/// All of it goes, and at no moment is there a right without its bounds.
+fn purged(plane: &ControlPlane, web: &str) {
+    let said = plane.admin(&["cmp", "uninstall", "--purge", "--yes"]).ok();
+    let order = [
+        format!("namespace/{web}-ns deleted"),
+        "user/john deleted".to_owned(),
+        "validatingwebhookconfiguration.admissionregistration.k8s.io/cmp-webhook deleted".to_owned(),
+        "certificate.cert-manager.io/cmp-webhook deleted".to_owned(),
+        "secret/cmp-webhook-tls deleted".to_owned(),
+        "clusterrole.rbac.authorization.k8s.io/cmp-container-user deleted".to_owned(),
+        "validatingadmissionpolicy.admissionregistration.k8s.io/cmp-accounts deleted".to_owned(),
+        "namespace/cmp-users deleted".to_owned(),
+    ];
+    let at: Vec<Option<usize>> = order.iter().map(|line| said.stdout.lines().position(|said| said == line)).collect();
+    assert!(at.is_sorted() && at.iter().all(Option::is_some), "{at:?}: {said}");
+    check(plane).fails().says("it is not installed in this cluster");
+}
