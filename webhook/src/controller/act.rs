@@ -1,5 +1,6 @@
 //! One step, carried out: the four rules of `docs/ARCHITECTURE.md` are kept here.
 
+use futures::future::{try_join, try_join_all};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{LimitRange, Namespace, PersistentVolumeClaim, Pod, ResourceQuota, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -82,9 +83,17 @@ pub async fn carry_out(
                 let reserved = reserved(&Reserved::Shape(reserve));
                 act.annotate(fences, json!({ (keys::RESERVED): reserved, (keys::FENCE): context.fence() })).await?;
             }
-            for part in parts {
-                act.write(part, &shape, kind, fences).await?;
-            }
+            // The fences one after another, as they were checked; what is beside them need not wait.
+            let (fenced, beside): (Vec<Part>, Vec<Part>) =
+                parts.into_iter().partition(|part| matches!(part, Part::Limits | Part::Quota));
+            let fence = async {
+                for part in fenced {
+                    act.write(part, &shape, kind, fences).await?;
+                }
+                Ok(())
+            };
+            let beside = try_join_all(beside.into_iter().map(|part| act.write(part, &shape, kind, fences)));
+            try_join(fence, beside).await?;
         }
         Step::Open { shape, reserved: beyond } => {
             let open = json!({
