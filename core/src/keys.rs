@@ -59,6 +59,9 @@ pub const READY: &str = "kubectl-cmp.dev/ready";
 /// Annotation of the three fences: a value that is new with each write of ours, since the API server does not
 /// count a write that changes nothing.
 pub const FENCE: &str = "kubectl-cmp.dev/fence";
+/// Annotation of a fence inside a Namespace: the uid of the Namespace it was made for. One that lands late, in the next
+/// Namespace of the same name, is refused.
+pub const MADE_FOR: &str = "kubectl-cmp.dev/made-for";
 
 /// Annotations of the certificate's Secret: the names it is for, when it is to be renewed, when it ends, and when its
 /// authority ends; what would otherwise have to be read out of the certificates.

@@ -72,14 +72,20 @@ pub fn namespace(
     }
 }
 
-fn fence_metadata(cluster: &ClusterName, fence: &str) -> ObjectMeta {
+/// Of an object of ours in the Namespace of a cluster.
+fn own_metadata(cluster: &ClusterName) -> ObjectMeta {
     ObjectMeta {
         name: Some(keys::FENCE_NAME.to_owned()),
         namespace: Some(cluster.namespace()),
         labels: Some(pairs([(keys::CLUSTER, cluster.as_str()), (keys::MANAGED_BY, keys::MANAGER)])),
-        annotations: Some(pairs([(keys::FENCE, fence)])),
         ..ObjectMeta::default()
     }
+}
+
+/// Of a fence: the uid of the Namespace that it is for, and the mark of the write.
+fn fence_metadata(cluster: &ClusterName, uid: &str, fence: &str) -> ObjectMeta {
+    let annotations = Some(pairs([(keys::MADE_FOR, uid), (keys::FENCE, fence)]));
+    ObjectMeta { annotations, ..own_metadata(cluster) }
 }
 
 /// What the ResourceQuota of a cluster allows.
@@ -129,9 +135,15 @@ pub fn hard(kind: InstanceType, shape: &Shape) -> Amounts {
 }
 
 /// The ResourceQuota of a cluster: the second fence around the count.
-pub fn resource_quota(cluster: &ClusterName, kind: InstanceType, shape: &Shape, fence: &str) -> ResourceQuota {
+pub fn resource_quota(
+    cluster: &ClusterName,
+    kind: InstanceType,
+    shape: &Shape,
+    uid: &str,
+    fence: &str,
+) -> ResourceQuota {
     ResourceQuota {
-        metadata: fence_metadata(cluster, fence),
+        metadata: fence_metadata(cluster, uid, fence),
         spec: Some(ResourceQuotaSpec { hard: Some(stored(hard(kind, shape))), ..ResourceQuotaSpec::default() }),
         ..ResourceQuota::default()
     }
@@ -167,7 +179,7 @@ pub fn limits(kind: InstanceType, size: &Resources) -> Amounts {
 
 /// The LimitRange of a cluster: the fence around the size. Kubernetes sums a Pod's containers for it, sidecars, init
 /// containers and pod-level resources included.
-pub fn limit_range(cluster: &ClusterName, kind: InstanceType, size: &Resources, fence: &str) -> LimitRange {
+pub fn limit_range(cluster: &ClusterName, kind: InstanceType, size: &Resources, uid: &str, fence: &str) -> LimitRange {
     let limits = limits(kind, size);
     let rule = |of: &str, rule: &str| {
         let prefix = format!("{of}.{rule}.");
@@ -183,7 +195,7 @@ pub fn limit_range(cluster: &ClusterName, kind: InstanceType, size: &Resources, 
         max_limit_request_ratio: None,
     });
     LimitRange {
-        metadata: fence_metadata(cluster, fence),
+        metadata: fence_metadata(cluster, uid, fence),
         spec: Some(LimitRangeSpec { limits: items.filter(|item| item.max.is_some() || item.min.is_some()).collect() }),
     }
 }
@@ -241,7 +253,7 @@ pub fn network_policy(cluster: &ClusterName, kind: InstanceType) -> NetworkPolic
         });
     }
     NetworkPolicy {
-        metadata: ObjectMeta { annotations: None, ..fence_metadata(cluster, "") },
+        metadata: own_metadata(cluster),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector::default()),
             policy_types: Some(vec!["Ingress".to_owned()]),
@@ -275,11 +287,7 @@ pub fn role(kind: InstanceType) -> &'static str {
 /// The RoleBinding that lets the owner in.
 pub fn role_binding(user: &UserName, cluster: &ClusterName, kind: InstanceType) -> RoleBinding {
     RoleBinding {
-        metadata: ObjectMeta {
-            name: Some(keys::BINDING_NAME.to_owned()),
-            annotations: None,
-            ..fence_metadata(cluster, "")
-        },
+        metadata: ObjectMeta { name: Some(keys::BINDING_NAME.to_owned()), ..own_metadata(cluster) },
         role_ref: RoleRef {
             api_group: Some("rbac.authorization.k8s.io".to_owned()),
             kind: "ClusterRole".to_owned(),
@@ -356,9 +364,9 @@ mod tests {
     fn a_fence_that_is_read_back_says_the_same() {
         let shape = shape(3, "cpu=2,memory=4Gi,storage=10Gi");
         for kind in [InstanceType::Container, InstanceType::Vm] {
-            let range = limit_range(&name("web"), kind, &shape.size, "1");
+            let range = limit_range(&name("web"), kind, &shape.size, "u", "1");
             assert_eq!(limits_of(&range), Some(limits(kind, &shape.size)));
-            let quota = resource_quota(&name("web"), kind, &shape, "1");
+            let quota = resource_quota(&name("web"), kind, &shape, "u", "1");
             assert_eq!(amounts_of(quota.spec.unwrap().hard.as_ref()), Some(hard(kind, &shape)));
         }
     }

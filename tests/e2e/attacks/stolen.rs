@@ -292,6 +292,22 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
             ),
             (
                 attempt(
+                    "a fence of no Namespace",
+                    create,
+                    object("v1", "ResourceQuota", &ns, json!({ "spec": { "hard": { "pods": "100" } } })),
+                ),
+                "makes a fence for the very Namespace that it has seen",
+            ),
+            (
+                attempt("a fence that comes late, after the Namespace was made anew", create, {
+                    let mut range = object("v1", "LimitRange", &ns, json!({ "spec": { "limits": [] } }));
+                    range["metadata"]["annotations"] = json!({ "kubectl-cmp.dev/made-for": "the uid of the former" });
+                    range
+                }),
+                "makes a fence for the very Namespace that it has seen",
+            ),
+            (
+                attempt(
                     "the network of cmp-system",
                     create,
                     object(
@@ -413,11 +429,12 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
             attempt("a Namespace of a user's cluster", &dry, namespace(&new_ns, labels(me, &new, "baseline"))),
             attempt("a stricter one", &dry, namespace(&new_ns, labels(me, &new, "restricted"))),
             attempt("letting the owner in", &dry, binding(&ns, role("ClusterRole", "cmp-container-user"), account(me))),
-            attempt(
-                "a quota in a cluster",
-                &dry,
-                object("v1", "ResourceQuota", &ns, json!({ "spec": { "hard": { "pods": "0" } } })),
-            ),
+            attempt("a quota in a cluster", &dry, {
+                let mut quota = object("v1", "ResourceQuota", &ns, json!({ "spec": { "hard": { "pods": "0" } } }));
+                let uid = john.admin(&["get", "namespace", &ns, "-o", "jsonpath={.metadata.uid}"]).ok().stdout;
+                quota["metadata"]["annotations"] = json!({ "kubectl-cmp.dev/made-for": uid });
+                quota
+            }),
             attempt(
                 "taking the token away",
                 format!("patch serviceaccount default -n {ns} --type=merge"),

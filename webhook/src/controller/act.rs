@@ -209,14 +209,16 @@ impl Act<'_> {
     async fn write(&self, part: Part, shape: &Shape, kind: InstanceType, fences: &Fences) -> Result<(), ApiError> {
         let (cluster, post, fence) = (self.cluster, PostParams::default(), self.context.fence());
         let version = |seen: Option<&SeenFence>| seen.map(|seen| seen.version.resource_version.clone());
+        // What is created has no version to be written under; the uid stands in for it.
+        let uid = fences.namespace.as_ref().map_or("", |namespace| &namespace.uid);
         match part {
             Part::Quota => {
-                let mut quota = manifest::resource_quota(cluster, kind, shape, &fence);
+                let mut quota = manifest::resource_quota(cluster, kind, shape, uid, &fence);
                 quota.metadata.resource_version = version(fences.quota.as_ref());
                 put(&self.namespaced::<ResourceQuota>(), &quota, fences.quota.is_some(), &post).await
             }
             Part::Limits => {
-                let mut limits = manifest::limit_range(cluster, kind, &shape.size, &fence);
+                let mut limits = manifest::limit_range(cluster, kind, &shape.size, uid, &fence);
                 limits.metadata.resource_version = version(fences.limits.as_ref());
                 put(&self.namespaced::<LimitRange>(), &limits, fences.limits.is_some(), &post).await
             }
