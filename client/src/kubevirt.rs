@@ -65,6 +65,11 @@ impl Machines {
         self.objects.get_opt(&name.to_string()).await?.map(read).transpose()
     }
 
+    /// The guest of one of them, if it is on.
+    pub async fn instance(&self, name: &InstanceName) -> Result<Option<VirtualMachineInstance>, ApiError> {
+        self.running.get_opt(&name.to_string()).await?.map(read).transpose()
+    }
+
     /// Makes one.
     pub async fn create(&self, params: &PostParams, object: Value) -> Result<(), ApiError> {
         let object = serde_json::from_value(object).map_err(|error| ApiError::Other(error.to_string()))?;
@@ -86,22 +91,34 @@ impl Machines {
 
     /// Pauses one, or lets it go on. That it is so already is no error.
     pub async fn call(&self, name: &InstanceName, call: Call, dry_run: bool) -> Result<(), ApiError> {
-        let (namespace, call) = (&self.namespace, call.as_str());
-        let path =
-            format!("/apis/{SUBRESOURCES}/{VERSION}/namespaces/{namespace}/virtualmachineinstances/{name}/{call}");
         let body = if dry_run { json!({ "dryRun": ["All"] }) } else { json!({}) };
+        let call = format!("virtualmachineinstances/{name}/{}", call.as_str());
+        // KubeVirt's words (`VMI is already paused`, `VMI is not paused`): two who ask at once.
+        unless(self.put(&call, &body).await, &["already paused", "not paused"])
+    }
+
+    /// Starts its guest anew, with whatever its VM says by now. That there is none is no error: the next one has it.
+    pub async fn restart(&self, name: &InstanceName) -> Result<(), ApiError> {
+        let restarted = self.put(&format!("virtualmachines/{name}/restart"), &json!({})).await;
+        unless(restarted, &["not running", "does not support manual restart"])
+    }
+
+    /// One of KubeVirt's calls that are no object.
+    async fn put(&self, call: &str, body: &Value) -> Result<(), ApiError> {
+        let path = format!("/apis/{SUBRESOURCES}/{VERSION}/namespaces/{}/{call}", self.namespace);
         let request = Request::put(path).header(http::header::CONTENT_TYPE, "application/json");
         let request =
             request.body(body.to_string().into_bytes()).map_err(|error| ApiError::Other(error.to_string()))?;
-        match self.client.request_text(request).await.map_err(ApiError::from) {
-            // KubeVirt's words (`VMI is already paused`, `VMI is not paused`): two who ask at once.
-            Err(ApiError::Refused { code: 409, message, .. })
-                if message.contains("already paused") || message.contains("not paused") =>
-            {
-                Ok(())
-            }
-            answered => answered.map(|_| ()),
-        }
+        self.client.request_text(request).await?;
+        Ok(())
+    }
+}
+
+/// Leaves a conflict out that KubeVirt has one of these words for.
+fn unless(answered: Result<(), ApiError>, words: &[&str]) -> Result<(), ApiError> {
+    match answered {
+        Err(ApiError::Refused { code: 409, message, .. }) if words.iter().any(|word| message.contains(word)) => Ok(()),
+        answered => answered,
     }
 }
 

@@ -392,10 +392,9 @@ pub fn of_virtual_machine(vm: &VirtualMachine, running: &[VirtualMachineInstance
     if vm.metadata.namespace.as_deref() != Some(name.cluster.namespace().as_str()) {
         return None;
     }
-    let on = vm.spec.run_strategy.as_deref() != Some(kubevirt::HALTED);
+    let on = vm.is_on();
     let asked = asked(&vm.metadata);
     let instance = running.iter().find(|running| running.metadata.name == vm.metadata.name);
-    let printable = vm.status.printable_status.as_deref();
     let shown = match asked {
         Some(State::Suspended) if !on => Shown::plain(State::Suspended),
         _ if !on => Shown::plain(State::Stopped),
@@ -431,7 +430,7 @@ pub fn of_virtual_machine(vm: &VirtualMachine, running: &[VirtualMachineInstance
         asked,
         on,
         ending: !on && instance.is_some(),
-        paused: printable == Some("Paused"),
+        paused: vm.is_paused(),
         name,
     })
 }
@@ -654,10 +653,7 @@ pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), Str
         let on = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1) > 0;
         (&set.metadata, on)
     });
-    let machines = remains.machines.iter().map(|vm| {
-        let on = vm.spec.run_strategy.as_deref() != Some(kubevirt::HALTED);
-        (&vm.metadata, on)
-    });
+    let machines = remains.machines.iter().map(|vm| (&vm.metadata, vm.is_on()));
     for (metadata, on) in sets.chain(machines) {
         let name = metadata.name.clone().unwrap_or_default();
         let index = name.parse::<InstanceName>().map(|instance| instance.index);
@@ -666,6 +662,15 @@ pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), Str
         }
         if to.released && on {
             return Err(format!("instance {name} is not off"));
+        }
+    }
+    // The next guest of a VM that is on is made without anybody being asked; of one that is off, a policy is.
+    for vm in remains.machines.iter().filter(|vm| vm.is_on()) {
+        let name = vm.metadata.name.as_deref().unwrap_or_default();
+        match vm.spec.template.spec.size() {
+            None => return Err(format!("instance {name} has more than can be counted")),
+            Some(size) if !size.fits(&to.size) => return Err(format!("instance {name} still is to have {size}")),
+            Some(_) => {}
         }
     }
     let pods = remains.pods.iter().filter_map(|pod| {

@@ -1,5 +1,7 @@
 //! The few fields of KubeVirt's objects that are read and written here: `kubevirt.io/v1`, as of KubeVirt 1.7.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Stored;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
@@ -76,6 +78,8 @@ pub struct Domain {
     pub cpu: Cpu,
     /// Its memory.
     pub memory: Memory,
+    /// What its launcher is to ask for, by `requests` and `limits`: within the size, if it is said at all.
+    pub resources: BTreeMap<String, Value>,
 }
 
 /// Processors: the product of all three; one that is not named is 1.
@@ -169,7 +173,24 @@ pub struct Interface {
     pub ip_address: Option<String>,
 }
 
+impl VirtualMachine {
+    /// Whether it is switched on, whatever has come of that.
+    pub fn is_on(&self) -> bool {
+        self.spec.run_strategy.as_deref() != Some(HALTED)
+    }
+
+    /// Whether its guest is frozen.
+    pub fn is_paused(&self) -> bool {
+        self.status.printable_status.as_deref() == Some("Paused")
+    }
+}
+
 impl VirtualMachineInstance {
+    /// Whether its guest is on.
+    pub fn runs(&self) -> bool {
+        self.status.phase.as_deref() == Some("Running") && self.metadata.deletion_timestamp.is_none()
+    }
+
     /// Whether it has come to its end: nothing of it runs any more.
     pub fn ended(&self) -> bool {
         matches!(self.status.phase.as_deref(), Some("Succeeded" | "Failed"))
@@ -226,8 +247,7 @@ pub fn virtual_machine(instance: &InstanceName, want: &Want) -> Value {
                 "metadata": { "labels": { (keys::CLUSTER): cluster, (keys::INSTANCE): name } },
                 "spec": {
                     "domain": {
-                        // One socket, and no more to come: else KubeVirt keeps room for four times as much.
-                        "cpu": { "cores": cores(want), "sockets": 1, "threads": 1, "maxSockets": 1 },
+                        "cpu": processors(want),
                         "memory": { "guest": want.size.memory().to_string() },
                         "devices": {
                             "disks": disks,
@@ -242,6 +262,49 @@ pub fn virtual_machine(instance: &InstanceName, want: &Want) -> Value {
             },
         },
     })
+}
+
+/// Whether a machine is of the wanted size.
+pub fn is_of_size(machine: &Machine, want: &Want) -> bool {
+    machine.size() == Some(Resources::new(want.size.cpu(), want.size.memory()))
+}
+
+/// What gives the next guest of a VM the wanted size: a merge patch under the version that was read; `None` if it has it.
+/// However its processors were put together, they are cores then, as of a VM that is new.
+pub fn resized(vm: &VirtualMachine, want: &Want) -> Option<Value> {
+    let machine = &vm.spec.template.spec;
+    if is_of_size(machine, want) {
+        return None;
+    }
+    let amounts = json!({ "cpu": want.size.cpu().to_string(), "memory": want.size.memory().to_string() });
+    let only_named = |named: &Value| {
+        let mut amounts = amounts.clone();
+        if let Some(amounts) = amounts.as_object_mut() {
+            amounts.retain(|name, _| named.get(name).is_some());
+        }
+        amounts
+    };
+    let resources: BTreeMap<&String, Value> = machine
+        .domain
+        .resources
+        .iter()
+        .filter(|(_, named)| named.is_object())
+        .map(|(of, named)| (of, only_named(named)))
+        .collect();
+    let domain = json!({
+        "cpu": processors(want),
+        "memory": { "guest": want.size.memory().to_string(), "maxGuest": null },
+        "resources": Some(resources).filter(|resources| !resources.is_empty()),
+    });
+    Some(json!({
+        "metadata": { "resourceVersion": vm.metadata.resource_version },
+        "spec": { "template": { "spec": { "domain": domain } } },
+    }))
+}
+
+/// One socket, and no more to come: else KubeVirt keeps room for four times as much.
+fn processors(want: &Want) -> Value {
+    json!({ "cores": cores(want), "sockets": 1, "threads": 1, "maxSockets": 1 })
 }
 
 /// How many cores; the verdict has refused what is no whole number.
@@ -276,6 +339,46 @@ mod tests {
             (&json!(HALTED), &json!("suspended"))
         );
         assert_eq!(off.pointer("/spec/template/spec/volumes/0/containerDisk/image"), Some(&json!("x")));
+    }
+
+    #[test]
+    fn another_size_is_another_guest_whatever_was_said_of_it() {
+        let check = |domain: Value, to: &str, expected: Option<Value>| {
+            let vm = json!({
+                "metadata": { "resourceVersion": "7" },
+                "spec": { "template": { "spec": { "domain": domain } } },
+            });
+            let vm: VirtualMachine = serde_json::from_value(vm).unwrap();
+            let patch = resized(&vm, &Want { kind: InstanceType::Vm, ..want(1, to) });
+            let changed = patch.map(|patch| {
+                assert_eq!(patch["metadata"]["resourceVersion"], "7");
+                patch["spec"]["template"]["spec"]["domain"].clone()
+            });
+            assert_eq!(changed, expected, "{to}");
+        };
+        let small = json!({ "cpu": { "sockets": 2 }, "memory": { "guest": "4096Mi" } });
+        check(small.clone(), "cpu=2,memory=4Gi", None);
+        let cpu = |cores: u32| json!({ "cores": cores, "sockets": 1, "threads": 1, "maxSockets": 1 });
+        check(
+            small,
+            "cpu=4,memory=4Gi",
+            Some(json!({ "cpu": cpu(4), "memory": { "guest": "4Gi", "maxGuest": null }, "resources": null })),
+        );
+        check(
+            json!({ "memory": { "guest": "4Gi" }, "resources": {
+                "requests": { "cpu": "1", "memory": "4Gi" }, "limits": { "memory": "4Gi" } } }),
+            "cpu=1,memory=2Gi",
+            Some(json!({
+                "cpu": cpu(1), "memory": { "guest": "2Gi", "maxGuest": null },
+                "resources": { "requests": { "cpu": "1", "memory": "2Gi" }, "limits": { "memory": "2Gi" } },
+            })),
+        );
+        // What cannot be read is of no size.
+        check(
+            json!({}),
+            "cpu=1,memory=2Gi",
+            Some(json!({ "cpu": cpu(1), "memory": { "guest": "2Gi", "maxGuest": null }, "resources": null })),
+        );
     }
 
     #[test]

@@ -16,12 +16,12 @@ pub(crate) fn running(user: &World<'_>, name: &str, count: u32) -> String {
 }
 
 /// The machines that are on, as KubeVirt lists them.
-fn on(user: &World<'_>, cluster: &str) -> Vec<Value> {
+pub(crate) fn on(user: &World<'_>, cluster: &str) -> Vec<Value> {
     let listed = user.kubectl(&["get", "vmi", "-n", &format!("{cluster}-ns"), "-o", "json"]).ok().json();
     listed["items"].as_array().unwrap().clone()
 }
 
-fn state(user: &World<'_>, instance: &str) -> String {
+pub(crate) fn state(user: &World<'_>, instance: &str) -> String {
     let shown = user.cmp(&["get", "instance", instance, "-o", "json"]).ok().json();
     shown["status"]["state"].as_str().unwrap().to_owned()
 }

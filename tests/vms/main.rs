@@ -4,6 +4,7 @@ mod attacks;
 mod clusters;
 mod into;
 mod moves;
+mod resize;
 mod rights;
 mod smoke;
 mod support;

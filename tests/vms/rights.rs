@@ -8,11 +8,12 @@ use crate::clusters::running;
 use crate::support::installed;
 
 /// In a cluster of their own; the last five are what KubeVirt itself grants to everybody who is logged in.
-const RIGHTS: [&str; 15] = [
+const RIGHTS: [&str; 16] = [
     "kubevirt.io/virtualmachines: create, delete, get, list, patch, update, watch",
     "kubevirt.io/virtualmachineinstances: get, list, watch",
     "subresources.kubevirt.io/virtualmachines/start: update",
     "subresources.kubevirt.io/virtualmachines/stop: update",
+    "subresources.kubevirt.io/virtualmachines/restart: update",
     "subresources.kubevirt.io/virtualmachineinstances/pause: update",
     "subresources.kubevirt.io/virtualmachineinstances/unpause: update",
     "subresources.kubevirt.io/virtualmachineinstances/console: get",
@@ -60,6 +61,6 @@ fn what_a_user_may_do_with_kubevirt_is_this_and_no_more() {
     assert_eq!(rights(&format!("{dev}-ns")), expected(&RIGHTS));
     // Nowhere else more than everybody.
     for namespace in ["default", "kubevirt", "cmp-users"] {
-        assert_eq!(rights(namespace), expected(&RIGHTS[10..]), "in {namespace}");
+        assert_eq!(rights(namespace), expected(&RIGHTS[11..]), "in {namespace}");
     }
 }

@@ -246,7 +246,23 @@ fn evidence_of_vms_is_what_their_guests_see() {
     let none = fits(&one, InstanceType::Vm, &shape(0, "cpu=2,memory=4Gi"));
     assert_eq!(none, Err("instance web-0 still exists".to_owned()));
     let smaller = fits(&one, InstanceType::Vm, &shape(1, "cpu=1,memory=4Gi"));
-    assert_eq!(smaller, Err("VM web-0 still has cpu=2,memory=4Gi".to_owned()));
+    // Whatever its guest is now: the next one is made of what the VM says, and nobody is asked.
+    assert_eq!(smaller, Err("instance web-0 still is to have cpu=2,memory=4Gi".to_owned()));
+    let gone = Remains { running: vec![], ..one.clone() };
+    let smaller = shape(1, "cpu=1,memory=4Gi");
+    assert!(fits(&gone, InstanceType::Vm, &smaller).is_err());
+    let small: VirtualMachine = serde_json::from_value(json!({
+        "metadata": { "name": "web-0" },
+        "spec": { "template": { "spec": { "domain": { "memory": { "guest": "4Gi" } } } } },
+    }))
+    .unwrap();
+    let larger = Remains { machines: vec![small], ..one.clone() };
+    assert_eq!(fits(&larger, InstanceType::Vm, &smaller), Err("VM web-0 still has cpu=2,memory=4Gi".to_owned()));
+    let halted = Remains { machines: vec![vm("Halted", "stopped", "Stopped")], ..gone };
+    assert_eq!(fits(&halted, InstanceType::Vm, &smaller), Ok(()));
+    let unreadable = serde_json::from_value(json!({ "metadata": { "name": "web-0" } })).unwrap();
+    let unreadable = fits(&Remains { machines: vec![unreadable], ..halted }, InstanceType::Vm, &within);
+    assert_eq!(unreadable, Err("instance web-0 has more than can be counted".to_owned()));
     let off = Shape { released: true, ..within.clone() };
     assert_eq!(fits(&one, InstanceType::Vm, &off), Err("instance web-0 is not off".to_owned()));
     let mut ending = Remains { machines: vec![vm("Halted", "suspended", "Stopping")], ..one.clone() };

@@ -3,24 +3,20 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
-use kube::api::{Api, ListParams, PostParams};
-use tokio::time::Instant;
-
-use cmp_client::ApiError;
-use cmp_core::account::{InstanceType, Want};
-use cmp_core::instance::{Rule, footprint};
-use cmp_core::manifest;
+use cmp_core::account::{HeldState, InstanceType, Want};
+use cmp_core::instance::Instance;
 use cmp_core::name::{ClusterName, InstanceName};
-use cmp_core::resources::{CPU, MEMORY, Resources, STORAGE};
+use cmp_core::resources::{CPU, MEMORY, STORAGE};
 
 use super::{create_cluster, wants};
 use crate::cli::{DryRun, ResizeCluster, with_more};
-use crate::context::{Context, MANAGER};
+use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::Progress;
+use crate::view;
+
+mod containers;
+mod machines;
 
 const PAUSE: Duration = Duration::from_millis(200);
 /// For how long a refusal is tried again that comes from an API server which has not seen yet that the cluster grew.
@@ -35,9 +31,9 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
     let mut stored = context.holder(&name).await?;
     let user = stored.account.user.clone();
     let current = wants::current(&stored, &name)?;
-    if current.kind == InstanceType::Vm {
-        return Err(CliError::user(format!("cluster {name} is of VMs, whose size is fixed"))
-            .hint("make another one of the size you want, and delete this one"));
+    if current.kind == InstanceType::Vm && !resource.is_empty() {
+        return Err(CliError::user(format!("cluster {name} is of VMs, whose disks keep their size"))
+            .hint("their processors and memory are changed with --cpu and --memory"));
     }
     let mut size = current.size.clone();
     for (resource, amount) in [(CPU, cpu), (MEMORY, memory)] {
@@ -52,6 +48,8 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
     }
     let resized = |want: &Want| Want { size: size.clone(), ..want.clone() };
     let dry_run = change.dry.dry_run;
+    let instances = view::instances(&context.client().await?, &name).await?;
+    none_is_paused(&name, &instances)?;
     if dry_run != DryRun::None {
         // What is charged is the larger of both in any case, so that it is judged as it would be.
         let stored = wants::change(&accounts, stored, &name, dry_run, resized).await?;
@@ -60,93 +58,64 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
     let both = |want: &Want| Want { size: want.size.max(&size), ..want.clone() };
     stored = wants::change(&accounts, stored, &name, dry_run, both).await?;
     let want = wants::current(&stored, &name)?;
-    create_cluster::prepared(context.ui, &accounts, &user, &name, &want, timeout).await?;
-    let changed = instances(context, &name, &resized(&want), timeout).await?;
+    // What is being given up may wait for these very instances to be smaller.
+    let held = stored.account.cluster(&name).held;
+    if want != current || held.is_none_or(|held| held.state != HeldState::Releasing) {
+        create_cluster::prepared(context.ui, &accounts, &user, &name, &want, timeout).await?;
+    }
+    let want = resized(&want);
+    let mut changed = current.size != size;
+    // One after another: of those that run, all but one always do.
+    let mut progress = Progress::new(context.ui);
+    for (at, Instance { name: one, .. }) in instances.iter().enumerate() {
+        progress.passing(&format!("{name}: {at}/{} resized, {one} restarts", instances.len()));
+        let came = match want.kind {
+            InstanceType::Container => containers::resize(context, one, &want, timeout).await?,
+            InstanceType::Vm => machines::resize(context, one, &want, timeout).await?,
+        };
+        changed |= came != Came::Unchanged;
+        if came == Came::Restarted {
+            context.ui.note(&format!("instance/{one} resized"));
+        }
+    }
+    drop(progress);
     stored = wants::change(&accounts, accounts.get(&user).await?, &name, dry_run, resized).await?;
     if !current.size.fits(&size) {
         context.ui.note("the quota comes back when what was given up is known to be gone (shown as releasing)");
     }
-    let word = if changed || current.size != size { "resized" } else { "unchanged" };
+    let word = if changed { "resized" } else { "unchanged" };
     create_cluster::said(context, &stored, &name, word, &change).await
 }
 
-/// Changes all instances that have another size, one after another: of those that run, all but one always do. Says
-/// whether there was one.
-async fn instances(
-    context: &Context<'_>,
-    cluster: &ClusterName,
-    want: &Want,
-    timeout: Duration,
-) -> Result<bool, CliError> {
-    let sets: Api<StatefulSet> = Api::namespaced(context.client().await?, &cluster.namespace());
-    let mut names: Vec<InstanceName> = sets
-        .list(&ListParams::default())
-        .await?
-        .items
-        .iter()
-        .filter_map(|set| set.name_any().parse::<InstanceName>().ok())
-        .filter(|name| name.cluster == *cluster)
-        .collect();
-    names.sort();
-    let mut changed = false;
-    let mut progress = Progress::new(context.ui);
-    for (at, name) in names.iter().enumerate() {
-        progress.passing(&format!("{cluster}: {at}/{} resized, {name} restarts", names.len()));
-        if let Some(on) = instance(&sets, name, want).await? {
-            changed = true;
-            if on {
-                restarted(context, name, &want.size, timeout).await?;
-                context.ui.note(&format!("instance/{name} resized"));
-            }
-        }
-    }
-    Ok(changed)
+/// What came of it for one instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    /// It has that size.
+    Unchanged,
+    /// It takes it when it is switched on.
+    Changed,
+    /// It runs with it.
+    Restarted,
 }
 
-/// Changes one instance; says whether it is on, or nothing if there was nothing to change.
-async fn instance(sets: &Api<StatefulSet>, name: &InstanceName, want: &Want) -> Result<Option<bool>, CliError> {
-    let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-    let deadline = Instant::now() + CATCH_UP;
-    loop {
-        let Some(set) = sets.get_opt(&name.to_string()).await? else { return Ok(None) };
-        let other = manifest::resized(&set, &want.size).map_err(|why| {
-            CliError::user(format!("instance {name}: {why}")).hint("set the resources of its containers by kubectl")
-        })?;
-        let Some(other) = other else { return Ok(None) };
-        let on = other.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1) > 0;
-        match sets.replace(&name.to_string(), &params, &other).await.map_err(ApiError::from) {
-            Ok(_) => return Ok(Some(on)),
-            Err(error) if error.is_conflict() => {}
-            Err(error) if error.is_forbidden() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
-            Err(error) => return Err(error.into()),
-        }
-    }
+/// A VM that is paused keeps its guest as it is: it would have the old size for as long as it is not switched off, and
+/// what it gives up could not come back.
+fn none_is_paused(cluster: &ClusterName, instances: &[Instance]) -> Result<(), CliError> {
+    let paused: Vec<&InstanceName> =
+        instances.iter().filter(|instance| instance.paused).map(|instance| &instance.name).collect();
+    if paused.is_empty() { Ok(()) } else { Err(paused_ones(cluster, &paused)) }
 }
 
-/// Waits until an instance runs with its new size.
-async fn restarted(
-    context: &Context<'_>,
-    name: &InstanceName,
-    size: &Resources,
-    timeout: Duration,
-) -> Result<(), CliError> {
-    let pods: Api<Pod> = Api::namespaced(context.client().await?, &name.cluster.namespace());
-    let deadline = Instant::now() + timeout;
-    loop {
-        let pod = pods.get_opt(&format!("{name}-0")).await?;
-        let runs = pod.is_some_and(|pod| {
-            let resized = pod.spec.as_ref().is_some_and(|spec| footprint(spec, Rule::Limits).as_ref() == Some(size));
-            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-            resized && phase == Some("Running") && pod.metadata.deletion_timestamp.is_none()
-        });
-        if runs {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            return Err(CliError::user(format!("{name} does not run after {} s", timeout.as_secs()))
-                .hint(format!("kubectl cmp describe instance {name} says why"))
-                .hint("the others were not touched; the same command goes on where this one ended"));
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
+fn paused_ones(cluster: &ClusterName, paused: &[&InstanceName]) -> CliError {
+    let names: Vec<String> = paused.iter().map(ToString::to_string).collect();
+    CliError::user(format!("paused VMs keep the guests that they have: {}", names.join(", ")))
+        .hint(format!("kubectl cmp resume cluster {cluster} lets them go on, to be restarted"))
+        .hint(format!("kubectl cmp suspend cluster {cluster} --mode halt switches them off"))
+}
+
+/// That one does not run again in time.
+fn late(name: &InstanceName, timeout: Duration) -> CliError {
+    CliError::user(format!("{name} does not run after {} s", timeout.as_secs()))
+        .hint(format!("kubectl cmp describe instance {name} says why"))
+        .hint("the others were not touched; the same command goes on where this one ended")
 }

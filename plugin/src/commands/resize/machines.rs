@@ -1,0 +1,86 @@
+//! VMs: KubeVirt takes another size when the guest is started anew, which is asked of it by a call of its own.
+
+use std::time::Duration;
+
+use kube::api::PatchParams;
+use tokio::time::Instant;
+
+use cmp_client::kubevirt::Machines;
+use cmp_core::account::Want;
+use cmp_core::kubevirt::{self, VirtualMachineInstance};
+use cmp_core::name::InstanceName;
+
+use super::{CATCH_UP, Came, PAUSE, late, paused_ones};
+use crate::context::{Context, MANAGER};
+use crate::error::CliError;
+
+/// Changes one VM, and waits until its guest runs with the new size if one ran.
+pub(super) async fn resize(
+    context: &Context<'_>,
+    name: &InstanceName,
+    want: &Want,
+    timeout: Duration,
+) -> Result<Came, CliError> {
+    let machines = Machines::of(&context.client().await?, &name.cluster);
+    // Its guest is looked at before as well: KubeVirt may begin to change it as soon as the VM is changed, but never all of
+    // it; and one that was made meanwhile may be of the old size.
+    let before = machines.instance(name).await?;
+    let changed = change(&machines, name, want).await?;
+    let guest = machines.instance(name).await?.filter(|guest| !guest.ended());
+    let other = |guest: &VirtualMachineInstance| !kubevirt::is_of_size(&guest.spec, want);
+    let old = guest.filter(|guest| {
+        let same = |before: &&VirtualMachineInstance| before.metadata.uid == guest.metadata.uid;
+        other(guest) || before.as_ref().filter(same).is_some_and(other)
+    });
+    let Some(old) = old else {
+        return Ok(if changed { Came::Changed } else { Came::Unchanged });
+    };
+    machines.restart(name).await?;
+    restarted(&machines, name, want, old.metadata.uid.as_deref(), timeout).await?;
+    Ok(Came::Restarted)
+}
+
+/// Changes what the next guest is to be; says whether it was something else.
+async fn change(machines: &Machines, name: &InstanceName, want: &Want) -> Result<bool, CliError> {
+    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    let deadline = Instant::now() + CATCH_UP;
+    loop {
+        let Some(vm) = machines.get(name).await? else { return Ok(false) };
+        if vm.is_paused() {
+            return Err(paused_ones(&name.cluster, &[name]));
+        }
+        let Some(patch) = kubevirt::resized(&vm, want) else { return Ok(false) };
+        match machines.patch(name, &params, &patch).await {
+            Ok(()) => return Ok(true),
+            Err(error) if error.is_conflict() => {}
+            Err(error) if error.is_forbidden() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Waits until another guest than the old one runs, with the new size; or until it was switched off meanwhile, and takes
+/// that size when it is switched on.
+async fn restarted(
+    machines: &Machines,
+    name: &InstanceName,
+    want: &Want,
+    old: Option<&str>,
+    timeout: Duration,
+) -> Result<(), CliError> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let (vm, guest) = futures::try_join!(machines.get(name), machines.instance(name))?;
+        let runs = guest.as_ref().is_some_and(|guest| {
+            guest.metadata.uid.as_deref() != old && guest.runs() && kubevirt::is_of_size(&guest.spec, want)
+        });
+        let off = guest.is_none() && vm.is_none_or(|vm| !vm.is_on());
+        if runs || off {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(late(name, timeout));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
