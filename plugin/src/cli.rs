@@ -368,7 +368,7 @@ pub(crate) struct CreateCluster {
     #[arg(long, value_name = "MEMORY", value_parser = memory, allow_negative_numbers = true)]
     pub(crate) memory: Quantity,
     /// How many instances
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = count, allow_negative_numbers = true)]
+    #[arg(long, alias = "replicas", value_name = "N", default_value_t = 1, value_parser = count, allow_negative_numbers = true)]
     pub(crate) count: u32,
     /// What the instances are: container or vm
     #[arg(long = "type", value_name = "TYPE", default_value = "container", value_parser = kind)]
@@ -992,6 +992,15 @@ pub(crate) fn parse(typed: &[OsString]) -> Result<Arguments, clap::Error> {
 /// The verbs that a type follows.
 const VERBS: [&str; 10] =
     ["create", "get", "describe", "delete", "start", "stop", "suspend", "resume", "scale", "resize"];
+
+/// `help get` is `get --help`, as in kubectl.
+pub(crate) fn help_of(mut typed: Vec<OsString>) -> Vec<OsString> {
+    if typed.get(1).is_some_and(|word| word == "help") {
+        typed.remove(1);
+        typed.push("--help".into());
+    }
+    typed
+}
 
 /// `get cluster/web` is `get cluster web`, as in kubectl.
 pub(crate) fn split_titles(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {

@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn flags_and_their_values() {
         check("create cluster web --co", "--count --command --context :4");
-        check("create cluster web --count 1 --co", "--context :4");
+        check("create cluster web --count 1 --coun", ":4");
         check("create cluster web --resource a=1 --reso", "--resource :4");
         check("delete cluster web --al", ":4");
         check("delete cluster --al", "--all :4");

@@ -205,6 +205,10 @@ impl<'a> Context<'a> {
         all: bool,
         owner: Option<&UserName>,
     ) -> Result<Vec<ClusterName>, CliError> {
+        // clap does not insist on it where names stand beside it.
+        if owner.is_some() && !all {
+            return Err(CliError::user("--owner goes with --all").hint("a name alone says which cluster is meant"));
+        }
         if all {
             let stored = self.account(&self.account_of(owner).await?).await?;
             return Ok(stored.account.existing().map(|(cluster, _)| cluster.clone()).collect());

@@ -31,7 +31,7 @@ pub fn main() -> ExitCode {
         completion::run(&ui, &words);
         return ExitCode::SUCCESS;
     }
-    let typed = cli::split_titles(typed.into_iter());
+    let typed = cli::split_titles(cli::help_of(typed).into_iter());
     let arguments = match cli::parse(&typed) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&ui, &error, &typed),

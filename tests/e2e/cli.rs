@@ -45,7 +45,7 @@ fn wrong_input_is_an_error_that_names_it_and_says_what_to_do() {
         (&["create", "token", "john", "-o", "name"], "is no form of output here"),
         (&["create", "token", "john", "--duration", "1s"], "10 minutes at the least"),
         (&["delete", "token", "john", ""], "is not the id of a token"),
-        (&["install", "--replicas", "0"], "0 is not in 1..=100"),
+        (&["install", "--replicas", "0"], "0 is not from 1 to 100"),
         (
             &["create", "cluster", "web", "--cpu", "two", "--memory", "1Gi"],
             "invalid value 'two' for '--cpu <CPU>': \"two\" is not a quantity",

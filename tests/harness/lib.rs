@@ -14,6 +14,7 @@ pub mod kubevirt;
 pub mod process;
 pub mod shell;
 pub mod terminal;
+pub mod transcript;
 
 pub use control_plane::ControlPlane;
 pub use installation::{Installation, World};

@@ -19,6 +19,11 @@ pub(crate) fn error(error: &clap::Error, typed: &[OsString]) -> CliError {
         return unknown(error, &path, command).hint(help);
     }
     let mut said = CliError::user(message(error));
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(hint) = text(error, ContextKind::InvalidArg).and_then(|word| belongs(&word, &path))
+    {
+        said = said.hint(hint);
+    }
     if let Some(similar) = similar(error, command) {
         said = said.hint(format!("did you mean {similar}?"));
     }
@@ -57,7 +62,12 @@ fn message(error: &clap::Error) -> String {
                 argument.split(", ").partition(|argument| argument.starts_with('<'));
             format!("missing: {}", [names, flags].concat().join(", "))
         }
-        ErrorKind::InvalidValue if value.is_empty() => format!("{argument} needs a value"),
+        ErrorKind::InvalidValue if value.is_empty() => {
+            match text(error, ContextKind::ValidValue).filter(|valid| !valid.is_empty()) {
+                Some(valid) => format!("{argument} needs a value: one of {valid}"),
+                None => format!("{argument} needs a value"),
+            }
+        }
         ErrorKind::InvalidValue => {
             let valid = text(error, ContextKind::ValidValue).unwrap_or_default();
             format!("invalid value '{value}' for '{argument}': use one of {valid}")
@@ -67,9 +77,49 @@ fn message(error: &clap::Error) -> String {
             let rendered = error.render().to_string();
             let first = rendered.split("\n\n").next().unwrap_or_default();
             let lines: Vec<&str> = first.trim_start_matches("error: ").lines().map(str::trim).collect();
-            lines.join(" ")
+            in_words(&lines.join(" "))
         }
     }
+}
+
+/// What the library says of numbers, as a person says it.
+fn in_words(text: &str) -> String {
+    let text = text.replace("invalid digit found in string", "it is not a whole number");
+    let Some((before, range)) = text.rsplit_once(" is not in ") else { return text };
+    match range.split_once("..=") {
+        Some((from, to)) => format!("{before} is not from {from} to {to}"),
+        None => text.clone(),
+    }
+}
+
+/// Where a word that is one too many belongs.
+fn belongs(word: &str, path: &str) -> Option<String> {
+    match path.strip_prefix("kubectl cmp ")? {
+        "exec" => Some(format!("the command comes after --: kubectl cmp exec INSTANCE -- {word} ...")),
+        "scale cluster" if word.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(format!("say how many with --count {word}"))
+        }
+        "create cluster" if !word.starts_with('-') => {
+            Some("one cluster at a time; several are several commands".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// The command that does what other tools call by this word.
+fn known_as(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "list" | "ls" | "show" | "status" => "kubectl cmp get",
+        "run" | "new" | "add" => "kubectl cmp create",
+        "rm" | "remove" | "destroy" => "kubectl cmp delete",
+        "pause" | "halt" | "sleep" => "kubectl cmp suspend",
+        "unpause" | "wake" => "kubectl cmp resume",
+        "restart" | "reboot" => "kubectl cmp stop, then kubectl cmp start",
+        "shell" | "attach" => "kubectl cmp exec -it INSTANCE -- sh",
+        "me" | "login" => "kubectl cmp whoami",
+        "usage" | "top" => "kubectl cmp quota",
+        _ => return None,
+    })
 }
 
 /// What clap thinks was meant, if it is a flag of this very command.
@@ -85,19 +135,32 @@ fn unknown(error: &clap::Error, path: &str, command: &Command) -> CliError {
     let verb = path.strip_prefix("kubectl cmp ");
     let Some(verb) = verb else {
         let error_of = CliError::user(format!("unknown command {word:?} for \"kubectl cmp\""));
-        return match text(error, ContextKind::SuggestedSubcommand) {
+        if noun(&word).is_some() {
+            return error_of.hint(format!("what to do comes first: kubectl cmp get {word}"));
+        }
+        if let Some(known) = known_as(&word) {
+            return error_of.hint(format!("perhaps: {known}"));
+        }
+        // A word that begins otherwise is no slip of a finger.
+        let similar = text(error, ContextKind::SuggestedSubcommand)
+            .filter(|similar| similar.split(", ").all(|similar| similar.chars().next() == word.chars().next()));
+        return match similar {
             Some(similar) => error_of.hint(format!("did you mean {similar}?")),
             None => error_of,
         };
     };
     let nouns: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
-    let wrong = CliError::user(format!("{path} takes a type first, {}; {word:?} is none", nouns.join(" or ")));
+    let what = if nouns.iter().any(|word| noun(word).is_some()) { "takes a type first," } else { "takes" };
+    let wrong = CliError::user(format!("{path} {what} {}; {word:?} is none", nouns.join(" or ")));
     let takes = |noun: &str| nouns.iter().any(|taken| taken.trim_end_matches('s') == noun);
     match (verb, word.trim_end_matches('s')) {
         ("stop", "cluster") => return wrong.hint("all of a cluster at once: kubectl cmp suspend cluster NAME"),
         ("start", "cluster") => return wrong.hint("all of a cluster at once: kubectl cmp resume cluster NAME"),
         ("delete", "instance") => {
             return wrong.hint("instances go with the highest index first: kubectl cmp scale cluster NAME --count N");
+        }
+        (_, "pod" | "statefulset" | "vm" | "machine") if takes("instance") => {
+            return wrong.hint(format!("what runs is an instance: {path} instances"));
         }
         ("create", "instance") => return wrong.hint("instances are made by their cluster: kubectl cmp create cluster"),
         _ => {}
@@ -151,7 +214,9 @@ mod tests {
         );
         check(
             "kubectl-cmp create cluster web db --cpu 1 --memory 1Gi",
-            &format!("error: \"db\" is one argument too many\n{create}"),
+            &format!(
+                "error: \"db\" is one argument too many\nhint: one cluster at a time; several are several commands\n{create}"
+            ),
         );
         check(
             "kubectl-cmp create cluster web --cpu 1 --memory 64",
@@ -184,6 +249,20 @@ mod tests {
             &format!(
                 "error: kubectl cmp stop takes a type first, instance; \"cluster\" is none\nhint: all of a cluster at once: kubectl cmp suspend cluster NAME\n{}",
                 help(" stop")
+            ),
+        );
+        check(
+            "kubectl-cmp exec web-0 bash",
+            &format!(
+                "error: \"bash\" is one argument too many\nhint: the command comes after --: kubectl cmp exec INSTANCE -- bash ...\n{}",
+                help(" exec")
+            ),
+        );
+        check(
+            "kubectl-cmp list clusters",
+            &format!(
+                "error: unknown command \"list\" for \"kubectl cmp\"\nhint: perhaps: kubectl cmp get\n{}",
+                help("")
             ),
         );
         check("kubectl-cmp whoami --as-group g", &format!("error: missing: --as <NAME>\n{}", help(" whoami")));

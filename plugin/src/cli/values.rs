@@ -130,11 +130,31 @@ pub(super) fn port(text: &str) -> Result<u16, String> {
 }
 
 pub(super) fn quantity(text: &str) -> Result<Quantity, String> {
-    let quantity: Quantity = text.parse().map_err(|error: cmp_core::quantity::InvalidQuantity| error.to_string())?;
+    let quantity: Quantity = text.parse().map_err(|error: cmp_core::quantity::InvalidQuantity| match meant(text) {
+        Some(meant) => format!("{text:?} is not a quantity; did you mean {meant}?"),
+        None => error.to_string(),
+    })?;
     if quantity.is_zero() || quantity.is_negative() {
         return Err("it must be above 0".to_owned());
     }
     Ok(quantity)
+}
+
+/// What other habits of writing amounts come to: `4GB`, `4 Gi`, `1,5`.
+fn meant(text: &str) -> Option<String> {
+    let text = text.replace(' ', "").replace(',', ".");
+    let digits = text.len() - text.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.').len();
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit.to_ascii_lowercase().as_str() {
+        "" => "",
+        "k" | "kb" | "ki" | "kib" => "Ki",
+        "mb" | "mi" | "mib" => "Mi",
+        "g" | "gb" | "gi" | "gib" => "Gi",
+        "t" | "tb" | "ti" | "tib" => "Ti",
+        _ => return None,
+    };
+    let meant = format!("{number}{unit}");
+    meant.parse::<Quantity>().is_ok().then_some(meant)
 }
 
 pub(super) fn memory(text: &str) -> Result<Quantity, String> {
@@ -150,6 +170,9 @@ pub(super) fn memory(text: &str) -> Result<Quantity, String> {
 }
 
 pub(super) fn count(text: &str) -> Result<u32, String> {
+    if text.starts_with('+') {
+        return Err(format!("{text} is no number of instances: say how many there are to be in all"));
+    }
     match text.parse::<u32>() {
         Ok(0) => Err("0 is no cluster: use 1 or more, or suspend or delete the cluster".to_owned()),
         Ok(count) if count <= cmp_core::name::MAX_COUNT => Ok(count),
@@ -194,7 +217,10 @@ pub(crate) fn with_more(mut resources: Resources, more: Vec<Amount>) -> Result<R
 
 /// Reads a duration as Go writes it: `90s`, `1m30s`, `720h`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a duration: use a form such as 30s, 5m or 24h");
+    let wrong = || match text.parse::<u64>() {
+        Ok(_) => format!("{text:?} has no unit: say {text}s, {text}m or {text}h"),
+        Err(_) => format!("{text:?} is not a duration: use a form such as 30s, 5m or 24h"),
+    };
     let read: kube::core::Duration = text.parse().map_err(|_| wrong())?;
     if read.is_negative() { Err(wrong()) } else { Ok(read.into()) }
 }
@@ -253,6 +279,22 @@ mod tests {
         assert_eq!(memory("64").unwrap_err(), "64 is 64 bytes; did you mean 64Gi?");
         assert!(memory("100m").unwrap_err().contains("below 1Mi"));
         assert_eq!(memory("4Gi").unwrap().to_string(), "4Gi");
+    }
+
+    #[test]
+    fn what_is_nearly_right_is_answered_with_what_was_meant() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(memory(text).unwrap_err(), format!("{text:?} is not a quantity; did you mean {expected}?"));
+        };
+        check("4GB", "4Gi");
+        check("4gi", "4Gi");
+        check("4 Gi", "4Gi");
+        check("1,5Gi", "1.5Gi");
+        check("512mb", "512Mi");
+        assert!(memory("much").unwrap_err().contains("write a number"));
+        assert!(quantity("1,5,2").unwrap_err().contains("write a number"));
+        assert!(count("+1").unwrap_err().contains("in all"));
+        assert_eq!(duration("10").unwrap_err(), "\"10\" has no unit: say 10s, 10m or 10h");
     }
 
     #[test]

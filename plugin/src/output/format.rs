@@ -29,7 +29,7 @@ impl Format {
     /// Reads any form.
     pub(crate) fn any(text: &str) -> Result<Self, String> {
         let (form, value) = text.split_once('=').map_or((text, None), |(form, value)| (form, Some(value)));
-        let needs = |what: &str| format!("{form} needs {what}: use a form such as {form}={what}");
+        let needs = |what: &str| format!("{form} needs a value: use a form such as {form}={what}");
         let file = || {
             let path = value.filter(|path| !path.is_empty()).ok_or_else(|| needs("FILE"))?;
             fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))

@@ -1,0 +1,201 @@
+//! Documents whose examples are played: what is typed after a prompt in a block marked `console` is run, and what is said
+//! is compared with what stands below it.
+//!
+//! What differs from run to run may differ: an age written in seconds (`4s`) is any age, `[..]` is any part of a line,
+//! `...` is any lines, and lines of `--wait` that count up are left out of the comparison.
+
+use std::fmt::Write;
+
+/// Something that is typed, and what is said to it.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What stands before the `$`: who types it.
+    pub who: String,
+    /// What is typed.
+    pub command: String,
+    /// What is said.
+    pub said: Vec<String>,
+}
+
+/// A document, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Step(Step),
+}
+
+/// The word for blocks that are played.
+const PLAYED: &str = "```console";
+
+/// Who types, and what, if a line is a prompt.
+fn prompt(line: &str) -> Option<(&str, &str)> {
+    let (who, command) = line.split_once("$ ")?;
+    who.bytes().all(|byte| byte.is_ascii_lowercase()).then_some((who, command))
+}
+
+fn parts(document: &str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut played = false;
+    for line in document.lines() {
+        if line.starts_with("```") {
+            played = !played && line == PLAYED;
+            parts.push(Part::Text(line.to_owned()));
+            continue;
+        }
+        match (played, prompt(line), parts.last_mut()) {
+            (true, Some((who, command)), _) => {
+                parts.push(Part::Step(Step { who: who.to_owned(), command: command.to_owned(), said: Vec::new() }));
+            }
+            (true, None, Some(Part::Step(step))) if step.said.is_empty() && line.starts_with("> ") => {
+                step.command.push('\n');
+                step.command.push_str(&line[2..]);
+            }
+            (true, None, Some(Part::Step(step))) => step.said.push(line.to_owned()),
+            _ => parts.push(Part::Text(line.to_owned())),
+        }
+    }
+    parts
+}
+
+/// Plays a document: `run` says what was said to each step, with both streams in one, and the exit code. Returns the
+/// document as it would have to be. That something failed has to be read in what it said.
+pub fn played(document: &str, mut run: impl FnMut(&Step) -> (String, i32)) -> String {
+    let mut text = String::new();
+    for part in parts(document) {
+        match part {
+            Part::Text(line) => writeln!(text, "{line}"),
+            Part::Step(step) => {
+                let (said, code) = run(&step);
+                let said: Vec<String> = said.lines().map(|line| line.trim_end().to_owned()).collect();
+                let begins = |word: &str| said.iter().any(|line| line.starts_with(word));
+                // A command that lacks a type says how it is used.
+                let failed = begins("error: ") || begins("Error from server") || (code == 1 && begins("Usage: "));
+                assert!(failed == (code != 0), "{}$ {}\n{}\n[exit {code}]", step.who, step.command, said.join("\n"));
+                let said = if same(&step.said, &said) { step.said } else { said };
+                let command = step.command.replace('\n', "\n> ");
+                let lines = said.iter().fold(String::new(), |lines, line| lines + line + "\n");
+                write!(text, "{}$ {command}\n{lines}", step.who)
+            }
+        }
+        .expect("text can be written");
+    }
+    text
+}
+
+/// Whether what was said is what stands there.
+fn same(expected: &[String], said: &[String]) -> bool {
+    let settled = |lines: &[String]| lines.iter().filter(|line| !counts_up(line)).cloned().collect::<Vec<String>>();
+    lines_are_same(&settled(expected), &settled(said))
+}
+
+fn lines_are_same(expected: &[String], said: &[String]) -> bool {
+    match (expected, said) {
+        ([], []) => true,
+        ([any, rest @ ..], _) if any == "..." => (0..=said.len()).any(|from| lines_are_same(rest, &said[from..])),
+        ([line, rest @ ..], [other, others @ ..]) => line_is_same(line, other) && lines_are_same(rest, others),
+        _ => false,
+    }
+}
+
+fn line_is_same(expected: &str, said: &str) -> bool {
+    if expected.contains("[..]") {
+        let mut rest = said;
+        let parts: Vec<&str> = expected.split("[..]").collect();
+        for (at, part) in parts.iter().enumerate() {
+            let found = match at {
+                0 => rest.starts_with(part).then_some(0),
+                _ if at + 1 == parts.len() => rest.ends_with(part).then(|| rest.len() - part.len()),
+                _ => rest.find(part),
+            };
+            let Some(found) = found else { return false };
+            rest = &rest[found + part.len()..];
+        }
+        return true;
+    }
+    let (expected_words, words): (Vec<&str>, Vec<&str>) =
+        (expected.split_whitespace().collect(), said.split_whitespace().collect());
+    let any_age = |left: &str, right: &str| left.ends_with('s') && is_age(left) && is_age(right);
+    // The head of a table is as wide as what stands below it.
+    let is_head =
+        expected_words.len() > 1 && expected.chars().all(|letter| letter.is_ascii_uppercase() || letter == ' ');
+    let in_words = is_head || expected_words.iter().any(|word| is_age(word));
+    expected == said
+        || in_words
+            && expected_words.len() == words.len()
+            && expected_words.iter().zip(&words).all(|(left, right)| left == right || any_age(left, right))
+}
+
+fn is_digit(letter: char) -> bool {
+    letter.is_ascii_digit()
+}
+
+/// `4s`, `2m30s`.
+fn is_age(word: &str) -> bool {
+    word.starts_with(is_digit)
+        && word.ends_with(['s', 'm', 'h', 'd', 'y'])
+        && word.chars().all(|letter| letter.is_ascii_digit() || "smhdy".contains(letter))
+}
+
+/// `web: 1/3 running, 2 pending`.
+fn counts_up(line: &str) -> bool {
+    let counts =
+        line.split_once(": ").and_then(|(_, rest)| rest.split_once(' ')).and_then(|(count, _)| count.split_once('/'));
+    line.ends_with(": deleting")
+        || counts
+            .is_some_and(|(some, all)| some != all && [some, all].iter().all(|number| number.parse::<u32>().is_ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str = "Text\n\n```console\njohn$ cmp get\nNAME   AGE\nweb    4s\n$ cat <<E\n> one\n> E\none\n```\n\n```yaml\n$ no\n```\n";
+
+    #[test]
+    fn a_document_is_taken_apart_and_put_together() {
+        let mut typed = Vec::new();
+        let again = played(DOCUMENT, |step| {
+            typed.push((step.who.clone(), step.command.clone()));
+            (step.said.join("\n"), 0)
+        });
+        assert_eq!(again, DOCUMENT);
+        assert_eq!(
+            typed,
+            [("john", "cmp get"), ("", "cat <<E\none\nE")].map(|(who, what)| (who.to_owned(), what.to_owned()))
+        );
+        let other = played(DOCUMENT, |step| {
+            (if step.who.is_empty() { "two\n" } else { "NAME   AGE\nweb    2m30s\n" }.to_owned(), 0)
+        });
+        assert_eq!(other, DOCUMENT.replace("\none\n```", "\ntwo\n```"));
+    }
+
+    #[test]
+    fn what_differs_from_run_to_run_may_differ() {
+        let check = |expected: &str, said: &str, is: bool| {
+            let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<String>>();
+            assert_eq!(same(&lines(expected), &lines(said)), is, "{expected:?} {said:?}");
+        };
+        check("web   2   4s", "web   2   2m", true);
+        check("web   2   4s", "web   2   119s", true);
+        check("web   2   4s", "web   3   4s", false);
+        check("web   500m   4s", "web   200m   4s", false);
+        check("NAME   AGE", "NAME    AGE", true);
+        check("NAME   AGE", "NAME   IP   AGE", false);
+        check("name   age", "name    age", false);
+        check("token [..]", "token x1", true);
+        check("a [..] c", "a b c", true);
+        check("a [..] c", "a b d", false);
+        check("a\n...\nd", "a\nb\nc\nd", true);
+        check("a\n...\nd", "a\nb", false);
+        check("...", "", true);
+        check("web: 3/3 running\nok", "web: 0/3 running, 3 pending\nweb: 3/3 running\nok", true);
+        check("web: 3/3 running\nok", "ok", false);
+        check("", "error: no", false);
+    }
+
+    #[test]
+    #[should_panic(expected = "[exit 1]")]
+    fn a_failure_that_does_not_say_so_is_none_of_the_examples() {
+        played("```console\n$ false\n```\n", |_| (String::new(), 1));
+    }
+}
