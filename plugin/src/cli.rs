@@ -17,6 +17,8 @@ use values::{
     variable, webhook_url,
 };
 
+#[cfg(test)]
+mod documents;
 mod usage;
 mod values;
 

@@ -158,6 +158,25 @@ fn every_refusal_of_a_policy_is_met_by_a_test() {
 }
 
 #[test]
+fn what_is_claimed_of_isolation_is_tried_by_a_test() {
+    let text = fs::read_to_string(root().join("docs/NAMESPACE_ISOLATION.md")).unwrap();
+    let mut named = 0;
+    for (file, test) in text.split('`').filter_map(|code| code.split_once(".rs::")) {
+        let path =
+            root().join("tests").join(if file.starts_with("vms/") { "" } else { "e2e" }).join(format!("{file}.rs"));
+        let source = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(source.contains(&format!("#[test]\nfn {test}(")), "{} has no test {test}", path.display());
+        named += 1;
+    }
+    assert!(named > 20, "the claims are read: {named}");
+    for claim in text.lines().filter(|line| line.starts_with("| ") && !line.contains("proved by")) {
+        let in_table_of_claims =
+            text.find("## What a neighbour cannot do").is_some_and(|at| text.find(claim) > Some(at));
+        assert!(!in_table_of_claims || claim.contains(".rs::"), "nothing proves {claim}");
+    }
+}
+
+#[test]
 fn links_in_the_documents_lead_somewhere() {
     let mut documents = files(&root().join("docs"), ".md");
     documents.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "krew/README.md"].map(|name| root().join(name)));
