@@ -291,17 +291,58 @@ async fn settle_account(context: &Context, user: &UserName) -> Result<(), ApiErr
     }
 }
 
+/// What is known after a step, and need not be read again. Rule 1 stands: the account is never older than the fences,
+/// but where nothing follows from them save a change of the account itself, which fails if it is not what was read.
+#[derive(Default)]
+struct Known {
+    /// How often something had been seen to change when it was read.
+    changes: Option<u64>,
+    fences: Option<Fences>,
+    stored: Option<Stored>,
+}
+
+impl Known {
+    fn after(news: act::News, fences: Fences, stored: Stored, changes: u64) -> Self {
+        let (fences, stored) = match news {
+            act::News::Unknown => return Self::default(),
+            act::News::Account(now) => (fences, Some(*now)),
+            // One that was made just now is only written into the account; for the others it is read again.
+            act::News::Namespace(now) => {
+                let stored = Some(stored).filter(|_| fences.namespace.is_none());
+                (Fences { namespace: Some(now), ..fences }, stored)
+            }
+            act::News::Bound => (Fences { role_binding: true, ..fences }, Some(stored)),
+        };
+        Self { changes: Some(changes), fences: Some(fences), stored }
+    }
+
+    /// Rule 1: the fences first, then the account.
+    async fn look(
+        &mut self,
+        context: &Context,
+        user: &UserName,
+        cluster: &ClusterName,
+    ) -> Result<(Fences, Stored), ApiError> {
+        let fences = match self.fences.take() {
+            Some(fences) => fences,
+            None => fences::read(&context.client, cluster).await?,
+        };
+        let stored = match self.stored.take() {
+            Some(stored) => stored,
+            None => context.accounts.get(user).await?,
+        };
+        Ok((fences, stored))
+    }
+}
+
 /// Brings one cluster as far as it goes now, and says when to come back.
 async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Duration {
     let key = (user.clone(), cluster.clone());
+    let mut known = Known::default();
     for _ in 0..STEPS {
-        let changes = context.memory().clusters.get(&key).map_or(0, |remembered| remembered.changes);
-        // Rule 1: the fences first, then the account.
-        let looked = match fences::read(&context.client, cluster).await {
-            Ok(fences) => context.accounts.get(user).await.map(|stored| (fences, stored)),
-            Err(error) => Err(error),
-        };
-        let (fences, stored) = match looked {
+        let changes =
+            known.changes.unwrap_or_else(|| context.memory().clusters.get(&key).map_or(0, |seen| seen.changes));
+        let (fences, stored) = match known.look(context, user, cluster).await {
             Ok(looked) => looked,
             Err(error) if error.is_not_found() => {
                 // The account is gone: its Namespaces stay until it is made anew.
@@ -326,7 +367,10 @@ async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Dur
             step => {
                 let name = act::name(&step);
                 match act::carry_out(context, &stored, cluster, &fences, step).await {
-                    Ok(act::Outcome::Done) => context.metrics.stepped(name),
+                    Ok(act::Outcome::Done(news)) => {
+                        context.metrics.stepped(name);
+                        known = Known::after(news, fences, stored, changes);
+                    }
                     Ok(act::Outcome::Touched(marks)) => {
                         // Our own writes, under the versions that were seen: nothing else came between.
                         if let Some(remembered) = context.memory().clusters.get_mut(&key)
@@ -342,6 +386,7 @@ async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Dur
                     }
                     Err(error) if error.is_conflict() || error.is_already_there() || error.is_not_found() => {
                         context.metrics.failed("conflict");
+                        known = Known::default();
                     }
                     Err(error) => return later(context, cluster, name, &error),
                 }

@@ -27,11 +27,24 @@ use super::Context;
 #[derive(Debug)]
 pub enum Outcome {
     /// It is done.
-    Done,
+    Done(News),
     /// All three fences were written, and bear these marks now; but the evidence does not fit yet.
     Touched([String; 3]),
     /// The evidence does not fit yet: this is left.
     NotYet(String),
+}
+
+/// What the answer to a write says about what was written, so that it need not be read again.
+#[derive(Debug)]
+pub enum News {
+    /// Not all that was written: everything is to be read again.
+    Unknown,
+    /// The account, as it is now.
+    Account(Box<Stored>),
+    /// The Namespace, as it is now.
+    Namespace(SeenNamespace),
+    /// The RoleBinding is there.
+    Bound,
 }
 
 /// The word for a step in metrics and logs.
@@ -61,21 +74,24 @@ pub async fn carry_out(
 ) -> Result<Outcome, ApiError> {
     let user = &stored.account.user;
     let act = Act { context, cluster, namespace: cluster.namespace() };
-    match step {
-        Step::Nothing | Step::Wait { .. } => {}
-        Step::Account(change) => act.change(stored, &change).await?,
+    let news = match step {
+        Step::Nothing | Step::Wait { .. } => News::Unknown,
+        Step::Account(change) => News::Account(Box::new(act.change(stored, &change).await?)),
         Step::Adopt(change) => {
             act.annotate(fences, json!({ (keys::FENCE): context.fence() })).await?;
             act.change(stored, &change).await?;
+            News::Unknown
         }
         Step::CreateNamespace { kind, size } => {
             let namespace = manifest::namespace(user, cluster, kind, &size, &context.fence());
-            act.cluster_scoped::<Namespace>().create(&PostParams::default(), &namespace).await?;
+            let made = act.cluster_scoped::<Namespace>().create(&PostParams::default(), &namespace).await?;
+            News::Namespace(SeenNamespace::of(&made))
         }
         Step::RemoveNamespace => {
             if let Some(seen) = &fences.namespace {
                 act.remove_namespace(seen).await?;
             }
+            News::Unknown
         }
         Step::Write { parts, shape, kind, reserve } => {
             if let Some(reserve) = reserve {
@@ -94,6 +110,7 @@ pub async fn carry_out(
             };
             let beside = try_join_all(beside.into_iter().map(|part| act.write(part, &shape, kind, fences)));
             try_join(fence, beside).await?;
+            News::Unknown
         }
         Step::Open { shape, reserved: beyond } => {
             let open = json!({
@@ -104,11 +121,12 @@ pub async fn carry_out(
                 (keys::READY): keys::TRUE,
                 (keys::FENCE): context.fence(),
             });
-            act.annotate(fences, open).await?;
+            act.annotate(fences, open).await?.map_or(News::Unknown, News::Namespace)
         }
         Step::Bind { kind } => {
             let binding = manifest::role_binding(user, cluster, kind);
             act.namespaced::<RoleBinding>().create(&PostParams::default(), &binding).await?;
+            News::Bound
         }
         Step::Forget { uid, change } => {
             let now = act.cluster_scoped::<Namespace>().get_opt(&act.namespace).await?;
@@ -116,6 +134,7 @@ pub async fn carry_out(
                 context.accounts.change(stored, &change, keys::WEBHOOK, false).await?;
                 info!(%user, %cluster, "gone");
             }
+            News::Unknown
         }
         Step::Lower { to, kind, change } => {
             // Looked at before anything is written, so that waiting for Pods to end writes nothing.
@@ -129,16 +148,17 @@ pub async fn carry_out(
             }
             context.accounts.change(stored, &change, keys::WEBHOOK, false).await?;
             info!(%user, %cluster, count = to.count, size = %to.size, "given back");
+            News::Unknown
         }
-    }
-    Ok(Outcome::Done)
+    };
+    Ok(Outcome::Done(news))
 }
 
 /// Writes a Namespace under the version that was read, though nothing of it changes but its mark.
 pub async fn touch_namespace(context: &Context, cluster: &ClusterName, seen: &SeenNamespace) -> Result<(), ApiError> {
     let act = Act { context, cluster, namespace: cluster.namespace() };
     let fences = Fences { namespace: Some(seen.clone()), ..Fences::default() };
-    act.annotate(&fences, json!({ (keys::FENCE): context.fence() })).await
+    act.annotate(&fences, json!({ (keys::FENCE): context.fence() })).await.map(drop)
 }
 
 /// What the annotation says; `None` takes it off.
@@ -170,23 +190,27 @@ impl Act<'_> {
         Api::namespaced(self.context.client.clone(), &self.namespace)
     }
 
-    async fn change(&self, stored: &Stored, change: &Change) -> Result<(), ApiError> {
-        self.context.accounts.change(stored, change, keys::WEBHOOK, false).await?;
+    async fn change(&self, stored: &Stored, change: &Change) -> Result<Stored, ApiError> {
+        let changed = self.context.accounts.change(stored, change, keys::WEBHOOK, false).await?;
         for (key, value) in change.entries() {
             info!(user = %stored.account.user, cluster = %self.cluster, key, value, "account");
         }
-        Ok(())
+        Ok(changed)
     }
 
-    /// Writes annotations of the Namespace under the version that was read.
-    async fn annotate(&self, fences: &Fences, annotations: serde_json::Value) -> Result<(), ApiError> {
-        let Some(seen) = &fences.namespace else { return Ok(()) };
+    /// Writes annotations of the Namespace under the version that was read, if there was one, and says how it is now.
+    async fn annotate(
+        &self,
+        fences: &Fences,
+        annotations: serde_json::Value,
+    ) -> Result<Option<SeenNamespace>, ApiError> {
+        let Some(seen) = &fences.namespace else { return Ok(None) };
         let patch = json!({
             "metadata": { "resourceVersion": seen.version.resource_version, "uid": seen.uid, "annotations": annotations },
         });
         let api: Api<Namespace> = self.cluster_scoped();
-        api.patch(&self.namespace, &PatchParams::default(), &Patch::Merge(patch)).await?;
-        Ok(())
+        let written = api.patch(&self.namespace, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        Ok(Some(SeenNamespace::of(&written)))
     }
 
     /// The owner is shut out first; then the Namespace goes, if it still is the one that was read.
