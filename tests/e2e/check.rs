@@ -244,14 +244,21 @@ fn another_version(plane: &ControlPlane, authority: &Authority) {
     assert_eq!(object["webhookVersion"]["gitVersion"], "v0.9.3");
 }
 
-/// cert-manager itself is not here: the types that it brings are, and what it and its cainjector would write is written.
+/// Neither cert-manager nor the Prometheus operator are here: the types that they bring are, and what cert-manager and its
+/// cainjector would write is written.
 fn with_cert_manager(john: &World<'_>, web: &str) -> Process {
     let plane = &john.installation.plane;
-    let kinds = [("certificates", "Certificate"), ("issuers", "Issuer")].map(|(plural, kind)| {
+    let types = [
+        ("cert-manager.io", "certificates", "Certificate"),
+        ("cert-manager.io", "issuers", "Issuer"),
+        ("monitoring.coreos.com", "podmonitors", "PodMonitor"),
+        ("monitoring.coreos.com", "prometheusrules", "PrometheusRule"),
+    ];
+    let kinds = types.map(|(group, plural, kind)| {
         json!({
             "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": { "name": format!("{plural}.cert-manager.io") },
-            "spec": { "group": "cert-manager.io", "scope": "Namespaced",
+            "metadata": { "name": format!("{plural}.{group}") },
+            "spec": { "group": group, "scope": "Namespaced",
                 "names": { "plural": plural, "singular": kind.to_lowercase(), "kind": kind, "listKind": format!("{kind}List") },
                 "versions": [{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": {
                     "type": "object", "x-kubernetes-preserve-unknown-fields": true } } }] },
@@ -259,15 +266,29 @@ fn with_cert_manager(john: &World<'_>, web: &str) -> Process {
     });
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": kinds }).to_string();
     plane.admin_reading(&["apply", "-f", "-"], &list).ok();
-    for kind in ["certificates", "issuers"] {
-        plane.admin(&["wait", "--for=condition=Established", "crd", &format!("{kind}.cert-manager.io")]).ok();
+    for (group, plural, _) in types {
+        plane.admin(&["wait", "--for=condition=Established", "crd", &format!("{plural}.{group}")]).ok();
     }
     let [port, probe] = [free_port(), free_port()];
     let url = format!("https://localhost:{port}");
-    let installed = plane.admin(&["cmp", "install", "--cert-manager", "--webhook-url", &url]).ok();
-    installed
+    let install = |more: &[&str]| {
+        plane.admin(&[&["cmp", "install", "--cert-manager", "--webhook-url", &url], more].concat()).ok()
+    };
+    install(&["--prometheus"])
         .says("certificate.cert-manager.io/cmp-webhook created")
-        .says("role.rbac.authorization.k8s.io/cmp-webhook configured");
+        .says("role.rbac.authorization.k8s.io/cmp-webhook configured")
+        .says("podmonitor.monitoring.coreos.com/cmp-webhook created");
+    install(&[])
+        .says("podmonitor.monitoring.coreos.com/cmp-webhook pruned")
+        .says("prometheusrule.monitoring.coreos.com/cmp-webhook pruned")
+        .says("certificate.cert-manager.io/cmp-webhook unchanged");
+
+    let as_webhook = |arguments: &[&str]| {
+        cmp_tests::shell::kubectl(&plane.folder().join("cmp-webhook.kubeconfig"), arguments).fails()
+    };
+    as_webhook(&["label", CONFIGURATION[0], CONFIGURATION[1], "a=b"]).says("cannot patch resource");
+    as_webhook(&["create", "secret", "generic", "cmp-webhook-cert", "-n", "cmp-system"]).says("cannot create resource");
+    as_webhook(&["get", "secret", "cmp-webhook-ca", "-n", "cmp-system"]).says("cannot get resource");
 
     // Its own certificate is of no use to it any more, and it may not write one.
     let start = |name: &str, more: &[&str]| {

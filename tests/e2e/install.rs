@@ -171,6 +171,7 @@ fn upgraded(plane: &ControlPlane) {
     plane.admin(&["create", "clusterrole", "auditor", "--verb=get", "--resource=pods"]).ok();
     plane.admin(&["label", "clusterrole", "auditor", "app.kubernetes.io/part-of=kubectl-cmp"]).ok();
 
+    plane.admin(&["cmp", "check"]).fails().says("leftovers: another version has left clusterrolebinding.rbac");
     plane.admin(&[&["cmp", "install", "--dry-run=server"], &here[..]].concat()).ok().says("pruned (server dry run)");
     assert_eq!(
         changed(plane, &here),

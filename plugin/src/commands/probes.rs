@@ -106,10 +106,11 @@ impl Answers {
     }
 }
 
-/// The end of a chain of causes: what comes before are names that whoever reads it knows.
+/// What comes after the names of what failed, which whoever reads it knows: `connection refused`, not `failed calling
+/// webhook "...": failed to call webhook: Post "...": connection refused`.
 fn cause(detail: &str) -> &str {
-    let at = detail.find(": Post ").or_else(|| detail.find("\": ")).map_or(0, |at| at + 2);
-    detail.get(at..).unwrap_or(detail).trim_start_matches([' ', ':'])
+    let after = detail.split_once("Post \"").map_or(detail, |(_, after)| after);
+    after.split_once("\": ").map_or(after, |(_, cause)| cause)
 }
 
 /// Asks cmp-webhook: a new account, and one with a cluster of no instance.
@@ -123,5 +124,40 @@ pub(crate) async fn webhook(client: &Client) -> Answers {
     Answers {
         good: good.map(|_| ()).map_err(ApiError::from),
         bad: Tried::of(bad, "kubectl-cmp.dev\" denied the request: "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_comes_last() {
+        let check = |detail: &str, expected: &str| assert_eq!(cause(detail), expected);
+        check(
+            "Internal error occurred: failed calling webhook \"accounts.kubectl-cmp.dev\": failed to call webhook: Post \
+             \"https://localhost:8443/validate-account?timeout=5s\": dial tcp [::1]:8443: connect: connection refused",
+            "dial tcp [::1]:8443: connect: connection refused",
+        );
+        check(
+            "Internal error occurred: failed calling webhook \"accounts.kubectl-cmp.dev\": the server is too busy",
+            "the server is too busy",
+        );
+        check("it is gone", "it is gone");
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_answer_is_said() {
+        let down = || Err(ApiError::WebhookDown { detail: "Post \"https://x\": connection refused".to_owned() });
+        let check = |good: Result<(), ApiError>, bad: Tried, expected: Option<&str>| {
+            let failure = Answers { good, bad }.failure();
+            assert_eq!(failure.is_some(), expected.is_some(), "{failure:?}");
+            assert!(failure.unwrap_or_default().contains(expected.unwrap_or_default()));
+        };
+        check(Ok(()), Tried::Refused, None);
+        check(Ok(()), Tried::Passed, Some("it is not asked"));
+        check(Ok(()), Tried::Unknown("no".to_owned()), Some("did not refuse what is no account: no"));
+        check(down(), Tried::Unknown(String::new()), Some("it does not answer: connection refused"));
+        check(Err(ApiError::Other("no".to_owned())), Tried::Refused, Some("it refuses a good account: no"));
     }
 }

@@ -44,7 +44,14 @@ pub(crate) async fn run(context: &Context<'_>, args: VersionArgs) -> Result<(), 
 async fn installed(client: &Client) -> Result<Option<String>, ApiError> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), keys::TEMPLATES_NAMESPACE);
     let map = maps.get_opt(keys::INSTALLED_VERSION).await?;
-    Ok(map.and_then(|map| map.data?.remove(keys::INSTALLED_VERSION_KEY)))
+    Ok(map.and_then(|map| map.data?.remove(keys::INSTALLED_VERSION_KEY)).filter(|version| is_version(version)))
+}
+
+/// Whether it may be one: whatever else somebody has written there is not for a terminal.
+pub(crate) fn is_version(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c))
 }
 
 /// What is to be said where plugin and cmp-webhook differ in more than a patch.
@@ -78,6 +85,12 @@ mod tests {
         check("0.1.0", "0.2.0", Some("install the plugin of that version"));
         check("0.10.0", "0.9.0", Some("kubectl cmp install"));
         check("1.0.0", "0.1.0", Some("kubectl cmp install"));
-        check("0.1.0", "latest", Some("cmp-webhook vlatest"));
+        check("0.1.0", "1", Some("cmp-webhook v1"));
+    }
+
+    #[test]
+    fn what_is_no_version_is_not_printed() {
+        assert!(is_version("0.1.0") && is_version("1.2.3-rc.1+linux"));
+        assert!(!is_version("") && !is_version("latest") && !is_version("1\u{1b}[2J") && !is_version(&"1".repeat(65)));
     }
 }

@@ -11,7 +11,7 @@ use super::equal;
 use super::report::Check;
 use crate::commands::install::{PODS, left, wanted};
 use crate::commands::probes;
-use crate::commands::version::{OURS, difference};
+use crate::commands::version::{OURS, difference, is_version};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::manifests::{Manifests, Variant};
@@ -119,7 +119,8 @@ impl Installation {
                 .hint("until it answers nothing is created or grown; what runs goes on"),
         };
         let mut checks = vec![answered];
-        let mut said: Vec<&str> = said.iter().filter_map(|text| text.strip_prefix(probes::VERSION)).collect();
+        let mut said: Vec<&str> =
+            said.iter().filter_map(|text| text.strip_prefix(probes::VERSION)).filter(|text| is_version(text)).collect();
         said.sort_unstable();
         said.dedup();
         checks.extend(said.into_iter().map(|version| {

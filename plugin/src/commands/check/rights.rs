@@ -31,7 +31,8 @@ fn ours(installation: &Installation) -> impl Iterator<Item = &Manifest> {
 async fn equal(installation: &Installation) -> Result<Check, CliError> {
     let compared = ours(installation).filter(|manifest| manifest.kind() != "ServiceAccount").map(|manifest| async {
         let difference = equal::difference(&installation.client, manifest).await?;
-        Ok::<_, CliError>(difference.map(|difference| format!("{}: {difference}", manifest.title())))
+        let place = manifest.object.namespace().map_or_else(String::new, |namespace| format!(" in {namespace}"));
+        Ok::<_, CliError>(difference.map(|difference| format!("{}{place}: {difference}", manifest.title())))
     });
     let compared: Vec<Option<String>> = join_all(compared).await.into_iter().collect::<Result<_, _>>()?;
     let count = compared.len();
