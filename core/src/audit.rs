@@ -1,7 +1,8 @@
-//! Whether an account says what is there: its entries against the Namespaces of its clusters.
+//! Whether an account says what is there: its entries against the Namespaces of its clusters, and what stands around them.
 
 use crate::account::{Account, HeldState};
 use crate::controller::SeenNamespace;
+use crate::manifest::{self, Amounts};
 use crate::name::ClusterName;
 use crate::quantity::Quantity;
 
@@ -23,6 +24,14 @@ pub enum Finding {
     /// What may run in the Namespace is more than what is held.
     #[error("cluster {0} is open for more than what is held for it")]
     Wider(ClusterName),
+    /// The ResourceQuota or the LimitRange is missing, or not as it was made.
+    #[error("cluster {cluster} is ready, and its {fence} is missing or was changed")]
+    Unfenced {
+        /// Of which cluster.
+        cluster: ClusterName,
+        /// Which of them.
+        fence: &'static str,
+    },
     /// More is charged than can be counted.
     #[error("its charges are more than can be counted")]
     Uncountable,
@@ -79,6 +88,27 @@ pub fn account(account: &Account, namespaces: &[SeenNamespace]) -> Vec<Finding> 
             let over = Finding::OverQuota { resource: name.to_string(), charged, quota };
             (charged > quota).then_some(over)
         })),
+    }
+    findings
+}
+
+/// Looks over what stands around the clusters of an account that are ready: `quota` and `limits` find what the
+/// ResourceQuota and the LimitRange in a Namespace of this name allow.
+pub fn fences<'a>(
+    account: &Account,
+    quota: impl Fn(&str) -> Option<&'a Amounts>,
+    limits: impl Fn(&str) -> Option<&'a Amounts>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (cluster, held) in account.clusters.iter().filter_map(|(name, entry)| Some((name, entry.held.as_ref()?))) {
+        let namespace = cluster.namespace();
+        let sound = [
+            ("ResourceQuota", quota(&namespace) == Some(&manifest::hard(held.kind, &held.shape()))),
+            ("LimitRange", limits(&namespace) == Some(&manifest::limits(held.kind, &held.size))),
+        ];
+        // Before it is ready, and while something of it is given up, they are on their way.
+        let unsound = sound.into_iter().filter(|(_, sound)| held.state == HeldState::Ready && !sound);
+        findings.extend(unsound.map(|(fence, _)| Finding::Unfenced { cluster: cluster.clone(), fence }));
     }
     findings
 }
@@ -162,5 +192,25 @@ mod tests {
             &["cpu=9 is charged, and the quota is 4", "memory=9Gi is charged, and the quota is 8Gi"],
         );
         check(&[("settled", "older")], &[], &["it is not settled: its clusters have not been looked up"]);
+    }
+
+    #[test]
+    fn what_stands_around_a_cluster_that_is_ready_is_as_it_was_made() {
+        let account = read(&[("held.web", &held("a", 2, "ready")), ("held.db", &held("b", 2, "preparing"))]);
+        let web = account.clusters.values().find_map(|entry| entry.held.as_ref()).unwrap();
+        let (hard, limits) = (manifest::hard(web.kind, &web.shape()), manifest::limits(web.kind, &web.size));
+        let found = |hard: Option<&Amounts>, limits: Option<&Amounts>| -> Vec<String> {
+            fences(&account, |_| hard, |_| limits).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(found(Some(&hard), Some(&limits)), [""; 0]);
+        assert_eq!(
+            found(None, Some(&limits)),
+            ["cluster web is ready, and its ResourceQuota is missing or was changed"]
+        );
+        let wider = limits.iter().map(|(name, amount)| (name.clone(), amount.checked_mul(2).unwrap())).collect();
+        assert_eq!(
+            found(Some(&hard), Some(&wider)),
+            ["cluster web is ready, and its LimitRange is missing or was changed"]
+        );
     }
 }

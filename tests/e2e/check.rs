@@ -167,6 +167,9 @@ fn what_is_not_as_it_should_be_is_named_with_a_remedy() {
     installation.stop();
     let plane = &installation.plane;
     fails(plane, &["cmp-webhook"], &["it does not answer: ", "until it answers nothing is created or grown"]);
+    plane.admin(&["delete", "limitrange", "cmp", "-n", &format!("{web}-ns")]).ok();
+    let text = format!("account/john: cluster {web} is ready, and its LimitRange is missing or was changed");
+    fails(plane, &["cmp-webhook", "account/john"], &[&text]);
     plane.admin(&["delete", "validatingadmissionpolicybinding", "cmp-accounts"]).ok();
     let lost = json!({ "data": { format!("held.{web}"): null } }).to_string();
     eventually("the policy is gone", SOON, || {
@@ -335,8 +338,12 @@ fn with_cert_manager(john: &World<'_>, web: &str) -> Process {
     webhook
 }
 
-/// All of it goes, and at no moment is there a right without its bounds.
+/// All of it goes, what an older version has left as well, and at no moment is there a right without its bounds.
 fn purged(plane: &ControlPlane, web: &str) {
+    let old = json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": [],
+        "metadata": { "name": "cmp-old", "labels": { "app.kubernetes.io/part-of": "kubectl-cmp" } } });
+    let apply = ["apply", "--server-side", "--field-manager=kubectl-cmp", "-f", "-"];
+    plane.admin_reading(&apply, &old.to_string()).ok();
     let said = plane.admin(&["cmp", "uninstall", "--purge", "--yes"]).ok();
     let order = [
         format!("namespace/{web}-ns deleted"),
@@ -345,6 +352,7 @@ fn purged(plane: &ControlPlane, web: &str) {
         "certificate.cert-manager.io/cmp-webhook deleted".to_owned(),
         "secret/cmp-webhook-tls deleted".to_owned(),
         "clusterrole.rbac.authorization.k8s.io/cmp-container-user deleted".to_owned(),
+        "clusterrole.rbac.authorization.k8s.io/cmp-old deleted".to_owned(),
         "validatingadmissionpolicy.admissionregistration.k8s.io/cmp-accounts deleted".to_owned(),
         "namespace/cmp-users deleted".to_owned(),
     ];

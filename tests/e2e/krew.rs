@@ -99,6 +99,10 @@ fn a_release_is_checked_and_installed_by_krew_and_run_by_kubectl() {
     };
     let (code, said, warned) = kubectl(&["cmp", "version", "--client"]);
     assert_eq!((code, said.as_str()), (0, concat!("Client Version: v", env!("CARGO_PKG_VERSION"))), "{warned}");
+    let (code, said, warned) = kubectl(&["cmp", "completion", "install"]);
+    assert!(code == 0 && said.contains("/bin/kubectl_complete-cmp created"), "{said}\n{warned}");
+    let (code, said, warned) = kubectl(&["__complete", "cmp", "vers"]);
+    assert!(code == 0 && said.starts_with("version"), "{said}\n{warned}");
     let (code, said, warned) = kubectl(&["plugin", "list"]);
     assert!(code == 0 && said.contains("/bin/kubectl-cmp") && warned.is_empty(), "{said}\n{warned}");
 }

@@ -122,7 +122,11 @@ pub(crate) async fn webhook(client: &Client) -> Answers {
     let (dry, good, bad) = (dry(), account(&[quota]), account(&[quota, none]));
     let (good, bad) = futures::join!(accounts.create(&dry, &good), accounts.create(&dry, &bad));
     Answers {
-        good: good.map(|_| ()).map_err(ApiError::from),
+        // A user of that name is as good: that there is one already is found out after cmp-webhook was asked.
+        good: match good.map_err(ApiError::from) {
+            Err(error) if !error.is_already_there() => Err(error),
+            _ => Ok(()),
+        },
         bad: Tried::of(bad, "kubectl-cmp.dev\" denied the request: "),
     }
 }

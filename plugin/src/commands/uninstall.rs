@@ -11,6 +11,7 @@ use cmp_client::ApiError;
 use cmp_core::keys;
 
 use crate::cli::{DryRun, UninstallArgs};
+use crate::commands::install::left;
 use crate::commands::probes;
 use crate::context::{Context, suffix};
 use crate::error::CliError;
@@ -175,6 +176,13 @@ impl Going<'_, '_> {
     async fn bounds(&self) -> Result<(), CliError> {
         let Manifests { namespaces, policies, user_rights, .. } = Manifests::read(Variant::default())?;
         self.delete(&user_rights).await?;
+        // What older versions have left: rights before policies, as they are found.
+        for (title, left) in left::find(self.client, &Manifests::read(Variant::FULL)?).await? {
+            if self.dry_run != DryRun::Client {
+                left::remove(self.client, &left, self.dry_run).await?;
+            }
+            self.say(&title)?;
+        }
         // They would hold the accounts and their Namespace.
         self.delete(&policies).await?;
         if self.dry_run == DryRun::None {

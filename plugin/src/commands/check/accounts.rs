@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota};
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 
 use cmp_client::ApiError;
 use cmp_client::accounts::Accounts;
 use cmp_core::audit::{self, Finding};
-use cmp_core::controller::SeenNamespace;
+use cmp_core::controller::{SeenFence, SeenNamespace};
 use cmp_core::keys;
+use cmp_core::manifest::Amounts;
 
 use super::report::Check;
 use crate::error::CliError;
@@ -101,9 +102,17 @@ fn check(user: &str, found: &[Found]) -> Check {
 async fn read(client: &Client) -> Result<Seen, CliError> {
     let accounts = Accounts::new(client.clone());
     let namespaces: Api<Namespace> = Api::all(client.clone());
+    let (quotas, limits): (Api<ResourceQuota>, Api<LimitRange>) = (Api::all(client.clone()), Api::all(client.clone()));
     let owned = ListParams::default().labels(keys::OWNER);
-    let (accounts, namespaces) =
-        futures::try_join!(accounts.list(), async { namespaces.list(&owned).await.map_err(ApiError::from) })?;
+    let fences = ListParams::default().fields(&format!("metadata.name={}", keys::FENCE_NAME));
+    let (accounts, namespaces, quotas, limits) = futures::try_join!(
+        accounts.list(),
+        async { namespaces.list(&owned).await.map_err(ApiError::from) },
+        async { quotas.list(&fences).await.map_err(ApiError::from) },
+        async { limits.list(&fences).await.map_err(ApiError::from) },
+    )?;
+    let quotas = allowed(&quotas.items, SeenFence::of_quota);
+    let limits = allowed(&limits.items, SeenFence::of_limits);
     let mut theirs: BTreeMap<String, Vec<SeenNamespace>> = BTreeMap::new();
     for namespace in &namespaces.items {
         let owner = namespace.labels().get(keys::OWNER).cloned().unwrap_or_default();
@@ -115,7 +124,9 @@ async fn read(client: &Client) -> Result<Seen, CliError> {
             Ok(stored) => {
                 let user = stored.account.user.to_string();
                 let namespaces = theirs.remove(&user).unwrap_or_default();
-                (user, audit::account(&stored.account, &namespaces).into_iter().map(Found::Finding).collect())
+                let mut findings = audit::account(&stored.account, &namespaces);
+                findings.extend(audit::fences(&stored.account, |name| quotas.get(name), |name| limits.get(name)));
+                (user, findings.into_iter().map(Found::Finding).collect())
             }
             Err(ApiError::Damaged { user, source }) => {
                 theirs.remove(&user);
@@ -136,4 +147,10 @@ async fn read(client: &Client) -> Result<Seen, CliError> {
         }
     }
     Ok(seen)
+}
+
+/// What each of them allows, by its Namespace.
+fn allowed<K: ResourceExt>(fences: &[K], read: impl Fn(&K) -> SeenFence) -> BTreeMap<String, Amounts> {
+    let allowed = fences.iter().filter_map(|fence| Some((fence.namespace()?, read(fence).amounts?)));
+    allowed.collect()
 }
