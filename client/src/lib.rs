@@ -8,5 +8,6 @@ pub mod connect;
 pub mod error;
 pub mod fences;
 pub mod kubevirt;
+pub mod templates;
 
 pub use error::ApiError;

@@ -38,6 +38,8 @@ pub const CONTAINER_ROLE: &str = "cmp-container-user";
 pub const VM_ROLE: &str = "cmp-vm-user";
 /// Where the API server asks about an account.
 pub const ACCOUNT_PATH: &str = "/validate-account";
+/// Where it asks about a template.
+pub const TEMPLATE_PATH: &str = "/validate-template";
 
 /// Label of a Namespace: whose it is.
 pub const OWNER: &str = "kubectl-cmp.dev/owner";
@@ -56,6 +58,14 @@ pub const RELEASED: &str = "kubectl-cmp.dev/released";
 pub const RESERVED: &str = "kubectl-cmp.dev/reserved";
 /// Annotation of a Namespace: that it was ready once, so that it is adopted and not removed when its entry is lost.
 pub const READY: &str = "kubectl-cmp.dev/ready";
+/// Annotation of a Namespace: the runtime class that the template of its cluster uses, so that its instances may.
+pub const RUNTIME_CLASS: &str = "kubectl-cmp.dev/runtime-class";
+/// Annotation of a Namespace: the priority class that its template uses.
+pub const PRIORITY_CLASS: &str = "kubectl-cmp.dev/priority-class";
+/// Annotation of a Namespace: the scheduler that its template uses.
+pub const SCHEDULER: &str = "kubectl-cmp.dev/scheduler";
+/// Annotation of a Namespace: the keys of the taints that its template tolerates, with commas between.
+pub const TOLERATIONS: &str = "kubectl-cmp.dev/tolerations";
 /// Annotation of the three fences: a value that is new with each write of ours, since the API server does not
 /// count a write that changes nothing.
 pub const FENCE: &str = "kubectl-cmp.dev/fence";
@@ -73,6 +83,8 @@ pub const CERTIFICATE_ENDS_AT: &str = "kubectl-cmp.dev/ends-at";
 /// See [`CERTIFICATE_NAMES`].
 pub const CERTIFICATE_AUTHORITY_ENDS_AT: &str = "kubectl-cmp.dev/ca-ends-at";
 
+/// Label of a template.
+pub const TEMPLATE: &str = "kubectl-cmp.dev/template";
 /// Label of an account.
 pub const ACCOUNT: &str = "kubectl-cmp.dev/account";
 /// Label of a token's Secret: whose it is.
@@ -121,6 +133,8 @@ pub mod data {
     pub const DELETE: &str = "delete.";
     /// Why a want was taken back.
     pub const REFUSED: &str = "refused.";
+    /// In a ConfigMap that is a template: what it is.
+    pub const TEMPLATE: &str = "template";
 }
 
 /// The name of the ResourceQuota, LimitRange and NetworkPolicy in a cluster's Namespace.

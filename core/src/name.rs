@@ -96,6 +96,11 @@ name!(
     ["cluster", "clusters", "instance", "instances", "user", "users", "token", "tokens", "template", "templates", "quota"]
 );
 
+name!(
+    /// The name of a template: a built-in one, or a ConfigMap of this name in `cmp-templates`.
+    TemplateName, "the name of a template", 63, []
+);
+
 impl UserName {
     /// The user behind a Kubernetes username, if it is one of ours.
     pub fn from_username(username: &str) -> Option<Self> {

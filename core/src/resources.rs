@@ -197,6 +197,12 @@ impl Resources {
         larger
     }
 
+    /// All but one resource.
+    #[must_use]
+    pub fn without(&self, name: &str) -> Self {
+        self.iter().filter(|(key, _)| key.as_str() != name).map(|(key, amount)| (key.clone(), amount)).collect()
+    }
+
     /// Whether no resource is above the other's.
     pub fn fits(&self, within: &Self) -> bool {
         self.iter().all(|(name, amount)| amount <= within.get(name))

@@ -1,10 +1,11 @@
 //! How an instance looks: a template, and what a want makes of it.
 //!
-//! A template is a Pod. What the want says (image, command, variables, ports) is put into its first container, which is
+//! A template is a Pod: the built-in one, or what an administrator stored. What the want says (image, command, variables, ports) is put into its first container, which is
 //! the instance; the patch is applied to the Pod; then the first container is given what the others leave of the size.
 //! What comes of it is held to the [`rules`], so that what a policy or Pod Security would refuse is refused here, with the
 //! field that is wrong, before there is a cluster that cannot run.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec};
@@ -12,13 +13,13 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::Value;
 
-use crate::account::Want;
+use crate::account::{InstanceType, Want};
 use crate::instance::State;
 use crate::keys;
-use crate::manifest::pairs;
+use crate::manifest::{self, pairs};
 use crate::name::InstanceName;
 use crate::quantity::Quantity;
-use crate::resources::STORAGE;
+use crate::resources::{Resources, STORAGE};
 
 mod patch;
 mod pod;
@@ -52,18 +53,70 @@ impl fmt::Display for Wrong {
     }
 }
 
+/// What a template may be besides: annotations of the Namespace by which the policies let its instances have what is not
+/// for everybody, such as a priority class.
+pub type Grants = BTreeMap<&'static str, String>;
+
+/// The longest template, in bytes: each instance is a copy of it.
+pub const LONGEST: usize = 65536;
+
 /// How an instance looks, before anybody says of which size it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template {
     pod: PodTemplateSpec,
     /// Whether its program only keeps it alive, so that an image that was named brings its own.
     sleeps: bool,
+    grants: Grants,
 }
 
 impl Template {
     /// The built-in template of containers.
     pub fn container() -> Self {
-        Self { pod: pod::built_in(), sleeps: true }
+        Self { pod: pod::built_in(), sleeps: true, grants: Grants::new() }
+    }
+
+    /// The built-in template of this name, if there is one.
+    pub fn built_in(name: &str) -> Option<Self> {
+        (name == manifest::CONTAINER_TEMPLATE).then(Self::container)
+    }
+
+    /// Reads what an administrator wrote, a Pod or a `PodTemplate`, and tries it. Beside it: what of it is not used.
+    pub fn read(manifest: &Value) -> Result<(Self, Vec<String>), Wrong> {
+        let (mut pod, unused) = pod::of_manifest(manifest)?;
+        let grants = rules::grants(&pod::json(&pod)?)?;
+        pod::without_size(&mut pod);
+        let template = Self { pod, sleeps: false, grants };
+        let largest = pod::least(&template.pod)?;
+        template.blueprint(&Want::new(InstanceType::Container, 1, largest))?;
+        Ok((template, unused))
+    }
+
+    /// What its instances are.
+    pub fn kind(&self) -> InstanceType {
+        InstanceType::Container
+    }
+
+    /// What its instances may have that is not for everybody.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// The image of its instances.
+    pub fn image(&self) -> Option<&str> {
+        pod::main(&self.pod).ok()?.image.as_deref()
+    }
+
+    /// What containers beside the instance take of the size.
+    pub fn beside(&self) -> Resources {
+        self.pod.spec.as_ref().and_then(|spec| pod::beside(spec).ok()).unwrap_or_default()
+    }
+
+    /// As a manifest.
+    pub fn manifest(&self) -> Value {
+        let mut manifest = pod::json(&self.pod).unwrap_or_default();
+        manifest["apiVersion"] = "v1".into();
+        manifest["kind"] = "Pod".into();
+        manifest
     }
 
     /// What a want makes of it.
@@ -89,7 +142,7 @@ impl Template {
             pod = pod::read(&patched)?;
             pod::still_instance(&pod, &main)?;
         }
-        rules::check(&pod::json(&pod)?)?;
+        rules::check(&pod::json(&pod)?, &self.grants)?;
         if want.disk.is_some() {
             pod::no_other_disk(&pod)?;
         }

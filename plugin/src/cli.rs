@@ -8,7 +8,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use cmp_core::account::{InstanceType, Suspended, Variable};
 use cmp_core::instance;
-use cmp_core::name::{ClusterName, InstanceName, UserName};
+use cmp_core::name::{ClusterName, InstanceName, TemplateName, UserName};
 use cmp_core::quantity::Quantity;
 
 use crate::output::{Format, Selector, Template, field_of};
@@ -93,16 +93,16 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Create a cluster, a user or a token
+    /// Create a cluster, a user, a template or a token
     #[command(subcommand)]
     Create(Create),
-    /// Show clusters, instances, users or tokens
+    /// Show clusters, instances, users, templates or tokens
     #[command(subcommand)]
     Get(Get),
-    /// Show everything about a cluster, an instance or a user
+    /// Show everything about a cluster, an instance, a user or a template
     #[command(subcommand)]
     Describe(Describe),
-    /// Delete clusters, users or a token
+    /// Delete clusters, users, templates or a token
     #[command(subcommand)]
     Delete(Delete),
     /// Change the number of instances of a cluster
@@ -165,6 +165,9 @@ pub(crate) enum Create {
     /// Create a user with a quota
     #[command(visible_alias = "users")]
     User(CreateUser),
+    /// Create a template of instances from a Pod (administrators)
+    #[command(visible_alias = "templates")]
+    Template(CreateTemplate),
     /// Create a token for a user
     #[command(visible_alias = "tokens")]
     Token(CreateToken),
@@ -181,6 +184,9 @@ pub(crate) enum Get {
     /// Show users with their quota and use (administrators)
     #[command(visible_alias = "user")]
     Users(GetUsers),
+    /// Show the templates that instances can be made from
+    #[command(visible_alias = "template")]
+    Templates(GetTemplates),
     /// Show the tokens of a user (administrators)
     #[command(visible_alias = "token")]
     Tokens(GetTokens),
@@ -197,6 +203,9 @@ pub(crate) enum Describe {
     /// Show everything about users (administrators)
     #[command(visible_alias = "users")]
     User(Names<UserName>),
+    /// Show everything about templates
+    #[command(visible_alias = "templates")]
+    Template(Names<TemplateName>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -207,6 +216,9 @@ pub(crate) enum Delete {
     /// Delete users (administrators)
     #[command(visible_alias = "users")]
     User(DeleteUser),
+    /// Delete templates (administrators); instances that were made from them stay
+    #[command(visible_alias = "templates")]
+    Template(DeleteTemplate),
     /// Revoke a token of a user (administrators)
     #[command(visible_alias = "tokens")]
     Token(DeleteToken),
@@ -372,10 +384,13 @@ pub(crate) struct CreateCluster {
     /// How many instances
     #[arg(long, alias = "replicas", value_name = "N", default_value_t = 1, value_parser = count, allow_negative_numbers = true)]
     pub(crate) count: u32,
-    /// What the instances are: container or vm
-    #[arg(long = "type", value_name = "TYPE", default_value = "container", value_parser = kind)]
-    pub(crate) kind: InstanceType,
-    /// The image of the instances; without one, a small Debian that sleeps
+    /// What the instances are: container (the default) or vm
+    #[arg(long = "type", value_name = "TYPE", value_parser = kind)]
+    pub(crate) kind: Option<InstanceType>,
+    /// What the instances are made from, as `get templates` shows them
+    #[arg(long, value_name = "NAME", value_parser = name::<TemplateName>)]
+    pub(crate) template: Option<TemplateName>,
+    /// The image of the instances; without one, the template's
     #[arg(long, value_name = "IMAGE", value_parser = image)]
     pub(crate) image: Option<String>,
     /// A variable of the instances (repeatable); what is secret belongs into a Secret
@@ -437,6 +452,21 @@ pub(crate) struct CreateUser {
     /// Write the user's kubeconfig to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig_out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:\n  kubectl cmp create template gpu -f pod.yaml\n  kubectl cmp create template gpu -f pod.yaml --dry-run=server"
+)]
+pub(crate) struct CreateTemplate {
+    /// The name of the template; what `get template -o yaml` printed has one
+    #[arg(value_name = "NAME", value_parser = name::<TemplateName>)]
+    pub(crate) name: Option<TemplateName>,
+    /// The file with the Pod; - is standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) filename: String,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
 }
@@ -506,6 +536,16 @@ pub(crate) struct GetUsers {
 }
 
 #[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp get templates\n  kubectl cmp get template container -o yaml")]
+pub(crate) struct GetTemplates {
+    /// Which; without a name, all
+    #[arg(value_name = "NAME", value_parser = name::<TemplateName>)]
+    pub(crate) names: Vec<TemplateName>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+}
+
+#[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp get tokens john")]
 pub(crate) struct GetTokens {
     /// Whose
@@ -560,6 +600,19 @@ pub(crate) struct DeleteUser {
     /// How long to wait for clusters to be gone
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) dry: DryRunArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp delete template gpu")]
+pub(crate) struct DeleteTemplate {
+    /// Which
+    #[arg(value_name = "NAME", required = true, value_parser = name::<TemplateName>)]
+    pub(crate) names: Vec<TemplateName>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) dry: DryRunArgs,
 }

@@ -22,6 +22,7 @@ mod probes;
 mod quota;
 mod resize;
 mod scale;
+pub(crate) mod templates;
 mod tokens;
 mod uninstall;
 mod users;
@@ -45,16 +46,20 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
     match command {
         Command::Create(Create::Cluster(args)) => create_cluster::run(context, *args).await,
         Command::Create(Create::User(args)) => users::create(context, args).await,
+        Command::Create(Create::Template(args)) => templates::create(context, args).await,
         Command::Create(Create::Token(args)) => tokens::create(context, args).await,
         Command::Get(Get::Clusters(args)) => get::clusters(context, args).await,
         Command::Get(Get::Instances(args)) => get::instances(context, args).await,
         Command::Get(Get::Users(args)) => users::get(context, args).await,
+        Command::Get(Get::Templates(args)) => templates::get(context, args).await,
         Command::Get(Get::Tokens(args)) => tokens::get(context, args).await,
         Command::Describe(Describe::Cluster(args)) => describe::clusters(context, args.names).await,
         Command::Describe(Describe::Instance(args)) => describe::instances(context, args.names).await,
         Command::Describe(Describe::User(args)) => describe::users(context, args.names).await,
+        Command::Describe(Describe::Template(args)) => templates::describe(context, args.names).await,
         Command::Delete(Delete::Cluster(args)) => delete_cluster::run(context, args).await,
         Command::Delete(Delete::User(args)) => users::delete(context, args).await,
+        Command::Delete(Delete::Template(args)) => templates::delete(context, args).await,
         Command::Delete(Delete::Token(args)) => tokens::delete(context, args).await,
         Command::Resize(Resize::Cluster(args)) => resize::run(context, args).await,
         Command::Exec(args) => into::exec(context, args).await,

@@ -116,6 +116,7 @@ mod tests {
             live::What::Tokens(ref user) => vec![Candidate::plain(format!("{user}-x7k2p"))],
             live::What::Namespaces => vec![Candidate::plain("web-ns")],
             live::What::Contexts => vec![Candidate::plain("work")],
+            live::What::Templates => ["container", "gpu"].map(Candidate::plain).to_vec(),
             live::What::KubeClusters | live::What::KubeUsers => vec![Candidate::plain("kind")],
         };
         answer(&Line::read(&root, &words), there)
@@ -163,6 +164,8 @@ mod tests {
 
     #[test]
     fn flags_and_their_values() {
+        check("describe template ", "container gpu :4");
+        check("create cluster web --template g", "gpu :4");
         check("create cluster web --co", "--count --command --context :4");
         check("create cluster web --count 1 --coun", ":4");
         check("create cluster web --resource a=1 --reso", "--resource :4");

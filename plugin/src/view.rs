@@ -269,7 +269,7 @@ impl Cluster {
 }
 
 /// The built-in template of a type.
-fn template(kind: InstanceType) -> &'static str {
+pub(crate) fn template(kind: InstanceType) -> &'static str {
     match kind {
         InstanceType::Container => CONTAINER_TEMPLATE,
         InstanceType::Vm => VM_TEMPLATE,

@@ -59,7 +59,8 @@ fn patch(plane: &ControlPlane, what: &[&str], patch: &serde_json::Value) {
 fn bundle(pem: Option<&str>) -> serde_json::Value {
     let pem = pem.map(|pem| k8s_openapi::ByteString(pem.as_bytes().to_vec()));
     let op = if pem.is_some() { "add" } else { "remove" };
-    json!([{ "op": op, "path": "/webhooks/0/clientConfig/caBundle", "value": pem }])
+    let of = |at: usize| json!({ "op": op, "path": format!("/webhooks/{at}/clientConfig/caBundle"), "value": pem });
+    json!([of(0), of(1)])
 }
 
 const CONFIGURATION: [&str; 2] = ["validatingwebhookconfiguration", "cmp-webhook"];

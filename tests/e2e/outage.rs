@@ -43,6 +43,11 @@ fn without_any_webhook_all_that_is_there_works() {
     user.admin(&["create", "configmap", "x", "-n", "plain"]).ok();
     user.admin(&["delete", "namespace", "plain"]).ok();
     user.admin(&["create", "configmap", "no-account", "-n", "cmp-users"]).ok();
+    user.admin(&["create", "configmap", "no-template", "-n", "cmp-templates"]).ok();
+    let pod = r#"{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"name":"a","image":"b"}]}}"#;
+    let stored = installation.plane.admin_reading(&["cmp", "create", "template", "web", "-f", "-"], pod);
+    stored.fails().says("cmp-webhook does not answer");
+    user.cmp(&["get", "templates", "-o", "name"]).ok().says("template/container").says_not("template/web");
     // The wish to delete can be said; it is met when somebody is there.
     user.cmp(&["delete", "cluster", &db, "--yes"]).ok().says(&format!("cluster/{db} deleted"));
     user.cmp(&["get", "clusters"]).ok().says("deleting");

@@ -145,6 +145,7 @@ fn a_disk_outlives_a_stop_and_goes_with_its_instance() {
     assert_eq!(mounted.stdout, "/var/lib/db");
     user.cmp(&["quota", "-o", "json"]).ok().says(r#""storage""#);
     user.cmp(&["resize", "cluster", &name, "--resource", "storage=2Gi"]).fails().says("keep their size");
+    user.cmp(&["resize", "cluster", &name, "--cpu", "500m", "--timeout", "2m"]).ok().says("resized");
     user.cmp(&["suspend", "cluster", &name, "--wait"]).ok();
     assert_eq!(claims(), before, "suspended, the disks stay");
     user.cmp(&["resume", "cluster", &name, "--wait"]).ok();
@@ -157,6 +158,175 @@ fn a_disk_outlives_a_stop_and_goes_with_its_instance() {
     assert_eq!(claims(), before.split_inclusive(' ').next().unwrap());
     user.cmp(&["delete", "cluster", &name, "--yes", "--wait"]).ok();
     user.admin(&["delete", "pv", &format!("{name}-0"), &format!("{name}-1"), "--wait=false"]).ok();
+}
+
+/// A Pod as an administrator writes one, with a container beside the instance.
+const POD: &str = r#"
+apiVersion: v1
+kind: Pod
+metadata:
+  labels: { tier: gpu }
+spec:
+  priorityClassName: NAME
+  tolerations:
+  - { key: gpu, operator: Exists }
+  containers:
+  - name: main
+    image: nginx
+  - name: log   # ships the logs
+    image: fluent-bit
+    resources: { limits: { cpu: 100m, memory: 64Mi } }
+"#;
+
+#[test]
+fn a_template_is_stored_by_an_administrator_and_used_by_everybody() {
+    let user = shared().user("8", "8Gi");
+    let (name, template) = (user.cluster("web"), format!("gpu-{}", user.name));
+    let admin = |arguments: &[&str], input: &str| shared().plane.admin_reading(arguments, input);
+    let class = json!({ "apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": { "name": template },
+        "value": 5 });
+    admin(&["create", "-f", "-"], &class.to_string()).ok();
+    let pod = POD.replace("NAME", &template);
+    let create = ["cmp", "create", "template", &template, "-f", "-"];
+    admin(&[&create[..], &["--dry-run=server"]].concat(), &pod).ok().says("created (server dry run)");
+    admin(&create, &pod).ok().says(&format!("template/{template} created"));
+    admin(&create, &pod).ok().says("unchanged");
+    admin(&create, &pod.replace("nginx", "httpd")).fails().says("exists and is different");
+    let shown = user.cmp(&["get", "templates", "-o", "wide"]).ok();
+    shown.clone().says("SOURCE").says("built-in");
+    let row = shown.stdout.lines().find(|line| line.starts_with(&template)).unwrap();
+    assert!(row.contains("nginx") && row.contains("cpu=100m,memory=64Mi"), "{row}");
+    user.cmp(&["describe", "template", &template]).ok().says("tolerations: gpu").says("image: fluent-bit");
+    // What it prints, it takes again.
+    let printed = user.cmp(&["get", "template", &template, "-o", "yaml"]).ok().stdout;
+    admin(&["cmp", "create", "template", "-f", "-"], &printed).ok().says("unchanged");
+
+    let made = |more: &[&str]| user.cmp(&[&["create", "cluster", &name, "--template", &template][..], more].concat());
+    made(&["--cpu", "100m", "--memory", "1Gi"]).fails().says("which leaves nothing of cpu=100m,memory=1Gi");
+    made(&["--cpu", "1", "--memory", "1Gi", "--type", "vm"]).fails().says("the template is of type container");
+    let other = r#"{"spec":{"tolerations":[{"key":"other","operator":"Exists"}]}}"#;
+    made(&["--cpu", "1", "--memory", "1Gi", "--patch", other]).fails().says("--patch: spec.tolerations[0] is not for");
+    made(&["--cpu", "1", "--memory", "1Gi", "--env", "A=1"]).ok();
+    let ns = format!("{name}-ns");
+    let spec = |index: u32| {
+        let set = user.kubectl(&["get", "statefulset", &format!("{name}-{index}"), "-n", &ns, "-o", "json"]).ok();
+        set.json()["spec"]["template"]["spec"].clone()
+    };
+    let first = spec(0);
+    assert_eq!((&first["priorityClassName"], &first["tolerations"][0]["key"]), (&json!(template), &json!("gpu")));
+    let limits = |of: &Value, at: usize| of["containers"][at]["resources"]["limits"].clone();
+    assert_eq!(limits(&first, 0), json!({ "cpu": "900m", "memory": "960Mi" }));
+    assert_eq!(first["containers"][0]["env"][0]["name"], "A");
+    user.cmp(&["get", "cluster", &name, "-o", "json"]).ok().says(&template);
+    user.cmp(&["resize", "cluster", &name, "--cpu", "100m"]).fails().says("which leaves nothing of cpu=100m");
+    user.cmp(&["resize", "cluster", &name, "--cpu", "2", "--timeout", "2m"]).ok();
+    assert_eq!(
+        (limits(&spec(0), 0)["cpu"].clone(), limits(&spec(0), 1)["cpu"].clone()),
+        (json!("1900m"), json!("100m"))
+    );
+    // The Namespace has what its template uses, and nothing else is let through there.
+    let others = r#"{"spec":{"template":{"spec":{"priorityClassName":"system-node-critical"}}}}"#;
+    user.kubectl(&["patch", "statefulset", &format!("{name}-0"), "-n", &ns, "-p", others])
+        .fails()
+        .says("priorityClassName is not the one of this cluster's template");
+    let plain = running(&user, "plain", 1, "1", "1Gi");
+    let taken = format!(r#"{{"spec":{{"template":{{"spec":{{"priorityClassName":"{template}"}}}}}}}}"#);
+    let take = || {
+        user.kubectl(&["patch", "statefulset", &format!("{plain}-0"), "-n", &format!("{plain}-ns"), "-p", &taken])
+            .fails()
+            .says("priorityClassName is not the one of this cluster's template");
+    };
+    take();
+    // Nor is it for who says later that it is made from that template.
+    let size = json!({ "cpu": "1", "memory": "1Gi" });
+    let want = json!({ "type": "container", "count": 1, "size": size, "template": template });
+    user.patch(&json!({ format!("want.{plain}"): want.to_string() })).ok();
+    let want = json!({ "type": "container", "count": 2, "size": size, "template": template });
+    user.patch(&json!({ format!("want.{plain}"): want.to_string() })).ok();
+    account_is(&user, "it grew", |account| {
+        held(account, &plain).is_some_and(|held| held["count"] == 2 && held["state"] == "ready")
+    });
+    take();
+
+    // It goes while it is used: what there is goes on, and no more can be made.
+    user.cmp(&["delete", "cluster", &plain, "--yes", "--wait"]).ok();
+    let delete = ["cmp", "delete", "template", &template];
+    admin(&delete, "").fails().says(&format!("cluster/{name} of {} uses it", user.name)).says("--yes");
+    admin(&[&delete[..], &["--yes"]].concat(), "").ok().says("deleted");
+    admin(&["cmp", "delete", "template", "container", "--yes"], "").fails().says("is built in");
+    user.cmp(&["stop", "instance", &format!("{name}-0"), "--wait"]).ok();
+    user.cmp(&["start", "instance", &format!("{name}-0")]).ok();
+    let scaled = user.cmp(&["scale", "cluster", &name, "--count", "2"]).fails();
+    scaled.says(&format!("template {template:?} not found")).says("kubectl cmp get templates");
+    assert_eq!(held(&user.account(), &name).unwrap()["count"], 1, "nothing was asked for");
+    made(&["--cpu", "1", "--memory", "1Gi"]).fails().says("not found");
+    admin(&create, &pod).ok();
+    user.cmp(&["scale", "cluster", &name, "--count", "2"]).ok();
+    assert_eq!(spec(1), spec(0));
+    admin(&[&delete[..], &["--yes"]].concat(), "").ok();
+    admin(&["delete", "priorityclass", &template], "").ok();
+}
+
+#[test]
+fn a_bad_template_is_refused_when_it_is_stored() {
+    let user = shared().user("8", "8Gi");
+    let template = format!("bad-{}", user.name);
+    let admin = |arguments: &[&str], input: &str| shared().plane.admin_reading(arguments, input);
+    let map = |labelled: bool, text: &str| {
+        let labels = if labelled { json!({ "kubectl-cmp.dev/template": "true" }) } else { json!({}) };
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "data": { "template": text },
+            "metadata": { "name": template, "namespace": "cmp-templates", "labels": labels },
+        })
+        .to_string()
+    };
+    let good = POD.replace("NAME", "batch");
+    let privileged = good.replace("image: nginx", "image: nginx\n    securityContext: { privileged: true }");
+    let unbounded = good.replace("{ limits: { cpu: 100m, memory: 64Mi } }", "{ limits: { cpu: 100m } }");
+    for (text, says) in [
+        (privileged.as_str(), "spec.containers[0].securityContext.privileged is not for instances"),
+        (&unbounded, "spec.containers[1].resources.limits.memory must be above 0"),
+        (&good.replace("key: gpu, ", ""), "spec.tolerations[0].key is missing"),
+        (&good.replace("kind: Pod", "kind: Deployment"), "kind is \"Deployment\""),
+        (&good.replace("tolerations", "tolerationz"), "spec.tolerationz is no field of a Pod"),
+        ("{", ""),
+        ("", "kind is \"\""),
+    ] {
+        // By cmp-webhook, and by the plugin before it.
+        let refused = admin(&["create", "-f", "-"], &map(true, text)).fails();
+        refused.says("templates.kubectl-cmp.dev").says(&format!("template {template}: ")).says(says);
+        admin(&["cmp", "create", "template", &template, "-f", "-"], text).fails().says("--filename -: ").says(says);
+    }
+    admin(&["cmp", "create", "template", "container", "-f", "-"], &good)
+        .fails()
+        .says("is the name of a built-in template");
+    admin(&["cmp", "create", "template", "-f", "-"], &good).fails().says("the template has no name");
+    admin(&["cmp", "create", "template", "Bad_Name", "-f", "-"], &good).fails().says("is not the name of a template");
+    admin(&["cmp", "create", "template", &template, "-f", "no-such-file"], "").fails().says("No such file");
+    // Nor can a ConfigMap become one later, nor one that is good become bad.
+    admin(&["create", "-f", "-"], &map(false, &privileged)).ok();
+    let label = ["label", "configmap", &template, "-n", "cmp-templates", "kubectl-cmp.dev/template=true"];
+    admin(&label, "").fails().says("privileged is not for instances");
+    user.cmp(&["get", "template", &template]).fails().says("not found");
+    let sized = good.replace("image: nginx", "image: nginx\n    resources: { limits: { cpu: 64 } }");
+    admin(&["replace", "-f", "-"], &map(true, &sized))
+        .ok()
+        .says("Warning: spec.containers[0].resources is not used: a cluster says its size");
+    admin(&["replace", "-f", "-"], &map(true, &unbounded)).fails().says("resources.limits.memory must be above 0");
+    // A user stores none, changes none, and one in a Namespace of theirs is none.
+    let name = running(&user, "web", 1, "1", "1Gi");
+    let mine = map(true, &good).replace("\"cmp-templates\"", &format!("\"{name}-ns\"")).replace(&template, "mine");
+    user.kubectl_reading(&["create", "-f", "-"], &mine).ok();
+    user.cmp(&["create", "cluster", &user.cluster("db"), "--cpu", "1", "--memory", "1Gi", "--template", "mine"])
+        .fails()
+        .says("template \"mine\" not found");
+    user.kubectl_reading(&["cmp", "create", "template", "mine", "-f", "-"], &good)
+        .fails()
+        .says("cannot create resource");
+    user.kubectl(&["annotate", "configmap", &template, "-n", "cmp-templates", "a=b"]).fails().says("cannot patch");
+    user.cmp(&["delete", "template", &template, "--yes"]).fails().says("cannot delete resource");
+    user.cmp(&["delete", "template", &template]).fails().says("--yes");
+    admin(&["delete", "configmap", &template, "-n", "cmp-templates"], "").ok();
 }
 
 /// Core refuses what the API server refuses, and the API server refuses it all the same.

@@ -14,13 +14,16 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use cmp_core::account::Account;
+use cmp_core::account::{Account, InstanceType, Want};
+use cmp_core::instance::{Rule, footprint};
 use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::Resources;
+use cmp_core::template::Template;
 use cmp_core::verdict::{available, judge, judge_again};
 use cmp_core::{keys, name};
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Volume;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
@@ -340,13 +343,17 @@ fn review() -> Value {
 
 /// What the handler says to a body.
 fn ask(body: String) -> (StatusCode, Value) {
+    ask_at(keys::ACCOUNT_PATH, body)
+}
+
+fn ask_at(path: &str, body: String) -> (StatusCode, Value) {
     static HANDLER: OnceLock<(Runtime, Router)> = OnceLock::new();
     let (runtime, router) = HANDLER.get_or_init(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         (runtime, cmp_webhook::admission::router(Arc::default()))
     });
     runtime.block_on(async {
-        let request = Request::post(keys::ACCOUNT_PATH).body(Body::from(body)).unwrap();
+        let request = Request::post(path).body(Body::from(body)).unwrap();
         let response = router.clone().oneshot(request).await.unwrap();
         let status = response.status();
         let bytes = axum::body::to_bytes(response.into_body(), 1 << 22).await.unwrap();
@@ -403,4 +410,99 @@ fn is_sound(review: &str) -> bool {
     let (Ok(name), Ok(data)) = (name, data) else { return false };
     let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
     Account::read(name, uid, &data.unwrap_or_default()).is_ok()
+}
+
+const POD: &str = "apiVersion: v1
+kind: Pod
+metadata: { labels: { a: b }, annotations: { c: d } }
+spec:
+  priorityClassName: batch
+  tolerations: [{ key: gpu, operator: Exists }]
+  initContainers:
+  - { name: first, image: x }
+  - { name: side, image: x, restartPolicy: Always, resources: { limits: { cpu: 100m, memory: 64Mi } } }
+  containers:
+  - name: main
+    image: nginx
+    ports: [{ containerPort: 80 }]
+    env: [{ name: A, value: b }]
+  - name: log
+    image: x
+    resources: { requests: { cpu: 50m }, limits: { cpu: 100m, memory: 64Mi } }
+  volumes: [{ name: v, emptyDir: {} }]
+";
+
+const POD_WORDS: [&str; 32] = [
+    "\n",
+    "  ",
+    "- ",
+    ": ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "\"",
+    "&a ",
+    "*a",
+    "<<: ",
+    "null",
+    "true",
+    "0",
+    "-1",
+    "100m",
+    "9Ei",
+    "spec",
+    "containers",
+    "initContainers",
+    "resources",
+    "limits",
+    "cpu",
+    "memory",
+    "hostPath",
+    "hostNetwork",
+    "privileged",
+    "securityContext",
+    "tolerations",
+    "kind",
+];
+
+/// What cmp-webhook lets through is a Pod that keeps to its size, whatever size that is.
+#[test]
+fn templates() {
+    let review = |text: &str| {
+        let metadata = json!({ "name": "x", "namespace": "cmp-templates", "labels": { (keys::TEMPLATE): "true" } });
+        let object = json!({ "metadata": metadata, "data": { "template": text } });
+        let request = json!({ "uid": "question-1", "userInfo": { "username": "admin" }, "object": object });
+        json!({ "request": request }).to_string()
+    };
+    let allows = |text: &str| {
+        let (status, answer) = ask_at(keys::TEMPLATE_PATH, review(text));
+        assert_eq!((status, &answer["response"]["uid"]), (StatusCode::OK, &json!("question-1")), "{text}");
+        answer["response"]["allowed"].as_bool().expect("an answer is yes or no")
+    };
+    assert!(allows(POD));
+    let (inputs, good) = (AtomicU64::new(0), AtomicU64::new(0));
+    bolero::check!().with_max_len(64).for_each(|bytes: &[u8]| {
+        inputs.fetch_add(1, Ordering::Relaxed);
+        for text in texts(bytes, &POD_WORDS, POD) {
+            if !allows(&text) {
+                continue;
+            }
+            good.fetch_add(1, Ordering::Relaxed);
+            let (template, _) = Template::read(&serde_saphyr::from_str(&text).unwrap()).unwrap();
+            for asked in ["cpu=150m,memory=100Mi", "cpu=2,memory=4Gi"] {
+                let size = Resources::from_list(asked).unwrap();
+                let Ok(made) = template.blueprint(&Want::new(InstanceType::Container, 1, size.clone())) else {
+                    continue;
+                };
+                let pod = made.stateful_set(&"web-0".parse().unwrap()).spec.unwrap().template.spec.unwrap();
+                assert_eq!(footprint(&pod, Rule::Limits), Some(size), "{text}");
+                assert!(pod.host_network != Some(true) && pod.host_pid != Some(true), "{text}");
+                let of_node = |volume: &Volume| volume.host_path.is_some();
+                assert!(!pod.volumes.iter().flatten().any(of_node), "{text}");
+            }
+        }
+    });
+    println!("{} inputs, {} templates", inputs.into_inner(), good.into_inner());
 }

@@ -26,6 +26,7 @@ use cmp_core::name::{InvalidName, UserName};
 use cmp_core::verdict::judge;
 
 use crate::metrics::Metrics;
+use crate::templates;
 
 /// A review carries the old and the new object, of up to 3 MiB each in etcd's terms, and more in JSON's.
 const LARGEST_BODY: usize = 7 << 20;
@@ -38,10 +39,11 @@ struct Judge {
     places: Arc<Semaphore>,
 }
 
-/// The route.
+/// The routes.
 pub fn router(metrics: Arc<Metrics>) -> Router {
     Router::new()
-        .route(keys::ACCOUNT_PATH, post(review))
+        .route(keys::ACCOUNT_PATH, post(of_account))
+        .route(keys::TEMPLATE_PATH, post(of_template))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(Judge { metrics, places: Arc::new(Semaphore::new(AT_ONCE)) })
 }
@@ -157,22 +159,36 @@ struct EnvelopeRequest {
     uid: String,
 }
 
-async fn review(State(judge): State<Judge>, body: Bytes) -> Response {
+async fn of_account(State(judge): State<Judge>, body: Bytes) -> Response {
+    review(&judge, &body, |body| {
+        let question = serde_json::from_slice::<Question>(body)?;
+        let (verdict, mut answer) = answer(&question.request);
+        if question.request.object.as_ref().is_some_and(Map::is_probe) {
+            answer.warnings = Some(vec![VERSION.to_owned()]);
+        }
+        Ok((verdict, answer))
+    })
+}
+
+async fn of_template(State(judge): State<Judge>, body: Bytes) -> Response {
+    review(&judge, &body, templates::answer)
+}
+
+/// Answers a question, or says why it has no answer.
+fn review(
+    judge: &Judge,
+    body: &[u8],
+    answer: impl Fn(&[u8]) -> Result<(&'static str, AdmissionResponse), serde_json::Error>,
+) -> Response {
     let Ok(_place) = judge.places.try_acquire() else {
         return (StatusCode::TOO_MANY_REQUESTS, "too many questions at once").into_response();
     };
     let started = Instant::now();
-    let (verdict, answer) = match serde_json::from_slice::<Question>(&body) {
-        Ok(question) => {
-            let (verdict, mut answer) = answer(&question.request);
-            if question.request.object.as_ref().is_some_and(Map::is_probe) {
-                answer.warnings = Some(vec![VERSION.to_owned()]);
-            }
-            (verdict, answer)
-        }
+    let (verdict, answer) = match answer(body) {
+        Ok(answered) => answered,
         Err(error) => {
             // Looked for only now: what is read twice takes twice as long.
-            let Ok(envelope) = serde_json::from_slice::<Envelope>(&body) else {
+            let Ok(envelope) = serde_json::from_slice::<Envelope>(body) else {
                 return (StatusCode::BAD_REQUEST, "not an AdmissionReview").into_response();
             };
             let why = format!("the ConfigMap is not readable: {error}");
@@ -183,7 +199,7 @@ async fn review(State(judge): State<Judge>, body: Bytes) -> Response {
     axum::Json(answer.into_review()).into_response()
 }
 
-fn allowed(uid: &str) -> AdmissionResponse {
+pub(crate) fn allowed(uid: &str) -> AdmissionResponse {
     let mut response = AdmissionResponse::invalid("");
     response.uid = uid.to_owned();
     response.allowed = true;
@@ -191,7 +207,7 @@ fn allowed(uid: &str) -> AdmissionResponse {
     response
 }
 
-fn refused(uid: &str, code: u16, reason: &str, message: &str) -> AdmissionResponse {
+pub(crate) fn refused(uid: &str, code: u16, reason: &str, message: &str) -> AdmissionResponse {
     let mut response = AdmissionResponse::invalid(message);
     response.uid = uid.to_owned();
     // Without code and reason the API server would answer 400, and kubectl would not know what it was.

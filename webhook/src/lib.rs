@@ -1,6 +1,7 @@
 //! The in-cluster half of `kubectl cmp`.
 //!
-//! It answers the API server's question whether an account may change so ([`admission`]), and brings every cluster
+//! It answers the API server's questions whether an account may change so ([`admission`]) and whether something may be a
+//! template ([`templates`]), and brings every cluster
 //! to what its user wants ([`controller`]). Both ask `cmp-core`; neither keeps anything that could not be read anew,
 //! so that any number of replicas may run and each may be killed at any time.
 
@@ -11,4 +12,5 @@ pub mod controller;
 pub mod health;
 pub mod metrics;
 pub mod run;
+mod templates;
 pub mod watches;

@@ -206,72 +206,119 @@ pub(super) fn no_other_disk(pod: &PodTemplateSpec) -> Result<(), Wrong> {
     }
 }
 
+/// The Pod in a manifest, and what of the manifest is not used.
+pub(super) fn of_manifest(manifest: &Value) -> Result<(PodTemplateSpec, Vec<String>), Wrong> {
+    let kind = manifest["kind"].as_str().unwrap_or_default();
+    let (metadata, spec, known) = match kind {
+        "Pod" => (&manifest["metadata"], &manifest["spec"], ["spec", "status"]),
+        "PodTemplate" => (&manifest["template"]["metadata"], &manifest["template"]["spec"], ["template", "template"]),
+        _ => return Err(Wrong::new("kind", format!("is {kind:?}, where a template is a Pod or a PodTemplate"))),
+    };
+    if manifest["apiVersion"] != "v1" {
+        return Err(Wrong::new("apiVersion", format!("is {}, where a {kind} is of v1", manifest["apiVersion"])));
+    }
+    let strange = manifest.as_object().and_then(|fields| {
+        fields
+            .keys()
+            .find(|key| !["apiVersion", "kind", "metadata"].contains(&key.as_str()) && !known.contains(&key.as_str()))
+    });
+    if let Some(field) = strange {
+        return Err(Wrong::new(field.as_str(), format!("is no field of a {kind}")));
+    }
+    let mut pod = read(&serde_json::json!({ "metadata": metadata, "spec": spec }))?;
+    let mut unused = Vec::new();
+    let ObjectMeta { labels, mut annotations, finalizers, owner_references, .. } = pod.metadata.unwrap_or_default();
+    if let Some(annotations) = &mut annotations {
+        // kubectl's own, of the object that this was copied from.
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+    pod.metadata = Some(ObjectMeta { labels, annotations, finalizers, owner_references, ..ObjectMeta::default() });
+    if main(&pod)?.resources.as_ref().is_some_and(|resources| *resources != ResourceRequirements::default()) {
+        unused.push("spec.containers[0].resources is not used: a cluster says its size".to_owned());
+    }
+    Ok((pod, unused))
+}
+
+/// Takes the size of the first container away: the cluster says it.
+pub(super) fn without_size(pod: &mut PodTemplateSpec) {
+    if let Some(main) = pod.spec.as_mut().and_then(|spec| spec.containers.first_mut()) {
+        main.resources = None;
+    }
+}
+
+/// A size in which a Pod has room, its first container included.
+pub(super) fn least(pod: &PodTemplateSpec) -> Result<Resources, Wrong> {
+    let spec = pod.spec.clone().unwrap_or_default();
+    beside(&spec)?;
+    let some = Resources::new(Quantity::whole(1), Quantity::mebibytes(1024));
+    footprint(&spec, Rule::Limits).and_then(|taken| taken.checked_add(&some)).ok_or_else(too_much)
+}
+
+fn too_much() -> Wrong {
+    Wrong::new("spec.containers", "ask for more than can be counted")
+}
+
+fn is_sidecar(init: &Container) -> bool {
+    init.restart_policy.as_deref() == Some("Always")
+}
+
+/// What the containers beside the instance take; each has to say it.
+pub(super) fn beside(pod: &PodSpec) -> Result<Resources, Wrong> {
+    let others = pod.containers.iter().enumerate().skip(1);
+    let inits = pod.init_containers.iter().flatten().enumerate();
+    let mut beside = PodSpec::default();
+    for (field, container) in others.map(|(at, container)| (format!("spec.containers[{at}]"), container)).chain(
+        inits.filter(|(_, init)| is_sidecar(init)).map(|(at, init)| (format!("spec.initContainers[{at}]"), init)),
+    ) {
+        bounded(&field, container)?;
+        beside.containers.push(container.clone());
+    }
+    footprint(&beside, Rule::Limits).ok_or_else(too_much)
+}
+
 /// Gives the first container what the others leave of a size. Init containers that name nothing get as much: they are
 /// done before it starts.
 pub fn share(pod: &mut PodSpec, size: &Resources) -> Result<(), Wrong> {
-    let Some((main, others)) = pod.containers.split_first_mut() else {
+    let taken = beside(pod)?;
+    let Some(main) = pod.containers.first_mut() else {
         return Err(Wrong::new("spec.containers", "is empty: the first container is the instance"));
     };
     let follows = std::mem::take(&mut main.resources);
-    let is_sidecar = |init: &Container| init.restart_policy.as_deref() == Some("Always");
-    let mut inits: Vec<(String, &mut Container)> = pod
-        .init_containers
-        .iter_mut()
-        .flatten()
-        .enumerate()
-        .map(|(at, init)| (format!("spec.initContainers[{at}]"), init))
-        .collect();
-    let mut beside = PodSpec::default();
-    for (at, other) in others.iter().enumerate() {
-        bounded(&format!("spec.containers[{}]", at + 1), other)?;
-        beside.containers.push(other.clone());
-    }
-    for (field, sidecar) in inits.iter().filter(|(_, init)| is_sidecar(init)) {
-        bounded(field, sidecar)?;
-        beside.containers.push((*sidecar).clone());
-    }
-    let too_much = || Wrong::new("spec.containers", "ask for more than can be counted");
-    let taken = footprint(&beside, Rule::Limits).ok_or_else(too_much)?;
     let mut left = Resources::default();
-    for (name, amount) in size.iter().filter(|(name, _)| name.as_str() != STORAGE) {
+    let size = &size.without(STORAGE);
+    for (name, amount) in size.iter() {
         let rest = amount.checked_sub(taken.get(name)).ok_or_else(too_much)?;
         if rest.is_negative() || (rest.is_zero() && [CPU, MEMORY].contains(&name.as_str())) {
-            let why = format!(
-                "beside the first take {taken}, which leaves nothing of {} for it: ask for a larger size",
-                counted(size)
-            );
+            let why =
+                format!("beside the first take {taken}, which leaves nothing of {size} for it: ask for a larger size");
             return Err(Wrong::new("spec.containers", why));
         }
         left.set(name.clone(), rest);
     }
     if let Some(name) = taken.names().find(|name| !size.contains(name)) {
-        let why = format!("ask for {name}, which is not in the size, {}: name it with --resource", counted(size));
+        let why = format!("ask for {name}, which is not in the size, {size}: name it with --resource");
         return Err(Wrong::new("spec.containers", why));
     }
     let amounts =
         || Some(stored(left.iter().filter(|(_, left)| !left.is_zero()).map(|(n, left)| (n.to_string(), left))));
     let share = ResourceRequirements { requests: amounts(), limits: amounts(), ..ResourceRequirements::default() };
-    for (field, init) in inits.iter_mut().filter(|(_, init)| !is_sidecar(init)) {
+    main.resources = Some(share.clone());
+    for (at, init) in pod.init_containers.iter_mut().flatten().enumerate().filter(|(_, init)| !is_sidecar(init)) {
         let bare = init.resources.as_ref().is_none_or(|resources| *resources == ResourceRequirements::default());
         if bare || (follows.is_some() && init.resources == follows) {
             init.resources = Some(share.clone());
         } else {
-            bounded(field, init)?;
+            bounded(&format!("spec.initContainers[{at}]"), init)?;
         }
     }
-    main.resources = Some(share);
     match footprint(pod, Rule::Limits) {
         Some(all) if all.fits(size) => Ok(()),
         Some(all) => {
-            let why = format!("take up to {all}, where the size is {}", counted(size));
+            let why = format!("take up to {all}, where the size is {size}");
             Err(Wrong::new("spec.initContainers", why))
         }
         None => Err(too_much()),
     }
-}
-
-fn counted(size: &Resources) -> Resources {
-    size.iter().filter(|(name, _)| name.as_str() != STORAGE).map(|(name, amount)| (name.clone(), amount)).collect()
 }
 
 /// That a container beside the instance says what it takes at the most.

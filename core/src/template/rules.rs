@@ -6,8 +6,8 @@
 
 use serde_json::Value;
 
-use super::Wrong;
 use super::pod::BY_SIZE;
+use super::{Grants, Wrong};
 use crate::keys;
 use crate::resources::{ResourceName, STORAGE};
 
@@ -69,11 +69,11 @@ fn no(field: impl Into<String>, why: &str) -> Checked {
 }
 
 /// Checks a Pod, as JSON of fields that are all known.
-pub(super) fn check(pod: &Value) -> Checked {
+pub(super) fn check(pod: &Value, grants: &Grants) -> Checked {
     metadata(&pod["metadata"])?;
     let spec = &pod["spec"];
     fixed(spec)?;
-    placement(spec)?;
+    placement(spec, grants)?;
     volumes(spec)?;
     security("spec.securityContext", &spec["securityContext"])?;
     for (list, what) in [("containers", "instance"), ("initContainers", "init container")] {
@@ -160,15 +160,52 @@ fn fixed(spec: &Value) -> Checked {
     Ok(())
 }
 
-/// Where it may run is an administrator's business where others would have to make way.
-fn placement(spec: &Value) -> Checked {
-    const NOT_ITS: &str = "is not the one of this cluster's template";
-    for (key, usual) in [("runtimeClassName", ""), ("priorityClassName", ""), ("schedulerName", "default-scheduler")] {
-        if !["", usual].contains(&text(&spec[key])) || (key == "runtimeClassName" && spec[key] == "") {
-            return no(format!("spec.{key}"), NOT_ITS);
+/// Where it runs, and before whom, is an administrator's business: only a template says these, and the Namespaces of its
+/// clusters name them.
+const PLACES: [(&str, &str, &str); 3] = [
+    ("runtimeClassName", keys::RUNTIME_CLASS, ""),
+    ("priorityClassName", keys::PRIORITY_CLASS, ""),
+    ("schedulerName", keys::SCHEDULER, "default-scheduler"),
+];
+
+/// What a template may have that is not for everybody.
+pub(super) fn grants(pod: &Value) -> Result<Grants, Wrong> {
+    let spec = &pod["spec"];
+    let places = PLACES.iter().map(|(key, annotation, usual)| (*annotation, text(&spec[*key]), *usual));
+    let mut grants: Grants = places
+        .filter(|(_, value, usual)| !value.is_empty() && value != usual)
+        .map(|(annotation, value, _)| (annotation, value.to_owned()))
+        .collect();
+    let mut taints = Vec::new();
+    for (at, toleration) in items(&spec["tolerations"]) {
+        let key = text(&toleration["key"]);
+        if key.is_empty() || key.contains(',') {
+            return Err(Wrong::new(
+                format!("spec.tolerations[{at}].key"),
+                "is missing: name the taint that is tolerated, all of them is too much",
+            ));
+        }
+        taints.push(key);
+    }
+    taints.dedup();
+    if !taints.is_empty() {
+        grants.insert(keys::TOLERATIONS, taints.join(","));
+    }
+    Ok(grants)
+}
+
+fn placement(spec: &Value, grants: &Grants) -> Checked {
+    for (key, annotation, usual) in PLACES {
+        let value = &spec[key];
+        let granted = grants.get(annotation).is_some_and(|granted| value == granted.as_str());
+        let as_usual = value.is_null() || value == usual || (value == "" && key == "priorityClassName");
+        if !granted && (!as_usual || (value == "" && key == "runtimeClassName")) {
+            return no(format!("spec.{key}"), "is not the one of this cluster's template");
         }
     }
-    if let Some((at, _)) = items(&spec["tolerations"]).next() {
+    let taints = grants.get(keys::TOLERATIONS).map_or("", String::as_str);
+    let granted = |key: &str| !key.is_empty() && taints.split(',').any(|granted| granted == key);
+    if let Some((at, _)) = items(&spec["tolerations"]).find(|(_, toleration)| !granted(text(&toleration["key"]))) {
         return no(format!("spec.tolerations[{at}]"), "is not for this cluster: its template does not have it");
     }
     for kind in ["podAffinity", "podAntiAffinity"] {

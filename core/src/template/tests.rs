@@ -177,3 +177,66 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_template_is_tried_when_it_is_read() {
+    let manifest =
+        |spec: Value| json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "x" }, "spec": spec });
+    let plain = json!({ "containers": [{ "name": "web", "image": "nginx" }] });
+    let (template, unused) = Template::read(&manifest(plain.clone())).unwrap();
+    assert_eq!((template.image(), unused.len(), template.beside().is_empty()), (Some("nginx"), 0, true));
+    // What it was made from comes out again, and another image leaves its command alone.
+    assert_eq!(Template::read(&template.manifest()).unwrap().0, template);
+    // PodTemplates are as good, and a size of their own is not used.
+    let sized = json!({ "containers": [
+        { "name": "web", "image": "nginx", "command": ["nginx"], "resources": { "limits": { "cpu": "64" } } },
+        { "name": "log", "image": "x", "resources": { "limits": { "cpu": "100m", "memory": "64Mi", "a.b/c": "1" } } },
+    ] });
+    let (template, unused) =
+        Template::read(&json!({ "apiVersion": "v1", "kind": "PodTemplate", "template": { "spec": sized } })).unwrap();
+    assert_eq!(unused, ["spec.containers[0].resources is not used: a cluster says its size"]);
+    assert_eq!(template.beside(), size("a.b/c=1,cpu=100m,memory=64Mi"));
+    let small = template.blueprint(&want(1, "cpu=100m,memory=1Gi,a.b/c=1")).unwrap_err().to_string();
+    assert!(small.contains("take a.b/c=1,cpu=100m,memory=64Mi, which leaves nothing of"), "{small}");
+    let image = Want { image: Some("mine".to_owned()), ..want(1, "cpu=1,memory=1Gi,a.b/c=1") };
+    let made = template.blueprint(&image).unwrap().stateful_set(&name("web").instance(0)).spec.unwrap();
+    let main = &made.template.spec.unwrap().containers[0];
+    assert_eq!((main.image.as_deref(), main.command.as_ref().unwrap()[0].as_str()), (Some("mine"), "nginx"));
+
+    let check = |manifest: Value, says: &str| {
+        let refused = Template::read(&manifest).expect_err(says).to_string();
+        assert!(refused.contains(says), "{refused}");
+    };
+    check(json!(null), "kind is \"\", where a template is");
+    check(json!({ "apiVersion": "apps/v1", "kind": "Deployment" }), "kind is \"Deployment\"");
+    check(json!({ "apiVersion": "v2", "kind": "Pod" }), "apiVersion is \"v2\"");
+    check(json!({ "apiVersion": "v1", "kind": "Pod" }), "spec.containers is empty");
+    check(json!({ "apiVersion": "v1", "kind": "Pod", "specs": plain }), "specs is no field of a Pod");
+    check(manifest(json!({ "containers": [{ "name": "web" }] })), "spec.containers[0].image is missing");
+    let with = |key: &str, value: Value| {
+        let mut spec = plain.clone();
+        spec[key] = value;
+        manifest(spec)
+    };
+    check(with("hostNetwork", json!(true)), "spec.hostNetwork is not for instances");
+    check(with("tolerations", json!([{ "operator": "Exists" }])), "spec.tolerations[0].key is missing");
+    check(with("nodename", json!("x")), "spec.nodename is no field of a Pod");
+}
+
+#[test]
+fn what_a_template_has_that_is_not_for_everybody_is_granted_to_it_alone() {
+    let spec = json!({
+        "containers": [{ "name": "web", "image": "nginx" }],
+        "priorityClassName": "batch", "runtimeClassName": "kata", "schedulerName": "default-scheduler",
+        "tolerations": [{ "key": "gpu", "operator": "Exists" }, { "key": "spot", "value": "x" }],
+    });
+    let (template, _) = Template::read(&json!({ "apiVersion": "v1", "kind": "Pod", "spec": spec })).unwrap();
+    let grants = [(keys::PRIORITY_CLASS, "batch"), (keys::RUNTIME_CLASS, "kata"), (keys::TOLERATIONS, "gpu,spot")];
+    assert_eq!(*template.grants(), Grants::from(grants.map(|(key, value)| (key, value.to_owned()))));
+    let patched = |patch: Value| template.blueprint(&patched(patch)).map(|_| ()).map_err(|wrong| wrong.to_string());
+    assert_eq!(patched(json!({ "spec": { "priorityClassName": null } })), Ok(()), "less is always allowed");
+    let other = patched(json!({ "spec": { "priorityClassName": "system-node-critical" } })).unwrap_err();
+    assert!(other.contains("is not the one of this cluster's template"), "{other}");
+    let other = patched(json!({ "spec": { "tolerations": [{ "key": "master", "operator": "Exists" }] } })).unwrap_err();
+    assert!(other.contains("spec.tolerations[0] is not for this cluster"), "{other}");
+}

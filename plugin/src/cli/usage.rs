@@ -233,7 +233,7 @@ mod tests {
         check(
             "kubectl-cmp get web",
             &format!(
-                "error: kubectl cmp get takes a type first, clusters or instances or users or tokens; \"web\" is none\nhint: perhaps: kubectl cmp get cluster web\n{}",
+                "error: kubectl cmp get takes a type first, clusters or instances or users or templates or tokens; \"web\" is none\nhint: perhaps: kubectl cmp get cluster web\n{}",
                 help(" get")
             ),
         );

@@ -4,18 +4,19 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use cmp_core::account::{InstanceType, Variable};
-use cmp_core::name::{ClusterName, InstanceName, InvalidName, UserName};
+use cmp_core::name::{ClusterName, InstanceName, InvalidName, TemplateName, UserName};
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::{CPU, MEMORY, ResourceName, Resources};
 
 use crate::error::CliError;
 
 /// What can be named, and by which words.
-const NOUNS: [(&str, [&str; 2]); 4] = [
+const NOUNS: [(&str, [&str; 2]); 5] = [
     ("a cluster", ["cluster", "clusters"]),
     ("an instance", ["instance", "instances"]),
     ("a user", ["user", "users"]),
     ("a token", ["token", "tokens"]),
+    ("a template", ["template", "templates"]),
 ];
 
 /// What this word stands for, if it is one for something that can be named.
@@ -44,6 +45,10 @@ impl Titled for InstanceName {
 
 impl Titled for UserName {
     const WHAT: &str = "a user";
+}
+
+impl Titled for TemplateName {
+    const WHAT: &str = "a template";
 }
 
 pub(super) fn name<N: Titled>(text: &str) -> Result<N, String> {

@@ -17,12 +17,13 @@ use cmp_client::{ApiError, kubevirt};
 use cmp_core::account::{Change, Held, HeldState, InstanceType, Variable, Want};
 use cmp_core::instance::State;
 use cmp_core::manifest;
-use cmp_core::name::{ClusterName, InstanceName, UserName};
+use cmp_core::name::{ClusterName, InstanceName, TemplateName, UserName};
 use cmp_core::progress::Goal;
 use cmp_core::resources::{Resources, STORAGE};
 use cmp_core::template::{Blueprint, Template};
 use cmp_core::verdict::judge;
 
+use super::templates;
 use super::waiting::{self, Waited};
 use crate::cli::{ChangeArgs, CreateCluster, DryRun, with_more};
 use crate::context::{Context, MANAGER};
@@ -42,12 +43,18 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<(), CliError> {
     let (name, owner, wait, change) = (args.name.clone(), args.owner.clone(), args.wait.clone(), args.change.clone());
     context.check_namespace(&name)?;
-    let want = wanted(args)?;
+    let template = match args.template.as_ref().map(TemplateName::as_str) {
+        Some(named) => Some(templates::usable(context, named).await?),
+        None => None,
+    };
+    let want = wanted(args, template.as_ref())?;
     if want.kind == InstanceType::Vm && !kubevirt::installed(&context.client().await?).await? {
         return Err(CliError::user("--type vm: there is no KubeVirt in this cluster, so that no VM can run")
             .hint("an administrator installs KubeVirt 1.7 or newer (kubevirt.io); or use --type container"));
     }
-    blueprint(&want)?;
+    if want.kind == InstanceType::Container {
+        templates::blueprint(context, &want).await?;
+    }
     let user = context.account_of(owner.as_ref()).await?;
     let accounts = context.accounts().await?;
     let known = context.account(&user).await?;
@@ -70,8 +77,14 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<()
     said(context, &stored, &name, word, &change).await
 }
 
-/// What was typed, as a want.
-fn wanted(args: CreateCluster) -> Result<Want, CliError> {
+/// What was typed, as a want; the type follows from the template.
+fn wanted(args: CreateCluster, template: Option<&Template>) -> Result<Want, CliError> {
+    let kind = match (args.kind, template.map(Template::kind)) {
+        (Some(kind), Some(of)) if kind != of => {
+            return Err(CliError::user(format!("--type {kind}: the template is of type {of}")).hint("leave --type out"));
+        }
+        (kind, of) => kind.or(of).unwrap_or(InstanceType::Container),
+    };
     let mut size = with_more(Resources::new(args.cpu, args.memory), args.resource)?;
     if let Some(disk) = &args.disk {
         if size.named(STORAGE).is_some() {
@@ -81,7 +94,7 @@ fn wanted(args: CreateCluster) -> Result<Want, CliError> {
         size.set(STORAGE.parse().map_err(|_| CliError::internal(STORAGE))?, disk.size);
     }
     let ssh_key = args.ssh_key.map(|path| public_key(&path)).transpose()?;
-    let vm = args.kind == InstanceType::Vm;
+    let vm = kind == InstanceType::Vm;
     let only = |given: bool, flag: &str, vms: bool| {
         if !given || vm == vms {
             return Ok(());
@@ -116,7 +129,9 @@ fn wanted(args: CreateCluster) -> Result<Want, CliError> {
         ports: args.port,
         disk: args.disk.map(|disk| disk.path),
         patch: args.patch.as_deref().map(patch).transpose()?,
-        ..Want::new(args.kind, args.count, size)
+        // A built-in one goes without saying.
+        template: args.template.map(String::from).filter(|name| Template::built_in(name).is_none()),
+        ..Want::new(kind, args.count, size)
     })
 }
 
@@ -137,14 +152,6 @@ fn patch(given: &str) -> Result<Value, CliError> {
 /// A file, or standard input for `-`.
 pub(super) fn read_text(path: &str) -> std::io::Result<String> {
     if path == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) }
-}
-
-/// What the instances of a want are made from; what cannot be is found out before anything is asked for.
-pub(super) fn blueprint(want: &Want) -> Result<Blueprint, CliError> {
-    Template::container().blueprint(want).map_err(|wrong| {
-        let about = if want.patch.is_some() { "--patch: " } else { "" };
-        CliError::user(format!("{about}{wrong}"))
-    })
 }
 
 /// Prints the line, or the cluster as an object.
@@ -302,7 +309,11 @@ fn missing(held: Option<&Held>) -> String {
 
 /// Creates the instances that are missing, and says how many those were.
 pub(super) async fn make_instances(context: &Context<'_>, name: &ClusterName, want: &Want) -> Result<usize, CliError> {
-    let blueprint = &blueprint(want)?;
+    let blueprint = match want.kind {
+        InstanceType::Container => Some(templates::blueprint(context, want).await?),
+        InstanceType::Vm => None,
+    };
+    let blueprint = blueprint.as_ref();
     let client = context.client().await?;
     let there: BTreeSet<u32> = view::instances(&client, name).await?.iter().map(|shown| shown.name.index).collect();
     let missing = (0..want.count).filter(|index| !there.contains(index));
@@ -344,19 +355,19 @@ async fn make_instance(
     client: &Client,
     instance: &InstanceName,
     want: &Want,
-    blueprint: &Blueprint,
+    blueprint: Option<&Blueprint>,
 ) -> Result<bool, CliError> {
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &instance.cluster.namespace());
     let machines = Machines::of(client, &instance.cluster);
     let deadline = Instant::now() + CATCH_UP;
     loop {
-        let made = match want.kind {
-            InstanceType::Container => {
+        let made = match blueprint {
+            Some(blueprint) => {
                 let set = blueprint.stateful_set(instance);
                 sets.create(&params, &set).await.map(|_| ()).map_err(ApiError::from)
             }
-            InstanceType::Vm => machines.create(&params, cmp_core::kubevirt::virtual_machine(instance, want)).await,
+            None => machines.create(&params, cmp_core::kubevirt::virtual_machine(instance, want)).await,
         };
         match made {
             Ok(()) => return Ok(true),

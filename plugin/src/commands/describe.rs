@@ -15,16 +15,22 @@ use crate::output::{age, table};
 use crate::view;
 
 /// Lines of `Name: value`, aligned.
-struct Lines(String);
+pub(super) struct Lines(String);
 
 impl Lines {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(String::new())
     }
 
-    fn add(&mut self, name: &str, value: &str) {
+    pub(super) fn add(&mut self, name: &str, value: &str) {
         let value = if value.is_empty() { "<none>" } else { value };
         self.0.push_str(&format!("{:<14} {value}\n", format!("{name}:")));
+    }
+
+    /// A text of several lines.
+    pub(super) fn text(&mut self, name: &str, text: &str) {
+        self.0.push_str(&format!("{name}:\n"));
+        text.lines().for_each(|line| self.0.push_str(&format!("  {line}\n")));
     }
 
     fn block(&mut self, name: &str, rows: &[Vec<String>]) {
@@ -70,7 +76,10 @@ pub(crate) async fn clusters(context: &Context<'_>, names: Vec<ClusterName>) -> 
                 .map_or_else(String::new, |held| format!("{} of {} ({})", held.count, held.size, held.state.as_str()));
             lines.add("Held", &held);
             lines.add("Charge", &cluster.entry.charge().unwrap_or_default().to_string());
-            let image = want.map(|want| want.image.as_deref().unwrap_or(default_image(want.kind)));
+            let template = want.map(|want| want.template.as_deref().unwrap_or(view::template(want.kind)));
+            lines.add("Template", template.unwrap_or_default());
+            let image = want.filter(|want| want.image.is_some() || want.template.is_none());
+            let image = image.map(|want| want.image.as_deref().unwrap_or(default_image(want.kind)));
             lines.add("Image", image.unwrap_or_default());
             let mut rows = vec![["NAME", "STATUS", "NODE", "AGE", "REASON"].map(str::to_owned).to_vec()];
             rows.extend(cluster.instances.iter().map(|instance| row(instance, now)));
@@ -93,7 +102,7 @@ fn row(instance: &Instance, now: Timestamp) -> Vec<String> {
     ]
 }
 
-fn print(context: &Context<'_>, at: usize, lines: &Lines) -> Result<(), CliError> {
+pub(super) fn print(context: &Context<'_>, at: usize, lines: &Lines) -> Result<(), CliError> {
     if at > 0 {
         context.ui.line("")?;
     }

@@ -55,6 +55,9 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
         let stored = wants::change(&accounts, stored, &name, dry_run, resized).await?;
         return create_cluster::said(context, &stored, &name, "resized", &change).await;
     }
+    if current.kind == InstanceType::Container {
+        containers::shares(context, &name, &size).await?;
+    }
     let both = |want: &Want| Want { size: want.size.max(&size), ..want.clone() };
     stored = wants::change(&accounts, stored, &name, dry_run, both).await?;
     let want = wants::current(&stored, &name)?;

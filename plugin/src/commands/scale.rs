@@ -14,7 +14,7 @@ use cmp_core::progress::Goal;
 
 use super::waiting::{self, Waited};
 use crate::cli::{DryRun, ScaleCluster};
-use crate::commands::{create_cluster, lifecycle, wants};
+use crate::commands::{create_cluster, lifecycle, templates, wants};
 use crate::context::Context;
 use crate::error::CliError;
 
@@ -43,6 +43,10 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
         }
     } else {
         let grows = count > current.count;
+        // Before anything is asked for: its template may be gone.
+        if grows && current.kind == InstanceType::Container {
+            templates::blueprint(context, &scaled(&current)).await?;
+        }
         stored = wants::change(&accounts, stored, &name, dry_run, scaled).await?;
         if dry_run == DryRun::None {
             let want = wants::current(&stored, &name)?;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, Command};
 
 use cmp_core::account::InstanceType;
-use cmp_core::name::{ClusterName, InstanceName, UserName};
+use cmp_core::name::{ClusterName, InstanceName, TemplateName, UserName};
 
 use super::Candidate;
 use super::live::{Question, What};
@@ -202,6 +202,8 @@ impl<'a> Line<'a> {
             What::Instances
         } else if of_type == TypeId::of::<UserName>() {
             What::Users
+        } else if of_type == TypeId::of::<TemplateName>() {
+            What::Templates
         } else if value_name(argument) == "ID" {
             What::Tokens(self.value("user")?.parse().ok()?)
         } else {
@@ -297,7 +299,7 @@ fn value_name(argument: &Arg) -> &str {
 /// Whether it is the name of something, before which its type may stand.
 fn is_named(argument: &Arg) -> bool {
     let of_type = argument.get_value_parser().type_id();
-    [TypeId::of::<ClusterName>(), TypeId::of::<InstanceName>(), TypeId::of::<UserName>()]
+    [TypeId::of::<ClusterName>(), TypeId::of::<InstanceName>(), TypeId::of::<UserName>(), TypeId::of::<TemplateName>()]
         .iter()
         .any(|id| of_type == *id)
 }

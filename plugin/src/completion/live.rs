@@ -8,7 +8,7 @@ use cmp_core::name::{ClusterName, UserName};
 
 use super::Candidate;
 use crate::cli::Global;
-use crate::commands::token_ids;
+use crate::commands::{templates, token_ids};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::Ui;
@@ -22,6 +22,7 @@ pub(super) enum What {
     Clusters,
     Instances,
     Users,
+    Templates,
     /// The tokens of a user.
     Tokens(UserName),
     /// The Namespaces of clusters.
@@ -66,6 +67,7 @@ fn find(question: Question) -> Result<Vec<Candidate>, CliError> {
                 let users = accounts(&context, None).await?.into_iter();
                 users.map(|account| Candidate::about(account.user.as_str(), account.quota.to_string())).collect()
             }
+            What::Templates => templates::names(&context).await?.into_iter().map(Candidate::plain).collect(),
             What::Tokens(user) => token_ids(&context, user).await?.into_iter().map(Candidate::plain).collect(),
             What::Contexts | What::KubeClusters | What::KubeUsers => of_kubeconfig(&context, &question.what)?,
         };

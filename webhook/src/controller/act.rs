@@ -13,12 +13,14 @@ use tracing::info;
 use cmp_client::ApiError;
 use cmp_client::accounts::Stored;
 use cmp_client::kubevirt::Machines;
+use cmp_client::templates::Templates;
 use cmp_core::account::{Change, InstanceType, Shape};
 use cmp_core::controller::{Fences, Part, Reserved, SeenFence, SeenNamespace, Step};
 use cmp_core::instance::{Remains, fits};
 use cmp_core::name::ClusterName;
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::STORAGE;
+use cmp_core::template::{Grants, Template};
 use cmp_core::{keys, manifest};
 
 use super::Context;
@@ -83,7 +85,10 @@ pub async fn carry_out(
             News::Unknown
         }
         Step::CreateNamespace { kind, size } => {
-            let namespace = manifest::namespace(user, cluster, kind, &size, &context.fence());
+            let mut namespace = manifest::namespace(user, cluster, kind, &size, &context.fence());
+            let annotations = namespace.metadata.annotations.get_or_insert_default();
+            let grants = act.grants(stored, kind).await?;
+            annotations.extend(grants.into_iter().map(|(key, value)| (key.to_owned(), value)));
             let made = act.cluster_scoped::<Namespace>().create(&PostParams::default(), &namespace).await?;
             News::Namespace(SeenNamespace::of(&made))
         }
@@ -196,6 +201,18 @@ impl Act<'_> {
             info!(user = %stored.account.user, cluster = %self.cluster, key, value, "account");
         }
         Ok(changed)
+    }
+
+    /// What the template of a cluster lets its instances have. Of one that is not there, or cannot be used, nothing: then
+    /// the instances are refused, and whoever makes them is told.
+    async fn grants(&self, stored: &Stored, kind: InstanceType) -> Result<Grants, ApiError> {
+        let want = stored.account.cluster(self.cluster).want;
+        let Some(name) = want.and_then(|want| want.template).filter(|name| Template::built_in(name).is_none()) else {
+            return Ok(Grants::new());
+        };
+        let found = Templates::new(self.context.client.clone()).get(&name).await?;
+        let template = found.and_then(|found| found.template.ok()).filter(|template| template.kind() == kind);
+        Ok(template.map(|template| template.grants().clone()).unwrap_or_default())
     }
 
     /// Writes annotations of the Namespace under the version that was read, if there was one, and says how it is now.

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, PostParams};
+use kube::ResourceExt;
+use kube::api::{Api, ListParams, PostParams};
 use tokio::time::Instant;
 
 use cmp_client::ApiError;
 use cmp_core::account::Want;
 use cmp_core::instance::{Rule, footprint};
 use cmp_core::manifest;
-use cmp_core::name::InstanceName;
-use cmp_core::resources::Resources;
+use cmp_core::name::{ClusterName, InstanceName};
+use cmp_core::resources::{Resources, STORAGE};
 
 use super::{CATCH_UP, Came, PAUSE, late};
 use crate::context::{Context, MANAGER};
@@ -64,6 +65,8 @@ async fn restarted(
     timeout: Duration,
 ) -> Result<(), CliError> {
     let pods: Api<Pod> = Api::namespaced(context.client().await?, &name.cluster.namespace());
+    // Storage is what its claims have.
+    let size = &size.without(STORAGE);
     let deadline = Instant::now() + timeout;
     loop {
         let pod = pods.get_opt(&format!("{name}-0")).await?;
@@ -80,4 +83,14 @@ async fn restarted(
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// That each instance can have this size: what stands beside it counts inside.
+pub(super) async fn shares(context: &Context<'_>, cluster: &ClusterName, size: &Resources) -> Result<(), CliError> {
+    let sets: Api<StatefulSet> = Api::namespaced(context.client().await?, &cluster.namespace());
+    for set in sets.list(&ListParams::default()).await?.items {
+        manifest::resized(&set, size)
+            .map_err(|wrong| CliError::user(format!("instance {}: {wrong}", set.name_any())))?;
+    }
+    Ok(())
 }

@@ -1,0 +1,122 @@
+//! Templates in their ConfigMaps, as administrators store them and everybody reads them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::Value;
+
+use cmp_core::keys;
+use cmp_core::name::TemplateName;
+use cmp_core::template::{LONGEST, Template};
+
+use crate::error::ApiError;
+
+/// A template as it is stored.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Its name.
+    pub name: String,
+    /// What it is; or why it cannot be used, if it was stored while nobody was asked.
+    pub template: Result<Template, String>,
+    /// The manifest as it was stored, if it can be read at all.
+    pub manifest: Value,
+    /// Its uid.
+    pub uid: String,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// All templates that are stored.
+#[derive(Clone)]
+pub struct Templates {
+    api: Api<ConfigMap>,
+}
+
+/// Whether a ConfigMap is a template.
+pub fn is_template(map: &ConfigMap) -> bool {
+    map.labels().get(keys::TEMPLATE).is_some_and(|value| value == keys::TRUE)
+}
+
+/// Reads a manifest, which is YAML or JSON.
+pub fn manifest(text: &str) -> Result<Value, String> {
+    if text.len() > LONGEST {
+        return Err(format!("it takes {} bytes, where {LONGEST} are the most", text.len()));
+    }
+    serde_saphyr::from_str(text).map_err(|error| error.to_string())
+}
+
+/// Judges a ConfigMap that is to be a template. Beside it: what of it is not used.
+pub fn judge(map: &ConfigMap) -> Result<(Template, Vec<String>), String> {
+    let name = map.name_any();
+    name.parse::<TemplateName>().map_err(|error| error.to_string())?;
+    if Template::built_in(&name).is_some() {
+        return Err(format!("{name} is the name of a built-in template: choose another"));
+    }
+    let text = map.data.as_ref().and_then(|data| data.get(keys::data::TEMPLATE));
+    let text = text.ok_or_else(|| format!("data.{} is missing: it holds a Pod, as YAML", keys::data::TEMPLATE))?;
+    Template::read(&manifest(text)?).map_err(|wrong| wrong.to_string())
+}
+
+fn found(map: &ConfigMap) -> Found {
+    let text = map.data.as_ref().and_then(|data| data.get(keys::data::TEMPLATE));
+    Found {
+        name: map.name_any(),
+        template: judge(map).map(|(template, _)| template),
+        manifest: text.and_then(|text| manifest(text).ok()).unwrap_or_default(),
+        uid: map.metadata.uid.clone().unwrap_or_default(),
+        created: map.metadata.creation_timestamp.as_ref().map(|time| time.0),
+        labels: map.labels().clone(),
+    }
+}
+
+impl Templates {
+    /// Through this client.
+    pub fn new(client: Client) -> Self {
+        Self { api: Api::namespaced(client, keys::TEMPLATES_NAMESPACE) }
+    }
+
+    /// Reads one; `None` if there is none of this name.
+    pub async fn get(&self, name: &str) -> Result<Option<Found>, ApiError> {
+        Ok(self.api.get_opt(name).await?.filter(is_template).map(|map| found(&map)))
+    }
+
+    /// Reads all.
+    pub async fn list(&self) -> Result<Vec<Found>, ApiError> {
+        let only = ListParams::default().labels(&format!("{}={}", keys::TEMPLATE, keys::TRUE));
+        Ok(self.api.list(&only).await?.items.iter().map(found).collect())
+    }
+
+    /// Stores one, which is judged by cmp-webhook.
+    pub async fn create(
+        &self,
+        name: &TemplateName,
+        text: String,
+        manager: &str,
+        dry_run: bool,
+    ) -> Result<Found, ApiError> {
+        let labels = [(keys::TEMPLATE, keys::TRUE), (keys::MANAGED_BY, keys::MANAGER)];
+        let map = ConfigMap {
+            metadata: ObjectMeta {
+                name: Some(name.to_string()),
+                labels: Some(labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
+                ..ObjectMeta::default()
+            },
+            data: Some([(keys::data::TEMPLATE.to_owned(), text)].into()),
+            ..ConfigMap::default()
+        };
+        let params = PostParams { dry_run, field_manager: Some(manager.to_owned()) };
+        Ok(found(&self.api.create(&params, &map).await?))
+    }
+
+    /// Deletes one.
+    pub async fn delete(&self, name: &str, dry_run: bool) -> Result<(), ApiError> {
+        let params = DeleteParams { dry_run, ..DeleteParams::default() };
+        self.api.delete(name, &params).await?;
+        Ok(())
+    }
+}
