@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use cmp_tests::eventually;
 use serde_json::{Value, json};
 
 use crate::clusters::running;
-use crate::support::installed;
+use crate::support::{SOON, installed};
 
 /// In a cluster of their own; the last five are what KubeVirt itself grants to everybody who is logged in.
 const RIGHTS: [&str; 16] = [
@@ -63,4 +64,18 @@ fn what_a_user_may_do_with_kubevirt_is_this_and_no_more() {
     for namespace in ["default", "kubevirt", "cmp-users"] {
         assert_eq!(rights(namespace), expected(&RIGHTS[11..]), "in {namespace}");
     }
+}
+
+/// With a machine that is none of the cluster's.
+#[test]
+fn check_tries_the_policy_of_machines_in_a_cluster_of_them() {
+    let user = installed().user("2", "4Gi");
+    running(&user, "dev", 1);
+    // Clusters of other tests come and go, and one that goes is no place to try anything in.
+    eventually("it was tried", SOON, || {
+        let said = user.admin(&["cmp", "check"]);
+        let tried = "ok        policy/cmp-vms: it is as it was installed, and refuses what it has to";
+        if said.stdout.contains(tried) { Ok(()) } else { Err(said.to_string()) }
+    });
+    user.admin(&["cmp", "check", "--pre"]).ok().says("ok        kubevirt: it is there: clusters of VMs can be created");
 }
