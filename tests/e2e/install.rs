@@ -186,9 +186,24 @@ fn upgraded(plane: &ControlPlane) {
     plane.admin(&["get", "clusterrole", "auditor"]).ok();
     plane.admin(&["delete", "clusterrole", "auditor"]).ok();
 
-    // In the cluster, and out of it again.
+    // In the cluster, and out of it again. Nobody is asked meanwhile: here is no network that has the Service.
+    let never = json!([{ "op": "add", "path": "/webhooks/0/matchConditions/-",
+        "value": { "name": "never", "expression": "false" } }]);
+    let configuration = ["validatingwebhookconfiguration", "cmp-webhook"];
+    plane.admin(&[&["patch"], &configuration[..], &["--type=json", "-p", &never.to_string()]].concat()).ok();
+    let comes_to_say = |text: &str| {
+        eventually(text, SOON, || {
+            let said = plane.admin(&["cmp", "check"]);
+            if said.stdout.contains(text) { Ok(()) } else { Err(said.to_string()) }
+        });
+    };
+    comes_to_say("it is not asked");
     let inside = changed(plane, &["--replicas", "1"]);
     assert!(inside.contains(&"deployment.apps/cmp-webhook created".to_owned()), "{inside:?}");
+    comes_to_say("warning   deployment: 1 of 1 replicas are available: while it restarts nothing is created or grown");
+    plane.admin(&["scale", "deployment", "cmp-webhook", "-n", "cmp-system", "--replicas=0"]).ok();
+    comes_to_say("failed    deployment: 0 of 0 replicas are available");
+    plane.admin(&[&["delete"], &configuration[..]].concat()).ok();
     let outside = changed(plane, &here);
     assert!(outside.contains(&"deployment.apps/cmp-webhook pruned".to_owned()), "{outside:?}");
     assert_eq!(changed(plane, &here), [""; 0]);
