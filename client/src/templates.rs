@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use cmp_core::keys;
 use cmp_core::name::TemplateName;
-use cmp_core::template::{LONGEST, Template};
+use cmp_core::template::{LONGEST, Template, built_in_type};
 
 use crate::error::ApiError;
 
@@ -47,14 +47,21 @@ pub fn manifest(text: &str) -> Result<Value, String> {
     if text.len() > LONGEST {
         return Err(format!("it takes {} bytes, where {LONGEST} are the most", text.len()));
     }
-    serde_saphyr::from_str(text).map_err(|error| error.to_string())
+    serde_saphyr::from_str(text).map_err(|error| not_yaml(&error))
+}
+
+/// Why a text is no YAML, in one line; the parser would draw it.
+pub fn not_yaml(error: &impl std::fmt::Display) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
 /// Judges a ConfigMap that is to be a template. Beside it: what of it is not used.
 pub fn judge(map: &ConfigMap) -> Result<(Template, Vec<String>), String> {
     let name = map.name_any();
     name.parse::<TemplateName>().map_err(|error| error.to_string())?;
-    if Template::built_in(&name).is_some() {
+    if built_in_type(&name).is_some() {
         return Err(format!("{name} is the name of a built-in template: choose another"));
     }
     let text = map.data.as_ref().and_then(|data| data.get(keys::data::TEMPLATE));

@@ -60,6 +60,15 @@ pub type Grants = BTreeMap<&'static str, String>;
 /// The longest template, in bytes: each instance is a copy of it.
 pub const LONGEST: usize = 65536;
 
+/// The type of the built-in template of this name, if there is one.
+pub fn built_in_type(name: &str) -> Option<InstanceType> {
+    match name {
+        manifest::CONTAINER_TEMPLATE => Some(InstanceType::Container),
+        manifest::VM_TEMPLATE => Some(InstanceType::Vm),
+        _ => None,
+    }
+}
+
 /// How an instance looks, before anybody says of which size it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template {

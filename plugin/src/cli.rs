@@ -23,7 +23,7 @@ mod usage;
 mod values;
 
 pub(crate) use usage::error as usage_error;
-pub(crate) use values::{Amount, Disk, Titled, is_noun, with_more};
+pub(crate) use values::{Amount, Disk, Titled, check, is_noun, with_more};
 
 /// A small cloud inside any Kubernetes cluster: clusters of identical instances, within a quota
 #[derive(Debug, Parser)]
@@ -369,21 +369,22 @@ pub(crate) struct WaitArgs {
 
 #[derive(Debug, Args)]
 #[command(
+    override_usage = "kubectl cmp create cluster NAME --cpu CPU --memory MEMORY [OPTIONS] [-- ARG...]\n       kubectl cmp create cluster -f FILE [OPTIONS]",
     before_help = "Examples:\n  kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3\n  kubectl cmp create cluster db --cpu 1 --memory 2Gi --image postgres:18 --env PGUSER=db --wait\n  kubectl cmp create cluster job --cpu 1 --memory 1Gi --image alpine --command -- sh -c 'sleep 9'"
 )]
 pub(crate) struct CreateCluster {
     /// The name of the cluster; its namespace is <NAME>-ns
-    #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
-    pub(crate) name: ClusterName,
+    #[arg(value_name = "NAME", required_unless_present = "filename", value_parser = name::<ClusterName>)]
+    pub(crate) name: Option<ClusterName>,
     /// The processors of each instance, such as 2 or 500m
-    #[arg(long, value_name = "CPU", value_parser = quantity, allow_negative_numbers = true)]
-    pub(crate) cpu: Quantity,
+    #[arg(long, value_name = "CPU", required_unless_present = "filename", value_parser = quantity, allow_negative_numbers = true)]
+    pub(crate) cpu: Option<Quantity>,
     /// The memory of each instance, such as 4Gi
-    #[arg(long, value_name = "MEMORY", value_parser = memory, allow_negative_numbers = true)]
-    pub(crate) memory: Quantity,
-    /// How many instances
-    #[arg(long, alias = "replicas", value_name = "N", default_value_t = 1, value_parser = count, allow_negative_numbers = true)]
-    pub(crate) count: u32,
+    #[arg(long, value_name = "MEMORY", required_unless_present = "filename", value_parser = memory, allow_negative_numbers = true)]
+    pub(crate) memory: Option<Quantity>,
+    /// How many instances; 1 if it is not said
+    #[arg(long, alias = "replicas", value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    pub(crate) count: Option<u32>,
     /// What the instances are: container (the default) or vm
     #[arg(long = "type", value_name = "TYPE", value_parser = kind)]
     pub(crate) kind: Option<InstanceType>,
@@ -417,6 +418,10 @@ pub(crate) struct CreateCluster {
     /// The file of the public key that may log in to the VMs
     #[arg(long, value_name = "FILE")]
     pub(crate) ssh_key: Option<PathBuf>,
+    /// Clusters as `get clusters -o yaml` prints them; - is standard input
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["name", "cpu", "memory", "count", "kind", "template", "image",
+        "env", "port", "command", "disk", "patch", "resource", "args", "ssh_key"])]
+    pub(crate) filename: Option<String>,
     /// Whose cluster it is to be (administrators)
     #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) owner: Option<UserName>,

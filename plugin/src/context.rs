@@ -144,7 +144,10 @@ impl<'a> Context<'a> {
             (Some(user), None) => Ok(user.clone()),
             (Some(user), Some(owner)) if user == owner => Ok(user.clone()),
             (None, Some(owner)) => Ok(owner.clone()),
-            (Some(_), Some(owner)) => Err(CliError::user(format!("{owner} is not you: a user acts for nobody else"))),
+            (Some(user), Some(owner)) => {
+                Err(CliError::user(format!("{owner} is not you: a user acts for nobody else"))
+                    .hint(format!("--owner {user} makes it yours, whatever a file says")))
+            }
             (None, None) => Err(CliError::user(format!("{} is no user of cmp", who.username))
                 .hint("an administrator says whose: --owner USER, -A for everyone's, or the name of a cluster")
                 .hint("a user uses the kubeconfig that `kubectl cmp create user` wrote for them")),

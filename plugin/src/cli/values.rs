@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use cmp_core::account::{InstanceType, Variable};
+use cmp_core::account::{InstanceType, Variable, Want};
 use cmp_core::name::{ClusterName, InstanceName, InvalidName, TemplateName, UserName};
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::{CPU, MEMORY, ResourceName, Resources};
@@ -114,6 +114,23 @@ pub(super) fn disk(text: &str) -> Result<Disk, String> {
         return Err(format!("{path:?} is not where a disk can be mounted: use a path such as /var/lib/postgresql"));
     }
     Ok(Disk { size, path: path.to_owned() })
+}
+
+/// That what a file says of instances could have been typed.
+pub(crate) fn check(want: &Want) -> Result<(), String> {
+    for variable in &want.env {
+        self::variable(&format!("{}={}", variable.name, variable.value)).map_err(|why| format!("env: {why}"))?;
+    }
+    if want.ports.contains(&0) {
+        return Err("ports: 0 is not a port: use a number from 1 to 65535".to_owned());
+    }
+    if let Some(image) = &want.image {
+        self::image(image).map_err(|why| format!("image: {why}"))?;
+    }
+    if let Some(path) = &want.disk {
+        disk(&format!("1Gi:{path}")).map_err(|why| format!("disk: {why}"))?;
+    }
+    Ok(())
 }
 
 /// A variable, as every Kubernetes since 1.30 takes them.

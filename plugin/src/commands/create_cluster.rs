@@ -13,24 +13,27 @@ use tokio::time::Instant;
 
 use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::kubevirt::Machines;
+use cmp_client::templates::not_yaml;
 use cmp_client::{ApiError, kubevirt};
 use cmp_core::account::{Change, Held, HeldState, InstanceType, Variable, Want};
 use cmp_core::instance::State;
 use cmp_core::manifest;
-use cmp_core::name::{ClusterName, InstanceName, TemplateName, UserName};
+use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::progress::Goal;
 use cmp_core::resources::{Resources, STORAGE};
-use cmp_core::template::{Blueprint, Template};
+use cmp_core::template::{self, Blueprint};
 use cmp_core::verdict::judge;
 
 use super::templates;
 use super::waiting::{self, Waited};
-use crate::cli::{ChangeArgs, CreateCluster, DryRun, with_more};
-use crate::context::{Context, MANAGER};
+use crate::cli::{ChangeArgs, CreateCluster, DryRun, WaitArgs, with_more};
+use crate::context::{Context, MANAGER, complete};
 use crate::error::CliError;
 use crate::output::{done, print_object};
 use crate::ui::{Progress, Ui};
 use crate::view;
+
+mod from_file;
 
 /// How many instances are created at once.
 const AT_ONCE: usize = 32;
@@ -40,14 +43,54 @@ const CATCH_UP: Duration = Duration::from_secs(15);
 const FENCED: &str = "exceeded quota: cmp,";
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// A cluster that is asked for.
+struct Asked {
+    name: ClusterName,
+    want: Want,
+    /// Whose it is to be, if that is said.
+    owner: Option<UserName>,
+    /// Whether its type was said, and does not follow from its template.
+    typed: bool,
+}
+
 pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<(), CliError> {
-    let (name, owner, wait, change) = (args.name.clone(), args.owner.clone(), args.wait.clone(), args.change.clone());
-    context.check_namespace(&name)?;
-    let template = match args.template.as_ref().map(TemplateName::as_str) {
-        Some(named) => Some(templates::usable(context, named).await?),
-        None => None,
+    let (wait, change) = (args.wait.clone(), args.change.clone());
+    let mut asked = match &args.filename {
+        Some(path) => from_file::read(path, args.owner.as_ref())?,
+        None => vec![typed(args)?],
     };
-    let want = wanted(args, template.as_ref())?;
+    if asked.len() == 1
+        && let Some(one) = asked.pop()
+    {
+        return create(context, one, &wait, &change).await;
+    }
+    let mut all = true;
+    for one in asked {
+        let about = format!("cluster {}", one.name);
+        match create(context, one, &wait, &change).await {
+            Ok(()) => {}
+            Err(error) if error.is_broken_pipe() => return Err(error),
+            // The others are made all the same, as kubectl does.
+            Err(error) => {
+                error.about(&about).print(context.ui);
+                all = false;
+            }
+        }
+    }
+    complete(all)
+}
+
+async fn create(context: &Context<'_>, asked: Asked, wait: &WaitArgs, change: &ChangeArgs) -> Result<(), CliError> {
+    let Asked { name, mut want, owner, typed } = asked;
+    context.check_namespace(&name)?;
+    if let Some(named) = &want.template {
+        let of = templates::usable(context, named).await?.kind();
+        if typed && want.kind != of {
+            return Err(CliError::user(format!("--type {}: the template is of type {of}", want.kind))
+                .hint("leave the type out: it follows from the template"));
+        }
+        want.kind = of;
+    }
     if want.kind == InstanceType::Vm && !kubevirt::installed(&context.client().await?).await? {
         return Err(CliError::user("--type vm: there is no KubeVirt in this cluster, so that no VM can run")
             .hint("an administrator installs KubeVirt 1.7 or newer (kubevirt.io); or use --type container"));
@@ -61,7 +104,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<()
     let resumed = known.account.cluster(&name).want.is_some();
     let stored = write_want(context, &accounts, known, &name, &want, change.dry.dry_run).await?;
     if change.dry.dry_run != DryRun::None {
-        return said(context, &stored, &name, "created", &change).await;
+        return said(context, &stored, &name, "created", change).await;
     }
     // As it is wanted by now: it may be released.
     let want = stored.account.cluster(&name).want.unwrap_or(want);
@@ -74,18 +117,24 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<()
     }
     let word = if resumed && made == 0 { "unchanged" } else { "created" };
     let stored = accounts.get(&user).await?;
-    said(context, &stored, &name, word, &change).await
+    said(context, &stored, &name, word, change).await
 }
 
-/// What was typed, as a want; the type follows from the template.
-fn wanted(args: CreateCluster, template: Option<&Template>) -> Result<Want, CliError> {
-    let kind = match (args.kind, template.map(Template::kind)) {
-        (Some(kind), Some(of)) if kind != of => {
-            return Err(CliError::user(format!("--type {kind}: the template is of type {of}")).hint("leave --type out"));
-        }
-        (kind, of) => kind.or(of).unwrap_or(InstanceType::Container),
+/// What was typed.
+fn typed(args: CreateCluster) -> Result<Asked, CliError> {
+    // clap has seen to it that they are there where there is no file.
+    let (Some(name), Some(cpu), Some(memory)) = (args.name, args.cpu, args.memory) else {
+        return Err(CliError::internal("a name and a size are missing"));
     };
-    let mut size = with_more(Resources::new(args.cpu, args.memory), args.resource)?;
+    let built_in = args.template.as_ref().and_then(|name| template::built_in_type(name.as_str()));
+    if let (Some(kind), Some(of)) = (args.kind, built_in)
+        && kind != of
+    {
+        return Err(CliError::user(format!("--type {kind}: the template is of type {of}"))
+            .hint("leave the type out: it follows from the template"));
+    }
+    let kind = args.kind.or(built_in).unwrap_or(InstanceType::Container);
+    let mut size = with_more(Resources::new(cpu, memory), args.resource)?;
     if let Some(disk) = &args.disk {
         if size.named(STORAGE).is_some() {
             return Err(CliError::user("--disk and --resource storage: both say how much storage an instance has")
@@ -120,7 +169,7 @@ fn wanted(args: CreateCluster, template: Option<&Template>) -> Result<Want, CliE
         env.push(variable);
     }
     let (command, args_) = if args.command { (args.args, Vec::new()) } else { (Vec::new(), args.args) };
-    Ok(Want {
+    let want = Want {
         image: args.image,
         ssh_key,
         command,
@@ -130,9 +179,10 @@ fn wanted(args: CreateCluster, template: Option<&Template>) -> Result<Want, CliE
         disk: args.disk.map(|disk| disk.path),
         patch: args.patch.as_deref().map(patch).transpose()?,
         // A built-in one goes without saying.
-        template: args.template.map(String::from).filter(|name| Template::built_in(name).is_none()),
-        ..Want::new(kind, args.count, size)
-    })
+        template: args.template.map(String::from).filter(|_| built_in.is_none()),
+        ..Want::new(kind, args.count.unwrap_or(1), size)
+    };
+    Ok(Asked { name, want, owner: args.owner, typed: args.kind.is_some() })
 }
 
 /// A patch as it is given: in place, in a file, or on standard input.
@@ -141,7 +191,7 @@ fn patch(given: &str) -> Result<Value, CliError> {
     let named = if in_place { "--patch".to_owned() } else { format!("--patch {given}") };
     let wrong = |why: &str| CliError::user(format!("{named}: {why}"));
     let text = if in_place { given.to_owned() } else { read_text(given).map_err(|error| wrong(&error.to_string()))? };
-    let patch: Value = serde_saphyr::from_str(&text).map_err(|error| wrong(&error.to_string()))?;
+    let patch: Value = serde_saphyr::from_str(&text).map_err(|error| wrong(&not_yaml(&error)))?;
     if patch.is_array() || patch.is_object() {
         return Ok(patch);
     }

@@ -9,7 +9,7 @@ use cmp_core::account::{InstanceType, Want};
 use cmp_core::keys;
 use cmp_core::manifest::CONTAINER_TEMPLATE;
 use cmp_core::name::TemplateName;
-use cmp_core::template::{Blueprint, Template};
+use cmp_core::template::{Blueprint, Template, built_in_type};
 
 use super::create_cluster::read_text;
 use crate::cli::{ChangeArgs, CreateTemplate, DeleteTemplate, DryRun, GetTemplates};
@@ -88,7 +88,7 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateTemplate) -> Resul
             return Err(CliError::user("the template has no name").hint("kubectl cmp create template NAME -f FILE"));
         }
     };
-    if built_in(name.as_str()).is_some() {
+    if built_in_type(name.as_str()).is_some() {
         return Err(CliError::user(format!("{name} is the name of a built-in template")).hint("choose another name"));
     }
     let (template, unused) = Template::read(&inner).map_err(|wrong| about(&wrong.to_string()))?;
@@ -248,7 +248,7 @@ pub(crate) async fn describe(context: &Context<'_>, names: Vec<TemplateName>) ->
 pub(crate) async fn delete(context: &Context<'_>, args: DeleteTemplate) -> Result<(), CliError> {
     let DeleteTemplate { names, yes, dry } = args;
     let names = once(names);
-    if let Some(name) = names.iter().find(|name| built_in(name.as_str()).is_some()) {
+    if let Some(name) = names.iter().find(|name| built_in_type(name.as_str()).is_some()) {
         return Err(CliError::user(format!("template {name} is built in, and cannot be deleted")));
     }
     let mut found = Vec::new();

@@ -14,6 +14,9 @@ use super::live::{Question, What};
 use crate::cli::{self, Global};
 use crate::output::Format;
 
+/// What `create cluster` needs unless it is given a file; clap knows it, and does not tell.
+const UNLESS_FILE: [&str; 2] = ["cpu", "memory"];
+
 /// What is to be completed.
 pub(super) enum Wanted<'a> {
     /// The name of a command, or a type after a verb.
@@ -175,7 +178,9 @@ impl<'a> Line<'a> {
 
     /// The flags that have to be given.
     pub(super) fn required(&self) -> Vec<Candidate> {
-        let required = self.command.get_opts().filter(|flag| flag.is_required_set() && self.is_open(flag));
+        let typed = self.verb == "create" && self.command.get_name() == "cluster" && self.value("filename").is_none();
+        let needed = |flag: &Arg| flag.is_required_set() || (typed && UNLESS_FILE.contains(&flag.get_id().as_str()));
+        let required = self.command.get_opts().filter(|flag| needed(flag) && self.is_open(flag));
         required.filter_map(|flag| Some(described(&format!("--{}", flag.get_long()?), flag.get_help()))).collect()
     }
 

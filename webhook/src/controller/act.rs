@@ -20,7 +20,7 @@ use cmp_core::instance::{Remains, fits};
 use cmp_core::name::ClusterName;
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::STORAGE;
-use cmp_core::template::{Grants, Template};
+use cmp_core::template::{Grants, built_in_type};
 use cmp_core::{keys, manifest};
 
 use super::Context;
@@ -207,7 +207,7 @@ impl Act<'_> {
     /// the instances are refused, and whoever makes them is told.
     async fn grants(&self, stored: &Stored, kind: InstanceType) -> Result<Grants, ApiError> {
         let want = stored.account.cluster(self.cluster).want;
-        let Some(name) = want.and_then(|want| want.template).filter(|name| Template::built_in(name).is_none()) else {
+        let Some(name) = want.and_then(|want| want.template).filter(|name| built_in_type(name).is_none()) else {
             return Ok(Grants::new());
         };
         let found = Templates::new(self.context.client.clone()).get(&name).await?;

@@ -1,0 +1,73 @@
+//! Clusters as they are printed: what `get clusters -o yaml` says, `create cluster -f` takes.
+
+use serde_json::{Value, json};
+
+use cmp_client::templates::not_yaml;
+use cmp_core::account::Want;
+use cmp_core::keys;
+use cmp_core::name::{ClusterName, UserName};
+use cmp_core::template::built_in_type;
+
+use super::{Asked, read_text};
+use crate::cli;
+use crate::error::CliError;
+
+/// Reads one cluster or several: documents, or lists of them. Where they are is not looked at, nor what became of them.
+/// Whose they are to be is what `owner` says, before what stands in the file.
+pub(super) fn read(path: &str, owner: Option<&UserName>) -> Result<Vec<Asked>, CliError> {
+    let about = |why: &str| CliError::user(format!("--filename {path}: {why}"));
+    let text = read_text(path).map_err(|error| about(&error.to_string()))?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|error| about(&not_yaml(&error)))?;
+    let mut asked: Vec<Asked> = Vec::new();
+    for document in documents.into_iter().filter(|document| !document.is_null()) {
+        let items = match (&document["kind"], &document["items"]) {
+            (Value::String(kind), Value::Array(items)) if kind == "List" => items.clone(),
+            _ => vec![document],
+        };
+        for item in &items {
+            let mut one = cluster(item).map_err(|why| about(&why))?;
+            one.owner = owner.cloned().or(one.owner);
+            if asked.iter().any(|earlier| earlier.name == one.name) {
+                return Err(about(&format!("cluster {} is in it twice", one.name)));
+            }
+            asked.push(one);
+        }
+    }
+    if asked.is_empty() {
+        return Err(about("there is no cluster in it"));
+    }
+    Ok(asked)
+}
+
+fn cluster(object: &Value) -> Result<Asked, String> {
+    if object["kind"] != "Cluster" || object["apiVersion"] != keys::API_VERSION {
+        return Err(format!(
+            "it has a {} of {}, where a Cluster of {} is asked for",
+            object["kind"],
+            object["apiVersion"],
+            keys::API_VERSION
+        ));
+    }
+    let name: ClusterName = match &object["metadata"]["name"] {
+        Value::String(name) => name.parse().map_err(|error: cmp_core::name::InvalidName| error.to_string())?,
+        _ => return Err("a cluster has no metadata.name".to_owned()),
+    };
+    let about = |why: String| format!("cluster {name}: {why}");
+    let Value::Object(mut spec) = object["spec"].clone() else { return Err(about("it has no spec".to_owned())) };
+    spec.retain(|_, value| !value.is_null());
+    let owner: Option<UserName> = match spec.remove("owner") {
+        None => None,
+        Some(owner) => Some(serde_json::from_value(owner).map_err(|error| about(format!("spec.owner: {error}")))?),
+    };
+    // Written by hand, it may leave out what a flag would.
+    spec.entry("count").or_insert(json!(1));
+    let typed = spec.contains_key("type");
+    spec.entry("type").or_insert(json!("container"));
+    // A built-in one goes without saying.
+    if spec.get("template").and_then(Value::as_str).is_some_and(|name| built_in_type(name).is_some()) {
+        spec.remove("template");
+    }
+    let want: Want = serde_json::from_value(Value::Object(spec)).map_err(|error| about(format!("spec: {error}")))?;
+    cli::check(&want).map_err(|why| about(format!("spec.{why}")))?;
+    Ok(Asked { name, want, owner, typed })
+}

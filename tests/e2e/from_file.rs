@@ -1,0 +1,98 @@
+//! What `get clusters -o yaml` prints, `create cluster -f` takes.
+
+use serde_json::{Value, json};
+
+use crate::support::{running, shared};
+
+const SIZE: [&str; 4] = ["--cpu", "1", "--memory", "1Gi"];
+
+#[test]
+fn what_is_printed_is_created_again_by_its_owner_and_by_others() {
+    let (user, other) = (shared().user("8", "8Gi"), shared().user("8", "8Gi"));
+    let (web, db) = (user.cluster("web"), running(&user, "db", 1, "1", "1Gi"));
+    let patch = r#"{"spec":{"enableServiceLinks":null,"hostUsers":false}}"#;
+    let said =
+        ["--image", "nginx", "--env", "B=1", "--env", "A=$(B)", "--port", "80", "--patch", patch, "--count", "2"];
+    user.cmp(&[&["create", "cluster", &web][..], &SIZE, &said, &["--", "-g", "off"]].concat()).ok();
+    let spec = |of: &cmp_tests::World<'_>, name: &str| {
+        let mut spec = of.cmp(&["get", "cluster", name, "-o", "json"]).ok().json()["spec"].clone();
+        spec["owner"] = Value::Null;
+        spec
+    };
+    let before = (spec(&user, &web), spec(&user, &db));
+    let printed = user.cmp(&["get", "clusters", "-o", "yaml"]).ok().stdout;
+    let create = |more: &[&str], input: &str| {
+        user.kubectl_reading(&[&["cmp", "create", "cluster", "-f", "-"][..], more].concat(), input)
+    };
+    create(&[], &printed).ok().says(&format!("cluster/{web} unchanged")).says(&format!("cluster/{db} unchanged"));
+    user.cmp(&["delete", "cluster", &web, &db, "--yes", "--wait"]).ok();
+    create(&["--dry-run=client"], &printed).ok().says(&format!("cluster/{web} created (dry run)"));
+    create(&["--dry-run=server", "-o", "name"], &printed).ok().says(&format!("cluster/{db}"));
+    user.cmp(&["get", "clusters"]).ok().says("No resources found.");
+    create(&["--wait"], &printed).ok().says(&format!("cluster/{web} created")).says(&format!("cluster/{db} created"));
+    assert_eq!((spec(&user, &web), spec(&user, &db)), before);
+    let one = user.cmp(&["get", "cluster", &web, "-o", "json"]).ok().stdout;
+    create(&[], &one).ok().says(&format!("cluster/{web} unchanged"));
+    create(&[], &one.replace("\"count\": 2", "\"count\": 3")).fails().says("exists and is different: count is 2");
+    user.cmp(&["delete", "cluster", &web, &db, "--yes", "--wait"]).ok();
+
+    // Somebody else has them if they say so, or an administrator does.
+    let theirs =
+        |more: &[&str]| other.kubectl_reading(&[&["cmp", "create", "cluster", "-f", "-"][..], more].concat(), &printed);
+    theirs(&[]).fails().says(&format!("{} is not you", user.name)).says(&format!("--owner {}", other.name));
+    theirs(&["--owner", &other.name]).ok().says(&format!("cluster/{db} created"));
+    assert_eq!((spec(&other, &web), spec(&other, &db)), before);
+    other.cmp(&["delete", "cluster", &web, &db, "--yes", "--wait"]).ok();
+    let admin = shared().plane.admin_reading(&["cmp", "create", "cluster", "-f", "-"], &printed);
+    admin.ok().says(&format!("cluster/{web} created"));
+    user.cmp(&["get", "clusters"]).ok().says(&web).says(&db);
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_named_and_the_rest_is_made() {
+    let user = shared().user("2", "8Gi");
+    let create = |input: &str| user.kubectl_reading(&["cmp", "create", "cluster", "-f", "-"], input);
+    let cluster = |name: &str, spec: &Value| json!({ "apiVersion": "kubectl-cmp.dev/v1", "kind": "Cluster", "metadata": { "name": name }, "spec": spec });
+    let size = json!({ "cpu": "1", "memory": "1Gi" });
+    let (web, db, large) = (user.cluster("web"), user.cluster("db"), user.cluster("large"));
+    for (spec, says) in [
+        (json!({}), "spec: missing field `size`"),
+        (json!({ "size": size, "colour": "red" }), "spec: unknown field `colour`"),
+        (json!({ "size": { "cpus": "1" } }), "\"cpus\" is not a resource"),
+        (json!({ "size": { "cpu": "1", "memory": "64" } }), "is below 1Mi"),
+        (json!({ "size": size, "count": 0 }), "count 0 is no cluster"),
+        (json!({ "size": size, "type": "box" }), "unknown variant `box`"),
+        (json!({ "size": size, "image": "a b" }), "spec.image: \"a b\" is not an image"),
+        (json!({ "size": size, "env": [{ "name": "1" }] }), "spec.env: \"1\" is not the name of a variable"),
+        (json!({ "size": size, "ports": [0] }), "spec.ports: 0 is not a port"),
+        (json!({ "size": size, "disk": "data" }), "spec.disk: \"data\" is not where a disk can be mounted"),
+        (json!({ "size": size, "disk": "/data" }), "disk needs storage in the size"),
+        (json!({ "size": size, "patch": { "spec": { "hostPID": true } } }), "spec.hostPID is not for instances"),
+        (json!({ "size": size, "template": "none-of-these" }), "template \"none-of-these\" not found"),
+        (json!({ "size": size, "owner": "Bad Name" }), "spec.owner"),
+    ] {
+        create(&cluster(&web, &spec).to_string()).fails().says(says);
+    }
+    for (text, says) in [
+        ("", "there is no cluster in it"),
+        ("{", "--filename -: line 1"),
+        ("kind: Pod", "it has a \"Pod\" of null, where a Cluster of kubectl-cmp.dev/v1 is asked for"),
+        ("apiVersion: kubectl-cmp.dev/v1\nkind: Cluster", "a cluster has no metadata.name"),
+        ("apiVersion: kubectl-cmp.dev/v1\nkind: Cluster\nmetadata: { name: Web }", "\"Web\" is not a cluster name"),
+        ("apiVersion: kubectl-cmp.dev/v1\nkind: Cluster\nmetadata: { name: web }", "cluster web: it has no spec"),
+    ] {
+        create(text).fails().says(says);
+    }
+    let plain = cluster(&web, &json!({ "size": size }));
+    create(&format!("{plain}\n---\n{plain}")).fails().says(&format!("cluster {web} is in it twice"));
+    user.cmp(&["create", "cluster", "-f", "-", "--cpu", "1"]).fails().says("--filename <FILE>");
+    user.cmp(&["get", "clusters"]).ok().says("No resources found.");
+    // One of three is too much: the others are made, and the exit code says that not all were.
+    let much = cluster(&large, &json!({ "size": { "cpu": "3", "memory": "1Gi" } }));
+    let last = cluster(&db, &json!({ "size": size, "template": "container", "type": "container" }));
+    create(&format!("{plain}\n---\n{much}\n---\n{last}"))
+        .fails()
+        .says(&format!("cluster/{web} created"))
+        .says(&format!("cluster {large}: exceeded quota"))
+        .says(&format!("cluster/{db} created"));
+}
