@@ -43,14 +43,20 @@ pub(super) async fn check(client: &Client, variant: Variant) -> Result<(), CliEr
 /// Kubernetes is new enough.
 pub(crate) async fn version(client: &Client) -> Found {
     let version = client.apiserver_version().await?;
-    let digits: String = version.minor.chars().take_while(char::is_ascii_digit).collect();
-    if version.major == "1" && digits.parse::<u32>().is_ok_and(|minor| minor < OLDEST) {
+    if is_too_old(&version.major, &version.minor) {
         return Err(CliError::user(format!(
             "the API server is {}; cmp needs Kubernetes 1.{OLDEST} or newer, for ValidatingAdmissionPolicies",
             version.git_version
         )));
     }
     Ok(version.git_version)
+}
+
+/// What cannot be read is taken for new: then the policies are missed, if they are not there.
+fn is_too_old(major: &str, minor: &str) -> bool {
+    // Some providers write `30+`.
+    let digits: String = minor.chars().take_while(char::is_ascii_digit).collect();
+    major == "1" && digits.parse::<u32>().is_ok_and(|minor| minor < OLDEST)
 }
 
 /// It serves policies.
@@ -69,5 +75,25 @@ async fn serves(client: &Client, version: &str, plural: &str) -> Result<bool, Cl
         Ok(list) => Ok(list.resources.iter().any(|resource| resource.name == plural)),
         Err(error) if error.is_not_found() => Ok(false),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_that_does_is_1_30() {
+        let check = |major: &str, minor: &str, expected: bool| {
+            assert_eq!(is_too_old(major, minor), expected, "{major}.{minor}");
+        };
+        check("1", "30", false);
+        check("1", "36+", false);
+        check("1", "100", false);
+        check("2", "0", false);
+        check("1", "29", true);
+        check("1", "29+", true);
+        check("1", "9", true);
+        check("", "", false);
     }
 }
