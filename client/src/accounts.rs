@@ -79,7 +79,7 @@ fn stored(map: &ConfigMap) -> Result<Stored, ApiError> {
 /// Yields when something changes, and once when that can be seen. What goes wrong is tried again, later and later.
 pub fn changes<K>(api: Api<K>, config: Config) -> BoxStream<'static, ()>
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let changed = watcher(api, config).default_backoff().filter_map(|event| async move {
         matches!(event, Ok(Event::InitDone | Event::Apply(_) | Event::Delete(_))).then_some(())

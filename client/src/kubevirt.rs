@@ -1,8 +1,10 @@
 //! KubeVirt's API, as far as instances need it: `kubevirt.io/v1` and the calls that pause.
 
+use futures::stream::BoxStream;
 use http::Request;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
+use kube::runtime::watcher::Config;
 use kube::{Client, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -11,6 +13,7 @@ use cmp_core::instance::Call;
 use cmp_core::kubevirt::{GROUP, SUBRESOURCES, VERSION, VirtualMachine, VirtualMachineInstance};
 use cmp_core::name::{ClusterName, InstanceName};
 
+use crate::accounts::changes;
 use crate::error::ApiError;
 
 /// The machines of one cluster.
@@ -70,6 +73,11 @@ impl Machines {
         self.running.get_opt(&name.to_string()).await?.map(read).transpose()
     }
 
+    /// Yields when one of them or what runs of it changes, and once when that can be seen.
+    pub fn changes(&self) -> [BoxStream<'static, ()>; 2] {
+        [&self.objects, &self.running].map(|api| changes(api.clone(), Config::default()))
+    }
+
     /// Makes one.
     pub async fn create(&self, params: &PostParams, object: Value) -> Result<(), ApiError> {
         let object = serde_json::from_value(object).map_err(|error| ApiError::Other(error.to_string()))?;
@@ -79,7 +87,8 @@ impl Machines {
 
     /// Changes one.
     pub async fn patch(&self, name: &InstanceName, params: &PatchParams, patch: &Value) -> Result<(), ApiError> {
-        self.objects.patch(&name.to_string(), params, &Patch::Merge(patch)).await?;
+        // Of the answer nothing is read, so that only its metadata is asked for.
+        self.objects.patch_metadata(&name.to_string(), params, &Patch::Merge(patch)).await?;
         Ok(())
     }
 

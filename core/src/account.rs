@@ -360,6 +360,11 @@ impl Entry {
         Some(())
     }
 
+    /// What its instances are, if there is such a cluster.
+    pub fn kind(&self) -> Option<InstanceType> {
+        self.want.as_ref().map(|want| want.kind).or_else(|| self.held.as_ref().map(|held| held.kind))
+    }
+
     /// Whether there is a cluster at all, wanted or held.
     pub fn exists(&self) -> bool {
         self.want.is_some() || self.held.is_some()

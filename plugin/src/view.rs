@@ -202,7 +202,7 @@ impl Cluster {
     /// As an object.
     pub(crate) fn object(&self) -> Value {
         let (want, held) = (self.entry.want.as_ref(), self.entry.held.as_ref());
-        let kind = want.map(|want| want.kind).or_else(|| held.map(|held| held.kind));
+        let kind = self.entry.kind();
         let size = want.map(|want| &want.size).or_else(|| held.map(|held| &held.size));
         json!({
             "apiVersion": keys::API_VERSION,
@@ -243,7 +243,7 @@ impl Cluster {
     pub(crate) fn item(&self, now: Timestamp) -> Item {
         let counts = self.counts();
         let (want, held) = (self.entry.want.as_ref(), self.entry.held.as_ref());
-        let kind = want.map(|want| want.kind).or_else(|| held.map(|held| held.kind));
+        let kind = self.entry.kind();
         let size = want.map(|want| want.size.clone()).or_else(|| held.map(|held| held.size.clone()));
         let [cpu, memory] = columns(&size.unwrap_or_default());
         Item {

@@ -1,5 +1,6 @@
 //! Suspending and resuming 100 virtual machines with one command, against a loop of `virtctl pause` and `unpause` over
 //! the same machines, in turn, on the real KubeVirt. Only the ratio says something: the machine is whatever runs this.
+//! Beside it is said which programs used how much of the processors meanwhile, which is what bounds both.
 //!
 //! `cargo bench -p cmp-tests --bench vms`
 
@@ -7,7 +8,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cmp_tests::binaries::Binaries;
-use cmp_tests::{ControlPlane, Installation, World};
+use cmp_tests::process::{Process, cpu_of_children};
+use cmp_tests::{ControlPlane, Installation, World, eventually};
 
 const MACHINES: u32 = 100;
 const ROUNDS: usize = 3;
@@ -37,28 +39,73 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
+/// What is typed, what it says that it did, and what the machines are then.
+const VERBS: [(&str, &str, &str); 2] = [("suspend", "suspended", "suspended"), ("resume", "resumed", "running")];
+
+/// Waits until all machines are so: what follows is measured from rest.
+fn settled(user: &World<'_>, cluster: &str, state: &str) {
+    eventually(&format!("all are {state}"), Duration::from_secs(120), || {
+        let shown = user.cmp(&["get", "cluster", cluster, "-o", "jsonpath={.status.state}"]).ok();
+        if shown.stdout == state { Ok(()) } else { Err(shown.stdout) }
+    });
+}
+
+/// How long each program of the control plane, and whatever was started here, has used a processor.
+fn used(plane: &ControlPlane) -> Vec<(&'static str, Duration)> {
+    let kubevirt = plane.kubevirt.as_ref().expect("it was asked for");
+    let of = |process: &Process| process.cpu().expect("it runs");
+    vec![
+        ("kube-apiserver", of(&plane.apiserver)),
+        ("etcd", of(&plane.etcd)),
+        ("virt-api", of(&kubevirt.virt_api)),
+        ("virt-controller", of(&kubevirt.virt_controller)),
+        ("virt-handler (stand-in)", of(&kubevirt.virt_handler)),
+        ("clients", cpu_of_children()),
+    ]
+}
+
+/// Does it, and says what it took of whom.
+fn measured(plane: &ControlPlane, what: &str, work: impl FnOnce()) -> Duration {
+    let before = used(plane);
+    let took = timed(work);
+    let shares: Vec<String> = used(plane)
+        .iter()
+        .zip(&before)
+        .map(|((name, after), (_, before))| format!("{name} {:.2}", (*after - *before).as_secs_f64()))
+        .collect();
+    println!("{what}: {:.2} s; of processors: {}", took.as_secs_f64(), shares.join(", "));
+    took
+}
+
 fn main() {
     let installation = Installation::on(ControlPlane::with_kubevirt(), 2, "3s", |plane, url| {
         plane.admin(&["cmp", "install", "--webhook-url", url]).ok();
         true
     })
     .expect("it was installed");
+    let plane = &installation.plane;
     let user = installation.user("200", "64Gi");
     let cluster = user.cluster("dev");
     let count = MACHINES.to_string();
     let size = ["--type", "vm", "--cpu", "1", "--memory", "64Mi", "--count", &count, "--wait", "--timeout", "600s"];
     let created = timed(|| drop(user.cmp(&[["create", "cluster", &cluster].as_slice(), &size].concat()).ok()));
     println!("{MACHINES} VMs created and running: {:.1} s", created.as_secs_f64());
-    let done = |word: &str| format!("{MACHINES} {word}, 0 failed, 0 skipped");
-    let (mut ours, mut theirs) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+    let mut times: [[Vec<Duration>; 2]; 2] = Default::default();
     for _ in 0..ROUNDS {
-        ours[0].push(timed(|| drop(user.cmp(&["suspend", "cluster", &cluster]).ok().says(&done("suspended")))));
-        ours[1].push(timed(|| drop(user.cmp(&["resume", "cluster", &cluster, "--wait"]).ok().says(&done("resumed")))));
-        theirs[0].push(timed(|| virtctl(&user, &cluster, "pause")));
-        theirs[1].push(timed(|| virtctl(&user, &cluster, "unpause")));
+        for (at, (verb, word, state)) in VERBS.into_iter().enumerate() {
+            let done = format!("{MACHINES} {word}, 0 failed, 0 skipped");
+            let ours = || drop(user.cmp(&[verb, "cluster", &cluster]).ok().says(&done));
+            times[at][0].push(measured(plane, verb, ours));
+            settled(&user, &cluster, state);
+        }
+        for (at, verb) in ["pause", "unpause"].into_iter().enumerate() {
+            let theirs = || virtctl(&user, &cluster, verb);
+            times[at][1].push(measured(plane, &format!("virtctl {verb}, one by one"), theirs));
+            settled(&user, &cluster, VERBS[at].2);
+        }
     }
-    for (verb, ours, theirs) in [("suspend", &ours[0], &theirs[0]), ("resume", &ours[1], &theirs[1])] {
-        let (ours, theirs) = (median(ours.clone()).as_secs_f64(), median(theirs.clone()).as_secs_f64());
+    for ((verb, ..), [ours, theirs]) in VERBS.into_iter().zip(times) {
+        let (ours, theirs) = (median(ours).as_secs_f64(), median(theirs).as_secs_f64());
         println!("{verb} {MACHINES}: {ours:.2} s, virtctl {theirs:.2} s, ratio {:.3}", ours / theirs);
     }
 }

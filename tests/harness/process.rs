@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// Starts the program given as arguments with its output in `$LOG`, says its pid, and waits for the end of its own
 /// standard input, which comes when the starter closes it or dies, even by SIGKILL. Then the program is told to end,
@@ -29,6 +30,19 @@ exec >/dev/null 2>&1
 cat
 for n in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1"; sleep 1; done
 "#;
+
+/// For how long all processes that were started here and have ended have used a processor.
+pub fn cpu_of_children() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    ticks(&stat, [13, 14]).unwrap_or_default()
+}
+
+/// The sum of two fields of a line of `/proc/PID/stat`, counted from after the name: hundredths of a second on Linux.
+fn ticks(stat: &str, fields: [usize; 2]) -> Option<Duration> {
+    let values: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+    let ticks: Option<u64> = fields.iter().map(|field| values.get(*field)?.parse::<u64>().ok()).sum();
+    Some(Duration::from_millis(ticks? * 10))
+}
 
 fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
@@ -154,6 +168,12 @@ impl Process {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.running.as_ref()?.pid)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+    }
+
+    /// For how long it has used a processor, if it runs.
+    pub fn cpu(&self) -> Option<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.running.as_ref()?.pid)).ok()?;
+        ticks(&stat, [11, 12])
     }
 
     /// All that it said.

@@ -196,7 +196,8 @@ fn next(vmi: &Vmi, pod: Option<&Pod>, now: Timestamp) -> Next {
         (Some(_), _) => Next::Becomes(Phase::Succeeded),
         (None, "never-starts") => Next::Stays,
         (None, "powers-off") if phase == "Running" => Next::Becomes(Phase::Succeeded),
-        (None, "crashes") if phase == "Running" => Next::Becomes(Phase::Failed),
+        // Whether it ran before or not: only what fails while it starts is what KubeVirt waits ever longer for.
+        (None, "crashes") => Next::Becomes(Phase::Failed),
         (None, _) if phase == "Scheduled" => Next::Becomes(Phase::Running),
         (None, _) => Next::Stays,
     }

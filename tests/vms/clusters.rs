@@ -27,7 +27,7 @@ pub(crate) fn state(user: &World<'_>, instance: &str) -> String {
 }
 
 #[track_caller]
-fn becomes(user: &World<'_>, instance: &str, expected: &str) {
+pub(crate) fn becomes(user: &World<'_>, instance: &str, expected: &str) {
     eventually(&format!("{instance} is {expected}"), SOON, || {
         let state = state(user, instance);
         if state == expected { Ok(()) } else { Err(state) }

@@ -14,7 +14,7 @@ use cmp_tests::{World, eventually};
 use serde_json::json;
 
 use crate::clusters::running;
-use crate::support::{SOON, installed};
+use crate::support::{Ended, SOON, installed};
 
 fn plugin(kubeconfig: &Path, arguments: &[&str], path: &str) -> Command {
     let mut plugin = Command::new(&built().plugin);
@@ -31,16 +31,6 @@ fn typed(kubeconfig: &Path, arguments: &[&str]) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap()
-}
-
-/// Ends whatever a test started, however the test ends.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ended = self.0.kill();
-        let _code = self.0.wait();
-    }
 }
 
 /// Reads until this was said.

@@ -2,9 +2,11 @@
 
 mod attacks;
 mod clusters;
+mod guests;
 mod into;
 mod moves;
 mod resize;
 mod rights;
 mod smoke;
 mod support;
+mod watch;

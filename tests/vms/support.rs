@@ -1,5 +1,6 @@
 //! What the tests share.
 
+use std::process::Child;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -7,6 +8,16 @@ use cmp_tests::{ControlPlane, Installation, eventually};
 
 /// For whatever should happen soon, on a machine that may be busy.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// Ends whatever a test started, however the test ends.
+pub(crate) struct Ended(pub(crate) Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _code = self.0.wait();
+    }
+}
 
 /// A control plane with KubeVirt and cmp in it, that all tests use at once, each with users of its own.
 pub(crate) fn installed() -> &'static Installation {

@@ -11,6 +11,8 @@ use kube::{Api, Client};
 use serde_json::Value;
 
 use cmp_client::accounts::{Stored, changes};
+use cmp_client::kubevirt::Machines;
+use cmp_core::account::InstanceType;
 use cmp_core::name::ClusterName;
 
 use crate::cli::ListArgs;
@@ -84,7 +86,7 @@ where
         first = false;
         let one = matches!(seen.accounts[..], [_]);
         if watched.as_ref() != Some(&(one, seen.clusters.clone())) {
-            let mut streams = wakes_of(&client, &seen.clusters);
+            let mut streams = wakes_of(&client, &seen.clusters, &seen.accounts);
             // A user may watch their own account alone, an administrator all.
             if seen.accounts.len() > 1 {
                 streams.push(accounts.changes());
@@ -107,13 +109,23 @@ where
 }
 
 /// Yields when something in these clusters changes, and once when that can be seen.
-fn wakes_of(client: &Client, clusters: &[ClusterName]) -> Vec<BoxStream<'static, ()>> {
+fn wakes_of(client: &Client, clusters: &[ClusterName], accounts: &[Stored]) -> Vec<BoxStream<'static, ()>> {
     // Errors are no news: the owner of a cluster may not be let in yet, or no more.
-    let of = |cluster: &ClusterName| {
-        let namespace = cluster.namespace();
-        let sets: Api<PartialObjectMeta<StatefulSet>> = Api::namespaced(client.clone(), &namespace);
-        let pods: Api<PartialObjectMeta<Pod>> = Api::namespaced(client.clone(), &namespace);
+    let containers = |namespace: &str| {
+        let sets: Api<PartialObjectMeta<StatefulSet>> = Api::namespaced(client.clone(), namespace);
+        let pods: Api<PartialObjectMeta<Pod>> = Api::namespaced(client.clone(), namespace);
         [changes(sets, Config::default()), changes(pods, Config::default())]
     };
-    clusters.iter().flat_map(of).collect()
+    let mut wakes = Vec::new();
+    for cluster in clusters {
+        // Of an instance that was named no account was read: it is one of the two.
+        let kind = accounts.iter().find_map(|stored| stored.account.cluster(cluster).kind());
+        if kind != Some(InstanceType::Vm) {
+            wakes.extend(containers(&cluster.namespace()));
+        }
+        if kind != Some(InstanceType::Container) {
+            wakes.extend(Machines::of(client, cluster).changes());
+        }
+    }
+    wakes
 }
