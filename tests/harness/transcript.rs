@@ -71,7 +71,7 @@ pub fn played(document: &str, mut run: impl FnMut(&Step) -> (String, i32)) -> St
                 // A command that lacks a type says how it is used.
                 let failed = begins("error: ") || begins("Error from server") || (code == 1 && begins("Usage: "));
                 assert!(failed == (code != 0), "{}$ {}\n{}\n[exit {code}]", step.who, step.command, said.join("\n"));
-                let said = if same(&step.said, &said) { step.said } else { said };
+                let said = if same(&step.said, &said) { step.said } else { anew(&step.said, said) };
                 let command = step.command.replace('\n', "\n> ");
                 let lines = said.iter().fold(String::new(), |lines, line| lines + line + "\n");
                 write!(text, "{}$ {command}\n{lines}", step.who)
@@ -80,6 +80,15 @@ pub fn played(document: &str, mut run: impl FnMut(&Step) -> (String, i32)) -> St
         .expect("text can be written");
     }
     text
+}
+
+/// What was said, with what may differ left open where it was before.
+fn anew(expected: &[String], said: Vec<String>) -> Vec<String> {
+    let open = |line: String| {
+        let before = expected.iter().find(|before| before.contains("[..]") && line_is_same(before, &line));
+        before.cloned().unwrap_or(line)
+    };
+    said.into_iter().map(open).collect()
 }
 
 /// Whether what was said is what stands there.
@@ -191,6 +200,12 @@ mod tests {
         check("web: 3/3 running\nok", "web: 0/3 running, 3 pending\nweb: 3/3 running\nok", true);
         check("web: 3/3 running\nok", "ok", false);
         check("", "error: no", false);
+    }
+
+    #[test]
+    fn what_was_open_stays_open_when_it_is_written_anew() {
+        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<String>>();
+        assert_eq!(anew(&lines("a [..]\nb"), lines("a 1\nc")), ["a [..]", "c"]);
     }
 
     #[test]
