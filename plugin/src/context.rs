@@ -146,7 +146,7 @@ impl<'a> Context<'a> {
             (None, Some(owner)) => Ok(owner.clone()),
             (Some(user), Some(owner)) => {
                 Err(CliError::user(format!("{owner} is not you: a user acts for nobody else"))
-                    .hint(format!("--owner {user} makes it yours, whatever a file says")))
+                    .hint(format!("leave --owner out, or say --owner {user} where a file names somebody else")))
             }
             (None, None) => Err(CliError::user(format!("{} is no user of cmp", who.username))
                 .hint("an administrator says whose: --owner USER, -A for everyone's, or the name of a cluster")
