@@ -95,4 +95,61 @@ fn the_ways_out_of_an_emergency() {
     john.cmp(&["create", "cluster", &web, "--cpu", "1", "--memory", "1Gi", "--count", "2"]).ok();
     john.cmp(&["scale", "cluster", &web, "--count", "5"]).ok();
     john.cmp(&["scale", "cluster", &web, "--count", "6"]).fails().says("exceeded quota: john");
+
+    // Its configuration asks somebody else, and somebody more: no account changes. It is deleted first, since an apply
+    // leaves what others added.
+    let configuration = ["validatingwebhookconfiguration", "cmp-webhook"];
+    let nobody = json!({ "url": "https://localhost:1/validate-account" });
+    let more = json!({ "name": "more.example.com", "clientConfig": nobody, "sideEffects": "None",
+        "admissionReviewVersions": ["v1"], "failurePolicy": "Fail",
+        "rules": [{ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["configmaps"] }],
+        "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": "cmp-users" } } });
+    let broken = json!([
+        { "op": "replace", "path": "/webhooks/0/clientConfig", "value": nobody },
+        { "op": "add", "path": "/webhooks/-", "value": more },
+    ])
+    .to_string();
+    let break_it = [["patch"].as_slice(), &configuration, &["--type=json", "-p", &broken]].concat();
+    john.admin(&break_it).ok();
+    let set = ["cmp", "set", "quota", "john", "--cpu", "6"];
+    eventually("nobody answers", SOON, || {
+        let tried = john.admin(&set);
+        if tried.code == 0 { Err(tried.to_string()) } else { Ok(()) }
+    });
+    install(&john);
+    john.admin(&set).fails().says("more.example.com");
+    john.admin(&[["delete"].as_slice(), &configuration].concat()).ok();
+    install(&john);
+    eventually("cmp-webhook is asked again, and nobody else", SOON, || {
+        let tried = john.admin(&set);
+        if tried.code == 0 { Ok(()) } else { Err(tried.to_string()) }
+    });
+
+    // The quota is damaged, which only an administrator can put right. Until then nothing of its user grows; what is
+    // there can be used, and nobody else notices.
+    john.admin(&[["delete"].as_slice(), &configuration].concat()).ok();
+    let say = |quota: &str| {
+        let patch = json!({ "data": { "quota": quota } }).to_string();
+        john.admin(&["patch", "configmap", "john", "-n", "cmp-users", "--type=merge", "-p", &patch])
+    };
+    eventually("nobody is asked", SOON, || {
+        let tried = say("sixteen cores");
+        if tried.code == 0 { Ok(()) } else { Err(tried.to_string()) }
+    });
+    install(&john);
+    let unreadable = "\"quota\" of the account is not readable";
+    eventually("cmp-webhook is asked again", SOON, || {
+        let tried = john.patch(&json!({ format!("want.{name}"): want(1, "1", "1Gi") }));
+        if tried.code != 0 && tried.stderr.contains(unreadable) { Ok(()) } else { Err(tried.to_string()) }
+    });
+    john.cmp(&["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi"]).fails().says(unreadable);
+    let pods = john.kubectl(&["get", "pods", "-n", &ns, "-o", "name"]).ok().stdout;
+    assert_eq!(pods.lines().count(), 5, "{pods}");
+    john.cmp(&["stop", "instance", &format!("{web}-4")]).ok().says("stopped");
+    let jane = installation.user("2", "4Gi");
+    running(&jane, "web", 1, "1", "1Gi");
+    say(r#"{"cpu":"6","memory":"8Gi"}"#).ok();
+    john.cmp(&["start", "instance", &format!("{web}-4")]).ok();
+    john.cmp(&["scale", "cluster", &web, "--count", "6"]).ok();
+    john.cmp(&["scale", "cluster", &web, "--count", "7"]).fails().says("exceeded quota: john");
 }

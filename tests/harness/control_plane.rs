@@ -49,10 +49,11 @@ pub struct ControlPlane {
     folder: Folder,
 }
 
-/// A port on loopback that nobody uses at this moment.
+/// A port on loopback that nobody uses at this moment. It is below those that the system gives to connections that go
+/// out, of which the tests make many: one of them could have it before whoever it is for.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
-    listener.local_addr().expect("a bound listener has an address").port()
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| fastrand::u16(10_000..32_000)).take(1000).find(free).expect("a free port on loopback")
 }
 
 impl ControlPlane {
