@@ -8,9 +8,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::account::Want;
-use crate::instance::State;
-use crate::keys;
-use crate::name::InstanceName;
 use crate::quantity::Quantity;
 use crate::resources::Resources;
 
@@ -214,56 +211,6 @@ impl Machine {
     }
 }
 
-/// A VM instance: as many cores and as much guest memory as the size says; off while its cluster is released.
-pub fn virtual_machine(instance: &InstanceName, want: &Want) -> Value {
-    let name = instance.to_string();
-    let cluster = instance.cluster.as_str();
-    let (asked, strategy) = if want.released { (State::Suspended, HALTED) } else { (State::Running, ALWAYS) };
-    let image = want.image.as_deref().unwrap_or(DEFAULT_IMAGE);
-    let mut disks = vec![json!({ "name": "root", "disk": { "bus": "virtio" } })];
-    let mut volumes = vec![json!({ "name": "root", "containerDisk": { "image": image } })];
-    if let Some(key) = &want.ssh_key {
-        disks.push(json!({ "name": "cloudinit", "disk": { "bus": "virtio" } }));
-        // A JSON string is one of YAML: whatever the comment of a key holds.
-        let user_data = format!("#cloud-config\nssh_authorized_keys:\n- {}\n", json!(key));
-        volumes.push(json!({ "name": "cloudinit", "cloudInitNoCloud": { "userData": user_data } }));
-    }
-    json!({
-        "apiVersion": format!("{GROUP}/{VERSION}"),
-        "kind": "VirtualMachine",
-        "metadata": {
-            "name": name,
-            "namespace": instance.cluster.namespace(),
-            "labels": {
-                (keys::CLUSTER): cluster,
-                (keys::INSTANCE): name,
-                (keys::ASKED): asked.as_str(),
-                (keys::MANAGED_BY): keys::MANAGER,
-            },
-        },
-        "spec": {
-            "runStrategy": strategy,
-            "template": {
-                "metadata": { "labels": { (keys::CLUSTER): cluster, (keys::INSTANCE): name } },
-                "spec": {
-                    "domain": {
-                        "cpu": processors(want),
-                        "memory": { "guest": want.size.memory().to_string() },
-                        "devices": {
-                            "disks": disks,
-                            "interfaces": [{ "name": "default", "masquerade": {} }],
-                            "rng": {},
-                        },
-                    },
-                    "networks": [{ "name": "default", "pod": {} }],
-                    "terminationGracePeriodSeconds": 60,
-                    "volumes": volumes,
-                },
-            },
-        },
-    })
-}
-
 /// Whether a machine is of the wanted size.
 pub fn is_of_size(machine: &Machine, want: &Want) -> bool {
     machine.size() == Some(Resources::new(want.size.cpu(), want.size.memory()))
@@ -303,7 +250,7 @@ pub fn resized(vm: &VirtualMachine, want: &Want) -> Option<Value> {
 }
 
 /// One socket, and no more to come: else KubeVirt keeps room for four times as much.
-fn processors(want: &Want) -> Value {
+pub(crate) fn processors(want: &Want) -> Value {
     json!({ "cores": cores(want), "sockets": 1, "threads": 1, "maxSockets": 1 })
 }
 
@@ -317,6 +264,13 @@ mod tests {
     use super::*;
     use crate::account::InstanceType;
     use crate::account::tests::{name, size, want};
+    use crate::keys;
+    use crate::template::Template;
+
+    fn machine(want: &Want) -> Value {
+        let blueprint = Template::machine().blueprint(want).unwrap();
+        blueprint.virtual_machine(&name("dev").instance(0)).unwrap()
+    }
 
     #[test]
     fn a_machine_is_exactly_its_size() {
@@ -325,15 +279,14 @@ mod tests {
             ssh_key: Some("ssh-ed25519 AAAA john".to_owned()),
             ..want(1, "cpu=2,memory=4Gi")
         };
-        let made = virtual_machine(&name("dev").instance(0), &dev);
+        let made = machine(&dev);
         let read: VirtualMachine = serde_json::from_value(made.clone()).unwrap();
         assert_eq!(read.spec.template.spec.size(), Some(size("cpu=2,memory=4Gi")));
         assert_eq!(read.spec.run_strategy.as_deref(), Some(ALWAYS));
         assert_eq!(read.spec.template.spec.image().as_deref(), Some(DEFAULT_IMAGE));
         let cloud_init = made.pointer("/spec/template/spec/volumes/1/cloudInitNoCloud/userData").unwrap();
         assert_eq!(cloud_init, "#cloud-config\nssh_authorized_keys:\n- \"ssh-ed25519 AAAA john\"\n");
-        let off =
-            virtual_machine(&name("dev").instance(0), &Want { released: true, image: Some("x".to_owned()), ..dev });
+        let off = machine(&Want { released: true, image: Some("x".to_owned()), ..dev });
         assert_eq!(
             (&off["spec"]["runStrategy"], &off["metadata"]["labels"][keys::ASKED]),
             (&json!(HALTED), &json!("suspended"))

@@ -1,6 +1,6 @@
 //! How an instance looks: a template, and what a want makes of it.
 //!
-//! A template is a Pod: the built-in one, or what an administrator stored. What the want says (image, command, variables, ports) is put into its first container, which is
+//! A template is a Pod or a VirtualMachine: the built-in one, or what an administrator stored. In a Pod, what the want says (image, command, variables, ports) is put into its first container, which is
 //! the instance; the patch is applied to the Pod; then the first container is given what the others leave of the size.
 //! What comes of it is held to the [`rules`], so that what a policy or Pod Security would refuse is refused here, with the
 //! field that is wrong, before there is a cluster that cannot run.
@@ -16,11 +16,13 @@ use serde_json::Value;
 use crate::account::{InstanceType, Want};
 use crate::instance::State;
 use crate::keys;
+use crate::kubevirt;
 use crate::manifest::{self, pairs};
 use crate::name::InstanceName;
 use crate::quantity::Quantity;
 use crate::resources::{Resources, STORAGE};
 
+mod machine;
 mod patch;
 mod pod;
 mod rules;
@@ -72,37 +74,65 @@ pub fn built_in_type(name: &str) -> Option<InstanceType> {
 /// How an instance looks, before anybody says of which size it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template {
-    pod: PodTemplateSpec,
-    /// Whether its program only keeps it alive, so that an image that was named brings its own.
-    sleeps: bool,
+    look: Look,
     grants: Grants,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Look {
+    Pod {
+        pod: Box<PodTemplateSpec>,
+        /// Whether its program only keeps it alive, so that an image that was named brings its own.
+        sleeps: bool,
+    },
+    Machine(Value),
 }
 
 impl Template {
     /// The built-in template of containers.
     pub fn container() -> Self {
-        Self { pod: pod::built_in(), sleeps: true, grants: Grants::new() }
+        Self { look: Look::Pod { pod: Box::new(pod::built_in()), sleeps: true }, grants: Grants::new() }
+    }
+
+    /// The built-in template of VMs.
+    pub fn machine() -> Self {
+        Self { look: Look::Machine(machine::built_in()), grants: Grants::new() }
     }
 
     /// The built-in template of this name, if there is one.
     pub fn built_in(name: &str) -> Option<Self> {
-        (name == manifest::CONTAINER_TEMPLATE).then(Self::container)
+        built_in_type(name).map(|kind| match kind {
+            InstanceType::Container => Self::container(),
+            InstanceType::Vm => Self::machine(),
+        })
     }
 
-    /// Reads what an administrator wrote, a Pod or a `PodTemplate`, and tries it. Beside it: what of it is not used.
+    /// Reads what an administrator wrote, a Pod, a `PodTemplate` or a `VirtualMachine`, and tries it. Beside it: what of it
+    /// is not used.
     pub fn read(manifest: &Value) -> Result<(Self, Vec<String>), Wrong> {
+        if manifest["kind"] == "VirtualMachine" {
+            let (machine, unused) = machine::of_manifest(manifest)?;
+            let grants = rules::grants("spec.template.spec", &machine["spec"]["template"]["spec"])?;
+            let template = Self { look: Look::Machine(machine), grants };
+            let some = Resources::new(Quantity::whole(1), Quantity::mebibytes(1024));
+            template.blueprint(&Want::new(InstanceType::Vm, 1, some))?;
+            return Ok((template, unused));
+        }
         let (mut pod, unused) = pod::of_manifest(manifest)?;
-        let grants = rules::grants(&pod::json(&pod)?)?;
+        let grants = rules::grants("spec", &pod::json(&pod)?["spec"])?;
         pod::without_size(&mut pod);
-        let template = Self { pod, sleeps: false, grants };
-        let largest = pod::least(&template.pod)?;
-        template.blueprint(&Want::new(InstanceType::Container, 1, largest))?;
+        let least = pod::least(&pod)?;
+        let template = Self { look: Look::Pod { pod: Box::new(pod), sleeps: false }, grants };
+        template.blueprint(&Want::new(InstanceType::Container, 1, least))?;
         Ok((template, unused))
     }
 
     /// What its instances are.
     pub fn kind(&self) -> InstanceType {
-        InstanceType::Container
+        match self.look {
+            Look::Pod { .. } => InstanceType::Container,
+            Look::Machine(_) => InstanceType::Vm,
+        }
     }
 
     /// What its instances may have that is not for everybody.
@@ -112,19 +142,30 @@ impl Template {
 
     /// The image of its instances.
     pub fn image(&self) -> Option<&str> {
-        pod::main(&self.pod).ok()?.image.as_deref()
+        match &self.look {
+            Look::Pod { pod, .. } => pod::main(pod).ok()?.image.as_deref(),
+            Look::Machine(machine) => machine::image(machine),
+        }
     }
 
     /// What containers beside the instance take of the size.
     pub fn beside(&self) -> Resources {
-        self.pod.spec.as_ref().and_then(|spec| pod::beside(spec).ok()).unwrap_or_default()
+        match &self.look {
+            Look::Pod { pod, .. } => pod.spec.as_ref().and_then(|spec| pod::beside(spec).ok()).unwrap_or_default(),
+            Look::Machine(_) => Resources::default(),
+        }
     }
 
     /// As a manifest.
     pub fn manifest(&self) -> Value {
-        let mut manifest = pod::json(&self.pod).unwrap_or_default();
-        manifest["apiVersion"] = "v1".into();
-        manifest["kind"] = "Pod".into();
+        let (mut manifest, version, kind) = match &self.look {
+            Look::Pod { pod, .. } => (pod::json(pod).unwrap_or_default(), "v1".to_owned(), "Pod"),
+            Look::Machine(machine) => {
+                (machine.clone(), format!("{}/{}", kubevirt::GROUP, kubevirt::VERSION), "VirtualMachine")
+            }
+        };
+        manifest["apiVersion"] = version.into();
+        manifest["kind"] = kind.into();
         manifest
     }
 
@@ -142,8 +183,20 @@ impl Template {
     }
 
     fn made(&self, want: &Want, patch: Option<&Value>) -> Result<Blueprint, Wrong> {
-        let mut pod = self.pod.clone();
-        pod::dress(&mut pod, want, self.sleeps);
+        match &self.look {
+            Look::Pod { pod, sleeps } => self.made_of_pod((**pod).clone(), *sleeps, want, patch),
+            Look::Machine(machine) => self.made_of_machine(machine.clone(), want, patch),
+        }
+    }
+
+    fn made_of_pod(
+        &self,
+        mut pod: PodTemplateSpec,
+        sleeps: bool,
+        want: &Want,
+        patch: Option<&Value>,
+    ) -> Result<Blueprint, Wrong> {
+        pod::dress(&mut pod, want, sleeps);
         if let Some(patch) = patch {
             let main = pod::main(&pod)?.name.clone();
             let mut patched = pod::json(&pod)?;
@@ -159,31 +212,59 @@ impl Template {
         share(spec, &want.size)?;
         pod::name_main(&mut pod);
         let disk = want.disk.as_ref().and(want.size.named(STORAGE));
-        Ok(Blueprint { pod, disk, released: want.released })
+        Ok(Blueprint { made: Made::Pod { pod: Box::new(pod), disk }, released: want.released })
+    }
+
+    fn made_of_machine(&self, mut machine: Value, want: &Want, patch: Option<&Value>) -> Result<Blueprint, Wrong> {
+        machine::dress(&mut machine, want)?;
+        if let Some(patch) = patch {
+            patch::apply(&mut machine, patch)?;
+            machine::still_instance(&machine)?;
+        }
+        machine::check(&machine, &self.grants)?;
+        machine::shape(&mut machine, want);
+        Ok(Blueprint { made: Made::Machine(machine), released: want.released })
     }
 }
 
 /// What every instance of a cluster is made from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Blueprint {
-    pod: PodTemplateSpec,
-    /// How large the disk of each is, if they have one.
-    disk: Option<Quantity>,
+    made: Made,
     released: bool,
 }
 
+#[derive(Debug, Clone, PartialEq)]
+enum Made {
+    Pod {
+        pod: Box<PodTemplateSpec>,
+        /// How large the disk of each is, if they have one.
+        disk: Option<Quantity>,
+    },
+    Machine(Value),
+}
+
 impl Blueprint {
-    /// A container instance: one replica, or none while the cluster is released.
-    pub fn stateful_set(&self, instance: &InstanceName) -> StatefulSet {
+    /// A VM instance, if that is what it is.
+    pub fn virtual_machine(&self, instance: &InstanceName) -> Option<Value> {
+        match &self.made {
+            Made::Machine(machine) => Some(machine::named(machine, instance, self.released)),
+            Made::Pod { .. } => None,
+        }
+    }
+
+    /// A container instance, if that is what it is: one replica, or none while the cluster is released.
+    pub fn stateful_set(&self, instance: &InstanceName) -> Option<StatefulSet> {
+        let Made::Pod { pod, disk } = &self.made else { return None };
         let name = instance.to_string();
         let identity = pairs([(keys::CLUSTER, instance.cluster.as_str()), (keys::INSTANCE, &name)]);
         let mut labels = identity.clone();
         // What is released is off, and comes on when it is resumed.
         let asked = if self.released { State::Suspended } else { State::Running };
         labels.extend(pairs([(keys::ASKED, asked.as_str()), (keys::MANAGED_BY, keys::MANAGER)]));
-        let mut template = self.pod.clone();
+        let mut template = (**pod).clone();
         template.metadata.get_or_insert_default().labels.get_or_insert_default().extend(identity.clone());
-        StatefulSet {
+        Some(StatefulSet {
             metadata: ObjectMeta {
                 name: Some(name),
                 namespace: Some(instance.cluster.namespace()),
@@ -197,9 +278,9 @@ impl Blueprint {
                 revision_history_limit: Some(2),
                 selector: LabelSelector { match_labels: Some(identity), ..LabelSelector::default() },
                 template,
-                volume_claim_templates: self.disk.map(|size| vec![pod::claim(size)]),
+                volume_claim_templates: disk.map(|size| vec![pod::claim(size)]),
                 // A disk outlives a stop, and goes with its instance.
-                persistent_volume_claim_retention_policy: self.disk.map(|_| {
+                persistent_volume_claim_retention_policy: disk.map(|_| {
                     StatefulSetPersistentVolumeClaimRetentionPolicy {
                         when_deleted: Some("Delete".to_owned()),
                         when_scaled: Some("Retain".to_owned()),
@@ -208,7 +289,7 @@ impl Blueprint {
                 ..StatefulSetSpec::default()
             }),
             ..StatefulSet::default()
-        }
+        })
     }
 }
 

@@ -153,17 +153,17 @@ fn judge_want(
         return invalid(format!("count {}", want.count), "is more than the 1000 instances that a cluster can have");
     }
     // The account has room for every cluster, or what is held could not be written into it.
+    for (field, text) in [("image", &want.image), ("template", &want.template)] {
+        if text.as_ref().is_some_and(|text| text.len() > LONGEST_TEXT) {
+            return invalid(field.to_owned(), "is longer than 1024 characters");
+        }
+    }
     let length = crate::account::stored(want).len();
     if length > LONGEST_WANT {
         return invalid(
             format!("takes {length} bytes"),
             "where 8192 are the most: put what is long into a template, or into a ConfigMap in the cluster's namespace",
         );
-    }
-    for (field, text) in [("image", &want.image), ("template", &want.template)] {
-        if text.as_ref().is_some_and(|text| text.len() > LONGEST_TEXT) {
-            return invalid(field.to_owned(), "is longer than 1024 characters");
-        }
     }
     for required in [CPU, MEMORY] {
         if want.size.named(required).is_none() {

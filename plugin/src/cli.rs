@@ -165,7 +165,7 @@ pub(crate) enum Create {
     /// Create a user with a quota
     #[command(visible_alias = "users")]
     User(CreateUser),
-    /// Create a template of instances from a Pod (administrators)
+    /// Create a template of instances from a Pod or a VirtualMachine (administrators)
     #[command(visible_alias = "templates")]
     Template(CreateTemplate),
     /// Create a token for a user
@@ -406,7 +406,7 @@ pub(crate) struct CreateCluster {
     /// A disk of each instance that outlives a stop; mounted at /data if no path is named
     #[arg(long, value_name = "SIZE[:PATH]", value_parser = disk)]
     pub(crate) disk: Option<Disk>,
-    /// What else is different: a JSON Patch or a merge patch of the Pod
+    /// What else is different: a JSON Patch or a merge patch of the Pod or the VirtualMachine
     #[arg(long, value_name = "FILE|JSON")]
     pub(crate) patch: Option<String>,
     /// Another resource of each instance, such as nvidia.com/gpu=1 (repeatable)
@@ -469,7 +469,7 @@ pub(crate) struct CreateTemplate {
     /// The name of the template; what `get template -o yaml` printed has one
     #[arg(value_name = "NAME", value_parser = name::<TemplateName>)]
     pub(crate) name: Option<TemplateName>,
-    /// The file with the Pod; - is standard input
+    /// The file with the Pod or the VirtualMachine; - is standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) filename: String,
     #[command(flatten)]

@@ -223,7 +223,7 @@ fn objects(user: &UserName, cluster: &ClusterName, want: &Want) -> Vec<Value> {
         json(serde_json::to_value(manifest::role_binding(user, cluster, kind))),
     ];
     let blueprint = Template::container().blueprint(want).unwrap();
-    let sets = (0..want.count).map(|at| blueprint.stateful_set(&cluster.instance(at)));
+    let sets = (0..want.count).map(|at| blueprint.stateful_set(&cluster.instance(at)).unwrap());
     all.extend(sets.map(|set| json(serde_json::to_value(set))));
     all
 }

@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use cmp_core::account::{Account, InstanceType, Want};
+use cmp_core::account::{Account, Want};
 use cmp_core::instance::{Rule, footprint};
 use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::quantity::Quantity;
@@ -467,7 +467,26 @@ const POD_WORDS: [&str; 32] = [
     "kind",
 ];
 
-/// What cmp-webhook lets through is a Pod that keeps to its size, whatever size that is.
+const MACHINE: &str = "apiVersion: kubevirt.io/v1
+kind: VirtualMachine
+metadata: { labels: { a: b } }
+spec:
+  running: true
+  template:
+    metadata: { annotations: { c: d } }
+    spec:
+      domain:
+        cpu: { cores: 2, model: host-model }
+        memory: { guest: 4Gi }
+        devices:
+          disks: [{ name: root, disk: { bus: virtio } }]
+          interfaces: [{ name: default, masquerade: {} }]
+      networks: [{ name: default, pod: {} }]
+      tolerations: [{ key: kvm, operator: Exists }]
+      volumes: [{ name: root, containerDisk: { image: x } }]
+";
+
+/// What cmp-webhook lets through is a Pod or a machine that keeps to its size, whatever size that is.
 #[test]
 fn templates() {
     let review = |text: &str| {
@@ -481,11 +500,11 @@ fn templates() {
         assert_eq!((status, &answer["response"]["uid"]), (StatusCode::OK, &json!("question-1")), "{text}");
         answer["response"]["allowed"].as_bool().expect("an answer is yes or no")
     };
-    assert!(allows(POD));
+    assert!(allows(POD) && allows(MACHINE));
     let (inputs, good) = (AtomicU64::new(0), AtomicU64::new(0));
     bolero::check!().with_max_len(64).for_each(|bytes: &[u8]| {
         inputs.fetch_add(1, Ordering::Relaxed);
-        for text in texts(bytes, &POD_WORDS, POD) {
+        for text in texts(bytes, &POD_WORDS, POD).into_iter().chain([edited(bytes, &POD_WORDS, MACHINE)]) {
             if !allows(&text) {
                 continue;
             }
@@ -493,10 +512,15 @@ fn templates() {
             let (template, _) = Template::read(&serde_saphyr::from_str(&text).unwrap()).unwrap();
             for asked in ["cpu=150m,memory=100Mi", "cpu=2,memory=4Gi"] {
                 let size = Resources::from_list(asked).unwrap();
-                let Ok(made) = template.blueprint(&Want::new(InstanceType::Container, 1, size.clone())) else {
+                let Ok(made) = template.blueprint(&Want::new(template.kind(), 1, size.clone())) else { continue };
+                let instance = "web-0".parse().unwrap();
+                if let Some(machine) = made.virtual_machine(&instance) {
+                    let spec = &machine["spec"]["template"]["spec"];
+                    assert_eq!(spec["domain"]["memory"]["guest"], json!(size.memory().to_string()), "{text}");
+                    assert!(!spec["volumes"].to_string().contains("\"hostDisk\":{"), "{text}");
                     continue;
-                };
-                let pod = made.stateful_set(&"web-0".parse().unwrap()).spec.unwrap().template.spec.unwrap();
+                }
+                let pod = made.stateful_set(&instance).unwrap().spec.unwrap().template.spec.unwrap();
                 assert_eq!(footprint(&pod, Rule::Limits), Some(size), "{text}");
                 assert!(pod.host_network != Some(true) && pod.host_pid != Some(true), "{text}");
                 let of_node = |volume: &Volume| volume.host_path.is_some();

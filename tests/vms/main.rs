@@ -9,4 +9,5 @@ mod resize;
 mod rights;
 mod smoke;
 mod support;
+mod templates;
 mod watch;

@@ -30,7 +30,7 @@ fn the_table_of_transitions() {
 
 fn made(index: u32) -> StatefulSet {
     let blueprint = Template::container().blueprint(&want(1, "cpu=2,memory=4Gi")).unwrap();
-    blueprint.stateful_set(&name("web").instance(index))
+    blueprint.stateful_set(&name("web").instance(index)).unwrap()
 }
 
 fn set(replicas: i32, asked: &str) -> StatefulSet {
@@ -147,7 +147,8 @@ fn a_suspension_is_remembered_and_forgotten_in_the_patch_that_makes_it() {
 
 fn vm(strategy: &str, asked: &str, status: &str) -> VirtualMachine {
     let dev = Want { kind: InstanceType::Vm, ..want(1, "cpu=2,memory=4Gi") };
-    let mut made = kubevirt::virtual_machine(&name("web").instance(0), &dev);
+    let blueprint = Template::machine().blueprint(&dev).unwrap();
+    let mut made = blueprint.virtual_machine(&name("web").instance(0)).unwrap();
     made["spec"]["runStrategy"] = json!(strategy);
     made["metadata"]["labels"][keys::ASKED] = json!(asked);
     made["metadata"]["resourceVersion"] = json!("7");

@@ -212,7 +212,12 @@ pub(super) fn of_manifest(manifest: &Value) -> Result<(PodTemplateSpec, Vec<Stri
     let (metadata, spec, known) = match kind {
         "Pod" => (&manifest["metadata"], &manifest["spec"], ["spec", "status"]),
         "PodTemplate" => (&manifest["template"]["metadata"], &manifest["template"]["spec"], ["template", "template"]),
-        _ => return Err(Wrong::new("kind", format!("is {kind:?}, where a template is a Pod or a PodTemplate"))),
+        _ => {
+            return Err(Wrong::new(
+                "kind",
+                format!("is {kind:?}, where a template is a Pod, a PodTemplate or a VirtualMachine"),
+            ));
+        }
     };
     if manifest["apiVersion"] != "v1" {
         return Err(Wrong::new("apiVersion", format!("is {}, where a {kind} is of v1", manifest["apiVersion"])));

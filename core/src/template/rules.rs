@@ -62,15 +62,15 @@ const VOLUMES: [&str; 9] = [
 /// What of a Pod's metadata an instance takes over.
 const METADATA: [&str; 2] = ["labels", "annotations"];
 
-type Checked = Result<(), Wrong>;
+pub(super) type Checked = Result<(), Wrong>;
 
-fn no(field: impl Into<String>, why: &str) -> Checked {
+pub(super) fn no(field: impl Into<String>, why: &str) -> Checked {
     Err(Wrong::new(field, why))
 }
 
 /// Checks a Pod, as JSON of fields that are all known.
 pub(super) fn check(pod: &Value, grants: &Grants) -> Checked {
-    metadata(&pod["metadata"])?;
+    own_metadata("metadata", &pod["metadata"])?;
     let spec = &pod["spec"];
     fixed(spec)?;
     placement(spec, grants)?;
@@ -85,26 +85,33 @@ pub(super) fn check(pod: &Value, grants: &Grants) -> Checked {
 }
 
 /// The items of a list with their places; nothing if there is none.
-fn items(list: &Value) -> impl Iterator<Item = (usize, &Value)> {
+pub(super) fn items(list: &Value) -> impl Iterator<Item = (usize, &Value)> {
     list.as_array().into_iter().flatten().enumerate()
 }
 
 /// The fields of an object; nothing if there is none.
-fn fields(object: &Value) -> impl Iterator<Item = (&str, &Value)> {
+pub(super) fn fields(object: &Value) -> impl Iterator<Item = (&str, &Value)> {
     object.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), value))
 }
 
-fn metadata(metadata: &Value) -> Checked {
+/// What of the metadata is an instance's own.
+pub(super) fn own_metadata(path: &str, metadata: &Value) -> Checked {
+    if !metadata.is_null() && !metadata.is_object() {
+        return no(path, "must be an object");
+    }
     if let Some((key, _)) = fields(metadata).find(|(key, _)| !METADATA.contains(key)) {
-        let field = format!("metadata.{key}");
+        let field = format!("{path}.{key}");
         if ["finalizers", "ownerReferences"].contains(&key) {
             return no(field, "is not for the Pods of instances: it would lock you out");
         }
         return no(field, "is not for instances: of the metadata there are labels and annotations");
     }
     for list in METADATA {
+        if !metadata[list].is_null() && !metadata[list].is_object() {
+            return no(format!("{path}.{list}"), "must be an object");
+        }
         for (key, value) in fields(&metadata[list]) {
-            let field = || format!("metadata.{list}.{key}");
+            let field = || format!("{path}.{list}.{key}");
             if key.starts_with(keys::PREFIX) {
                 return no(field(), "is written by kubectl cmp alone");
             }
@@ -169,8 +176,7 @@ const PLACES: [(&str, &str, &str); 3] = [
 ];
 
 /// What a template may have that is not for everybody.
-pub(super) fn grants(pod: &Value) -> Result<Grants, Wrong> {
-    let spec = &pod["spec"];
+pub(super) fn grants(path: &str, spec: &Value) -> Result<Grants, Wrong> {
     let places = PLACES.iter().map(|(key, annotation, usual)| (*annotation, text(&spec[*key]), *usual));
     let mut grants: Grants = places
         .filter(|(_, value, usual)| !value.is_empty() && value != usual)
@@ -181,7 +187,7 @@ pub(super) fn grants(pod: &Value) -> Result<Grants, Wrong> {
         let key = text(&toleration["key"]);
         if key.is_empty() || key.contains(',') {
             return Err(Wrong::new(
-                format!("spec.tolerations[{at}].key"),
+                format!("{path}.tolerations[{at}].key"),
                 "is missing: name the taint that is tolerated, all of them is too much",
             ));
         }
@@ -194,20 +200,26 @@ pub(super) fn grants(pod: &Value) -> Result<Grants, Wrong> {
     Ok(grants)
 }
 
-fn placement(spec: &Value, grants: &Grants) -> Checked {
+/// Where it runs, and before whom, as far as a template may say it.
+pub(super) fn placement_of(path: &str, spec: &Value, grants: &Grants) -> Checked {
     for (key, annotation, usual) in PLACES {
         let value = &spec[key];
         let granted = grants.get(annotation).is_some_and(|granted| value == granted.as_str());
         let as_usual = value.is_null() || value == usual || (value == "" && key == "priorityClassName");
         if !granted && (!as_usual || (value == "" && key == "runtimeClassName")) {
-            return no(format!("spec.{key}"), "is not the one of this cluster's template");
+            return no(format!("{path}.{key}"), "is not the one of this cluster's template");
         }
     }
     let taints = grants.get(keys::TOLERATIONS).map_or("", String::as_str);
     let granted = |key: &str| !key.is_empty() && taints.split(',').any(|granted| granted == key);
     if let Some((at, _)) = items(&spec["tolerations"]).find(|(_, toleration)| !granted(text(&toleration["key"]))) {
-        return no(format!("spec.tolerations[{at}]"), "is not for this cluster: its template does not have it");
+        return no(format!("{path}.tolerations[{at}]"), "is not for this cluster: its template does not have it");
     }
+    Ok(())
+}
+
+fn placement(spec: &Value, grants: &Grants) -> Checked {
+    placement_of("spec", spec, grants)?;
     for kind in ["podAffinity", "podAntiAffinity"] {
         for rule in
             ["requiredDuringSchedulingIgnoredDuringExecution", "preferredDuringSchedulingIgnoredDuringExecution"]
@@ -333,6 +345,6 @@ fn container(field: &str, container: &Value, what: &str) -> Checked {
     Ok(())
 }
 
-fn text(value: &Value) -> &str {
+pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }

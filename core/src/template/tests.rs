@@ -9,7 +9,7 @@ use crate::instance::{Rule, footprint};
 use crate::manifest::{amounts_of, resized};
 
 fn pod(want: &Want) -> Result<PodSpec, Wrong> {
-    let made = Template::container().blueprint(want)?.stateful_set(&name("web").instance(0));
+    let made = Template::container().blueprint(want)?.stateful_set(&name("web").instance(0)).unwrap();
     Ok(made.spec.unwrap().template.spec.unwrap())
 }
 
@@ -20,7 +20,7 @@ fn patched(patch: Value) -> Want {
 #[test]
 fn an_instance_asks_for_exactly_its_size() {
     let blueprint = Template::container().blueprint(&want(3, "cpu=2,memory=4Gi,a.b/c=1,storage=5Gi")).unwrap();
-    let set = blueprint.stateful_set(&name("web").instance(2));
+    let set = blueprint.stateful_set(&name("web").instance(2)).unwrap();
     assert_eq!(set.metadata.name.as_deref(), Some("web-2"));
     let pod = set.spec.unwrap().template.spec.unwrap();
     let resources = pod.containers[0].resources.as_ref().unwrap();
@@ -62,7 +62,8 @@ fn a_patch_is_either_of_kubectls_two() {
 #[test]
 fn a_disk_is_as_large_as_the_storage_of_the_size() {
     let db = Want { disk: Some("/data".to_owned()), ..want(1, "cpu=1,memory=1Gi,storage=10Gi") };
-    let spec = Template::container().blueprint(&db).unwrap().stateful_set(&name("db").instance(0)).spec.unwrap();
+    let spec =
+        Template::container().blueprint(&db).unwrap().stateful_set(&name("db").instance(0)).unwrap().spec.unwrap();
     let claim = spec.volume_claim_templates.unwrap().remove(0);
     assert_eq!(claim.spec.unwrap().resources.unwrap().requests.unwrap()["storage"].0, "10Gi");
     let kept = spec.persistent_volume_claim_retention_policy.unwrap();
@@ -72,7 +73,7 @@ fn a_disk_is_as_large_as_the_storage_of_the_size() {
     assert_eq!((Some(mount.name), mount.mount_path.as_str()), (claim.metadata.name, "/data"));
     // Storage without a disk is for claims of the user's own.
     let spec = Template::container().blueprint(&Want { disk: None, ..db.clone() }).unwrap();
-    assert_eq!(spec.stateful_set(&name("db").instance(0)).spec.unwrap().volume_claim_templates, None);
+    assert_eq!(spec.stateful_set(&name("db").instance(0)).unwrap().spec.unwrap().volume_claim_templates, None);
     let patch = json!({ "spec": { "volumes": [{ "name": "disk", "emptyDir": {} }] } });
     let refused = pod(&Want { patch: Some(patch), ..db }).unwrap_err().to_string();
     assert!(refused.starts_with("spec.volumes[0].name is disk, which is the disk of the instance"), "{refused}");
@@ -126,7 +127,7 @@ fn sidecars_count_inside_the_size() {
         { "op": "add", "path": "/spec/containers/-", "value": sidecar },
         { "op": "add", "path": "/spec/initContainers", "value": [init, native] },
     ]);
-    let set = Template::container().blueprint(&patched(patch)).unwrap().stateful_set(&name("web").instance(0));
+    let set = Template::container().blueprint(&patched(patch)).unwrap().stateful_set(&name("web").instance(0)).unwrap();
     let annotations = set.spec.as_ref().unwrap().template.metadata.as_ref().unwrap().annotations.clone().unwrap();
     assert_eq!(annotations["kubectl.kubernetes.io/default-container"], "instance");
     let pod = set.spec.clone().unwrap().template.spec.unwrap();
@@ -199,7 +200,7 @@ fn a_template_is_tried_when_it_is_read() {
     let small = template.blueprint(&want(1, "cpu=100m,memory=1Gi,a.b/c=1")).unwrap_err().to_string();
     assert!(small.contains("take a.b/c=1,cpu=100m,memory=64Mi, which leaves nothing of"), "{small}");
     let image = Want { image: Some("mine".to_owned()), ..want(1, "cpu=1,memory=1Gi,a.b/c=1") };
-    let made = template.blueprint(&image).unwrap().stateful_set(&name("web").instance(0)).spec.unwrap();
+    let made = template.blueprint(&image).unwrap().stateful_set(&name("web").instance(0)).unwrap().spec.unwrap();
     let main = &made.template.spec.unwrap().containers[0];
     assert_eq!((main.image.as_deref(), main.command.as_ref().unwrap()[0].as_str()), (Some("mine"), "nginx"));
 
@@ -239,4 +240,110 @@ fn what_a_template_has_that_is_not_for_everybody_is_granted_to_it_alone() {
     assert!(other.contains("is not the one of this cluster's template"), "{other}");
     let other = patched(json!({ "spec": { "tolerations": [{ "key": "master", "operator": "Exists" }] } })).unwrap_err();
     assert!(other.contains("spec.tolerations[0] is not for this cluster"), "{other}");
+}
+
+fn vm(patch: Option<Value>) -> Result<Value, Wrong> {
+    let want = Want { kind: InstanceType::Vm, patch, ..want(1, "cpu=2,memory=4Gi") };
+    Ok(Template::machine().blueprint(&want)?.virtual_machine(&name("dev").instance(0)).unwrap())
+}
+
+#[test]
+fn a_machine_is_patched_and_keeps_its_size() {
+    let spec = json!({ "template": { "spec": { "domain": { "cpu": { "model": "host-model" } }, "hostname": "a" } } });
+    let made = vm(Some(json!({ "metadata": { "labels": { "tier": "db" } }, "spec": spec }))).unwrap();
+    let machine = &made["spec"]["template"]["spec"];
+    assert_eq!((&machine["hostname"], &machine["domain"]["cpu"]["model"]), (&json!("a"), &json!("host-model")));
+    assert_eq!((&machine["domain"]["cpu"]["cores"], &machine["domain"]["memory"]["guest"]), (&json!(2), &json!("4Gi")));
+    assert_eq!((&made["metadata"]["labels"]["tier"], &made["metadata"]["name"]), (&json!("db"), &json!("dev-0")));
+    let of = |spec: Value| json!({ "spec": { "template": { "spec": spec } } });
+    let domain = |domain: Value| of(json!({ "domain": domain }));
+    for (patch, says) in [
+        (json!({ "spec": { "runStrategy": "Manual" } }), "spec.runStrategy is what start and stop"),
+        (json!({ "spec": { "running": true } }), "spec.running is what start and stop"),
+        (json!({ "spec": { "instancetype": { "name": "u1.large" } } }), "spec.instancetype is not for instances"),
+        (
+            json!({ "spec": { "updateVolumesStrategy": "Migration" } }),
+            "spec.updateVolumesStrategy is not for instances",
+        ),
+        (domain(json!({ "cpu": { "cores": 64 } })), "spec.template.spec.domain.cpu.cores is what the size says"),
+        (domain(json!({ "cpu": { "dedicatedCpuPlacement": true } })), "domain.cpu.dedicatedCpuPlacement is not for"),
+        (domain(json!({ "memory": { "guest": "64Gi" } })), "spec.template.spec.domain.memory is what the size says"),
+        (domain(json!({ "resources": { "requests": {} } })), "spec.template.spec.domain.resources is what the size"),
+        (domain(json!({ "launchSecurity": {} })), "spec.template.spec.domain.launchSecurity is not for instances"),
+        (domain(json!({ "devices": { "gpus": [] } })), "spec.template.spec.domain.devices.gpus is not for instances"),
+        (
+            domain(json!({ "devices": { "interfaces": [{ "name": "a", "bridge": {} }] } })),
+            "interfaces[0] must be masquerade",
+        ),
+        (domain(json!({ "devices": { "interfaces": null } })), "domain.devices.interfaces must have one"),
+        (domain(json!("large")), "spec.template.spec.domain must be an object"),
+        (of(json!({ "networks": [{ "name": "a", "multus": { "networkName": "x" } }] })), "networks[0] must be the Pod"),
+        (of(json!({ "volumes": [{ "name": "a", "hostDisk": { "path": "/" } }] })), "volumes[0].hostDisk is not for"),
+        (of(json!({ "priorityClassName": "high" })), "spec.template.spec.priorityClassName is not the one of"),
+        (of(json!({ "schedulerName": "mine" })), "spec.template.spec.schedulerName is not the one of"),
+        (of(json!({ "tolerations": [{ "key": "a" }] })), "spec.template.spec.tolerations[0] is not for this cluster"),
+        (of(json!({ "terminationGracePeriodSeconds": 601 })), "terminationGracePeriodSeconds must be 600 or less"),
+        (of(json!({ "affinity": {} })), "spec.template.spec.affinity is not for instances"),
+        (
+            json!({ "spec": { "template": { "metadata": { "finalizers": ["a/b"] } } } }),
+            "spec.template.metadata.finalizers",
+        ),
+        (
+            json!({ "spec": { "template": { "metadata": { "annotations": { "hooks.kubevirt.io/hookSidecars": "[]" } } } } }),
+            "no sidecars and no other networks",
+        ),
+        (json!({ "metadata": "x" }), "metadata must be an object"),
+        (json!({ "metadata": { "labels": [] } }), "metadata.labels must be an object"),
+        (json!({ "metadata": { "labels": { "kubectl-cmp.dev/cluster": "x" } } }), "is written by kubectl cmp alone"),
+        (json!([{ "op": "replace", "path": "", "value": "x" }]), "the VirtualMachine must be an object"),
+        (json!([{ "op": "add", "path": "/spec/running", "value": true }]), "operation 1: spec.running is what start"),
+    ] {
+        let refused = vm(Some(patch)).expect_err(says).to_string();
+        assert!(refused.contains(says), "{says}\n{refused}");
+    }
+}
+
+#[test]
+fn a_machine_may_be_a_template() {
+    let built_in = Template::machine();
+    let mut manifest = built_in.manifest();
+    assert_eq!(Template::read(&manifest).unwrap(), (built_in, vec![]));
+    // As it is written for a machine of its own.
+    manifest["metadata"] = json!({ "name": "mine", "labels": { "a": "b" } });
+    manifest["spec"]["running"] = json!(true);
+    manifest["spec"]["template"]["spec"]["domain"]["cpu"] = json!({ "cores": 64, "model": "host-model" });
+    manifest["spec"]["template"]["spec"]["domain"]["memory"] = json!({ "guest": "64Gi" });
+    manifest["spec"]["template"]["spec"]["tolerations"] = json!([{ "key": "kvm", "operator": "Exists" }]);
+    let (template, unused) = Template::read(&manifest).unwrap();
+    assert_eq!(unused.len(), 2, "{unused:?}");
+    assert_eq!(template.grants()[keys::TOLERATIONS], "kvm");
+    let dev = Want { kind: InstanceType::Vm, image: Some("x".to_owned()), ..want(1, "cpu=2,memory=4Gi") };
+    let made = template.blueprint(&dev).unwrap().virtual_machine(&name("dev").instance(0)).unwrap();
+    let machine = &made["spec"]["template"]["spec"];
+    assert_eq!(
+        (&machine["domain"]["cpu"]["cores"], &machine["domain"]["cpu"]["model"]),
+        (&json!(2), &json!("host-model"))
+    );
+    assert_eq!(machine["volumes"][0], json!({ "name": "root", "containerDisk": { "image": "x" } }));
+    assert_eq!((&made["spec"]["running"], &made["metadata"]["name"]), (&Value::Null, &json!("dev-0")));
+    manifest["spec"]["template"]["spec"]["volumes"] =
+        json!([{ "name": "root", "persistentVolumeClaim": { "claimName": "a" } }]);
+    let (template, _) = Template::read(&manifest).unwrap();
+    let refused = template.blueprint(&dev).unwrap_err().to_string();
+    assert!(refused.contains("have no containerDisk"), "{refused}");
+    manifest["spec"]["template"] = json!({});
+    assert!(Template::read(&manifest).unwrap_err().to_string().contains("spec.template.spec is missing"));
+}
+
+/// The lists of what can be set are those of the policy.
+#[test]
+fn what_can_be_set_in_a_machine_is_what_the_policy_says() {
+    let policy = include_str!("../../../manifests/policies/vms.yaml");
+    let policy: String = policy.split_whitespace().collect::<Vec<_>>().join(" ");
+    for list in
+        [&machine::SPEC[..], &machine::CPU, &machine::DOMAIN, &machine::DEVICES, &machine::VOLUMES, &machine::MACHINE]
+    {
+        let list = format!("['{}']", list.join("', '"));
+        assert!(policy.contains(&list), "{list}");
+    }
 }

@@ -181,7 +181,7 @@ fn evidence(instances: &[Option<u8>; 2], to: Shape) -> bool {
         let Some(cpu) = cpu else { continue };
         let name = web().instance(u32::try_from(index).unwrap());
         let blueprint = Template::container().blueprint(&want(Shape { count: 2, size: *cpu })).unwrap();
-        let set = blueprint.stateful_set(&name);
+        let set = blueprint.stateful_set(&name).unwrap();
         let spec = set.spec.as_ref().and_then(|spec| spec.template.spec.clone());
         let pod = k8s_openapi::api::core::v1::Pod { spec, ..Default::default() };
         remains.sets.push(set);

@@ -95,9 +95,7 @@ async fn create(context: &Context<'_>, asked: Asked, wait: &WaitArgs, change: &C
         return Err(CliError::user("--type vm: there is no KubeVirt in this cluster, so that no VM can run")
             .hint("an administrator installs KubeVirt 1.7 or newer (kubevirt.io); or use --type container"));
     }
-    if want.kind == InstanceType::Container {
-        templates::blueprint(context, &want).await?;
-    }
+    templates::blueprint(context, &want).await?;
     let user = context.account_of(owner.as_ref()).await?;
     let accounts = context.accounts().await?;
     let known = context.account(&user).await?;
@@ -155,7 +153,6 @@ fn typed(args: CreateCluster) -> Result<Asked, CliError> {
     only(!args.env.is_empty(), "--env", false)?;
     only(!args.port.is_empty(), "--port", false)?;
     only(args.command || !args.args.is_empty(), "a command", false)?;
-    only(args.patch.is_some(), "--patch", false)?;
     only(args.disk.is_some(), "--disk", false)?;
     if args.command && args.args.is_empty() {
         return Err(CliError::user("--command: there is no command")
@@ -359,18 +356,14 @@ fn missing(held: Option<&Held>) -> String {
 
 /// Creates the instances that are missing, and says how many those were.
 pub(super) async fn make_instances(context: &Context<'_>, name: &ClusterName, want: &Want) -> Result<usize, CliError> {
-    let blueprint = match want.kind {
-        InstanceType::Container => Some(templates::blueprint(context, want).await?),
-        InstanceType::Vm => None,
-    };
-    let blueprint = blueprint.as_ref();
+    let blueprint = &templates::blueprint(context, want).await?;
     let client = context.client().await?;
     let there: BTreeSet<u32> = view::instances(&client, name).await?.iter().map(|shown| shown.name.index).collect();
     let missing = (0..want.count).filter(|index| !there.contains(index));
     let mut making = stream::iter(missing)
         .map(|index| {
             let (client, instance) = (client.clone(), name.instance(index));
-            async move { make_instance(&client, &instance, want, blueprint).await }
+            async move { make_instance(&client, &instance, blueprint).await }
         })
         .buffer_unordered(AT_ONCE);
     let mut progress = Progress::new(context.ui);
@@ -401,23 +394,16 @@ fn public_key(path: &Path) -> Result<String, CliError> {
     line.map(str::to_owned).ok_or_else(|| wrong("it holds no public key"))
 }
 
-async fn make_instance(
-    client: &Client,
-    instance: &InstanceName,
-    want: &Want,
-    blueprint: Option<&Blueprint>,
-) -> Result<bool, CliError> {
+async fn make_instance(client: &Client, instance: &InstanceName, blueprint: &Blueprint) -> Result<bool, CliError> {
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &instance.cluster.namespace());
     let machines = Machines::of(client, &instance.cluster);
     let deadline = Instant::now() + CATCH_UP;
     loop {
-        let made = match blueprint {
-            Some(blueprint) => {
-                let set = blueprint.stateful_set(instance);
-                sets.create(&params, &set).await.map(|_| ()).map_err(ApiError::from)
-            }
-            None => machines.create(&params, cmp_core::kubevirt::virtual_machine(instance, want)).await,
+        let made = match (blueprint.stateful_set(instance), blueprint.virtual_machine(instance)) {
+            (Some(set), _) => sets.create(&params, &set).await.map(|_| ()).map_err(ApiError::from),
+            (_, Some(machine)) => machines.create(&params, machine).await,
+            (None, None) => return Ok(false),
         };
         match made {
             Ok(()) => return Ok(true),

@@ -44,7 +44,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
     } else {
         let grows = count > current.count;
         // Before anything is asked for: its template may be gone.
-        if grows && current.kind == InstanceType::Container {
+        if grows {
             templates::blueprint(context, &scaled(&current)).await?;
         }
         stored = wants::change(&accounts, stored, &name, dry_run, scaled).await?;

@@ -7,7 +7,7 @@ use cmp_client::ApiError;
 use cmp_client::templates::{Found, Templates, manifest};
 use cmp_core::account::{InstanceType, Want};
 use cmp_core::keys;
-use cmp_core::manifest::CONTAINER_TEMPLATE;
+use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
 use cmp_core::name::TemplateName;
 use cmp_core::template::{Blueprint, Template, built_in_type};
 
@@ -16,9 +16,10 @@ use crate::cli::{ChangeArgs, CreateTemplate, DeleteTemplate, DryRun, GetTemplate
 use crate::context::{Context, MANAGER, complete, each_said, once, suffix};
 use crate::error::CliError;
 use crate::output::{Heads, Item, age, done, print, print_object, yaml};
+use crate::view;
 
 const TEMPLATES: Heads = (&["NAME", "TYPE", "IMAGE", "SOURCE", "AGE"], &["BESIDE", "REASON"]);
-const BUILT_IN: [&str; 1] = [CONTAINER_TEMPLATE];
+const BUILT_IN: [&str; 2] = [CONTAINER_TEMPLATE, VM_TEMPLATE];
 
 async fn stored(context: &Context<'_>) -> Result<Templates, CliError> {
     Ok(Templates::new(context.client().await?))
@@ -56,7 +57,7 @@ pub(super) async fn usable(context: &Context<'_>, name: &str) -> Result<Template
 
 /// What the instances of a want are made from; what cannot be is found out before anything is asked for.
 pub(super) async fn blueprint(context: &Context<'_>, want: &Want) -> Result<Blueprint, CliError> {
-    let template = usable(context, want.template.as_deref().unwrap_or(CONTAINER_TEMPLATE)).await?;
+    let template = usable(context, want.template.as_deref().unwrap_or(view::template(want.kind))).await?;
     template.blueprint(want).map_err(|wrong| {
         // Without the patch it would be wrong in the same way: then it is not the patch.
         let plain = template.blueprint(&Want { patch: None, ..want.clone() });

@@ -1,0 +1,300 @@
+//! The VirtualMachine of a VM instance.
+//!
+//! As in `manifests/policies/vms.yaml` only what is named can be set: a field that is not known today may cost something
+//! tomorrow. The lists are the policy's; a test holds them to it.
+
+use serde_json::{Value, json};
+
+use super::pod::BY_SIZE;
+use super::rules::{Checked, fields, items, no, own_metadata, placement_of};
+use super::{Grants, Wrong};
+use crate::account::Want;
+use crate::instance::State;
+use crate::keys;
+use crate::kubevirt::{ALWAYS, DEFAULT_IMAGE, GROUP, HALTED, VERSION, processors};
+use crate::name::InstanceName;
+
+/// The name of the disk with the public key.
+const CLOUD_INIT: &str = "cloudinit";
+/// What says how large it is.
+const SIZE: [&str; 4] = ["cores", "sockets", "threads", "maxSockets"];
+
+pub(super) const SPEC: [&str; 3] = ["runStrategy", "template", "dataVolumeTemplates"];
+pub(super) const CPU: [&str; 6] = ["cores", "sockets", "threads", "maxSockets", "model", "features"];
+pub(super) const DOMAIN: [&str; 9] =
+    ["cpu", "memory", "devices", "resources", "machine", "firmware", "clock", "features", "chassis"];
+pub(super) const DEVICES: [&str; 17] = [
+    "disks",
+    "interfaces",
+    "rng",
+    "inputs",
+    "watchdog",
+    "tpm",
+    "video",
+    "autoattachPodInterface",
+    "autoattachGraphicsDevice",
+    "autoattachSerialConsole",
+    "autoattachMemBalloon",
+    "autoattachInputDevice",
+    "logSerialConsole",
+    "blockMultiQueue",
+    "networkInterfaceMultiqueue",
+    "disableHotplug",
+    "useVirtioTransitional",
+];
+pub(super) const VOLUMES: [&str; 12] = [
+    "name",
+    "containerDisk",
+    "cloudInitNoCloud",
+    "cloudInitConfigDrive",
+    "persistentVolumeClaim",
+    "dataVolume",
+    "emptyDisk",
+    "ephemeral",
+    "configMap",
+    "secret",
+    "sysprep",
+    "downwardAPI",
+];
+pub(super) const MACHINE: [&str; 18] = [
+    "domain",
+    "networks",
+    "volumes",
+    "terminationGracePeriodSeconds",
+    "hostname",
+    "subdomain",
+    "dnsPolicy",
+    "dnsConfig",
+    "livenessProbe",
+    "readinessProbe",
+    "accessCredentials",
+    "architecture",
+    "startStrategy",
+    "evictionStrategy",
+    "nodeSelector",
+    "priorityClassName",
+    "schedulerName",
+    "tolerations",
+];
+
+/// The VirtualMachine of the built-in template.
+pub(super) fn built_in() -> Value {
+    json!({
+        "spec": { "template": { "spec": {
+            "domain": { "devices": {
+                "disks": [{ "name": "root", "disk": { "bus": "virtio" } }],
+                "interfaces": [{ "name": "default", "masquerade": {} }],
+                "rng": {},
+            } },
+            "networks": [{ "name": "default", "pod": {} }],
+            "terminationGracePeriodSeconds": 60,
+            "volumes": [{ "name": "root", "containerDisk": { "image": DEFAULT_IMAGE } }],
+        } } },
+    })
+}
+
+/// The VirtualMachine in a manifest, and what of the manifest is not used.
+pub(super) fn of_manifest(manifest: &Value) -> Result<(Value, Vec<String>), Wrong> {
+    let version = format!("{GROUP}/{VERSION}");
+    if manifest["apiVersion"] != version.as_str() {
+        let why = format!("is {}, where a VirtualMachine is of {version}", manifest["apiVersion"]);
+        return Err(Wrong::new("apiVersion", why));
+    }
+    if let Some((key, _)) =
+        fields(manifest).find(|(key, _)| !["apiVersion", "kind", "metadata", "spec", "status"].contains(key))
+    {
+        return Err(Wrong::new(key, "is no field of a VirtualMachine"));
+    }
+    let mut metadata = manifest["metadata"].clone();
+    if let Some(metadata) = metadata.as_object_mut() {
+        metadata.retain(|key, _| ["labels", "annotations", "finalizers", "ownerReferences"].contains(&key.as_str()));
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.retain(|key, _| key != "kubectl.kubernetes.io/last-applied-configuration");
+        }
+    }
+    let mut machine = json!({ "spec": manifest["spec"] });
+    if !metadata.is_null() {
+        machine["metadata"] = metadata;
+    }
+    if !machine["spec"]["template"]["spec"].is_object() {
+        return Err(Wrong::new("spec.template.spec", "is missing: it is the machine"));
+    }
+    for key in ["runStrategy", "running"] {
+        remove(&mut machine, "/spec", key);
+    }
+    let mut unused = Vec::new();
+    for (at, keys) in [("/spec/template/spec/domain/cpu", &SIZE[..]), (DOMAIN_AT, &["memory", "resources"])] {
+        for key in keys {
+            if remove(&mut machine, at, key) {
+                unused.push(format!("{}.{key} is not used: a cluster says its size", dotted(at)));
+            }
+        }
+    }
+    Ok((machine, unused))
+}
+
+const DOMAIN_AT: &str = "/spec/template/spec/domain";
+
+fn dotted(pointer: &str) -> String {
+    pointer.trim_start_matches('/').replace('/', ".")
+}
+
+fn remove(machine: &mut Value, at: &str, key: &str) -> bool {
+    machine.pointer_mut(at).and_then(Value::as_object_mut).is_some_and(|fields| fields.remove(key).is_some())
+}
+
+/// The image of its first disk.
+pub(super) fn image(machine: &Value) -> Option<&str> {
+    let volumes = &machine["spec"]["template"]["spec"]["volumes"];
+    items(volumes).find_map(|(_, volume)| volume["containerDisk"]["image"].as_str())
+}
+
+/// Puts what a want says into it.
+pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), Wrong> {
+    let spec = &mut machine["spec"]["template"]["spec"];
+    if let Some(image) = &want.image {
+        let volumes = spec.pointer_mut("/volumes").and_then(Value::as_array_mut).into_iter().flatten();
+        let mut disks = volumes.filter_map(|volume| volume.get_mut("containerDisk").and_then(Value::as_object_mut));
+        let why = "have no containerDisk, which --image would be put into";
+        let first = disks.next().ok_or_else(|| Wrong::new("spec.template.spec.volumes", why))?;
+        first.insert("image".to_owned(), json!(image));
+    }
+    if let Some(key) = &want.ssh_key {
+        let clouds = ["cloudInitNoCloud", "cloudInitConfigDrive"];
+        if items(&spec["volumes"]).any(|(_, volume)| clouds.iter().any(|cloud| !volume[*cloud].is_null())) {
+            let why = "have a cloud-init of their own, which --ssh-key would be put into: say the key there";
+            return Err(Wrong::new("spec.template.spec.volumes", why));
+        }
+        // A JSON string is one of YAML: whatever the comment of a key holds.
+        let user_data = format!("#cloud-config\nssh_authorized_keys:\n- {}\n", json!(key));
+        let disk = json!({ "name": CLOUD_INIT, "disk": { "bus": "virtio" } });
+        let volume = json!({ "name": CLOUD_INIT, "cloudInitNoCloud": { "userData": user_data } });
+        for (list, item) in [("/domain/devices/disks", disk), ("/volumes", volume)] {
+            match spec.pointer_mut(list).and_then(Value::as_array_mut) {
+                Some(list) => list.push(item),
+                None => return Err(Wrong::new(format!("spec.template.spec{}", list.replace('/', ".")), "is missing")),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// That a patch has left alone what the size and the verbs say.
+pub(super) fn still_instance(machine: &Value) -> Checked {
+    for key in ["runStrategy", "running"] {
+        if !machine["spec"][key].is_null() {
+            return no(format!("spec.{key}"), "is what start and stop, suspend and resume change");
+        }
+    }
+    let domain = &machine["spec"]["template"]["spec"]["domain"];
+    let said = SIZE.iter().map(|key| (format!("cpu.{key}"), &domain["cpu"][*key]));
+    let whole = ["memory", "resources"].iter().map(|key| ((*key).to_owned(), &domain[*key]));
+    match said.chain(whole).find(|(_, value)| !value.is_null()) {
+        Some((key, _)) => no(format!("spec.template.spec.domain.{key}"), BY_SIZE),
+        None => Ok(()),
+    }
+}
+
+fn only(path: &str, object: &Value, known: &[&str]) -> Checked {
+    if !object.is_null() && !object.is_object() {
+        return no(path, "must be an object");
+    }
+    match fields(object).find(|(key, _)| !known.contains(key)) {
+        Some((key, _)) => no(format!("{path}.{key}"), "is not for instances: leave it out"),
+        None => Ok(()),
+    }
+}
+
+/// Checks a VirtualMachine.
+pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
+    const AT: &str = "spec.template.spec";
+    only("the VirtualMachine", machine, &["metadata", "spec", "apiVersion", "kind"])?;
+    let spec = &machine["spec"];
+    for key in ["instancetype", "preference"] {
+        if !spec[key].is_null() {
+            return no(format!("spec.{key}"), "is not for instances: it hides the size");
+        }
+    }
+    only("spec", spec, &SPEC)?;
+    only("spec.template", &spec["template"], &["metadata", "spec"])?;
+    own_metadata("metadata", &machine["metadata"])?;
+    own_metadata("spec.template.metadata", &spec["template"]["metadata"])?;
+    for (key, _) in fields(&spec["template"]["metadata"]["annotations"]) {
+        if key.starts_with("hooks.kubevirt.io/") || key.contains("cni.cncf.io/") || key.contains("multus-cni.io/") {
+            return no(
+                format!("spec.template.metadata.annotations.{key}"),
+                "is not for instances: no sidecars and no other networks",
+            );
+        }
+    }
+    let vm = &spec["template"]["spec"];
+    only(AT, vm, &MACHINE)?;
+    let domain = &vm["domain"];
+    only(&format!("{AT}.domain"), domain, &DOMAIN)?;
+    only(&format!("{AT}.domain.cpu"), &domain["cpu"], &CPU)?;
+    let devices = &domain["devices"];
+    only(&format!("{AT}.domain.devices"), devices, &DEVICES)?;
+    if items(&devices["interfaces"]).next().is_none() {
+        return no(format!("{AT}.domain.devices.interfaces"), "must have one, of masquerade");
+    }
+    for (at, interface) in items(&devices["interfaces"]) {
+        let other = fields(interface).find(|(key, _)| ["binding", "sriov", "bridge", "slirp", "passt"].contains(key));
+        if interface["masquerade"].is_null() || interface["state"] == "absent" || other.is_some() {
+            return no(format!("{AT}.domain.devices.interfaces[{at}]"), "must be masquerade");
+        }
+    }
+    for (at, network) in items(&vm["networks"]) {
+        if network["pod"].is_null() {
+            return no(format!("{AT}.networks[{at}]"), "must be the Pod network");
+        }
+    }
+    for (at, volume) in items(&vm["volumes"]) {
+        only(&format!("{AT}.volumes[{at}]"), volume, &VOLUMES)?;
+    }
+    if vm["terminationGracePeriodSeconds"].as_i64().is_some_and(|seconds| seconds > 600) {
+        return no(format!("{AT}.terminationGracePeriodSeconds"), "must be 600 or less");
+    }
+    for (at, disk) in items(&spec["dataVolumeTemplates"]) {
+        for key in ["finalizers", "ownerReferences"] {
+            if !disk["metadata"][key].is_null() {
+                return no(
+                    format!("spec.dataVolumeTemplates[{at}].metadata.{key}"),
+                    "would lock you out: leave it out",
+                );
+            }
+        }
+    }
+    if vm["schedulerName"] == "default-scheduler" {
+        return no(format!("{AT}.schedulerName"), "goes without saying: leave it out");
+    }
+    placement_of(AT, vm, grants)
+}
+
+/// Gives it its size: one socket of so many cores.
+pub(super) fn shape(machine: &mut Value, want: &Want) {
+    let domain = &mut machine["spec"]["template"]["spec"]["domain"];
+    for (key, amount) in fields(&processors(want)) {
+        domain["cpu"][key] = amount.clone();
+    }
+    domain["memory"] = json!({ "guest": want.size.memory().to_string() });
+}
+
+/// One of them by its name; off while its cluster is released.
+pub(super) fn named(machine: &Value, instance: &InstanceName, released: bool) -> Value {
+    let name = instance.to_string();
+    let (asked, strategy) = if released { (State::Suspended, HALTED) } else { (State::Running, ALWAYS) };
+    let mut machine = machine.clone();
+    machine["apiVersion"] = json!(format!("{GROUP}/{VERSION}"));
+    machine["kind"] = json!("VirtualMachine");
+    machine["metadata"]["name"] = json!(name);
+    machine["metadata"]["namespace"] = json!(instance.cluster.namespace());
+    machine["spec"]["runStrategy"] = json!(strategy);
+    let identity = [(keys::CLUSTER, instance.cluster.as_str()), (keys::INSTANCE, &name)];
+    for (key, value) in identity.into_iter().chain([(keys::ASKED, asked.as_str()), (keys::MANAGED_BY, keys::MANAGER)]) {
+        machine["metadata"]["labels"][key] = json!(value);
+    }
+    for (key, value) in identity {
+        machine["spec"]["template"]["metadata"]["labels"][key] = json!(value);
+    }
+    machine
+}
