@@ -94,8 +94,7 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create a cluster, a user, a template or a token
-    #[command(subcommand)]
-    Create(Create),
+    Create(Box<CreateArgs>),
     /// Show clusters, instances, users, templates or tokens
     #[command(subcommand)]
     Get(Get),
@@ -155,6 +154,41 @@ pub(crate) enum Command {
     Version(VersionArgs),
     /// Show the flags that every command takes
     Options,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    arg_required_else_help = true,
+    before_help = "Examples:\n  kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3\n  kubectl cmp create -f clusters-and-users.yaml\n  kubectl cmp get cluster web -o yaml | kubectl cmp create -f - --owner mary"
+)]
+pub(crate) struct CreateArgs {
+    #[command(subcommand)]
+    pub(crate) what: Option<Create>,
+    /// Clusters, users and templates as `-o yaml` prints them; - is standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) filename: Option<String>,
+    #[command(flatten)]
+    pub(crate) file: CreateFile,
+}
+
+/// What may be said of all that a file says.
+#[derive(Debug, Args)]
+pub(crate) struct CreateFile {
+    /// Whose the clusters in the file are to be (administrators)
+    #[arg(long, value_name = "USER", requires = "filename", value_parser = name::<UserName>)]
+    pub(crate) owner: Option<UserName>,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+}
+
+impl CreateFile {
+    /// Whether anything is said here, and not left as it is.
+    pub(crate) fn says_something(&self) -> bool {
+        let Self { owner, wait, change } = self;
+        owner.is_some() || wait.wait || change.output.is_some() || change.dry.dry_run != DryRun::None
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -355,6 +389,13 @@ pub(crate) struct ChangeArgs {
     /// json, yaml, name or jsonpath=...
     #[arg(short, long, value_name = "FORMAT", value_parser = Format::any)]
     pub(crate) output: Option<Format>,
+}
+
+impl ChangeArgs {
+    /// Whether what was changed is printed as it is now, and not only that it was.
+    pub(crate) fn prints_objects(&self) -> bool {
+        self.output.as_ref().is_some_and(Format::is_of_objects)
+    }
 }
 
 #[derive(Debug, Clone, Args)]

@@ -1,7 +1,8 @@
 //! One file a command; here they are told apart.
 
 use crate::cli::{
-    Arguments, Command, Completion, Create, Delete, Describe, Get, Instances, Resize, Resume, Scale, Set, Suspend,
+    Arguments, Command, Completion, Create, CreateArgs, Delete, Describe, Get, Instances, Resize, Resume, Scale, Set,
+    Suspend,
 };
 use crate::completion;
 use crate::context::Context;
@@ -18,6 +19,7 @@ mod get;
 mod install;
 mod into;
 mod lifecycle;
+mod objects;
 mod probes;
 mod quota;
 mod resize;
@@ -44,10 +46,7 @@ pub(crate) async fn run(arguments: Arguments, ui: &Ui) -> Result<(), CliError> {
 
 async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliError> {
     match command {
-        Command::Create(Create::Cluster(args)) => create_cluster::run(context, *args).await,
-        Command::Create(Create::User(args)) => users::create(context, args).await,
-        Command::Create(Create::Template(args)) => templates::create(context, args).await,
-        Command::Create(Create::Token(args)) => tokens::create(context, args).await,
+        Command::Create(args) => create(context, *args).await,
         Command::Get(Get::Clusters(args)) => get::clusters(context, args).await,
         Command::Get(Get::Instances(args)) => get::instances(context, args).await,
         Command::Get(Get::Users(args)) => users::get(context, args).await,
@@ -91,5 +90,22 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
         Command::Completion(Completion::Fish) => context.ui.out(completion::FISH),
         Command::Version(args) => version::run(context, args).await,
         Command::Options => context.ui.out(&crate::cli::global_flags()),
+    }
+}
+
+async fn create(context: &Context<'_>, args: CreateArgs) -> Result<(), CliError> {
+    let CreateArgs { what, filename, file } = args;
+    if what.is_some() && (filename.is_some() || file.says_something()) {
+        return Err(CliError::user("flags come after the type: kubectl cmp create TYPE NAME --flag")
+            .hint("all that is in a file, whatever it is: kubectl cmp create -f FILE"));
+    }
+    match (what, filename) {
+        (Some(Create::Cluster(args)), _) => create_cluster::run(context, *args).await,
+        (Some(Create::User(args)), _) => users::create(context, args).await,
+        (Some(Create::Template(args)), _) => templates::create(context, args).await,
+        (Some(Create::Token(args)), _) => tokens::create(context, args).await,
+        (None, Some(path)) => objects::create(context, &path, &file).await,
+        (None, None) => Err(CliError::user("missing: what to create, or --filename <FILE>")
+            .hint("see 'kubectl cmp create --help' for usage")),
     }
 }

@@ -96,3 +96,54 @@ fn what_is_wrong_in_a_file_is_named_and_the_rest_is_made() {
         .says(&format!("cluster {large}: exceeded quota"))
         .says(&format!("cluster/{db} created"));
 }
+
+#[test]
+fn a_file_says_users_templates_and_clusters_at_once() {
+    let user = shared().user("4", "8Gi");
+    let (web, mary, gpu) = (user.cluster("web"), user.cluster("mary"), user.cluster("gpu"));
+    let pod = json!({ "apiVersion": "v1", "kind": "Pod", "spec": { "containers": [{ "name": "instance", "image": "nginx" }] } });
+    let object = |kind: &str, name: &str, spec: Value| json!({ "apiVersion": "kubectl-cmp.dev/v1", "kind": kind, "metadata": { "name": name }, "spec": spec });
+    let quota = json!({ "cpu": "4", "memory": "8Gi" });
+    let policy = json!({ "suspended": "release", "clusters": 3, "instances": 9 });
+    let size = json!({ "cpu": "1", "memory": "1Gi" });
+    let all = [
+        object("User", &mary, json!({ "quota": quota, "policy": policy })),
+        object("Template", &gpu, json!({ "manifest": pod })),
+        object("Cluster", &web, json!({ "size": size, "count": 2, "template": gpu, "owner": mary })),
+    ];
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": all }).to_string();
+    let create = |more: &[&str], input: &str| {
+        shared().plane.admin_reading(&[&["cmp", "create", "-f", "-"][..], more].concat(), input)
+    };
+    // Dry, the cluster finds neither its template nor its user.
+    create(&["--dry-run=client"], &list).fails().says(&format!("user/{mary} created (dry run)"));
+    let created = [format!("user/{mary} created"), format!("template/{gpu} created"), format!("cluster/{web} created")];
+    let said = create(&["--wait"], &list).ok();
+    assert_eq!(said.stdout, created.join("\n") + "\n");
+    let said = said.says(&format!("kubectl cmp create token {mary}"));
+    assert!(!said.stdout.contains("token"), "{said}");
+    create(&[], &list).ok().says(&format!("user/{mary} unchanged")).says(&format!("template/{gpu} unchanged"));
+
+    // What is printed of each is taken.
+    for noun in [["user", &mary], ["template", &gpu], ["cluster", &web]] {
+        let printed = user.admin(&[&["cmp", "get"][..], &noun, &["-o", "yaml"]].concat()).ok().stdout;
+        create(&[], &printed).ok().says(&format!("{}/{} unchanged", noun[0], noun[1]));
+    }
+    let spec = user.admin(&["cmp", "get", "user", &mary, "-o", "json"]).ok().json()["spec"].clone();
+    assert_eq!(spec, json!({ "quota": quota, "policy": policy }));
+
+    // Nothing is done of what is not understood; of what is, all that can be.
+    let bad = object("User", "other", json!({ "quota": { "cpu": "4" } }));
+    let half =
+        json!({ "kind": "List", "items": [object("Cluster", "half", json!({ "size": size })), bad] }).to_string();
+    create(&[], &half).fails().says("user other: spec.quota: cpu and memory have to be in it").says_not("half");
+    let pod = json!({ "kind": "List", "items": [pod] }).to_string();
+    create(&[], &pod).fails().says("it has a \"Pod\" of \"v1\", where a Cluster, a User or a Template");
+    create(&[], "").fails().says("there is nothing in it");
+    let john = user.kubectl_reading(&["cmp", "create", "-f", "-"], &list);
+    john.fails().says(&format!("user {mary}: ")).says("Forbidden").says(&format!("cluster {web}: {mary} is not you"));
+    let early = ["cmp", "create", "--wait", "cluster", "x", "--cpu", "1", "--memory", "1Gi"];
+    user.admin(&early).fails().says("flags come after the type");
+    user.admin(&["cmp", "delete", "user", &mary, "--cascade", "--yes"]).ok();
+    user.admin(&["cmp", "delete", "template", &gpu, "--yes"]).ok();
+}

@@ -35,6 +35,8 @@ use crate::view;
 
 mod from_file;
 
+pub(super) use from_file::of_object;
+
 /// How many instances are created at once.
 const AT_ONCE: usize = 32;
 /// For how long a refusal is tried again that comes from an API server which has not seen yet what was just written.
@@ -44,8 +46,8 @@ const FENCED: &str = "exceeded quota: cmp,";
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A cluster that is asked for.
-struct Asked {
-    name: ClusterName,
+pub(super) struct Asked {
+    pub(super) name: ClusterName,
     want: Want,
     /// Whose it is to be, if that is said.
     owner: Option<UserName>,
@@ -80,7 +82,12 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<()
     complete(all)
 }
 
-async fn create(context: &Context<'_>, asked: Asked, wait: &WaitArgs, change: &ChangeArgs) -> Result<(), CliError> {
+pub(super) async fn create(
+    context: &Context<'_>,
+    asked: Asked,
+    wait: &WaitArgs,
+    change: &ChangeArgs,
+) -> Result<(), CliError> {
     let Asked { name, mut want, owner, typed } = asked;
     context.check_namespace(&name)?;
     if let Some(named) = &want.template {
@@ -107,14 +114,16 @@ async fn create(context: &Context<'_>, asked: Asked, wait: &WaitArgs, change: &C
     // As it is wanted by now: it may be released.
     let want = stored.account.cluster(&name).want.unwrap_or(want);
     prepared(context.ui, &accounts, &user, &name, &want, wait.timeout).await?;
-    let made = make_instances(context, &name, &want).await?;
+    // Of a cluster that was not wanted before nothing is there; should something be all the same, it is not made again.
+    let there = if resumed { indexes(context, &name).await? } else { BTreeSet::new() };
+    let made = make_instances(context, &name, &want, &there).await?;
     if wait.wait && want.released {
         context.ui.note(&format!("its instances are off: kubectl cmp resume cluster {name}"));
     } else if wait.wait {
         running(context, &name, want.count, wait.timeout).await?;
     }
     let word = if resumed && made == 0 { "unchanged" } else { "created" };
-    let stored = accounts.get(&user).await?;
+    let stored = if change.prints_objects() { accounts.get(&user).await? } else { stored };
     said(context, &stored, &name, word, change).await
 }
 
@@ -210,7 +219,7 @@ pub(super) async fn said(
     change: &ChangeArgs,
 ) -> Result<(), CliError> {
     match &change.output {
-        Some(format) if format.is_of_objects() => {
+        Some(format) if change.prints_objects() => {
             let client = context.client().await?;
             let looked = view::clusters(&client, &stored.account, std::slice::from_ref(name)).await?;
             looked.iter().try_for_each(|cluster| print_object(context.ui, format, &cluster.object()))
@@ -354,11 +363,21 @@ fn missing(held: Option<&Held>) -> String {
     }
 }
 
-/// Creates the instances that are missing, and says how many those were.
-pub(super) async fn make_instances(context: &Context<'_>, name: &ClusterName, want: &Want) -> Result<usize, CliError> {
+/// The indexes of the instances that are there.
+pub(super) async fn indexes(context: &Context<'_>, name: &ClusterName) -> Result<BTreeSet<u32>, CliError> {
+    let instances = view::instances(&context.client().await?, name).await?;
+    Ok(instances.iter().map(|instance| instance.name.index).collect())
+}
+
+/// Creates the instances that are missing beside those that are `there`, and says how many those were.
+pub(super) async fn make_instances(
+    context: &Context<'_>,
+    name: &ClusterName,
+    want: &Want,
+    there: &BTreeSet<u32>,
+) -> Result<usize, CliError> {
     let blueprint = &templates::blueprint(context, want).await?;
     let client = context.client().await?;
-    let there: BTreeSet<u32> = view::instances(&client, name).await?.iter().map(|shown| shown.name.index).collect();
     let missing = (0..want.count).filter(|index| !there.contains(index));
     let mut making = stream::iter(missing)
         .map(|index| {

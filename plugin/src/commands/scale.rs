@@ -51,7 +51,8 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
         if dry_run == DryRun::None {
             let want = wants::current(&stored, &name)?;
             create_cluster::prepared(context.ui, &accounts, &user, &name, &want, wait.timeout).await?;
-            let made = create_cluster::make_instances(context, &name, &want).await?;
+            let there = create_cluster::indexes(context, &name).await?;
+            let made = create_cluster::make_instances(context, &name, &want, &there).await?;
             if !grows && made == 0 {
                 word = "unchanged";
             }

@@ -92,6 +92,36 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateTemplate) -> Resul
     if built_in_type(name.as_str()).is_some() {
         return Err(CliError::user(format!("{name} is the name of a built-in template")).hint("choose another name"));
     }
+    store(context, &filename, &name, inner, text, &change).await
+}
+
+/// Stores a template as `get template -o yaml` prints it.
+pub(super) async fn create_object(
+    context: &Context<'_>,
+    path: &str,
+    object: &Value,
+    change: &ChangeArgs,
+) -> Result<(), CliError> {
+    let about = |why: &str| CliError::user(format!("--filename {path}: {why}"));
+    let name = object["metadata"]["name"].as_str().ok_or_else(|| about("a template has no metadata.name"))?;
+    let name: TemplateName = name.parse().map_err(|error: cmp_core::name::InvalidName| about(&error.to_string()))?;
+    if built_in_type(name.as_str()).is_some() {
+        return Err(CliError::user(format!("{name} is the name of a built-in template")).hint("choose another name"));
+    }
+    let manifest = object["spec"]["manifest"].clone();
+    store(context, path, &name, manifest.clone(), yaml(&manifest)?, change).await
+}
+
+/// Stores a template, as text that says what `inner` is.
+async fn store(
+    context: &Context<'_>,
+    path: &str,
+    name: &TemplateName,
+    inner: Value,
+    text: String,
+    change: &ChangeArgs,
+) -> Result<(), CliError> {
+    let about = |why: &str| CliError::user(format!("--filename {path}: {why}"));
     let (template, unused) = Template::read(&inner).map_err(|wrong| about(&wrong.to_string()))?;
     let dry_run = change.dry.dry_run;
     if dry_run == DryRun::Client {
@@ -107,15 +137,15 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateTemplate) -> Resul
             created: None,
             labels,
         };
-        return said(context, &change, &found, "created");
+        return said(context, change, &found, "created");
     }
     let templates = stored(context).await?;
-    match templates.create(&name, text, MANAGER, dry_run == DryRun::Server).await {
-        Ok(found) => said(context, &change, &found, "created"),
+    match templates.create(name, text, MANAGER, dry_run == DryRun::Server).await {
+        Ok(found) => said(context, change, &found, "created"),
         Err(error) if error.is_already_there() => {
             let there = find(context, name.as_str()).await?;
             if there.manifest == inner {
-                return said(context, &change, &there, "unchanged");
+                return said(context, change, &there, "unchanged");
             }
             Err(CliError::user(format!("template {name} exists and is different"))
                 .hint(format!("delete it first: kubectl cmp delete template {name}; instances that there are stay"))

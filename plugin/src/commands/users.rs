@@ -21,7 +21,7 @@ use cmp_client::accounts::Stored;
 use cmp_core::account::{Account, Change, Policy};
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
-use cmp_core::resources::Resources;
+use cmp_core::resources::{CPU, MEMORY, Resources};
 use cmp_core::verdict::available;
 
 use crate::cli::{ChangeArgs, CreateUser, DeleteUser, DryRun, GetUsers, with_more};
@@ -40,16 +40,8 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateUser) -> Result<()
     let title = format!("user/{name}");
     let policy = Policy { suspended: suspended.into(), ..Policy::default() };
     let would = |new: bool| {
-        let account = Account {
-            user: name.clone(),
-            uid: String::new(),
-            quota: quota.clone(),
-            policy: policy.clone(),
-            clusters: BTreeMap::new(),
-            settled: None,
-        };
-        let stored = Stored { account, version: String::new(), created: None, labels: BTreeMap::new() };
-        said(context, &change, &stored, if new { "created" } else { "unchanged" })
+        let word = if new { "created" } else { "unchanged" };
+        said(context, &change, &imagined(&name, &quota, &policy), word)
     };
     if dry_run == DryRun::Client {
         return would(true);
@@ -85,6 +77,67 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateUser) -> Result<()
         }
     }
     said(context, &change, &context.account(&name).await?, word)
+}
+
+/// A user as a file says.
+pub(super) struct Asked {
+    pub(super) name: UserName,
+    quota: Resources,
+    policy: Policy,
+}
+
+/// Reads a user as `get user -o yaml` prints one.
+pub(super) fn of_object(object: &Value) -> Result<Asked, String> {
+    let name = object["metadata"]["name"].as_str().ok_or("a user has no metadata.name")?;
+    let name: UserName = name.parse().map_err(|error: cmp_core::name::InvalidName| error.to_string())?;
+    let read = |field: &str| (&object["spec"][field], format!("user {name}: spec.{field}"));
+    let (quota, about) = read("quota");
+    let quota: Resources = serde_json::from_value(quota.clone()).map_err(|error| format!("{about}: {error}"))?;
+    if quota.named(CPU).is_none() || quota.named(MEMORY).is_none() {
+        return Err(format!("{about}: cpu and memory have to be in it"));
+    }
+    let policy = match read("policy") {
+        (Value::Null, _) => Policy::default(),
+        (policy, about) => serde_json::from_value(policy.clone()).map_err(|error| format!("{about}: {error}"))?,
+    };
+    Ok(Asked { name, quota, policy })
+}
+
+/// Makes a user as a file says. Credentials are not in files that are kept: there is a command for them.
+pub(super) async fn create_without_token(
+    context: &Context<'_>,
+    asked: &Asked,
+    change: &ChangeArgs,
+) -> Result<(), CliError> {
+    let Asked { name, quota, policy } = asked;
+    let dry_run = change.dry.dry_run;
+    let new = if dry_run == DryRun::Client {
+        true
+    } else {
+        let new = account(context, name, quota, policy, dry_run).await?;
+        rights(context, name, dry_run).await?;
+        new
+    };
+    let word = if new { "created" } else { "unchanged" };
+    if dry_run == DryRun::None {
+        said(context, change, &context.account(name).await?, word)?;
+        context.ui.note(&format!("hint: a credential for them: kubectl cmp create token {name}"));
+        return Ok(());
+    }
+    said(context, change, &imagined(name, quota, policy), word)
+}
+
+/// The account of a user that would be made.
+fn imagined(name: &UserName, quota: &Resources, policy: &Policy) -> Stored {
+    let account = Account {
+        user: name.clone(),
+        uid: String::new(),
+        quota: quota.clone(),
+        policy: policy.clone(),
+        clusters: BTreeMap::new(),
+        settled: None,
+    };
+    Stored { account, version: String::new(), created: None, labels: BTreeMap::new() }
 }
 
 fn said(context: &Context<'_>, change: &ChangeArgs, stored: &Stored, word: &str) -> Result<(), CliError> {

@@ -2,41 +2,39 @@
 
 use serde_json::{Value, json};
 
-use cmp_client::templates::not_yaml;
 use cmp_core::account::Want;
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::template::built_in_type;
 
-use super::{Asked, read_text};
+use super::Asked;
 use crate::cli;
+use crate::commands::objects;
 use crate::error::CliError;
 
 /// Reads one cluster or several: documents, or lists of them. Where they are is not looked at, nor what became of them.
 /// Whose they are to be is what `owner` says, before what stands in the file.
 pub(super) fn read(path: &str, owner: Option<&UserName>) -> Result<Vec<Asked>, CliError> {
     let about = |why: &str| CliError::user(format!("--filename {path}: {why}"));
-    let text = read_text(path).map_err(|error| about(&error.to_string()))?;
-    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|error| about(&not_yaml(&error)))?;
     let mut asked: Vec<Asked> = Vec::new();
-    for document in documents.into_iter().filter(|document| !document.is_null()) {
-        let items = match (&document["kind"], &document["items"]) {
-            (Value::String(kind), Value::Array(items)) if kind == "List" => items.clone(),
-            _ => vec![document],
-        };
-        for item in &items {
-            let mut one = cluster(item).map_err(|why| about(&why))?;
-            one.owner = owner.cloned().or(one.owner);
-            if asked.iter().any(|earlier| earlier.name == one.name) {
-                return Err(about(&format!("cluster {} is in it twice", one.name)));
-            }
-            asked.push(one);
+    for object in objects::read(path)? {
+        let one = of_object(&object, owner).map_err(|why| about(&why))?;
+        if asked.iter().any(|earlier| earlier.name == one.name) {
+            return Err(about(&format!("cluster {} is in it twice", one.name)));
         }
+        asked.push(one);
     }
     if asked.is_empty() {
         return Err(about("there is no cluster in it"));
     }
     Ok(asked)
+}
+
+/// Reads one cluster; whose it is to be is what `owner` says, before what it says itself.
+pub(crate) fn of_object(object: &Value, owner: Option<&UserName>) -> Result<Asked, String> {
+    let mut one = cluster(object)?;
+    one.owner = owner.cloned().or(one.owner);
+    Ok(one)
 }
 
 fn cluster(object: &Value) -> Result<Asked, String> {
