@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use cmp_tests::binaries::Binaries;
 use cmp_tests::process::{Process, cpu_of_children};
 use cmp_tests::{ControlPlane, Installation, World, eventually};
+use futures::StreamExt;
 
 const MACHINES: u32 = 100;
 const ROUNDS: usize = 3;
@@ -64,6 +65,23 @@ fn used(plane: &ControlPlane) -> Vec<(&'static str, Duration)> {
     ]
 }
 
+/// The bare calls, as many at once as the server takes, from one process that is there already: what no program that pauses
+/// machines by KubeVirt's API can be quicker than.
+fn bare(user: &World<'_>, cluster: &str, verb: &str) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let client = cmp_tests::control_plane::client(&user.kubeconfig).await;
+        let calls = futures::stream::iter(0..MACHINES).map(|index| {
+            let place = format!("/apis/subresources.kubevirt.io/v1/namespaces/{cluster}-ns");
+            let path = format!("{place}/virtualmachineinstances/{cluster}-{index}/{verb}");
+            let request = http::Request::put(path).header("content-type", "application/json").body(b"{}".to_vec());
+            let client = client.clone();
+            async move { client.request_text(request.expect("a request")).await.expect("it is paused") }
+        });
+        assert_eq!(calls.buffer_unordered(32).count().await, MACHINES as usize);
+    });
+}
+
 /// Does it, and says what it took of whom.
 fn measured(plane: &ControlPlane, what: &str, work: impl FnOnce()) -> Duration {
     let before = used(plane);
@@ -90,7 +108,7 @@ fn main() {
     let size = ["--type", "vm", "--cpu", "1", "--memory", "64Mi", "--count", &count, "--wait", "--timeout", "600s"];
     let created = timed(|| drop(user.cmp(&[["create", "cluster", &cluster].as_slice(), &size].concat()).ok()));
     println!("{MACHINES} VMs created and running: {:.1} s", created.as_secs_f64());
-    let mut times: [[Vec<Duration>; 2]; 2] = Default::default();
+    let mut times: [[Vec<Duration>; 3]; 2] = Default::default();
     for _ in 0..ROUNDS {
         for (at, (verb, word, state)) in VERBS.into_iter().enumerate() {
             let done = format!("{MACHINES} {word}, 0 failed, 0 skipped");
@@ -103,9 +121,16 @@ fn main() {
             times[at][1].push(measured(plane, &format!("virtctl {verb}, one by one"), theirs));
             settled(&user, &cluster, VERBS[at].2);
         }
+        for (at, verb) in ["pause", "unpause"].into_iter().enumerate() {
+            let least = || bare(&user, &cluster, verb);
+            times[at][2].push(measured(plane, &format!("the bare calls, {verb}"), least));
+            settled(&user, &cluster, VERBS[at].2);
+        }
     }
-    for ((verb, ..), [ours, theirs]) in VERBS.into_iter().zip(times) {
+    for ((verb, ..), [ours, theirs, least]) in VERBS.into_iter().zip(times) {
         let (ours, theirs) = (median(ours).as_secs_f64(), median(theirs).as_secs_f64());
+        let least = median(least).as_secs_f64();
         println!("{verb} {MACHINES}: {ours:.2} s, virtctl {theirs:.2} s, ratio {:.3}", ours / theirs);
+        println!("{verb} {MACHINES}, the bare calls: {least:.2} s, ratio to virtctl {:.3}", least / theirs);
     }
 }
