@@ -19,7 +19,7 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use crate::observer::Observer;
-use crate::support::{account_is, holds, runtime, want};
+use crate::support::{holds, runtime, want};
 use crate::{clients, given, recovery, say};
 
 /// How many clusters of the user there may be, and how many Pods under the in-tree quota.
@@ -155,7 +155,7 @@ fn churn_lets_nothing_above_the_limit() {
     let churn = installation.user_named("churn", &limit, "100Gi");
     let inside = installation.user_named("inside", &limit, "100Gi");
     inside.patch(&json!({ "want.many": want(INSTANCES, 1).to_string() })).ok();
-    account_is(&inside, "the cluster is there", |account| holds(account, "many", INSTANCES));
+    inside.account_is("the cluster is there", |account| holds(account, "many", INSTANCES));
     let plane = &installation.plane;
     plane.admin(&["create", "namespace", "in-tree"]).ok();
     plane.admin(&["create", "quota", "cmp", "-n", "in-tree", &format!("--hard=pods={LIMIT}")]).ok();

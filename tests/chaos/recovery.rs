@@ -4,7 +4,7 @@
 use cmp_tests::{Installation, Output, World, eventually};
 use serde_json::{Value, json};
 
-use crate::support::{SOON, account_is, held, holds, running, want};
+use crate::support::{SOON, held, holds, running, want};
 
 const WEBHOOK: &str = "system:serviceaccount:cmp-system:cmp-webhook";
 const HOLD: &str = "hold-the-controllers";
@@ -86,7 +86,7 @@ fn a_lost_or_damaged_account_is_rebuilt_and_nothing_stops() {
     let (before, running) = (john.account(), pods(&john, &clusters));
     assert_eq!(running.len(), 5);
     let rebuilt = |what: &str| {
-        account_is(&john, what, |account| {
+        john.account_is(what, |account| {
             clusters.iter().all(|cluster| shape(account, cluster) == shape(&before, cluster))
         });
         assert_eq!(pods(&john, &clusters), running, "{what}: nothing stopped");
@@ -105,11 +105,11 @@ fn a_lost_or_damaged_account_is_rebuilt_and_nothing_stops() {
     assert_eq!(pods(&john, &clusters), running, "nothing stops while nobody knows of it");
     let_go(&installation);
     rebuilt("what was lost is adopted");
-    account_is(&mary, "others grow", |account| holds(account, "shop", 2));
+    mary.account_is("others grow", |account| holds(account, "shop", 2));
     grow(&john, "web", 3).ok();
-    account_is(&john, "it grows again", |account| holds(account, "web", 3));
+    john.account_is("it grows again", |account| holds(account, "web", 3));
     grow(&john, "web", 2).ok();
-    account_is(&john, "and shrinks", |account| holds(account, "web", 2));
+    john.account_is("and shrinks", |account| holds(account, "web", 2));
 
     // Damaged.
     hold(&installation, "mary");
@@ -122,11 +122,11 @@ fn a_lost_or_damaged_account_is_rebuilt_and_nothing_stops() {
     assert_eq!(pods(&john, &clusters), running, "nothing stops while it cannot be read");
     let_go(&installation);
     rebuilt("what was damaged is rebuilt");
-    account_is(&mary, "others grow", |account| holds(account, "shop", 3));
+    mary.account_is("others grow", |account| holds(account, "shop", 3));
 
     // What was to be given back is given back when it is gone, as ever.
     john.kubectl(&["delete", "statefulset", "big-1", "big-2", "-n", "big-ns"]).ok();
-    account_is(&john, "it is given back", |account| holds(account, "big", 1));
+    john.account_is("it is given back", |account| holds(account, "big", 1));
     john.cmp(&["delete", "cluster", "web", "big", "--yes", "--wait"]).ok();
     assert!(held(&john.account(), "web").is_none());
 }

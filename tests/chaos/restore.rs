@@ -4,7 +4,7 @@
 use cmp_tests::etcd::Etcd;
 use cmp_tests::{Installation, World, eventually};
 
-use crate::support::{SOON, account_is, held, holds, running, runtime};
+use crate::support::{SOON, held, holds, running, runtime};
 
 /// The uids of the Namespaces and instances, the Pods not: they are made anew where theirs is not in the snapshot.
 fn there(user: &World<'_>) -> String {
@@ -41,7 +41,7 @@ fn a_restored_etcd_settles_to_what_is_there() {
         user.cmp(&["scale", "cluster", "shrunk", "--count", "1", "--yes"]).ok();
         user.cmp(&["delete", "cluster", "deleted", "--yes", "--wait"]).ok();
         running(&user, "new", 2);
-        account_is(&user, "it is shrunk", |account| holds(account, "shrunk", 1));
+        user.account_is("it is shrunk", |account| holds(account, "shrunk", 1));
         drop(user);
         // Far ahead, so that what is from that future stays so.
         runtime().block_on(async {
@@ -55,14 +55,14 @@ fn a_restored_etcd_settles_to_what_is_there() {
             installation.restart();
         }
         let user = world(&installation);
-        account_is(&user, "what was held is held", |account| {
+        user.account_is("what was held is held", |account| {
             holds(account, "kept", 2) && holds(account, "shrunk", 2) && holds(account, "deleted", 1)
         });
         // Whatever is wanted now is done, as before.
         user.cmp(&["create", "cluster", "later", "--cpu", "1", "--memory", "1Gi", "--timeout", "90s"]).ok();
-        account_is(&user, "the new one is ready", |account| holds(account, "later", 1));
+        user.account_is("the new one is ready", |account| holds(account, "later", 1));
         user.cmp(&["delete", "cluster", "later", "--yes"]).ok();
-        account_is(&user, "it is gone again", |account| held(account, "later").is_none());
+        user.account_is("it is gone again", |account| held(account, "later").is_none());
         assert_eq!(there(&user), before, "nothing is destroyed, and nothing comes back");
         let now = user.account();
         for cluster in ["kept", "shrunk", "deleted", "new"] {

@@ -1,13 +1,9 @@
 //! What the tests share.
 
-use std::time::Duration;
-
-use cmp_tests::{World, eventually};
+pub(crate) use cmp_tests::SOON;
+use cmp_tests::World;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
-
-/// For whatever should happen soon, on a machine that may be busy.
-pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 /// Where the asynchronous half of a test runs.
 pub(crate) fn runtime() -> Runtime {
@@ -37,15 +33,6 @@ pub(crate) fn running(world: &World<'_>, cluster: &str, count: u32) {
         "90s",
     ];
     world.cmp(&create).ok().says(&format!("cluster/{cluster} created"));
-}
-
-/// Waits until the account says so.
-#[track_caller]
-pub(crate) fn account_is(world: &World<'_>, what: &str, is: impl Fn(&Value) -> bool) {
-    eventually(what, SOON, || {
-        let account = world.account();
-        if is(&account) { Ok(()) } else { Err(account.to_string()) }
-    });
 }
 
 /// What is held for a cluster.

@@ -9,7 +9,7 @@ use cmp_tests::{ControlPlane, Installation, Output, World, eventually};
 use cmp_webhook::{admission, metrics::Metrics};
 use serde_json::json;
 
-use crate::support::{SOON, account_is, held, running, shared};
+use crate::support::{SOON, held, running, shared};
 
 fn check(plane: &ControlPlane) -> Output {
     plane.admin(&["cmp", "check"])
@@ -333,7 +333,7 @@ fn with_cert_manager(john: &World<'_>, web: &str) -> Process {
     // Renewed, by another authority, it is served without a restart.
     inject(&write("second"));
     comes_to_pass(plane);
-    account_is(john, "what was lost is known again", |account| held(account, web).is_some());
+    john.account_is("what was lost is known again", |account| held(account, web).is_some());
     john.cmp(&["create", "cluster", "db", "--cpu", "1", "--memory", "1Gi", "--wait"]).ok();
 
     webhook

@@ -6,7 +6,7 @@ use cmp_tests::binaries::built;
 use cmp_tests::eventually;
 use serde_json::json;
 
-use crate::support::{SOON, account_is, held, running, shared, want};
+use crate::support::{SOON, held, running, shared, want};
 
 #[test]
 fn a_create_that_was_killed_goes_on_with_the_same_command() {
@@ -20,7 +20,7 @@ fn a_create_that_was_killed_goes_on_with_the_same_command() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    account_is(&user, "the want is written", |account| account[format!("want.{name}")].is_string());
+    user.account_is("the want is written", |account| account[format!("want.{name}")].is_string());
     plugin.kill().unwrap();
     plugin.wait().unwrap();
     let made = user.cmp(&create).ok();
@@ -56,9 +56,7 @@ fn a_half_made_cluster_can_be_deleted() {
     let name = user.cluster("web");
     user.patch(&json!({ format!("want.{name}"): want(2, "1", "1Gi") })).ok();
     user.cmp(&["delete", "cluster", &name, "--yes", "--wait"]).ok();
-    account_is(&user, "nothing is left", |account| {
-        account.as_object().unwrap().keys().all(|key| !key.ends_with(&name))
-    });
+    user.account_is("nothing is left", |account| account.as_object().unwrap().keys().all(|key| !key.ends_with(&name)));
     eventually("the Namespace is gone", SOON, || {
         let asked = user.admin(&["get", "namespace", &format!("{name}-ns"), "--ignore-not-found", "-o", "name"]);
         if asked.stdout.is_empty() { Ok(()) } else { Err(asked.to_string()) }
@@ -109,7 +107,7 @@ fn deleting_the_namespace_by_hand_comes_to_the_same() {
     let name = running(&user, "web", 1, "1", "1Gi");
     user.kubectl(&["delete", "namespace", &format!("{name}-ns")]).fails().says("cannot delete resource");
     user.admin(&["delete", "namespace", &format!("{name}-ns"), "--wait=false"]).ok();
-    account_is(&user, "all keys are gone", |account| {
+    user.account_is("all keys are gone", |account| {
         account.as_object().unwrap().keys().all(|key| !key.ends_with(&name))
     });
     assert_eq!(user.cmp(&["quota", "-o", "json"]).ok().json()["used_cpu"], 0);

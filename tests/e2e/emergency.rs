@@ -3,7 +3,7 @@
 use cmp_tests::{Installation, World, eventually};
 use serde_json::json;
 
-use crate::support::{SOON, account_is, held, running, want};
+use crate::support::{SOON, held, running, want};
 
 #[test]
 fn the_ways_out_of_an_emergency() {
@@ -50,7 +50,7 @@ fn the_ways_out_of_an_emergency() {
         if tried.code == 0 { Ok(()) } else { Err(tried.to_string()) }
     });
     // With that the account is damaged. cmp-webhook mends what it wrote itself; what runs goes on.
-    account_is(&john, "it is mended", |account| {
+    john.account_is("it is mended", |account| {
         held(account, &web).is_some_and(|held| held["count"] == 2 && held["state"] == "ready")
     });
     let name = john.cluster("more");
@@ -59,7 +59,7 @@ fn the_ways_out_of_an_emergency() {
     install(&john);
     let out = john.installation.plane.folder().join("again.kubeconfig").display().to_string();
     john.admin(&["cmp", "create", "user", "john", "--cpu", "4", "--memory", "8Gi", "--kubeconfig-out", &out]).ok();
-    account_is(&john, "its cluster is known again", |account| {
+    john.account_is("its cluster is known again", |account| {
         held(account, &web).is_some_and(|held| held["count"] == 2 && held["state"] == "ready")
     });
     john.cmp(&["get", "cluster", &web]).ok().says("2/2");
@@ -87,7 +87,7 @@ fn the_ways_out_of_an_emergency() {
     install(&john);
     installation.restart();
     let john = World { installation: &installation, name: "john".to_owned(), kubeconfig };
-    account_is(&john, "what was too much is taken back", |account| {
+    john.account_is("what was too much is taken back", |account| {
         account[format!("want.{name}")].is_null()
             && account[format!("refused.{name}")].as_str().is_some_and(|why| why.contains("exceeded quota"))
     });

@@ -1,22 +1,9 @@
 //! Start, stop, suspend, resume: the table, the counts, and what is shown.
 
-use cmp_tests::{World, eventually};
+use cmp_tests::eventually;
 use serde_json::json;
 
 use crate::support::{SOON, running, shared};
-
-fn state(user: &World<'_>, instance: &str) -> String {
-    let shown = user.cmp(&["get", "instance", instance, "-o", "json"]).ok().json();
-    shown["status"]["state"].as_str().unwrap().to_owned()
-}
-
-#[track_caller]
-fn becomes(user: &World<'_>, instance: &str, expected: &str) {
-    eventually(&format!("{instance} is {expected}"), SOON, || {
-        let state = state(user, instance);
-        if state == expected { Ok(()) } else { Err(state) }
-    });
-}
 
 #[test]
 fn the_table_of_transitions() {
@@ -27,23 +14,23 @@ fn the_table_of_transitions() {
     verb("start").ok().says(&format!("instance/{one} unchanged (already running)"));
     verb("resume").ok().says("unchanged (already running)");
     verb("stop").ok().says(&format!("instance/{one} stopped"));
-    becomes(&user, &one, "stopped");
+    user.becomes(&one, "stopped");
     verb("stop").ok().says(&format!("instance/{one} unchanged (already stopped)"));
     verb("suspend").fails().says("it is stopped, and a stopped instance can be started");
     verb("resume").fails().says("error: cannot resume").says("can be started");
     verb("start").ok().says(&format!("instance/{one} started"));
-    becomes(&user, &one, "running");
+    user.becomes(&one, "running");
     verb("suspend").ok().says(&format!("instance/{one} suspended"));
-    becomes(&user, &one, "suspended");
+    user.becomes(&one, "suspended");
     verb("suspend").ok().says("unchanged (already suspended)");
     verb("start").fails().says("it is suspended, and a suspended instance can be resumed");
     verb("stop").fails().says("can be resumed");
     verb("resume").ok().says(&format!("instance/{one} resumed"));
-    becomes(&user, &one, "running");
+    user.becomes(&one, "running");
     // The other way to write an instance, and one that is not there.
     user.cmp(&["stop", "instance", &format!("{name}/0"), "--dry-run=server"]).ok().says("stopped (server dry run)");
     user.cmp(&["stop", &format!("instance/{one}"), "--dry-run=client"]).ok().says("stopped (dry run)");
-    becomes(&user, &one, "running");
+    user.becomes(&one, "running");
     user.cmp(&["stop", "instance", &format!("{name}-7")]).fails().says(&format!("instance \"{name}-7\" not found"));
 }
 
@@ -64,7 +51,7 @@ fn on_a_cluster_the_verb_skips_what_it_does_not_apply_to() {
     assert_eq!(again["instances"][1]["name"], format!("{name}-1"));
     // What was stopped stays stopped.
     user.cmp(&["resume", "cluster", &name]).ok().says("2 resumed, 0 failed, 1 skipped");
-    assert_eq!(state(&user, &format!("{name}-1")), "stopped");
+    assert_eq!(user.state(&format!("{name}-1")), "stopped");
     user.cmp(&["suspend", "cluster", &name, "--mode", "pause"]).ok().says("0 suspended, 0 failed, 3 skipped");
     user.cmp(&["suspend", "cluster", "no-such-cluster"]).fails().says("cluster \"no-such-cluster\" not found");
     user.cmp(&["suspend", "cluster"]).fails().says("--all");
@@ -95,7 +82,7 @@ fn past_failures_the_others_are_suspended_and_the_exit_code_says_so() {
     });
     let output = user.cmp(&["suspend", "cluster", &name]).fails();
     output.says("2 suspended, 1 failed, 0 skipped").says(&format!("instance/{one} failed: ")).says("not tonight");
-    assert_eq!(state(&user, &one), "running");
+    assert_eq!(user.state(&one), "running");
     user.admin(&["delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", &policy]).ok();
 }
 
@@ -152,5 +139,5 @@ fn what_crashes_again_and_again_says_so() {
     // It can be switched off all the same, and comes back as a new one.
     user.cmp(&["stop", "instance", &format!("{name}-0"), "--wait"]).ok();
     user.cmp(&["start", "instance", &format!("{name}-0"), "--wait"]).ok();
-    becomes(&user, &format!("{name}-0"), "running");
+    user.becomes(&format!("{name}-0"), "running");
 }

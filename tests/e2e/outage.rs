@@ -3,7 +3,7 @@
 use cmp_tests::{Installation, eventually};
 use serde_json::json;
 
-use crate::support::{SOON, account_is, held, running, want};
+use crate::support::{SOON, held, running, want};
 
 #[test]
 fn without_any_webhook_all_that_is_there_works() {
@@ -54,7 +54,7 @@ fn without_any_webhook_all_that_is_there_works() {
     let kubeconfig = user.kubeconfig.clone();
     installation.restart();
     let user = cmp_tests::World { installation: &installation, name: "john".to_owned(), kubeconfig };
-    account_is(&user, "the cluster is gone", |account| held(account, &db).is_none());
+    user.account_is("the cluster is gone", |account| held(account, &db).is_none());
     user.cmp(&["scale", "cluster", &web, "--count", "3"]).ok();
 }
 
@@ -79,7 +79,7 @@ fn one_of_two_replicas_killed_in_the_middle_of_the_story() {
         .fails()
         .says("exceeded quota: john");
     user.cmp(&["scale", "cluster", &first, "--count", "1", "--yes"]).ok();
-    account_is(&user, "it is given back", |account| held(account, &first).is_some_and(|held| held["count"] == 1));
+    user.account_is("it is given back", |account| held(account, &first).is_some_and(|held| held["count"] == 1));
     // The other one takes over where this one is killed, too.
     user.cmp(&["delete", "cluster", &second, "--yes"]).ok();
     let kubeconfig = user.kubeconfig.clone();
@@ -87,7 +87,7 @@ fn one_of_two_replicas_killed_in_the_middle_of_the_story() {
     installation.ready();
     installation.replicas[1].kill();
     let user = cmp_tests::World { installation: &installation, name: "john".to_owned(), kubeconfig };
-    account_is(&user, "the second is gone", |account| held(account, &second).is_none());
+    user.account_is("the second is gone", |account| held(account, &second).is_none());
     assert!(user.installation.probe(0, "/metrics").contains("cmp_"), "metrics are served");
     assert!(user.installation.probe(0, "/livez").starts_with("HTTP/1.1 200"));
 }

@@ -16,7 +16,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Map, Value, json};
 
-use crate::support::{account_is, held, shared};
+use crate::support::{held, shared};
 
 const SIZE: [(&str, &str); 3] = [("cpu", "2"), ("memory", "1Gi"), ("nvidia.com/gpu", "2")];
 /// A class of runtimes with an overhead, which no LimitRange counts.
@@ -174,7 +174,7 @@ enum Fate {
 fn ready(user: &World<'_>, cluster: &str, size: &Value) {
     let want = json!({ "type": "container", "count": 4, "size": size }).to_string();
     user.patch(&json!({ (format!("want.{cluster}")): want })).ok();
-    account_is(user, "the cluster is ready", |account| {
+    user.account_is("the cluster is ready", |account| {
         held(account, cluster).is_some_and(|held| held["state"] == "ready")
     });
 }

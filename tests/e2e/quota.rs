@@ -4,7 +4,7 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::support::{account_is, held, running, shared, want};
+use crate::support::{held, running, shared, want};
 
 #[test]
 fn a_refused_create_leaves_nothing() {
@@ -44,7 +44,7 @@ fn past_the_plugin_the_webhook_judges() {
     assert!(user.account().as_object().unwrap().keys().all(|key| !key.starts_with("want.")));
     // What fits is prepared like any other.
     user.patch(&json!({ key: want(2, "2", "1Gi") })).ok();
-    account_is(&user, "the cluster is ready", |account| {
+    user.account_is("the cluster is ready", |account| {
         held(account, &name).is_some_and(|held| held["state"] == "ready" && held["count"] == 2)
     });
     user.cmp(&["quota"]).ok().says("4");

@@ -5,7 +5,7 @@ use std::thread;
 use cmp_tests::Output;
 use serde_json::json;
 
-use crate::support::{account_is, held, running, shared, want};
+use crate::support::{held, running, shared, want};
 
 /// All at once, in the order in which they were given.
 fn at_once(commands: Vec<Box<dyn Fn() -> Output + Send + Sync + '_>>) -> Vec<Output> {
@@ -66,7 +66,7 @@ fn what_raises_nothing_is_never_refused() {
     user.cmp(&["suspend", "cluster", &web]).ok();
     user.cmp(&["resume", "cluster", &web, "--wait"]).ok();
     user.cmp(&["scale", "cluster", &web, "--count", "1", "--yes"]).ok();
-    account_is(&user, "what was given up is given back", |account| {
+    user.account_is("what was given up is given back", |account| {
         held(account, &web).is_some_and(|held| held["count"] == 1 && held["state"] == "ready")
     });
     // From below the quota on, there is room again; at no time below nothing.
@@ -104,7 +104,7 @@ fn an_administrator_is_judged_like_the_user() {
     admin(higher.clone(), &["--dry-run=server"]).ok();
     assert_eq!(user.account(), before, "a dry run writes nothing");
     admin(higher, &[]).ok();
-    account_is(&user, "it is ready", |account| held(account, &name).is_some_and(|held| held["state"] == "ready"));
+    user.account_is("it is ready", |account| held(account, &name).is_some_and(|held| held["state"] == "ready"));
     // The user goes on with it.
     user.cmp(&["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi", "--count", "3", "--wait"]).ok();
     // A quota that cannot be read is no quota: it is refused, and so is none.

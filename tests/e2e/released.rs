@@ -3,7 +3,7 @@
 use cmp_tests::{World, eventually};
 use serde_json::json;
 
-use crate::support::{SOON, account_is, copy_of, held, running, shared, want};
+use crate::support::{SOON, copy_of, held, running, shared, want};
 
 /// A user whose suspended clusters give their quota back.
 fn frugal(cpu: &str, memory: &str) -> World<'static> {
@@ -13,7 +13,7 @@ fn frugal(cpu: &str, memory: &str) -> World<'static> {
 }
 
 fn released(user: &World<'_>, cluster: &str) {
-    account_is(user, "it is released", |account| {
+    user.account_is("it is released", |account| {
         held(account, cluster).is_some_and(|held| held["released"] == true && held["state"] == "ready")
     });
 }
@@ -95,9 +95,7 @@ fn past_the_plugin_nothing_is_given_back_that_still_runs() {
     let mut off: serde_json::Value = serde_json::from_str(&want(2, "2", "1Gi")).unwrap();
     off["released"] = json!(true);
     user.patch(&json!({ format!("want.{name}"): off.to_string() })).ok();
-    account_is(&user, "it is releasing", |account| {
-        held(account, &name).is_some_and(|held| held["state"] == "releasing")
-    });
+    user.account_is("it is releasing", |account| held(account, &name).is_some_and(|held| held["state"] == "releasing"));
     // It says what it waits for.
     eventually("the evidence was looked at", SOON, || {
         let logs: Vec<String> = user.installation.replicas.iter().map(cmp_tests::process::Process::log).collect();

@@ -2,7 +2,7 @@
 
 use cmp_tests::eventually;
 
-use crate::support::{SOON, account_is, held, running, shared};
+use crate::support::{SOON, held, running, shared};
 
 #[test]
 fn cpu_up_and_memory_down_is_asked_first_and_given_back_last() {
@@ -29,7 +29,7 @@ fn cpu_up_and_memory_down_is_asked_first_and_given_back_last() {
     let sizes = "jsonpath={range .items[*]}{.status.state}={.spec.size.cpu},{.spec.size.memory} {end}";
     let shown = user.cmp(&["get", "instances", "--in", &name, "-o", sizes]).ok();
     assert_eq!(shown.stdout, "running=1250m,1Gi running=1250m,1Gi stopped=1250m,1Gi ");
-    account_is(&user, "the memory came back", |account| {
+    user.account_is("the memory came back", |account| {
         held(account, &name).is_some_and(|held| held["size"]["memory"] == "1Gi" && held["state"] == "ready")
     });
     resize(&["--cpu", "1250m"]).ok().says("unchanged");

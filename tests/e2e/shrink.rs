@@ -3,7 +3,7 @@
 use cmp_tests::eventually;
 use serde_json::json;
 
-use crate::support::{SOON, account_is, held, running, shared, want};
+use crate::support::{SOON, held, running, shared, want};
 
 #[test]
 fn shrinking_gives_back_what_is_gone() {
@@ -12,7 +12,7 @@ fn shrinking_gives_back_what_is_gone() {
     user.cmp(&["scale", "cluster", &name, "--count", "2"]).fails().says(&format!("instance/{name}-3")).says("--yes");
     assert_eq!(held(&user.account(), &name).unwrap()["count"], 4);
     user.cmp(&["scale", "cluster", &name, "--count", "2", "--yes"]).ok().says(&format!("cluster/{name} scaled"));
-    account_is(&user, "two are given back", |account| held(account, &name).is_some_and(|held| held["count"] == 2));
+    user.account_is("two are given back", |account| held(account, &name).is_some_and(|held| held["count"] == 2));
     let ns = format!("{name}-ns");
     let quota = user.admin(&["get", "resourcequota", "cmp", "-n", &ns, "-o", "json"]).ok().json();
     assert_eq!(quota["status"]["hard"]["requests.cpu"], "2");
@@ -31,9 +31,7 @@ fn what_still_runs_stays_charged() {
     let name = running(&user, "web", 2, "2", "1Gi");
     // Past the plugin: less is wanted, but the instances are left running.
     user.patch(&json!({ format!("want.{name}"): want(1, "2", "1Gi") })).ok();
-    account_is(&user, "it is releasing", |account| {
-        held(account, &name).is_some_and(|held| held["state"] == "releasing")
-    });
+    user.account_is("it is releasing", |account| held(account, &name).is_some_and(|held| held["state"] == "releasing"));
     user.cmp(&["get", "clusters"]).ok().says("releasing");
     // The names are closed at once: what is deleted does not come back.
     eventually("the second is no instance any more", SOON, || {
@@ -53,7 +51,7 @@ fn what_still_runs_stays_charged() {
     user.cmp(&["create", "cluster", &user.cluster("db"), "--cpu", "2", "--memory", "1Gi"]).fails().says("used: cpu=4");
     assert_eq!(held(&user.account(), &name).unwrap()["count"], 2);
     user.kubectl(&["delete", "statefulset", &format!("{name}-1"), "-n", &format!("{name}-ns")]).ok();
-    account_is(&user, "it is given back", |account| held(account, &name).is_some_and(|held| held["count"] == 1));
+    user.account_is("it is given back", |account| held(account, &name).is_some_and(|held| held["count"] == 1));
     user.cmp(&["create", "cluster", &user.cluster("db"), "--cpu", "2", "--memory", "1Gi"]).ok();
 }
 
@@ -64,7 +62,7 @@ fn growing_while_releasing_takes_the_larger_of_both() {
     user.cmp(&["scale", "cluster", &name, "--count", "1", "--yes"]).ok();
     user.cmp(&["scale", "cluster", &name, "--count", "4"]).ok();
     user.cmp(&["get", "instances", "--in", &name, "-o", "name"]).ok().says(&format!("{name}-3"));
-    account_is(&user, "four are held", |account| {
+    user.account_is("four are held", |account| {
         held(account, &name).is_some_and(|held| held["count"] == 4 && held["state"] == "ready")
     });
 }

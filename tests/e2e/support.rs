@@ -1,13 +1,10 @@
 //! What the tests share.
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
-use cmp_tests::{Installation, World, eventually};
+pub(crate) use cmp_tests::SOON;
+use cmp_tests::{Installation, World};
 use serde_json::{Value, json};
-
-/// For whatever should happen soon, on a machine that may be busy.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// An installation with two replicas that all tests use at once, each with users of its own. Requests that were
 /// admitted earlier are given three seconds to land instead of ninety: no request of a test takes longer.
@@ -30,15 +27,6 @@ pub(crate) fn running(world: &World<'_>, name: &str, count: u32, cpu: &str, memo
         .ok()
         .says(&format!("cluster/{cluster} created"));
     cluster
-}
-
-/// Waits until the account says so.
-#[track_caller]
-pub(crate) fn account_is(world: &World<'_>, what: &str, is: impl Fn(&Value) -> bool) {
-    eventually(what, SOON, || {
-        let account = world.account();
-        if is(&account) { Ok(()) } else { Err(account.to_string()) }
-    });
 }
 
 /// What is held for a cluster.

@@ -3,7 +3,7 @@
 use cmp_tests::shell::kubectl_reading;
 use serde_json::{Value, json};
 
-use crate::support::{account_is, held, running, shared};
+use crate::support::{held, running, shared};
 
 const SIZE: [&str; 4] = ["--cpu", "1", "--memory", "1Gi"];
 
@@ -152,7 +152,7 @@ fn a_disk_outlives_a_stop_and_goes_with_its_instance() {
     user.cmp(&["stop", "instance", &format!("{name}-1"), "--wait"]).ok();
     assert_eq!(claims(), before, "stopped, they stay");
     user.cmp(&["scale", "cluster", &name, "--count", "1", "--yes"]).ok();
-    account_is(&user, "the disk went with its instance, and its quota came back", |account| {
+    user.account_is("the disk went with its instance, and its quota came back", |account| {
         held(account, &name).is_some_and(|held| held["count"] == 1 && held["state"] == "ready")
     });
     assert_eq!(claims(), before.split_inclusive(' ').next().unwrap());
@@ -243,7 +243,7 @@ fn a_template_is_stored_by_an_administrator_and_used_by_everybody() {
     user.patch(&json!({ format!("want.{plain}"): want.to_string() })).ok();
     let want = json!({ "type": "container", "count": 2, "size": size, "template": template });
     user.patch(&json!({ format!("want.{plain}"): want.to_string() })).ok();
-    account_is(&user, "it grew", |account| {
+    user.account_is("it grew", |account| {
         held(account, &plain).is_some_and(|held| held["count"] == 2 && held["state"] == "ready")
     });
     take();
@@ -367,5 +367,5 @@ fn what_core_refuses_in_a_pod_the_api_server_refuses_too() {
     }
     assert!(differ.is_empty(), "{}", differ.join("\n"));
     assert!(by_policy >= 17 && by_pod_security >= 15, "{by_policy}, {by_pod_security}");
-    account_is(&user, "all is as it was", |account| held(account, &name).is_some_and(|held| held["state"] == "ready"));
+    user.account_is("all is as it was", |account| held(account, &name).is_some_and(|held| held["state"] == "ready"));
 }

@@ -9,7 +9,7 @@ use crate::balancer::Balancer;
 use crate::binaries::built;
 use crate::control_plane::{ControlPlane, free_port};
 use crate::process::Process;
-use crate::shell::{Output, eventually, kubectl, kubectl_reading};
+use crate::shell::{Output, SOON, eventually, kubectl, kubectl_reading};
 
 /// An installation with so many replicas of cmp-webhook as local processes.
 pub struct Installation {
@@ -173,6 +173,30 @@ impl World<'_> {
     /// This user's account, as the administrator sees it.
     pub fn account(&self) -> serde_json::Value {
         self.admin(&["get", "configmap", &self.name, "-n", "cmp-users", "-o", "json"]).ok().json()["data"].clone()
+    }
+
+    /// Waits until the account says so.
+    #[track_caller]
+    pub fn account_is(&self, what: &str, is: impl Fn(&serde_json::Value) -> bool) {
+        eventually(what, SOON, || {
+            let account = self.account();
+            if is(&account) { Ok(()) } else { Err(account.to_string()) }
+        });
+    }
+
+    /// The state of an instance, as it is shown.
+    pub fn state(&self, instance: &str) -> String {
+        let shown = self.cmp(&["get", "instance", instance, "-o", "json"]).ok().json();
+        shown["status"]["state"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until an instance is so.
+    #[track_caller]
+    pub fn becomes(&self, instance: &str, expected: &str) {
+        eventually(&format!("{instance} is {expected}"), SOON, || {
+            let state = self.state(instance);
+            if state == expected { Ok(()) } else { Err(state) }
+        });
     }
 
     /// Patches the account as this user, past the plugin.

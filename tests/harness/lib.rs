@@ -18,4 +18,4 @@ pub mod transcript;
 
 pub use control_plane::ControlPlane;
 pub use installation::{Installation, World};
-pub use shell::{Output, eventually};
+pub use shell::{Output, SOON, eventually};

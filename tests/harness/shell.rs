@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::binaries::{Binaries, built};
 
+/// For whatever should happen soon, on a machine that may be busy.
+pub const SOON: Duration = Duration::from_secs(90);
+
 /// What a command said.
 #[derive(Debug, Clone)]
 pub struct Output {

@@ -21,19 +21,6 @@ pub(crate) fn on(user: &World<'_>, cluster: &str) -> Vec<Value> {
     listed["items"].as_array().unwrap().clone()
 }
 
-pub(crate) fn state(user: &World<'_>, instance: &str) -> String {
-    let shown = user.cmp(&["get", "instance", instance, "-o", "json"]).ok().json();
-    shown["status"]["state"].as_str().unwrap().to_owned()
-}
-
-#[track_caller]
-pub(crate) fn becomes(user: &World<'_>, instance: &str, expected: &str) {
-    eventually(&format!("{instance} is {expected}"), SOON, || {
-        let state = state(user, instance);
-        if state == expected { Ok(()) } else { Err(state) }
-    });
-}
-
 #[test]
 fn john_has_three_machines_frozen_at_night_and_awake_in_the_morning() {
     let john = installed().user("16", "64Gi");
@@ -98,9 +85,9 @@ fn one_machine_is_switched_and_frozen() {
     let verb = |verb: &str, more: &[&str]| user.cmp(&[[verb, "instance", &one].as_slice(), more].concat());
     verb("start", &[]).ok().says("unchanged (already running)");
     verb("suspend", &["--dry-run=server"]).ok().says("suspended (server dry run)");
-    becomes(&user, &one, "running");
+    user.becomes(&one, "running");
     verb("suspend", &["--wait"]).ok().says(&format!("instance/{one} suspended"));
-    assert_eq!(state(&user, &one), "suspended");
+    assert_eq!(user.state(&one), "suspended");
     verb("suspend", &[]).ok().says("unchanged (already suspended)");
     verb("stop", &[]).fails().says("it is suspended, and a suspended instance can be resumed");
     // What is paused can still be switched off.
@@ -110,7 +97,7 @@ fn one_machine_is_switched_and_frozen() {
     verb("stop", &["--wait", "--timeout", "120s"]).ok().says("stopped");
     verb("suspend", &[]).fails().says("a stopped instance can be started");
     verb("start", &["--wait", "--timeout", "120s"]).ok().says("started");
-    becomes(&user, &one, "running");
+    user.becomes(&one, "running");
 }
 
 #[test]
@@ -129,11 +116,11 @@ fn a_pause_that_was_written_and_not_made_is_finished_by_the_same_verb() {
     user.kubectl(&["patch", "vm", &one, "-n", &ns, "--type=merge", "-p", &wish.to_string()]).ok();
     user.cmp(&["get", "instance", &one, "-o", "wide"]).ok().says("running").says("NotPausedYet");
     user.cmp(&["suspend", "cluster", &dev, "--wait"]).ok().says("1 suspended, 0 failed");
-    assert_eq!(state(&user, &one), "suspended");
+    assert_eq!(user.state(&one), "suspended");
     // Paused past us, it is shown as what it is.
     let path = format!("/apis/subresources.kubevirt.io/v1/namespaces/{ns}/virtualmachineinstances/{one}/unpause");
     user.kubectl_reading(&["replace", "--raw", &path, "-f", "-"], "{}").ok();
-    becomes(&user, &one, "running");
+    user.becomes(&one, "running");
     user.cmp(&["resume", "instance", &one]).ok();
     user.cmp(&["get", "instance", &one, "-o", "wide"]).ok().says_not("NotPausedYet");
 }

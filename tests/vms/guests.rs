@@ -4,7 +4,7 @@
 use cmp_tests::{World, eventually};
 use serde_json::{Value, json};
 
-use crate::clusters::{becomes, on, running, state};
+use crate::clusters::{on, running};
 use crate::support::{SOON, installed};
 
 /// Makes the guest that runs now, and no other, misbehave; or behave again.
@@ -88,7 +88,7 @@ fn a_guest_that_powers_off_comes_back_and_one_that_crashes_has_failed() {
         let now = uid(&user, &dev);
         if now.is_string() && now != before { Ok(()) } else { Err(now.to_string()) }
     });
-    becomes(&user, &one, "running");
+    user.becomes(&one, "running");
     // Every guest of this VM from the next one on.
     let every = |how: Value| {
         let annotations = json!({ "tests.kubectl-cmp.dev/guest": how });
@@ -98,7 +98,7 @@ fn a_guest_that_powers_off_comes_back_and_one_that_crashes_has_failed() {
     user.cmp(&["stop", "instance", &one, "--wait", "--timeout", "120s"]).ok();
     every(json!("never-starts"));
     user.cmp(&["start", "instance", &one, "--wait", "--timeout", "2s"]).fails().says(&one);
-    assert_eq!(state(&user, &one), "pending");
+    assert_eq!(user.state(&one), "pending");
     user.cmp(&["suspend", "instance", &one, "--wait", "--timeout", "120s"]).ok();
     assert!(on(&user, &dev).is_empty(), "what does not run yet cannot be paused");
     every(json!("crashes"));

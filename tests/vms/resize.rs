@@ -6,7 +6,7 @@ use cmp_tests::process::Process;
 use cmp_tests::{Output, World, eventually};
 use serde_json::{Value, json};
 
-use crate::clusters::{on, running, state};
+use crate::clusters::{on, running};
 use crate::support::{SOON, installed};
 
 fn resize(user: &World<'_>, cluster: &str, more: &[&str]) -> Output {
@@ -59,7 +59,7 @@ fn growing_is_asked_first_and_shrinking_comes_back_last() {
         assert_eq!((cores, memory), (&json!(3), &json!("6Gi")), "{name}");
         assert_ne!(uid, &before[name].2, "{name} is another guest");
     }
-    assert_eq!((state(&user, &format!("{dev}-2")).as_str(), used(&user)), ("stopped", (json!(9), json!(18))));
+    assert_eq!((user.state(&format!("{dev}-2")).as_str(), used(&user)), ("stopped", (json!(9), json!(18))));
     resize(&user, &dev, &["--cpu", "3"]).ok().says("unchanged");
     assert_eq!(guests(&user, &dev), after, "nothing is restarted for nothing");
     // What was off has it when it is on.

@@ -2,12 +2,9 @@
 
 use std::process::Child;
 use std::sync::OnceLock;
-use std::time::Duration;
 
+pub(crate) use cmp_tests::SOON;
 use cmp_tests::{ControlPlane, Installation, eventually};
-
-/// For whatever should happen soon, on a machine that may be busy.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// Ends whatever a test started, however the test ends.
 pub(crate) struct Ended(pub(crate) Child);

@@ -260,7 +260,7 @@ async fn damaged(context: &Context, name: String, error: &cmp_core::account::Unr
         }
         Err(failed) if failed.is_not_found() => Action::await_change(),
         Err(failed) => {
-            warn!(%user, %error, error = %failed, "is damaged, and could not be mended: will be tried again");
+            warn!(%user, damage = %error, error = %failed, "is damaged, and could not be mended: will be tried again");
             Action::requeue(Duration::from_secs(5))
         }
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::table::{allowed, attempt, refused};
-use crate::support::{account_is, held, running, shared, want};
+use crate::support::{held, running, shared, want};
 
 #[test]
 fn what_john_writes_into_accounts() {
@@ -160,7 +160,7 @@ fn what_john_writes_into_accounts() {
             ),
         ],
     );
-    account_is(&john, "all of it is held", |account| {
+    john.account_is("all of it is held", |account| {
         held(account, &john.cluster("more")).is_some_and(|held| held["count"] == 3 && held["state"] == "ready")
     });
 }
