@@ -92,7 +92,7 @@ fn johns_token_opens_nothing_else() {
     john.cmp(&["create", "user", "eve", "--cpu", "64", "--memory", "64Gi"]).fails().says("orbidden");
     john.cmp(&["set", "quota", &john.name, "--cpu", "64"]).fails().says("a user may change want.* and delete.* only");
     john.cmp(&["delete", "user", &mary.name, "--yes"]).fails().says("orbidden");
-    john.cmp(&["install"]).fails().says("cannot patch resource");
+    john.cmp(&["install"]).fails().says("cannot get resource");
     john.cmp(&["uninstall", "--purge", "--yes"]).fails().says("orbidden");
     john.kubectl(&["get", "configmaps", "-n", "cmp-templates"]).ok();
 }
