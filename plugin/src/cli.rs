@@ -1165,7 +1165,8 @@ mod tests {
         let mut seen = 0;
         each(&command(), &mut |command| {
             let examples = command.get_before_help().map(ToString::to_string).unwrap_or_default();
-            for line in examples.lines().filter_map(|line| line.trim().strip_prefix("kubectl cmp ")) {
+            let each = examples.lines().flat_map(|line| line.split(" | "));
+            for line in each.filter_map(|line| line.trim().strip_prefix("kubectl cmp ")) {
                 let typed = line.replace('\'', "");
                 let words = std::iter::once("kubectl-cmp").chain(typed.split(' ')).map(OsString::from);
                 let parsed = super::parse(&split_titles(words));
