@@ -66,9 +66,21 @@ fn running(world: &World, namespace: &str, count: usize) {
     });
 }
 
+/// Where the controllers that make Pods are quick: what is measured is what clients and the API server take, and the rest
+/// need not be waited for.
+fn quick() -> Installation {
+    let quick = ["--kube-api-qps=500", "--kube-api-burst=1000", "--concurrent-statefulset-syncs=20"];
+    let options = Options { controller_manager: quick.map(str::to_owned).to_vec(), ..Options::default() };
+    Installation::on(ControlPlane::start_with(&options), 1, "3s", |plane, url| {
+        plane.admin(&["cmp", "install", "--webhook-url", url]).ok();
+        true
+    })
+    .expect("it was installed")
+}
+
 /// A hundred instances made, suspended and resumed.
 pub(super) fn hundred() {
-    let installation = Installation::start(1, "3s");
+    let installation = quick();
     let user = installation.user("1000", "1000Gi");
     let (mut made, mut applied) = (Vec::new(), Vec::new());
     let (mut off, mut on) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
@@ -94,8 +106,9 @@ pub(super) fn hundred() {
         on.0.push(seconds(|| user.cmp(&["resume", "cluster", &ours])));
         running(&user, &format!("{ours}-ns"), 100);
         running(&user, &namespace, 100);
-        installation.plane.admin(&["delete", "namespace", &namespace, "--wait=false"]).ok();
-        user.cmp(&["delete", "cluster", &ours, "--yes", "--wait"]).ok();
+        // The nodes have no room for the Pods of two rounds.
+        user.cmp(&["delete", "cluster", &ours, "--yes", "--wait", "--timeout", "300s"]).ok();
+        installation.plane.admin(&["delete", "namespace", &namespace]).ok();
     }
     head();
     row("100 instances made, against `apply` of the same objects", &made, &applied);
@@ -105,14 +118,7 @@ pub(super) fn hundred() {
 
 /// A thousand instances listed, against their StatefulSets and Pods.
 pub(super) fn thousand() {
-    // What is measured is a list; the controllers that make what is in it need not be slow.
-    let quick = ["--kube-api-qps=500", "--kube-api-burst=1000", "--concurrent-statefulset-syncs=20"];
-    let options = Options { controller_manager: quick.map(str::to_owned).to_vec(), ..Options::default() };
-    let installation = Installation::on(ControlPlane::start_with(&options), 1, "3s", |plane, url| {
-        plane.admin(&["cmp", "install", "--webhook-url", url]).ok();
-        true
-    });
-    let installation = installation.expect("it was installed");
+    let installation = quick();
     let user = installation.user("1000", "1000Gi");
     user.cmp(&["create", "cluster", "many", "--count", "1000", "--cpu", "10m", "--memory", "16Mi"]).ok();
     eventually("a thousand Pods are there", Duration::from_secs(600), || {
