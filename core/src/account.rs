@@ -651,14 +651,7 @@ impl Change {
 
     /// Makes the change in an account that was read.
     pub fn apply(&self, account: &Account) -> Result<Account, Unreadable> {
-        let mut data = account.data();
-        for (key, value) in &self.0 {
-            match value {
-                Some(value) => data.insert(key.clone(), value.clone()),
-                None => data.remove(key),
-            };
-        }
-        Account::read(account.user.clone(), &account.uid, &data)
+        account.changed(&[], self.entries())
     }
 }
 

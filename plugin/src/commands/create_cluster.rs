@@ -24,10 +24,10 @@ use cmp_core::resources::{Resources, STORAGE};
 use cmp_core::template::{self, Blueprint};
 use cmp_core::verdict::judge;
 
-use super::templates;
 use super::waiting::{self, Waited};
+use super::{objects, templates};
 use crate::cli::{ChangeArgs, CreateCluster, DryRun, WaitArgs, with_more};
-use crate::context::{Context, MANAGER, complete};
+use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 use crate::output::{done, print_object};
 use crate::ui::{Progress, Ui};
@@ -57,29 +57,14 @@ pub(super) struct Asked {
 
 pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<(), CliError> {
     let (wait, change) = (args.wait.clone(), args.change.clone());
-    let mut asked = match &args.filename {
-        Some(path) => from_file::read(path, args.owner.as_ref())?,
-        None => vec![typed(args)?],
-    };
-    if asked.len() == 1
-        && let Some(one) = asked.pop()
-    {
-        return create(context, one, &wait, &change).await;
-    }
-    let mut all = true;
-    for one in asked {
-        let about = format!("cluster {}", one.name);
-        match create(context, one, &wait, &change).await {
-            Ok(()) => {}
-            Err(error) if error.is_broken_pipe() => return Err(error),
-            // The others are made all the same, as kubectl does.
-            Err(error) => {
-                error.about(&about).print(context.ui);
-                all = false;
-            }
+    match &args.filename {
+        Some(path) => {
+            let asked = from_file::read(path, args.owner.as_ref())?;
+            let asked = asked.into_iter().map(|one| objects::Asked::Cluster(Box::new(one))).collect();
+            objects::make(context, path, asked, &wait, &change).await
         }
+        None => create(context, typed(args)?, &wait, &change).await,
     }
-    complete(all)
 }
 
 pub(super) async fn create(
@@ -90,8 +75,9 @@ pub(super) async fn create(
 ) -> Result<(), CliError> {
     let Asked { name, mut want, owner, typed } = asked;
     context.check_namespace(&name)?;
-    if let Some(named) = &want.template {
-        let of = templates::usable(context, named).await?.kind();
+    let template = templates::of(context, &want).await?;
+    if want.template.is_some() {
+        let of = template.kind();
         if typed && want.kind != of {
             return Err(CliError::user(format!("--type {}: the template is of type {of}", want.kind))
                 .hint("leave the type out: it follows from the template"));
@@ -102,7 +88,7 @@ pub(super) async fn create(
         return Err(CliError::user("--type vm: there is no KubeVirt in this cluster, so that no VM can run")
             .hint("an administrator installs KubeVirt 1.7 or newer (kubevirt.io); or use --type container"));
     }
-    templates::blueprint(context, &want).await?;
+    templates::blueprint(&template, &want)?;
     let user = context.account_of(owner.as_ref()).await?;
     let accounts = context.accounts().await?;
     let known = context.account(&user).await?;
@@ -116,7 +102,8 @@ pub(super) async fn create(
     prepared(context.ui, &accounts, &user, &name, &want, wait.timeout).await?;
     // Of a cluster that was not wanted before nothing is there; should something be all the same, it is not made again.
     let there = if resumed { indexes(context, &name).await? } else { BTreeSet::new() };
-    let made = make_instances(context, &name, &want, &there).await?;
+    let blueprint = templates::blueprint(&template, &want)?;
+    let made = make_instances(context, &name, want.count, &blueprint, &there).await?;
     if wait.wait && want.released {
         context.ui.note(&format!("its instances are off: kubectl cmp resume cluster {name}"));
     } else if wait.wait {
@@ -373,12 +360,12 @@ pub(super) async fn indexes(context: &Context<'_>, name: &ClusterName) -> Result
 pub(super) async fn make_instances(
     context: &Context<'_>,
     name: &ClusterName,
-    want: &Want,
+    count: u32,
+    blueprint: &Blueprint,
     there: &BTreeSet<u32>,
 ) -> Result<usize, CliError> {
-    let blueprint = &templates::blueprint(context, want).await?;
     let client = context.client().await?;
-    let missing = (0..want.count).filter(|index| !there.contains(index));
+    let missing = (0..count).filter(|index| !there.contains(index));
     let mut making = stream::iter(missing)
         .map(|index| {
             let (client, instance) = (client.clone(), name.instance(index));
@@ -386,16 +373,16 @@ pub(super) async fn make_instances(
         })
         .buffer_unordered(AT_ONCE);
     let mut progress = Progress::new(context.ui);
-    let (mut done, mut count, mut failed) = (there.len(), 0, None);
+    let (mut done, mut new, mut failed) = (there.len(), 0, None);
     while let Some(made) = making.next().await {
         match made {
-            Ok(made) => count += usize::from(made),
+            Ok(made) => new += usize::from(made),
             Err(error) => failed = failed.or(Some(error)),
         }
         done += 1;
-        progress.passing(&format!("{name}: {done}/{} created", want.count));
+        progress.passing(&format!("{name}: {done}/{count} created"));
     }
-    failed.map_or(Ok(count), Err)
+    failed.map_or(Ok(new), Err)
 }
 
 /// The public key in a file: the first line that is one.

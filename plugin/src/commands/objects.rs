@@ -6,12 +6,12 @@ use cmp_client::templates::not_yaml;
 use cmp_core::keys;
 
 use super::{create_cluster, templates, users};
-use crate::cli::CreateFile;
+use crate::cli::{ChangeArgs, CreateFile, WaitArgs};
 use crate::context::{Context, complete};
 use crate::error::CliError;
 
 /// What a file can say.
-enum Asked {
+pub(super) enum Asked {
     Cluster(Box<create_cluster::Asked>),
     Template(Value),
     User(users::Asked),
@@ -44,6 +44,17 @@ pub(crate) async fn create(context: &Context<'_>, path: &str, file: &CreateFile)
     if asked.is_empty() {
         return Err(about("there is nothing in it"));
     }
+    make(context, path, asked, wait, change).await
+}
+
+/// Makes what a file says; of several, those that can be made are made.
+pub(super) async fn make(
+    context: &Context<'_>,
+    path: &str,
+    asked: Vec<Asked>,
+    wait: &WaitArgs,
+    change: &ChangeArgs,
+) -> Result<(), CliError> {
     let alone = asked.len() == 1;
     let mut all = true;
     for one in asked {

@@ -45,14 +45,15 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
         let grows = count > current.count;
         // Before anything is asked for: its template may be gone.
         if grows {
-            templates::blueprint(context, &scaled(&current)).await?;
+            templates::blueprint(&templates::of(context, &current).await?, &scaled(&current))?;
         }
         stored = wants::change(&accounts, stored, &name, dry_run, scaled).await?;
         if dry_run == DryRun::None {
             let want = wants::current(&stored, &name)?;
             create_cluster::prepared(context.ui, &accounts, &user, &name, &want, wait.timeout).await?;
             let there = create_cluster::indexes(context, &name).await?;
-            let made = create_cluster::make_instances(context, &name, &want, &there).await?;
+            let blueprint = templates::blueprint(&templates::of(context, &want).await?, &want)?;
+            let made = create_cluster::make_instances(context, &name, want.count, &blueprint, &there).await?;
             if !grows && made == 0 {
                 word = "unchanged";
             }

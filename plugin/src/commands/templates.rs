@@ -1,5 +1,7 @@
 //! `create template`, `get templates`, `describe template`, `delete template`; and which one a want is made from.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -29,14 +31,19 @@ async fn stored(context: &Context<'_>) -> Result<Templates, CliError> {
 fn built_in(name: &str) -> Option<Found> {
     let template = Template::built_in(name)?;
     let manifest = template.manifest();
-    Some(Found {
+    Some(not_stored(name, template, manifest))
+}
+
+/// A template that is not in the cluster, as it would be found there.
+fn not_stored(name: &str, template: Template, manifest: Value) -> Found {
+    Found {
         name: name.to_owned(),
         template: Ok(template),
         manifest,
         uid: String::new(),
         created: None,
-        labels: std::collections::BTreeMap::new(),
-    })
+        labels: BTreeMap::new(),
+    }
 }
 
 /// The template of this name, stored or built in.
@@ -48,16 +55,16 @@ async fn find(context: &Context<'_>, name: &str) -> Result<Found, CliError> {
     found.ok_or_else(|| CliError::not_found("template", name).hint("`kubectl cmp get templates` shows those there are"))
 }
 
-/// The template of this name, to make instances of.
-pub(super) async fn usable(context: &Context<'_>, name: &str) -> Result<Template, CliError> {
+/// The template that the instances of a want are made from.
+pub(super) async fn of(context: &Context<'_>, want: &Want) -> Result<Template, CliError> {
+    let name = want.template.as_deref().unwrap_or(view::template(want.kind));
     find(context, name).await?.template.map_err(|why| {
         CliError::user(format!("template {name} cannot be used: {why}")).hint("an administrator has to mend it")
     })
 }
 
-/// What the instances of a want are made from; what cannot be is found out before anything is asked for.
-pub(super) async fn blueprint(context: &Context<'_>, want: &Want) -> Result<Blueprint, CliError> {
-    let template = usable(context, want.template.as_deref().unwrap_or(view::template(want.kind))).await?;
+/// What a template makes of a want; what cannot be is found out before anything is asked for.
+pub(super) fn blueprint(template: &Template, want: &Want) -> Result<Blueprint, CliError> {
     template.blueprint(want).map_err(|wrong| {
         // Without the patch it would be wrong in the same way: then it is not the patch.
         let plain = template.blueprint(&Want { patch: None, ..want.clone() });
@@ -89,9 +96,6 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateTemplate) -> Resul
             return Err(CliError::user("the template has no name").hint("kubectl cmp create template NAME -f FILE"));
         }
     };
-    if built_in_type(name.as_str()).is_some() {
-        return Err(CliError::user(format!("{name} is the name of a built-in template")).hint("choose another name"));
-    }
     store(context, &filename, &name, inner, text, &change).await
 }
 
@@ -105,9 +109,6 @@ pub(super) async fn create_object(
     let about = |why: &str| CliError::user(format!("--filename {path}: {why}"));
     let name = object["metadata"]["name"].as_str().ok_or_else(|| about("a template has no metadata.name"))?;
     let name: TemplateName = name.parse().map_err(|error: cmp_core::name::InvalidName| about(&error.to_string()))?;
-    if built_in_type(name.as_str()).is_some() {
-        return Err(CliError::user(format!("{name} is the name of a built-in template")).hint("choose another name"));
-    }
     let manifest = object["spec"]["manifest"].clone();
     store(context, path, &name, manifest.clone(), yaml(&manifest)?, change).await
 }
@@ -121,6 +122,9 @@ async fn store(
     text: String,
     change: &ChangeArgs,
 ) -> Result<(), CliError> {
+    if built_in_type(name.as_str()).is_some() {
+        return Err(CliError::user(format!("{name} is the name of a built-in template")).hint("choose another name"));
+    }
     let about = |why: &str| CliError::user(format!("--filename {path}: {why}"));
     let (template, unused) = Template::read(&inner).map_err(|wrong| about(&wrong.to_string()))?;
     let dry_run = change.dry.dry_run;
@@ -128,15 +132,7 @@ async fn store(
         for unused in unused {
             context.ui.note(&format!("Warning: {unused}"));
         }
-        let labels = std::collections::BTreeMap::new();
-        let found = Found {
-            name: name.to_string(),
-            template: Ok(template),
-            manifest: inner,
-            uid: String::new(),
-            created: None,
-            labels,
-        };
+        let found = not_stored(name.as_str(), template, inner);
         return said(context, change, &found, "created");
     }
     let templates = stored(context).await?;
