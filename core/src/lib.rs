@@ -18,6 +18,7 @@
 //! | [`manifest`] | the objects in a cluster's Namespace |
 //! | [`template`] | how an instance looks, and what a want makes of it |
 //! | [`kubevirt`] | virtual machines, as far as they are read and written |
+//! | [`usage`] | what was used over a time |
 
 pub mod account;
 pub mod audit;
@@ -31,4 +32,5 @@ pub mod progress;
 pub mod quantity;
 pub mod resources;
 pub mod template;
+pub mod usage;
 pub mod verdict;
