@@ -9,8 +9,8 @@ use kube::{Client, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use cmp_core::instance::Call;
 use cmp_core::kubevirt::{GROUP, SUBRESOURCES, VERSION, VirtualMachine, VirtualMachineInstance};
+use cmp_core::lifecycle::Call;
 use cmp_core::name::{ClusterName, InstanceName};
 
 use crate::accounts::changes;

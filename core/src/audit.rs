@@ -2,9 +2,9 @@
 
 use crate::account::{Account, HeldState};
 use crate::controller::SeenNamespace;
-use crate::manifest::{self, Amounts};
+use crate::manifest;
 use crate::name::ClusterName;
-use crate::quantity::Quantity;
+use crate::quantity::{Amounts, Quantity};
 
 /// Something that does not agree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

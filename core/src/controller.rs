@@ -18,8 +18,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::account::{Account, Change, Entry, Held, HeldState, InstanceType, Refused, Shape};
 use crate::keys;
-use crate::manifest::{self, Amounts};
+use crate::manifest;
 use crate::name::{ClusterName, UserName};
+use crate::quantity::{Amounts, amounts_of};
 use crate::resources::Resources;
 use crate::verdict::{self, Denial};
 
@@ -152,9 +153,9 @@ impl SeenFence {
     pub fn of_quota(quota: &ResourceQuota) -> Self {
         let hard = quota.spec.as_ref().and_then(|spec| spec.hard.as_ref());
         let enforced = quota.status.as_ref().and_then(|status| status.hard.as_ref());
-        let amounts = manifest::amounts_of(hard);
+        let amounts = amounts_of(hard);
         Self {
-            in_force: amounts.is_some() && enforced.is_some() && manifest::amounts_of(enforced) == amounts,
+            in_force: amounts.is_some() && enforced.is_some() && amounts_of(enforced) == amounts,
             amounts,
             version: Version::of(&quota.metadata),
         }

@@ -13,7 +13,10 @@
 //! | [`audit`] | whether an account says what is there |
 //! | [`verdict`] | whether an account may change so |
 //! | [`controller`] | the next step that brings a cluster to what its user wants |
-//! | [`instance`] | the life of one instance: states, verbs, what is shown |
+//! | [`footprint`] | what a Pod costs |
+//! | [`evidence`] | whether what is left of a cluster is little enough to give up the rest |
+//! | [`state`], [`instance`] | what an instance is shown to be |
+//! | [`lifecycle`] | what may be asked of an instance, and what makes it so |
 //! | [`progress`] | how far many instances have come, in one line |
 //! | [`manifest`] | the objects in a cluster's Namespace |
 //! | [`template`] | how an instance looks, and what a want makes of it |
@@ -23,14 +26,18 @@
 pub mod account;
 pub mod audit;
 pub mod controller;
+pub mod evidence;
+pub mod footprint;
 pub mod instance;
 pub mod keys;
 pub mod kubevirt;
+pub mod lifecycle;
 pub mod manifest;
 pub mod name;
 pub mod progress;
 pub mod quantity;
 pub mod resources;
+pub mod state;
 pub mod template;
 pub mod usage;
 pub mod verdict;

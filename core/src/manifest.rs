@@ -8,13 +8,12 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec};
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Stored;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
 
 use crate::account::{InstanceType, Shape};
 use crate::keys;
 use crate::name::{ClusterName, UserName};
-use crate::quantity::Quantity;
+use crate::quantity::{Amounts, Quantity, amounts_of, stored};
 use crate::resources::{CPU, MEMORY, Resources, STORAGE};
 use crate::template::{self, Wrong};
 
@@ -30,16 +29,9 @@ pub const CONTAINER: &str = "instance";
 /// How many ConfigMaps, Secrets and Services a user can make in a cluster: enough for people, too few to fill etcd.
 const OTHERS: u32 = 100;
 
-/// Amounts by key, as the `hard` of a ResourceQuota has them.
-pub type Amounts = BTreeMap<String, Quantity>;
-
 /// A map of labels or annotations.
 pub fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
-}
-
-pub(crate) fn stored(amounts: impl IntoIterator<Item = (String, Quantity)>) -> BTreeMap<String, Stored> {
-    amounts.into_iter().map(|(name, amount)| (name, amount.into())).collect()
 }
 
 /// The Namespace of a cluster as it is created: no instance name is open yet.
@@ -217,11 +209,6 @@ pub fn limits_of(range: &LimitRange) -> Option<Amounts> {
         }
     }
     Some(limits)
-}
-
-/// Amounts that were read; `None` if one of them cannot be.
-pub fn amounts_of(amounts: Option<&BTreeMap<String, Stored>>) -> Option<Amounts> {
-    amounts.into_iter().flatten().map(|(name, amount)| Some((name.clone(), amount.0.parse().ok()?))).collect()
 }
 
 /// Where KubeVirt is installed by its own manifests, by its operator of operators, and by OpenShift. No user can have a

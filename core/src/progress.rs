@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::instance::{Instance, State};
+use crate::instance::Instance;
 use crate::name::InstanceName;
+use crate::state::State;
 
 /// What instances are to come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,9 +7,11 @@
 //! depending on the suffix), are refused.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Stored;
 use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -286,7 +288,7 @@ impl<'de> Deserialize<'de> for Quantity {
     }
 }
 
-impl From<Quantity> for k8s_openapi::apimachinery::pkg::api::resource::Quantity {
+impl From<Quantity> for Stored {
     fn from(quantity: Quantity) -> Self {
         Self(quantity.to_string())
     }
@@ -322,6 +324,18 @@ impl fmt::Display for Quantity {
         };
         f.pad(&text)
     }
+}
+
+/// Amounts by key, as the `hard` of a ResourceQuota has them.
+pub type Amounts = BTreeMap<String, Quantity>;
+
+pub(crate) fn stored(amounts: impl IntoIterator<Item = (String, Quantity)>) -> BTreeMap<String, Stored> {
+    amounts.into_iter().map(|(name, amount)| (name, amount.into())).collect()
+}
+
+/// Amounts that were read; `None` if one of them cannot be.
+pub fn amounts_of(amounts: Option<&BTreeMap<String, Stored>>) -> Option<Amounts> {
+    amounts.into_iter().flatten().map(|(name, amount)| Some((name.clone(), amount.0.parse().ok()?))).collect()
 }
 
 #[cfg(test)]

@@ -14,13 +14,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::Value;
 
 use crate::account::{InstanceType, Want};
-use crate::instance::State;
 use crate::keys;
 use crate::kubevirt;
 use crate::manifest::{self, pairs};
 use crate::name::InstanceName;
 use crate::quantity::Quantity;
 use crate::resources::{Resources, STORAGE};
+use crate::state::State;
 
 mod machine;
 mod patch;

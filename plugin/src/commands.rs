@@ -8,7 +8,7 @@ use crate::completion;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::Ui;
-use cmp_core::instance::Verb;
+use cmp_core::lifecycle::Verb;
 
 mod check;
 mod create_cluster;

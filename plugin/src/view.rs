@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use cmp_client::ApiError;
 use cmp_client::kubevirt::Machines;
 use cmp_core::account::{Account, Entry, HeldState, InstanceType};
-use cmp_core::instance::{Counts, Instance, State, columns, of_stateful_set, of_virtual_machine};
+use cmp_core::instance::{Instance, columns, of_stateful_set, of_virtual_machine};
 use cmp_core::keys;
 use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
 use cmp_core::name::{ClusterName, InstanceName, UserName};
+use cmp_core::state::{Counts, State};
 
 use crate::error::CliError;
 use crate::output::{Heads, Item, age};

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use cmp_core::instance::{Rule, footprint};
+use cmp_core::footprint::{Rule, footprint};
 use cmp_core::resources::Resources;
 use cmp_tests::World;
 use cmp_tests::control_plane::client;

@@ -15,7 +15,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use cmp_core::account::{Account, Want};
-use cmp_core::instance::{Rule, footprint};
+use cmp_core::footprint::{Rule, footprint};
 use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::Resources;

@@ -9,10 +9,10 @@ use super::pod::BY_SIZE;
 use super::rules::{Checked, fields, items, no, own_metadata, placement_of};
 use super::{Grants, Wrong};
 use crate::account::Want;
-use crate::instance::State;
 use crate::keys;
 use crate::kubevirt::{ALWAYS, DEFAULT_IMAGE, GROUP, HALTED, VERSION, processors};
 use crate::name::InstanceName;
+use crate::state::State;
 
 /// The name of the disk with the public key.
 const CLOUD_INIT: &str = "cloudinit";

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::Wrong;
 use crate::account::Want;
-use crate::instance::{Rule, footprint};
-use crate::manifest::{CONTAINER, DEFAULT_IMAGE, stored};
-use crate::quantity::Quantity;
+use crate::footprint::{Rule, footprint};
+use crate::manifest::{CONTAINER, DEFAULT_IMAGE};
+use crate::quantity::{Quantity, stored};
 use crate::resources::{CPU, MEMORY, Resources, STORAGE};
 
 /// Which container kubectl takes where none is named.

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::account::tests::{name, size, want};
 use crate::account::{Variable, Want};
-use crate::instance::{Rule, footprint};
-use crate::manifest::{amounts_of, resized};
+use crate::footprint::{Rule, footprint};
+use crate::manifest::resized;
+use crate::quantity::amounts_of;
 
 fn pod(want: &Want) -> Result<PodSpec, Wrong> {
     let made = Template::container().blueprint(want)?.stateful_set(&name("web").instance(0)).unwrap();

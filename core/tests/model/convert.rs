@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use cmp_core::account::{self, Change, InstanceType};
 use cmp_core::controller::{self, Fences, Reserved, Seen, SeenFence, SeenNamespace, Step, Version};
-use cmp_core::instance::{self, Remains};
+use cmp_core::evidence::{self, Remains};
 use cmp_core::manifest;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::quantity::Quantity;
@@ -187,5 +187,5 @@ fn evidence(instances: &[Option<u8>; 2], to: Shape) -> bool {
         remains.sets.push(set);
         remains.pods.push(pod);
     }
-    instance::fits(&remains, InstanceType::Container, &shaped(to)).is_ok()
+    evidence::fits(&remains, InstanceType::Container, &shaped(to)).is_ok()
 }

@@ -16,11 +16,11 @@ use cmp_client::kubevirt::Machines;
 use cmp_client::templates::not_yaml;
 use cmp_client::{ApiError, kubevirt};
 use cmp_core::account::{Change, Held, HeldState, InstanceType, Variable, Want};
-use cmp_core::instance::State;
 use cmp_core::manifest;
 use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::progress::Goal;
 use cmp_core::resources::{Resources, STORAGE};
+use cmp_core::state::State;
 use cmp_core::template::{self, Blueprint};
 use cmp_core::verdict::judge;
 

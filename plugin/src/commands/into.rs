@@ -8,8 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use cmp_core::account::InstanceType;
-use cmp_core::instance::State;
 use cmp_core::name::InstanceName;
+use cmp_core::state::State;
 
 use crate::cli::{ConsoleArgs, ExecArgs, Global, LogsArgs, SshArgs, VmArgs, VncArgs};
 use crate::context::Context;

@@ -14,9 +14,11 @@ use tokio::time::Instant;
 use cmp_client::ApiError;
 use cmp_client::kubevirt::Machines;
 use cmp_core::account::InstanceType;
-use cmp_core::instance::{Act, Asker, Call, Instance, Mode, State, Verb, act};
+use cmp_core::instance::{Instance, Mode};
+use cmp_core::lifecycle::{Act, Asker, Call, Verb, act};
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::progress::Goal;
+use cmp_core::state::State;
 
 use super::waiting::{self, Waited};
 use super::wants;

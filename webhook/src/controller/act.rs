@@ -16,7 +16,7 @@ use cmp_client::kubevirt::Machines;
 use cmp_client::templates::Templates;
 use cmp_core::account::{Change, InstanceType, Shape};
 use cmp_core::controller::{Fences, Part, Reserved, SeenFence, SeenNamespace, Step};
-use cmp_core::instance::{Remains, fits};
+use cmp_core::evidence::{Remains, fits};
 use cmp_core::name::ClusterName;
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::STORAGE;

@@ -12,7 +12,7 @@ use cmp_client::accounts::Accounts;
 use cmp_core::audit::{self, Finding};
 use cmp_core::controller::{SeenFence, SeenNamespace};
 use cmp_core::keys;
-use cmp_core::manifest::Amounts;
+use cmp_core::quantity::Amounts;
 
 use super::report::Check;
 use crate::error::CliError;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use cmp_client::ApiError;
 use cmp_core::account::Want;
-use cmp_core::instance::{Rule, footprint};
+use cmp_core::footprint::{Rule, footprint};
 use cmp_core::manifest;
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::resources::{Resources, STORAGE};

@@ -1,0 +1,92 @@
+//! What is left of a cluster, and whether that is little enough to give up the rest.
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Pod;
+
+use crate::account::{InstanceType, Shape};
+use crate::footprint::{Rule, footprint};
+use crate::kubevirt::{VirtualMachine, VirtualMachineInstance};
+use crate::name::InstanceName;
+use crate::quantity::Quantity;
+use crate::resources::{Resources, STORAGE};
+
+/// What is left of a cluster, by quorum lists.
+#[derive(Debug, Clone)]
+pub struct Remains {
+    /// Its StatefulSets.
+    pub sets: Vec<StatefulSet>,
+    /// Its Pods; of a cluster of VMs they are KubeVirt's, and ask for other amounts than their guests see.
+    pub pods: Vec<Pod>,
+    /// Its VirtualMachines.
+    pub machines: Vec<VirtualMachine>,
+    /// Those of them that are on.
+    pub running: Vec<VirtualMachineInstance>,
+    /// The storage its claims ask for, in all.
+    pub storage: Quantity,
+}
+
+impl Default for Remains {
+    fn default() -> Self {
+        Self { sets: vec![], pods: vec![], machines: vec![], running: vec![], storage: Quantity::ZERO }
+    }
+}
+
+/// Whether what is left fits a shape; if not, what is too much.
+pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), String> {
+    let sets = remains.sets.iter().map(|set| {
+        let on = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1) > 0;
+        (&set.metadata, on)
+    });
+    let machines = remains.machines.iter().map(|vm| (&vm.metadata, vm.is_on()));
+    for (metadata, on) in sets.chain(machines) {
+        let name = metadata.name.clone().unwrap_or_default();
+        let index = name.parse::<InstanceName>().map(|instance| instance.index);
+        if !index.is_ok_and(|index| index < to.count) {
+            return Err(format!("instance {name} still exists"));
+        }
+        if to.released && on {
+            return Err(format!("instance {name} is not off"));
+        }
+    }
+    // The next guest of a VM that is on is made without anybody being asked; of one that is off, a policy is.
+    for vm in remains.machines.iter().filter(|vm| vm.is_on()) {
+        let name = vm.metadata.name.as_deref().unwrap_or_default();
+        match vm.spec.template.spec.size() {
+            None => return Err(format!("instance {name} has more than can be counted")),
+            Some(size) if !size.fits(&to.size) => return Err(format!("instance {name} still is to have {size}")),
+            Some(_) => {}
+        }
+    }
+    let pods = remains.pods.iter().filter_map(|pod| {
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        let ended = matches!(phase, Some("Succeeded" | "Failed"));
+        // `None` is a Pod that cannot be counted, and more than anything.
+        let size = footprint(pod.spec.as_ref().filter(|_| !ended)?, Rule::Requests);
+        Some((format!("Pod {}", pod.metadata.name.as_deref().unwrap_or_default()), size))
+    });
+    let running =
+        remains.running.iter().filter(|running| !running.ended()).map(|running| {
+            (format!("VM {}", running.metadata.name.as_deref().unwrap_or_default()), running.spec.size())
+        });
+    let living: Vec<(String, Option<Resources>)> = match kind {
+        InstanceType::Container => pods.collect(),
+        InstanceType::Vm => running.collect(),
+    };
+    for (at, (name, size)) in living.iter().enumerate() {
+        if to.released || u32::try_from(at).is_ok_and(|at| at >= to.count) {
+            return Err(format!("{name} still exists"));
+        }
+        let Some(size) = size else { return Err(format!("{name} has more than can be counted")) };
+        if !size.fits(&to.size) {
+            return Err(format!("{name} still has {size}"));
+        }
+    }
+    let storage = to.size.named(STORAGE).and_then(|storage| storage.checked_mul(to.count));
+    if remains.storage > storage.unwrap_or(Quantity::ZERO) {
+        return Err("claims still hold more storage".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+use serde_json::json;
+
+use super::*;
+use crate::account::tests::shape;
+use crate::instance::tests::{made, pod, vm};
+
+#[test]
+fn evidence_of_vms_is_what_their_guests_see() {
+    let within = shape(1, "cpu=2,memory=4Gi");
+    let machine: VirtualMachineInstance = serde_json::from_value(json!({
+        "metadata": { "name": "web-0" },
+        "spec": { "domain": { "cpu": { "cores": 2 }, "memory": { "guest": "4Gi" } } },
+        "status": { "phase": "Running" },
+    }))
+    .unwrap();
+    let one = Remains {
+        machines: vec![vm("Always", "running", "Running")],
+        running: vec![machine.clone()],
+        ..Remains::default()
+    };
+    assert_eq!(fits(&one, InstanceType::Vm, &within), Ok(()));
+    let none = fits(&one, InstanceType::Vm, &shape(0, "cpu=2,memory=4Gi"));
+    assert_eq!(none, Err("instance web-0 still exists".to_owned()));
+    let smaller = fits(&one, InstanceType::Vm, &shape(1, "cpu=1,memory=4Gi"));
+    // Whatever its guest is now: the next one is made of what the VM says, and nobody is asked.
+    assert_eq!(smaller, Err("instance web-0 still is to have cpu=2,memory=4Gi".to_owned()));
+    let gone = Remains { running: vec![], ..one.clone() };
+    let smaller = shape(1, "cpu=1,memory=4Gi");
+    assert!(fits(&gone, InstanceType::Vm, &smaller).is_err());
+    let small: VirtualMachine = serde_json::from_value(json!({
+        "metadata": { "name": "web-0" },
+        "spec": { "template": { "spec": { "domain": { "memory": { "guest": "4Gi" } } } } },
+    }))
+    .unwrap();
+    let larger = Remains { machines: vec![small], ..one.clone() };
+    assert_eq!(fits(&larger, InstanceType::Vm, &smaller), Err("VM web-0 still has cpu=2,memory=4Gi".to_owned()));
+    let halted = Remains { machines: vec![vm("Halted", "stopped", "Stopped")], ..gone };
+    assert_eq!(fits(&halted, InstanceType::Vm, &smaller), Ok(()));
+    let unreadable = serde_json::from_value(json!({ "metadata": { "name": "web-0" } })).unwrap();
+    let unreadable = fits(&Remains { machines: vec![unreadable], ..halted }, InstanceType::Vm, &within);
+    assert_eq!(unreadable, Err("instance web-0 has more than can be counted".to_owned()));
+    let off = Shape { released: true, ..within.clone() };
+    assert_eq!(fits(&one, InstanceType::Vm, &off), Err("instance web-0 is not off".to_owned()));
+    let mut ending = Remains { machines: vec![vm("Halted", "suspended", "Stopping")], ..one.clone() };
+    assert_eq!(fits(&ending, InstanceType::Vm, &off), Err("VM web-0 still exists".to_owned()));
+    ending.running[0].status.phase = Some("Succeeded".to_owned());
+    assert_eq!(fits(&ending, InstanceType::Vm, &off), Ok(()));
+}
+
+#[test]
+fn a_pod_that_cannot_be_counted_is_no_small_one() {
+    let pod = |first: &str, second: &str| {
+        let container = |memory: &str| json!({ "name": "c", "resources": { "requests": { "memory": memory } } });
+        let spec = json!({ "containers": [container(first), container(second)] });
+        serde_json::from_value(json!({ "metadata": { "name": "web-0-0" }, "spec": spec })).unwrap()
+    };
+    let within = shape(1, "cpu=2,memory=4Gi");
+    let fits = |pod| fits(&Remains { pods: vec![pod], ..Remains::default() }, InstanceType::Container, &within);
+    assert_eq!(fits(pod("1Gi", "3Gi")), Ok(()));
+    assert_eq!(fits(pod("1Gi", "9E99")), Err("Pod web-0-0 has more than can be counted".to_owned()));
+}
+
+#[test]
+fn evidence_counts_what_still_lives() {
+    let within = shape(1, "cpu=2,memory=4Gi");
+    let living = |count: u32| {
+        let mut remains = Remains::default();
+        for index in 0..count {
+            let set = made(index);
+            let spec = set.spec.as_ref().unwrap().template.spec.clone();
+            remains.pods.push(Pod { spec, ..pod(&json!({ "phase": "Running" })) });
+            remains.sets.push(set);
+        }
+        remains
+    };
+    assert_eq!(fits(&living(1), InstanceType::Container, &within), Ok(()));
+    assert_eq!(fits(&living(2), InstanceType::Container, &within), Err("instance web-1 still exists".to_owned()));
+    let mut orphan = living(2);
+    orphan.sets.pop();
+    assert_eq!(fits(&orphan, InstanceType::Container, &within), Err("Pod web-0-0 still exists".to_owned()));
+    orphan.pods[1].status.as_mut().unwrap().phase = Some("Succeeded".to_owned());
+    assert_eq!(fits(&orphan, InstanceType::Container, &within), Ok(()));
+    let smaller = shape(1, "cpu=1,memory=4Gi");
+    assert_eq!(
+        fits(&living(1), InstanceType::Container, &smaller),
+        Err("Pod web-0-0 still has cpu=2,memory=4Gi".to_owned())
+    );
+    let released = Shape { released: true, ..within.clone() };
+    assert_eq!(fits(&living(1), InstanceType::Container, &released), Err("instance web-0 is not off".to_owned()));
+    let mut off = living(1);
+    off.sets[0].spec.as_mut().unwrap().replicas = Some(0);
+    assert_eq!(fits(&off, InstanceType::Container, &released), Err("Pod web-0-0 still exists".to_owned()));
+    off.pods.clear();
+    assert_eq!(fits(&off, InstanceType::Container, &released), Ok(()));
+    let claims = Remains { storage: Quantity::mebibytes(1), ..Remains::default() };
+    assert_eq!(fits(&claims, InstanceType::Container, &within), Err("claims still hold more storage".to_owned()));
+}

@@ -1,0 +1,68 @@
+//! What a Pod costs.
+
+use k8s_openapi::api::core::v1::{PodSpec, ResourceRequirements};
+
+use crate::quantity::{Amounts, amounts_of};
+use crate::resources::{CPU, MEMORY, Resources};
+
+/// Which of the two amounts of a container counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// What the scheduler sets aside.
+    Requests,
+    /// What it may use at the most.
+    Limits,
+}
+
+/// The resources that a Pod itself can name, beside its containers; others it may name are not counted.
+const POD_LEVEL: [&str; 2] = [CPU, MEMORY];
+
+/// What a Pod costs, as Kubernetes counts it (`PodRequests` and `PodLimits` of k8s.io/component-helpers): the sum of
+/// containers and sidecars, or the largest init container with the sidecars started before it, whichever is more;
+/// pod-level resources instead of the sum where they are named; plus the overhead of its runtime class.
+/// `None` if an amount cannot be read or the sum does not fit: then it is more than anything.
+pub fn footprint(pod: &PodSpec, rule: Rule) -> Option<Resources> {
+    let of = |resources: Option<&ResourceRequirements>| {
+        let amounts = resources.and_then(|resources| match rule {
+            Rule::Requests => resources.requests.as_ref(),
+            Rule::Limits => resources.limits.as_ref(),
+        });
+        amounts_of(amounts).map(named)
+    };
+    let mut sum = Resources::default();
+    for container in &pod.containers {
+        sum = sum.checked_add(&of(container.resources.as_ref())?)?;
+    }
+    let (mut sidecars, mut largest) = (Resources::default(), Resources::default());
+    for container in pod.init_containers.iter().flatten() {
+        let amounts = of(container.resources.as_ref())?;
+        if container.restart_policy.as_deref() == Some("Always") {
+            sum = sum.checked_add(&amounts)?;
+            sidecars = sidecars.checked_add(&amounts)?;
+            largest = largest.max(&sidecars);
+        } else {
+            largest = largest.max(&sidecars.checked_add(&amounts)?);
+        }
+    }
+    let mut total = sum.max(&largest);
+    for (name, amount) in of(pod.resources.as_ref())?.iter().filter(|(name, _)| POD_LEVEL.contains(&name.as_str())) {
+        total.set(name.clone(), amount);
+    }
+    let overhead = named(amounts_of(pod.overhead.as_ref())?);
+    match rule {
+        Rule::Requests => total.checked_add(&overhead),
+        Rule::Limits => {
+            let limited = overhead.iter().filter(|(name, _)| !total.get(name).is_zero());
+            let limited: Resources = limited.map(|(name, amount)| (name.clone(), amount)).collect();
+            total.checked_add(&limited)
+        }
+    }
+}
+
+/// The amounts that are resources of ours; others cannot be in a size.
+fn named(amounts: Amounts) -> Resources {
+    amounts.into_iter().filter_map(|(name, amount)| Some((name.parse().ok()?, amount))).collect()
+}
+
+#[cfg(test)]
+mod tests;
