@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::account::InstanceType;
-use crate::instance::State;
+use crate::state::State;
 use crate::name::{ClusterName, InstanceName, UserName};
 use crate::resources::Resources;
 
