@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -345,7 +346,7 @@ impl Entry {
 
     /// Adds to `sum` what [`charged`](Self::charged) costs, without making it: a verdict does this for every cluster of
     /// an account. `None` if it does not fit.
-    fn charge_to(&self, sum: &mut Resources) -> Option<()> {
+    pub(crate) fn charge_to(&self, sum: &mut Resources) -> Option<()> {
         let (want, held) = (self.want.as_ref(), self.held.as_ref());
         let count = self.charged_count();
         let released = want.is_none_or(|want| want.released) && held.is_none_or(|held| held.released);
@@ -382,8 +383,9 @@ pub struct Account {
     pub quota: Resources,
     /// Further rules.
     pub policy: Policy,
-    /// Every cluster that is mentioned.
-    pub clusters: BTreeMap<ClusterName, Entry>,
+    /// Every cluster that is mentioned. Shared with the account that this one was made of by [`changed`](Self::changed), so
+    /// that a verdict need not look at what is the same in both.
+    pub clusters: BTreeMap<ClusterName, Arc<Entry>>,
     /// The uid of the ConfigMap whose Namespaces have been looked up.
     pub settled: Option<String>,
 }
@@ -406,28 +408,28 @@ impl Account {
     }
 
     /// Reads as much of an account as can be read, and says what cannot. A quota that cannot be read is none.
-    pub fn read_what_can_be(user: UserName, uid: &str, stored: &BTreeMap<String, String>) -> (Self, Vec<Unreadable>) {
-        let mut damaged = Vec::new();
-        let quota = stored.get(data::QUOTA).ok_or_else(no_quota).and_then(|text| json(data::QUOTA, text));
-        let policy = stored.get(data::POLICY).map_or_else(|| Ok(Policy::default()), |text| json(data::POLICY, text));
+    pub fn read_what_can_be(
+        user: UserName,
+        uid: &str,
+        stored: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
+    ) -> (Self, Vec<Unreadable>) {
         let mut account = Self {
             user,
             uid: uid.to_owned(),
-            quota: quota.unwrap_or_else(|error| {
-                damaged.push(error);
-                Resources::default()
-            }),
-            policy: policy.unwrap_or_else(|error| {
-                damaged.push(error);
-                Policy::default()
-            }),
+            quota: Resources::default(),
+            policy: Policy::default(),
             clusters: BTreeMap::new(),
-            settled: stored.get(data::SETTLED).cloned(),
+            settled: None,
         };
+        let (mut damaged, mut has_quota) = (Vec::new(), false);
         for (key, text) in stored {
-            if let Err(error) = account.read_key(key, text) {
+            has_quota |= key.as_ref() == data::QUOTA;
+            if let Err(error) = account.set_key(key.as_ref(), text.as_ref()) {
                 damaged.push(error);
             }
+        }
+        if !has_quota {
+            damaged.insert(0, no_quota());
         }
         (account, damaged)
     }
@@ -470,6 +472,7 @@ impl Account {
                 let Some((_, cluster)) = key.split_once('.') else { return Ok(()) };
                 let Ok(cluster) = cluster.parse::<ClusterName>() else { return Ok(()) };
                 let Some(entry) = self.clusters.get_mut(&cluster) else { return Ok(()) };
+                let entry = Arc::make_mut(entry);
                 match key.strip_suffix(cluster.as_str()) {
                     Some(data::WANT) => entry.want = None,
                     Some(data::HELD) => entry.held = None,
@@ -530,17 +533,17 @@ impl Account {
         let cluster = cluster
             .parse::<ClusterName>()
             .map_err(|error| Unreadable { key: key.to_owned(), why: error.to_string() })?;
-        Ok(self.clusters.entry(cluster).or_default())
+        Ok(Arc::make_mut(self.clusters.entry(cluster).or_default()))
     }
 
     /// What the account says about a cluster.
     pub fn cluster(&self, cluster: &ClusterName) -> Entry {
-        self.clusters.get(cluster).cloned().unwrap_or_default()
+        self.clusters.get(cluster).map(|entry| Entry::clone(entry)).unwrap_or_default()
     }
 
     /// The clusters that exist, wanted or held.
     pub fn existing(&self) -> impl Iterator<Item = (&ClusterName, &Entry)> {
-        self.clusters.iter().filter(|(_, entry)| entry.exists())
+        self.clusters.iter().map(|(cluster, entry)| (cluster, &**entry)).filter(|(_, entry)| entry.exists())
     }
 
     /// The sum of all charges. `None` if it does not fit.

@@ -12,6 +12,7 @@
 //! | [`account`] | what a user may have, wants and holds; to and from a ConfigMap |
 //! | [`audit`] | whether an account says what is there |
 //! | [`verdict`] | whether an account may change so |
+//! | [`beside`] | two sorted lists, side by side |
 //! | [`controller`] | the next step that brings a cluster to what its user wants |
 //! | [`footprint`] | what a Pod costs |
 //! | [`evidence`] | whether what is left of a cluster is little enough to give up the rest |
@@ -25,6 +26,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod beside;
 pub mod controller;
 pub mod evidence;
 pub mod footprint;

@@ -4,8 +4,10 @@
 //! any number of API servers and replicas that answer are exact together.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::account::{Account, Entry, InstanceType, Shape, Want};
+use crate::beside::beside;
 use crate::name::{ClusterName, MAX_COUNT, UserName};
 use crate::quantity::Quantity;
 use crate::resources::{CPU, MEMORY, Resources, STORAGE};
@@ -115,8 +117,9 @@ impl fmt::Display for Amounts {
 /// cannot be read and is being mended: then everything in `new` counts as added.
 pub fn judge(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
     let nothing = Entry::default();
-    for (cluster, entry) in &new.clusters {
-        let before = old.and_then(|old| old.clusters.get(cluster)).unwrap_or(&nothing);
+    for (cluster, before, after) in clusters(old, new).filter(|(_, before, after)| !is_shared(*before, *after)) {
+        let Some(entry) = after else { continue };
+        let before = before.map_or(&nothing, |before| before);
         if let Some(want) = &entry.want
             && entry.want != before.want
         {
@@ -230,6 +233,56 @@ fn judge_want(
     Ok(())
 }
 
+/// Every cluster of either account, side by side.
+fn clusters<'a>(
+    old: Option<&'a Account>,
+    new: &'a Account,
+) -> impl Iterator<Item = (&'a ClusterName, Option<&'a Arc<Entry>>, Option<&'a Arc<Entry>>)> {
+    beside(old.into_iter().flat_map(|old| &old.clusters), &new.clusters)
+}
+
+/// Whether both are one and the same, without a look into them.
+fn is_shared(before: Option<&Arc<Entry>>, after: Option<&Arc<Entry>>) -> bool {
+    matches!((before, after), (Some(before), Some(after)) if Arc::ptr_eq(before, after))
+}
+
+/// What an account costs, and how many clusters and instances it has.
+#[derive(Clone, Default)]
+struct Sum {
+    charge: Resources,
+    clusters: u32,
+    instances: u32,
+}
+
+impl Sum {
+    /// Adds a cluster; `None` if the sum does not fit.
+    fn add(&mut self, entry: &Entry) -> Option<()> {
+        if entry.exists() {
+            self.clusters = self.clusters.saturating_add(1);
+            self.instances = self.instances.saturating_add(entry.charged_count());
+        }
+        entry.charge_to(&mut self.charge)
+    }
+}
+
+/// The sums of the old account and of the new one; what they share is added up once. `None` if one does not fit.
+fn sums(old: Option<&Account>, new: &Account) -> Option<(Sum, Sum)> {
+    let mut before = Sum::default();
+    let mut differing = Vec::new();
+    for (_, was, is) in clusters(old, new) {
+        match is.filter(|_| is_shared(was, is)) {
+            Some(entry) => before.add(entry)?,
+            None => differing.push((was, is)),
+        }
+    }
+    let mut after = before.clone();
+    for (was, is) in differing {
+        was.map_or(Some(()), |entry| before.add(entry))?;
+        is.map_or(Some(()), |entry| after.add(entry))?;
+    }
+    Some((before, after))
+}
+
 /// Refuses what raises a sum above both the quota and what it was.
 fn judge_quota(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
     let too_much = || Denial::OverQuota {
@@ -238,22 +291,19 @@ fn judge_quota(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
         used: Amounts::default(),
         limited: Amounts::default(),
     };
-    let before = old.map_or_else(|| Some(Resources::default()), Account::charge).ok_or_else(too_much)?;
-    let after = new.charge().ok_or_else(too_much)?;
+    let (before, after) = sums(old, new).ok_or_else(too_much)?;
     let (mut requested, mut used, mut limited) = (Amounts::default(), Amounts::default(), Amounts::default());
-    for (name, amount) in after.iter() {
-        let (was, limit) = (before.get(name), new.quota.get(name));
+    for (name, amount) in after.charge.iter() {
+        let (was, limit) = (before.charge.get(name), new.quota.get(name));
         if amount > was && amount > limit {
             requested.push(name.as_str(), amount.checked_sub(was).ok_or_else(too_much)?);
             used.push(name.as_str(), was);
             limited.push(name.as_str(), limit);
         }
     }
-    let (clusters_before, instances_before) = old.map_or((0, 0), Account::counts);
-    let (clusters, instances) = new.counts();
     for (name, was, count, limit) in [
-        ("clusters", clusters_before, clusters, new.policy.clusters),
-        ("instances", instances_before, instances, new.policy.instances),
+        ("clusters", before.clusters, after.clusters, new.policy.clusters),
+        ("instances", before.instances, after.instances, new.policy.instances),
     ] {
         if count > was && count > limit {
             requested.push(name, count - was);
@@ -271,7 +321,7 @@ fn judge_quota(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
 /// Judges again what one cluster asks for beyond what it holds: a want may have been stored while nobody was asked.
 pub fn judge_again(account: &Account, cluster: &ClusterName) -> Result<(), Denial> {
     let mut before = account.clone();
-    if let Some(entry) = before.clusters.get_mut(cluster) {
+    if let Some(entry) = before.clusters.get_mut(cluster).map(Arc::make_mut) {
         // What is held is charged in any case; only the want is in question.
         entry.want = match (&entry.want, &entry.held) {
             (Some(want), Some(held)) => Some(want.as_held(held)),

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,11 +17,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use kube::core::admission::AdmissionResponse;
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 use tracing::info;
 
 use cmp_core::account::{Account, Unreadable};
+use cmp_core::beside::beside;
 use cmp_core::keys;
 use cmp_core::name::{InvalidName, UserName};
 use cmp_core::verdict::judge;
@@ -84,10 +87,39 @@ struct UserInfo<'a> {
 struct Map<'a> {
     #[serde(borrow)]
     metadata: Metadata<'a>,
-    /// Each value as it stands in the review: most of those of a large account are the same in the old and the new
-    /// one, and need not be read twice.
     #[serde(borrow, default)]
-    data: Option<BTreeMap<&'a str, &'a RawValue>>,
+    data: Option<Data<'a>>,
+}
+
+/// Its data, in the order of the keys. Each value as it stands in the review: most of those of a large account are the
+/// same in the old and the new one, and need not be read twice.
+struct Data<'a>(Vec<(&'a str, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Data<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Values;
+        impl<'de> Visitor<'de> for Values {
+            type Value = Vec<(&'de str, &'de RawValue)>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of texts")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = map.next_entry()? {
+                    values.push(value);
+                }
+                Ok(values)
+            }
+        }
+        let mut values = deserializer.deserialize_map(Values)?;
+        // The API server writes them in this order. Of a key that comes twice the last counts, as everywhere.
+        if !values.is_sorted_by(|(one, _), (other, _)| one < other) {
+            values.reverse();
+            values.sort_by_key(|(key, _)| *key);
+            values.dedup_by_key(|(key, _)| *key);
+        }
+        Ok(Self(values))
+    }
 }
 
 #[derive(Deserialize)]
@@ -119,33 +151,49 @@ impl Map<'_> {
     }
 
     fn values(&self) -> impl Iterator<Item = (&str, &RawValue)> {
-        self.data.iter().flatten().map(|(key, value)| (*key, *value))
-    }
-
-    fn value(&self, key: &str) -> Option<&str> {
-        self.data.as_ref()?.get(key).map(|value| value.get())
+        self.data.iter().flat_map(|data| &data.0).map(|(key, value)| (*key, *value))
     }
 
     /// Reads the account; and what of it cannot be.
     fn account(&self) -> Result<(Account, Vec<Unreadable>), Unreadable> {
-        let data: Result<_, _> = self.values().map(|(key, raw)| Ok((key.to_owned(), text(key, raw)?))).collect();
-        Ok(Account::read_what_can_be(self.user()?, &self.metadata.uid, &data?))
+        let data: Result<Vec<_>, _> = self.values().map(|(key, raw)| Ok((key, text(key, raw)?))).collect();
+        Ok(Account::read_what_can_be(self.user()?, &self.metadata.uid, data?))
     }
 
     /// Reads the account that `old`, which is `before`, becomes.
     fn account_after(&self, old: &Self, before: &Account, damaged: &[Unreadable]) -> Result<Account, Unreadable> {
-        let differing = self.values().filter(|(key, raw)| old.value(key) != Some(raw.get()));
-        let set: Vec<(&str, String)> =
-            differing.map(|(key, raw)| Ok((key, text(key, raw)?))).collect::<Result<_, Unreadable>>()?;
-        let gone = old.values().map(|(key, _)| key).filter(|key| self.value(key).is_none());
-        let changes = set.iter().map(|(key, text)| (*key, Some(text.as_str()))).chain(gone.map(|key| (key, None)));
-        before.changed(damaged, changes)
+        let mut changes = Vec::new();
+        for (key, was, is) in beside(old.values(), self.values()) {
+            if was.map(RawValue::get) != is.map(RawValue::get) {
+                changes.push((key, is.map(|raw| text(key, raw)).transpose()?));
+            }
+        }
+        before.changed(damaged, changes.iter().map(|(key, text)| (*key, text.as_deref())))
     }
 }
 
 /// The text that a value of a ConfigMap is.
-fn text(key: &str, raw: &RawValue) -> Result<String, Unreadable> {
-    serde_json::from_str(raw.get()).map_err(|error| Unreadable { key: key.to_owned(), why: error.to_string() })
+fn text<'a>(key: &str, raw: &'a RawValue) -> Result<Cow<'a, str>, Unreadable> {
+    let unreadable = |error: serde_json::Error| Unreadable { key: key.to_owned(), why: error.to_string() };
+    plain_text(raw.get()).map_or_else(|| serde_json::from_str(raw.get()).map(Cow::Owned).map_err(unreadable), Ok)
+}
+
+/// The same for JSON in JSON, which is full of escaped quotes and has hardly ever anything else; `None` if it has.
+fn plain_text(raw: &str) -> Option<Cow<'_, str>> {
+    let mut rest = raw.strip_prefix('"')?.strip_suffix('"')?;
+    if !rest.contains('\\') {
+        return Some(Cow::Borrowed(rest));
+    }
+    let mut text = String::with_capacity(rest.len());
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        text.push_str(before);
+        let mut chars = escape.chars();
+        text.push(chars.by_ref().nth(1).filter(|char| ['"', '\\', '/'].contains(char))?);
+        rest = chars.as_str();
+    }
+    text.push_str(rest);
+    Some(Cow::Owned(text))
 }
 
 /// As much of a question as is needed to answer it at all.
@@ -348,6 +396,46 @@ mod tests {
         assert_eq!(answer["response"]["allowed"], false);
         assert_eq!(answer["response"]["uid"], "question-1");
         assert_eq!(answer["apiVersion"], "admission.k8s.io/v1");
+    }
+
+    #[tokio::test]
+    async fn the_order_of_the_keys_is_no_matter_and_the_last_of_two_counts() {
+        let want = r#"{\"type\":\"container\",\"count\":9,\"size\":{\"cpu\":\"2\",\"memory\":\"4Gi\"}}"#;
+        let small = want.replace('9', "1");
+        let ask_for = |data: &str| {
+            let asked = question(&account(None));
+            let (before, after) = asked.split_once(r#""object":"#).unwrap();
+            let object = format!(
+                r#"{{"metadata":{{"name":"john","uid":"u","labels":{{"{}":"true"}}}},"data":{{{data}}}}}"#,
+                keys::ACCOUNT
+            );
+            let rest = after.split_once(r#","oldObject""#).map_or("}}", |(_, rest)| rest);
+            format!(r#"{before}"object":{object},"oldObject"{rest}"#)
+        };
+        let rest = r#""settled":"u","quota":"{\"cpu\":\"4\",\"memory\":\"8Gi\"}""#;
+        for (data, allowed) in [
+            (format!(r#""want.web":"{small}",{rest}"#), true),
+            (format!(r#"{rest},"want.web":"{want}""#), false),
+            (format!(r#""want.web":"{want}",{rest},"want.web":"{small}""#), true),
+            (format!(r#""want.web":"{small}",{rest},"want.web":"{want}""#), false),
+        ] {
+            let (_, answer) = ask(ask_for(&data)).await;
+            assert_eq!(answer["response"]["allowed"], allowed, "{data}: {answer}");
+        }
+    }
+
+    #[test]
+    fn a_plain_text_is_what_json_says_it_is() {
+        for text in ["", "u", r#"{"cpu":"2"}"#, "a\\b/c", "é\n", "\\", "\"", "\u{1}", "\\\"\\", "ends with \\"] {
+            let raw = serde_json::to_string(text).unwrap();
+            assert_eq!(plain_text(&raw).unwrap_or(Cow::Borrowed(text)), text, "{raw}");
+            let raw = RawValue::from_string(raw).unwrap();
+            assert_eq!(super::text("key", &raw).unwrap(), text);
+        }
+        assert_eq!(plain_text(r#""\/""#).as_deref(), Some("/"));
+        assert_eq!(plain_text(r#""\u0041""#), None);
+        assert_eq!(plain_text("[1]"), None);
+        assert_eq!(plain_text("3"), None);
     }
 
     #[tokio::test]

@@ -88,11 +88,11 @@ fn account(model: &Account) -> account::Account {
         delete: model.delete.map(uid),
         refused: None,
     };
-    account.clusters.insert(web(), entry);
+    account.clusters.insert(web(), entry.into());
     if model.other > 0 {
         let other =
             account::Entry { want: Some(want(Shape { count: model.other, size: 1 })), ..account::Entry::default() };
-        account.clusters.insert("db".parse().unwrap(), other);
+        account.clusters.insert("db".parse().unwrap(), other.into());
     }
     account
 }
