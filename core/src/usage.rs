@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use crate::account::InstanceType;
-use crate::state::State;
 use crate::name::{ClusterName, InstanceName, UserName};
 use crate::resources::Resources;
+use crate::state::State;
 
 /// One instance in one state for one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
