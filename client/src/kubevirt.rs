@@ -36,7 +36,18 @@ fn api(client: &Client, namespace: &str, kind: &str, plural: &str) -> Api<Dynami
     Api::namespaced_with(client.clone(), namespace, &resource)
 }
 
-fn read<T: DeserializeOwned>(object: DynamicObject) -> Result<T, ApiError> {
+/// The VirtualMachines and the VirtualMachineInstances of all Namespaces, to be watched and [read].
+pub fn everywhere(client: &Client) -> [Api<DynamicObject>; 2] {
+    [("VirtualMachine", "virtualmachines"), ("VirtualMachineInstance", "virtualmachineinstances")].map(
+        |(kind, plural)| {
+            let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, VERSION, kind), plural);
+            Api::all_with(client.clone(), &resource)
+        },
+    )
+}
+
+/// Reads one of them.
+pub fn read<T: DeserializeOwned>(object: DynamicObject) -> Result<T, ApiError> {
     let unreadable = |error: serde_json::Error| ApiError::Other(format!("an object of KubeVirt: {error}"));
     serde_json::from_value(serde_json::to_value(object).map_err(unreadable)?).map_err(unreadable)
 }

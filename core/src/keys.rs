@@ -18,6 +18,10 @@ pub const USER_PREFIX: &str = "system:serviceaccount:cmp-users:";
 
 /// ServiceAccount, Deployment, Service, webhook configuration, Lease and ClusterRole of the in-cluster half.
 pub const WEBHOOK: &str = "cmp-webhook";
+/// ServiceAccount, Deployment, claim and rights of the mirror.
+pub const MIRROR: &str = "cmp-mirror";
+/// The Namespace whose uid says which Kubernetes cluster this is: it is there in each, and stays.
+pub const FIRST_NAMESPACE: &str = "kube-system";
 /// The Secret with its certificate.
 pub const CERTIFICATE_SECRET: &str = "cmp-webhook-cert";
 /// The Secret that cert-manager writes its certificate into, where it is asked to.
@@ -107,10 +111,14 @@ pub const SUSPEND_REASON: &str = "kubectl-cmp.dev/suspend-reason";
 /// Annotation of a suspended instance: `pause` or `halt`.
 pub const SUSPEND_MODE: &str = "kubectl-cmp.dev/suspend-mode";
 
+/// The label that the controller of StatefulSets gives each of its Pods; users can neither set nor take it.
+pub const STATEFUL_POD: &str = "statefulset.kubernetes.io/pod-name";
 /// The well-known label for what made an object.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Its value on objects of ours.
 pub const MANAGER: &str = "kubectl-cmp";
+/// The well-known label for what runs.
+pub const NAME: &str = "app.kubernetes.io/name";
 /// The well-known label for what an object belongs to; on everything that `install` applies.
 pub const PART_OF: &str = "app.kubernetes.io/part-of";
 

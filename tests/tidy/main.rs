@@ -49,6 +49,7 @@ fn one_crate_for_one_job() {
         ("serde_yml", "a second YAML: serde-saphyr is the one"),
         ("yaml_rust2", "a second YAML: serde-saphyr is the one"),
         ("reqwest", "a second HTTP client: kube is the one"),
+        ("sqlx_core", "a second way to SQLite: rusqlite is the one"),
     ];
     let tree = tree(&["--workspace"]);
     for (name, why) in banned {
@@ -73,8 +74,24 @@ fn core_is_pure() {
     }
 }
 
+/// The mirror is a copy: what is decided and done must not be able to ask it.
+#[test]
+fn nothing_is_decided_by_the_mirror() {
+    for package in ["cmp-core", "cmp-client"] {
+        let tree = tree(&[&format!("--package={package}")]);
+        assert!(!tree.iter().any(|built| built == "cmp_mirror" || built == "rusqlite"), "{package} reads the mirror");
+    }
+    for (path, text) in sources(&["plugin/src", "webhook/src"]) {
+        let allowed = ["mirror.rs", "report.rs", "error.rs", "args.rs"].iter().any(|name| path.ends_with(name));
+        let below_report = path.to_string_lossy().contains("/report/");
+        assert!(allowed || below_report || !text.contains("cmp_mirror"), "{} knows the mirror", path.display());
+    }
+    assert!(tree(&["--package=cmp-mirror"]).iter().any(|built| built == "rusqlite"), "the tree is read");
+}
+
 #[test]
 fn dependencies_point_one_way() {
+    assert!(!tree(&["--package=cmp-mirror"]).iter().any(|built| built == "axum" || built == "clap"));
     assert!(!tree(&["--package=cmp-client"]).iter().any(|built| built == "kubectl_cmp" || built == "cmp_webhook"));
     assert!(!tree(&["--package=kubectl-cmp"]).iter().any(|built| built == "cmp_webhook" || built == "axum"));
     assert!(!tree(&["--package=cmp-webhook"]).iter().any(|built| built == "kubectl_cmp" || built == "clap_complete"));
@@ -82,7 +99,7 @@ fn dependencies_point_one_way() {
 
 #[test]
 fn names_in_kubernetes_are_spelled_once() {
-    for (path, text) in sources(&["core/src", "client/src", "plugin/src", "webhook/src"]) {
+    for (path, text) in sources(&["core/src", "client/src", "mirror/src", "plugin/src", "webhook/src"]) {
         if path.ends_with("keys.rs") {
             continue;
         }
@@ -97,7 +114,7 @@ fn names_in_kubernetes_are_spelled_once() {
 #[test]
 fn nothing_is_left_undone() {
     let unfinished = ["todo!", "unimplemented!", "#[ignore", "FIXME", "XXX"];
-    for (path, text) in sources(&["core", "client", "plugin", "webhook", "tests"]) {
+    for (path, text) in sources(&["core", "client", "mirror", "plugin", "webhook", "tests"]) {
         if path.ends_with("tidy/main.rs") {
             continue;
         }

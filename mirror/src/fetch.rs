@@ -1,0 +1,152 @@
+//! Brings the file of the mirror in the cluster here.
+//!
+//! The mirror serves a copy of it on the loopback of its Pod alone, so that nobody reaches it but by the API server, and whoever
+//! the API server lets forward a port there.
+
+use std::fs::{File, OpenOptions};
+use std::future::poll_fn;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
+
+use hyper::body::{Body, Bytes};
+use hyper_util::rt::TokioIo;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+
+use cmp_client::ApiError;
+use cmp_client::error::innermost;
+use cmp_core::keys;
+
+/// The port on the loopback of the Pod.
+pub const PORT: u16 = 8081;
+/// Where the copy is there.
+pub const PATH: &str = "/mirror.db";
+/// For how long nothing may come.
+const STALLED: Duration = Duration::from_mins(1);
+/// How long to wait for what the kubelet says of a failure.
+const SAID: Duration = Duration::from_millis(500);
+
+/// Why there is no copy.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// There is no mirror.
+    #[error("no mirror runs in this cluster")]
+    NoMirror,
+    /// The API server does not let it.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// It came to nothing on the way.
+    #[error("the copy of the mirror did not arrive: {0}")]
+    Broken(String),
+}
+
+impl From<kube::Error> for Failure {
+    fn from(error: kube::Error) -> Self {
+        Self::Api(error.into())
+    }
+}
+
+/// A copy, which is gone when it is dropped.
+#[derive(Debug)]
+pub struct Fetched(PathBuf);
+
+impl Fetched {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Fetched {
+    fn drop(&mut self) {
+        // A temporary file that cannot be removed does no harm.
+        std::fs::remove_file(&self.0).ok();
+    }
+}
+
+/// Fetches a copy as it is at this moment.
+pub async fn fetch(client: &Client) -> Result<Fetched, Failure> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), keys::SYSTEM_NAMESPACE);
+    let ours = ListParams::default().labels(&format!("{}={}", keys::NAME, keys::MIRROR));
+    let found = pods.list(&ours).await?.items;
+    let pod = found.iter().find(|pod| runs(pod)).ok_or(Failure::NoMirror)?;
+    let mut forwarded = pods.portforward(&pod.name_any(), &[PORT]).await?;
+    let stream = forwarded.take_stream(PORT).ok_or_else(|| broken("the port was not forwarded"))?;
+    let failed = forwarded.take_error(PORT);
+    let (fetched, mut file) = temporary().map_err(|error| Failure::Broken(error.to_string()))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| broken(&innermost(&error)))?;
+    let request = http::Request::get(PATH).header(http::header::HOST, "localhost").body(String::new());
+    let request = request.map_err(|error| broken(&error.to_string()))?;
+    let download = async {
+        let answer = in_time(sender.send_request(request)).await?.map_err(|error| innermost(&error))?;
+        if !answer.status().is_success() {
+            return Err(format!("it answers {}", answer.status()));
+        }
+        let mut body = answer.into_body();
+        while let Some(chunk) = in_time(next(&mut body)).await? {
+            file.write_all(&chunk?).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    };
+    // What ends the connection ends the download, too, and what is missing of the length that was said is an error there.
+    let driven = async {
+        connection.await.ok();
+        std::future::pending::<()>().await;
+    };
+    let downloaded = tokio::select! {
+        downloaded = download => downloaded,
+        () = driven => Ok(()),
+    };
+    match (downloaded, failed) {
+        (Ok(()), _) => Ok(fetched),
+        // The kubelet says why, if it knows.
+        (Err(error), Some(failed)) => {
+            let said = tokio::time::timeout(SAID, failed).await.ok().flatten();
+            Err(Failure::Broken(said.unwrap_or(error)))
+        }
+        (Err(error), None) => Err(Failure::Broken(error)),
+    }
+}
+
+/// The same, or that nothing came for too long.
+async fn in_time<T>(step: impl Future<Output = T>) -> Result<T, String> {
+    tokio::time::timeout(STALLED, step).await.map_err(|_| format!("nothing came for {} s", STALLED.as_secs()))
+}
+
+fn runs(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    phase == Some("Running") && pod.metadata.deletion_timestamp.is_none()
+}
+
+fn broken(why: &str) -> Failure {
+    Failure::Broken(why.to_owned())
+}
+
+async fn next(body: &mut hyper::body::Incoming) -> Option<Result<Bytes, String>> {
+    loop {
+        match poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await? {
+            Ok(frame) => match frame.into_data() {
+                Ok(data) => return Some(Ok(data)),
+                Err(_trailers) => {}
+            },
+            Err(error) => return Some(Err(innermost(&error))),
+        }
+    }
+}
+
+/// A new file that only whoever runs this can read: it says what everybody has.
+fn temporary() -> std::io::Result<(Fetched, File)> {
+    let now = jiff::Timestamp::now().as_nanosecond();
+    let path = std::env::temp_dir().join(format!("kubectl-cmp-mirror-{}-{now}.db", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&path)?;
+    Ok((Fetched(path), file))
+}

@@ -1,0 +1,261 @@
+//! Watches the cluster, and writes what is seen.
+//!
+//! Until when somebody has looked is written down only where the API server has just answered: while it does not, nobody looks.
+//! After any break everything is read anew.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::api::{DynamicObject, ListParams};
+use kube::runtime::watcher::{self, Config, Event, watcher};
+use kube::{Api, Client, Resource};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use cmp_client::{ApiError, kubevirt};
+use cmp_core::keys;
+
+use crate::store::{Store, StoreError, Written};
+use crate::world::{Change, News, World};
+
+/// How often the API server is asked whether it is still there; and for how long.
+const BEAT: Duration = Duration::from_secs(2);
+const ANSWER: Duration = Duration::from_secs(10);
+/// After how many beats to look whether KubeVirt was installed meanwhile.
+const KUBEVIRT: u32 = 15;
+/// How long to gather news before they are written.
+const GATHER: Duration = Duration::from_millis(100);
+/// How long to wait after a break.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Why it ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The file.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The API server.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+}
+
+impl From<kube::Error> for Failure {
+    fn from(error: kube::Error) -> Self {
+        Self::Api(error.into())
+    }
+}
+
+/// For how long to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Once.
+    Once,
+    /// For ever, if it went well the first time.
+    Watch,
+    /// For ever, whatever the API server says.
+    Always,
+}
+
+/// What is said while it goes on.
+#[derive(Debug)]
+pub enum Told {
+    /// Everything was read.
+    Seen {
+        /// How many clusters there are.
+        clusters: usize,
+        /// How many instances.
+        instances: usize,
+    },
+    /// So much was written; that may be nothing but until when somebody has looked.
+    Written(Written),
+    /// Nobody looks, because of this; it is tried again.
+    Lost(ApiError),
+}
+
+/// What tells one Kubernetes cluster from another.
+pub async fn cluster(client: &Client) -> Result<String, ApiError> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    Ok(namespaces.get_metadata(keys::FIRST_NAMESPACE).await?.metadata.uid.unwrap_or_default())
+}
+
+/// Looks, and writes what is seen. It may be dropped at any moment.
+pub async fn run(client: &Client, store: &mut Store, mode: Mode, mut tell: impl FnMut(Told)) -> Result<(), Failure> {
+    let mut went_well = false;
+    loop {
+        let mut told = |told| {
+            went_well |= matches!(told, Told::Seen { .. });
+            tell(told);
+        };
+        match session(client, store, mode, &mut told).await {
+            Ok(()) => return Ok(()),
+            Err(Failure::Api(error)) if mode == Mode::Always || mode == Mode::Watch && went_well => {
+                tell(Told::Lost(error));
+            }
+            Err(failure) => return Err(failure),
+        }
+        tokio::time::sleep(PATIENCE).await;
+    }
+}
+
+/// From a first look to a break.
+async fn session(client: &Client, store: &mut Store, mode: Mode, tell: &mut impl FnMut(Told)) -> Result<(), Failure> {
+    store.of_cluster(&cluster(client).await?)?;
+    let kubevirt = kubevirt::installed(client).await?;
+    let mut world = World::new(kubevirt);
+    let mut changes = changes(client, kubevirt);
+    let accounts: Api<ConfigMap> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
+    let mut beats = tokio::time::interval(BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut begun, mut count, mut newest, mut due) = (false, 0, 0, None);
+    loop {
+        let gathered = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            change = changes.next() => {
+                let Some(change) = change else { return Err(ended()) };
+                world.take(change?);
+                // Of what has come already, all is taken in at once.
+                while let Some(change) = changes.next().now_or_never() {
+                    world.take(change.ok_or_else(ended)??);
+                }
+                if begun && world.has_news() {
+                    due = due.or_else(|| Some(Instant::now() + GATHER));
+                } else if !begun && world.is_complete() {
+                    world.take_news();
+                    let written = store.begin(Timestamp::now(), world.all())?;
+                    begun = true;
+                    tell(Told::Seen { clusters: world.clusters(), instances: store.instances() });
+                    tell(Told::Written(written));
+                    if mode == Mode::Once {
+                        return Ok(());
+                    }
+                }
+            }
+            () = gathered => {
+                due = None;
+                let (places, users) = world.take_news();
+                let seen = world.seen(&places, &users);
+                tell(Told::Written(store.see(Timestamp::now(), &places, &users, &seen)?));
+            }
+            _ = beats.tick() => {
+                // Whatever changes while it answers is of a later time.
+                let asked = Timestamp::now();
+                let one = ListParams::default().limit(1);
+                let answer = tokio::time::timeout(ANSWER, accounts.list_metadata(&one)).await;
+                let silent = || ApiError::TimedOut { what: "the API server".to_owned(), seconds: ANSWER.as_secs() };
+                let revision = answer.map_err(|_| silent())??.metadata.resource_version;
+                let revision = revision.and_then(|revision| revision.parse::<u64>().ok()).unwrap_or(newest);
+                if revision < newest {
+                    return Err(ApiError::Other("etcd was restored from a snapshot".to_owned()).into());
+                }
+                newest = revision;
+                if begun {
+                    store.beat(asked)?;
+                    tell(Told::Written(Written::default()));
+                }
+                count += 1;
+                if !kubevirt && count % KUBEVIRT == 0 && kubevirt::installed(client).await? {
+                    return Err(ApiError::Other("KubeVirt was installed".to_owned()).into());
+                }
+            }
+        }
+    }
+}
+
+fn ended() -> Failure {
+    ApiError::Unreachable("a watch ended".to_owned()).into()
+}
+
+type Changes = BoxStream<'static, Result<Change, ApiError>>;
+
+fn changes(client: &Client, kubevirt: bool) -> stream::SelectAll<Changes> {
+    let labelled = |label: &str| Config::default().labels(label);
+    let mut streams: Vec<Changes> = vec![
+        watch(Api::all(client.clone()), labelled(keys::OWNER), Change::Namespace),
+        // Whoever makes an instance by hand may leave our labels out: it is one by its place and its name.
+        watch(Api::all(client.clone()), Config::default(), Change::Set),
+        watch(Api::all(client.clone()), labelled(keys::STATEFUL_POD), Change::Pod),
+        watch(
+            Api::namespaced(client.clone(), keys::USERS_NAMESPACE),
+            labelled(&format!("{}={}", keys::ACCOUNT, keys::TRUE)),
+            Change::Account,
+        ),
+    ];
+    if kubevirt {
+        let [machines, guests] = kubevirt::everywhere(client);
+        streams.push(watch_dynamic(machines, Change::Machine));
+        streams.push(watch_dynamic(guests, Change::Guest));
+    }
+    stream::select_all(streams)
+}
+
+fn watch<K>(api: Api<K>, config: Config, change: impl Fn(News<K>) -> Change + Send + 'static) -> Changes
+where
+    K: Resource + Clone + serde::de::DeserializeOwned + Debug + Send + 'static,
+{
+    watcher(api, config)
+        .map(move |event| match event {
+            Ok(event) => Ok(change(match event {
+                Event::Init => News::First,
+                Event::InitApply(object) | Event::Apply(object) => News::Is(plain(object)),
+                Event::InitDone => News::All,
+                Event::Delete(object) => News::Gone(object),
+            })),
+            Err(error) => Err(why(error)),
+        })
+        .boxed()
+}
+
+/// Who wrote what last is of no interest, and is half of an object.
+fn plain<K: Resource>(mut object: K) -> K {
+    object.meta_mut().managed_fields = None;
+    object
+}
+
+fn watch_dynamic<K>(api: Api<DynamicObject>, change: impl Fn(News<K>) -> Change + Send + 'static) -> Changes
+where
+    K: serde::de::DeserializeOwned + Send + 'static,
+{
+    watcher(api, Config::default())
+        .filter_map(move |event| {
+            let news = match event {
+                Ok(Event::Init) => Ok(Some(News::First)),
+                Ok(Event::InitApply(object) | Event::Apply(object)) => Ok(readable(object).map(News::Is)),
+                Ok(Event::InitDone) => Ok(Some(News::All)),
+                Ok(Event::Delete(object)) => Ok(readable(object).map(News::Gone)),
+                Err(error) => Err(why(error)),
+            };
+            let news = news.transpose().map(|news| news.map(&change));
+            async move { news }
+        })
+        .boxed()
+}
+
+/// An object of KubeVirt that cannot be read is none of ours.
+fn readable<K: serde::de::DeserializeOwned>(object: DynamicObject) -> Option<K> {
+    let name = object.metadata.name.clone().unwrap_or_default();
+    match kubevirt::read(plain(object)) {
+        Ok(read) => Some(read),
+        Err(error) => {
+            tracing::warn!(%name, %error, "is left out");
+            None
+        }
+    }
+}
+
+fn why(error: watcher::Error) -> ApiError {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => error.into(),
+        watcher::Error::WatchError(status) => (*status).into(),
+        error @ watcher::Error::NoResourceVersion => ApiError::Other(error.to_string()),
+    }
+}

@@ -1,0 +1,244 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cmp_core::account::InstanceType;
+use cmp_core::state::State;
+
+use super::*;
+
+/// A folder of its own, gone at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("cmp-mirror-tests-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("mirror.db")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn size() -> Resources {
+    Resources::from_list("cpu=2,memory=4Gi").unwrap()
+}
+
+/// Instances of cluster web, each in a state, with the evidence of a number.
+fn seen(instances: &[(&str, State, u32)]) -> Seen {
+    let mut seen = Seen::default();
+    for (name, state, evidence) in instances {
+        let value = Lived {
+            owner: "john".parse().unwrap(),
+            cluster: "web".parse().unwrap(),
+            cluster_uid: "n-1".to_owned(),
+            instance: name.parse().unwrap(),
+            kind: InstanceType::Container,
+            state: *state,
+            paused: false,
+            by: (*state == State::Suspended).then(|| "john".to_owned()),
+            size: size(),
+        };
+        let key = ("web-ns".to_owned(), format!("uid-of-{name}"));
+        seen.instances.insert(key, Fact { value, evidence: evidence.to_string() });
+    }
+    seen.charges.insert(("john".to_owned(), "web".to_owned()), Fact { value: size(), evidence: "7".to_owned() });
+    seen.quotas.insert(("john".to_owned(), String::new()), Fact { value: size(), evidence: "7".to_owned() });
+    seen
+}
+
+fn now(store: &mut Store, second: i64, instances: &[(&str, State, u32)]) {
+    store.see(at(second), &["web-ns".to_owned()], &["john".to_owned()], &seen(instances)).unwrap();
+}
+
+fn told(path: &Path) -> String {
+    let history = History::open(path).unwrap();
+    let second = |time: Timestamp| time.as_second() - 1_800_000_000;
+    let spans = history.spans(at(0), at(1000)).unwrap().into_iter().map(|span| {
+        assert_eq!((span.size.clone(), span.cluster_uid.as_str(), span.owner.as_str()), (size(), "n-1", "john"));
+        assert_eq!(span.by.is_some(), span.state == State::Suspended);
+        format!("{} {} {}..{}", span.instance, span.state, second(span.from), second(span.until))
+    });
+    let watched = history.watched().unwrap();
+    let watched = watched.into_iter().map(|watched| format!("{}..{}", second(watched.from), second(watched.until)));
+    format!("{}; watched {}", spans.collect::<Vec<_>>().join(", "), watched.collect::<Vec<_>>().join(", "))
+}
+
+#[test]
+fn what_happened_is_what_is_told_and_goes_on_after_the_writer_did() {
+    let folder = Folder::new();
+    let path = folder.file();
+    let mut store = Store::open(&path).unwrap();
+    store.of_cluster("a").unwrap();
+    store.begin(at(0), seen(&[("web-0", State::Pending, 1)])).unwrap();
+    now(&mut store, 2, &[("web-0", State::Running, 1), ("web-1", State::Running, 1)]);
+    now(&mut store, 5, &[("web-0", State::Suspended, 2), ("web-1", State::Running, 1)]);
+    // Read while it is written.
+    assert_eq!(told(&path), "web-0 pending 0..2, web-0 running 2..5, web-1 running 2..5; watched 0..5");
+    now(&mut store, 6, &[("web-0", State::Suspended, 2)]);
+    store.beat(at(9)).unwrap();
+    store.close().unwrap();
+    let before = "web-0 pending 0..2, web-0 running 2..5, web-1 running 2..6, web-0 suspended 5..9";
+    assert_eq!(told(&path), format!("{before}; watched 0..9"));
+    // Nobody looked for a while. What is as it was has been so, and what is not nobody knows.
+    let mut store = Store::open(&path).unwrap();
+    store.of_cluster("a").unwrap();
+    store.begin(at(20), seen(&[("web-0", State::Suspended, 2), ("web-1", State::Running, 1)])).unwrap();
+    now(&mut store, 25, &[("web-0", State::Running, 3), ("web-1", State::Running, 1)]);
+    store.beat(at(30)).unwrap();
+    drop(store);
+    let before = before.replace("web-0 suspended 5..9", "web-0 suspended 5..25");
+    assert_eq!(told(&path), format!("{before}, web-1 running 20..30, web-0 running 25..30; watched 0..9, 20..30"));
+    let history = History::open(&path).unwrap();
+    assert_eq!(history.spans(at(26), at(28)).unwrap().len(), 2);
+    // The account was not written in between.
+    let charged = Charged { owner: "john".into(), cluster: "web".into(), amounts: size(), from: at(0), until: at(30) };
+    assert_eq!(history.charges(at(0), at(99)).unwrap(), [charged]);
+    let allowed = Allowed { owner: "john".into(), amounts: size(), from: at(0), until: at(30) };
+    assert_eq!(history.quotas(at(0), at(99)).unwrap(), [allowed]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_no_time_end_before_it_began() {
+    let folder = Folder::new();
+    let mut store = Store::open(&folder.file()).unwrap();
+    store.begin(at(10), seen(&[("web-0", State::Pending, 1)])).unwrap();
+    now(&mut store, 3, &[("web-0", State::Running, 1)]);
+    now(&mut store, 12, &[("web-0", State::Running, 1)]);
+    drop(store);
+    assert_eq!(told(&folder.file()), "web-0 running 10..12; watched 10..12");
+}
+
+#[test]
+fn one_writes_at_a_time() {
+    let folder = Folder::new();
+    let path = folder.file();
+    let store = Store::open(&path).unwrap();
+    let refused = Store::open(&path).err().unwrap();
+    assert_eq!(refused.to_string(), format!("another mirror writes {}", path.display()));
+    drop(store);
+    Store::open(&path).unwrap();
+}
+
+#[test]
+fn a_file_of_something_else_is_left_alone() {
+    let folder = Folder::new();
+    let path = folder.file();
+    let refused = |expected: &str| {
+        let before = std::fs::read(&path).unwrap();
+        for error in [Store::open(&path).err().unwrap(), History::open(&path).err().unwrap()] {
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), before, "it is as it was");
+    };
+    assert!(matches!(History::open(&path), Err(StoreError::Missing(_))));
+    std::fs::write(&path, "a letter to somebody, which is longer than the head of a file of SQLite".repeat(99))
+        .unwrap();
+    refused("is no mirror of cmp");
+    std::fs::remove_file(&path).unwrap();
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE letters (a)").unwrap();
+    refused("is no mirror of cmp");
+    std::fs::remove_file(&path).unwrap();
+    drop(Store::open(&path).unwrap());
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", SCHEMA + 1).unwrap();
+    refused(&format!("written by a later version of cmp: its layout is {}", SCHEMA + 1));
+}
+
+#[test]
+fn a_file_is_of_one_cluster() {
+    let folder = Folder::new();
+    let mut store = Store::open(&folder.file()).unwrap();
+    store.of_cluster("a").unwrap();
+    store.of_cluster("a").unwrap();
+    assert!(matches!(store.of_cluster("b"), Err(StoreError::OtherCluster(_))));
+}
+
+#[test]
+fn a_copy_is_whole_while_it_is_written() {
+    let folder = Folder::new();
+    let mut store = Store::open(&folder.file()).unwrap();
+    store.begin(at(0), seen(&[("web-0", State::Running, 1)])).unwrap();
+    store.beat(at(4)).unwrap();
+    let copy = folder.0.join("copy.db");
+    History::open(&folder.file()).unwrap().copy_to(&copy).unwrap();
+    store.beat(at(8)).unwrap();
+    assert_eq!(told(&copy), "web-0 running 0..4; watched 0..4");
+    // It stands alone: it can be read where nothing can be written beside it.
+    let beside = std::fs::read_dir(&folder.0)
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("copy"));
+    assert_eq!(beside.count(), 1);
+}
+
+#[test]
+fn what_is_written_at_once_is_there_or_not() {
+    let folder = Folder::new();
+    let path = folder.file();
+    let mut store = Store::open(&path).unwrap();
+    store.begin(at(0), seen(&[("web-0", State::Running, 1)])).unwrap();
+    store.beat(at(3)).unwrap();
+    // Killed at each moment: the files as they are, without the end that a process gives them.
+    let mut whole = Vec::new();
+    for second in 4..40 {
+        let state = if second % 2 == 0 { State::Suspended } else { State::Running };
+        now(&mut store, second, &[("web-0", state, 1), ("web-1", state, 1)]);
+        let killed = Folder::new();
+        for name in ["mirror.db", "mirror.db-wal"] {
+            std::fs::copy(folder.0.join(name), killed.0.join(name)).unwrap();
+        }
+        // And in the middle of a write.
+        let log = killed.0.join("mirror.db-wal");
+        let length = std::fs::metadata(&log).unwrap().len();
+        OpenOptions::new()
+            .write(true)
+            .open(&log)
+            .unwrap()
+            .set_len(length.saturating_sub(u64::try_from(second).unwrap() * 331))
+            .unwrap();
+        let reopened = Store::open(&killed.file()).unwrap();
+        let check: String = reopened.db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(check, "ok");
+        let unpaired: i64 = reopened
+            .db
+            .query_row("SELECT abs(count(*) - 2 * count(DISTINCT started)) FROM spans WHERE started > (SELECT min(started) FROM spans) AND ended IS NULL", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(unpaired, 0, "both instances changed, or neither");
+        whole.push(reopened.instances());
+        drop(reopened);
+        told(&killed.file());
+    }
+    assert!(whole.contains(&2), "{whole:?}");
+}
+
+#[test]
+fn where_nothing_can_be_written_it_says_so() {
+    let folder = Folder::new();
+    let path = folder.0.join("nowhere").join("mirror.db");
+    let error = Store::open(&path).err().unwrap();
+    assert!(error.to_string().contains("cannot be written: No such file or directory"), "{error}");
+    // No room: as many pages as there are, and no more.
+    let mut store = Store::open(&folder.file()).unwrap();
+    store.begin(at(0), seen(&[("web-0", State::Running, 1)])).unwrap();
+    store.db.pragma_update(None, "max_page_count", 1).unwrap();
+    let mut many: Vec<(String, State, u32)> = Vec::new();
+    many.extend((0..900).map(|index| (format!("web-{index}"), State::Running, 1)));
+    let many: Vec<(&str, State, u32)> =
+        many.iter().map(|(name, state, evidence)| (name.as_str(), *state, *evidence)).collect();
+    let error = store.see(at(1), &["web-ns".to_owned()], &[], &seen(&many)).err().unwrap();
+    assert!(error.to_string().starts_with("there is no room left for "), "{error}");
+    drop(store);
+    assert_eq!(told(&folder.file()), "; watched 0..0");
+}

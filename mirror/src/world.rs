@@ -1,0 +1,280 @@
+//! What the watches have said, and what is seen by it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use cmp_client::accounts;
+use cmp_core::account::InstanceType;
+use cmp_core::instance::{self, Instance};
+use cmp_core::keys;
+use cmp_core::kubevirt::{VirtualMachine, VirtualMachineInstance};
+use cmp_core::name::{ClusterName, InstanceName, UserName};
+use cmp_core::resources::Resources;
+use cmp_core::state::State;
+
+use crate::timeline::{Fact, Key};
+
+/// What an instance is at one time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lived {
+    /// Whose it is.
+    pub owner: UserName,
+    /// Of which cluster.
+    pub cluster: ClusterName,
+    /// The uid of its Namespace.
+    pub cluster_uid: String,
+    /// Which.
+    pub instance: InstanceName,
+    /// What it is.
+    pub kind: InstanceType,
+    /// What it is shown to be.
+    pub state: State,
+    /// Whether it is a VM that is frozen.
+    pub paused: bool,
+    /// Who suspended it.
+    pub by: Option<String>,
+    /// What it asks for.
+    pub size: Resources,
+}
+
+/// All that is seen at one time: instances by Namespace and uid, charges by user and cluster, quotas by user.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// The instances.
+    pub instances: BTreeMap<Key, Fact<Lived>>,
+    /// What clusters are charged.
+    pub charges: BTreeMap<Key, Fact<Resources>>,
+    /// What users may have.
+    pub quotas: BTreeMap<Key, Fact<Resources>>,
+}
+
+/// What a watch says of one type of objects.
+#[derive(Debug, Clone)]
+pub enum News<K> {
+    /// All of them follow.
+    First,
+    /// One is so.
+    Is(K),
+    /// All have been said.
+    All,
+    /// One is gone.
+    Gone(K),
+}
+
+/// The objects of one type, by Namespace and name.
+#[derive(Debug, Clone)]
+struct Objects<K> {
+    there: BTreeMap<Key, K>,
+    complete: bool,
+}
+
+impl<K> Default for Objects<K> {
+    fn default() -> Self {
+        Self { there: BTreeMap::new(), complete: false }
+    }
+}
+
+impl<K> Objects<K> {
+    /// Takes news in, and says which place they are about.
+    fn take(&mut self, news: News<K>, key: impl Fn(&K) -> Key) -> Option<String> {
+        match news {
+            News::First => {
+                *self = Self::default();
+                None
+            }
+            News::Is(object) => {
+                let key = key(&object);
+                self.there.insert(key.clone(), object);
+                Some(key.0)
+            }
+            News::All => {
+                self.complete = true;
+                None
+            }
+            News::Gone(object) => {
+                let key = key(&object);
+                self.there.remove(&key);
+                Some(key.0)
+            }
+        }
+    }
+
+    fn at<'a>(&'a self, place: &'a str) -> impl Iterator<Item = &'a K> {
+        let first = (place.to_owned(), String::new());
+        self.there.range(first..).take_while(move |((at, _), _)| at == place).map(|(_, object)| object)
+    }
+
+    fn get(&self, place: &str, name: &str) -> Option<&K> {
+        self.there.get(&(place.to_owned(), name.to_owned()))
+    }
+}
+
+/// One of the types that are watched.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Namespaces.
+    Namespace(News<Namespace>),
+    /// Container instances.
+    Set(News<StatefulSet>),
+    /// What runs of them.
+    Pod(News<Pod>),
+    /// VMs.
+    Machine(News<VirtualMachine>),
+    /// What runs of them.
+    Guest(News<VirtualMachineInstance>),
+    /// Accounts.
+    Account(News<ConfigMap>),
+}
+
+/// What the watches have said.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    namespaces: Objects<Namespace>,
+    sets: Objects<StatefulSet>,
+    pods: Objects<Pod>,
+    machines: Objects<VirtualMachine>,
+    guests: Objects<VirtualMachineInstance>,
+    accounts: Objects<ConfigMap>,
+    places: BTreeSet<String>,
+    users: BTreeSet<String>,
+}
+
+fn key(metadata: &ObjectMeta) -> Key {
+    (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
+}
+
+fn unnamed(metadata: &ObjectMeta) -> Key {
+    (metadata.name.clone().unwrap_or_default(), String::new())
+}
+
+impl World {
+    /// A world in which there are no VMs, and will be none, has heard all of them.
+    pub fn new(kubevirt: bool) -> Self {
+        let mut world = Self::default();
+        (world.machines.complete, world.guests.complete) = (!kubevirt, !kubevirt);
+        world
+    }
+
+    /// Takes in what a watch says.
+    pub fn take(&mut self, change: Change) {
+        let place = match change {
+            Change::Namespace(news) => self.namespaces.take(news, |object| unnamed(&object.metadata)),
+            Change::Set(news) => self.sets.take(news, |object| key(&object.metadata)),
+            Change::Pod(news) => self.pods.take(news, |object| key(&object.metadata)),
+            Change::Machine(news) => self.machines.take(news, |object| key(&object.metadata)),
+            Change::Guest(news) => self.guests.take(news, |object| key(&object.metadata)),
+            Change::Account(news) => {
+                self.users.extend(self.accounts.take(news, |object| unnamed(&object.metadata)));
+                None
+            }
+        };
+        self.places.extend(place);
+    }
+
+    /// Whether all types have been said at least once.
+    pub fn is_complete(&self) -> bool {
+        let Self { namespaces, sets, pods, machines, guests, accounts, .. } = self;
+        let containers = namespaces.complete && sets.complete && pods.complete;
+        containers && machines.complete && guests.complete && accounts.complete
+    }
+
+    /// Whether anything has changed that was not taken yet.
+    pub fn has_news(&self) -> bool {
+        !self.places.is_empty() || !self.users.is_empty()
+    }
+
+    /// The Namespaces and the users about which there were news since the last time.
+    pub fn take_news(&mut self) -> (Vec<String>, Vec<String>) {
+        let (places, users) = (std::mem::take(&mut self.places), std::mem::take(&mut self.users));
+        (places.into_iter().collect(), users.into_iter().collect())
+    }
+
+    /// How many clusters there are.
+    pub fn clusters(&self) -> usize {
+        self.namespaces.there.values().filter(|namespace| belonging(namespace).is_some()).count()
+    }
+
+    /// All that is seen.
+    pub fn all(&self) -> Seen {
+        let places: Vec<String> = self.namespaces.there.keys().map(|(place, _)| place.clone()).collect();
+        let users: Vec<String> = self.accounts.there.keys().map(|(user, _)| user.clone()).collect();
+        self.seen(&places, &users)
+    }
+
+    /// What is seen in these Namespaces and of these users.
+    pub fn seen(&self, places: &[String], users: &[String]) -> Seen {
+        let mut seen = Seen::default();
+        for place in places {
+            seen.instances.extend(self.instances(place));
+        }
+        for user in users {
+            let Some(map) = self.accounts.get(user, "") else { continue };
+            // What cannot be read is mended, or waits for an administrator; until then nothing is known of it.
+            let Ok(account) = accounts::read(map) else { continue };
+            let evidence = map.metadata.resource_version.clone().unwrap_or_default();
+            let fact = |value: Resources| Fact { value, evidence: evidence.clone() };
+            seen.quotas.insert((user.clone(), String::new()), fact(account.quota.clone()));
+            seen.charges.extend(
+                account
+                    .existing()
+                    .filter_map(|(cluster, entry)| Some(((user.clone(), cluster.to_string()), fact(entry.charge()?)))),
+            );
+        }
+        seen
+    }
+
+    fn instances(&self, place: &str) -> Vec<(Key, Fact<Lived>)> {
+        let Some(namespace) = self.namespaces.get(place, "") else { return Vec::new() };
+        let Some((owner, cluster, cluster_uid)) = belonging(namespace) else { return Vec::new() };
+        let containers = self.sets.at(place).filter_map(|set| {
+            let pod = self.pods.get(place, &format!("{}-0", set.metadata.name.as_deref()?));
+            let shown = instance::of_stateful_set(set, pod.map(std::slice::from_ref).unwrap_or_default())?;
+            Some((shown, evidence(&set.metadata, pod.map(|pod| &pod.metadata))))
+        });
+        let machines = self.machines.at(place).filter_map(|vm| {
+            let guest = self.guests.get(place, vm.metadata.name.as_deref()?);
+            let shown = instance::of_virtual_machine(vm, guest.map(std::slice::from_ref).unwrap_or_default())?;
+            Some((shown, evidence(&vm.metadata, guest.map(|guest| &guest.metadata))))
+        });
+        let lived = |(shown, evidence): (Instance, String)| {
+            let Instance { name, kind, state, paused, suspension, size, uid, .. } = shown;
+            let value = Lived {
+                owner: owner.clone(),
+                cluster: cluster.clone(),
+                cluster_uid: cluster_uid.clone(),
+                instance: name,
+                kind,
+                state,
+                paused,
+                by: suspension.map(|suspension| suspension.by),
+                size,
+            };
+            ((place.to_owned(), uid), Fact { value, evidence })
+        };
+        containers.chain(machines).map(lived).collect()
+    }
+}
+
+/// Whose a Namespace is, of which cluster, and its uid.
+fn belonging(namespace: &Namespace) -> Option<(UserName, ClusterName, String)> {
+    let labels = namespace.metadata.labels.as_ref()?;
+    let cluster: ClusterName = labels.get(keys::CLUSTER)?.parse().ok()?;
+    let named = namespace.metadata.name.as_deref() == Some(cluster.namespace().as_str());
+    let uid = namespace.metadata.uid.clone().unwrap_or_default();
+    named.then_some((labels.get(keys::OWNER)?.parse().ok()?, cluster, uid))
+}
+
+/// Whatever is asked of an instance, be it on or off or another size, the API server counts in its generation; what runs of it
+/// is another object each time. Nobody else writes either.
+fn evidence(asked: &ObjectMeta, running: Option<&ObjectMeta>) -> String {
+    let suspended = asked.annotations.as_ref().and_then(|annotations| annotations.get(keys::SUSPENDED_AT));
+    format!(
+        "{}/{}/{}",
+        asked.generation.unwrap_or_default(),
+        running.and_then(|running| running.uid.as_deref()).unwrap_or_default(),
+        suspended.map(String::as_str).unwrap_or_default(),
+    )
+}
