@@ -141,6 +141,8 @@ pub(crate) enum Command {
     Quota(QuotaArgs),
     /// Show who you are, where, and what you may use
     Whoami(OutputArgs),
+    /// Keep in a file what instances were, and for how long (administrators)
+    Mirror(MirrorArgs),
     /// Install or upgrade the in-cluster half: namespaces, policies, rights, cmp-webhook
     Install(InstallArgs),
     /// Check that cmp is installed as it should be, and that everything answers
@@ -947,6 +949,20 @@ pub(crate) struct QuotaArgs {
 
 #[derive(Debug, Args)]
 #[command(
+    before_help = "Examples:\n  kubectl cmp mirror --db mirror.db\n  kubectl cmp mirror --db mirror.db --watch",
+    after_help = "One look brings the file up to date; what instances were in between is known of those alone that\nhave not changed. --watch goes on until Ctrl-C. `kubectl cmp install --mirror` does it in the cluster."
+)]
+pub(crate) struct MirrorArgs {
+    /// The file of SQLite; it is made if it is not there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) db: PathBuf,
+    /// Go on with every change
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
     before_help = "Examples:\n  kubectl cmp install --image cmp-webhook:0.1.0 --wait\n  kubectl cmp install --cert-manager --prometheus\n  kubectl cmp install --dry-run=client -o yaml"
 )]
 pub(crate) struct InstallArgs {
@@ -965,6 +981,9 @@ pub(crate) struct InstallArgs {
     /// Tell the Prometheus operator of the metrics, with alerts on them
     #[arg(long)]
     pub(crate) prometheus: bool,
+    /// Keep what instances were, and for how long, in a volume
+    #[arg(long)]
+    pub(crate) mirror: bool,
     #[command(flatten)]
     pub(crate) wait: WaitArgs,
     #[command(flatten)]

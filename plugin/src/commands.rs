@@ -19,6 +19,7 @@ mod get;
 mod install;
 mod into;
 mod lifecycle;
+mod mirror;
 mod objects;
 mod probes;
 mod quota;
@@ -81,6 +82,7 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
         Command::Set(Set::Quota(args)) => quota::set(context, args).await,
         Command::Quota(args) => quota::show(context, args).await,
         Command::Whoami(args) => whoami::run(context, args).await,
+        Command::Mirror(args) => mirror::run(context, args).await,
         Command::Install(args) => install::run(context, args).await,
         Command::Check(args) => check::run(context, args).await,
         Command::Uninstall(args) => uninstall::run(context, args).await,

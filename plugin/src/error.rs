@@ -3,6 +3,7 @@
 use std::io;
 
 use cmp_client::ApiError;
+use cmp_mirror::{StoreError, fetch, follow};
 
 use crate::ui::Ui;
 
@@ -147,6 +148,46 @@ impl From<ApiError> for CliError {
             ApiError::Damaged { .. } => Self::user(message).hint("an administrator has to mend it"),
             ApiError::TimedOut { .. } => Self::user(message).hint("the same command goes on where this one ended"),
             ApiError::Other(_) => Self::user(message),
+        }
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        let hint = match &error {
+            StoreError::Missing(_) => Some("`kubectl cmp mirror --db FILE` makes one"),
+            StoreError::Foreign(_) => Some("it is left as it is: name another file with --db"),
+            StoreError::OtherCluster(_) => Some("a file is of one cluster: name another with --db"),
+            StoreError::Newer { .. } => Some("use that version of the plugin, or another file"),
+            StoreError::Damaged { .. } => Some("it is only a copy: delete it, and it begins anew"),
+            _ => None,
+        };
+        let error = Self::user(error.to_string());
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+impl From<follow::Failure> for CliError {
+    fn from(failure: follow::Failure) -> Self {
+        match failure {
+            follow::Failure::Store(error) => error.into(),
+            follow::Failure::Api(error) => error.into(),
+        }
+    }
+}
+
+impl From<fetch::Failure> for CliError {
+    fn from(failure: fetch::Failure) -> Self {
+        match failure {
+            fetch::Failure::Api(error) => error.into(),
+            failure @ fetch::Failure::NoMirror => Self::user(failure.to_string())
+                .hint("`kubectl cmp install --mirror` starts one; --db FILE names a file of `kubectl cmp mirror`"),
+            failure @ fetch::Failure::Broken(_) => {
+                Self::user(failure.to_string()).hint("kubectl logs -n cmp-system deployment/cmp-mirror")
+            }
         }
     }
 }

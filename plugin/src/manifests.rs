@@ -39,14 +39,20 @@ pub(crate) struct Variant {
     pub(crate) cert_manager: bool,
     /// The Prometheus operator is told of the metrics.
     pub(crate) prometheus: bool,
+    /// What instances were is kept.
+    pub(crate) mirror: bool,
 }
 
 impl Variant {
     /// All of it.
-    pub(crate) const FULL: Self = Self { cert_manager: true, prometheus: true };
+    pub(crate) const FULL: Self = Self { cert_manager: true, prometheus: true, mirror: true };
 
     fn components(self) -> impl Iterator<Item = &'static Component> {
-        let all = [(self.cert_manager, &component::CERT_MANAGER), (self.prometheus, &component::PROMETHEUS)];
+        let all = [
+            (self.cert_manager, &component::CERT_MANAGER),
+            (self.prometheus, &component::PROMETHEUS),
+            (self.mirror, &component::MIRROR),
+        ];
         all.into_iter().filter_map(|(asked, component)| asked.then_some(component))
     }
 }
@@ -195,11 +201,15 @@ mod tests {
         let version = env!("CARGO_PKG_VERSION");
         let manifests = Manifests::read(Variant::FULL).unwrap();
         assert_eq!(manifests.version[0].object.data["data"]["version"], version);
-        for manifest in [&manifests.version[0], &manifests.deployment[0]] {
+        let deployments: Vec<&Manifest> = manifests.all().filter(|one| one.kind() == "Deployment").collect();
+        assert_eq!(deployments.len(), 2);
+        for manifest in deployments.iter().copied().chain([&manifests.version[0]]) {
             assert_eq!(manifest.object.labels()["app.kubernetes.io/version"], version, "{}", manifest.title());
         }
-        let image = &manifests.deployment[0].object.data["spec"]["template"]["spec"]["containers"][0]["image"];
-        assert_eq!(image, &Value::from(format!("cmp-webhook:{version}")));
+        for deployment in deployments {
+            let image = &deployment.object.data["spec"]["template"]["spec"]["containers"][0]["image"];
+            assert_eq!(image, &Value::from(format!("cmp-webhook:{version}")));
+        }
         for manifest in manifests.all() {
             let part_of = manifest.object.labels().get(cmp_core::keys::PART_OF);
             assert_eq!(part_of.map(String::as_str), Some(cmp_core::keys::MANAGER), "{}", manifest.title());

@@ -28,15 +28,22 @@ fn what_is_installed_is_what_kustomize_makes_of_the_manifests() {
     let folder = Folder::new();
     let manifests = folder.path().join("manifests");
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests"), &manifests);
-    // What somebody writes who wants both.
-    let both = "resources: [../../base, ../../policies]\ncomponents: [../../components/cert-manager, ../../components/prometheus]\n";
-    fs::create_dir_all(manifests.join("overlays/both")).unwrap();
-    fs::write(manifests.join("overlays/both/kustomization.yaml"), both).unwrap();
+    // What somebody writes who wants several.
+    for (overlay, components) in [
+        ("both", "../../components/cert-manager, ../../components/prometheus"),
+        ("all", "../../components/cert-manager, ../../components/prometheus, ../../components/mirror"),
+    ] {
+        let text = format!("resources: [../../base, ../../policies]\ncomponents: [{components}]\n");
+        fs::create_dir_all(manifests.join("overlays").join(overlay)).unwrap();
+        fs::write(manifests.join("overlays").join(overlay).join("kustomization.yaml"), text).unwrap();
+    }
     for (overlay, flags) in [
         (".", &[][..]),
         ("overlays/cert-manager", &["--cert-manager"]),
         ("overlays/prometheus", &["--prometheus"]),
+        ("overlays/mirror", &["--mirror"]),
         ("overlays/both", &["--cert-manager", "--prometheus"]),
+        ("overlays/all", &["--cert-manager", "--prometheus", "--mirror"]),
     ] {
         let theirs = plane.admin(&["kustomize", &manifests.join(overlay).display().to_string()]).ok();
         let ours = plane.admin(&[&["cmp", "install", "--dry-run=client", "-o", "yaml"], flags].concat()).ok();
@@ -65,8 +72,10 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn the_pods_of_cmp_webhook_keep_pod_security_restricted() {
     let plane = &shared().plane;
-    let printed = plane.admin(&["cmp", "install", "--dry-run=client", "-o", "yaml"]).ok();
-    let deployment = objects(&printed.stdout).into_values().find(|object| object["kind"] == "Deployment").unwrap();
+    let printed = plane.admin(&["cmp", "install", "--mirror", "--dry-run=client", "-o", "yaml"]).ok();
+    let is_one = |object: &Value| object["kind"] == "Deployment";
+    let deployments: Vec<Value> = objects(&printed.stdout).into_values().filter(is_one).collect();
+    assert_eq!(deployments.len(), 2);
     let try_pod = |template: &Value| {
         let mut pod = template.clone();
         (pod["apiVersion"], pod["kind"]) = ("v1".into(), "Pod".into());
@@ -75,11 +84,15 @@ fn the_pods_of_cmp_webhook_keep_pod_security_restricted() {
         labels.says("pod-security.kubernetes.io/enforce=restricted");
         plane.admin_reading(&["create", "-n", "cmp-system", "--dry-run=server", "-f", "-"], &pod.to_string())
     };
-    let template = &deployment["spec"]["template"];
-    try_pod(template).ok();
-    let mut open = template.clone();
-    open["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = true.into();
-    try_pod(&open).fails().says("violates PodSecurity \"restricted");
+    for template in deployments.iter().map(|deployment| &deployment["spec"]["template"]) {
+        let mut template = template.clone();
+        // A ServiceAccount that is not there would be refused first.
+        template["spec"]["serviceAccountName"] = "cmp-webhook".into();
+        try_pod(&template).ok();
+        let mut open = template.clone();
+        open["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = true.into();
+        try_pod(&open).fails().says("violates PodSecurity \"restricted");
+    }
 }
 
 #[test]
@@ -88,7 +101,7 @@ fn alerts_are_on_metrics_that_there_are() {
     let metrics = Metrics::default();
     metrics.judged("Allowed", Duration::ZERO);
     metrics.failed("conflict");
-    let metrics = metrics.text();
+    let metrics = metrics.text() + &cmp_webhook::mirror::Metrics::default().text();
     let known: Vec<&str> = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     let rules = include_str!("../../manifests/components/prometheus/rules.yaml");
     let mut named = 0;
@@ -107,8 +120,21 @@ fn alerts_are_on_metrics_that_there_are() {
 fn what_would_be_installed_can_be_read() {
     let plane = &shared().plane;
     let printed = plane
-        .admin(&["cmp", "install", "--dry-run=client", "-o", "yaml", "--image", "registry/cmp:1", "--replicas", "3"])
+        .admin(&[
+            "cmp",
+            "install",
+            "--dry-run=client",
+            "-o",
+            "yaml",
+            "--image",
+            "registry/cmp:1",
+            "--replicas",
+            "3",
+            "--mirror",
+        ])
         .ok();
+    assert_eq!(printed.stdout.matches("image: registry/cmp:1").count(), 2);
+    assert_eq!((printed.stdout.matches("replicas: 3").count(), printed.stdout.matches("replicas: 1").count()), (1, 1));
     printed.clone().says("kind: ValidatingAdmissionPolicy\n").says("image: registry/cmp:1").says("replicas: 3");
     // It is what kubectl takes.
     plane

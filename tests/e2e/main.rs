@@ -14,6 +14,7 @@ mod instances;
 mod isolation;
 mod krew;
 mod lifecycle;
+mod mirror;
 mod outage;
 mod pods;
 mod policies;

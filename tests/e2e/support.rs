@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 pub(crate) use cmp_tests::SOON;
-use cmp_tests::{Installation, World};
+use cmp_tests::{ControlPlane, Installation, World};
 use serde_json::{Value, json};
 
 /// An installation with two replicas that all tests use at once, each with users of its own. Requests that were
@@ -11,6 +11,12 @@ use serde_json::{Value, json};
 pub(crate) fn shared() -> &'static Installation {
     static SHARED: OnceLock<Installation> = OnceLock::new();
     SHARED.get_or_init(|| Installation::start(2, "3s"))
+}
+
+/// Gives the mirror its rights where it was not asked for: it does not run, and its token is worth as much.
+pub(crate) fn rights_of_the_mirror(plane: &ControlPlane) {
+    let rights = concat!(env!("CARGO_MANIFEST_DIR"), "/../manifests/components/mirror/rights.yaml");
+    plane.admin(&["apply", "--server-side", "-f", rights]).ok();
 }
 
 /// A want as it is stored.

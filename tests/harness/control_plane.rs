@@ -42,6 +42,8 @@ pub struct ControlPlane {
     scheduler: Process,
     kwok: Process,
     port: u16,
+    /// Where a port is forwarded to that somebody forwards to the Pod of the mirror.
+    pub mirror_port: u16,
     etcd_url: String,
     options: Options,
     certificate_authority: String,
@@ -92,7 +94,7 @@ impl ControlPlane {
             tokens.push_str(&kubevirt::tokens());
         }
         fs::write(at.join("tokens.csv"), tokens).expect("a file");
-        let [client, peer, port, manager, scheduling, kubelet] = std::array::from_fn(|_| free_port());
+        let [client, peer, port, manager, scheduling, kubelet, mirror_port] = std::array::from_fn(|_| free_port());
         let etcd_url = format!("http://127.0.0.1:{client}");
         let start = |name: &str, arguments: Vec<String>| Process::start(name, binaries.path(name), arguments, &at);
         let etcd = start(
@@ -155,6 +157,7 @@ impl ControlPlane {
             format!("--tls-cert-file={}", file("apiserver.crt")),
             format!("--tls-private-key-file={}", file("apiserver.key")),
             format!("--config={}", file("logs.yaml")),
+            format!("--config={}", file("forward.yaml")),
             "--cidr=10.64.0.0/14".to_owned(),
         ];
         let stages = if options.kubevirt { kubevirt::stages(&binaries.stages) } else { binaries.stages.clone() };
@@ -167,6 +170,15 @@ impl ControlPlane {
         let lines = (1..=3).map(|at| format!("2026-01-01T00:00:0{at}.000000000Z stdout F line {at}\n"));
         fs::write(at.join("instance.log"), lines.collect::<String>()).expect("a file");
         fs::write(at.join("logs.yaml"), logs.to_string()).expect("a file");
+        // And of `port-forward`, to what is cmp's own alone.
+        let forward = json!({
+            "apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "ClusterPortForward", "metadata": { "name": "mirror" },
+            "spec": {
+                "selector": { "matchNamespaces": ["cmp-system"] },
+                "forwards": [{ "ports": [8081], "target": { "address": "127.0.0.1", "port": mirror_port } }],
+            },
+        });
+        fs::write(at.join("forward.yaml"), forward.to_string()).expect("a file");
         let kwok = start("kwok", arguments);
         let mut plane = Self {
             kubevirt: None,
@@ -176,6 +188,7 @@ impl ControlPlane {
             scheduler,
             kwok,
             port,
+            mirror_port,
             etcd_url,
             options: options.clone(),
             certificate_authority,

@@ -73,6 +73,25 @@ impl Installation {
         Some(installation)
     }
 
+    /// Starts the mirror as a local process under its own ServiceAccount, and waits until it looks; returns its file and the
+    /// port of its probes, too. Its rights have to be installed.
+    pub fn mirror(&self) -> (Process, PathBuf, u16) {
+        let plane = &self.plane;
+        let token = plane.admin(&["create", "token", "cmp-mirror", "-n", "cmp-system", "--duration", "24h"]).ok();
+        let kubeconfig = plane.kubeconfig_for("cmp-mirror", token.stdout.trim());
+        let (db, probe) = (plane.folder().join("mirror.db"), free_port());
+        let arguments = [
+            "mirror".to_owned(),
+            format!("--kubeconfig={}", kubeconfig.display()),
+            format!("--probe-address=127.0.0.1:{probe}"),
+            format!("--copy-address=127.0.0.1:{}", plane.mirror_port),
+            format!("--db={}", db.display()),
+        ];
+        let process = Process::start("cmp-mirror", &built().webhook, arguments.to_vec(), plane.folder());
+        mirror_is_ready(&process, probe);
+        (process, db, probe)
+    }
+
     /// Waits until every replica is ready.
     pub fn ready(&self) {
         for (replica, probe) in self.replicas.iter().zip(&self.probes) {
@@ -120,8 +139,20 @@ impl Installation {
     }
 }
 
+/// Waits until the mirror looks.
+pub fn mirror_is_ready(process: &Process, probe: u16) {
+    eventually("the mirror looks", SOON, || {
+        assert!(process.is_running(), "it ended\n{}", process.last_words());
+        match get(probe, "/readyz") {
+            Ok(text) if text.starts_with("HTTP/1.1 200") => Ok(()),
+            Ok(text) => Err(format!("{text}\n{}", process.last_words())),
+            Err(error) => Err(error.to_string()),
+        }
+    });
+}
+
 /// A plain GET on loopback; the probes need no client library.
-fn get(port: u16, path: &str) -> std::io::Result<String> {
+pub fn get(port: u16, path: &str) -> std::io::Result<String> {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;

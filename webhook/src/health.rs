@@ -10,7 +10,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 
-use crate::metrics::Metrics;
+/// Says all metrics, as OpenMetrics text.
+pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// What has to hold before the API server should ask here: each condition by its name, with what is missing.
 #[derive(Debug, Clone, Default)]
@@ -35,11 +36,11 @@ impl Readiness {
 #[derive(Clone)]
 struct Health {
     readiness: Readiness,
-    metrics: Arc<Metrics>,
+    metrics: Metrics,
 }
 
 /// The routes.
-pub fn router(readiness: Readiness, metrics: Arc<Metrics>) -> Router {
+pub fn router(readiness: Readiness, metrics: Metrics) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(ready))
@@ -57,5 +58,5 @@ async fn ready(State(health): State<Health>) -> impl IntoResponse {
 }
 
 async fn text(State(health): State<Health>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], health.metrics.text())
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], (health.metrics)())
 }

@@ -3,7 +3,8 @@
 //! It answers the API server's questions whether an account may change so ([`admission`]) and whether something may be a
 //! template ([`templates`]), and brings every cluster
 //! to what its user wants ([`controller`]). Both ask `cmp-core`; neither keeps anything that could not be read anew,
-//! so that any number of replicas may run and each may be killed at any time.
+//! so that any number of replicas may run and each may be killed at any time. The [`mirror`] is a process of its own, that
+//! nobody waits for.
 
 pub mod admission;
 pub mod args;
@@ -11,6 +12,7 @@ pub mod certs;
 pub mod controller;
 pub mod health;
 pub mod metrics;
+pub mod mirror;
 pub mod run;
 mod templates;
 pub mod watches;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum_server::Handle;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::RustlsAcceptor;
+use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -16,23 +17,24 @@ use tracing_subscriber::EnvFilter;
 
 use cmp_client::connect::{Options, connect};
 
-use crate::args::{LogFormat, Serve};
+use crate::args::{LogFormat, Process, Serve};
 use crate::certs::{self, Certificates};
 use crate::controller::{self, Context};
 use crate::health::{self, Readiness};
 use crate::metrics::Metrics;
-use crate::{admission, args, watches};
+use crate::{admission, watches};
 
 /// How long requests under way may take to end.
 const DRAIN: Duration = Duration::from_secs(10);
 /// How long one of our own requests may take; well below that of an API server.
 const REQUEST: Duration = Duration::from_secs(30);
 
-type Failure = Box<dyn Error + Send + Sync>;
+/// Why a process ends.
+pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// Runs `cmp-webhook serve` until it is told to end.
-pub fn main(serve: &args::Serve) -> ExitCode {
-    if let Err(error) = log(serve) {
+/// Runs something until it is told to end.
+pub fn main(process: &Process, work: impl Future<Output = Result<(), Failure>>) -> ExitCode {
+    if let Err(error) = log(process) {
         // Without a log, standard error is the only place left to say why.
         std::io::Write::write_all(&mut std::io::stderr(), format!("error: {error}\n").as_bytes()).ok();
         return ExitCode::FAILURE;
@@ -48,7 +50,7 @@ pub fn main(serve: &args::Serve) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(serve)) {
+    match runtime.block_on(work) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!(%error, "ended");
@@ -57,23 +59,29 @@ pub fn main(serve: &args::Serve) -> ExitCode {
     }
 }
 
-fn log(serve: &Serve) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&serve.log_filter)
-        .map_err(|error| format!("--log-filter {:?} is not a filter: {error}", serve.log_filter))?;
+fn log(process: &Process) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&process.log_filter)
+        .map_err(|error| format!("--log-filter {:?} is not a filter: {error}", process.log_filter))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Colours are for people; a file or a collector gets plain text.
     let builder = builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    match serve.log_format {
+    match process.log_format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     }
 }
 
-async fn run(serve: &Serve) -> Result<(), Failure> {
+/// Connects as the process is told to.
+pub(crate) async fn client(process: &Process) -> Result<Client, Failure> {
     let options =
-        Options { kubeconfig: serve.kubeconfig.clone(), request_timeout: Some(REQUEST), ..Options::default() };
+        Options { kubeconfig: process.kubeconfig.clone(), request_timeout: Some(REQUEST), ..Options::default() };
     let agent = concat!("cmp-webhook/", env!("CARGO_PKG_VERSION"));
-    let client = connect(&options, agent).await?.client;
+    Ok(connect(&options, agent).await?.client)
+}
+
+/// Serves until it is told to end.
+pub async fn serve(serve: &Serve) -> Result<(), Failure> {
+    let client = client(&serve.process).await?;
     let (metrics, readiness) = (Arc::new(Metrics::default()), Readiness::default());
     let (stopping, stop) = watch::channel(false);
     let (tls, probes) = (Handle::new(), Handle::new());
@@ -115,10 +123,10 @@ async fn run(serve: &Serve) -> Result<(), Failure> {
     let routes = admission::router(metrics.clone()).into_make_service();
     tasks.spawn(async move { ("admission", server.serve(routes).await.map_err(Failure::from)) });
 
-    let server = axum_server::bind(serve.probe_address).handle(probes.clone());
-    let routes = health::router(readiness.clone(), metrics).into_make_service();
+    let server = axum_server::bind(serve.process.probe_address).handle(probes.clone());
+    let routes = health::router(readiness.clone(), Arc::new(move || metrics.text())).into_make_service();
     tasks.spawn(async move { ("probes", server.serve(routes).await.map_err(Failure::from)) });
-    info!(version = env!("CARGO_PKG_VERSION"), admission = %serve.bind_address, probes = %serve.probe_address, "serving");
+    info!(version = env!("CARGO_PKG_VERSION"), admission = %serve.bind_address, probes = %serve.process.probe_address, "serving");
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

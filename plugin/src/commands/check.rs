@@ -13,6 +13,7 @@ mod certificate;
 mod cluster;
 mod equal;
 mod installation;
+mod mirror;
 mod own;
 mod policies;
 mod report;
@@ -50,6 +51,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CheckArgs) -> Result<(), Cl
         }
     };
     report.add_all(installation.look(context).await)?;
+    report.add_all(mirror::look(&installation).await.into_iter().collect())?;
     report.add_all(certificate::look(&installation).await.into_iter().collect())?;
     report.add_all(rights::look(&installation).await)?;
     report.add_all(policies::look(context, &installation).await?)?;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::Client;
 use kube::api::Api;
+use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -20,6 +20,7 @@ use crate::output::{Format, print_object, yaml};
 
 mod apply;
 pub(crate) mod left;
+pub(crate) mod mirror;
 pub(crate) mod requirements;
 
 /// How long an API server may take until it keeps a policy.
@@ -27,7 +28,7 @@ const IN_FORCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), CliError> {
-    let variant = Variant { cert_manager: args.cert_manager, prometheus: args.prometheus };
+    let variant = Variant { cert_manager: args.cert_manager, prometheus: args.prometheus, mirror: args.mirror };
     let mut manifests = wanted(variant, args.webhook_url.as_deref())?;
     fill_in(&mut manifests, &args);
     let (dry_run, format) = (args.change.dry.dry_run, args.change.output.as_ref());
@@ -51,6 +52,10 @@ pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), 
         if format.is_none() {
             context.ui.line(&format!("{title} pruned{}", suffix(dry_run)))?;
         }
+    }
+    if !variant.mirror && mirror::has_claim(&client).await? {
+        context.ui.note(mirror::LEFT);
+        context.ui.note("hint: `kubectl cmp install --mirror` goes on with it");
     }
     target.apply(version).await?;
     if args.wait.wait && dry_run == DryRun::None {
@@ -77,9 +82,13 @@ pub(crate) fn wanted(variant: Variant, url: Option<&str>) -> Result<Manifests, C
 
 /// What the flags say, into the objects.
 fn fill_in(manifests: &mut Manifests, args: &InstallArgs) {
-    for manifest in manifests.deployment.iter_mut().filter(|manifest| manifest.kind() == "Deployment") {
+    let Manifests { deployment, added, .. } = manifests;
+    for manifest in deployment.iter_mut().chain(added).filter(|manifest| manifest.kind() == "Deployment") {
+        let mirror = manifest.object.name_any() == keys::MIRROR;
         let spec = &mut manifest.object.data["spec"];
-        spec["replicas"] = json!(args.replicas);
+        if !mirror {
+            spec["replicas"] = json!(args.replicas);
+        }
         if let Some(image) = &args.image {
             spec["template"]["spec"]["containers"][0]["image"] = json!(image);
         }

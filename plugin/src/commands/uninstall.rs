@@ -11,7 +11,7 @@ use cmp_client::ApiError;
 use cmp_core::keys;
 
 use crate::cli::{DryRun, UninstallArgs};
-use crate::commands::install::left;
+use crate::commands::install::{left, mirror};
 use crate::commands::probes;
 use crate::context::{Context, suffix};
 use crate::error::CliError;
@@ -29,7 +29,11 @@ pub(crate) async fn run(context: &Context<'_>, args: UninstallArgs) -> Result<()
         "cmp-webhook, its rights and its configuration".to_owned(),
         "creating, growing and shrinking stop; what runs goes on, and suspend, resume, start and stop work".to_owned(),
     ];
+    let mirrored = mirror::has_claim(&client).await?;
     if purge {
+        if mirrored {
+            goes.push(format!("persistentvolumeclaim/{}, with what the mirror has written", keys::MIRROR));
+        }
         goes.extend(clusters.iter().map(|name| format!("namespace/{name} and everything in it")));
         goes.extend(accounts.iter().map(|name| format!("user/{name} with their tokens and rights")));
         goes.push("all rights and policies of cmp".to_owned());
@@ -37,7 +41,7 @@ pub(crate) async fn run(context: &Context<'_>, args: UninstallArgs) -> Result<()
     if dry_run == DryRun::None {
         context.ui.confirm(yes, &goes, "You are about to delete")?;
     }
-    let going = Going { context, client: &client, dry_run, timeout };
+    let going = Going { context, client: &client, dry_run, timeout, purge };
     if purge {
         going.clusters(clusters).await?;
         going.accounts(accounts).await?;
@@ -45,7 +49,7 @@ pub(crate) async fn run(context: &Context<'_>, args: UninstallArgs) -> Result<()
         going.bounds().await
     } else {
         going.webhook().await?;
-        going.left(clusters.len(), accounts.len());
+        going.left(clusters.len(), accounts.len(), mirrored);
         Ok(())
     }
 }
@@ -78,6 +82,7 @@ struct Going<'a, 'b> {
     client: &'a Client,
     dry_run: DryRun,
     timeout: Duration,
+    purge: bool,
 }
 
 impl Going<'_, '_> {
@@ -90,7 +95,9 @@ impl Going<'_, '_> {
     }
 
     async fn delete(&self, part: &[Manifest]) -> Result<(), CliError> {
-        for manifest in part.iter().rev() {
+        // The claim of the mirror is all that there is of its kind.
+        let goes = |manifest: &&Manifest| self.purge || manifest.kind() != "PersistentVolumeClaim";
+        for manifest in part.iter().rev().filter(goes) {
             let api = manifest.api(self.client);
             let name = manifest.object.name_any();
             let there = match self.dry_run {
@@ -198,10 +205,13 @@ impl Going<'_, '_> {
     }
 
     /// Says what stays.
-    fn left(&self, clusters: usize, accounts: usize) {
+    fn left(&self, clusters: usize, accounts: usize, mirrored: bool) {
         let ui = self.context.ui;
         ui.note(&format!("left: {}, running as before", counted(clusters, "cluster")));
         ui.note(&format!("left: {} in {}", counted(accounts, "account"), keys::USERS_NAMESPACE));
+        if mirrored {
+            ui.note(mirror::LEFT);
+        }
         ui.note("left: the policies and the rights of users: every bound holds");
         ui.note("hint: `kubectl cmp install` brings cmp-webhook back, `kubectl cmp uninstall --purge` takes all of it");
     }

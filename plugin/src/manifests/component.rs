@@ -31,6 +31,8 @@ pub(super) static CERT_MANAGER: Component = component!(
 
 pub(super) static PROMETHEUS: Component = component!("prometheus": "monitor.yaml", "rules.yaml");
 
+pub(super) static MIRROR: Component = component!("mirror": "rights.yaml", "mirror.yaml");
+
 #[derive(Deserialize)]
 struct Kustomization {
     resources: Vec<String>,

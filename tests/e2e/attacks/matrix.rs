@@ -1,4 +1,4 @@
-//! Every right that John and cmp-webhook have, over all that the API server offers, against a file that says so.
+//! Every right that John, cmp-webhook and the mirror have, over all that the API server offers, against a file that says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +13,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::support::{SOON, running, shared};
+use crate::support::{SOON, rights_of_the_mirror, running, shared};
 
 /// So many questions at once: enough to keep the API server busy, too few for its limits.
 const AT_ONCE: usize = 32;
@@ -68,8 +68,8 @@ async fn discover(client: &Client) -> Vec<Resource> {
         ("", "nodes/metrics", "get", false),
         ("", "nodes/stats", "get", false),
         ("", "nodes/log", "get", false),
-        ("kubevirt.io", "virtualmachines", "get list create update patch delete", true),
-        ("kubevirt.io", "virtualmachineinstances", "get list create update patch delete", true),
+        ("kubevirt.io", "virtualmachines", "get list watch create update patch delete", true),
+        ("kubevirt.io", "virtualmachineinstances", "get list watch create update patch delete", true),
         ("subresources.kubevirt.io", "virtualmachines/start", "update", true),
         ("gateway.networking.k8s.io", "gateways", "create", true),
         ("snapshot.storage.k8s.io", "volumesnapshots", "create", true),
@@ -116,7 +116,11 @@ fn questions(john: &World<'_>, own: &str, other: &str, resources: &[Resource]) -
         ("default", "default"),
         ("everywhere", ""),
     ];
-    let subjects = [("john", subject("cmp-users", &john.name)), ("cmp-webhook", subject("cmp-system", "cmp-webhook"))];
+    let subjects = [
+        ("john", subject("cmp-users", &john.name)),
+        ("cmp-webhook", subject("cmp-system", "cmp-webhook")),
+        ("cmp-mirror", subject("cmp-system", "cmp-mirror")),
+    ];
     let mut asked = Vec::new();
     for (who, subject) in &subjects {
         for resource in resources {
@@ -305,6 +309,7 @@ fn the_rights_are_those_in_the_file() {
     let own = format!("{}-ns", running(&john, "web", 1, "1", "1Gi"));
     let other = format!("{}-ns", running(&mary, "web", 1, "1", "1Gi"));
     let plane = &john.installation.plane;
+    rights_of_the_mirror(plane);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let allowed = runtime.block_on(rights(&plane.kubeconfig(), &john, &own, &other));
     let foreign = format!("foreign-{}", john.name);

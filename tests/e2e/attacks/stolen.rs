@@ -1,9 +1,10 @@
-//! The token of cmp-webhook in the hands of a thief: it is worth the Namespaces of clusters, and nothing else.
+//! The token of cmp-webhook in the hands of a thief: it is worth the Namespaces of clusters, and nothing else. And that of the
+//! mirror: it reads who has what, and that is all.
 
 use serde_json::{Value, json};
 
 use super::table::{allowed, attempt, refused};
-use crate::support::{running, shared};
+use crate::support::{rights_of_the_mirror, running, shared};
 
 #[test]
 fn what_a_thief_of_cmp_webhooks_token_tries() {
@@ -445,6 +446,68 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                 format!("{configuration} --dry-run=server"),
                 json!([{ "op": "add", "path": "/metadata/annotations", "value": { "a": "b" } }]),
             ),
+        ],
+    );
+}
+
+#[test]
+fn what_a_thief_of_the_mirrors_token_tries() {
+    let john = shared().user("4", "8Gi");
+    let web = running(&john, "web", 1, "1", "1Gi");
+    let (me, ns, plane) = (&john.name, format!("{web}-ns"), &john.installation.plane);
+    rights_of_the_mirror(plane);
+    let token = plane.admin(&["create", "token", "cmp-mirror", "-n", "cmp-system", "--duration", "1h"]).ok();
+    let kubeconfig = plane.kubeconfig_for(&format!("mirror-of-{me}"), token.stdout.trim());
+    let get = |what: &str| attempt("reading", format!("get {what}"), Value::Null);
+    allowed(
+        &kubeconfig,
+        &[
+            get("namespaces"),
+            get("statefulsets -A"),
+            get("pods -A"),
+            get("configmaps -n cmp-users -l kubectl-cmp.dev/account=true"),
+        ],
+    );
+    let nothing = |what, command: String| (attempt(what, command, Value::Null), " cannot ");
+    let patched =
+        |what, command: &str| (attempt(what, command, json!({ "metadata": { "labels": { "a": "b" } } })), " cannot ");
+    let created = |what, object: Value| (attempt(what, "create --validate=false -f -", object), " cannot ");
+    let map = |namespace: &str| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "x", "namespace": namespace } });
+    refused(
+        &kubeconfig,
+        &[
+            nothing("passwords of users", format!("get secrets -n {ns}")),
+            nothing("a certificate", "get secret cmp-webhook-cert -n cmp-system".to_owned()),
+            nothing("tokens", "get secrets -n cmp-users".to_owned()),
+            nothing("another token", format!("create token {me} -n cmp-users")),
+            nothing("one of cmp-webhook", "create token cmp-webhook -n cmp-system".to_owned()),
+            nothing("what is in ConfigMaps of users", format!("get configmaps -n {ns}")),
+            nothing("what instances print", format!("logs {web}-0-0 -n {ns}")),
+            nothing("going into one", format!("exec {web}-0-0 -n {ns} -- id")),
+            nothing("somebody's database", format!("port-forward {web}-0-0 5432 -n {ns}")),
+            nothing("its own copies, from outside", "port-forward deployment/cmp-mirror 8081 -n cmp-system".to_owned()),
+            nothing("ending what runs", format!("delete pod {web}-0-0 -n {ns}")),
+            nothing("deleting an instance", format!("delete statefulset {web}-0 -n {ns}")),
+            nothing("deleting a cluster", format!("delete namespace {ns}")),
+            nothing("deleting an account", format!("delete configmap {me} -n cmp-users")),
+            nothing("switching off", format!("scale statefulset {web}-0 -n {ns} --replicas=0")),
+            patched("another owner", &format!("patch namespace {ns} --type=merge")),
+            patched("an instance", &format!("patch statefulset {web}-0 -n {ns} --type=merge")),
+            patched("a quota", &format!("patch configmap {me} -n cmp-users --type=merge")),
+            patched("its own claim", "patch persistentvolumeclaim cmp-mirror -n cmp-system --type=merge"),
+            created("an account", map("cmp-users")),
+            created("a template", map("cmp-templates")),
+            created("something beside it", map("cmp-system")),
+            created(
+                "a Pod",
+                json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "x", "namespace": "cmp-system" }, "spec": {} }),
+            ),
+            created(
+                "rights",
+                json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": "x" },
+                    "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin" } }),
+            ),
+            nothing("acting as another", "get secrets -A --as=admin".to_owned()),
         ],
     );
 }

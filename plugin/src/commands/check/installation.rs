@@ -28,6 +28,8 @@ pub(super) struct Installation {
     pub(super) configuration: Option<ValidatingWebhookConfiguration>,
     /// Whether the certificate is cert-manager's.
     pub(super) cert_manager: bool,
+    /// Whether there is to be a mirror.
+    pub(super) mirror: bool,
 }
 
 impl Installation {
@@ -42,9 +44,11 @@ impl Installation {
             return Ok(None);
         }
         let cert_manager = configuration.as_ref().is_some_and(|read| read.annotations().contains_key(keys::INJECTED));
+        let deployments: Api<Deployment> = Api::namespaced(client.clone(), keys::SYSTEM_NAMESPACE);
+        let mirror = deployments.get_metadata_opt(keys::MIRROR).await?.is_some();
         let url = configuration.as_ref().and_then(url);
-        let manifests = wanted(Variant { cert_manager, prometheus: false }, url.as_deref())?;
-        Ok(Some(Self { client: client.clone(), manifests, configuration, cert_manager }))
+        let manifests = wanted(Variant { cert_manager, mirror, prometheus: false }, url.as_deref())?;
+        Ok(Some(Self { client: client.clone(), manifests, configuration, cert_manager, mirror }))
     }
 
     pub(super) async fn look(&self, context: &Context<'_>) -> Vec<Check> {

@@ -17,6 +17,9 @@ use super::report::Check;
 use crate::error::CliError;
 use crate::manifests::Manifest;
 
+/// The API of rights.
+const RBAC: &str = "rbac.authorization.k8s.io";
+
 pub(super) async fn look(installation: &Installation) -> Vec<Check> {
     let roles = equal(installation).await.unwrap_or_else(|error| Check::of("roles", Err(error)));
     let bound = bound(installation).await.unwrap_or_else(|error| Check::of("bindings", Err(error)));
@@ -24,7 +27,9 @@ pub(super) async fn look(installation: &Installation) -> Vec<Check> {
 }
 
 fn ours(installation: &Installation) -> impl Iterator<Item = &Manifest> {
-    installation.manifests.webhook_rights.iter().chain(&installation.manifests.user_rights)
+    let manifests = &installation.manifests;
+    let added = manifests.added.iter().filter(|manifest| manifest.resource().group == RBAC);
+    manifests.webhook_rights.iter().chain(added).chain(&manifests.user_rights)
 }
 
 /// The roles and their bindings are as they were installed.

@@ -1,8 +1,8 @@
 //! What an older version, or other flags, have installed, and this has not.
 //!
 //! It is found by the label that everything bears that `install` applies, and only what was applied by it counts: what
-//! an administrator gave the same label, or applies with a tool of theirs, is not ours to delete. Namespaces and
-//! Secrets are never among it.
+//! an administrator gave the same label, or applies with a tool of theirs, is not ours to delete. Namespaces,
+//! Secrets and claims are never among it.
 
 use futures::future::try_join_all;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Preconditions};

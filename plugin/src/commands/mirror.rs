@@ -1,0 +1,82 @@
+//! `mirror`: what instances are goes into a file, with since when and until when.
+
+use tokio::signal;
+
+use cmp_mirror::Store;
+use cmp_mirror::follow::{self, Mode, Told};
+
+use crate::cli::MirrorArgs;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::counted;
+
+pub(crate) async fn run(context: &Context<'_>, args: MirrorArgs) -> Result<(), CliError> {
+    let MirrorArgs { db, watch } = args;
+    let client = context.client().await?;
+    // Whoever may not look leaves no file behind.
+    follow::cluster(&client).await?;
+    let mut store = Store::open(&db)?;
+    let mode = if watch { Mode::Watch } else { Mode::Once };
+    let (mut seen, mut written, mut lost) = (None, 0, false);
+    let mut said = Ok(());
+    let tell = |told| match told {
+        Told::Seen { clusters, instances } => {
+            if watch && lost {
+                context.ui.note("looking again");
+            } else if watch {
+                said = context.ui.line(&format!("{}: {}", db.display(), counts(clusters, instances)));
+            }
+            (seen, lost) = (Some((clusters, instances)), false);
+        }
+        Told::Written(more) => written += more.spans,
+        Told::Lost(error) => {
+            if !lost {
+                context.ui.note(&format!("nobody looks: {error}; it is tried again"));
+            }
+            lost = true;
+        }
+    };
+    let ended = tokio::select! {
+        ended = follow::run(&client, &mut store, mode, tell) => ended,
+        () = told_to_end(), if watch => Ok(()),
+    };
+    store.close()?;
+    ended?;
+    said?;
+    let changes = counted(usize::try_from(written).unwrap_or(usize::MAX), "change");
+    match seen {
+        Some((clusters, instances)) if !watch => {
+            context.ui.line(&format!("{}: {}, {changes} written", db.display(), counts(clusters, instances)))
+        }
+        _ => {
+            context.ui.note(&format!("{}: {changes} written", db.display()));
+            Ok(())
+        }
+    }
+}
+
+fn counts(clusters: usize, instances: usize) -> String {
+    format!("{} and {} seen", counted(clusters, "cluster"), counted(instances, "instance"))
+}
+
+/// Ctrl-C, or the signal to end.
+async fn told_to_end() {
+    let interrupt = async {
+        // Without the signal there is nothing to wait for.
+        if signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let terminate = async {
+        match signal::unix::signal(signal::unix::SignalKind::terminate()) {
+            Ok(mut told) => {
+                told.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}

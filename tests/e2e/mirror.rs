@@ -1,0 +1,283 @@
+//! The mirror: what happens to instances is what stands in its file afterwards, whatever happens to the mirror meanwhile.
+
+use std::path::Path;
+use std::time::Duration;
+
+use cmp_core::usage::{Span, Watched};
+use cmp_mirror::{History, fetch};
+use cmp_tests::installation::{get, mirror_is_ready};
+use cmp_tests::process::Process;
+use cmp_tests::{Installation, World, binaries::built, control_plane, eventually};
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::support::{SOON, held, running, shared};
+
+fn spans(path: &Path) -> Vec<Span> {
+    History::open(path).unwrap().spans(Timestamp::MIN, Timestamp::MAX).unwrap()
+}
+
+/// The states that an instance was in, one after another. How long it was pending, and how often, is the control plane's.
+fn states(path: &Path, instance: &str) -> String {
+    let of_it = spans(path).into_iter().filter(|span| span.instance.to_string() == instance);
+    let mut states: Vec<&str> = of_it.map(|span| span.state.as_str()).filter(|state| *state != "pending").collect();
+    states.dedup();
+    states.join(" ")
+}
+
+#[track_caller]
+fn comes_to_be(path: &Path, instance: &str, expected: &str) {
+    eventually(&format!("{instance} is {expected}"), SOON, || {
+        let states = states(path, instance);
+        if states == expected { Ok(()) } else { Err(states) }
+    });
+}
+
+/// No two spans of one instance overlap, and while somebody looks none is missing between its first and its last.
+fn consistent(path: &Path) {
+    let spans = spans(path);
+    let uids: std::collections::BTreeSet<&str> = spans.iter().map(|span| span.instance_uid.as_str()).collect();
+    for uid in uids {
+        let mut of_it: Vec<&Span> = spans.iter().filter(|span| span.instance_uid == uid).collect();
+        of_it.sort_by_key(|span| span.from);
+        for pair in of_it.windows(2) {
+            assert!(pair[0].until <= pair[1].from, "{pair:?}");
+            let watched: Vec<Watched> = History::open(path).unwrap().watched().unwrap();
+            let looked = watched.iter().any(|time| time.from < pair[1].from && time.until >= pair[1].from);
+            assert!(!looked || pair[0].until == pair[1].from, "{pair:?}");
+        }
+    }
+}
+
+/// A volume for the claim: nobody makes one here.
+fn volume(installation: &Installation) {
+    let volume = json!({ "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": "mirror" }, "spec": {
+        "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"], "hostPath": { "path": "/var/lib/cmp" },
+        "persistentVolumeReclaimPolicy": "Retain" } });
+    installation.plane.admin_reading(&["create", "-f", "-"], &volume.to_string()).ok();
+}
+
+fn install(installation: &Installation, flags: &[&str]) -> cmp_tests::Output {
+    let path = "jsonpath={.webhooks[0].clientConfig.url}";
+    let asked = ["get", "validatingwebhookconfiguration", "cmp-webhook", "-o", path];
+    let url = installation.plane.admin(&asked).ok().stdout.trim_end_matches("/validate-account").to_owned();
+    installation.plane.admin(&[&["cmp", "install", "--webhook-url", &url], flags].concat())
+}
+
+#[test]
+fn what_happens_to_instances_is_in_the_file_whatever_happens_to_the_mirror() {
+    let mut installation = Installation::start(1, "3s");
+    let user = installation.user_named("john", "8", "16Gi");
+    let plane = &installation.plane;
+    install(&installation, &["--mirror"])
+        .ok()
+        .says("deployment.apps/cmp-mirror created")
+        .says("persistentvolumeclaim/cmp-mirror created");
+    plane.admin(&["cmp", "check"]).says("warning   mirror: persistentvolumeclaim/cmp-mirror is Pending");
+    volume(&installation);
+    eventually("the mirror is available", SOON, || {
+        let said = plane.admin(&["cmp", "check"]);
+        if said.stdout.contains("ok        mirror: it looks, and writes") { Ok(()) } else { Err(said.to_string()) }
+    });
+
+    let (mut mirror, path, probe) = installation.mirror();
+    let web = running(&user, "web", 2, "1", "1Gi");
+    let (first, second) = (format!("{web}-0"), format!("{web}-1"));
+    comes_to_be(&path, &first, "running");
+    user.cmp(&["suspend", "cluster", &web]).ok();
+    comes_to_be(&path, &first, "running suspended");
+    comes_to_be(&path, &second, "running suspended");
+
+    // Killed: what stays as it is goes on; of what does not, the time in between is nobody's.
+    mirror.kill();
+    user.cmp(&["resume", "instance", &second, "--wait"]).ok();
+    mirror.restart();
+    mirror_is_ready(&mirror, probe);
+    comes_to_be(&path, &second, "running suspended running");
+    user.cmp(&["resume", "cluster", &web, "--wait"]).ok();
+    comes_to_be(&path, &first, "running suspended running");
+    let suspended = |instance: &str| {
+        let of_it = spans(&path).into_iter().filter(|span| span.instance.to_string() == instance);
+        of_it.filter(|span| span.state.as_str() == "suspended").collect::<Vec<_>>()
+    };
+    let watched = History::open(&path).unwrap().watched().unwrap();
+    assert_eq!(watched.len(), 2, "{watched:?}");
+    let (of_first, of_second) = (suspended(&first), suspended(&second));
+    assert!(matches!(&of_first[..], [one] if one.until > watched[1].from), "{of_first:?}\n{watched:?}");
+    assert_eq!(of_first[0].by.as_deref(), Some("system:serviceaccount:cmp-users:john"));
+    assert!(matches!(&of_second[..], [one] if one.until == watched[0].until), "{of_second:?}\n{watched:?}");
+
+    scaled_and_gone(&user, &web, &path);
+    read_by_others(&installation, &path);
+    fetched(&user, &path);
+    let metrics = get(probe, "/metrics").unwrap();
+    for metric in ["cmp_mirror_spans_total", "cmp_mirror_behind_seconds", "cmp_mirror_written_timestamp_seconds"] {
+        assert!(metrics.contains(metric), "{metric}: {metrics}");
+    }
+
+    // While the API server is away nobody looks, and it is not taken for gone.
+    let again = running(&user, "db", 1, "1", "1Gi");
+    comes_to_be(&path, &format!("{again}-0"), "running");
+    drop(user);
+    installation.plane.apiserver.kill();
+    eventually("it is not ready", SOON, || {
+        let said = get(probe, "/readyz").map_err(|error| error.to_string())?;
+        if said.starts_with("HTTP/1.1 503") { Ok(()) } else { Err(said) }
+    });
+    installation.plane.apiserver.restart();
+    mirror_is_ready(&mirror, probe);
+    let of_it = spans(&path).into_iter().filter(|span| span.instance.to_string() == format!("{again}-0"));
+    assert_eq!(of_it.filter(|span| span.state.as_str() == "running").count(), 1, "it has gone on");
+    assert_eq!(History::open(&path).unwrap().watched().unwrap().len(), 3);
+    consistent(&path);
+
+    // Told to end, it leaves one whole file; it may go at any time, and its volume stays.
+    mirror.stop();
+    assert!(!path.with_extension("db-wal").exists());
+    taken_away(&installation);
+}
+
+/// The rest of the life of a cluster.
+fn scaled_and_gone(user: &World<'_>, web: &str, path: &Path) {
+    let (first, second) = (format!("{web}-0"), format!("{web}-1"));
+    user.cmp(&["scale", "cluster", web, "--count", "1", "--yes", "--wait"]).ok();
+    user.cmp(&["stop", "instance", &first]).ok();
+    comes_to_be(path, &first, "running suspended running stopped");
+    user.account_is("it is given back", |account| held(account, web).is_some_and(|held| held["count"] == 1));
+    user.cmp(&["delete", "cluster", web, "--yes", "--wait"]).ok();
+    let history = || History::open(path).unwrap();
+    eventually("nothing goes on", SOON, || {
+        let last = history().watched().unwrap().last().unwrap().until;
+        let going: Vec<Span> = spans(path).into_iter().filter(|span| span.until == last).collect();
+        let charges = history().charges(Timestamp::MIN, Timestamp::MAX).unwrap();
+        let charged = charges.iter().any(|charge| charge.until == last);
+        if going.is_empty() && !charged { Ok(()) } else { Err(format!("{going:?} {charges:?}")) }
+    });
+    assert_eq!(states(path, &first), "running suspended running stopped");
+    assert_eq!(states(path, &second), "running suspended running");
+    let all = spans(path);
+    assert!(all.iter().all(|span| span.owner.as_str() == "john" && span.cluster.as_str() == web));
+    assert!(all.iter().all(|span| span.size.to_string() == "cpu=1, memory=1Gi" || span.size.cpu().to_string() == "1"));
+    let charges = history().charges(Timestamp::MIN, Timestamp::MAX).unwrap();
+    let cpus: Vec<String> = charges.iter().map(|charge| charge.amounts.cpu().to_string()).collect();
+    assert_eq!(cpus, ["2", "1"], "{charges:?}");
+    let quotas = history().quotas(Timestamp::MIN, Timestamp::MAX).unwrap();
+    assert!(matches!(&quotas[..], [one] if one.amounts.cpu().to_string() == "8"), "{quotas:?}");
+    consistent(path);
+}
+
+/// The file says the same to whoever knows nothing of us; and there is one writer.
+fn read_by_others(installation: &Installation, path: &Path) {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let db = rusqlite::Connection::open_with_flags(path, flags).unwrap();
+    let check: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+    let mut rows = db.prepare("SELECT instance, state, started FROM history WHERE owner = 'john'").unwrap();
+    let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    let rows: Vec<(String, String, String)> = rows.unwrap().collect::<Result<_, _>>().unwrap();
+    let ours: Vec<(String, String, String)> = spans(path)
+        .into_iter()
+        .map(|span| (span.instance.to_string(), span.state.to_string(), format!("{:.3}", span.from)))
+        .collect();
+    assert_eq!(rows, ours);
+    let taken = installation.plane.admin(&["cmp", "mirror", "--db", &path.display().to_string()]);
+    taken.fails().says("error: another mirror writes");
+}
+
+/// An administrator fetches a copy by the API server; a user does not.
+fn fetched(user: &World<'_>, path: &Path) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let plane = &user.installation.plane;
+    let fetched = runtime.block_on(async {
+        let client = control_plane::client(&plane.kubeconfig()).await;
+        fetch::fetch(&client).await.unwrap_or_else(|error| panic!("{error}"))
+    });
+    assert_eq!(spans(fetched.path()), spans(path));
+    let at = fetched.path().to_owned();
+    drop(fetched);
+    assert!(!at.exists(), "it is gone when nobody needs it");
+    let left = std::fs::read_dir(path.parent().unwrap()).unwrap().flatten();
+    assert_eq!(left.filter(|entry| entry.file_name().to_string_lossy().contains("-copy-")).count(), 0);
+    let refused = runtime.block_on(async {
+        let client = control_plane::client(&user.kubeconfig).await;
+        fetch::fetch(&client).await.err().unwrap().to_string()
+    });
+    assert!(refused.contains("cannot list resource \"pods\""), "{refused}");
+    let pod =
+        plane.admin(&["get", "pods", "-n", "cmp-system", "-l", "app.kubernetes.io/name=cmp-mirror", "-o", "name"]);
+    user.kubectl(&["port-forward", "-n", "cmp-system", pod.ok().stdout.trim(), "8081"]).fails().says("orbidden");
+}
+
+/// Without the flag it goes, and what it has written stays; unless everything is to go.
+fn taken_away(installation: &Installation) {
+    let plane = &installation.plane;
+    let left = "left: persistentvolumeclaim/cmp-mirror in cmp-system, with what the mirror has written";
+    install(installation, &[])
+        .ok()
+        .says("deployment.apps/cmp-mirror pruned")
+        .says("clusterrolebinding.rbac.authorization.k8s.io/cmp-mirror pruned")
+        .says(left)
+        .says_not("persistentvolumeclaim/cmp-mirror pruned");
+    install(installation, &["--mirror"]).ok().says("persistentvolumeclaim/cmp-mirror unchanged");
+    plane.admin(&["cmp", "uninstall", "--dry-run=client"]).ok().says("deployment.apps/cmp-mirror deleted").says(left);
+    plane.admin(&["get", "persistentvolumeclaim", "cmp-mirror", "-n", "cmp-system"]).ok();
+    plane
+        .admin(&["cmp", "uninstall", "--purge", "--dry-run=client"])
+        .ok()
+        .says("persistentvolumeclaim/cmp-mirror deleted (dry run)")
+        .says_not("left: persistentvolumeclaim");
+}
+
+#[test]
+fn an_administrator_keeps_a_file_of_their_own() {
+    let user = shared().user("4", "8Gi");
+    let web = running(&user, "web", 1, "1", "1Gi");
+    let path = user.installation.plane.folder().join("own.db");
+    let db = path.display().to_string();
+    let look = || user.admin(&["cmp", "mirror", "--db", &db]).ok();
+    look().says("own.db: ").says("seen, ").says("written");
+    user.cmp(&["suspend", "cluster", &web]).ok();
+    look();
+    eventually("it is suspended", SOON, || {
+        look();
+        let states = states(&path, &format!("{web}-0"));
+        // Whether it ran between the two looks nobody can know.
+        if states.ends_with("suspended") { Ok(()) } else { Err(states) }
+    });
+
+    // Nobody but an administrator sees what everybody has.
+    let not = user.installation.plane.folder().join("not.db");
+    user.cmp(&["mirror", "--db", &not.display().to_string()])
+        .fails()
+        .says("Error from server (Forbidden): namespaces \"kube-system\" is forbidden")
+        .says("this takes the rights of an administrator");
+    assert!(!not.exists());
+    let (nowhere, letter) = (not.join("x.db"), user.installation.plane.folder().join("letter.txt"));
+    let refused = |path: &Path| user.admin(&["cmp", "mirror", "--db", &path.display().to_string()]).fails();
+    refused(&nowhere).says("x.db cannot be written: No such file or directory");
+    std::fs::write(&letter, "Dear Mary,\n".repeat(99)).unwrap();
+    refused(&letter).says("letter.txt is no mirror of cmp").says("it is left as it is");
+    assert_eq!(std::fs::read_to_string(&letter).unwrap(), "Dear Mary,\n".repeat(99));
+    rusqlite::Connection::open(&path).unwrap().execute("UPDATE mirror SET cluster = 'another'", []).unwrap();
+    refused(&path).says("own.db is the mirror of another Kubernetes cluster");
+}
+
+#[test]
+fn a_watch_is_ended_by_the_signal_and_leaves_a_whole_file() {
+    let user = shared().user("4", "8Gi");
+    let plane = &user.installation.plane;
+    let path = plane.folder().join("watched.db");
+    let arguments = ["mirror", "--watch", "--db", &path.display().to_string()].map(str::to_owned).to_vec();
+    let environment = vec![("KUBECONFIG".to_owned(), plane.kubeconfig().display().to_string())];
+    let mut watch = Process::start_with("watched", &built().plugin, arguments, environment, plane.folder());
+    let web = running(&user, "web", 1, "1", "1Gi");
+    eventually("it is seen", Duration::from_secs(60), || {
+        if path.exists() && states(&path, &format!("{web}-0")) == "running" { Ok(()) } else { Err(watch.log()) }
+    });
+    watch.terminate();
+    eventually("it ends", SOON, || if watch.is_running() { Err(watch.log()) } else { Ok(()) });
+    assert!(watch.log().contains(" written\n"), "{}", watch.log());
+    assert!(!path.with_extension("db-wal").exists());
+    consistent(&path);
+    watch.stop();
+}
