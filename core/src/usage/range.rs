@@ -1,0 +1,105 @@
+//! From when until when.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan};
+
+/// From one moment until another, which is no part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// From when.
+    pub from: Timestamp,
+    /// Until when; later than that.
+    pub until: Timestamp,
+}
+
+/// So many days a report is of, if nothing else is said.
+pub const DAYS: i64 = 30;
+
+/// What can be said of a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Moment {
+    /// A moment.
+    At(Timestamp),
+    /// So long ago.
+    Ago(SignedDuration),
+    /// A day of a time zone, all of it.
+    Day(Date),
+    /// A month of a time zone, all of it, by its first day.
+    Month(Date),
+}
+
+impl std::str::FromStr for Moment {
+    type Err = String;
+    /// Reads what RFC 3339 allows, `2026-11-01`, `2026-11`, and `7d`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("{text:?} is no time: use a form such as 7d, 36h, 2026-11-01, 2026-11 or 2026-11-01T08:00:00Z");
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let hours: Option<i64> = match unit {
+            "h" => Some(1),
+            "d" => Some(24),
+            "w" => Some(24 * 7),
+            "m" if digits > 0 => {
+                return Err(format!(
+                    "{text:?}: m may be minutes or months: say hours, days or a month such as 2026-11"
+                ));
+            }
+            _ => None,
+        };
+        if let Some(hours) = hours {
+            // More than a thousand years is no time that anything was recorded in.
+            let hours = number.parse().ok().and_then(|number: i64| number.checked_mul(hours));
+            let hours = hours.filter(|hours| (1..=24 * 366 * 1000).contains(hours)).ok_or_else(wrong)?;
+            return Ok(Self::Ago(SignedDuration::from_hours(hours)));
+        }
+        let date = |text: &str| text.parse::<Date>().ok();
+        match text.len() {
+            7 => date(&format!("{text}-01")).map(Self::Month).ok_or_else(wrong),
+            10 => date(text).map(Self::Day).ok_or_else(wrong),
+            _ => text.parse().map(Self::At).map_err(|_| wrong()),
+        }
+    }
+}
+
+impl Moment {
+    fn first(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        match self {
+            Self::At(at) => Some(*at),
+            Self::Ago(ago) => now.checked_sub(*ago).ok(),
+            Self::Day(day) | Self::Month(day) => super::start(*day, zone),
+        }
+    }
+
+    fn end(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        match self {
+            Self::At(_) | Self::Ago(_) => self.first(now, zone),
+            Self::Day(day) => super::start(day.tomorrow().ok()?, zone),
+            Self::Month(day) => super::start(day.checked_add(1.month()).ok()?, zone),
+        }
+    }
+}
+
+impl Range {
+    /// From what was said: the last 30 days if nothing was. A day or a month is counted whole, and what has not come yet
+    /// is left out.
+    pub fn new(from: Option<&Moment>, to: Option<&Moment>, now: Timestamp, zone: &TimeZone) -> Result<Self, String> {
+        let far = |flag: &str| format!("{flag}: there is no such time");
+        let until = to.map_or(Some(now), |to| to.end(now, zone)).ok_or_else(|| far("--to"))?.min(now);
+        let default = || until.checked_sub(SignedDuration::from_hours(24 * DAYS)).ok();
+        let from = from.map_or_else(default, |from| from.first(now, zone)).ok_or_else(|| far("--from"))?;
+        if from >= now {
+            return Err(format!("--from: {from} has not come yet"));
+        }
+        if from >= until {
+            return Err(format!("--from {from} is not before --to {until}"));
+        }
+        Ok(Self { from, until })
+    }
+
+    /// How long it is.
+    pub fn milliseconds(self) -> i128 {
+        super::between(self.from, self.until)
+    }
+}
