@@ -18,6 +18,7 @@
 //! | [`evidence`] | whether what is left of a cluster is little enough to give up the rest |
 //! | [`state`], [`instance`] | what an instance is shown to be |
 //! | [`lifecycle`] | what may be asked of an instance, and what makes it so |
+//! | [`off`] | which instances of a cluster are off, in a file and when they are made |
 //! | [`progress`] | how far many instances have come, in one line |
 //! | [`manifest`] | the objects in a cluster's Namespace |
 //! | [`template`] | how an instance looks, and what a want makes of it |
@@ -36,6 +37,7 @@ pub mod kubevirt;
 pub mod lifecycle;
 pub mod manifest;
 pub mod name;
+pub mod off;
 pub mod progress;
 pub mod quantity;
 pub mod resources;

@@ -122,6 +122,9 @@ pub(crate) enum Command {
     /// Bring suspended clusters or instances back
     #[command(subcommand)]
     Resume(Resume),
+    /// Print what clusters are made of, to be created again
+    #[command(subcommand)]
+    Export(Export),
     /// Run a command in an instance
     Exec(ExecArgs),
     /// Show what an instance has printed
@@ -299,6 +302,13 @@ pub(crate) enum Resume {
     /// Instances by their names
     #[command(visible_alias = "instances")]
     Instance(InstanceArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Export {
+    /// Print clusters as `create -f` takes them, with which instances are off
+    #[command(visible_alias = "clusters")]
+    Cluster(ExportCluster),
 }
 
 #[derive(Debug, Subcommand)]
@@ -854,6 +864,47 @@ pub(crate) struct ClustersArgs {
     pub(crate) change: ChangeArgs,
 }
 
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:\n  kubectl cmp export cluster web > web.yaml\n  kubectl cmp export cluster --all > mine.yaml"
+)]
+pub(crate) struct ExportCluster {
+    /// Which; what is on their disks is not printed
+    #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
+    pub(crate) names: Vec<ClusterName>,
+    /// All of yours
+    #[arg(long, conflicts_with = "names")]
+    pub(crate) all: bool,
+    /// Everyone's (administrators)
+    #[arg(short = 'A', long, conflicts_with_all = ["names", "owner"])]
+    pub(crate) all_namespaces: bool,
+    /// With --all or -l: whose (administrators)
+    #[arg(long, value_name = "USER", value_parser = name::<UserName>, conflicts_with = "names")]
+    pub(crate) owner: Option<UserName>,
+    /// Only those with these labels, such as app=web,tier!=db
+    #[arg(short = 'l', long, value_name = "SELECTOR", value_parser = Selector::read, conflicts_with = "names")]
+    pub(crate) selector: Option<Selector>,
+    /// yaml (the default) or json
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) output: Written,
+}
+
+/// How a file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Written {
+    #[default]
+    Yaml,
+    Json,
+}
+
 #[derive(Debug, Clone, Args)]
 pub(crate) struct How {
     /// How: halt switches off; pause keeps the memory of a VM
@@ -1110,8 +1161,8 @@ pub(crate) fn parse(typed: &[OsString]) -> Result<Arguments, clap::Error> {
 }
 
 /// The verbs that a type follows.
-const VERBS: [&str; 10] =
-    ["create", "get", "describe", "delete", "start", "stop", "suspend", "resume", "scale", "resize"];
+const VERBS: [&str; 11] =
+    ["create", "get", "describe", "delete", "start", "stop", "suspend", "resume", "scale", "resize", "export"];
 
 /// `help get` is `get --help`, as in kubectl.
 pub(crate) fn help_of(mut typed: Vec<OsString>) -> Vec<OsString> {
@@ -1186,7 +1237,7 @@ mod tests {
             let examples = command.get_before_help().map(ToString::to_string).unwrap_or_default();
             let each = examples.lines().flat_map(|line| line.split(" | "));
             for line in each.filter_map(|line| line.trim().strip_prefix("kubectl cmp ")) {
-                let typed = line.replace('\'', "");
+                let typed = line.split(" > ").next().unwrap_or_default().replace('\'', "");
                 let words = std::iter::once("kubectl-cmp").chain(typed.split(' ')).map(OsString::from);
                 let parsed = super::parse(&split_titles(words));
                 assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());

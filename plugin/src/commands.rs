@@ -1,8 +1,8 @@
 //! One file a command; here they are told apart.
 
 use crate::cli::{
-    Arguments, Command, Completion, Create, CreateArgs, Delete, Describe, Get, Instances, Resize, Resume, Scale, Set,
-    Suspend,
+    Arguments, Command, Completion, Create, CreateArgs, Delete, Describe, Export, Get, Instances, Resize, Resume,
+    Scale, Set, Suspend,
 };
 use crate::completion;
 use crate::context::Context;
@@ -15,6 +15,7 @@ mod create_cluster;
 mod delete_cluster;
 mod describe;
 mod events;
+mod export;
 mod get;
 mod install;
 mod into;
@@ -62,6 +63,7 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
         Command::Delete(Delete::Template(args)) => templates::delete(context, args).await,
         Command::Delete(Delete::Token(args)) => tokens::delete(context, args).await,
         Command::Resize(Resize::Cluster(args)) => resize::run(context, args).await,
+        Command::Export(Export::Cluster(args)) => export::run(context, args).await,
         Command::Exec(args) => into::exec(context, args).await,
         Command::Logs(args) => into::logs(context, args).await,
         Command::Console(args) => into::console(context, args).await,

@@ -17,6 +17,7 @@ use cmp_core::instance::{Instance, columns, of_stateful_set, of_virtual_machine}
 use cmp_core::keys;
 use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
 use cmp_core::name::{ClusterName, InstanceName, UserName};
+use cmp_core::off::Off;
 use cmp_core::state::{Counts, State};
 
 use crate::error::CliError;
@@ -198,6 +199,16 @@ impl Cluster {
             (suspended, released) => suspended.or(released),
         };
         refused.or(trouble).or(off)
+    }
+
+    /// What `create -f` makes it of again, with which of its instances are off.
+    pub(crate) fn export(&self) -> Value {
+        let Value::Object(mut object) = self.object() else { return Value::Null };
+        object.retain(|field, _| field != "status");
+        object.insert("metadata".to_owned(), json!({ "name": self.name }));
+        let mut object = Value::Object(object);
+        object["spec"]["instances"] = json!(Off::of(&self.instances, self.count()).value());
+        object
     }
 
     /// As an object.

@@ -8,6 +8,7 @@ mod create;
 mod demo;
 mod emergency;
 mod examples;
+mod export;
 mod from_file;
 mod install;
 mod instances;

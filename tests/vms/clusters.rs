@@ -101,6 +101,24 @@ fn one_machine_is_switched_and_frozen() {
 }
 
 #[test]
+fn what_was_paused_is_created_again_switched_off() {
+    let user = installed().user("4", "8Gi");
+    let dev = running(&user, "dev", 2);
+    let one = format!("{dev}-1");
+    user.cmp(&["suspend", "instance", &one, "--wait"]).ok();
+    let printed = user.cmp(&["export", "cluster", &dev]).ok();
+    let printed =
+        printed.says(&format!("the memory of what is paused is not in it; it is created switched off: {dev}"));
+    user.cmp(&["delete", "cluster", &dev, "--yes", "--wait", "--timeout", "180s"]).ok();
+    let create = ["cmp", "create", "-f", "-", "--wait", "--timeout", "120s"];
+    user.kubectl_reading(&create, &printed.stdout).ok().says(&format!("cluster/{dev} created"));
+    assert_eq!((user.state(&one).as_str(), on(&user, &dev).len()), ("suspended", 1));
+    assert_eq!(user.cmp(&["export", "cluster", &dev]).ok().stdout, printed.stdout);
+    user.cmp(&["resume", "instance", &one, "--wait", "--timeout", "120s"]).ok();
+    assert_eq!(on(&user, &dev).len(), 2);
+}
+
+#[test]
 fn a_pause_that_was_written_and_not_made_is_finished_by_the_same_verb() {
     let user = installed().user("4", "8Gi");
     let dev = running(&user, "dev", 1);

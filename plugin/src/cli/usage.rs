@@ -117,6 +117,8 @@ fn known_as(word: &str) -> Option<&'static str> {
         "restart" | "reboot" => "kubectl cmp stop, then kubectl cmp start",
         "shell" | "attach" => "kubectl cmp exec -it INSTANCE -- sh",
         "me" | "login" => "kubectl cmp whoami",
+        "backup" | "dump" | "save" => "kubectl cmp export cluster NAME",
+        "restore" | "import" | "apply" => "kubectl cmp create -f FILE",
         "usage" | "top" => "kubectl cmp quota",
         _ => return None,
     })

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::Client;
 use kube::api::{Api, PostParams};
@@ -15,9 +16,11 @@ use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::kubevirt::Machines;
 use cmp_client::templates::not_yaml;
 use cmp_client::{ApiError, kubevirt};
-use cmp_core::account::{Change, Held, HeldState, InstanceType, Variable, Want};
+use cmp_core::account::{Change, Held, HeldState, InstanceType, Suspended, Variable, Want};
+use cmp_core::lifecycle::Asker;
 use cmp_core::manifest;
 use cmp_core::name::{ClusterName, InstanceName, UserName};
+use cmp_core::off::{self, Off};
 use cmp_core::progress::Goal;
 use cmp_core::resources::{Resources, STORAGE};
 use cmp_core::state::State;
@@ -39,6 +42,8 @@ pub(super) use from_file::of_object;
 
 /// How many instances are created at once.
 const AT_ONCE: usize = 32;
+/// Why an instance is suspended that was made so.
+const RESTORED: &str = "as in the file it was created from";
 /// For how long a refusal is tried again that comes from an API server which has not seen yet what was just written.
 const CATCH_UP: Duration = Duration::from_secs(15);
 /// What the API server says when the ResourceQuota of a cluster is reached.
@@ -49,6 +54,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct Asked {
     pub(super) name: ClusterName,
     want: Want,
+    /// Which of its instances are to be off.
+    off: Off,
     /// Whose it is to be, if that is said.
     owner: Option<UserName>,
     /// Whether its type was said, and does not follow from its template.
@@ -73,7 +80,7 @@ pub(super) async fn create(
     wait: &WaitArgs,
     change: &ChangeArgs,
 ) -> Result<(), CliError> {
-    let Asked { name, mut want, owner, typed } = asked;
+    let Asked { name, mut want, off, owner, typed } = asked;
     context.check_namespace(&name)?;
     let template = templates::of(context, &want).await?;
     if want.template.is_some() {
@@ -93,6 +100,8 @@ pub(super) async fn create(
     let accounts = context.accounts().await?;
     let known = context.account(&user).await?;
     let resumed = known.account.cluster(&name).want.is_some();
+    // What is suspended as a whole needs no quota, where the account says so: it comes back when it is resumed.
+    want.released = off.all_suspended(want.count) && known.account.policy.suspended == Suspended::Release;
     let stored = write_want(context, &accounts, known, &name, &want, change.dry.dry_run).await?;
     if change.dry.dry_run != DryRun::None {
         return said(context, &stored, &name, "created", change).await;
@@ -103,11 +112,11 @@ pub(super) async fn create(
     // Of a cluster that was not wanted before nothing is there; should something be all the same, it is not made again.
     let there = if resumed { indexes(context, &name).await? } else { BTreeSet::new() };
     let blueprint = templates::blueprint(&template, &want)?;
-    let made = make_instances(context, &name, want.count, &blueprint, &there).await?;
+    let made = make_instances(context, &name, want.count, &blueprint, &there, &off).await?;
     if wait.wait && want.released {
         context.ui.note(&format!("its instances are off: kubectl cmp resume cluster {name}"));
     } else if wait.wait {
-        running(context, &name, want.count, wait.timeout).await?;
+        running(context, &name, off.others(want.count), wait.timeout).await?;
     }
     let word = if resumed && made == 0 { "unchanged" } else { "created" };
     let stored = if change.prints_objects() { accounts.get(&user).await? } else { stored };
@@ -175,7 +184,7 @@ fn typed(args: CreateCluster) -> Result<Asked, CliError> {
         template: args.template.map(String::from).filter(|_| built_in.is_none()),
         ..Want::new(kind, args.count.unwrap_or(1), size)
     };
-    Ok(Asked { name, want, owner: args.owner, typed: args.kind.is_some() })
+    Ok(Asked { name, want, off: Off::default(), owner: args.owner, typed: args.kind.is_some() })
 }
 
 /// A patch as it is given: in place, in a file, or on standard input.
@@ -356,20 +365,28 @@ pub(super) async fn indexes(context: &Context<'_>, name: &ClusterName) -> Result
     Ok(instances.iter().map(|instance| instance.name.index).collect())
 }
 
-/// Creates the instances that are missing beside those that are `there`, and says how many those were.
+/// Creates the instances that are missing beside those that are `there`, some of them off, and says how many those were.
 pub(super) async fn make_instances(
     context: &Context<'_>,
     name: &ClusterName,
     count: u32,
     blueprint: &Blueprint,
     there: &BTreeSet<u32>,
+    off: &Off,
 ) -> Result<usize, CliError> {
     let client = context.client().await?;
+    let asker = if off.is_empty() {
+        None
+    } else {
+        let by = context.who().await?.username.clone();
+        Some(Asker { by, at: Timestamp::now(), reason: Some(RESTORED.to_owned()) })
+    };
     let missing = (0..count).filter(|index| !there.contains(index));
     let mut making = stream::iter(missing)
         .map(|index| {
             let (client, instance) = (client.clone(), name.instance(index));
-            async move { make_instance(&client, &instance, blueprint).await }
+            let born = asker.as_ref().and_then(|asker| Some((off.state(index)?, asker)));
+            async move { make_instance(&client, &instance, blueprint, born).await }
         })
         .buffer_unordered(AT_ONCE);
     let mut progress = Progress::new(context.ui);
@@ -400,14 +417,27 @@ fn public_key(path: &Path) -> Result<String, CliError> {
     line.map(str::to_owned).ok_or_else(|| wrong("it holds no public key"))
 }
 
-async fn make_instance(client: &Client, instance: &InstanceName, blueprint: &Blueprint) -> Result<bool, CliError> {
+async fn make_instance(
+    client: &Client,
+    instance: &InstanceName,
+    blueprint: &Blueprint,
+    born: Option<(State, &Asker)>,
+) -> Result<bool, CliError> {
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &instance.cluster.namespace());
     let machines = Machines::of(client, &instance.cluster);
+    let (mut set, mut machine) = (blueprint.stateful_set(instance), blueprint.virtual_machine(instance));
+    if let Some((state, asker)) = born {
+        set = set.and_then(|set| off::stateful_set(&set, state, asker));
+        machine = machine.and_then(|machine| off::virtual_machine(&machine, state, asker));
+        if set.is_none() && machine.is_none() {
+            return Err(CliError::internal(&format!("{instance} cannot be made {state}")));
+        }
+    }
     let deadline = Instant::now() + CATCH_UP;
     loop {
-        let made = match (blueprint.stateful_set(instance), blueprint.virtual_machine(instance)) {
-            (Some(set), _) => sets.create(&params, &set).await.map(|_| ()).map_err(ApiError::from),
+        let made = match (&set, machine.clone()) {
+            (Some(set), _) => sets.create(&params, set).await.map(|_| ()).map_err(ApiError::from),
             (_, Some(machine)) => machines.create(&params, machine).await,
             (None, None) => return Ok(false),
         };
@@ -431,14 +461,15 @@ fn not_seen_yet(error: &ApiError) -> bool {
         && ["cannot create resource", "is not one of the", FENCED].iter().any(|words| text.contains(words))
 }
 
-/// Waits until all instances run.
+/// Waits until all of these instances run.
 pub(super) async fn running(
     context: &Context<'_>,
     name: &ClusterName,
-    count: u32,
+    indexes: impl Iterator<Item = u32>,
     timeout: Duration,
 ) -> Result<(), CliError> {
-    let names = (0..count).map(|index| name.instance(index)).collect();
+    let names: Vec<InstanceName> = indexes.map(|index| name.instance(index)).collect();
+    let count = names.len();
     let waited = Waited { cluster: name.clone(), names, goal: Goal::State(State::Running) };
     let tallies = waiting::until(context, &[waited], timeout).await?;
     let Some(tally) = tallies.iter().find(|tally| !tally.is_done()) else { return Ok(()) };

@@ -75,7 +75,7 @@ async fn see_clusters(context: &Context<'_>, args: &GetClusters) -> Result<Seen,
 }
 
 /// Which clusters of which accounts are meant, if none is named.
-async fn select(
+pub(super) async fn select(
     context: &Context<'_>,
     everyone: bool,
     owner: Option<&UserName>,
@@ -105,7 +105,7 @@ fn all(stored: Stored) -> (Stored, Vec<ClusterName>) {
 }
 
 /// The account to show a cluster from; one that was refused is there to be read, too.
-async fn known(context: &Context<'_>, name: &ClusterName) -> Result<Stored, CliError> {
+pub(super) async fn known(context: &Context<'_>, name: &ClusterName) -> Result<Stored, CliError> {
     context.check_namespace(name)?;
     if let Some(user) = &context.who().await?.user {
         let stored = context.account(user).await?;

@@ -10,6 +10,7 @@ use cmp_client::ApiError;
 use cmp_client::kubevirt::Machines;
 use cmp_core::account::{InstanceType, Want};
 use cmp_core::name::{ClusterName, InstanceName};
+use cmp_core::off::Off;
 use cmp_core::progress::Goal;
 
 use super::waiting::{self, Waited};
@@ -53,12 +54,13 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
             create_cluster::prepared(context.ui, &accounts, &user, &name, &want, wait.timeout).await?;
             let there = create_cluster::indexes(context, &name).await?;
             let blueprint = templates::blueprint(&templates::of(context, &want).await?, &want)?;
-            let made = create_cluster::make_instances(context, &name, want.count, &blueprint, &there).await?;
+            let made =
+                create_cluster::make_instances(context, &name, want.count, &blueprint, &there, &Off::default()).await?;
             if !grows && made == 0 {
                 word = "unchanged";
             }
             if wait.wait && !want.released {
-                create_cluster::running(context, &name, want.count, wait.timeout).await?;
+                create_cluster::running(context, &name, 0..want.count, wait.timeout).await?;
             }
         }
     }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use cmp_core::account::Want;
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
+use cmp_core::off::Off;
 use cmp_core::template::built_in_type;
 
 use super::Asked;
@@ -65,7 +66,11 @@ fn cluster(object: &Value) -> Result<Asked, String> {
     if spec.get("template").and_then(Value::as_str).is_some_and(|name| built_in_type(name).is_some()) {
         spec.remove("template");
     }
+    // It is not wanted of the cluster for good: it is how its instances are made.
+    let off = spec.remove("instances");
     let want: Want = serde_json::from_value(Value::Object(spec)).map_err(|error| about(format!("spec: {error}")))?;
     cli::check(&want).map_err(|why| about(format!("spec.{why}")))?;
-    Ok(Asked { name, want, owner, typed })
+    let off = off.map(|off| Off::read(&off, want.count)).transpose();
+    let off = off.map_err(|why| about(format!("spec.instances{why}")))?.unwrap_or_default();
+    Ok(Asked { name, want, off, owner, typed })
 }

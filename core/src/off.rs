@@ -1,0 +1,146 @@
+//! Which instances of a cluster are off: as it is written into a file, and how they are made so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use serde_json::{Value, json};
+
+use crate::instance::{Instance, Mode, of_stateful_set, of_virtual_machine};
+use crate::kubevirt::VirtualMachine;
+use crate::lifecycle::{Asker, Verb, act};
+use crate::name::MAX_COUNT;
+use crate::state::State;
+
+/// The instances of a cluster that are off, by their indexes; all others are to run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Off(BTreeMap<u32, State>);
+
+/// The states that can be said, as they are written.
+const STATES: [State; 2] = [State::Suspended, State::Stopped];
+
+impl Off {
+    /// Those of these instances, as far as the cluster has so many.
+    pub fn of(instances: &[Instance], count: u32) -> Self {
+        let off = instances.iter().filter(|shown| shown.name.index < count && STATES.contains(&shown.state));
+        Self(off.map(|shown| (shown.name.index, shown.state)).collect())
+    }
+
+    /// Reads what [`Off::value`] writes, of a cluster of so many instances. The error follows the
+    /// name of the field.
+    pub fn read(value: &Value, count: u32) -> Result<Self, String> {
+        let Value::Object(fields) = value else {
+            return Err(format!(": {value} says of no instance what it is: use a form such as {{\"suspended\": [0]}}"));
+        };
+        let mut off = BTreeMap::new();
+        for (field, listed) in fields {
+            let state = STATES.into_iter().find(|state| state.as_str() == field);
+            let state = state
+                .ok_or_else(|| format!(".{field} is not known: use suspended and stopped; all others are to run"))?;
+            for index in indexes(listed, count).map_err(|why| format!(".{field}: {why}"))? {
+                if off.insert(index, state).is_some_and(|earlier| earlier != state) {
+                    return Err(format!(": {index} is both suspended and stopped: leave it in one of them"));
+                }
+            }
+        }
+        Ok(Self(off))
+    }
+
+    /// As it is written: `{"suspended": ["0-4", 7]}`; nothing if none is off.
+    pub fn value(&self) -> Option<Value> {
+        let mut fields = serde_json::Map::new();
+        for state in STATES {
+            let mut ranges: Vec<(u32, u32)> = Vec::new();
+            for index in self.0.iter().filter(|(_, is)| **is == state).map(|(index, _)| *index) {
+                match ranges.last_mut() {
+                    Some((_, last)) if *last + 1 == index => *last = index,
+                    _ => ranges.push((index, index)),
+                }
+            }
+            if !ranges.is_empty() {
+                let written =
+                    |(first, last)| if first == last { json!(first) } else { json!(format!("{first}-{last}")) };
+                fields.insert(state.as_str().to_owned(), ranges.into_iter().map(written).collect());
+            }
+        }
+        Some(Value::Object(fields)).filter(|_| !self.0.is_empty())
+    }
+
+    /// What an instance is to be, if it is to be off.
+    pub fn state(&self, index: u32) -> Option<State> {
+        self.0.get(&index).copied()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether all of so many instances are suspended, so that they need nothing but their disks.
+    pub fn all_suspended(&self, count: u32) -> bool {
+        count > 0 && (0..count).all(|index| self.state(index) == Some(State::Suspended))
+    }
+
+    /// The indexes of those that are to run.
+    pub fn others(&self, count: u32) -> impl Iterator<Item = u32> {
+        (0..count).filter(|index| !self.0.contains_key(index))
+    }
+}
+
+/// The indexes that a list says: numbers, and ranges from the first to the last.
+fn indexes(listed: &Value, count: u32) -> Result<BTreeSet<u32>, String> {
+    let Value::Array(items) = listed else {
+        return Err(format!("{listed} is no list: use a form such as [0, \"2-4\"]"));
+    };
+    let mut indexes = BTreeSet::new();
+    for item in items {
+        let wrong = || format!("{item} is no index: use numbers and ranges, such as 3 or \"0-4\"");
+        let number = |text: &str| {
+            let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse::<u32>().ok().filter(|_| plain).ok_or_else(wrong)
+        };
+        let (first, last) = match item {
+            Value::Number(index) => (number(&index.to_string())?, number(&index.to_string())?),
+            Value::String(text) => match text.split_once('-') {
+                Some((first, last)) => (number(first)?, number(last)?),
+                None => (number(text)?, number(text)?),
+            },
+            _ => return Err(wrong()),
+        };
+        if first > last {
+            return Err(format!("{item} goes backwards: use \"{last}-{first}\""));
+        }
+        if last >= count.min(MAX_COUNT) {
+            let there =
+                if count == 1 { "0 is the only one".to_owned() } else { format!("they are 0 to {}", count - 1) };
+            return Err(format!("{last} is no instance of this cluster: {there}, or raise spec.count"));
+        }
+        indexes.extend(first..=last);
+    }
+    Ok(indexes)
+}
+
+/// A container instance that is made off, as the verb would have made it; it never runs.
+pub fn stateful_set(set: &StatefulSet, to: State, asker: &Asker) -> Option<StatefulSet> {
+    let shown = of_stateful_set(set, &[])?;
+    serde_json::from_value(made(serde_json::to_value(set).ok()?, &shown, to, asker)?).ok()
+}
+
+/// The same for a VM instance.
+pub fn virtual_machine(machine: &Value, to: State, asker: &Asker) -> Option<Value> {
+    let read: VirtualMachine = serde_json::from_value(machine.clone()).ok()?;
+    made(machine.clone(), &of_virtual_machine(&read, &[])?, to, asker)
+}
+
+fn made(mut object: Value, shown: &Instance, to: State, asker: &Asker) -> Option<Value> {
+    let verb = if to == State::Suspended { Verb::Suspend } else { Verb::Stop };
+    // In a cluster whose quota is given back it is off as it is made, without anybody having asked.
+    let on = Instance { state: State::Pending, on: true, ..shown.clone() };
+    let mut patch = act(&on, verb, Some(Mode::Halt).filter(|_| verb == Verb::Suspend), Some(asker)).ok()??.patch;
+    // It is new: there is no version of it that anybody has read.
+    patch["metadata"]["resourceVersion"] = Value::Null;
+    json_patch::merge(&mut object, &patch);
+    Some(object)
+}
+
+#[cfg(test)]
+mod tests;

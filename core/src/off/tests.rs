@@ -1,0 +1,90 @@
+use super::*;
+use crate::account::Want;
+use crate::account::tests::{name, want};
+use crate::keys;
+use crate::template::Template;
+
+#[test]
+fn what_is_written_is_read_back_in_one_form() {
+    let check = |value: &Value, written: &Value| {
+        let off = Off::read(value, 10).unwrap();
+        assert_eq!(off.value().unwrap_or(Value::Null), *written);
+        assert_eq!(off.value().map(|value| Off::read(&value, 10).unwrap()).unwrap_or_default(), off);
+    };
+    check(&json!({}), &Value::Null);
+    check(&json!({ "suspended": [] }), &Value::Null);
+    check(&json!({ "suspended": [1, 2, 5], "stopped": [0] }), &json!({ "suspended": ["1-2", 5], "stopped": [0] }));
+    check(&json!({ "stopped": ["3", "0-1", 1, "2-2"] }), &json!({ "stopped": ["0-3"] }));
+    let off = Off::read(&json!({ "suspended": ["0-8"], "stopped": [9] }), 10).unwrap();
+    assert!(!off.all_suspended(10) && off.all_suspended(9) && !off.all_suspended(0));
+    assert_eq!(off.others(12).collect::<Vec<_>>(), [10, 11]);
+}
+
+#[test]
+fn what_is_wrong_is_named_with_the_remedy() {
+    let check = |value: &Value, expected: &str| assert_eq!(Off::read(value, 3).unwrap_err(), expected);
+    check(&json!([0]), ": [0] says of no instance what it is: use a form such as {\"suspended\": [0]}");
+    check(&json!({ "running": [0] }), ".running is not known: use suspended and stopped; all others are to run");
+    check(&json!({ "stopped": 1 }), ".stopped: 1 is no list: use a form such as [0, \"2-4\"]");
+    check(
+        &json!({ "stopped": [3] }),
+        ".stopped: 3 is no instance of this cluster: they are 0 to 2, or raise spec.count",
+    );
+    check(
+        &json!({ "stopped": ["1-4000000000"] }),
+        ".stopped: 4000000000 is no instance of this cluster: they are 0 to 2, or raise spec.count",
+    );
+    check(&json!({ "stopped": ["2-1"] }), ".stopped: \"2-1\" goes backwards: use \"1-2\"");
+    check(
+        &json!({ "stopped": [1], "suspended": ["0-2"] }),
+        ": 1 is both suspended and stopped: leave it in one of them",
+    );
+    for item in [
+        json!(-1),
+        json!(1.5),
+        json!("web-1"),
+        json!("1-"),
+        json!("+1"),
+        json!(""),
+        json!(null),
+        json!([1]),
+        json!("99999999999"),
+    ] {
+        let expected = format!(".stopped: {item} is no index: use numbers and ranges, such as 3 or \"0-4\"");
+        check(&json!({ "stopped": [item] }), &expected);
+    }
+    assert!(Off::read(&json!({ "stopped": [1] }), 1).unwrap_err().contains("0 is the only one"));
+}
+
+/// It is made as the verb would have made it of one that runs, and shown as that.
+#[test]
+fn an_instance_is_made_off_with_what_is_remembered_of_it() {
+    let asker =
+        Asker { by: "john".to_owned(), at: "2026-11-25T12:00:00Z".parse().unwrap(), reason: Some("so".to_owned()) };
+    let web = name("web").instance(1);
+    for released in [false, true] {
+        let of = |template: Template| {
+            template.blueprint(&Want { released, kind: template.kind(), ..want(2, "cpu=1,memory=1Gi") }).unwrap()
+        };
+        for (state, asked) in [(State::Suspended, "suspended"), (State::Stopped, "stopped")] {
+            let plain = of(Template::container()).stateful_set(&web).unwrap();
+            let set = stateful_set(&plain, state, &asker).unwrap();
+            assert_eq!(set.spec.as_ref().unwrap().replicas, Some(0));
+            assert_eq!(set.metadata.labels.as_ref().unwrap()[keys::ASKED], asked);
+            assert_eq!(set.metadata.resource_version, None);
+            assert_eq!(set.spec.as_ref().unwrap().template, plain.spec.unwrap().template);
+            let machine = of(Template::machine()).virtual_machine(&web).unwrap();
+            let machine = virtual_machine(&machine, state, &asker).unwrap();
+            assert_eq!(machine["spec"]["runStrategy"], "Halted");
+            assert_eq!(machine["metadata"]["labels"][keys::ASKED], asked);
+            assert!(machine["metadata"]["resourceVersion"].is_null());
+            let read: VirtualMachine = serde_json::from_value(machine).unwrap();
+            for shown in [of_stateful_set(&set, &[]).unwrap(), of_virtual_machine(&read, &[]).unwrap()] {
+                assert_eq!(shown.state, state);
+                let by = shown.suspension.map(|suspension| (suspension.by, suspension.reason, suspension.mode));
+                let expected = ("john".to_owned(), Some("so".to_owned()), Mode::Halt);
+                assert_eq!(by, Some(expected).filter(|_| state == State::Suspended));
+            }
+        }
+    }
+}

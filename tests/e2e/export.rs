@@ -1,0 +1,149 @@
+//! What `export cluster` prints, `create -f` makes again: with the same instances off.
+
+use cmp_tests::{World, eventually};
+use serde_json::{Value, json};
+
+use crate::support::{SOON, held, running, shared};
+
+/// The states of the instances of a cluster, with who suspended them, in their order.
+fn states(user: &World<'_>, cluster: &str) -> Vec<String> {
+    let shown = user.cmp(&["get", "instances", "--in", cluster, "-o", "json"]).ok().json();
+    let one = |shown: &Value| {
+        let by = shown["status"]["suspension"]["by"].as_str().unwrap_or("nobody");
+        format!("{} by {}", shown["status"]["state"].as_str().unwrap(), by.rsplit(':').next().unwrap())
+    };
+    shown["items"].as_array().unwrap().iter().map(one).collect()
+}
+
+#[test]
+fn a_cluster_comes_back_with_the_same_instances_off() {
+    let user = shared().user("8", "8Gi");
+    user.admin(&["cmp", "set", "quota", &user.name, "--resource", "storage=10Gi"]).ok();
+    let (web, ns) = (user.cluster("web"), format!("{}-ns", user.cluster("web")));
+    let size = ["--cpu", "1", "--memory", "1Gi", "--count", "4", "--resource", "storage=1Gi"];
+    let patch = r#"{"spec":{"enableServiceLinks":null}}"#;
+    user.cmp(&[&["create", "cluster", &web][..], &size, &["--env", "A=1", "--patch", patch, "--wait"]].concat()).ok();
+    let instance = |index: u32| format!("{web}-{index}");
+    user.cmp(&["stop", "instance", &instance(1), "--wait"]).ok();
+    user.cmp(&["suspend", "instance", &instance(2), &instance(3), "--reason", "night", "--wait"]).ok();
+    let before = ["running by nobody", "stopped by nobody", "suspended by", "suspended by"];
+    let before =
+        before.map(|state| if state.ends_with("by") { format!("{state} {}", user.name) } else { state.into() });
+    assert_eq!(states(&user, &web), before);
+
+    let export = || user.cmp(&["export", "cluster", &web]).ok();
+    let printed = export();
+    assert_eq!(printed.stderr, format!("what is on disks is not in it: {web}\n"));
+    let json = user.cmp(&["export", &format!("cluster/{web}"), "-o", "json"]).ok().json();
+    let off = json!({ "suspended": ["2-3"], "stopped": [1] });
+    assert_eq!((&json["spec"]["instances"], &json["metadata"]), (&off, &json!({ "name": web })));
+    assert_eq!((&json["spec"]["patch"]["spec"]["enableServiceLinks"], &json["status"]), (&Value::Null, &Value::Null));
+    for clutter in ["status", "uid", "creationTimestamp", "labels"] {
+        assert!(!printed.stdout.contains(clutter), "{printed}");
+    }
+
+    // What is there is left as it is.
+    let create = || user.kubectl_reading(&["cmp", "create", "-f", "-", "--wait"], &printed.stdout);
+    create().ok().says(&format!("cluster/{web} unchanged"));
+    user.cmp(&["delete", "cluster", &web, "--yes", "--wait"]).ok();
+    create().ok().says(&format!("cluster/{web} created"));
+    assert_eq!(states(&user, &web), before);
+    assert_eq!(export().stdout, printed.stdout);
+    // They were made off, and not switched off: nothing of them ever ran.
+    let sets = user.kubectl(&["get", "statefulsets", "-n", &ns, "-o", "json"]).ok().json();
+    let revisions: Vec<&Value> =
+        sets["items"].as_array().unwrap().iter().map(|set| &set["metadata"]["generation"]).collect();
+    assert_eq!(revisions, [1, 1, 1, 1]);
+    let events = user.kubectl(&["get", "events", "-n", &ns, "-o", "jsonpath={.items[*].involvedObject.name}"]).ok();
+    events.says(&instance(0)).says_not(&instance(1)).says_not(&instance(2));
+
+    // One that was interrupted goes on.
+    user.kubectl(&["delete", "statefulset", &instance(0), &instance(2), "-n", &ns, "--wait"]).ok();
+    create().ok().says(&format!("cluster/{web} created"));
+    assert_eq!(states(&user, &web), before);
+    // And they come back as any others.
+    user.cmp(&["resume", "cluster", &web]).ok().says("2 resumed, 0 failed, 2 skipped");
+    user.cmp(&["start", "instance", &instance(1), "--wait"]).ok();
+}
+
+#[test]
+fn clusters_are_exported_by_their_owner_and_by_administrators() {
+    let (user, other) = (shared().user("8", "8Gi"), shared().user("8", "8Gi"));
+    let (web, db) = (running(&user, "web", 1, "1", "1Gi"), running(&user, "db", 2, "1", "1Gi"));
+    let theirs = running(&other, "theirs", 1, "1", "1Gi");
+    user.cmp(&["suspend", "cluster", &db, "--wait"]).ok();
+    let all = user.cmp(&["export", "cluster", "--all"]).ok();
+    assert_eq!((all.stdout.matches("kind: Cluster").count(), all.stdout.matches("---\n").count()), (2, 1), "{all}");
+    assert!(all.stderr.is_empty() && !all.stdout.contains(&theirs), "{all}");
+    user.cmp(&["export", "cluster", &theirs, &web]).fails().says(&format!("cluster \"{theirs}\" not found")).says(&web);
+    user.cmp(&["export", "cluster"]).fails().says("no cluster is named");
+    user.cmp(&["export", "cluster", "-n", &format!("{web}-ns")]).ok().says(&web).says_not(&db);
+    let label = format!("kubectl-cmp.dev/cluster={db}");
+    user.cmp(&["export", "cluster", "-l", &label]).ok().says(&db).says_not(&web);
+    user.cmp(&["export", "cluster", "-l", "a=b"]).ok().says("No resources found.");
+    user.cmp(&["export", "cluster", "-A"]).fails().says("Forbidden");
+    let admin = |arguments: &[&str]| user.admin(&[&["cmp", "export", "cluster"], arguments].concat());
+    admin(&["-A"]).ok().says(&web).says(&theirs);
+    admin(&["--all", "--owner", &other.name]).ok().says(&theirs).says_not(&web);
+    admin(&[&web]).ok().says(&format!("owner: {}", user.name));
+    admin(&["--all"]).fails().says("no user of cmp");
+
+    // Somebody else's copy of it is suspended by whoever made it.
+    let printed = admin(&[&db]).ok().stdout;
+    user.cmp(&["delete", "cluster", &db, "--yes", "--wait"]).ok();
+    let create = ["cmp", "create", "-f", "-", "--owner", &other.name];
+    shared().plane.admin_reading(&create, &printed).ok().says(&format!("cluster/{db} created"));
+    let by = states(&other, &db);
+    assert!(by.len() == 2 && by.iter().all(|state| state.starts_with("suspended by ")), "{by:?}");
+    other.cmp(&["get", "cluster", &db, "-o", "wide"]).ok().says("as in the file it was created from");
+}
+
+#[test]
+fn what_was_suspended_as_a_whole_asks_for_no_quota_where_it_gives_it_back() {
+    let user = shared().user("2", "8Gi");
+    user.admin(&["cmp", "set", "quota", &user.name, "--suspended", "release"]).ok();
+    let web = running(&user, "web", 2, "1", "1Gi");
+    user.cmp(&["suspend", "cluster", &web]).ok();
+    let printed = user.cmp(&["export", "cluster", &web]).ok().stdout;
+    user.cmp(&["delete", "cluster", &web, "--yes", "--wait"]).ok();
+    // There is no room for it to run beside this one.
+    let db = running(&user, "db", 2, "1", "1Gi");
+    user.kubectl_reading(&["cmp", "create", "-f", "-", "--wait"], &printed)
+        .ok()
+        .says(&format!("cluster/{web} created"));
+    assert_eq!(held(&user.account(), &web).unwrap()["released"], true);
+    let by = format!("suspended by {}", user.name);
+    assert_eq!(states(&user, &web), [by.clone(), by]);
+    user.cmp(&["resume", "cluster", &web]).fails().says("exceeded quota");
+    user.cmp(&["delete", "cluster", &db, "--yes", "--wait"]).ok();
+    user.cmp(&["resume", "cluster", &web, "--wait"]).ok().says("2 resumed");
+}
+
+#[test]
+fn instances_that_are_not_there_are_refused_in_a_file() {
+    let user = shared().user("4", "8Gi");
+    let web = user.cluster("web");
+    let create = |instances: &Value| {
+        let spec = json!({ "size": { "cpu": "1", "memory": "1Gi" }, "count": 2, "instances": instances });
+        let cluster =
+            json!({ "apiVersion": "kubectl-cmp.dev/v1", "kind": "Cluster", "metadata": { "name": web }, "spec": spec });
+        user.kubectl_reading(&["cmp", "create", "-f", "-", "--wait"], &cluster.to_string())
+    };
+    for (instances, says) in [
+        (json!({ "stopped": [2] }), "spec.instances.stopped: 2 is no instance of this cluster: they are 0 to 1"),
+        (json!({ "suspended": ["0-1"], "stopped": [1] }), "1 is both suspended and stopped: leave it in one of them"),
+        (json!({ "paused": [0] }), "spec.instances.paused is not known: use suspended and stopped"),
+        (json!({ "stopped": ["x"] }), "spec.instances.stopped: \"x\" is no index: use numbers and ranges"),
+        (json!([0]), "spec.instances: [0] says of no instance what it is"),
+    ] {
+        create(&instances).fails().says(&format!("--filename -: cluster {web}: ")).says(says);
+    }
+    user.cmp(&["get", "clusters"]).ok().says("No resources found.");
+    // None of them runs, so that there is nothing to wait for.
+    create(&json!({ "stopped": ["0-1"] })).ok().says(&format!("cluster/{web} created"));
+    eventually("both are off", SOON, || {
+        let states = states(&user, &web);
+        if states == ["stopped by nobody"; 2] { Ok(()) } else { Err(states.join(", ")) }
+    });
+    user.cmp(&["export", "cluster", &web]).ok().says("- 0-1");
+}
