@@ -8,6 +8,7 @@ pub mod connect;
 pub mod error;
 pub mod fences;
 pub mod kubevirt;
+pub mod lists;
 pub mod templates;
 
 pub use error::ApiError;

@@ -35,11 +35,11 @@ impl Default for Remains {
 pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), String> {
     let sets = remains.sets.iter().map(|set| {
         let on = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1) > 0;
-        (&set.metadata, on)
+        (set.metadata.name.as_deref(), on)
     });
-    let machines = remains.machines.iter().map(|vm| (&vm.metadata, vm.is_on()));
-    for (metadata, on) in sets.chain(machines) {
-        let name = metadata.name.clone().unwrap_or_default();
+    let machines = remains.machines.iter().map(|vm| (vm.metadata.name.as_deref(), vm.is_on()));
+    for (name, on) in sets.chain(machines) {
+        let name = name.unwrap_or_default();
         let index = name.parse::<InstanceName>().map(|instance| instance.index);
         if !index.is_ok_and(|index| index < to.count) {
             return Err(format!("instance {name} still exists"));

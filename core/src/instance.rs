@@ -3,15 +3,14 @@
 //! What was asked for is a label on the instance. What is shown is derived from it and from what the objects report;
 //! it is never stored, so that it cannot go stale.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::api::core::v1::ContainerStatus;
 use serde::{Deserialize, Serialize};
 
 use crate::account::InstanceType;
+use crate::containers::{Metadata, Pod, Set};
 use crate::footprint::{Rule, footprint};
 use crate::keys;
 use crate::kubevirt::{self, VirtualMachine, VirtualMachineInstance};
@@ -100,24 +99,46 @@ pub struct Instance {
     pub labels: BTreeMap<String, String>,
 }
 
-/// Derives what a container instance is shown to be from its StatefulSet and the Pods of its Namespace; `None` for a
-/// StatefulSet that is not named as an instance of this Namespace.
-pub fn of_stateful_set(set: &StatefulSet, pods: &[Pod]) -> Option<Instance> {
+/// The instances of containers in one Namespace, in the order of their indexes.
+pub fn of_stateful_sets(sets: &[Set], pods: &[Pod]) -> Vec<Instance> {
+    let pods = by_name(pods, |pod| &pod.metadata);
+    in_order(sets.iter().filter_map(|set| {
+        let pod = format!("{}-0", set.metadata.name.as_deref()?);
+        of_stateful_set(set, pods.get(pod.as_str()).copied())
+    }))
+}
+
+/// The VMs in one Namespace, in the order of their indexes.
+pub fn of_virtual_machines(machines: &[VirtualMachine], guests: &[VirtualMachineInstance]) -> Vec<Instance> {
+    let guests = by_name(guests, |guest| &guest.metadata);
+    in_order(machines.iter().filter_map(|vm| of_virtual_machine(vm, guests.get(vm.metadata.name.as_deref()?).copied())))
+}
+
+fn by_name<'a, T>(things: &'a [T], metadata: impl Fn(&'a T) -> &'a Metadata) -> HashMap<&'a str, &'a T> {
+    things.iter().filter_map(|thing| Some((metadata(thing).name.as_deref()?, thing))).collect()
+}
+
+fn in_order(instances: impl Iterator<Item = Instance>) -> Vec<Instance> {
+    let mut instances: Vec<Instance> = instances.collect();
+    instances.sort_by_key(|instance| instance.name.index);
+    instances
+}
+
+/// Derives what a container instance is shown to be from its StatefulSet and its Pod; `None` for a StatefulSet that is
+/// not named as an instance of its Namespace.
+pub fn of_stateful_set(set: &Set, pod: Option<&Pod>) -> Option<Instance> {
     let name: InstanceName = set.metadata.name.as_ref()?.parse().ok()?;
     if set.metadata.namespace.as_deref() != Some(name.cluster.namespace().as_str()) {
         return None;
     }
-    let spec = set.spec.as_ref();
-    let replicas = spec.and_then(|spec| spec.replicas).unwrap_or(1);
-    let pod_name = format!("{name}-0");
-    let pod = pods.iter().find(|pod| pod.metadata.name.as_deref() == Some(pod_name.as_str()));
+    let replicas = set.spec.replicas.unwrap_or(1);
     let shown = match (replicas, asked(&set.metadata)) {
         (0, Some(State::Suspended)) => Shown::plain(State::Suspended),
         (0, _) => Shown::plain(State::Stopped),
         _ => pod
             .map_or_else(|| Shown::new(State::Pending, "NoPod", "its Pod has not been created yet".to_owned()), of_pod),
     };
-    let template = spec.and_then(|spec| spec.template.spec.as_ref());
+    let template = set.spec.template.spec.as_deref();
     let status = pod.and_then(|pod| pod.status.as_ref());
     let running = matches!(shown.state, State::Running | State::Pending | State::Failed);
     Some(Instance {
@@ -127,7 +148,7 @@ pub fn of_stateful_set(set: &StatefulSet, pods: &[Pod]) -> Option<Instance> {
         message: shown.message,
         size: template.and_then(|pod| footprint(pod, Rule::Limits)).unwrap_or_default(),
         image: template.and_then(|pod| pod.containers.first()).and_then(|container| container.image.clone()),
-        node: pod.filter(|_| running).and_then(|pod| pod.spec.as_ref()).and_then(|spec| spec.node_name.clone()),
+        node: pod.filter(|_| running).and_then(|pod| pod.spec.node_name.clone()),
         ip: status.filter(|_| running).and_then(|status| status.pod_ip.clone()),
         restarts: container_statuses(pod).map(|status| status.restart_count).sum(),
         suspension: suspension(&set.metadata).filter(|_| shown.state == State::Suspended),
@@ -143,16 +164,15 @@ pub fn of_stateful_set(set: &StatefulSet, pods: &[Pod]) -> Option<Instance> {
     })
 }
 
-/// Derives what a VM is shown to be from its VirtualMachine and the VirtualMachineInstances of its Namespace; `None` for
-/// a VirtualMachine that is not named as an instance of this Namespace.
-pub fn of_virtual_machine(vm: &VirtualMachine, running: &[VirtualMachineInstance]) -> Option<Instance> {
+/// Derives what a VM is shown to be from its VirtualMachine and its VirtualMachineInstance; `None` for a
+/// VirtualMachine that is not named as an instance of its Namespace.
+pub fn of_virtual_machine(vm: &VirtualMachine, instance: Option<&VirtualMachineInstance>) -> Option<Instance> {
     let name: InstanceName = vm.metadata.name.as_ref()?.parse().ok()?;
     if vm.metadata.namespace.as_deref() != Some(name.cluster.namespace().as_str()) {
         return None;
     }
     let on = vm.is_on();
     let asked = asked(&vm.metadata);
-    let instance = running.iter().find(|running| running.metadata.name == vm.metadata.name);
     let shown = match asked {
         Some(State::Suspended) if !on => Shown::plain(State::Suspended),
         _ if !on => Shown::plain(State::Stopped),
@@ -229,12 +249,12 @@ fn of_status(vm: &VirtualMachine, instance: Option<&VirtualMachineInstance>) -> 
     }
 }
 
-fn asked(metadata: &ObjectMeta) -> Option<State> {
+fn asked(metadata: &Metadata) -> Option<State> {
     let label = metadata.labels.as_ref()?.get(keys::ASKED)?;
     [State::Running, State::Stopped, State::Suspended].into_iter().find(|state| state.as_str() == label)
 }
 
-fn suspension(metadata: &ObjectMeta) -> Option<Suspension> {
+fn suspension(metadata: &Metadata) -> Option<Suspension> {
     let annotations = metadata.annotations.as_ref()?;
     Some(Suspension {
         by: annotations.get(keys::SUSPENDED_BY)?.clone(),

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Stored;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::account::Want;
+use crate::containers::Metadata;
 use crate::quantity::Quantity;
 use crate::resources::Resources;
 
@@ -30,7 +30,7 @@ pub const HALTED: &str = "Halted";
 pub struct VirtualMachine {
     /// Name, labels, version.
     #[serde(default)]
-    pub metadata: ObjectMeta,
+    pub metadata: Metadata,
     /// What it is to be.
     #[serde(default)]
     pub spec: VirtualMachineSpec,
@@ -139,7 +139,7 @@ pub struct LooseCondition {
 pub struct VirtualMachineInstance {
     /// Name, labels, version.
     #[serde(default)]
-    pub metadata: ObjectMeta,
+    pub metadata: Metadata,
     /// Its machine.
     #[serde(default)]
     pub spec: Machine,

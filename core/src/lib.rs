@@ -15,6 +15,7 @@
 //! | [`beside`] | two sorted lists, side by side |
 //! | [`controller`] | the next step that brings a cluster to what its user wants |
 //! | [`footprint`] | what a Pod costs |
+//! | [`containers`] | StatefulSets and Pods, as far as they are read |
 //! | [`evidence`] | whether what is left of a cluster is little enough to give up the rest |
 //! | [`state`], [`instance`] | what an instance is shown to be |
 //! | [`lifecycle`] | what may be asked of an instance, and what makes it so |
@@ -28,6 +29,7 @@
 pub mod account;
 pub mod audit;
 pub mod beside;
+pub mod containers;
 pub mod controller;
 pub mod evidence;
 pub mod footprint;

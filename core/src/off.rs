@@ -121,14 +121,14 @@ fn indexes(listed: &Value, count: u32) -> Result<BTreeSet<u32>, String> {
 
 /// A container instance that is made off, as the verb would have made it; it never runs.
 pub fn stateful_set(set: &StatefulSet, to: State, asker: &Asker) -> Option<StatefulSet> {
-    let shown = of_stateful_set(set, &[])?;
+    let shown = of_stateful_set(&set.clone().into(), None)?;
     serde_json::from_value(made(serde_json::to_value(set).ok()?, &shown, to, asker)?).ok()
 }
 
 /// The same for a VM instance.
 pub fn virtual_machine(machine: &Value, to: State, asker: &Asker) -> Option<Value> {
     let read: VirtualMachine = serde_json::from_value(machine.clone()).ok()?;
-    made(machine.clone(), &of_virtual_machine(&read, &[])?, to, asker)
+    made(machine.clone(), &of_virtual_machine(&read, None)?, to, asker)
 }
 
 fn made(mut object: Value, shown: &Instance, to: State, asker: &Asker) -> Option<Value> {

@@ -9,7 +9,8 @@ use std::time::Duration;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::api::{DynamicObject, ListParams};
 use kube::runtime::watcher::{self, Config, Event, watcher};
 use kube::{Api, Client, Resource};
@@ -178,12 +179,12 @@ type Changes = BoxStream<'static, Result<Change, ApiError>>;
 fn changes(client: &Client, kubevirt: bool) -> stream::SelectAll<Changes> {
     let labelled = |label: &str| Config::default().labels(label);
     let mut streams: Vec<Changes> = vec![
-        watch(Api::all(client.clone()), labelled(keys::OWNER), Change::Namespace),
+        watch(Api::<Namespace>::all(client.clone()), labelled(keys::OWNER), Change::Namespace),
         // Whoever makes an instance by hand may leave our labels out: it is one by its place and its name.
-        watch(Api::all(client.clone()), Config::default(), Change::Set),
-        watch(Api::all(client.clone()), labelled(keys::STATEFUL_POD), Change::Pod),
+        watch(Api::<StatefulSet>::all(client.clone()), Config::default(), Change::Set),
+        watch(Api::<Pod>::all(client.clone()), labelled(keys::STATEFUL_POD), Change::Pod),
         watch(
-            Api::namespaced(client.clone(), keys::USERS_NAMESPACE),
+            Api::<ConfigMap>::namespaced(client.clone(), keys::USERS_NAMESPACE),
             labelled(&format!("{}={}", keys::ACCOUNT, keys::TRUE)),
             Change::Account,
         ),
@@ -196,17 +197,18 @@ fn changes(client: &Client, kubevirt: bool) -> stream::SelectAll<Changes> {
     stream::select_all(streams)
 }
 
-fn watch<K>(api: Api<K>, config: Config, change: impl Fn(News<K>) -> Change + Send + 'static) -> Changes
+fn watch<K, T>(api: Api<K>, config: Config, change: impl Fn(News<T>) -> Change + Send + 'static) -> Changes
 where
     K: Resource + Clone + serde::de::DeserializeOwned + Debug + Send + 'static,
+    T: From<K>,
 {
     watcher(api, config)
         .map(move |event| match event {
             Ok(event) => Ok(change(match event {
                 Event::Init => News::First,
-                Event::InitApply(object) | Event::Apply(object) => News::Is(plain(object)),
+                Event::InitApply(object) | Event::Apply(object) => News::Is(plain(object).into()),
                 Event::InitDone => News::All,
-                Event::Delete(object) => News::Gone(object),
+                Event::Delete(object) => News::Gone(object.into()),
             })),
             Err(error) => Err(why(error)),
         })

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use cmp_client::accounts;
 use cmp_core::account::InstanceType;
+use cmp_core::containers::{Metadata, Pod, Set};
 use cmp_core::instance::{self, Instance};
 use cmp_core::keys;
 use cmp_core::kubevirt::{VirtualMachine, VirtualMachineInstance};
@@ -118,7 +118,7 @@ pub enum Change {
     /// Namespaces.
     Namespace(News<Namespace>),
     /// Container instances.
-    Set(News<StatefulSet>),
+    Set(News<Set>),
     /// What runs of them.
     Pod(News<Pod>),
     /// VMs.
@@ -133,7 +133,7 @@ pub enum Change {
 #[derive(Debug, Clone, Default)]
 pub struct World {
     namespaces: Objects<Namespace>,
-    sets: Objects<StatefulSet>,
+    sets: Objects<Set>,
     pods: Objects<Pod>,
     machines: Objects<VirtualMachine>,
     guests: Objects<VirtualMachineInstance>,
@@ -142,7 +142,7 @@ pub struct World {
     users: BTreeSet<String>,
 }
 
-fn key(metadata: &ObjectMeta) -> Key {
+fn key(metadata: &Metadata) -> Key {
     (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
 }
 
@@ -231,12 +231,12 @@ impl World {
         let Some((owner, cluster, cluster_uid)) = belonging(namespace) else { return Vec::new() };
         let containers = self.sets.at(place).filter_map(|set| {
             let pod = self.pods.get(place, &format!("{}-0", set.metadata.name.as_deref()?));
-            let shown = instance::of_stateful_set(set, pod.map(std::slice::from_ref).unwrap_or_default())?;
+            let shown = instance::of_stateful_set(set, pod)?;
             Some((shown, evidence(&set.metadata, pod.map(|pod| &pod.metadata))))
         });
         let machines = self.machines.at(place).filter_map(|vm| {
             let guest = self.guests.get(place, vm.metadata.name.as_deref()?);
-            let shown = instance::of_virtual_machine(vm, guest.map(std::slice::from_ref).unwrap_or_default())?;
+            let shown = instance::of_virtual_machine(vm, guest)?;
             Some((shown, evidence(&vm.metadata, guest.map(|guest| &guest.metadata))))
         });
         let lived = |(shown, evidence): (Instance, String)| {
@@ -269,7 +269,7 @@ fn belonging(namespace: &Namespace) -> Option<(UserName, ClusterName, String)> {
 
 /// Whatever is asked of an instance, be it on or off or another size, the API server counts in its generation; what runs of it
 /// is another object each time. Nobody else writes either.
-fn evidence(asked: &ObjectMeta, running: Option<&ObjectMeta>) -> String {
+fn evidence(asked: &Metadata, running: Option<&Metadata>) -> String {
     let suspended = asked.annotations.as_ref().and_then(|annotations| annotations.get(keys::SUSPENDED_AT));
     format!(
         "{}/{}/{}",

@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 
 use cmp_client::ApiError;
 use cmp_client::kubevirt::Machines;
+use cmp_client::lists;
 use cmp_core::account::{Account, Entry, HeldState, InstanceType};
-use cmp_core::instance::{Instance, columns, of_stateful_set, of_virtual_machine};
+use cmp_core::containers::{self, Set};
+use cmp_core::instance::{self, Instance, columns};
 use cmp_core::keys;
 use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
 use cmp_core::name::{ClusterName, InstanceName, UserName};
@@ -88,22 +90,19 @@ pub(crate) async fn instances(client: &Client, cluster: &ClusterName) -> Result<
         Err(error) if error.is_forbidden() => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
     };
-    let mut instances: Vec<Instance> = machines.iter().filter_map(|vm| of_virtual_machine(vm, &running)).collect();
-    instances.sort_by_key(|instance| instance.name.index);
-    Ok(instances)
+    Ok(instance::of_virtual_machines(&machines, &running))
 }
 
 /// Looks at one instance, without what runs for it.
 pub(crate) async fn instance(client: &Client, name: &InstanceName) -> Result<Option<Instance>, CliError> {
-    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &name.cluster.namespace());
-    match sets.get_opt(&name.to_string()).await.map_err(ApiError::from) {
-        Ok(Some(set)) => return Ok(of_stateful_set(&set, &[])),
+    match lists::one::<StatefulSet, Set>(client, &name.cluster.namespace(), &name.to_string()).await {
+        Ok(Some(set)) => return Ok(instance::of_stateful_set(&set, None)),
         Ok(None) => {}
         Err(error) if error.is_forbidden() => {}
         Err(error) => return Err(error.into()),
     }
     match Machines::of(client, &name.cluster).get(name).await {
-        Ok(vm) => Ok(vm.and_then(|vm| of_virtual_machine(&vm, &[]))),
+        Ok(vm) => Ok(vm.and_then(|vm| instance::of_virtual_machine(&vm, None))),
         Err(error) if error.is_forbidden() => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -111,17 +110,14 @@ pub(crate) async fn instance(client: &Client, name: &InstanceName) -> Result<Opt
 
 async fn containers(client: &Client, cluster: &ClusterName) -> Result<Vec<Instance>, CliError> {
     let namespace = cluster.namespace();
-    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &namespace);
-    let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
-    let all = ListParams::default();
-    let looked = futures::try_join!(sets.list(&all), pods.list(&all)).map_err(ApiError::from);
-    let (sets, pods) = match looked {
+    let sets = lists::all::<StatefulSet, Set>(client, &namespace);
+    let pods = lists::all::<Pod, containers::Pod>(client, &namespace);
+    let (sets, pods) = match futures::try_join!(sets, pods) {
         Ok(looked) => looked,
         Err(error) if error.is_forbidden() => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
     };
-    let mut instances: Vec<Instance> = sets.items.iter().filter_map(|set| of_stateful_set(set, &pods.items)).collect();
-    instances.sort_by_key(|instance| instance.name.index);
+    let mut instances = instance::of_stateful_sets(&sets, &pods);
     if instances.iter().any(|instance| instance.reason.as_deref() == Some("NoPod")) {
         refused_pods(client, &namespace, &mut instances).await;
     }

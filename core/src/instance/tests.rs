@@ -1,3 +1,4 @@
+use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::{Value, json};
 
 use super::*;
@@ -10,12 +11,13 @@ pub(crate) fn made(index: u32) -> StatefulSet {
     blueprint.stateful_set(&name("web").instance(index)).unwrap()
 }
 
-pub(crate) fn set(replicas: i32, asked: &str) -> StatefulSet {
+/// As it is read.
+pub(crate) fn set(replicas: i32, asked: &str) -> Set {
     let mut set = made(0);
     set.spec.as_mut().unwrap().replicas = Some(replicas);
     set.metadata.labels.as_mut().unwrap().insert(keys::ASKED.to_owned(), asked.to_owned());
     set.metadata.resource_version = Some("7".to_owned());
-    set
+    set.into()
 }
 
 pub(crate) fn pod(status: &Value) -> Pod {
@@ -24,16 +26,16 @@ pub(crate) fn pod(status: &Value) -> Pod {
 
 #[test]
 fn what_is_off_is_ending_while_something_of_it_is_there() {
-    let running = [pod(&json!({ "phase": "Running" }))];
-    let ending = |replicas, pods: &[Pod]| of_stateful_set(&set(replicas, "suspended"), pods).unwrap().ending;
-    assert!(ending(0, &running) && !ending(0, &[]) && !ending(1, &running));
+    let running = pod(&json!({ "phase": "Running" }));
+    let ending = |replicas, pod| of_stateful_set(&set(replicas, "suspended"), pod).unwrap().ending;
+    assert!(ending(0, Some(&running)) && !ending(0, None) && !ending(1, Some(&running)));
 }
 
 #[test]
 fn the_shown_state_is_derived() {
     let check = |replicas, asked, status: Option<Value>, expected: &str| {
-        let pods: Vec<Pod> = status.iter().map(pod).collect();
-        let shown = of_stateful_set(&set(replicas, asked), &pods).unwrap();
+        let pod = status.as_ref().map(pod);
+        let shown = of_stateful_set(&set(replicas, asked), pod.as_ref()).unwrap();
         assert_eq!(format!("{} {}", shown.state, shown.reason.unwrap_or_default()).trim(), expected);
     };
     check(0, "suspended", None, "suspended");
@@ -93,10 +95,28 @@ fn the_shown_state_is_derived() {
 fn only_instances_of_their_own_namespace_are_shown() {
     let mut foreign = set(1, "running");
     foreign.metadata.namespace = Some("db-ns".to_owned());
-    assert_eq!(of_stateful_set(&foreign, &[]), None);
+    assert_eq!(of_stateful_set(&foreign, None), None);
     let mut other = set(1, "running");
     other.metadata.name = Some("postgres".to_owned());
-    assert_eq!(of_stateful_set(&other, &[]), None);
+    assert_eq!(of_stateful_set(&other, None), None);
+}
+
+#[test]
+fn each_instance_is_shown_with_its_own_pod() {
+    let of = |index: u32, phase: &str| {
+        let metadata = json!({ "name": format!("web-{index}-0"), "managedFields": [{ "manager": "x" }] });
+        serde_json::from_value(
+            json!({ "metadata": metadata, "spec": { "nodeName": phase }, "status": { "phase": phase } }),
+        )
+        .unwrap()
+    };
+    let sets: Vec<Set> =
+        [10, 2, 1].map(|index| serde_json::from_value(serde_json::to_value(made(index)).unwrap()).unwrap()).to_vec();
+    let shown = of_stateful_sets(&sets, &[of(1, "Running"), of(3, "Running"), of(10, "Pending")]);
+    let shown: Vec<_> = shown.iter().map(|one| (one.name.index, one.state, one.node.as_deref())).collect();
+    let expected =
+        [(1, State::Running, Some("Running")), (2, State::Pending, None), (10, State::Pending, Some("Pending"))];
+    assert_eq!(shown, expected);
 }
 
 pub(crate) fn vm(strategy: &str, asked: &str, status: &str) -> VirtualMachine {
@@ -113,7 +133,7 @@ pub(crate) fn vm(strategy: &str, asked: &str, status: &str) -> VirtualMachine {
 #[test]
 fn every_status_of_a_vm_is_a_state() {
     let check = |strategy: &str, asked: &str, status: &str, expected: &str| {
-        let shown = of_virtual_machine(&vm(strategy, asked, status), &[]).unwrap();
+        let shown = of_virtual_machine(&vm(strategy, asked, status), None).unwrap();
         assert_eq!(format!("{} {}", shown.state, shown.reason.unwrap_or_default()).trim(), expected);
     };
     for (status, expected) in [
@@ -148,6 +168,6 @@ fn every_status_of_a_vm_is_a_state() {
         { "type": "Failure", "status": "True", "reason": "FailedCreate", "message": "no room" },
     ]))
     .unwrap();
-    let shown = of_virtual_machine(&refused, &[]).unwrap();
+    let shown = of_virtual_machine(&refused, None).unwrap();
     assert_eq!((shown.state, shown.message.as_deref()), (State::Failed, Some("no room")));
 }

@@ -34,14 +34,14 @@ fn asker() -> Asker {
 
 #[test]
 fn a_suspension_is_remembered_and_forgotten_in_the_patch_that_makes_it() {
-    let running = of_stateful_set(&set(1, "running"), &[]).unwrap();
+    let running = of_stateful_set(&set(1, "running"), None).unwrap();
     let Act { patch, call } = act(&running, Verb::Suspend, None, Some(&asker())).unwrap().unwrap();
     assert_eq!((&patch["metadata"]["resourceVersion"], call), (&json!("7"), None));
     assert_eq!(patch["metadata"]["labels"][keys::ASKED], "suspended");
     assert_eq!(patch["spec"], json!({ "replicas": 0 }));
     let mut suspended = set(0, "suspended");
     suspended.metadata.annotations = serde_json::from_value(patch["metadata"]["annotations"].clone()).unwrap();
-    let shown = of_stateful_set(&suspended, &[]).unwrap();
+    let shown = of_stateful_set(&suspended, None).unwrap();
     let Asker { by, at, reason } = asker();
     assert_eq!(shown.suspension, Some(Suspension { by, at, mode: Mode::Halt, reason }));
     let Act { patch, .. } = act(&shown, Verb::Resume, None, None).unwrap().unwrap();
@@ -54,7 +54,7 @@ fn a_suspension_is_remembered_and_forgotten_in_the_patch_that_makes_it() {
 #[test]
 fn a_vm_is_paused_after_the_wish_is_written() {
     let check = |from: (&str, &str, &str), verb: Verb, mode: Option<Mode>, expected: (Value, Option<Call>, &str)| {
-        let shown = of_virtual_machine(&vm(from.0, from.1, from.2), &[]).unwrap();
+        let shown = of_virtual_machine(&vm(from.0, from.1, from.2), None).unwrap();
         let done = act(&shown, verb, mode, Some(&asker())).unwrap().unwrap();
         let asked = done.patch["metadata"]["labels"][keys::ASKED].as_str().unwrap();
         assert_eq!((done.patch["spec"].clone(), done.call, asked), expected, "{verb} {from:?}");
@@ -76,7 +76,7 @@ fn a_vm_is_paused_after_the_wish_is_written() {
     check(("Always", "running", "Paused"), Verb::Resume, None, (json!({}), Some(Call::Unpause), "running"));
     check(("Always", "running", "Paused"), Verb::Suspend, None, (json!({}), Some(Call::Pause), "suspended"));
     check(("Always", "suspended", "Running"), Verb::Resume, None, (strategy("Always"), None, "running"));
-    let already = of_virtual_machine(&vm("Always", "suspended", "Paused"), &[]).unwrap();
+    let already = of_virtual_machine(&vm("Always", "suspended", "Paused"), None).unwrap();
     assert_eq!(act(&already, Verb::Suspend, None, None), Ok(None));
     let illegal = act(&already, Verb::Stop, None, None).unwrap_err();
     assert_eq!(illegal.to_string(), "cannot stop web-0: it is suspended, and a suspended instance can be resumed");

@@ -79,7 +79,8 @@ fn an_instance_is_made_off_with_what_is_remembered_of_it() {
             assert_eq!(machine["metadata"]["labels"][keys::ASKED], asked);
             assert!(machine["metadata"]["resourceVersion"].is_null());
             let read: VirtualMachine = serde_json::from_value(machine).unwrap();
-            for shown in [of_stateful_set(&set, &[]).unwrap(), of_virtual_machine(&read, &[]).unwrap()] {
+            for shown in [of_stateful_set(&set.clone().into(), None).unwrap(), of_virtual_machine(&read, None).unwrap()]
+            {
                 assert_eq!(shown.state, state);
                 let by = shown.suspension.map(|suspension| (suspension.by, suspension.reason, suspension.mode));
                 let expected = ("john".to_owned(), Some("so".to_owned()), Mode::Halt);

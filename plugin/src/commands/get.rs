@@ -129,7 +129,10 @@ async fn see_instances(context: &Context<'_>, args: &GetInstances) -> Result<See
         };
         match only {
             Some(cluster) => {
-                seen.accounts.push(context.holder(&cluster).await?);
+                // Asked at once; that there is no such cluster is what its account says.
+                let (holder, instances) = futures::join!(context.holder(&cluster), view::instances(&client, &cluster));
+                seen.accounts.push(holder?);
+                found.extend(instances?);
                 seen.clusters.push(cluster);
             }
             None => {
@@ -137,16 +140,16 @@ async fn see_instances(context: &Context<'_>, args: &GetInstances) -> Result<See
                     seen.accounts.push(stored);
                     seen.clusters.extend(clusters);
                 }
+                let mut looked = stream::iter(seen.clusters.clone())
+                    .map(|cluster| {
+                        let client = client.clone();
+                        async move { view::instances(&client, &cluster).await }
+                    })
+                    .buffered(16);
+                while let Some(instances) = looked.next().await {
+                    found.extend(instances?);
+                }
             }
-        }
-        let mut looked = stream::iter(seen.clusters.clone())
-            .map(|cluster| {
-                let client = client.clone();
-                async move { view::instances(&client, &cluster).await }
-            })
-            .buffered(16);
-        while let Some(instances) = looked.next().await {
-            found.extend(instances?);
         }
     }
     seen.missing = each(&args.names, &mut found, |name: &InstanceName| {

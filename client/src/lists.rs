@@ -1,0 +1,40 @@
+//! Objects of which only some fields are read: what nobody asks for is passed over, and not kept.
+
+use kube::api::{GetParams, ListParams, Request};
+use kube::{Client, Resource};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::ApiError;
+
+#[derive(Deserialize)]
+struct List<T> {
+    items: Vec<T>,
+}
+
+/// All objects of a kind in a Namespace. They are read on a thread of their own, so that two lists are read at once.
+pub async fn all<K, T>(client: &Client, namespace: &str) -> Result<Vec<T>, ApiError>
+where
+    K: Resource<DynamicType = ()>,
+    T: DeserializeOwned + Send + 'static,
+{
+    let request = Request::new(K::url_path(&(), Some(namespace))).list(&ListParams::default());
+    let (client, request) = (client.clone(), request.map_err(|error| ApiError::Other(error.to_string()))?);
+    let list = tokio::spawn(async move { client.request::<List<T>>(request).await });
+    Ok(list.await.map_err(|error| ApiError::Other(error.to_string()))??.items)
+}
+
+/// One of them, if it is there.
+pub async fn one<K, T>(client: &Client, namespace: &str, name: &str) -> Result<Option<T>, ApiError>
+where
+    K: Resource<DynamicType = ()>,
+    T: DeserializeOwned,
+{
+    let request = Request::new(K::url_path(&(), Some(namespace))).get(name, &GetParams::default());
+    let request = request.map_err(|error| ApiError::Other(error.to_string()))?;
+    match client.request(request).await.map_err(ApiError::from) {
+        Ok(one) => Ok(Some(one)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
