@@ -4,7 +4,7 @@
 //! each step is one write that is safe to repeat, under the version that was read, so that two who do the same cost
 //! an attempt and change nothing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,8 +16,8 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{Action, Controller};
-use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher;
+use kube::runtime::reflector::{ObjectRef, store};
+use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use tracing::{info, warn};
 
@@ -33,6 +33,9 @@ use crate::metrics::Metrics;
 use crate::watches::Steady;
 
 pub mod act;
+mod memory;
+
+use memory::{Clusters, Marks};
 
 /// How many accounts are worked on at once, and how many clusters of one.
 const ACCOUNTS_AT_ONCE: u16 = 32;
@@ -49,31 +52,21 @@ pub struct Context {
     window: Duration,
     metrics: Arc<Metrics>,
     memory: Mutex<Memory>,
+    marks: Marks,
 }
 
-/// What is remembered between looks. All of it may be lost at any time: then more is looked at, or waited for.
 #[derive(Default)]
 struct Memory {
-    clusters: HashMap<(UserName, ClusterName), Remembered>,
+    clusters: Clusters,
     damaged: BTreeSet<String>,
     last_fence: u64,
-}
-
-#[derive(Default)]
-struct Remembered {
-    /// How often something in its Namespace was seen to change.
-    changes: u64,
-    /// With this entry of the account, after so many changes, nothing was to be done; and when that was seen.
-    done: Option<(Entry, u64, Instant)>,
-    /// Since when these very fences have been seen while something was to be given up.
-    fences: Option<([String; 3], Instant)>,
 }
 
 impl Context {
     /// For a client, with the time that an admitted request may take to land.
     pub fn new(client: Client, window: Duration, metrics: Arc<Metrics>) -> Self {
         let accounts = Accounts::new(client.clone());
-        Self { client, accounts, window, metrics, memory: Mutex::default() }
+        Self { client, accounts, window, metrics, memory: Mutex::default(), marks: Marks::default() }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -82,7 +75,7 @@ impl Context {
 
     /// Something in the Namespace of a cluster changed.
     fn changed(&self, user: &UserName, cluster: &ClusterName) {
-        self.memory().clusters.entry((user.clone(), cluster.clone())).or_default().changes += 1;
+        self.memory().clusters.entry(user, cluster).changes += 1;
     }
 
     /// A value that no other write of a fence has: who, when, and the how manieth.
@@ -100,20 +93,22 @@ pub async fn run(context: Arc<Context>, readiness: Readiness, stop: impl Future<
     let client = context.client.clone();
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
     let only = watcher::Config::default().labels(&format!("{}={}", keys::ACCOUNT, keys::TRUE));
-    let controller = Controller::new(api, only)
+    // Who wrote which key is most of an account's ConfigMap, and of no use here.
+    let lean = |map: &mut ConfigMap| map.metadata.managed_fields = None;
+    let (store, writer) = store();
+    let accounts = reflector(writer, watcher(api, only).modify(lean)).applied_objects();
+    let controller = Controller::for_stream(accounts, store.clone())
         .with_config(kube::runtime::controller::Config::default().concurrency(ACCOUNTS_AT_ONCE))
         .trigger_backoff(Steady);
-    let store = controller.store();
     // Of everything else only the metadata is kept in memory, and only for as long as it takes to see whose it is.
     let controller = controller
         .watches(metadata::<Namespace>(&client), labelled(keys::OWNER), of_namespace(&context))
-        .watches(metadata::<ResourceQuota>(&client), labelled(keys::CLUSTER), of_object(&context, &store))
-        .watches(metadata::<LimitRange>(&client), labelled(keys::CLUSTER), of_object(&context, &store))
-        .watches(metadata::<NetworkPolicy>(&client), labelled(keys::CLUSTER), of_object(&context, &store))
-        .watches(metadata::<RoleBinding>(&client), labelled(keys::CLUSTER), of_object(&context, &store));
-    let synced = store.clone();
+        .watches(metadata::<ResourceQuota>(&client), labelled(keys::CLUSTER), of_object(&context))
+        .watches(metadata::<LimitRange>(&client), labelled(keys::CLUSTER), of_object(&context))
+        .watches(metadata::<NetworkPolicy>(&client), labelled(keys::CLUSTER), of_object(&context))
+        .watches(metadata::<RoleBinding>(&client), labelled(keys::CLUSTER), of_object(&context));
     let ready = async move {
-        if synced.wait_until_ready().await.is_ok() {
+        if store.wait_until_ready().await.is_ok() {
             readiness.set(CONDITION, None);
         }
         std::future::pending::<()>().await;
@@ -159,32 +154,23 @@ fn of_namespace(
     }
 }
 
-/// An object in a Namespace does not say whose it is; the account that knows the cluster does.
+/// An object in a Namespace does not say whose it is: everyone looks who wants or holds a cluster of that name. Of a
+/// cluster that is not remembered nobody has looked at anything yet.
 fn of_object<K>(
     context: &Arc<Context>,
-    store: &Store<ConfigMap>,
-) -> impl Fn(PartialObjectMeta<K>) -> Option<ObjectRef<ConfigMap>> + Send + Sync + 'static {
-    let (context, store) = (context.clone(), store.clone());
+) -> impl Fn(PartialObjectMeta<K>) -> Vec<ObjectRef<ConfigMap>> + Send + Sync + 'static {
+    let context = context.clone();
     move |object| {
-        let cluster: ClusterName = object.metadata.labels.as_ref()?.get(keys::CLUSTER)?.parse().ok()?;
+        let label = object.metadata.labels.as_ref().and_then(|labels| labels.get(keys::CLUSTER));
+        let Some(Ok(cluster)) = label.map(|label| label.parse::<ClusterName>()) else { return Vec::new() };
         if object.metadata.namespace.as_deref() != Some(cluster.namespace().as_str()) {
-            return None;
+            return Vec::new();
         }
-        let mut users: Vec<UserName> = context
-            .memory()
-            .clusters
-            .keys()
-            .filter(|(_, known)| *known == cluster)
-            .map(|(user, _)| user.clone())
-            .collect();
-        if users.len() != 1 {
-            let held = format!("{}{cluster}", keys::data::HELD);
-            let holder = store.find(|map| map.data.as_ref().is_some_and(|data| data.contains_key(&held)))?;
-            users = vec![holder.name_any().parse().ok()?];
+        let users = context.memory().clusters.users_of(&cluster).to_vec();
+        for user in &users {
+            context.changed(user, &cluster);
         }
-        let user = users.pop()?;
-        context.changed(&user, &cluster);
-        Some(account_of(&user))
+        users.iter().map(account_of).collect()
     }
 }
 
@@ -216,17 +202,12 @@ async fn reconcile(map: Arc<ConfigMap>, context: Arc<Context>) -> Result<Action,
         return Ok(Action::requeue(Duration::from_secs(5)));
     }
     let mut clusters: BTreeSet<ClusterName> = account.clusters.keys().cloned().collect();
-    clusters.extend(
-        context.memory().clusters.keys().filter(|(owner, _)| *owner == user).map(|(_, cluster)| cluster.clone()),
-    );
+    clusters.extend(context.memory().clusters.of_user(&user).cloned());
     let undone: Vec<ClusterName> = clusters
         .into_iter()
         .filter(|cluster| {
-            let mut memory = context.memory();
-            let remembered = memory.clusters.entry((user.clone(), cluster.clone())).or_default();
-            !remembered.done.as_ref().is_some_and(|(entry, changes, at)| {
-                *entry == account.cluster(cluster) && *changes == remembered.changes && at.elapsed() < RESYNC
-            })
+            let entry = context.marks.of(&account.cluster(cluster));
+            !context.memory().clusters.entry(&user, cluster).is_done(entry, RESYNC)
         })
         .collect();
     let again = stream::iter(undone)
@@ -337,30 +318,30 @@ impl Known {
 
 /// Brings one cluster as far as it goes now, and says when to come back.
 async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Duration {
-    let key = (user.clone(), cluster.clone());
     let mut known = Known::default();
     for _ in 0..STEPS {
-        let changes =
-            known.changes.unwrap_or_else(|| context.memory().clusters.get(&key).map_or(0, |seen| seen.changes));
+        let changes = known
+            .changes
+            .unwrap_or_else(|| context.memory().clusters.get(user, cluster).map_or(0, |seen| seen.changes));
         let (fences, stored) = match known.look(context, user, cluster).await {
             Ok(looked) => looked,
             Err(error) if error.is_not_found() => {
                 // The account is gone: its Namespaces stay until it is made anew.
-                context.memory().clusters.remove(&key);
+                context.memory().clusters.remove(user, cluster);
                 return RESYNC;
             }
             Err(error) => return later(context, cluster, "look", &error),
         };
-        let unchanged_for = unchanged_for(context, &key, &fences);
+        let unchanged_for = unchanged_for(context, user, cluster, &fences);
         let seen = Seen { account: &stored.account, cluster, fences: &fences, unchanged_for };
         let step = next_step(&seen, context.window, Timestamp::now());
         let releasing = matches!(&step, Step::Lower { .. } | Step::Wait { again: Some(_), .. });
-        if !releasing && let Some(remembered) = context.memory().clusters.get_mut(&key) {
+        if !releasing && let Some(remembered) = context.memory().clusters.get_mut(user, cluster) {
             remembered.fences = None;
         }
         match step {
             Step::Nothing => {
-                remember(context, &key, &stored, changes);
+                remember(context, user, cluster, &stored, changes);
                 return RESYNC;
             }
             Step::Wait { again, .. } => return again.unwrap_or(Duration::from_secs(30)),
@@ -373,10 +354,10 @@ async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Dur
                     }
                     Ok(act::Outcome::Touched(marks)) => {
                         // Our own writes, under the versions that were seen: nothing else came between.
-                        if let Some(remembered) = context.memory().clusters.get_mut(&key)
-                            && let Some((seen, _)) = &mut remembered.fences
+                        if let Some(remembered) = context.memory().clusters.get_mut(user, cluster)
+                            && let Some(fences) = &mut remembered.fences
                         {
-                            *seen = marks;
+                            fences.0 = marks;
                         }
                         return Duration::from_secs(1);
                     }
@@ -404,28 +385,28 @@ fn later(context: &Context, cluster: &ClusterName, step: &'static str, error: &A
 }
 
 /// For how long this controller has seen these very fences.
-fn unchanged_for(context: &Context, key: &(UserName, ClusterName), fences: &Fences) -> Duration {
+fn unchanged_for(context: &Context, user: &UserName, cluster: &ClusterName, fences: &Fences) -> Duration {
     let mut memory = context.memory();
-    let remembered = memory.clusters.entry(key.clone()).or_default();
+    let remembered = memory.clusters.entry(user, cluster);
     let marks = fences.marks();
-    match &remembered.fences {
+    match remembered.fences.as_deref() {
         Some((seen, since)) if *seen == marks => since.elapsed(),
         _ => {
-            remembered.fences = Some((marks, Instant::now()));
+            remembered.fences = Some(Box::new((marks, Instant::now())));
             Duration::ZERO
         }
     }
 }
 
-fn remember(context: &Context, key: &(UserName, ClusterName), stored: &Stored, changes: u64) {
-    let entry = stored.account.cluster(&key.1);
+fn remember(context: &Context, user: &UserName, cluster: &ClusterName, stored: &Stored, changes: u64) {
+    let entry = stored.account.cluster(cluster);
     let mut memory = context.memory();
     if entry == Entry::default() {
         // Neither wanted nor held, and no Namespace of ours: nothing is left to remember, unless it just changed.
-        if memory.clusters.get(key).is_none_or(|remembered| remembered.changes == changes) {
-            memory.clusters.remove(key);
+        if memory.clusters.get(user, cluster).is_none_or(|remembered| remembered.changes == changes) {
+            memory.clusters.remove(user, cluster);
         }
-    } else if let Some(remembered) = memory.clusters.get_mut(key) {
-        remembered.done = Some((entry, changes, Instant::now()));
+    } else if let Some(remembered) = memory.clusters.get_mut(user, cluster) {
+        remembered.done = Some((context.marks.of(&entry), changes, Instant::now()));
     }
 }
