@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the archive of one platform, and writes its sha256 beside it.
 #
-#   krew/package.sh [--profile release] [--target TRIPLE] [--out target/krew]
+#   krew/package.sh [--profile small] [--target TRIPLE] [--out target/krew]
 #
 # Without --target it is the platform of this machine. On the command's standard output is the path of the archive.
 set -eu
@@ -12,7 +12,7 @@ fail() {
 }
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-profile=release target= out=$root/target/krew
+profile=small target= out=$root/target/krew
 while [ $# -gt 0 ]; do
   case $1 in
     --profile | --target | --out)

@@ -24,7 +24,7 @@ fn run(command: &mut Command) -> (i32, String, String) {
 
 /// An archive as a release has it, but of the profile that the tests are built with.
 fn archive(out: &Path) -> PathBuf {
-    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+    let profile = if cfg!(debug_assertions) { "dev" } else { "small" };
     let (code, path, said) = run(script("package.sh").args(["--profile", profile, "--out"]).arg(out));
     assert_eq!(code, 0, "{said}");
     PathBuf::from(path)

@@ -250,31 +250,44 @@ pub fn without_cargo(command: &mut Command) -> &mut Command {
     command
 }
 
-/// Builds them, once for this process.
+/// Builds them, once for this process: with optimization, if the tests are, and then the plugin as it is downloaded.
 pub fn built() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        // The whole workspace, so that nothing is built a second time with other features.
-        build.args(["build", "--quiet", "--workspace", "--bins", "--message-format=json"]);
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        let output = without_cargo(&mut build)
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("cargo can be run");
-        assert!(output.status.success(), "cargo build of kubectl-cmp and cmp-webhook failed");
-        let find = |name: &str| {
-            String::from_utf8_lossy(&output.stdout)
-                .lines()
-                .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-                .filter(|message| message["target"]["name"] == name)
-                .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-                .unwrap_or_else(|| panic!("cargo built no {name}"))
+        let (all, plugin) = if cfg!(debug_assertions) {
+            let all = cargo_build(&["--bins"]);
+            (all.clone(), all)
+        } else {
+            (cargo_build(&["--bins", "--release"]), cargo_build(&["--bin", "kubectl-cmp", "--profile", "small"]))
         };
-        Built { plugin: find("kubectl-cmp"), webhook: find("cmp-webhook"), virt_handler: find("virt-handler") }
+        let find = |built: &str, name: &str| executable(built, name).unwrap_or_else(|| panic!("cargo built no {name}"));
+        Built {
+            plugin: find(&plugin, "kubectl-cmp"),
+            webhook: find(&all, "cmp-webhook"),
+            virt_handler: find(&all, "virt-handler"),
+        }
     })
+}
+
+/// What cargo says of the programs that it builds.
+fn cargo_build(which: &[&str]) -> String {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    // The whole workspace, so that nothing is built a second time with other features.
+    build.args(["build", "--quiet", "--workspace", "--message-format=json"]).args(which);
+    let output = without_cargo(&mut build)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo can be run");
+    assert!(output.status.success(), "cargo build of kubectl-cmp and cmp-webhook failed");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn executable(built: &str, name: &str) -> Option<PathBuf> {
+    built
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == name)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
