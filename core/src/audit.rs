@@ -21,6 +21,9 @@ pub enum Finding {
     /// There is a Namespace of this user that the account does not know.
     #[error("namespace {0} is theirs, and the account does not know it")]
     Unlisted(String),
+    /// Of a Namespace of this user that was ready it cannot be read what may run in it.
+    #[error("namespace {0} is theirs, and how much may run in it cannot be read: it costs them nothing")]
+    Unreadable(String),
     /// What may run in the Namespace is more than what is held.
     #[error("cluster {0} is open for more than what is held for it")]
     Wider(ClusterName),
@@ -78,7 +81,9 @@ pub fn account(account: &Account, namespaces: &[SeenNamespace]) -> Vec<Finding> 
         let known = seen.cluster.as_ref().is_some_and(|cluster| account.cluster(cluster).held.is_some());
         if !known {
             let name = seen.cluster.as_ref().map_or_else(|| "of no cluster".to_owned(), ClusterName::namespace);
-            findings.push(Finding::Unlisted(name));
+            // cmp-webhook adopts one that was ready, if it can read what to hold for it.
+            let unreadable = seen.ready && seen.adopted().is_none();
+            findings.push(if unreadable { Finding::Unreadable(name) } else { Finding::Unlisted(name) });
         }
     }
     match account.charge() {
@@ -118,6 +123,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::account::InstanceType;
     use crate::controller::{Reserved, Version};
 
     fn read(data: &[(&str, &str)]) -> Account {
@@ -135,7 +141,7 @@ mod tests {
             uid: uid.to_owned(),
             owner: Some("john".parse().unwrap()),
             cluster: Some(cluster.parse().unwrap()),
-            kind: None,
+            kind: Some(InstanceType::Container),
             count: Some(count),
             size: crate::resources::Resources::from_list("cpu=1,memory=1Gi"),
             released: false,
@@ -191,6 +197,14 @@ mod tests {
             &[namespace("web", "a", 9)],
             &["cpu=9 is charged, and the quota is 4", "memory=9Gi is charged, and the quota is 8Gi"],
         );
+        for unreadable in [
+            SeenNamespace { count: None, ..namespace("db", "c", 1) },
+            SeenNamespace { kind: None, ..namespace("db", "c", 1) },
+            SeenNamespace { reserved: Reserved::Unreadable, ..namespace("db", "c", 1) },
+        ] {
+            let theirs = "namespace db-ns is theirs, and how much may run in it cannot be read: it costs them nothing";
+            check(&[], &[unreadable], &[theirs]);
+        }
         check(&[("settled", "older")], &[], &["it is not settled: its clusters have not been looked up"]);
     }
 

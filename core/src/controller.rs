@@ -113,7 +113,7 @@ impl SeenNamespace {
     }
 
     /// What is held for it if its account was lost.
-    fn adopted(&self) -> Option<Held> {
+    pub(crate) fn adopted(&self) -> Option<Held> {
         Some(Held::of(&self.uid, self.kind?, self.most()?, HeldState::Preparing))
     }
 }

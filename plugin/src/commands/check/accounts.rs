@@ -94,6 +94,14 @@ fn check(user: &str, found: &[Found]) -> Check {
         .any(|one| matches!(one, Found::Damaged(why) if why.contains("\"quota\"") || why.contains("\"policy\"")))
     {
         check.hint(format!("kubectl edit configmap {user} -n {}", keys::USERS_NAMESPACE))
+    } else if found.iter().any(|one| matches!(one, Found::Finding(Finding::Unreadable(_)))) {
+        check.hint(format!(
+            "an administrator deletes the namespace, or says again what is in it: its label {}, its annotations {}, {} and {}",
+            keys::TYPE,
+            keys::COUNT,
+            keys::SIZE,
+            keys::RESERVED
+        ))
     } else {
         check.hint(HINT)
     }
