@@ -137,6 +137,12 @@ fn a_file_says_users_templates_and_clusters_at_once() {
     let half =
         json!({ "kind": "List", "items": [object("Cluster", "half", json!({ "size": size })), bad] }).to_string();
     create(&[], &half).fails().says("user other: spec.quota: cpu and memory have to be in it").says_not("half");
+    for (resource, amount) in [("cpu", "0"), ("memory", "-1Gi"), ("nvidia.com/gpu", "0")] {
+        let mut quota = json!({ "cpu": "4", "memory": "8Gi" });
+        quota[resource] = json!(amount);
+        let nothing = object("User", "other", json!({ "quota": quota })).to_string();
+        create(&[], &nothing).fails().says(&format!("user other: spec.quota.{resource}: {amount} has to be above 0"));
+    }
     let pod = json!({ "kind": "List", "items": [pod] }).to_string();
     create(&[], &pod).fails().says("it has a \"Pod\" of \"v1\", where a Cluster, a User or a Template");
     create(&[], "").fails().says("there is nothing in it");

@@ -96,6 +96,10 @@ pub(super) fn of_object(object: &Value) -> Result<Asked, String> {
     if quota.named(CPU).is_none() || quota.named(MEMORY).is_none() {
         return Err(format!("{about}: cpu and memory have to be in it"));
     }
+    // As the flags have it: who is to have nothing of something is not given it.
+    if let Some((resource, amount)) = quota.iter().find(|(_, amount)| amount.is_zero() || amount.is_negative()) {
+        return Err(format!("{about}.{resource}: {amount} has to be above 0"));
+    }
     let policy = match read("policy") {
         (Value::Null, _) => Policy::default(),
         (policy, about) => serde_json::from_value(policy.clone()).map_err(|error| format!("{about}: {error}"))?,
