@@ -261,7 +261,9 @@ fn a_template_is_stored_by_an_administrator_and_used_by_everybody() {
     assert_eq!(held(&user.account(), &name).unwrap()["count"], 1, "nothing was asked for");
     made(&["--cpu", "1", "--memory", "1Gi"]).fails().says("not found");
     admin(&create, &pod).ok();
-    user.cmp(&["scale", "cluster", &name, "--count", "2"]).ok();
+    let scaled = user.cmp(&["scale", "cluster", &name, "--count", "2", "-v=6"]).ok();
+    let read = scaled.stderr.lines().filter(|line| line.contains("/cmp-templates/")).count();
+    assert_eq!(read, 1, "the template is read once: {scaled}");
     assert_eq!(spec(1), spec(0));
     admin(&[&delete[..], &["--yes"]].concat(), "").ok();
     admin(&["delete", "priorityclass", &template], "").ok();
