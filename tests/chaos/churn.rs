@@ -82,7 +82,7 @@ impl Load {
     async fn create(&self, client: &Client, at: u32) {
         let params = PostParams::default();
         let made = match self.kind {
-            Kind::Clusters => return self.count(self.patch(client, at, Some(want(1, 1).to_string())).await),
+            Kind::Clusters => return self.count(self.patch(client, at, Some(want(1, "1", "1Gi"))).await),
             Kind::Instances => {
                 let sets: Api<StatefulSet> = Api::namespaced(client.clone(), "many-ns");
                 let size = json!({ "cpu": "1", "memory": "1Gi" });
@@ -154,7 +154,7 @@ fn churn_lets_nothing_above_the_limit() {
     let limit = LIMIT.to_string();
     let churn = installation.user_named("churn", &limit, "100Gi");
     let inside = installation.user_named("inside", &limit, "100Gi");
-    inside.patch(&json!({ "want.many": want(INSTANCES, 1).to_string() })).ok();
+    inside.patch(&json!({ "want.many": want(INSTANCES, "1", "1Gi") })).ok();
     inside.account_is("the cluster is there", |account| holds(account, "many", INSTANCES));
     let plane = &installation.plane;
     plane.admin(&["create", "namespace", "in-tree"]).ok();

@@ -185,7 +185,7 @@ impl Person {
                 return ("look", name, Ok(()));
             }
             let (count, cpu) = (self.random.u32(1..4), self.random.u32(1..3));
-            let outcome = self.patch(json!({ format!("want.{name}"): want(count, cpu).to_string() })).await;
+            let outcome = self.patch(json!({ format!("want.{name}"): want(count, &cpu.to_string(), "1Gi") })).await;
             return ("create", name, outcome);
         };
         let name = chosen.name.clone();

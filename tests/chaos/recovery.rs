@@ -4,7 +4,7 @@
 use cmp_tests::{Installation, Output, World, eventually};
 use serde_json::{Value, json};
 
-use crate::support::{SOON, held, holds, running, want};
+use crate::support::{SOON, held, holds, want};
 
 const WEBHOOK: &str = "system:serviceaccount:cmp-system:cmp-webhook";
 const HOLD: &str = "hold-the-controllers";
@@ -72,11 +72,11 @@ fn a_lost_or_damaged_account_is_rebuilt_and_nothing_stops() {
     let _alone = crate::alone();
     let installation = Installation::start(2, "3s");
     let (john, mary) = (installation.user_named("john", "8", "64Gi"), installation.user_named("mary", "64", "64Gi"));
-    running(&john, "web", 2);
-    running(&john, "big", 3);
-    running(&mary, "shop", 1);
+    john.running("web", 2, "1", "1Gi");
+    john.running("big", 3, "1", "1Gi");
+    mary.running("shop", 1, "1", "1Gi");
     // More is held than is wanted: it is to give back, and its instances stay.
-    john.patch(&json!({ "want.big": want(1, 1).to_string() })).ok();
+    john.patch(&json!({ "want.big": want(1, "1", "1Gi") })).ok();
     eventually("it is giving back", SOON, || {
         let asked = john.admin(&["get", "namespace", "big-ns", "-o", "json"]).ok().json();
         let annotations = &asked["metadata"]["annotations"];
@@ -92,7 +92,7 @@ fn a_lost_or_damaged_account_is_rebuilt_and_nothing_stops() {
         assert_eq!(pods(&john, &clusters), running, "{what}: nothing stopped");
     };
     let grow = |user: &World<'_>, cluster: &str, count: u32| {
-        user.patch(&json!({ format!("want.{cluster}"): want(count, 1).to_string() }))
+        user.patch(&json!({ format!("want.{cluster}"): want(count, "1", "1Gi") }))
     };
 
     // Lost, and made anew by the administrator.

@@ -4,7 +4,7 @@
 use cmp_tests::etcd::Etcd;
 use cmp_tests::{Installation, World, eventually};
 
-use crate::support::{SOON, held, holds, running, runtime};
+use crate::support::{SOON, held, holds, runtime};
 
 /// The uids of the Namespaces and instances, the Pods not: they are made anew where theirs is not in the snapshot.
 fn there(user: &World<'_>) -> String {
@@ -24,9 +24,9 @@ fn a_restored_etcd_settles_to_what_is_there() {
     let _alone = crate::alone();
     let mut installation = Installation::start(2, "3s");
     let user = installation.user_named("john", "16", "64Gi");
-    running(&user, "kept", 2);
-    running(&user, "shrunk", 2);
-    running(&user, "deleted", 1);
+    user.running("kept", 2, "1", "1Gi");
+    user.running("shrunk", 2, "1", "1Gi");
+    user.running("deleted", 1, "1", "1Gi");
     let (before, account) = (there(&user), user.account());
     drop(user);
     installation.plane.snapshot("snapshot");
@@ -40,7 +40,7 @@ fn a_restored_etcd_settles_to_what_is_there() {
         });
         user.cmp(&["scale", "cluster", "shrunk", "--count", "1", "--yes"]).ok();
         user.cmp(&["delete", "cluster", "deleted", "--yes", "--wait"]).ok();
-        running(&user, "new", 2);
+        user.running("new", 2, "1", "1Gi");
         user.account_is("it is shrunk", |account| holds(account, "shrunk", 1));
         drop(user);
         // Far ahead, so that what is from that future stays so.

@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-pub(crate) use cmp_tests::SOON;
 use cmp_tests::{ControlPlane, Installation, World};
+pub(crate) use cmp_tests::{SOON, held, want};
 use serde_json::{Value, json};
 
 /// An installation with two replicas that all tests use at once, each with users of its own. Requests that were
@@ -19,25 +19,11 @@ pub(crate) fn rights_of_the_mirror(plane: &ControlPlane) {
     plane.admin(&["apply", "--server-side", "-f", rights]).ok();
 }
 
-/// A want as it is stored.
-pub(crate) fn want(count: u32, cpu: &str, memory: &str) -> String {
-    json!({ "type": "container", "count": count, "size": { "cpu": cpu, "memory": memory } }).to_string()
-}
-
 /// Creates a cluster of running instances through the plugin, and returns its name.
 pub(crate) fn running(world: &World<'_>, name: &str, count: u32, cpu: &str, memory: &str) -> String {
     let cluster = world.cluster(name);
-    let count = count.to_string();
-    world
-        .cmp(&["create", "cluster", &cluster, "--cpu", cpu, "--memory", memory, "--count", &count, "--wait"])
-        .ok()
-        .says(&format!("cluster/{cluster} created"));
+    world.running(&cluster, count, cpu, memory);
     cluster
-}
-
-/// What is held for a cluster.
-pub(crate) fn held(account: &Value, cluster: &str) -> Option<Value> {
-    serde_json::from_str(account[format!("held.{cluster}")].as_str()?).ok()
 }
 
 /// An instance's StatefulSet under another name, as somebody who copies one would write it.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::balancer::Balancer;
 use crate::binaries::built;
 use crate::control_plane::{ControlPlane, free_port};
@@ -172,10 +174,30 @@ pub struct World<'a> {
     pub kubeconfig: PathBuf,
 }
 
+/// A want as it is stored.
+pub fn want(count: u32, cpu: &str, memory: &str) -> String {
+    json!({ "type": "container", "count": count, "size": { "cpu": cpu, "memory": memory } }).to_string()
+}
+
+/// What is held for a cluster.
+pub fn held(account: &Value, cluster: &str) -> Option<Value> {
+    serde_json::from_str(account[format!("held.{cluster}")].as_str()?).ok()
+}
+
 impl World<'_> {
     /// A name for a cluster that no other test has.
     pub fn cluster(&self, name: &str) -> String {
         format!("{name}-{}", self.name)
+    }
+
+    /// Creates a cluster of running instances.
+    #[track_caller]
+    pub fn running(&self, cluster: &str, count: u32, cpu: &str, memory: &str) {
+        let count = count.to_string();
+        let size = ["--cpu", cpu, "--memory", memory, "--count", &count];
+        self.cmp(&[["create", "cluster", cluster, "--wait", "--timeout", "90s"].as_slice(), &size].concat())
+            .ok()
+            .says(&format!("cluster/{cluster} created"));
     }
 
     /// kubectl as this user.
@@ -202,13 +224,13 @@ impl World<'_> {
     }
 
     /// This user's account, as the administrator sees it.
-    pub fn account(&self) -> serde_json::Value {
+    pub fn account(&self) -> Value {
         self.admin(&["get", "configmap", &self.name, "-n", "cmp-users", "-o", "json"]).ok().json()["data"].clone()
     }
 
     /// Waits until the account says so.
     #[track_caller]
-    pub fn account_is(&self, what: &str, is: impl Fn(&serde_json::Value) -> bool) {
+    pub fn account_is(&self, what: &str, is: impl Fn(&Value) -> bool) {
         eventually(what, SOON, || {
             let account = self.account();
             if is(&account) { Ok(()) } else { Err(account.to_string()) }
@@ -231,7 +253,7 @@ impl World<'_> {
     }
 
     /// Patches the account as this user, past the plugin.
-    pub fn patch(&self, data: &serde_json::Value) -> Output {
+    pub fn patch(&self, data: &Value) -> Output {
         let patch = serde_json::json!({ "data": data }).to_string();
         self.kubectl(&["patch", "configmap", &self.name, "-n", "cmp-users", "--type=merge", "-p", &patch])
     }

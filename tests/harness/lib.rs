@@ -17,5 +17,5 @@ pub mod terminal;
 pub mod transcript;
 
 pub use control_plane::ControlPlane;
-pub use installation::{Installation, World};
+pub use installation::{Installation, World, held, want};
 pub use shell::{Output, SOON, eventually};
