@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use cmp_client::ApiError;
 use cmp_core::account::{HeldState, InstanceType, Want};
 use cmp_core::instance::Instance;
 use cmp_core::name::{ClusterName, InstanceName};
@@ -114,6 +117,36 @@ fn paused_ones(cluster: &ClusterName, paused: &[&InstanceName]) -> CliError {
     CliError::user(format!("paused VMs keep the guests that they have: {}", names.join(", ")))
         .hint(format!("kubectl cmp resume cluster {cluster} lets them go on, to be restarted"))
         .hint(format!("kubectl cmp suspend cluster {cluster} --mode halt switches them off"))
+}
+
+/// Tries to write until it is written: what somebody else wrote meanwhile is looked at anew, and a refusal is tried again
+/// for as long as it may be out of date.
+async fn written<T>(attempt: impl AsyncFn() -> Result<Result<T, ApiError>, CliError>) -> Result<T, CliError> {
+    let deadline = Instant::now() + CATCH_UP;
+    loop {
+        match attempt().await? {
+            Ok(written) => return Ok(written),
+            Err(error) if error.is_conflict() => {}
+            Err(error) if error.is_forbidden() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Waits until one is as it is to be after its restart.
+async fn restarted(
+    name: &InstanceName,
+    timeout: Duration,
+    is: impl AsyncFn() -> Result<bool, CliError>,
+) -> Result<(), CliError> {
+    let deadline = Instant::now() + timeout;
+    while !is().await? {
+        if Instant::now() > deadline {
+            return Err(late(name, timeout));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
 }
 
 /// That one does not run again in time.

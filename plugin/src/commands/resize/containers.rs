@@ -6,7 +6,6 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams, PostParams};
-use tokio::time::Instant;
 
 use cmp_client::ApiError;
 use cmp_core::account::Want;
@@ -15,7 +14,7 @@ use cmp_core::manifest;
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::resources::{Resources, STORAGE};
 
-use super::{CATCH_UP, Came, PAUSE, late};
+use super::{Came, restarted, written};
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 
@@ -26,12 +25,16 @@ pub(super) async fn resize(
     want: &Want,
     timeout: Duration,
 ) -> Result<Came, CliError> {
-    let sets: Api<StatefulSet> = Api::namespaced(context.client().await?, &name.cluster.namespace());
+    let (client, namespace) = (context.client().await?, name.cluster.namespace());
+    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &namespace);
     match change(&sets, name, want).await? {
         None => Ok(Came::Unchanged),
         Some(false) => Ok(Came::Changed),
         Some(true) => {
-            restarted(context, name, &want.size, timeout).await?;
+            let pods: Api<Pod> = Api::namespaced(client, &namespace);
+            // Storage is what its claims have.
+            let size = want.size.without(STORAGE);
+            restarted(name, timeout, async || runs(&pods, name, &size).await).await?;
             Ok(Came::Restarted)
         }
     }
@@ -40,49 +43,26 @@ pub(super) async fn resize(
 /// Changes one instance; says whether it is on, or nothing if there was nothing to change.
 async fn change(sets: &Api<StatefulSet>, name: &InstanceName, want: &Want) -> Result<Option<bool>, CliError> {
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-    let deadline = Instant::now() + CATCH_UP;
-    loop {
-        let Some(set) = sets.get_opt(&name.to_string()).await? else { return Ok(None) };
+    written(async || {
+        let Some(set) = sets.get_opt(&name.to_string()).await? else { return Ok(Ok(None)) };
         let other = manifest::resized(&set, &want.size).map_err(|why| {
             CliError::user(format!("instance {name}: {why}")).hint("set the resources of its containers by kubectl")
         })?;
-        let Some(other) = other else { return Ok(None) };
+        let Some(other) = other else { return Ok(Ok(None)) };
         let on = other.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1) > 0;
-        match sets.replace(&name.to_string(), &params, &other).await.map_err(ApiError::from) {
-            Ok(_) => return Ok(Some(on)),
-            Err(error) if error.is_conflict() => {}
-            Err(error) if error.is_forbidden() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
-            Err(error) => return Err(error.into()),
-        }
-    }
+        Ok(sets.replace(&name.to_string(), &params, &other).await.map(|_| Some(on)).map_err(ApiError::from))
+    })
+    .await
 }
 
-/// Waits until an instance runs with its new size.
-async fn restarted(
-    context: &Context<'_>,
-    name: &InstanceName,
-    size: &Resources,
-    timeout: Duration,
-) -> Result<(), CliError> {
-    let pods: Api<Pod> = Api::namespaced(context.client().await?, &name.cluster.namespace());
-    // Storage is what its claims have.
-    let size = &size.without(STORAGE);
-    let deadline = Instant::now() + timeout;
-    loop {
-        let pod = pods.get_opt(&format!("{name}-0")).await?;
-        let runs = pod.is_some_and(|pod| {
-            let resized = pod.spec.as_ref().is_some_and(|spec| footprint(spec, Rule::Limits).as_ref() == Some(size));
-            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-            resized && phase == Some("Running") && pod.metadata.deletion_timestamp.is_none()
-        });
-        if runs {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            return Err(late(name, timeout));
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
+/// Whether an instance runs with its new size.
+async fn runs(pods: &Api<Pod>, name: &InstanceName, size: &Resources) -> Result<bool, CliError> {
+    let pod = pods.get_opt(&format!("{name}-0")).await?;
+    Ok(pod.is_some_and(|pod| {
+        let resized = pod.spec.as_ref().is_some_and(|spec| footprint(spec, Rule::Limits).as_ref() == Some(size));
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        resized && phase == Some("Running") && pod.metadata.deletion_timestamp.is_none()
+    }))
 }
 
 /// That each instance can have this size: what stands beside it counts inside.

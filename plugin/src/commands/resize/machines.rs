@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use kube::api::PatchParams;
-use tokio::time::Instant;
 
 use cmp_client::kubevirt::Machines;
 use cmp_core::account::Want;
 use cmp_core::kubevirt::{self, VirtualMachineInstance};
 use cmp_core::name::InstanceName;
 
-use super::{CATCH_UP, Came, PAUSE, late, paused_ones};
+use super::{Came, paused_ones, restarted, written};
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 
@@ -36,51 +35,32 @@ pub(super) async fn resize(
         return Ok(if changed { Came::Changed } else { Came::Unchanged });
     };
     machines.restart(name).await?;
-    restarted(&machines, name, want, old.metadata.uid.as_deref(), timeout).await?;
+    let old = old.metadata.uid.as_deref();
+    restarted(name, timeout, async || runs(&machines, name, want, old).await).await?;
     Ok(Came::Restarted)
 }
 
 /// Changes what the next guest is to be; says whether it was something else.
 async fn change(machines: &Machines, name: &InstanceName, want: &Want) -> Result<bool, CliError> {
     let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    let deadline = Instant::now() + CATCH_UP;
-    loop {
-        let Some(vm) = machines.get(name).await? else { return Ok(false) };
+    written(async || {
+        let Some(vm) = machines.get(name).await? else { return Ok(Ok(false)) };
         if vm.is_paused() {
             return Err(paused_ones(&name.cluster, &[name]));
         }
-        let Some(patch) = kubevirt::resized(&vm, want) else { return Ok(false) };
-        match machines.patch(name, &params, &patch).await {
-            Ok(()) => return Ok(true),
-            Err(error) if error.is_conflict() => {}
-            Err(error) if error.is_forbidden() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
-            Err(error) => return Err(error.into()),
-        }
-    }
+        let Some(patch) = kubevirt::resized(&vm, want) else { return Ok(Ok(false)) };
+        Ok(machines.patch(name, &params, &patch).await.map(|()| true))
+    })
+    .await
 }
 
-/// Waits until another guest than the old one runs, with the new size; or until it was switched off meanwhile, and takes
+/// Whether another guest than the old one runs, with the new size; or whether it was switched off meanwhile, and takes
 /// that size when it is switched on.
-async fn restarted(
-    machines: &Machines,
-    name: &InstanceName,
-    want: &Want,
-    old: Option<&str>,
-    timeout: Duration,
-) -> Result<(), CliError> {
-    let deadline = Instant::now() + timeout;
-    loop {
-        let (vm, guest) = futures::try_join!(machines.get(name), machines.instance(name))?;
-        let runs = guest.as_ref().is_some_and(|guest| {
-            guest.metadata.uid.as_deref() != old && guest.runs() && kubevirt::is_of_size(&guest.spec, want)
-        });
-        let off = guest.is_none() && vm.is_none_or(|vm| !vm.is_on());
-        if runs || off {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            return Err(late(name, timeout));
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
+async fn runs(machines: &Machines, name: &InstanceName, want: &Want, old: Option<&str>) -> Result<bool, CliError> {
+    let (vm, guest) = futures::try_join!(machines.get(name), machines.instance(name))?;
+    let runs = guest.as_ref().is_some_and(|guest| {
+        guest.metadata.uid.as_deref() != old && guest.runs() && kubevirt::is_of_size(&guest.spec, want)
+    });
+    let off = guest.is_none() && vm.is_none_or(|vm| !vm.is_on());
+    Ok(runs || off)
 }
