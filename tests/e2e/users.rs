@@ -96,7 +96,10 @@ fn a_user_with_clusters_is_deleted_with_them_or_not_at_all() {
     delete(&["--cascade"]).fails().says(&format!("cluster/{name}")).says("--yes");
     user.cmp(&["quota"]).ok();
     delete(&["--cascade", "--dry-run=client"]).ok().says("deleted (dry run)");
-    delete(&["--cascade", "--yes"]).ok().says(&format!("user/{} deleted", user.name));
+    let said = delete(&["--cascade", "--yes"]).ok().says(&format!("cluster/{name} deleted"));
+    let far = said.stderr.lines().any(|line| line.starts_with(&format!("{name}: ")));
+    assert!(far, "how far it is is said meanwhile: {said}");
+    said.says(&format!("user/{} deleted", user.name));
     user.admin(&["get", "namespace", &format!("{name}-ns")]).fails().says("not found");
     let left =
         user.admin(&["get", "configmaps,secrets,serviceaccounts,roles,rolebindings", "-n", "cmp-users", "-o", "name"]);

@@ -120,16 +120,23 @@ async fn all_gone(
     }
 }
 
-/// Deletes one cluster, and waits until it is gone.
-pub(super) async fn delete(
+/// Deletes clusters of one user, and waits until they are gone.
+pub(super) async fn every(
+    context: &Context<'_>,
     accounts: &Accounts,
-    stored: Stored,
-    name: &ClusterName,
+    stored: &Stored,
+    clusters: Vec<ClusterName>,
     timeout: Duration,
 ) -> Result<(), CliError> {
-    let user = stored.account.user.clone();
-    let uid = ask(accounts, stored, name, DryRun::None).await?;
-    gone(accounts, &user, name, uid, timeout).await
+    let client = context.client().await?;
+    let (mut going, mut left) = (Vec::new(), Vec::new());
+    for name in clusters {
+        let instances = view::instances(&client, &name).await?;
+        left.push((name.clone(), instances.into_iter().map(|instance| instance.name).collect()));
+        let uid = ask(accounts, stored.clone(), &name, DryRun::None).await?;
+        going.push((stored.account.user.clone(), name, uid));
+    }
+    all_gone(context, accounts, going, left, timeout).await
 }
 
 /// Asks for one cluster to be deleted; returns the uid of what was there, if anything was held.

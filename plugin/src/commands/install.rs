@@ -17,6 +17,7 @@ use crate::context::{Context, suffix};
 use crate::error::CliError;
 use crate::manifests::{Manifests, Variant};
 use crate::output::{Format, print_object, yaml};
+use crate::ui::Progress;
 
 mod apply;
 pub(crate) mod left;
@@ -133,17 +134,19 @@ async fn in_force(client: &Client) -> Result<(), CliError> {
 /// Waits until cmp-webhook answers, and all of its replicas are of this version.
 async fn answering(context: &Context<'_>, client: &Client, deployed: bool, timeout: Duration) -> Result<(), CliError> {
     let deadline = Instant::now() + timeout;
+    let mut progress = Progress::new(context.ui);
     loop {
         let missing = match not_available(client, deployed).await? {
             None => probes::webhook(client).await.failure(),
             missing => missing,
         };
         let Some(missing) = missing else { return Ok(()) };
-        if Instant::now() > deadline {
+        let late = Instant::now() > deadline;
+        progress.show(&format!("cmp-webhook: {missing}"), None, late);
+        if late {
             let error = CliError::user(format!("cmp-webhook is not ready after {} s: {missing}", timeout.as_secs()));
             return Err(error.hint("`kubectl cmp check` says more").hint(PODS));
         }
-        context.verbose(&format!("waiting for cmp-webhook: {missing}"));
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -435,9 +435,7 @@ async fn remove(context: &Context<'_>, name: &UserName, cascade: bool, timeout: 
         match accounts.get(name).await {
             Ok(stored) => {
                 let clusters: Vec<_> = stored.account.existing().map(|(cluster, _)| cluster.clone()).collect();
-                let deleted =
-                    clusters.iter().map(|cluster| delete_cluster::delete(&accounts, stored.clone(), cluster, timeout));
-                futures::future::try_join_all(deleted).await?;
+                delete_cluster::every(context, &accounts, &stored, clusters, timeout).await?;
             }
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),
