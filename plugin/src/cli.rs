@@ -23,7 +23,7 @@ mod usage;
 mod values;
 
 pub(crate) use usage::error as usage_error;
-pub(crate) use values::{Amount, Disk, Titled, check, is_noun, with_more};
+pub(crate) use values::{Amount, Disk, Titled, check, is_noun, with_changes, with_more};
 
 /// A small cloud inside any Kubernetes cluster: clusters of identical instances, within a quota
 #[derive(Debug, Parser)]

@@ -237,6 +237,21 @@ pub(crate) fn with_more(mut resources: Resources, more: Vec<Amount>) -> Result<R
     Ok(resources)
 }
 
+/// Puts what `--cpu`, `--memory` and `--resource` say in the place of what was there.
+pub(crate) fn with_changes(
+    mut resources: Resources,
+    cpu: Option<Quantity>,
+    memory: Option<Quantity>,
+    more: Vec<Amount>,
+) -> Result<Resources, CliError> {
+    for (name, amount) in [(CPU, cpu), (MEMORY, memory)] {
+        if let Some(amount) = amount {
+            resources.set(name.parse().map_err(|_| CliError::internal(name))?, amount);
+        }
+    }
+    with_more(resources, more)
+}
+
 /// Reads a duration as Go writes it: `90s`, `1m30s`, `720h`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || match text.parse::<u64>() {
@@ -322,10 +337,10 @@ mod tests {
     #[test]
     fn a_resource_is_said_once_and_in_one_place() {
         assert_eq!(amount("cpu=2").unwrap_err(), "cpu has a flag of its own: use --cpu 2");
-        let more = |texts: &[&str]| {
-            let base = Resources::new("1".parse().unwrap(), "1Gi".parse().unwrap());
-            with_more(base, texts.iter().map(|text| amount(text).unwrap()).collect())
-        };
+        let base = || Resources::new("1".parse().unwrap(), "1Gi".parse().unwrap());
+        let changed = with_changes(base(), None, Some("2Gi".parse().unwrap()), vec![amount("a.b/c=1").unwrap()]);
+        assert_eq!(changed.ok().map(|all| all.to_string()).as_deref(), Some("a.b/c=1,cpu=1,memory=2Gi"));
+        let more = |texts: &[&str]| with_more(base(), texts.iter().map(|text| amount(text).unwrap()).collect());
         assert!(
             more(&["a.b/c=1", "a.b/c=1"]).unwrap_err().text().starts_with("error: --resource a.b/c is given twice\n")
         );

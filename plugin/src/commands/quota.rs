@@ -5,10 +5,9 @@ use serde_json::{Map, Value, json};
 use cmp_client::accounts::Stored;
 use cmp_core::account::{Account, Change};
 use cmp_core::keys;
-use cmp_core::quantity::Quantity;
 use cmp_core::verdict::available;
 
-use crate::cli::{DryRun, QuotaArgs, SetQuota, with_more};
+use crate::cli::{DryRun, QuotaArgs, SetQuota, with_changes};
 use crate::commands::describe::quota_rows;
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
@@ -84,16 +83,7 @@ pub(crate) async fn set(context: &Context<'_>, args: SetQuota) -> Result<(), Cli
     let accounts = context.accounts().await?;
     let (stored, word) = loop {
         let stored = context.account(&user).await?;
-        let mut quota = stored.account.quota.clone();
-        let named: [(&str, Option<Quantity>); 2] =
-            [(cmp_core::resources::CPU, cpu), (cmp_core::resources::MEMORY, memory)];
-        for (name, amount) in named {
-            if let Some(amount) = amount {
-                let name = name.parse().map_err(|_| CliError::internal(name))?;
-                quota.set(name, amount);
-            }
-        }
-        quota = with_more(quota, resource.clone())?;
+        let quota = with_changes(stored.account.quota.clone(), cpu, memory, resource.clone())?;
         let mut policy = stored.account.policy.clone();
         if let Some(suspended) = suspended {
             policy.suspended = suspended.into();

@@ -9,10 +9,10 @@ use cmp_client::ApiError;
 use cmp_core::account::{HeldState, InstanceType, Want};
 use cmp_core::instance::Instance;
 use cmp_core::name::{ClusterName, InstanceName};
-use cmp_core::resources::{CPU, MEMORY, STORAGE};
+use cmp_core::resources::STORAGE;
 
 use super::{create_cluster, wants};
-use crate::cli::{DryRun, ResizeCluster, with_more};
+use crate::cli::{DryRun, ResizeCluster, with_changes};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::Progress;
@@ -38,13 +38,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
         return Err(CliError::user(format!("cluster {name} is of VMs, whose disks keep their size"))
             .hint("their processors and memory are changed with --cpu and --memory"));
     }
-    let mut size = current.size.clone();
-    for (resource, amount) in [(CPU, cpu), (MEMORY, memory)] {
-        if let Some(amount) = amount {
-            size.set(resource.parse().map_err(|_| CliError::internal(resource))?, amount);
-        }
-    }
-    let size = with_more(size, resource)?;
+    let size = with_changes(current.size.clone(), cpu, memory, resource)?;
     if current.disk.is_some() && size.named(STORAGE) != current.size.named(STORAGE) {
         return Err(CliError::user(format!("--resource storage: the disks of cluster {name} keep their size"))
             .hint("make another cluster with the disks you want, and delete this one"));
