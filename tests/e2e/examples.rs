@@ -1,4 +1,4 @@
-//! The examples of docs/API_EXAMPLES.md, played from its first line to its last.
+//! The examples of docs/API_EXAMPLES.md, played from its first line to its last; and the commands of docs/QUICKSTART.md.
 //!
 //! After a change of what is said: `SNAPSHOTS=overwrite cargo test --workspace --test e2e -- examples::`, and read the
 //! difference.
@@ -32,4 +32,38 @@ fn every_example_says_what_stands_there() {
     let text = played(&fs::read_to_string(&document).unwrap(), |step| run(step, folder.path()));
     let expected = snapbox::Data::read_from(&document, Some(snapbox::data::DataFormat::Text)).raw();
     snapbox::Assert::new().action_env("SNAPSHOTS").eq(text, expected);
+}
+
+#[test]
+fn the_quickstart_can_be_followed() {
+    let document = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/QUICKSTART.md");
+    let text = fs::read_to_string(document).unwrap();
+    // Installed is what all tests use, and it stays.
+    let (_, users) = text.split_once("\n## Users\n").unwrap();
+    let (followed, _) = users.split_once("\n## Remove\n").unwrap();
+    let folder = Folder::new();
+    let mut who = "administrator".to_owned();
+    let mut count = 0;
+    for line in followed.split("\n```").skip(1).step_by(2).flat_map(|block| block.lines().skip(1)) {
+        // Names that no other test has.
+        let line = line.replace("john", "quentin").replace("web", "quick");
+        if let Some(file) = line.strip_prefix("export KUBECONFIG=$PWD/") {
+            who = file.trim_end_matches(".kubeconfig").to_owned();
+            continue;
+        }
+        let command = match line.split_whitespace().nth(2) {
+            // No kubelet runs a shell here.
+            Some("exec") => continue,
+            // Nobody presses Ctrl-C.
+            Some("logs") => line.replace(" -f ", " "),
+            // Nobody is there to be asked.
+            Some("delete") => format!("{line} --yes"),
+            _ => line,
+        };
+        let step = Step { who: who.clone(), command, said: Vec::new() };
+        let (said, code) = run(&step, folder.path());
+        assert_eq!(code, 0, "{}\n{said}", step.command);
+        count += 1;
+    }
+    assert!(count > 15, "only {count} commands were found");
 }
