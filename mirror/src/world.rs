@@ -268,7 +268,8 @@ fn belonging(namespace: &Namespace) -> Option<(UserName, ClusterName, String)> {
 }
 
 /// Whatever is asked of an instance, be it on or off or another size, the API server counts in its generation; what runs of it
-/// is another object each time. Nobody else writes either.
+/// is another object each time. Nobody else writes either. The annotation only tells more apart: a VM that is paused stays the
+/// same object, and its owner might restore it.
 fn evidence(asked: &Metadata, running: Option<&Metadata>) -> String {
     let suspended = asked.annotations.as_ref().and_then(|annotations| annotations.get(keys::SUSPENDED_AT));
     format!(
@@ -278,3 +279,6 @@ fn evidence(asked: &Metadata, running: Option<&Metadata>) -> String {
         suspended.map(String::as_str).unwrap_or_default(),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ mod attacks;
 mod clusters;
 mod guests;
 mod into;
+mod mirror;
 mod moves;
 mod resize;
 mod rights;

@@ -1,0 +1,48 @@
+//! The mirror sees virtual machines: that one was paused, by whom, and for how long.
+
+use cmp_core::usage::Span;
+use cmp_mirror::History;
+use cmp_tests::binaries::built;
+use cmp_tests::eventually;
+use cmp_tests::process::Process;
+use jiff::Timestamp;
+
+use crate::clusters::running;
+use crate::support::{SOON, installed};
+
+#[test]
+fn what_a_machine_was_is_written_down() {
+    let user = installed().user("2", "4Gi");
+    let plane = &user.installation.plane;
+    let path = plane.folder().join("machines.db");
+    let arguments = ["mirror", "--watch", "--db", &path.display().to_string()].map(str::to_owned).to_vec();
+    let environment = vec![("KUBECONFIG".to_owned(), plane.kubeconfig().display().to_string())];
+    let watch = Process::start_with("machines", &built().plugin, arguments, environment, plane.folder());
+    let dev = running(&user, "dev", 1);
+    let spans = || -> Vec<Span> {
+        let history = History::open(&path).unwrap();
+        let all = history.spans(Timestamp::MIN, Timestamp::MAX).unwrap();
+        all.into_iter().filter(|span| span.cluster.as_str() == dev && span.state.as_str() != "pending").collect()
+    };
+    let comes_to_be = |expected: &[&str]| {
+        eventually(&format!("{expected:?} is written down"), SOON, || {
+            let spans = spans();
+            let states: Vec<String> = spans
+                .iter()
+                .map(|span| format!("{}{}", span.state, if span.paused { " paused" } else { "" }))
+                .collect();
+            if states == expected { Ok(spans) } else { Err(format!("{states:?}\n{}", watch.last_words())) }
+        })
+    };
+    comes_to_be(&["running"]);
+    user.cmp(&["suspend", "cluster", &dev]).ok().says("1 suspended");
+    comes_to_be(&["running", "suspended paused"]);
+    user.cmp(&["resume", "cluster", &dev, "--wait"]).ok();
+    comes_to_be(&["running", "suspended paused", "running"]);
+    user.cmp(&["suspend", "cluster", &dev, "--mode", "halt"]).ok();
+    let all = comes_to_be(&["running", "suspended paused", "running", "suspended"]);
+    let by = format!("system:serviceaccount:cmp-users:{}", user.name);
+    let whom: Vec<Option<&str>> = all.iter().map(|span| span.by.as_deref()).collect();
+    assert_eq!(whom, [None, Some(by.as_str()), None, Some(by.as_str())]);
+    assert!(all.iter().all(|span| span.kind.as_str() == "vm" && span.instance_uid == all[0].instance_uid), "{all:?}");
+}
