@@ -5,16 +5,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use jiff::tz::TimeZone;
 
 use cmp_core::account::{InstanceType, Suspended, Variable};
 use cmp_core::instance;
 use cmp_core::name::{ClusterName, InstanceName, TemplateName, UserName};
 use cmp_core::quantity::Quantity;
+use cmp_core::usage::By;
+use cmp_core::usage::range;
 
 use crate::output::{Format, Selector, Template, field_of};
 use values::{
-    amount, count, disk, duration, image, kind, lifetime, login, memory, name, port, quantity, request_timeout, token,
-    variable, webhook_url,
+    amount, count, currency, disk, duration, image, kind, lifetime, login, memory, name, port, priced, quantity,
+    request_timeout, token, variable, webhook_url, zone,
 };
 
 #[cfg(test)]
@@ -23,7 +26,7 @@ mod usage;
 mod values;
 
 pub(crate) use usage::error as usage_error;
-pub(crate) use values::{Amount, Disk, Titled, check, is_noun, with_changes, with_more};
+pub(crate) use values::{Amount, Disk, Priced, Titled, check, is_noun, with_changes, with_more, with_prices};
 
 /// A small cloud inside any Kubernetes cluster: clusters of identical instances, within a quota
 #[derive(Debug, Parser)]
@@ -137,6 +140,8 @@ pub(crate) enum Command {
     Ssh(SshArgs),
     /// Show what happened to clusters
     Events(EventsArgs),
+    /// Show what was used and what it cost, out of the mirror (administrators)
+    Report(ReportArgs),
     /// Change the quota of a user
     #[command(subcommand)]
     Set(Set),
@@ -947,6 +952,88 @@ pub(crate) struct SuspendInstances {
     pub(crate) how: How,
     #[command(flatten)]
     pub(crate) which: InstanceArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:\n  kubectl cmp report --from 7d\n  kubectl cmp report --by cluster --owner john --from 2026-10 --to 2026-10 -o csv\n  kubectl cmp report --price cpu=0.03 --price memory=0.004 --currency EUR -o html",
+    after_help = "An instance holds what it asks for while it is on, pending or failed, or paused; its disk as long as\nit exists. Of a time in which nobody looked counts what was the same before and after it."
+)]
+pub(crate) struct ReportArgs {
+    /// Of one user alone
+    #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
+    pub(crate) owner: Option<UserName>,
+    /// Of one cluster alone
+    #[arg(long = "in", value_name = "CLUSTER", value_parser = name::<ClusterName>)]
+    pub(crate) of: Option<ClusterName>,
+    /// From when: 7d, 36h, a day or a month such as 2026-10, or a time with its zone; 30 days if it is not said
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) from: Option<range::Moment>,
+    /// Until when, a day or a month to its end; now if it is not said
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) to: Option<range::Moment>,
+    /// A row for each user (the default), cluster or day
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) by: ReportBy,
+    /// Whose days and times these are, such as Europe/Berlin
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
+    pub(crate) time_zone: TimeZone,
+    /// What an hour of a core, a GiB or a piece costs, such as cpu=0.03 (repeatable)
+    #[arg(long, value_name = "NAME=PRICE", value_parser = priced)]
+    pub(crate) price: Vec<Priced>,
+    /// What is paid with, such as EUR
+    #[arg(long, value_name = "CURRENCY", requires = "price", value_parser = currency)]
+    pub(crate) currency: Option<String>,
+    /// table (the default), csv, json or html
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) output: ReportForm,
+    /// The file of `mirror`; without one, that of the mirror in the cluster
+    #[arg(long, value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+}
+
+/// By what the rows of a report are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ReportBy {
+    #[default]
+    User,
+    Cluster,
+    Day,
+}
+
+impl From<ReportBy> for By {
+    fn from(by: ReportBy) -> Self {
+        match by {
+            ReportBy::User => Self::User,
+            ReportBy::Cluster => Self::Cluster,
+            ReportBy::Day => Self::Day,
+        }
+    }
+}
+
+/// In which form a report is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ReportForm {
+    #[default]
+    Table,
+    Csv,
+    Json,
+    Html,
 }
 
 #[derive(Debug, Args)]

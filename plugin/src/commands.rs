@@ -24,6 +24,7 @@ mod mirror;
 mod objects;
 mod probes;
 mod quota;
+mod report;
 mod resize;
 mod scale;
 pub(crate) mod templates;
@@ -81,6 +82,7 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
         }
         Command::Resume(Resume::Instance(args)) => lifecycle::instances(context, Verb::Resume, args, None).await,
         Command::Resume(Resume::Cluster(args)) => lifecycle::clusters(context, Verb::Resume, args, None).await,
+        Command::Report(args) => report::run(context, args).await,
         Command::Set(Set::Quota(args)) => quota::set(context, args).await,
         Command::Quota(args) => quota::show(context, args).await,
         Command::Whoami(args) => whoami::run(context, args).await,

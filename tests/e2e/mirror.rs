@@ -9,7 +9,7 @@ use cmp_tests::installation::{get, mirror_is_ready};
 use cmp_tests::process::Process;
 use cmp_tests::{Installation, World, binaries::built, control_plane, eventually};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{SOON, held, running, shared};
 
@@ -203,6 +203,16 @@ fn fetched(user: &World<'_>, path: &Path) {
         fetch::fetch(&client).await.err().unwrap().to_string()
     });
     assert!(refused.contains("cannot list resource \"pods\""), "{refused}");
+    // So does a report.
+    let report = ["cmp", "report", "--by", "cluster", "-o", "json"];
+    let rows = |said: cmp_tests::Output| {
+        let said = said.ok().json();
+        let one = |row: &Value| format!("{} of {}: {}", row["cluster"], row["user"], row["instances"]);
+        said["status"]["rows"].as_array().unwrap().iter().map(one).collect::<Vec<String>>()
+    };
+    let db = path.display().to_string();
+    assert_eq!(rows(plane.admin(&report)), rows(plane.admin(&[&report[..], &["--db", &db]].concat())));
+    user.cmp(&["report"]).fails().says("cannot list resource \"pods\"").says("the rights of an administrator");
     let pod =
         plane.admin(&["get", "pods", "-n", "cmp-system", "-l", "app.kubernetes.io/name=cmp-mirror", "-o", "name"]);
     user.kubectl(&["port-forward", "-n", "cmp-system", pod.ok().stdout.trim(), "8081"]).fails().says("orbidden");
@@ -249,6 +259,22 @@ fn an_administrator_keeps_a_file_of_their_own() {
         // Whether it ran between the two looks nobody can know.
         if states.ends_with("suspended") { Ok(()) } else { Err(states) }
     });
+
+    // However it is looked at, it comes to the same.
+    let report = |by: &str| {
+        let of = ["cmp", "report", "--from", "1h", "--owner", &user.name, "--db", &db, "--by", by, "-o", "json"];
+        user.admin(&of).ok().json()["status"]["total"].clone()
+    };
+    let total = report("user");
+    assert_eq!((&total["instances"], &total["clusters"]), (&json!(1), &json!(1)));
+    assert!(
+        total["instanceHours"]["stopped"] == "0.000000" && total["resources"]["cpu"]["savedSeconds"] != "0",
+        "{total}"
+    );
+    user.admin(&["cmp", "report", "--db", &db, "--owner", &user.name])
+        .ok()
+        .says("TOTAL")
+        .says("% of this time was watched");
 
     // Nobody but an administrator sees what everybody has.
     let not = user.installation.plane.folder().join("not.db");

@@ -7,8 +7,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cmp_core::account::InstanceType;
+use cmp_core::name::InstanceName;
+use cmp_core::resources::Resources;
+use cmp_core::state::State;
+use cmp_mirror::Store;
+use cmp_mirror::timeline::Fact;
+use cmp_mirror::world::{Lived, Seen};
 use cmp_tests::binaries::built;
+use cmp_tests::process::Folder;
 use cmp_tests::transcript::{Step, played};
+use jiff::{SignedDuration, Timestamp};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("transcripts")
@@ -16,9 +25,19 @@ fn folder() -> PathBuf {
 
 /// Runs it as kubectl would run the plugin, where there is no server and nothing to name.
 fn run(step: &Step) -> (String, i32) {
+    run_in(Path::new("."), step)
+}
+
+/// The same in a folder.
+fn run_in(folder: &Path, step: &Step) -> (String, i32) {
     let script = format!("exec 2>&1; kubectl() {{ shift; \"$PLUGIN\" \"$@\"; }}\n{}", step.command);
     let mut shell = Command::new("sh");
-    shell.args(["-c", &script]).env_clear().env("PLUGIN", &built().plugin).env("KUBECONFIG", "no.kubeconfig");
+    shell
+        .args(["-c", &script])
+        .current_dir(folder)
+        .env_clear()
+        .env("PLUGIN", &built().plugin)
+        .env("KUBECONFIG", "no.kubeconfig");
     let output = shell.env("PATH", std::env::var_os("PATH").unwrap_or_default()).output().unwrap();
     (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code().unwrap_or(-1))
 }
@@ -62,4 +81,60 @@ fn usage_errors() {
 #[test]
 fn completion() {
     check("completion.md");
+}
+
+/// Hours of the third of November 2025.
+fn hour(hour: i64) -> Timestamp {
+    "2025-11-03T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_hours(hour)
+}
+
+/// A file as the mirror writes it. John's two machines run by day; one of them is stopped, and by night both are suspended.
+/// Mary's VM with a disk is paused for half an hour. For two hours nobody looks.
+fn history(path: &Path) {
+    let one = |owner: &str, name: &str, state, paused, size: &str| {
+        let instance: InstanceName = name.parse().unwrap();
+        let lived = Lived {
+            owner: owner.parse().unwrap(),
+            cluster: instance.cluster.clone(),
+            cluster_uid: instance.cluster.to_string(),
+            kind: if owner == "mary" { InstanceType::Vm } else { InstanceType::Container },
+            state,
+            paused,
+            by: None,
+            size: Resources::from_list(size).unwrap(),
+            instance,
+        };
+        let key = (lived.cluster.namespace(), name.to_owned());
+        (key, Fact { value: lived, evidence: state.to_string() })
+    };
+    let seen = |web: [State; 2], paused: bool| {
+        let state = if paused { State::Suspended } else { State::Running };
+        let instances = [
+            one("john", "web-0", web[0], false, "cpu=2,memory=4Gi"),
+            one("john", "web-1", web[1], false, "cpu=2,memory=4Gi"),
+            one("mary", "db-0", state, paused, "cpu=500m,memory=1536Mi,nvidia.com/gpu=1,storage=100Gi"),
+        ];
+        Seen { instances: instances.into(), ..Seen::default() }
+    };
+    use State::{Running, Stopped, Suspended};
+    let places = ["web-ns".to_owned(), "db-ns".to_owned()];
+    let mut store = Store::open(path).unwrap();
+    store.begin(hour(8), seen([Running, Running], false)).unwrap();
+    store.see(hour(12), &places, &[], &seen([Running, Stopped], true)).unwrap();
+    store.see(hour(12) + SignedDuration::from_mins(30), &places, &[], &seen([Running, Stopped], false)).unwrap();
+    store.see(hour(18), &places, &[], &seen([Suspended, Suspended], false)).unwrap();
+    store.beat(hour(29)).unwrap();
+    store.close().unwrap();
+    let mut store = Store::open(path).unwrap();
+    store.begin(hour(31), seen([Running, Running], false)).unwrap();
+    store.beat(hour(34) + SignedDuration::from_mins(20)).unwrap();
+    store.close().unwrap();
+}
+
+#[test]
+fn reports() {
+    let there = Folder::new();
+    history(&there.path().join("mirror.db"));
+    let document = fs::read_to_string(folder().join("reports.md")).unwrap();
+    compare("reports.md", played(&document, |step| run_in(there.path(), step)));
 }

@@ -90,10 +90,10 @@ impl Range {
         let default = || until.checked_sub(SignedDuration::from_hours(24 * DAYS)).ok();
         let from = from.map_or_else(default, |from| from.first(now, zone)).ok_or_else(|| far("--from"))?;
         if from >= now {
-            return Err(format!("--from: {from} has not come yet"));
+            return Err(format!("--from: {from:.0} has not come yet"));
         }
         if from >= until {
-            return Err(format!("--from {from} is not before --to {until}"));
+            return Err(format!("--from {from:.0} is not before --to {until:.0}"));
         }
         Ok(Self { from, until })
     }

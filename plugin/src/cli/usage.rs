@@ -119,7 +119,8 @@ fn known_as(word: &str) -> Option<&'static str> {
         "me" | "login" => "kubectl cmp whoami",
         "backup" | "dump" | "save" => "kubectl cmp export cluster NAME",
         "restore" | "import" | "apply" => "kubectl cmp create -f FILE",
-        "usage" | "top" => "kubectl cmp quota",
+        "usage" | "top" => "kubectl cmp quota, or kubectl cmp report for what was used",
+        "cost" | "bill" | "billing" => "kubectl cmp report",
         _ => return None,
     })
 }
@@ -144,11 +145,13 @@ fn unknown(error: &clap::Error, path: &str, command: &Command) -> CliError {
             return error_of.hint(format!("perhaps: {known}"));
         }
         // A word that begins otherwise is no slip of a finger.
-        let similar = text(error, ContextKind::SuggestedSubcommand)
-            .filter(|similar| similar.split(", ").all(|similar| similar.chars().next() == word.chars().next()));
-        return match similar {
-            Some(similar) => error_of.hint(format!("did you mean {similar}?")),
-            None => error_of,
+        let similar = text(error, ContextKind::SuggestedSubcommand).unwrap_or_default();
+        let begins = |similar: &&str| similar.chars().next().is_some_and(|first| word.starts_with(first));
+        let similar: Vec<&str> = similar.split(", ").filter(begins).collect();
+        return if similar.is_empty() {
+            error_of
+        } else {
+            error_of.hint(format!("did you mean {}?", similar.join(" or ")))
         };
     };
     let nouns: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();

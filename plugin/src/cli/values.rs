@@ -3,10 +3,13 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use cmp_core::account::{InstanceType, Variable, Want};
 use cmp_core::name::{ClusterName, InstanceName, InvalidName, TemplateName, UserName};
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::{CPU, MEMORY, ResourceName, Resources};
+use cmp_core::usage::price::{Price, Prices};
 
 use crate::error::CliError;
 
@@ -250,6 +253,48 @@ pub(crate) fn with_changes(
         }
     }
     with_more(resources, more)
+}
+
+/// A time zone by its name in the IANA's database.
+pub(super) fn zone(text: &str) -> Result<TimeZone, String> {
+    TimeZone::get(text).map_err(|_| format!("{text:?} is no time zone: use a form such as Europe/Berlin, or UTC"))
+}
+
+/// What an hour of one resource costs: `cpu=0.03`.
+#[derive(Debug, Clone)]
+pub(crate) struct Priced {
+    name: ResourceName,
+    price: Price,
+}
+
+pub(super) fn priced(text: &str) -> Result<Priced, String> {
+    let (name, price) =
+        text.split_once('=').ok_or_else(|| format!("{text:?} has no price: use a form such as cpu=0.03"))?;
+    let name = name.parse().map_err(|error: cmp_core::resources::InvalidResourceName| error.to_string())?;
+    let price = price.parse().map_err(|error: cmp_core::usage::price::InvalidPrice| error.to_string())?;
+    Ok(Priced { name, price })
+}
+
+/// Puts what `--price` says, each once, into a map.
+pub(crate) fn with_prices(prices: Vec<Priced>) -> Result<Prices, CliError> {
+    let mut map = Prices::new();
+    for Priced { name, price } in prices {
+        if map.contains_key(&name) {
+            return Err(CliError::user(format!("--price {name} is given twice")).hint("say it once"));
+        }
+        map.insert(name, price);
+    }
+    Ok(map)
+}
+
+/// What is paid with; it stands in the heads of columns.
+pub(super) fn currency(text: &str) -> Result<String, String> {
+    let plain = |letter: char| letter.is_alphabetic() || "$€£¥₹".contains(letter);
+    if (1..=8).contains(&text.chars().count()) && text.chars().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} is no currency: use 1 to 8 letters, such as EUR"))
+    }
 }
 
 /// Reads a duration as Go writes it: `90s`, `1m30s`, `720h`.

@@ -1,0 +1,207 @@
+//! A report in rows and columns: a table, and what spreadsheets read.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use cmp_core::name::{ClusterName, UserName};
+use cmp_core::resources::{CPU, MEMORY, ResourceName, STORAGE};
+use cmp_core::usage::price::{Money, Prices, cost};
+use cmp_core::usage::{By, Key, Report, Row, Sums, Uses, percent, unit};
+
+/// How many of the times in which nobody looked are listed.
+const GAPS: usize = 5;
+
+/// What is counted, and what is not: the same for everybody who reads a report.
+pub(super) const COUNTED: &str = "An instance holds what it asks for while it is on, pending or failed, or paused; its disk as \
+                                  long as it exists. Saved is what it would have held, had it not been off.";
+
+/// What was asked for.
+pub(super) struct Asked {
+    pub(super) owner: Option<UserName>,
+    pub(super) of: Option<ClusterName>,
+    pub(super) by: By,
+    pub(super) zone: TimeZone,
+    pub(super) prices: Prices,
+    pub(super) currency: Option<String>,
+}
+
+impl Asked {
+    /// A moment, as it is written in the time zone that was asked for.
+    pub(super) fn moment(&self, at: Timestamp) -> String {
+        at.to_zoned(self.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+    }
+
+    /// What rows are by.
+    pub(super) fn by(&self) -> &'static str {
+        match self.by {
+            By::User => "user",
+            By::Cluster => "cluster",
+            By::Day => "day",
+        }
+    }
+
+    /// The name of the time zone.
+    pub(super) fn zone(&self) -> &str {
+        self.zone.iana_name().unwrap_or("UTC")
+    }
+}
+
+/// A report in rows.
+pub(super) struct Sheet {
+    /// What it is of, and in which part of its time nobody looked.
+    pub(super) about: Vec<String>,
+    /// The heads of its columns.
+    pub(super) heads: Vec<String>,
+    lines: Vec<Line>,
+}
+
+/// A row, before it is rounded.
+struct Line {
+    names: Vec<String>,
+    sums: Sums,
+    watched: Option<(i128, i128)>,
+    money: Option<[Money; 2]>,
+    used: Vec<ResourceName>,
+    saved: Vec<ResourceName>,
+}
+
+impl Sheet {
+    /// `None` if it costs more than can be counted.
+    pub(super) fn of(report: &Report, asked: &Asked) -> Option<Self> {
+        let used = report.resources();
+        // A disk is held whether its instance is off or not.
+        let saved: Vec<ResourceName> = used.iter().filter(|name| name.as_str() != STORAGE).cloned().collect();
+        let mut heads: Vec<String> = match asked.by {
+            By::User => vec!["USER".to_owned()],
+            By::Cluster => vec!["CLUSTER".to_owned(), "USER".to_owned()],
+            By::Day => vec!["DAY".to_owned()],
+        };
+        let names = heads.len();
+        heads.push("INSTANCES".to_owned());
+        heads.extend(used.iter().map(hours));
+        heads.push("SUSPENDED".to_owned());
+        heads.extend(saved.iter().map(|name| format!("SAVED-{}", hours(name))));
+        if !asked.prices.is_empty() {
+            let currency = asked.currency.as_ref().map_or_else(String::new, |currency| format!("-{currency}"));
+            heads.extend([format!("COST{currency}"), format!("SAVED{currency}")]);
+        }
+        if asked.by == By::Day {
+            heads.push("WATCHED".to_owned());
+        }
+        let line = |names: Vec<String>, sums: &Sums, watched| {
+            let money = |uses: &Uses| cost(uses, &asked.prices);
+            let money = if asked.prices.is_empty() { None } else { Some([money(&sums.used)?, money(&sums.saved)?]) };
+            Some(Line { names, sums: sums.clone(), watched, money, used: used.clone(), saved: saved.clone() })
+        };
+        let named = |Row { key, sums, watched }: &Row| {
+            let names = match key {
+                Key::User(user) => vec![user.to_string()],
+                Key::Cluster(cluster, user) => vec![cluster.to_string(), user.to_string()],
+                Key::Day(day) => vec![day.to_string()],
+            };
+            line(names, sums, *watched)
+        };
+        let mut lines: Vec<Line> = report.rows.iter().map(named).collect::<Option<_>>()?;
+        // In capitals it is nobody's name.
+        let mut total = vec!["TOTAL".to_owned()];
+        total.resize(names, "-".to_owned());
+        let watched = (asked.by == By::Day).then(|| (report.range.milliseconds(), report.watched()));
+        lines.push(line(total, &report.total, watched)?);
+        Some(Self { about: about(report, asked), heads, lines })
+    }
+
+    /// Its heads, its rows and its sum, rounded to so many digits.
+    pub(super) fn rows(&self, digits: u32) -> Vec<Vec<String>> {
+        let mut rows = vec![self.heads.clone()];
+        rows.extend(self.lines.iter().map(|line| line.cells(digits)));
+        rows
+    }
+}
+
+impl Line {
+    fn cells(&self, digits: u32) -> Vec<String> {
+        let Self { names, sums, watched, money, used, saved } = self;
+        let mut cells = names.clone();
+        cells.push(sums.instances().to_string());
+        cells.extend(used.iter().map(|name| sums.used.hours(name, digits)));
+        cells.push(format!("{}%", sums.suspended_share()));
+        cells.extend(saved.iter().map(|name| sums.saved.hours(name, digits)));
+        cells.extend(money.iter().flatten().map(|money| money.decimal(digits)));
+        cells.extend(watched.iter().map(|(of, seen)| format!("{}%", percent(*seen, *of))));
+        cells
+    }
+}
+
+/// What a column of hours is called.
+fn hours(name: &ResourceName) -> String {
+    match name.as_str() {
+        CPU => "CPU-HOURS".to_owned(),
+        MEMORY => "GIB-HOURS".to_owned(),
+        STORAGE => "DISK-GIB-HOURS".to_owned(),
+        other => format!("{}-HOURS", other.to_uppercase()),
+    }
+}
+
+fn about(report: &Report, asked: &Asked) -> Vec<String> {
+    let (from, until) = (asked.moment(report.range.from), asked.moment(report.range.until));
+    let days = if asked.by == By::Day { format!(" of {}", asked.zone()) } else { String::new() };
+    let of = asked.owner.as_ref().map_or_else(String::new, |owner| format!(" of {owner}"));
+    let within = asked.of.as_ref().map_or_else(String::new, |cluster| format!(" in {cluster}"));
+    let mut about = vec![format!("Use{of}{within} from {from} to {until}, by {}{days}", asked.by())];
+    if !asked.prices.is_empty() {
+        let currency = asked.currency.as_ref().map_or_else(String::new, |currency| format!(" {currency}"));
+        let prices = asked.prices.iter().map(|(name, price)| match unit(name) {
+            unit if unit == name.as_str() => format!("{name} {price}{currency}"),
+            unit => format!("{name} {price}{currency} a {unit}"),
+        });
+        about.push(format!("Prices by the hour: {}", prices.collect::<Vec<_>>().join(", ")));
+    }
+    if report.gaps.is_empty() {
+        about.push("All of this time was watched".to_owned());
+        return about;
+    }
+    let share = percent(report.watched(), report.range.milliseconds());
+    about.push(format!(
+        "Only {share} % of this time was watched. Of the rest counts what was the same before and after it:"
+    ));
+    let gaps = report.gaps.iter().take(GAPS);
+    about.extend(gaps.map(|gap| format!("  {} to {}", asked.moment(gap.from), asked.moment(gap.until))));
+    if report.gaps.len() > GAPS {
+        about.push(format!("  and {} more times", report.gaps.len() - GAPS));
+    }
+    about
+}
+
+/// As RFC 4180 says. What a spreadsheet would take for a formula is made text, though no name of ours begins so.
+pub(super) fn csv(rows: &[Vec<String>]) -> String {
+    let cell = |cell: &String| {
+        let guard = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell != "-" { "'" } else { "" };
+        if guard.is_empty() && !cell.contains(['"', ',', '\r', '\n']) {
+            return cell.clone();
+        }
+        format!("\"{guard}{}\"", cell.replace('"', "\"\""))
+    };
+    rows.iter().map(|row| row.iter().map(cell).collect::<Vec<_>>().join(",") + "\r\n").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_quoted_where_they_have_to_be_and_are_never_formulas() {
+        let check = |cell: &str, expected: &str| {
+            assert_eq!(csv(&[vec![cell.to_owned(), "1".to_owned()]]), format!("{expected},1\r\n"));
+        };
+        check("web", "web");
+        check("", "");
+        check("-", "-");
+        check("a,b", "\"a,b\"");
+        check("a\"b", "\"a\"\"b\"");
+        check("a\nb", "\"a\nb\"");
+        for formula in ["=1+1", "+1", "-1", "@x", "\tx", "\rx"] {
+            check(formula, &format!("\"'{formula}\""));
+        }
+        check("=\"a\"", "\"'=\"\"a\"\"\"");
+    }
+}
