@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::api::ListParams;
 use kube::{Api, Client};
 
 use cmp_core::account::InstanceType;
@@ -29,19 +30,22 @@ pub async fn read(client: &Client, cluster: &ClusterName) -> Result<Fences, ApiE
     if fences.namespace.as_ref().is_none_or(|seen| seen.owner.is_none()) {
         return Ok(fences);
     }
-    let (quota, limits, policy, account, binding) = futures::try_join!(
+    let all = ListParams::default();
+    let (quota, limits, policy, account, bindings) = futures::try_join!(
         quotas.get_opt(keys::FENCE_NAME),
         limits.get_opt(keys::FENCE_NAME),
         policies.get_opt(keys::FENCE_NAME),
         accounts.get_opt("default"),
-        bindings.get_opt(keys::BINDING_NAME),
+        bindings.list(&all),
     )?;
+    let bound = |name: &str| bindings.items.iter().any(|binding| binding.metadata.name.as_deref() == Some(name));
     Ok(Fences {
         quota: quota.as_ref().map(SeenFence::of_quota),
         limits: limits.as_ref().map(SeenFence::of_limits),
         network_policy: policy.is_some_and(|policy| policy.spec == network_policy(cluster, kind).spec),
         service_account: account.is_some_and(|account| account.automount_service_account_token == Some(false)),
-        role_binding: binding.is_some(),
+        role_binding: bound(keys::BINDING_NAME),
+        schedule_binding: bound(keys::SCHEDULE_ROLE),
         ..fences
     })
 }

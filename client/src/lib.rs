@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod connect;
 pub mod error;
 pub mod fences;
+pub mod instances;
 pub mod kubevirt;
 pub mod lists;
 pub mod templates;

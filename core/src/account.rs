@@ -16,6 +16,7 @@ use crate::keys::data;
 use crate::name::{ClusterName, UserName};
 use crate::quantity::Quantity;
 use crate::resources::{Resources, STORAGE};
+use crate::schedule::{Carried, Schedule};
 
 /// What an instance is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -146,6 +147,9 @@ pub struct Want {
     /// What else is different from the template: a JSON Patch or a merge patch of the Pod or the VirtualMachine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patch: Option<Value>,
+    /// When it is suspended and resumed by itself. It costs nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
 }
 
 /// A variable of an instance.
@@ -176,6 +180,7 @@ impl Want {
             ports: Vec::new(),
             disk: None,
             patch: None,
+            schedule: None,
         }
     }
 
@@ -322,6 +327,8 @@ pub struct Entry {
     pub delete: Option<String>,
     /// Why the last want was taken back.
     pub refused: Option<Refused>,
+    /// What its schedule did last.
+    pub scheduled: Option<Carried>,
 }
 
 impl Entry {
@@ -364,6 +371,12 @@ impl Entry {
     /// What its instances are, if there is such a cluster.
     pub fn kind(&self) -> Option<InstanceType> {
         self.want.as_ref().map(|want| want.kind).or_else(|| self.held.as_ref().map(|held| held.kind))
+    }
+
+    /// Its schedule, if anything is to come of it yet.
+    pub fn schedule(&self) -> Option<&Schedule> {
+        let schedule = self.want.as_ref()?.schedule.as_ref()?;
+        schedule.is_live(self.scheduled.as_ref()).then_some(schedule)
     }
 
     /// Whether there is a cluster at all, wanted or held.
@@ -478,6 +491,7 @@ impl Account {
                     Some(data::HELD) => entry.held = None,
                     Some(data::DELETE) => entry.delete = None,
                     Some(data::REFUSED) => entry.refused = None,
+                    Some(data::SCHEDULED) => entry.scheduled = None,
                     _ => {}
                 }
                 if *entry == Entry::default() {
@@ -500,6 +514,9 @@ impl Account {
         } else if let Some(cluster) = key.strip_prefix(data::REFUSED) {
             let refused = json(key, text)?;
             self.entry(key, cluster)?.refused = Some(refused);
+        } else if let Some(cluster) = key.strip_prefix(data::SCHEDULED) {
+            let scheduled = json(key, text)?;
+            self.entry(key, cluster)?.scheduled = Some(scheduled);
         }
         Ok(())
     }
@@ -616,6 +633,18 @@ impl Change {
         self.set(data::REFUSED, cluster, refused.map(stored))
     }
 
+    /// Sets what a schedule did last.
+    #[must_use]
+    pub fn scheduled(self, cluster: &ClusterName, scheduled: Option<&Carried>) -> Self {
+        self.set(data::SCHEDULED, cluster, scheduled.map(stored))
+    }
+
+    /// Forgets a cluster: nothing is wanted of it, and nothing held for it.
+    #[must_use]
+    pub fn forget(self, cluster: &ClusterName) -> Self {
+        self.want(cluster, None).held(cluster, None).delete(cluster, None).scheduled(cluster, None)
+    }
+
     /// Sets the quota.
     #[must_use]
     pub fn quota(mut self, quota: &Resources) -> Self {
@@ -673,7 +702,8 @@ impl Account {
                 .want(cluster, entry.want.as_ref())
                 .held(cluster, entry.held.as_ref())
                 .delete(cluster, entry.delete.as_deref())
-                .refused(cluster, entry.refused.as_ref());
+                .refused(cluster, entry.refused.as_ref())
+                .scheduled(cluster, entry.scheduled.as_ref());
         }
         change.0.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
     }

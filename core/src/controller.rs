@@ -169,6 +169,7 @@ impl SeenFence {
 
 /// What stands around a cluster, read before its account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is whether one object is there")]
 pub struct Fences {
     /// The Namespace `<cluster>-ns`, whoever's it is.
     pub namespace: Option<SeenNamespace>,
@@ -182,6 +183,8 @@ pub struct Fences {
     pub service_account: bool,
     /// Whether the owner's RoleBinding is there.
     pub role_binding: bool,
+    /// Whether that of cmp-webhook itself is there, for a schedule.
+    pub schedule_binding: bool,
 }
 
 impl Fences {
@@ -260,6 +263,10 @@ pub enum Step {
         /// To the role of this type.
         kind: InstanceType,
     },
+    /// Create the RoleBinding by which cmp-webhook suspends and resumes instances.
+    BindSchedule,
+    /// Delete it: nothing is to be done by schedule there.
+    UnbindSchedule,
     /// Change the account, if the Namespace with this uid is gone. That is to be read once more: the fences were read
     /// before the account, and the Namespace may have been made in between.
     Forget {
@@ -329,6 +336,9 @@ fn unmentioned(seen: &Seen<'_>, entry: &Entry, now: Timestamp) -> Step {
     if let Some(namespace) = seen.fences.namespace.as_ref().filter(|namespace| is_ours(seen, namespace)) {
         return leftover(seen, namespace);
     }
+    if entry.scheduled.is_some() {
+        return Step::Account(change.scheduled(seen.cluster, None));
+    }
     match &entry.refused {
         None => Step::Nothing,
         Some(refused) => {
@@ -387,7 +397,7 @@ fn take_back(seen: &Seen<'_>, entry: &Entry, held: Option<&Held>, reason: String
 
 /// Held, but the Namespace is not known to exist yet.
 fn make(seen: &Seen<'_>, entry: &Entry, held: &Held, now: Timestamp) -> Step {
-    let forget = || Change::new().want(seen.cluster, None).held(seen.cluster, None).delete(seen.cluster, None);
+    let forget = || Change::new().forget(seen.cluster);
     match &seen.fences.namespace {
         None if entry.delete.is_some() => Step::Account(forget()),
         None => Step::CreateNamespace { kind: held.kind, size: held.size.clone() },
@@ -411,7 +421,7 @@ fn keep(seen: &Seen<'_>, entry: &Entry, held: &Held, window: Duration, now: Time
     let cluster = seen.cluster;
     let Some(namespace) = seen.fences.namespace.as_ref().filter(|namespace| namespace.uid == held.uid) else {
         // Gone, by whomever it was deleted: nothing is held, and nothing wanted. Or not made yet when it was read.
-        let change = Change::new().want(cluster, None).held(cluster, None).delete(cluster, None);
+        let change = Change::new().forget(cluster);
         return Step::Forget { uid: held.uid.clone(), change };
     };
     let in_state = |state| Step::Account(Change::new().held(cluster, Some(&Held { state, ..held.clone() })));
@@ -465,7 +475,14 @@ fn keep(seen: &Seen<'_>, entry: &Entry, held: &Held, window: Duration, now: Time
             }
         };
     }
-    if held.state == HeldState::Ready { Step::Nothing } else { in_state(HeldState::Ready) }
+    if held.state != HeldState::Ready {
+        return in_state(HeldState::Ready);
+    }
+    match (entry.schedule().is_some(), seen.fences.schedule_binding) {
+        (true, false) => Step::BindSchedule,
+        (false, true) => Step::UnbindSchedule,
+        _ => Step::Nothing,
+    }
 }
 
 /// What is missing until the fences allow exactly `target`, and the owner is let in.

@@ -16,6 +16,7 @@ use crate::keys;
 use crate::kubevirt::{self, VirtualMachine, VirtualMachineInstance};
 use crate::name::InstanceName;
 use crate::resources::{CPU, MEMORY, Resources};
+use crate::schedule::Cause;
 use crate::state::State;
 
 /// How something is suspended.
@@ -54,6 +55,9 @@ pub struct Suspension {
     /// Why, if it was said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What wakes it; without it, only somebody does.
+    #[serde(rename = "wokenBy", skip_serializing_if = "Option::is_none")]
+    pub woken_by: Option<Cause>,
 }
 
 /// An instance as it is shown.
@@ -261,6 +265,7 @@ fn suspension(metadata: &Metadata) -> Option<Suspension> {
         at: annotations.get(keys::SUSPENDED_AT)?.parse().ok()?,
         mode: Mode::read(annotations.get(keys::SUSPEND_MODE).map_or("", String::as_str)),
         reason: annotations.get(keys::SUSPEND_REASON).cloned(),
+        woken_by: annotations.get(keys::WOKEN_BY).and_then(|text| Cause::read(text)),
     })
 }
 

@@ -40,6 +40,8 @@ pub const PROBE: &str = "kubectl-cmp.dev/probe";
 pub const CONTAINER_ROLE: &str = "cmp-container-user";
 /// ClusterRole of a user in the Namespace of a VM cluster.
 pub const VM_ROLE: &str = "cmp-vm-user";
+/// ClusterRole of cmp-webhook itself in the Namespace of a cluster that has a schedule, and the RoleBinding to it there.
+pub const SCHEDULE_ROLE: &str = "cmp-scheduler";
 /// Where the API server asks about an account.
 pub const ACCOUNT_PATH: &str = "/validate-account";
 /// Where it asks about a template.
@@ -110,6 +112,8 @@ pub const SUSPENDED_AT: &str = "kubectl-cmp.dev/suspended-at";
 pub const SUSPEND_REASON: &str = "kubectl-cmp.dev/suspend-reason";
 /// Annotation of a suspended instance: `pause` or `halt`.
 pub const SUSPEND_MODE: &str = "kubectl-cmp.dev/suspend-mode";
+/// Annotation of a suspended instance: what wakes it, `schedule` or `once`; without it, only somebody does.
+pub const WOKEN_BY: &str = "kubectl-cmp.dev/woken-by";
 
 /// The label that the controller of StatefulSets gives each of its Pods; users can neither set nor take it.
 pub const STATEFUL_POD: &str = "statefulset.kubernetes.io/pod-name";
@@ -141,6 +145,8 @@ pub mod data {
     pub const DELETE: &str = "delete.";
     /// Why a want was taken back.
     pub const REFUSED: &str = "refused.";
+    /// What a schedule did last, by cluster.
+    pub const SCHEDULED: &str = "scheduled.";
     /// In a ConfigMap that is a template: what it is.
     pub const TEMPLATE: &str = "template";
 }

@@ -20,6 +20,7 @@
 //! | [`state`], [`instance`] | what an instance is shown to be |
 //! | [`lifecycle`] | what may be asked of an instance, and what makes it so |
 //! | [`off`] | which instances of a cluster are off, in a file and when they are made |
+//! | [`schedule`] | when a cluster is suspended and resumed by itself |
 //! | [`progress`] | how far many instances have come, in one line |
 //! | [`manifest`] | the objects in a cluster's Namespace |
 //! | [`template`] | how an instance looks, and what a want makes of it |
@@ -43,6 +44,7 @@ pub mod off;
 pub mod progress;
 pub mod quantity;
 pub mod resources;
+pub mod schedule;
 pub mod state;
 pub mod template;
 pub mod usage;

@@ -9,6 +9,7 @@ use crate::instance::{Instance, Mode};
 use crate::keys;
 use crate::kubevirt;
 use crate::name::InstanceName;
+use crate::schedule::Cause;
 use crate::state::State;
 
 /// What can be asked of an instance.
@@ -126,6 +127,8 @@ pub struct Asker {
     pub at: Timestamp,
     /// Why, if it was said.
     pub reason: Option<String>,
+    /// What is to wake it.
+    pub woken_by: Option<Cause>,
 }
 
 /// A call that is made after the patch: KubeVirt freezes a VM by a call of its own.
@@ -210,6 +213,7 @@ pub fn act(shown: &Instance, verb: Verb, mode: Option<Mode>, asker: Option<&Aske
                 (keys::SUSPENDED_AT): remembered.map(|asker| asker.at.to_string()),
                 (keys::SUSPEND_REASON): remembered.and_then(|asker| asker.reason.as_ref()),
                 (keys::SUSPEND_MODE): remembered.map(|_| mode.as_str()),
+                (keys::WOKEN_BY): remembered.and_then(|asker| asker.woken_by).map(Cause::as_str),
             },
         },
         "spec": spec,

@@ -273,17 +273,27 @@ pub fn role(kind: InstanceType) -> &'static str {
 
 /// The RoleBinding that lets the owner in.
 pub fn role_binding(user: &UserName, cluster: &ClusterName, kind: InstanceType) -> RoleBinding {
+    bound(cluster, keys::BINDING_NAME, role(kind), user.as_str(), keys::USERS_NAMESPACE)
+}
+
+/// cmp-webhook suspends and resumes instances where there is a schedule, and nowhere else.
+pub fn schedule_binding(cluster: &ClusterName) -> RoleBinding {
+    bound(cluster, keys::SCHEDULE_ROLE, keys::SCHEDULE_ROLE, keys::WEBHOOK, keys::SYSTEM_NAMESPACE)
+}
+
+/// Binds a ServiceAccount to a ClusterRole in the Namespace of a cluster.
+fn bound(cluster: &ClusterName, name: &str, role: &str, account: &str, of: &str) -> RoleBinding {
     RoleBinding {
-        metadata: ObjectMeta { name: Some(keys::BINDING_NAME.to_owned()), ..own_metadata(cluster) },
+        metadata: ObjectMeta { name: Some(name.to_owned()), ..own_metadata(cluster) },
         role_ref: RoleRef {
             api_group: Some("rbac.authorization.k8s.io".to_owned()),
             kind: "ClusterRole".to_owned(),
-            name: role(kind).to_owned(),
+            name: role.to_owned(),
         },
         subjects: Some(vec![Subject {
             kind: "ServiceAccount".to_owned(),
-            name: user.to_string(),
-            namespace: Some(keys::USERS_NAMESPACE.to_owned()),
+            name: account.to_owned(),
+            namespace: Some(of.to_owned()),
             api_group: None,
         }]),
     }

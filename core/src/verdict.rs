@@ -11,6 +11,7 @@ use crate::beside::beside;
 use crate::name::{ClusterName, MAX_COUNT, UserName};
 use crate::quantity::Quantity;
 use crate::resources::{CPU, MEMORY, Resources, STORAGE};
+use crate::schedule;
 
 /// The most processors that a VM can have; QEMU has no machine with more.
 const MAX_CORES: u32 = 1024;
@@ -226,6 +227,11 @@ fn judge_want(
     }
     if want.patch.as_ref().is_some_and(|patch| !patch.is_array() && !patch.is_object()) {
         return invalid("patch".to_owned(), "must be a list (JSON Patch) or an object (merge patch)");
+    }
+    if let Some(schedule) = &want.schedule
+        && let Err(schedule::Invalid { field, why }) = schedule.check(want.kind)
+    {
+        return invalid(format!("schedule{field}"), why);
     }
     if want.shape().charge().is_none() {
         return invalid(format!("count {} of {}", want.count, want.size), "is more than can be counted");

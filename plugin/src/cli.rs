@@ -16,8 +16,8 @@ use cmp_core::usage::range;
 
 use crate::output::{Format, Selector, Template, field_of};
 use values::{
-    amount, count, currency, disk, duration, image, kind, lifetime, login, memory, name, port, priced, quantity,
-    request_timeout, token, variable, webhook_url, zone,
+    amount, count, cron, currency, disk, duration, image, kind, lifetime, login, memory, moment, name, port, priced,
+    quantity, request_timeout, span, time_zone, token, variable, webhook_url, zone,
 };
 
 #[cfg(test)]
@@ -26,7 +26,7 @@ mod usage;
 mod values;
 
 pub(crate) use usage::error as usage_error;
-pub(crate) use values::{Amount, Disk, Priced, Titled, check, is_noun, with_changes, with_more, with_prices};
+pub(crate) use values::{Amount, Disk, Moment, Priced, Titled, check, is_noun, with_changes, with_more, with_prices};
 
 /// A small cloud inside any Kubernetes cluster: clusters of identical instances, within a quota
 #[derive(Debug, Parser)]
@@ -98,7 +98,7 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Create a cluster, a user, a template or a token
     Create(Box<CreateArgs>),
-    /// Show clusters, instances, users, templates or tokens
+    /// Show clusters, instances, schedules, users, templates or tokens
     #[command(subcommand)]
     Get(Get),
     /// Show everything about a cluster, an instance, a user or a template
@@ -128,6 +128,9 @@ pub(crate) enum Command {
     /// Print what clusters are made of, to be created again
     #[command(subcommand)]
     Export(Export),
+    /// Have a cluster suspended and resumed at times of the week
+    #[command(subcommand)]
+    Schedule(Schedule),
     /// Run a command in an instance
     Exec(ExecArgs),
     /// Show what an instance has printed
@@ -225,6 +228,9 @@ pub(crate) enum Get {
     /// Show instances
     #[command(visible_alias = "instance")]
     Instances(GetInstances),
+    /// Show when clusters are suspended and resumed by themselves
+    #[command(visible_alias = "schedule")]
+    Schedules(GetSchedules),
     /// Show users with their quota and use (administrators)
     #[command(visible_alias = "user")]
     Users(GetUsers),
@@ -303,7 +309,7 @@ pub(crate) enum Suspend {
 pub(crate) enum Resume {
     /// All instances of clusters
     #[command(visible_alias = "clusters")]
-    Cluster(ClustersArgs),
+    Cluster(ResumeClusters),
     /// Instances by their names
     #[command(visible_alias = "instances")]
     Instance(InstanceArgs),
@@ -314,6 +320,13 @@ pub(crate) enum Export {
     /// Print clusters as `create -f` takes them, with which instances are off
     #[command(visible_alias = "clusters")]
     Cluster(ExportCluster),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Schedule {
+    /// Say when a cluster is suspended, and when what was suspended so is resumed
+    #[command(visible_alias = "clusters")]
+    Cluster(ScheduleCluster),
 }
 
 #[derive(Debug, Subcommand)]
@@ -734,6 +747,52 @@ pub(crate) struct ResizeCluster {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:\n  kubectl cmp schedule cluster web --suspend '0 19 * * 1-5' --resume '0 8 * * 1-5'\n  kubectl cmp schedule cluster web --time-zone Europe/Berlin\n  kubectl cmp schedule cluster web --skip-until 2027-01-04\n  kubectl cmp schedule cluster web --clear"
+)]
+pub(crate) struct ScheduleCluster {
+    /// Which
+    #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
+    pub(crate) name: ClusterName,
+    /// When it is suspended: minute, hour, day of the month, month, day of the week, as in cron
+    #[arg(long, value_name = "CRON", value_parser = cron, allow_hyphen_values = true)]
+    pub(crate) suspend: Option<String>,
+    /// When it is resumed: what the schedule suspended, and nothing else
+    #[arg(long, value_name = "CRON", value_parser = cron, allow_hyphen_values = true)]
+    pub(crate) resume: Option<String>,
+    /// By the clocks of which zone, such as Europe/Berlin; UTC if none was ever named
+    #[arg(long, value_name = "ZONE", value_parser = time_zone)]
+    pub(crate) time_zone: Option<String>,
+    /// How: halt switches off; pause keeps the memory of a VM
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub(crate) mode: Option<Mode>,
+    /// Leave out all that would be before then: 2027-01-04, 2027-01-04T08:00, or with Z or an offset
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(crate) skip_until: Option<Moment>,
+    /// Take the schedule away
+    #[arg(long, conflicts_with_all = ["suspend", "resume", "time_zone", "mode", "skip_until"])]
+    pub(crate) clear: bool,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp get schedules\n  kubectl cmp get schedule web -o yaml")]
+pub(crate) struct GetSchedules {
+    /// Of which clusters; without a name, of all of yours
+    #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
+    pub(crate) names: Vec<ClusterName>,
+    /// Everyone's (administrators)
+    #[arg(short = 'A', long, conflicts_with = "owner")]
+    pub(crate) all_namespaces: bool,
+    /// Whose (administrators)
+    #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
+    pub(crate) owner: Option<UserName>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+}
+
+#[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp exec web-0 -- uname -a\n  kubectl cmp exec -it web-0 -- bash")]
 pub(crate) struct ExecArgs {
     /// Which
@@ -852,7 +911,18 @@ pub(crate) struct InstanceArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(before_help = "Examples:\n  kubectl cmp resume cluster web --wait\n  kubectl cmp resume cluster --all")]
+#[command(
+    before_help = "Examples:\n  kubectl cmp resume cluster web --wait\n  kubectl cmp resume cluster web --for 3h\n  kubectl cmp resume cluster --all"
+)]
+pub(crate) struct ResumeClusters {
+    #[command(flatten)]
+    pub(crate) which: ClustersArgs,
+    /// For how long; then they are suspended again
+    #[arg(long = "for", value_name = "DURATION", value_parser = span)]
+    pub(crate) span: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ClustersArgs {
     /// Which
     #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
@@ -937,11 +1007,14 @@ impl From<Mode> for instance::Mode {
 
 #[derive(Debug, Args)]
 #[command(
-    before_help = "Examples:\n  kubectl cmp suspend cluster web --reason night\n  kubectl cmp suspend cluster --all"
+    before_help = "Examples:\n  kubectl cmp suspend cluster web --reason night\n  kubectl cmp suspend cluster web --for 3h\n  kubectl cmp suspend cluster --all"
 )]
 pub(crate) struct SuspendClusters {
     #[command(flatten)]
     pub(crate) how: How,
+    /// For how long; then those that this suspends are resumed
+    #[arg(long = "for", value_name = "DURATION", value_parser = span)]
+    pub(crate) span: Option<Duration>,
     #[command(flatten)]
     pub(crate) which: ClustersArgs,
 }
@@ -1248,8 +1321,10 @@ pub(crate) fn parse(typed: &[OsString]) -> Result<Arguments, clap::Error> {
 }
 
 /// The verbs that a type follows.
-const VERBS: [&str; 11] =
-    ["create", "get", "describe", "delete", "start", "stop", "suspend", "resume", "scale", "resize", "export"];
+const VERBS: [&str; 12] = [
+    "create", "get", "describe", "delete", "start", "stop", "suspend", "resume", "schedule", "scale", "resize",
+    "export",
+];
 
 /// `help get` is `get --help`, as in kubectl.
 pub(crate) fn help_of(mut typed: Vec<OsString>) -> Vec<OsString> {
@@ -1324,8 +1399,7 @@ mod tests {
             let examples = command.get_before_help().map(ToString::to_string).unwrap_or_default();
             let each = examples.lines().flat_map(|line| line.split(" | "));
             for line in each.filter_map(|line| line.trim().strip_prefix("kubectl cmp ")) {
-                let typed = line.split(" > ").next().unwrap_or_default().replace('\'', "");
-                let words = std::iter::once("kubectl-cmp").chain(typed.split(' ')).map(OsString::from);
+                let words = std::iter::once("kubectl-cmp".to_owned()).chain(documents::words(line)).map(OsString::from);
                 let parsed = super::parse(&split_titles(words));
                 assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
                 seen += 1;

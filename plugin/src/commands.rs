@@ -2,7 +2,7 @@
 
 use crate::cli::{
     Arguments, Command, Completion, Create, CreateArgs, Delete, Describe, Export, Get, Instances, Resize, Resume,
-    Scale, Set, Suspend,
+    Scale, Schedule, Set, Suspend,
 };
 use crate::completion;
 use crate::context::Context;
@@ -27,6 +27,7 @@ mod quota;
 mod report;
 mod resize;
 mod scale;
+mod schedules;
 pub(crate) mod templates;
 mod tokens;
 mod uninstall;
@@ -52,6 +53,7 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
         Command::Create(args) => create(context, *args).await,
         Command::Get(Get::Clusters(args)) => get::clusters(context, args).await,
         Command::Get(Get::Instances(args)) => get::instances(context, args).await,
+        Command::Get(Get::Schedules(args)) => schedules::get(context, args).await,
         Command::Get(Get::Users(args)) => users::get(context, args).await,
         Command::Get(Get::Templates(args)) => templates::get(context, args).await,
         Command::Get(Get::Tokens(args)) => tokens::get(context, args).await,
@@ -78,10 +80,13 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
             lifecycle::instances(context, Verb::Suspend, args.which, Some(args.how)).await
         }
         Command::Suspend(Suspend::Cluster(args)) => {
-            lifecycle::clusters(context, Verb::Suspend, args.which, Some(args.how)).await
+            lifecycle::clusters(context, Verb::Suspend, args.which, Some(args.how), args.span).await
         }
         Command::Resume(Resume::Instance(args)) => lifecycle::instances(context, Verb::Resume, args, None).await,
-        Command::Resume(Resume::Cluster(args)) => lifecycle::clusters(context, Verb::Resume, args, None).await,
+        Command::Resume(Resume::Cluster(args)) => {
+            lifecycle::clusters(context, Verb::Resume, args.which, None, args.span).await
+        }
+        Command::Schedule(Schedule::Cluster(args)) => schedules::run(context, args).await,
         Command::Report(args) => report::run(context, args).await,
         Command::Set(Set::Quota(args)) => quota::set(context, args).await,
         Command::Quota(args) => quota::show(context, args).await,

@@ -236,6 +236,7 @@ impl Cluster {
                 "ports": want.map(|want| &want.ports).filter(|ports| !ports.is_empty()),
                 "disk": want.and_then(|want| want.disk.as_ref()),
                 "patch": want.and_then(|want| want.patch.as_ref()),
+                "schedule": want.and_then(|want| want.schedule.as_ref()),
             },
             "status": {
                 "state": self.status(),

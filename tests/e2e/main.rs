@@ -24,6 +24,7 @@ mod quota;
 mod refusals;
 mod released;
 mod resize;
+mod schedules;
 mod shrink;
 mod smoke;
 mod story;

@@ -241,6 +241,14 @@ fn sound() -> BTreeMap<String, String> {
         ("delete.web", "n"),
         ("want.db", r#"{"type":"container","count":1,"size":{"cpu":"1","memory":"1Gi"},"released":true}"#),
         ("refused.db", r#"{"reason":"taken","at":"2026-11-23T20:00:00Z"}"#),
+        (
+            "want.night",
+            r#"{"type":"container","count":1,"size":{"cpu":"1","memory":"1Gi"},"schedule":{"suspend":"0 19 * * 1-5","resume":"30 8 29 2 *","timeZone":"Europe/Berlin","since":"2026-11-23T20:00:00Z","skipUntil":"2026-11-24T20:00:00Z","once":{"resume":"2026-11-24T20:00:00Z"}}}"#,
+        ),
+        (
+            "scheduled.night",
+            r#"{"turn":"suspend","cause":"schedule","due":"2026-11-23T20:00:00Z","at":"2026-11-23T20:00:01Z","changed":1,"failed":1,"skipped":0,"tries":1,"left":[3],"reason":"no"}"#,
+        ),
     ];
     rows.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
 }
@@ -259,6 +267,11 @@ fn accounts() {
             let after = before.changed(&[], changes(&sound(), &data));
             assert_eq!(after.ok(), Account::read(user(), "u", &data).ok(), "what changes is read as all of it is");
             for entry in readable.clusters.values() {
+                // Whatever is stored, it is known what to do about it.
+                if let Some(schedule) = entry.schedule() {
+                    let _due = [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX]
+                        .map(|now| schedule.due(entry.scheduled.as_ref(), now));
+                }
                 assert_eq!(entry.charge(), entry.charged().charge());
             }
             match Account::read(user(), "u", &data) {
@@ -313,6 +326,7 @@ fn nothing_is_lost(data: &BTreeMap<String, String>, account: &Account) {
             "held" => entry().held.is_some(),
             "delete" => entry().delete.is_some(),
             "refused" => entry().refused.is_some(),
+            "scheduled" => entry().scheduled.is_some(),
             _ => true,
         };
         assert!(there, "{key} is lost");

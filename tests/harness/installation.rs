@@ -218,6 +218,11 @@ impl World<'_> {
         self.kubectl(&all)
     }
 
+    /// The same with something on its standard input.
+    pub fn cmp_reading(&self, arguments: &[&str], input: &str) -> Output {
+        self.kubectl_reading(&[&["cmp"], arguments].concat(), input)
+    }
+
     /// kubectl as the administrator.
     pub fn admin(&self, arguments: &[&str]) -> Output {
         self.installation.plane.admin(arguments)

@@ -8,6 +8,7 @@ mod mirror;
 mod moves;
 mod resize;
 mod rights;
+mod schedules;
 mod smoke;
 mod support;
 mod templates;

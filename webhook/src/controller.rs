@@ -34,6 +34,7 @@ use crate::watches::Steady;
 
 pub mod act;
 mod memory;
+mod schedules;
 
 use memory::{Clusters, Marks};
 
@@ -53,6 +54,7 @@ pub struct Context {
     metrics: Arc<Metrics>,
     memory: Mutex<Memory>,
     marks: Marks,
+    edges: schedules::Edges,
 }
 
 #[derive(Default)]
@@ -66,7 +68,8 @@ impl Context {
     /// For a client, with the time that an admitted request may take to land.
     pub fn new(client: Client, window: Duration, metrics: Arc<Metrics>) -> Self {
         let accounts = Accounts::new(client.clone());
-        Self { client, accounts, window, metrics, memory: Mutex::default(), marks: Marks::default() }
+        let edges = schedules::Edges::default();
+        Self { client, accounts, window, metrics, memory: Mutex::default(), marks: Marks::default(), edges }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -113,6 +116,7 @@ pub async fn run(context: Arc<Context>, readiness: Readiness, stop: impl Future<
         }
         std::future::pending::<()>().await;
     };
+    let schedules = schedules::run(context.clone());
     let work = controller
         .graceful_shutdown_on(stop)
         .run(reconcile, |_, _, _| Action::requeue(Duration::from_secs(1)), context)
@@ -124,6 +128,7 @@ pub async fn run(context: Arc<Context>, readiness: Readiness, stop: impl Future<
     tokio::select! {
         () = work => {}
         () = ready => {}
+        () = schedules => {}
     }
 }
 
@@ -218,7 +223,7 @@ async fn reconcile(map: Arc<ConfigMap>, context: Arc<Context>) -> Result<Action,
         .buffer_unordered(CLUSTERS_AT_ONCE)
         .fold(RESYNC, |soonest, again| async move { soonest.min(again) })
         .await;
-    Ok(Action::requeue(again))
+    Ok(Action::requeue(again.min(schedules::look(&context, &account, Timestamp::now()))))
 }
 
 /// Mends an account that cannot be read. What an administrator has to say is left alone; until it is said, nothing is

@@ -27,6 +27,7 @@ pub struct Metrics {
     verdict_seconds: Histogram,
     steps: Family<Word, Counter>,
     failures: Family<Word, Counter>,
+    edges: Family<Word, Counter>,
     damaged: Gauge,
     certificate_expiry: Gauge,
 }
@@ -47,6 +48,12 @@ impl Default for Metrics {
         registry.register("controller_steps", "Steps taken towards what users want, by kind", steps.clone());
         let failures = Family::<Word, Counter>::default();
         registry.register("controller_failures", "Steps that failed and are taken again, by cause", failures.clone());
+        let edges = Family::<Word, Counter>::default();
+        registry.register(
+            "schedule_edges",
+            "Edges of schedules that were carried out or tried, by what came of them",
+            edges.clone(),
+        );
         let damaged = Gauge::default();
         registry.register("accounts_damaged", "Accounts that cannot be read", damaged.clone());
         let certificate_expiry = Gauge::default();
@@ -58,7 +65,7 @@ impl Default for Metrics {
         let build = Family::<BuildInfo, Gauge>::default();
         build.get_or_create(&BuildInfo { version: env!("CARGO_PKG_VERSION") }).set(1);
         registry.register("build_info", "The version that runs", build);
-        Self { registry, verdicts, verdict_seconds, steps, failures, damaged, certificate_expiry }
+        Self { registry, verdicts, verdict_seconds, steps, failures, edges, damaged, certificate_expiry }
     }
 }
 
@@ -81,6 +88,11 @@ impl Metrics {
     /// A step failed.
     pub fn failed(&self, cause: &str) {
         self.failures.get_or_create(&word(cause)).inc();
+    }
+
+    /// An edge of a schedule was carried out, or could not be.
+    pub fn scheduled(&self, what: &str) {
+        self.edges.get_or_create(&word(what)).inc();
     }
 
     /// So many accounts cannot be read.

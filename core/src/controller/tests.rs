@@ -36,6 +36,7 @@ fn fenced(count: u32) -> Fences {
         network_policy: true,
         service_account: true,
         role_binding: true,
+        schedule_binding: false,
     }
 }
 
@@ -108,8 +109,31 @@ fn a_name_that_is_taken_is_refused_without_saying_by_whom() {
     let nameless = HELD.replace("ns-uid", "");
     assert_eq!(
         changes(&step(&[("want.web", WANT), ("held.web", &nameless)], &foreign)),
-        format!("delete.web- held.web- {refused} want.web-")
+        format!("delete.web- held.web- {refused} scheduled.web- want.web-")
     );
+}
+
+#[test]
+fn a_schedule_has_a_binding_as_long_as_anything_is_to_come_of_it() {
+    let want = |schedule: &str| WANT.replace("\"count\"", &format!("\"schedule\":{schedule},\"count\""));
+    let lines = want(r#"{"suspend":"0 19 * * *","since":"2026-11-01T00:00:00Z"}"#);
+    let once = want(r#"{"once":{"resume":"2026-11-23T12:00:00Z"}}"#);
+    let done = r#"{"turn":"resume","cause":"once","due":"2026-11-23T12:00:00Z","at":"2026-11-23T12:00:01Z","changed":1,"failed":0,"skipped":0}"#;
+    let bound = Fences { schedule_binding: true, ..fenced(3) };
+    for (want, last, expected, is_there) in [
+        (&lines, "", Step::BindSchedule, &fenced(3)),
+        (&lines, done, Step::Nothing, &bound),
+        (&once, "", Step::BindSchedule, &fenced(3)),
+        (&once, done, Step::UnbindSchedule, &bound),
+        (&once, &done.replace('}', ",\"tries\":1}"), Step::Nothing, &bound),
+        (&WANT.to_owned(), "", Step::UnbindSchedule, &bound),
+        (&WANT.to_owned(), done, Step::Nothing, &fenced(3)),
+    ] {
+        let mut rows = vec![("want.web", want.as_str()), ("held.web", HELD)];
+        rows.extend([("scheduled.web", last)].into_iter().filter(|(_, last)| !last.is_empty()));
+        assert_eq!(step(&rows, is_there), expected, "{want} {last}");
+    }
+    assert_eq!(changes(&step(&[("scheduled.web", done)], &Fences::default())), "scheduled.web-");
 }
 
 #[test]
@@ -216,7 +240,7 @@ fn a_deletion_goes_by_the_uid_and_ends_when_the_namespace_is_gone() {
     let mut gone = fenced(3);
     gone.namespace.as_mut().unwrap().deleting = true;
     assert!(matches!(step(&going, &gone), Step::Wait { .. }));
-    assert_eq!(changes(&step(&going, &Fences::default())), "delete.web- held.web- want.web-");
+    assert_eq!(changes(&step(&going, &Fences::default())), "delete.web- held.web- scheduled.web- want.web-");
     // A late wish does not hit the next cluster of that name.
     assert_eq!(
         changes(&step(&[("want.web", WANT), ("held.web", HELD), ("delete.web", "old")], &fenced(3))),
@@ -227,7 +251,7 @@ fn a_deletion_goes_by_the_uid_and_ends_when_the_namespace_is_gone() {
     let nameless = HELD.replace("ns-uid", "");
     let early = [("want.web", WANT), ("held.web", nameless.as_str()), ("delete.web", "")];
     assert_eq!(changes(&step(&early, &fenced(0))), format!("delete.web=ns-uid held.web={HELD}"));
-    assert_eq!(changes(&step(&early, &Fences::default())), "delete.web- held.web- want.web-");
+    assert_eq!(changes(&step(&early, &Fences::default())), "delete.web- held.web- scheduled.web- want.web-");
 }
 
 #[test]
@@ -238,7 +262,7 @@ fn a_namespace_deleted_by_hand_comes_to_the_same() {
     assert_eq!(changes(&step(&rows, &going)), format!("held.web={}", HELD.replace("ready", "deleting")));
     let mut another = fenced(3);
     another.namespace.as_mut().unwrap().uid = "another".to_owned();
-    assert_eq!(changes(&step(&rows, &another)), "delete.web- held.web- want.web-");
+    assert_eq!(changes(&step(&rows, &another)), "delete.web- held.web- scheduled.web- want.web-");
 }
 
 #[test]

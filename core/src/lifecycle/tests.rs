@@ -29,7 +29,12 @@ fn the_table_of_transitions() {
 }
 
 fn asker() -> Asker {
-    Asker { by: "john".to_owned(), at: "2026-11-23T20:00:00Z".parse().unwrap(), reason: Some("night".to_owned()) }
+    Asker {
+        by: "john".to_owned(),
+        at: "2026-11-23T20:00:00Z".parse().unwrap(),
+        reason: Some("night".to_owned()),
+        woken_by: Some(Cause::Schedule),
+    }
 }
 
 #[test]
@@ -42,10 +47,11 @@ fn a_suspension_is_remembered_and_forgotten_in_the_patch_that_makes_it() {
     let mut suspended = set(0, "suspended");
     suspended.metadata.annotations = serde_json::from_value(patch["metadata"]["annotations"].clone()).unwrap();
     let shown = of_stateful_set(&suspended, None).unwrap();
-    let Asker { by, at, reason } = asker();
-    assert_eq!(shown.suspension, Some(Suspension { by, at, mode: Mode::Halt, reason }));
+    let Asker { by, at, reason, woken_by } = asker();
+    assert_eq!(shown.suspension, Some(Suspension { by, at, mode: Mode::Halt, reason, woken_by }));
     let Act { patch, .. } = act(&shown, Verb::Resume, None, None).unwrap().unwrap();
     assert_eq!(patch["metadata"]["annotations"][keys::SUSPENDED_AT], Value::Null);
+    assert_eq!(patch["metadata"]["annotations"][keys::WOKEN_BY], Value::Null);
     assert_eq!(patch["spec"], json!({ "replicas": 1 }));
     assert_eq!(act(&shown, Verb::Suspend, None, None), Ok(None));
     assert_eq!(act(&running, Verb::Suspend, Some(Mode::Pause), None), Err(Refusal::NoPause));

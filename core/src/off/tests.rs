@@ -59,8 +59,12 @@ fn what_is_wrong_is_named_with_the_remedy() {
 /// It is made as the verb would have made it of one that runs, and shown as that.
 #[test]
 fn an_instance_is_made_off_with_what_is_remembered_of_it() {
-    let asker =
-        Asker { by: "john".to_owned(), at: "2026-11-25T12:00:00Z".parse().unwrap(), reason: Some("so".to_owned()) };
+    let asker = Asker {
+        by: "john".to_owned(),
+        at: "2026-11-25T12:00:00Z".parse().unwrap(),
+        reason: Some("so".to_owned()),
+        woken_by: None,
+    };
     let web = name("web").instance(1);
     for released in [false, true] {
         let of = |template: Template| {

@@ -161,6 +161,28 @@ fn wants_that_no_cluster_can_be_are_refused_by_field_value_and_remedy() {
 }
 
 #[test]
+fn a_schedule_is_judged_with_its_want_and_costs_nothing() {
+    let want = |schedule: &str| WEB.replace("}}", &format!("}},\"schedule\":{schedule}}}"));
+    let judged = |schedule: &str| verdict(&[], &[("want.web", &want(schedule))]);
+    let since = r#""since":"2026-01-01T00:00:00Z""#;
+    let good = format!(r#"{{"suspend":"0 19 * * 1-5","resume":"0 8 * * 1-5","timeZone":"Europe/Berlin",{since}}}"#);
+    assert_eq!(judged(&good), "yes");
+    assert_eq!(
+        judged(&good.replace("0 19", "0 25")),
+        "want.web: schedule.suspend \"0 25 * * 1-5\" has an hour (the 2nd field) that is not from 0 to 23"
+    );
+    assert_eq!(
+        judged(&good.replace("Europe", "Evropa")),
+        "want.web: schedule.timeZone \"Evropa/Berlin\" is no time zone: use a name of the IANA database, such as Europe/Berlin, or UTC"
+    );
+    assert_eq!(judged("{}"), "want.web: schedule is empty: say when it suspends, or leave it out");
+    let scheduled: crate::account::Want = serde_json::from_str(&want(&good)).unwrap();
+    assert_eq!(scheduled.shape(), serde_json::from_str::<crate::account::Want>(WEB).unwrap().shape());
+    let held = serde_json::from_str(WEB_HELD).unwrap();
+    assert_eq!(scheduled.as_held(&held).schedule, scheduled.schedule, "it is kept when a want is taken back");
+}
+
+#[test]
 fn clusters_and_instances_are_limited_too() {
     let policy = ("policy", r#"{"clusters":1,"instances":3}"#);
     check(&[policy], &[("want.web", WEB)], "yes");

@@ -86,7 +86,7 @@ fn account(model: &Account) -> account::Account {
             .held
             .map(|held| account::Held::of(&uid(held.uid), InstanceType::Container, shaped(held.shape), held.state)),
         delete: model.delete.map(uid),
-        refused: None,
+        ..account::Entry::default()
     };
     account.clusters.insert(web(), entry.into());
     if model.other > 0 {
@@ -150,6 +150,7 @@ fn decided(seen: Option<&Namespace>, model: &Account, waited: bool) -> Step {
         network_policy: true,
         service_account: true,
         role_binding: seen.is_some_and(|seen| seen.binding),
+        schedule_binding: false,
     };
     let (account, cluster) = (account(model), web());
     let unchanged_for = if waited { WINDOW } else { Duration::ZERO };

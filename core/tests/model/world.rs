@@ -500,7 +500,8 @@ impl State {
             .is_some_and(|seen| self.namespace.is_some_and(|now| now.uid == seen.uid && !now.deleting));
         let may = |fence: usize| same_namespace && (snapshot.fresh[fence] || !versions);
         match &**decided {
-            Step::Nothing | Step::Wait { .. } => {}
+            // No fence hangs on a schedule.
+            Step::Nothing | Step::Wait { .. } | Step::BindSchedule | Step::UnbindSchedule => {}
             Step::Account(change) => self.swap(world, account, unchanged, change),
             Step::Adopt(change) => {
                 let there =

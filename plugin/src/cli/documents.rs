@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// The words of a line as a shell reads them, up to where it does something else with them.
-fn words(line: &str) -> Vec<String> {
+pub(super) fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote, mut begun) = (Vec::new(), String::new(), None, false);
     for letter in line.chars() {
         match (quote, letter) {

@@ -121,6 +121,7 @@ fn known_as(word: &str) -> Option<&'static str> {
         "restore" | "import" | "apply" => "kubectl cmp create -f FILE",
         "usage" | "top" => "kubectl cmp quota, or kubectl cmp report for what was used",
         "cost" | "bill" | "billing" => "kubectl cmp report",
+        "cron" | "timer" => "kubectl cmp schedule",
         _ => return None,
     })
 }
@@ -238,7 +239,7 @@ mod tests {
         check(
             "kubectl-cmp get web",
             &format!(
-                "error: kubectl cmp get takes a type first, clusters or instances or users or templates or tokens; \"web\" is none\nhint: perhaps: kubectl cmp get cluster web\n{}",
+                "error: kubectl cmp get takes a type first, clusters or instances or schedules or users or templates or tokens; \"web\" is none\nhint: perhaps: kubectl cmp get cluster web\n{}",
                 help(" get")
             ),
         );

@@ -3,12 +3,16 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use cmp_core::account::{InstanceType, Variable, Want};
 use cmp_core::name::{ClusterName, InstanceName, InvalidName, TemplateName, UserName};
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::{CPU, MEMORY, ResourceName, Resources};
+use cmp_core::schedule;
+use cmp_core::schedule::cron::Cron;
 use cmp_core::usage::price::{Price, Prices};
 
 use crate::error::CliError;
@@ -305,6 +309,40 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     };
     let read: kube::core::Duration = text.parse().map_err(|_| wrong())?;
     if read.is_negative() { Err(wrong()) } else { Ok(read.into()) }
+}
+
+/// For how long something is to be otherwise.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    const MOST: Duration = Duration::from_hours(24 * 366);
+    let span = duration(text)?;
+    if span.is_zero() || span > MOST {
+        return Err("it must be above 0, and a year at the most".to_owned());
+    }
+    Ok(span)
+}
+
+/// A line of a schedule.
+pub(super) fn cron(text: &str) -> Result<String, String> {
+    Cron::read(text).map(|_| text.to_owned()).map_err(|why| format!("it {why}"))
+}
+
+/// The name of a zone.
+pub(super) fn time_zone(text: &str) -> Result<String, String> {
+    schedule::zone(text).map(|_| text.to_owned()).map_err(|invalid| format!("it {}", invalid.why))
+}
+
+/// A moment, or what the clocks on the wall show then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    At(Timestamp),
+    Wall(DateTime),
+}
+
+pub(super) fn moment(text: &str) -> Result<Moment, String> {
+    let at = text.parse().map(Moment::At);
+    at.or_else(|_| text.parse().map(Moment::Wall)).map_err(|_| {
+        format!("{text:?} is no time: use a form such as 2027-01-04, 2027-01-04T08:00 or 2027-01-04T08:00:00Z")
+    })
 }
 
 /// What Kubernetes makes tokens for; asked here, so that no user is made for a token that cannot be.

@@ -241,8 +241,8 @@ async fn write_want(
                 .hint(format!("wait until it is gone: kubectl cmp delete cluster {name} --yes --wait")));
         }
         match &entry.want {
-            Some(wanted) if *wanted == (Want { released: wanted.released, ..want.clone() }) => return Ok(stored),
-            Some(wanted) => return Err(different(name, wanted, want)),
+            Some(wanted) if *wanted == as_wanted(want, wanted) => return Ok(stored),
+            Some(wanted) => return Err(different(name, wanted, &as_wanted(want, wanted))),
             None => {}
         }
         let change = Change::new().want(name, Some(want));
@@ -279,13 +279,24 @@ pub(super) fn default_image(kind: InstanceType) -> &'static str {
     }
 }
 
+/// What is asked for, with what does not count as different: whether the cluster is released, and its schedule unless
+/// another one is named.
+fn as_wanted(asked: &Want, wanted: &Want) -> Want {
+    let schedule = match (&asked.schedule, &wanted.schedule) {
+        (Some(asked), Some(wanted)) if !asked.says_what(wanted, Timestamp::now()) => Some(asked.clone()),
+        (Some(asked), None) => Some(asked.clone()),
+        (_, wanted) => wanted.clone(),
+    };
+    Want { released: wanted.released, schedule, ..asked.clone() }
+}
+
 /// What is wanted already, and what is asked for instead.
 fn different(name: &ClusterName, is: &Want, asked: &Want) -> CliError {
     let fields = |want: &Want| match serde_json::to_value(want) {
         Ok(Value::Object(fields)) => fields,
         _ => serde_json::Map::new(),
     };
-    let (is, asked) = (fields(&Want { released: asked.released, ..is.clone() }), fields(asked));
+    let (is, asked) = (fields(is), fields(asked));
     let shown = |value: Option<&Value>| match value {
         None => "not said".to_owned(),
         Some(Value::String(text)) => text.clone(),
@@ -299,7 +310,7 @@ fn different(name: &ClusterName, is: &Want, asked: &Want) -> CliError {
         .map(|key| format!("{key} is {}, asked for is {}", shown(is.get(*key)), shown(asked.get(*key))))
         .collect();
     let error = CliError::user(format!("cluster {name} exists and is different: {}", list.join("; ")));
-    let rest = keys.iter().any(|key| !["count", "size"].contains(&key.as_str()));
+    let rest = keys.iter().any(|key| !["count", "size", "schedule"].contains(&key.as_str()));
     if rest {
         return error.hint("delete it first, or choose another name");
     }
@@ -307,7 +318,9 @@ fn different(name: &ClusterName, is: &Want, asked: &Want) -> CliError {
     let scale = format!("to change the number of instances: kubectl cmp scale cluster {name} --count {count}");
     let resize = format!("to change their size: kubectl cmp resize cluster {name}");
     let error = if is.get("count") == asked.get("count") { error } else { error.hint(scale) };
-    if is.get("size") == asked.get("size") { error } else { error.hint(resize) }
+    let error = if is.get("size") == asked.get("size") { error } else { error.hint(resize) };
+    let schedule = format!("to change when it is suspended: kubectl cmp schedule cluster {name}");
+    if is.get("schedule") == asked.get("schedule") { error } else { error.hint(schedule) }
 }
 
 /// Waits until everything that is wanted is held, and the Namespace is ready for it.
@@ -379,7 +392,7 @@ pub(super) async fn make_instances(
         None
     } else {
         let by = context.who().await?.username.clone();
-        Some(Asker { by, at: Timestamp::now(), reason: Some(RESTORED.to_owned()) })
+        Some(Asker { by, at: Timestamp::now(), reason: Some(RESTORED.to_owned()), woken_by: None })
     };
     let missing = (0..count).filter(|index| !there.contains(index));
     let mut making = stream::iter(missing)

@@ -9,6 +9,7 @@ use cmp_core::resources::Resources;
 use cmp_core::verdict::available;
 
 use crate::commands::create_cluster::default_image;
+use crate::commands::schedules;
 use crate::context::{Context, complete, each_said};
 use crate::error::CliError;
 use crate::output::{age, table};
@@ -81,6 +82,9 @@ pub(crate) async fn clusters(context: &Context<'_>, names: Vec<ClusterName>) -> 
             let image = want.filter(|want| want.image.is_some() || want.template.is_none());
             let image = image.map(|want| want.image.as_deref().unwrap_or(default_image(want.kind)));
             lines.add("Image", image.unwrap_or_default());
+            for (name, value) in schedules::lines(&cluster.entry, now) {
+                lines.add(name, &value);
+            }
             let mut rows = vec![["NAME", "STATUS", "NODE", "AGE", "REASON"].map(str::to_owned).to_vec()];
             rows.extend(cluster.instances.iter().map(|instance| row(instance, now)));
             lines.block("Instances", &rows);

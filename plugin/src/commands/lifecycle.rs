@@ -5,23 +5,20 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::Client;
-use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use cmp_client::ApiError;
-use cmp_client::kubevirt::Machines;
-use cmp_core::account::InstanceType;
+use cmp_client::instances::carry_out;
 use cmp_core::instance::{Instance, Mode};
-use cmp_core::lifecycle::{Act, Asker, Call, Verb, act};
+use cmp_core::lifecycle::{Asker, Call, Verb, act};
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::progress::Goal;
+use cmp_core::schedule::Cause;
 use cmp_core::state::State;
 
 use super::waiting::{self, Waited};
-use super::wants;
+use super::{schedules, wants};
 use crate::cli::{ClustersArgs, DryRun, How, InstanceArgs};
 use crate::context::{Context, MANAGER, complete, once, suffix};
 use crate::error::CliError;
@@ -69,6 +66,7 @@ async fn ask<'a>(context: &'a Context<'a>, verb: Verb, how: Option<How>, dry_run
             by: context.who().await?.username.clone(),
             at: Timestamp::now(),
             reason: how.and_then(|how| how.reason),
+            woken_by: None,
         }),
         _ => None,
     };
@@ -97,7 +95,8 @@ impl Ask<'_> {
             if self.dry_run == DryRun::Client {
                 return Came::Changed { paused: act.call == Some(Call::Pause) };
             }
-            match self.carry_out(&shown, &act).await {
+            let dry_run = self.dry_run == DryRun::Server;
+            match carry_out(&self.client, &shown, &act, MANAGER, dry_run).await {
                 Ok(()) => return Came::Changed { paused: act.call == Some(Call::Pause) },
                 Err(error) if error.is_conflict() && act.call.is_none() => {}
                 Err(error) if error.is_conflict() && error.to_string().contains("modified") => {}
@@ -110,30 +109,6 @@ impl Ask<'_> {
                 Err(error) => return Came::Failed(error.into()),
             }
         }
-    }
-
-    /// The patch, then the call.
-    async fn carry_out(&self, shown: &Instance, act: &Act) -> Result<(), ApiError> {
-        let name = &shown.name;
-        let params = PatchParams {
-            dry_run: self.dry_run == DryRun::Server,
-            field_manager: Some(MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        match shown.kind {
-            InstanceType::Container => {
-                let api: Api<StatefulSet> = Api::namespaced(self.client.clone(), &name.cluster.namespace());
-                api.patch(&name.to_string(), &params, &Patch::Merge(&act.patch)).await?;
-            }
-            InstanceType::Vm => {
-                let machines = Machines::of(&self.client, &name.cluster);
-                machines.patch(name, &params, &act.patch).await?;
-                if let Some(call) = act.call {
-                    machines.call(name, call, params.dry_run).await?;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// What instances come to by this verb.
@@ -233,6 +208,7 @@ pub(crate) async fn clusters(
     verb: Verb,
     args: ClustersArgs,
     how: Option<How>,
+    span: Option<Duration>,
 ) -> Result<(), CliError> {
     let ClustersArgs { names, all, owner, wait, change } = args;
     let dry_run = change.dry.dry_run;
@@ -242,12 +218,23 @@ pub(crate) async fn clusters(
         return Ok(());
     }
     let mut ask = ask(context, verb, how, dry_run).await?;
+    if let Some(asker) = ask.asker.as_mut().filter(|_| span.is_some()) {
+        asker.woken_by = Some(Cause::Once);
+    }
+    let until = span.map(schedules::in_so_long).transpose()?;
     let mut came = Vec::new();
     let mut any_failed = false;
     let mut stopped = None;
     for name in names {
         context.check_namespace(&name)?;
-        match ask.of_cluster(&name, wait.timeout).await {
+        // What is to happen later is said first: nothing is suspended that would not come back.
+        let done = async {
+            if let Some(until) = until {
+                schedules::once(context, &name, verb, until, dry_run).await?;
+            }
+            ask.of_cluster(&name, wait.timeout).await
+        };
+        match done.await {
             Ok(one) => came.push((name, one)),
             Err(error) if error.is_not_found() => {
                 error.print(context.ui);
@@ -272,6 +259,9 @@ pub(crate) async fn clusters(
             context.ui.note(&format!(
                 "cluster/{name}: what is paused keeps its memory and its place on the node; --mode halt frees them"
             ));
+        }
+        if let Some(until) = until {
+            schedules::say_when(context, name, verb, until).await?;
         }
         if verb == Verb::Suspend && counts.failed == 0 {
             wants::give_back(context, name, dry_run).await?;

@@ -25,7 +25,7 @@ fn what_john_writes_into_accounts() {
     let metadata = |metadata: Value| json!({ "metadata": metadata });
     let mine = "a user may change want.* and delete.* only";
     let data_only = "only the data of an account may be changed";
-    let by_us = "held.*, refused.* and settled are written by cmp-webhook alone";
+    let by_us = "held.*, refused.*, scheduled.* and settled are written by cmp-webhook alone";
     let too_much = "exceeded quota: ";
     let five = want(5, "1", "1Gi");
 
@@ -100,6 +100,12 @@ fn what_john_writes_into_accounts() {
             (attempt("less held than is", &patch, data(&held_key, Value::Null)), by_us),
             (attempt("server-side apply of what is held", &apply, map(json!({ held_key.clone(): "{}" }))), by_us),
             (attempt("a refusal", &patch, data("refused.free", "{}".into())), by_us),
+            (attempt("what a schedule did", &patch, data(&format!("scheduled.{web}"), "{}".into())), by_us),
+            (attempt("what a schedule of mary's did", format!("patch configmap {} -n cmp-users --type=merge", mary.name), data("scheduled.web", "{}".into())), "cannot get resource"),
+            (attempt("a schedule of mary's", format!("patch configmap {} -n cmp-users --type=merge", mary.name), data(&format!("want.{}", mary.cluster("web")), want(1, "1", "1Gi").into())), "cannot get resource"),
+            (attempt("a schedule that fires every minute", &patch, wants(r#"{"type":"container","count":1,"size":{"cpu":"1","memory":"1Gi"},"schedule":{"suspend":"* * * * *","since":"2026-01-01T00:00:00Z"}}"#)), "happens more than 24 times a day"),
+            (attempt("a schedule of 100 KB", &patch, wants(&json!({ "type": "container", "count": 1, "size": { "cpu": "1", "memory": "1Gi" }, "schedule": { "suspend": "0 ".repeat(50_000), "since": "2026-01-01T00:00:00Z" } }).to_string())), "where 8192 are the most"),
+            (attempt("a schedule that is none", &patch, wants(r#"{"type":"container","count":1,"size":{"cpu":"1","memory":"1Gi"},"schedule":"nightly"}"#)), "is not readable"),
             (attempt("that it is settled", &patch, data("settled", "x".into())), by_us),
             (attempt("taking the label of an account off", &patch, metadata(json!({ "labels": { "kubectl-cmp.dev/account": null } }))), data_only),
             (attempt("the same as JSON patch", &json_patch, json!([{ "op": "remove", "path": "/metadata/labels" }])), data_only),

@@ -71,6 +71,8 @@ async fn discover(client: &Client) -> Vec<Resource> {
         ("kubevirt.io", "virtualmachines", "get list watch create update patch delete", true),
         ("kubevirt.io", "virtualmachineinstances", "get list watch create update patch delete", true),
         ("subresources.kubevirt.io", "virtualmachines/start", "update", true),
+        ("subresources.kubevirt.io", "virtualmachineinstances/pause", "update", true),
+        ("subresources.kubevirt.io", "virtualmachineinstances/unpause", "update", true),
         ("gateway.networking.k8s.io", "gateways", "create", true),
         ("snapshot.storage.k8s.io", "volumesnapshots", "create", true),
     ] {
@@ -105,10 +107,11 @@ fn subject(namespace: &str, name: &str) -> SubjectAccessReviewSpec {
     }
 }
 
-fn questions(john: &World<'_>, own: &str, other: &str, resources: &[Resource]) -> Vec<Asked> {
+fn questions(john: &World<'_>, [own, other, scheduled]: [&str; 3], resources: &[Resource]) -> Vec<Asked> {
     let places = [
         ("own", own),
         ("other", other),
+        ("scheduled", scheduled),
         ("cmp-system", "cmp-system"),
         ("cmp-users", "cmp-users"),
         ("cmp-templates", "cmp-templates"),
@@ -130,11 +133,16 @@ fn questions(john: &World<'_>, own: &str, other: &str, resources: &[Resource]) -
             let names: &[Option<&str>] = match plural {
                 "configmaps" | "serviceaccounts" => &[None, Some(&john.name)],
                 "secrets" => &[None, Some("cmp-webhook-cert")],
-                "clusterroles" => &[None, Some("cmp-container-user"), Some("cmp-vm-user")],
+                "clusterroles" => &[None, Some("cmp-container-user"), Some("cmp-vm-user"), Some("cmp-scheduler")],
                 "validatingwebhookconfigurations" => &[None, Some("cmp-webhook")],
                 _ => &[None],
             };
-            for (place, namespace) in places.iter().filter(|(place, _)| resource.namespaced || *place == "everywhere") {
+            let asked_about = |place: &str| match place {
+                // To John it is one of his like any other.
+                "scheduled" => resource.namespaced && *who == "cmp-webhook",
+                place => resource.namespaced || place == "everywhere",
+            };
+            for (place, namespace) in places.iter().filter(|(place, _)| asked_about(place)) {
                 for (name, verb) in names.iter().flat_map(|name| resource.verbs.iter().map(move |verb| (name, verb))) {
                     let of_namespace = (plural == "namespaces").then(|| (*namespace).to_owned());
                     let attributes = ResourceAttributes {
@@ -172,9 +180,9 @@ fn questions(john: &World<'_>, own: &str, other: &str, resources: &[Resource]) -
     asked
 }
 
-async fn rights(kubeconfig: &Path, john: &World<'_>, own: &str, other: &str) -> BTreeMap<Right, BTreeSet<String>> {
+async fn rights(kubeconfig: &Path, john: &World<'_>, places: [&str; 3]) -> BTreeMap<Right, BTreeSet<String>> {
     let client = control_plane::client(kubeconfig).await;
-    let asked = questions(john, own, other, &discover(&client).await);
+    let asked = questions(john, places, &discover(&client).await);
     assert!(asked.len() > 4000, "everything is asked: {}", asked.len());
     let reviews: Api<SubjectAccessReview> = Api::all(client);
     let mut answers = futures::stream::iter(asked)
@@ -308,10 +316,17 @@ fn the_rights_are_those_in_the_file() {
     let (john, mary) = (shared().user("4", "8Gi"), shared().user("4", "8Gi"));
     let own = format!("{}-ns", running(&john, "web", 1, "1", "1Gi"));
     let other = format!("{}-ns", running(&mary, "web", 1, "1", "1Gi"));
+    let night = running(&john, "night", 1, "1", "1Gi");
+    john.cmp(&["schedule", "cluster", &night, "--suspend", "0 3 29 2 *"]).ok();
+    let scheduled = format!("{night}-ns");
+    eventually("its schedule may be carried out", SOON, || {
+        let bound = john.admin(&["get", "rolebinding", "cmp-scheduler", "-n", &scheduled]);
+        if bound.code == 0 { Ok(()) } else { Err(bound.to_string()) }
+    });
     let plane = &john.installation.plane;
     rights_of_the_mirror(plane);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let allowed = runtime.block_on(rights(&plane.kubeconfig(), &john, &own, &other));
+    let allowed = runtime.block_on(rights(&plane.kubeconfig(), &john, [&own, &other, &scheduled]));
     let foreign = format!("foreign-{}", john.name);
     john.admin(&["create", "namespace", &foreign]).ok();
     eventually("the Namespace can be used", SOON, || {

@@ -1,10 +1,16 @@
 //! The token of cmp-webhook in the hands of a thief: it is worth the Namespaces of clusters, and nothing else. And that of the
 //! mirror: it reads who has what, and that is all.
 
+use std::path::Path;
+
+use cmp_tests::{control_plane, eventually};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::table::{allowed, attempt, refused};
-use crate::support::{rights_of_the_mirror, running, shared};
+use crate::support::{SOON, rights_of_the_mirror, running, shared};
 
 #[test]
 fn what_a_thief_of_cmp_webhooks_token_tries() {
@@ -175,7 +181,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     create,
                     binding(&ns, role("ClusterRole", "cmp-vm-user"), account(me)),
                 ),
-                "to the role of its type, nobody and nothing else",
+                "itself to cmp-scheduler, nobody and nothing else",
             ),
             (
                 attempt("a Role of that name", create, binding(&ns, role("Role", "cmp-container-user"), account(me))),
@@ -422,6 +428,87 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
             ),
         ],
     );
+    // Instances: where there is no schedule, nothing; where there is one, they are switched off and on, and nothing else.
+    let night = running(&john, "night", 1, "1", "1Gi");
+    let night_ns = format!("{night}-ns");
+    let instance = |cluster: &str| format!("patch statefulset {cluster}-0 -n {cluster}-ns --type=merge");
+    let off = json!({ "spec": { "replicas": 0 } });
+    let nothing_else = "switches instances off and on, and changes nothing else of them";
+    let itself = json!({ "kind": "ServiceAccount", "name": "cmp-webhook", "namespace": "cmp-system" });
+    let cannot_patch = "cannot get resource \"statefulsets\"";
+    refused(
+        &kubeconfig,
+        &[
+            (attempt("an instance without a schedule", instance(&web), off.clone()), cannot_patch),
+            (
+                attempt(
+                    "the right to it under another name",
+                    create,
+                    binding(&ns, role("ClusterRole", "cmp-scheduler"), itself.clone()),
+                ),
+                "itself to cmp-scheduler, nobody and nothing else",
+            ),
+            (
+                attempt("that right for another", create, {
+                    let mut other = binding(&ns, role("ClusterRole", "cmp-scheduler"), account(me));
+                    other["metadata"]["name"] = "cmp-scheduler".into();
+                    other
+                }),
+                "itself to cmp-scheduler, nobody and nothing else",
+            ),
+            (
+                attempt("that right elsewhere", create, {
+                    let mut other = binding("kube-system", role("ClusterRole", "cmp-scheduler"), itself.clone());
+                    other["metadata"]["name"] = "cmp-scheduler".into();
+                    other
+                }),
+                "cmp-webhook does not CREATE rolebindings here",
+            ),
+        ],
+    );
+    john.cmp(&["schedule", "cluster", &night, "--suspend", "0 3 29 2 *"]).ok();
+    // A patch that is no kubectl's, which reads first.
+    let patched = |body: &Value| patch_without_reading(&kubeconfig, &night_ns, &format!("{night}-0"), body);
+    eventually("its schedule may be carried out", SOON, || match patched(&json!({})) {
+        (true, _) => Ok(()),
+        (false, said) => Err(said),
+    });
+    for (what, body) in [
+        (
+            "another image",
+            json!({ "spec": { "template": { "spec": { "$setElementOrder/containers": [{ "name": "instance" }], "containers": [{ "name": "instance", "image": "miner" }] } } } }),
+        ),
+        ("a label of the Pod", json!({ "spec": { "template": { "metadata": { "labels": { "a": "b" } } } } })),
+        ("a label", json!({ "metadata": { "labels": { "a": "b" } } })),
+        ("an annotation", json!({ "metadata": { "annotations": { "a": "b" } } })),
+        ("a finalizer", json!({ "metadata": { "finalizers": ["example.com/held"] } })),
+        (
+            "an owner",
+            json!({ "metadata": { "ownerReferences": [{ "apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "1" }] } }),
+        ),
+    ] {
+        let (stored, said) = patched(&body);
+        assert!(!stored && said.contains(nothing_else), "{what}: {said}");
+    }
+    let (stored, said) = patched(&json!({ "spec": { "replicas": 2 } }));
+    assert!(!stored && said.contains("at most one replica"), "{said}");
+    let asleep = json!({ "spec": { "replicas": 0 }, "metadata": {
+        "labels": { "kubectl-cmp.dev/asked": "suspended" },
+        "annotations": { "kubectl-cmp.dev/suspended-by": "thief", "kubectl-cmp.dev/woken-by": "schedule" } } });
+    assert!(patched(&asleep).0, "it may do what it is there for: {}", patched(&asleep).1);
+    refused(
+        &kubeconfig,
+        &[
+            (
+                attempt("deleting it", format!("delete statefulset {night}-0 -n {night_ns}"), Value::Null),
+                "cannot delete resource",
+            ),
+            (
+                attempt("scaling it", format!("scale statefulset {night}-0 -n {night_ns} --replicas=1"), Value::Null),
+                "cannot",
+            ),
+        ],
+    );
     // What it is there for works with the same token.
     let dry = format!("{create} --dry-run=server");
     allowed(
@@ -510,4 +597,14 @@ fn what_a_thief_of_the_mirrors_token_tries() {
             nothing("acting as another", "get secrets -A --as=admin".to_owned()),
         ],
     );
+}
+
+/// A strategic patch of an instance by somebody who may not read it: whether it was allowed, and what was said.
+fn patch_without_reading(kubeconfig: &Path, namespace: &str, name: &str, body: &Value) -> (bool, String) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let patched = runtime.block_on(async {
+        let sets: Api<StatefulSet> = Api::namespaced(control_plane::client(kubeconfig).await, namespace);
+        sets.patch(name, &PatchParams::default(), &Patch::Strategic(body)).await
+    });
+    (patched.is_ok(), patched.err().map_or_else(String::new, |error| error.to_string()))
 }

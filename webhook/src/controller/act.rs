@@ -61,6 +61,8 @@ pub fn name(step: &Step) -> &'static str {
         Step::Open { .. } => "open",
         Step::Adopt(_) => "adopt",
         Step::Bind { .. } => "bind",
+        Step::BindSchedule => "bind_schedule",
+        Step::UnbindSchedule => "unbind_schedule",
         Step::Forget { .. } => "forget",
         Step::Lower { .. } => "lower",
     }
@@ -132,6 +134,15 @@ pub async fn carry_out(
             let binding = manifest::role_binding(user, cluster, kind);
             act.namespaced::<RoleBinding>().create(&PostParams::default(), &binding).await?;
             News::Bound
+        }
+        Step::BindSchedule => {
+            let binding = manifest::schedule_binding(cluster);
+            act.namespaced::<RoleBinding>().create(&PostParams::default(), &binding).await?;
+            News::Unknown
+        }
+        Step::UnbindSchedule => {
+            act.namespaced::<RoleBinding>().delete(keys::SCHEDULE_ROLE, &DeleteParams::default()).await?;
+            News::Unknown
         }
         Step::Forget { uid, change } => {
             let now = act.cluster_scoped::<Namespace>().get_opt(&act.namespace).await?;

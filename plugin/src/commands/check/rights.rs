@@ -49,7 +49,7 @@ async fn equal(installation: &Installation) -> Result<Check, CliError> {
     })
 }
 
-/// Nobody else is bound to them: cmp-webhook to its own, and each owner of a cluster to that of its type, there.
+/// Nobody else is bound to them: cmp-webhook to its own, to one more where there is a schedule, and each owner of a cluster to that of its type, there.
 async fn bound(installation: &Installation) -> Result<Check, CliError> {
     let client = &installation.client;
     let namespaces: Api<Namespace> = Api::all(client.clone());
@@ -79,7 +79,11 @@ async fn bound(installation: &Installation) -> Result<Check, CliError> {
         let installed = is_ours("RoleBinding", Some(&place), &binding.name_any());
         let owner = owners.get(&place).map(std::slice::from_ref);
         let of_owner = owner.is_some() && owner == binding.subjects.as_deref() && types.get(&place) == Some(name);
-        if role && !installed && !of_owner {
+        // cmp-webhook itself, where there is a schedule.
+        let of_schedule = owner.is_some()
+            && name == keys::SCHEDULE_ROLE
+            && binding.subjects.as_deref().is_some_and(|subjects| subjects == [scheduler()]);
+        if role && !installed && !of_owner && !of_schedule {
             let title = format!("rolebinding/{} in {place}", binding.name_any());
             strangers.push(said(&title, &binding.role_ref, binding.subjects.as_deref()));
         }
@@ -98,6 +102,15 @@ fn owner<K: ResourceExt>(namespace: &K) -> Subject {
         kind: "ServiceAccount".to_owned(),
         name: namespace.labels().get(keys::OWNER).cloned().unwrap_or_default(),
         namespace: Some(keys::USERS_NAMESPACE.to_owned()),
+        ..Subject::default()
+    }
+}
+
+fn scheduler() -> Subject {
+    Subject {
+        kind: "ServiceAccount".to_owned(),
+        name: keys::WEBHOOK.to_owned(),
+        namespace: Some(keys::SYSTEM_NAMESPACE.to_owned()),
         ..Subject::default()
     }
 }

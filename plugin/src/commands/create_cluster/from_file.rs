@@ -1,11 +1,13 @@
 //! Clusters as they are printed: what `get clusters -o yaml` says, `create cluster -f` takes.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use cmp_core::account::Want;
+use cmp_core::account::{InstanceType, Want};
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::off::Off;
+use cmp_core::schedule::Schedule;
 use cmp_core::template::built_in_type;
 
 use super::Asked;
@@ -68,8 +70,17 @@ fn cluster(object: &Value) -> Result<Asked, String> {
     }
     // It is not wanted of the cluster for good: it is how its instances are made.
     let off = spec.remove("instances");
-    let want: Want = serde_json::from_value(Value::Object(spec)).map_err(|error| about(format!("spec: {error}")))?;
+    let mut want: Want =
+        serde_json::from_value(Value::Object(spec)).map_err(|error| about(format!("spec: {error}")))?;
     cli::check(&want).map_err(|why| about(format!("spec.{why}")))?;
+    // A cluster that is made now has missed nothing.
+    want.schedule =
+        want.schedule.map(|schedule| schedule.anew(Timestamp::now())).filter(|left| *left != Schedule::default());
+    if let Some(schedule) = &want.schedule {
+        // Which type it is of may follow from its template.
+        let kind = if typed { want.kind } else { InstanceType::Vm };
+        schedule.check(kind).map_err(|invalid| about(format!("spec.{invalid}")))?;
+    }
     let off = off.map(|off| Off::read(&off, want.count)).transpose();
     let off = off.map_err(|why| about(format!("spec.instances{why}")))?.unwrap_or_default();
     Ok(Asked { name, want, off, owner, typed })

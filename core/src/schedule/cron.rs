@@ -1,0 +1,198 @@
+//! Lines of cron, as far as schedules have them: five fields, with lists, ranges, steps and names.
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::{AmbiguousOffset, TimeZone};
+
+/// 29 February comes again after 8 years at the latest; what does not happen for so long never does.
+const LONGEST_GAP: usize = 366 * 8 + 1;
+/// How often a day: each time may change every instance of a cluster.
+const MOST_A_DAY: u32 = 24;
+
+/// When something happens, by the clock on the wall.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cron {
+    minutes: u64,
+    hours: u64,
+    days: u64,
+    months: u64,
+    weekdays: u64,
+}
+
+/// A field of a line: what it may hold.
+struct Field {
+    least: u64,
+    most: u64,
+    names: &'static [&'static str],
+    wrong: &'static str,
+}
+
+const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
+const FIELDS: [Field; 5] = [
+    Field { least: 0, most: 59, names: &[], wrong: "has a minute (the 1st field) that is not from 0 to 59" },
+    Field { least: 0, most: 23, names: &[], wrong: "has an hour (the 2nd field) that is not from 0 to 23" },
+    Field { least: 1, most: 31, names: &[], wrong: "has a day of the month (the 3rd field) that is not from 1 to 31" },
+    Field {
+        least: 1,
+        most: 12,
+        names: &MONTHS,
+        wrong: "has a month (the 4th field) that is not from 1 to 12 or JAN to DEC",
+    },
+    Field {
+        least: 0,
+        most: 7,
+        names: &WEEKDAYS,
+        wrong: "has a day of the week (the 5th field) that is not from 0 (Sunday) to 7 (Sunday) or SUN to SAT",
+    },
+];
+
+impl Field {
+    fn value(&self, text: &str) -> Option<u64> {
+        let named = self.names.iter().zip(self.least..).find(|(name, _)| name.eq_ignore_ascii_case(text));
+        let value = match named {
+            Some((_, value)) => value,
+            None if text.len() <= 2 && text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok()?,
+            None => return None,
+        };
+        (self.least..=self.most).contains(&value).then_some(value)
+    }
+
+    /// The values that a field names, as bits.
+    fn read(&self, text: &str) -> Option<u64> {
+        let mut bits = 0;
+        for part in text.split(',') {
+            let (range, step) = match part.split_once('/') {
+                Some((range, step)) if step.len() <= 2 && step.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    (range, Some(step.parse::<u64>().ok().filter(|step| *step > 0)?))
+                }
+                Some(_) => return None,
+                None => (part, None),
+            };
+            let (from, to) = match range.split_once('-') {
+                _ if range == "*" => (self.least, self.most),
+                Some((from, to)) => (self.value(from)?, self.value(to)?),
+                // From there on, if there is a step.
+                None => (self.value(range)?, if step.is_some() { self.most } else { self.value(range)? }),
+            };
+            if from > to {
+                return None;
+            }
+            let step = usize::try_from(step.unwrap_or(1)).ok()?;
+            bits |= (from..=to).step_by(step).fold(0, |bits, value| bits | 1 << value);
+        }
+        Some(bits)
+    }
+
+    /// All that it may hold.
+    fn all(&self) -> u64 {
+        (self.least..=self.most).fold(0, |bits, value| bits | 1 << value)
+    }
+}
+
+fn has(bits: u64, value: i8) -> bool {
+    u32::try_from(value).is_ok_and(|value| bits & 1 << value != 0)
+}
+
+impl Cron {
+    /// Reads a line; an error says what is wrong, as it follows the line.
+    pub fn read(line: &str) -> Result<Self, &'static str> {
+        let fields: Vec<&str> = line.split([' ', '\t']).filter(|field| !field.is_empty()).collect();
+        if fields.len() != FIELDS.len() {
+            return Err(
+                "is no line of cron: use five fields, minute hour day-of-month month day-of-week, as in '0 19 * * 1-5'",
+            );
+        }
+        let mut bits = [0; 5];
+        for ((field, text), bits) in FIELDS.iter().zip(fields).zip(&mut bits) {
+            *bits = field.read(text).ok_or(field.wrong)?;
+        }
+        let [minutes, hours, days, months, weekdays] = bits;
+        // Sunday is 0 and 7.
+        let weekdays = (weekdays | weekdays >> 7) & 0b111_1111;
+        let cron = Self { minutes, hours, days, months, weekdays };
+        if minutes.count_ones() * hours.count_ones() > MOST_A_DAY {
+            return Err("happens more than 24 times a day: name fewer minutes or hours");
+        }
+        if !Self::dates().any(|date| cron.on(date)) {
+            return Err("never happens: there is no such day in any of these months");
+        }
+        Ok(cron)
+    }
+
+    /// Every kind of day that there is.
+    fn dates() -> impl Iterator<Item = Date> {
+        let first = Date::constant(2000, 1, 1);
+        std::iter::successors(Some(first), |date| date.tomorrow().ok()).take(LONGEST_GAP)
+    }
+
+    /// Whether it happens on a day. Where both the day of the month and that of the week are named, either is enough,
+    /// as in cron.
+    fn on(&self, date: Date) -> bool {
+        let day = has(self.days, date.day());
+        let weekday = has(self.weekdays, date.weekday().to_sunday_zero_offset());
+        let (any_day, any_weekday) = (self.days == FIELDS[2].all(), self.weekdays == 0b111_1111);
+        has(self.months, date.month())
+            && match (any_day, any_weekday) {
+                (true, true) => true,
+                (true, false) => weekday,
+                (false, true) => day,
+                (false, false) => day || weekday,
+            }
+    }
+
+    /// Whether both happen at one time of one day.
+    pub fn meets(&self, other: &Self) -> bool {
+        self.minutes & other.minutes != 0
+            && self.hours & other.hours != 0
+            && Self::dates().any(|date| self.on(date) && other.on(date))
+    }
+
+    /// The times of a day at which it happens.
+    fn times(&self, date: Date) -> impl DoubleEndedIterator<Item = DateTime> {
+        let hours = (0..24).filter(|hour| has(self.hours, *hour));
+        let minutes: Vec<i8> = (0..60).filter(|minute| has(self.minutes, *minute)).collect();
+        hours.flat_map(move |hour| minutes.clone().into_iter().map(move |minute| date.at(hour, minute, 0, 0)))
+    }
+
+    /// When it happens next after a moment.
+    pub fn after(&self, moment: Timestamp, zone: &TimeZone) -> Option<Happens> {
+        let from = zone.to_datetime(moment);
+        let days = std::iter::successors(Some(from.date()), |date| date.tomorrow().ok()).take(LONGEST_GAP);
+        let times = days.filter(|date| self.on(*date)).flat_map(|date| self.times(date));
+        let times = times.filter(|time| *time > from).filter_map(|time| Happens::at(time, zone));
+        times.into_iter().find(|happens| happens.at > moment)
+    }
+
+    /// When it happened last, up to and with a moment.
+    pub fn up_to(&self, moment: Timestamp, zone: &TimeZone) -> Option<Happens> {
+        // Where the clock was put back since, the wall shows an earlier time than it did.
+        let from = zone.to_datetime(moment).date();
+        let from = from.tomorrow().unwrap_or(from);
+        let days = std::iter::successors(Some(from), |date| date.yesterday().ok()).take(LONGEST_GAP);
+        let times = days.filter(|date| self.on(*date)).flat_map(|date| self.times(date).rev());
+        times.into_iter().filter_map(|time| Happens::at(time, zone)).find(|happens| happens.at <= moment)
+    }
+}
+
+/// A moment, and what the clock on the wall was to show: two that fall together because the clock is put forward keep
+/// their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Happens {
+    /// The moment.
+    pub at: Timestamp,
+    /// By the clock on the wall.
+    pub wall: DateTime,
+}
+
+impl Happens {
+    /// What the wall shows twice happens the first time; what it never shows, when the clock is put forward.
+    fn at(wall: DateTime, zone: &TimeZone) -> Option<Self> {
+        let ambiguous = zone.to_ambiguous_timestamp(wall);
+        let gap = matches!(ambiguous.offset(), AmbiguousOffset::Gap { .. });
+        let earlier = ambiguous.earlier().ok()?;
+        let at = if gap { zone.following(earlier).next()?.timestamp() } else { earlier };
+        Some(Self { at, wall })
+    }
+}

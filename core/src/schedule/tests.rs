@@ -1,0 +1,333 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const NIGHT: &str = "0 19 * * 1-5";
+const MORNING: &str = "0 8 * * 1-5";
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// Lines in a zone, set long ago.
+fn schedule(suspend: &str, resume: &str, zone: &str) -> Schedule {
+    let line = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    Schedule {
+        suspend: line(suspend),
+        resume: line(resume),
+        time_zone: line(zone),
+        since: Some(time("2026-01-01T00:00:00Z")),
+        ..Schedule::default()
+    }
+}
+
+fn carried(turn: Turn, due: &str) -> Carried {
+    let due = time(due);
+    let cause = Cause::Schedule;
+    Carried { turn, cause, due, at: due, changed: 1, failed: 0, skipped: 0, tries: 0, left: Vec::new(), reason: None }
+}
+
+/// The first edges after a moment, by the clocks of the schedule's zone.
+fn next(schedule: &Schedule, from: &str, count: usize) -> Vec<String> {
+    let zone = schedule.zone().unwrap();
+    let edges = schedule.after(time(from)).unwrap().take(count);
+    edges.map(|edge| format!("{} {}", edge.turn, shown(edge.at, &zone))).collect()
+}
+
+#[test]
+fn a_line_is_read_as_cron_reads_it() {
+    let check = |line: &str, from: &str, expected: &[&str]| {
+        assert_eq!(next(&schedule(line, "", "UTC"), from, expected.len()), expected, "{line}");
+    };
+    check(NIGHT, "2026-01-02T20:00:00Z", &["suspend 2026-01-05 19:00 +00:00", "suspend 2026-01-06 19:00 +00:00"]);
+    check(
+        "30 6,18 * * *",
+        "2026-01-02T06:30:00Z",
+        &["suspend 2026-01-02 18:30 +00:00", "suspend 2026-01-03 06:30 +00:00"],
+    );
+    check(
+        "0 */8 * * *",
+        "2026-01-02T00:00:00Z",
+        &["suspend 2026-01-02 08:00 +00:00", "suspend 2026-01-02 16:00 +00:00"],
+    );
+    check(
+        "0 20/2 * * *",
+        "2026-01-02T00:00:00Z",
+        &["suspend 2026-01-02 20:00 +00:00", "suspend 2026-01-02 22:00 +00:00"],
+    );
+    check(
+        "5  4 1 jan-MAR *",
+        "2026-01-02T00:00:00Z",
+        &["suspend 2026-02-01 04:05 +00:00", "suspend 2026-03-01 04:05 +00:00"],
+    );
+    // Sunday has two numbers, and a name.
+    for sunday in ["0", "7", "SUN"] {
+        check(&format!("0 0 * * {sunday}"), "2026-01-02T00:00:00Z", &["suspend 2026-01-04 00:00 +00:00"]);
+    }
+    check(
+        "0 0 * * 5-7",
+        "2026-01-03T00:00:00Z",
+        &["suspend 2026-01-04 00:00 +00:00", "suspend 2026-01-09 00:00 +00:00"],
+    );
+    // Either of both kinds of days is enough.
+    check(
+        "0 0 13 * 5",
+        "2026-01-09T12:00:00Z",
+        &["suspend 2026-01-13 00:00 +00:00", "suspend 2026-01-16 00:00 +00:00"],
+    );
+    // The ends of months, and the day that comes every four years, or eight.
+    check(
+        "0 0 31 * *",
+        "2026-01-31T00:00:00Z",
+        &["suspend 2026-03-31 00:00 +00:00", "suspend 2026-05-31 00:00 +00:00"],
+    );
+    check("0 0 29 2 *", "2026-01-31T00:00:00Z", &["suspend 2028-02-29 00:00 +00:00"]);
+    check("0 0 29 2 *", "2096-03-01T00:00:00Z", &["suspend 2104-02-29 00:00 +00:00"]);
+    check(
+        "59 23 28-31 12 *",
+        "2026-12-31T00:00:00Z",
+        &["suspend 2026-12-31 23:59 +00:00", "suspend 2027-12-28 23:59 +00:00"],
+    );
+}
+
+#[test]
+fn a_line_that_is_none_says_which_field_is_wrong() {
+    let check = |line: &str, expected: &str| {
+        let why = Cron::read(line).unwrap_err();
+        assert!(why.contains(expected), "{line}: {why}");
+    };
+    for line in ["", "daily", "@daily", "0 19 * *", "0 0 19 * * 1-5", "* * * * * *"] {
+        check(line, "five fields");
+    }
+    check("60 19 * * *", "a minute");
+    check("-1 19 * * *", "a minute");
+    check("+1 19 * * *", "a minute");
+    check("0 24 * * *", "an hour");
+    check("0 7pm * * *", "an hour");
+    check("0 19-8 * * *", "an hour");
+    check("0 19 0 * *", "a day of the month");
+    check("0 19 L * *", "a day of the month");
+    check("0 19 ? * *", "a day of the month");
+    check("0 19 * 13 *", "a month");
+    check("0 19 * * 8", "a day of the week");
+    check("0 19 * * Mon-Fry", "a day of the week");
+    check("0 19 * * 1,", "a day of the week");
+    check("0 19 * * */0", "a day of the week");
+    check("0 19 * * */", "a day of the week");
+    check("0 19 * * 1#2", "a day of the week");
+    check("0 19 30 2 *", "never happens");
+    check("0 19 31 2,4,6,9,11 *", "never happens");
+    check("* * * * *", "more than 24 times");
+    check("0,30 0-12 * * *", "more than 24 times");
+    assert!(Cron::read("0 * * * *").is_ok());
+}
+
+#[test]
+fn a_schedule_that_cannot_be_says_why() {
+    let check = |schedule: &Schedule, expected: &str| {
+        let said =
+            schedule.check(InstanceType::Container).map_or_else(|invalid| invalid.to_string(), |()| String::new());
+        assert!(said.starts_with(expected) && said.is_empty() == expected.is_empty(), "{said}");
+    };
+    let good = schedule(NIGHT, MORNING, "Europe/Berlin");
+    check(&good, "");
+    check(&schedule(NIGHT, "", ""), "");
+    check(&schedule("0 25 * * *", MORNING, ""), "schedule.suspend \"0 25 * * *\" has an hour");
+    check(&schedule(NIGHT, "8 o'clock", ""), "schedule.resume \"8 o'clock\" is no line of cron");
+    check(&schedule(NIGHT, MORNING, "Europe/Berln"), "schedule.timeZone \"Europe/Berln\" is no time zone");
+    check(&schedule(NIGHT, MORNING, "CET-1CEST"), "schedule.timeZone");
+    check(&schedule("", MORNING, ""), "schedule.resume \"0 8 * * 1-5\" wakes only what");
+    check(&schedule(NIGHT, NIGHT, ""), "schedule.resume \"0 19 * * 1-5\" falls together");
+    // Once a week at least.
+    check(&schedule(NIGHT, "0 */19 * * 3", ""), "schedule.resume \"0 */19 * * 3\" falls together");
+    check(&schedule("0 0 13 * *", "0 0 * * 5", ""), "schedule.resume \"0 0 * * 5\" falls together");
+    check(&schedule("0 0 13 * *", "0 0 14 * *", ""), "");
+    check(&schedule(&format!("0 19 * * {}1", "1,".repeat(100)), "", ""), "schedule.suspend is longer than");
+    check(&Schedule { since: None, ..good.clone() }, "schedule.since is missing");
+    check(&Schedule::default(), "schedule is empty");
+    check(&Schedule { mode: Some(Mode::Pause), ..good.clone() }, "schedule.mode \"pause\" is for VMs");
+    assert_eq!(Schedule { mode: Some(Mode::Pause), ..good.clone() }.check(InstanceType::Vm), Ok(()));
+    let at = Some(time("2020-01-01T00:00:00Z"));
+    let once = |suspend, resume| Schedule { once: Some(Once { suspend, resume }), ..Schedule::default() };
+    check(&once(at, None), "");
+    check(&once(None, None), "schedule.once names one");
+    check(&once(at, at), "schedule.once names one");
+}
+
+#[test]
+fn the_clock_on_the_wall_is_gone_by() {
+    let berlin = schedule(NIGHT, MORNING, "Europe/Berlin");
+    assert_eq!(
+        next(&berlin, "2026-03-27T12:00:00Z", 3),
+        ["suspend 2026-03-27 19:00 +01:00", "resume 2026-03-30 08:00 +02:00", "suspend 2026-03-30 19:00 +02:00"]
+    );
+    assert_eq!(
+        next(&berlin, "2026-10-23T12:00:00Z", 2),
+        ["suspend 2026-10-23 19:00 +02:00", "resume 2026-10-26 08:00 +01:00"]
+    );
+    assert_eq!(
+        next(&schedule("15 6 * * *", "", "Asia/Kathmandu"), "2026-01-02T00:00:00Z", 1),
+        ["suspend 2026-01-02 06:15 +05:45"]
+    );
+}
+
+#[test]
+fn what_the_clock_never_shows_happens_when_it_is_put_forward_and_what_it_shows_twice_happens_once() {
+    // On 29 March 2026 the clocks of Berlin go from 02:00 to 03:00, on 25 October from 03:00 to 02:00.
+    let early = schedule("30 2 * * *", "45 2 * * *", "Europe/Berlin");
+    assert_eq!(
+        next(&schedule("30 2 * * *", "", "Europe/Berlin"), "2026-03-28T12:00:00Z", 2),
+        ["suspend 2026-03-29 03:00 +02:00", "suspend 2026-03-30 02:30 +02:00"]
+    );
+    assert_eq!(
+        next(&early, "2026-10-24T12:00:00Z", 3),
+        ["suspend 2026-10-25 02:30 +02:00", "resume 2026-10-25 02:45 +02:00", "suspend 2026-10-26 02:30 +01:00"]
+    );
+    let due = |schedule: &Schedule, last: Option<Carried>, now: &str| schedule.due(last.as_ref(), time(now)).unwrap();
+    // While the wall shows 02:10 for the second time, both have been.
+    let resume = Edge { at: time("2026-10-25T00:45:00Z"), turn: Turn::Resume, cause: Cause::Schedule };
+    assert_eq!(due(&early, None, "2026-10-25T01:10:00Z"), Due::Now(resume));
+    let done = carried(Turn::Resume, "2026-10-25T00:45:00Z");
+    assert_eq!(due(&early, Some(done), "2026-10-25T01:50:00Z"), Due::At(time("2026-10-26T01:30:00Z")));
+    // Both fall together when the clock is put forward: the one that the wall would have shown later is the newer one.
+    let forward = time("2026-03-29T01:00:00Z");
+    let resume = Edge { at: forward, turn: Turn::Resume, cause: Cause::Schedule };
+    assert_eq!(due(&early, None, "2026-03-29T01:00:00Z"), Due::Now(resume));
+    let other = schedule("45 2 * * *", "30 2 * * *", "Europe/Berlin");
+    assert_eq!(due(&other, None, "2026-03-29T01:00:00Z"), Due::Now(Edge { turn: Turn::Suspend, ..resume }));
+    assert_eq!(
+        due(&early, None, "2026-03-29T00:59:59Z"),
+        Due::Now(Edge { at: time("2026-03-28T01:45:00Z"), ..resume })
+    );
+}
+
+/// What is due: `suspend 2026-..`, `at 2026-..`, or `never`.
+fn due(schedule: &Schedule, last: Option<&Carried>, now: &str) -> String {
+    match schedule.due(last, time(now)).unwrap() {
+        Due::Now(Edge { at, turn, cause: Cause::Schedule }) => format!("{turn} {at}"),
+        Due::Now(Edge { at, turn, cause: Cause::Once }) => format!("once {turn} {at}"),
+        Due::At(at) => format!("at {at}"),
+        Due::Never => "never".to_owned(),
+    }
+}
+
+#[test]
+fn of_what_was_missed_the_newest_counts_and_nothing_from_before_it_was_said() {
+    let weekdays = schedule(NIGHT, MORNING, "UTC");
+    let last = carried(Turn::Suspend, "2026-01-05T19:00:00Z");
+    assert_eq!(due(&weekdays, Some(&last), "2026-01-05T23:00:00Z"), "at 2026-01-06T08:00:00Z");
+    assert_eq!(due(&weekdays, Some(&last), "2026-01-06T08:00:00Z"), "resume 2026-01-06T08:00:00Z");
+    // However late: days after.
+    assert_eq!(due(&weekdays, Some(&last), "2026-01-10T12:00:00Z"), "suspend 2026-01-09T19:00:00Z");
+    let late = Carried { at: time("2026-01-10T12:00:00Z"), ..carried(Turn::Suspend, "2026-01-09T19:00:00Z") };
+    assert_eq!(due(&weekdays, Some(&late), "2026-01-10T12:00:00Z"), "at 2026-01-12T08:00:00Z");
+    assert_eq!(late.late(), SignedDuration::from_hours(17));
+    // Said at noon, it does not resume what was suspended in the night before.
+    let today = Schedule { since: Some(time("2026-01-06T12:00:00Z")), ..weekdays.clone() };
+    assert_eq!(due(&today, None, "2026-01-06T12:00:01Z"), "at 2026-01-06T19:00:00Z");
+    assert_eq!(due(&today, None, "2026-01-06T19:00:00Z"), "suspend 2026-01-06T19:00:00Z");
+    // A replica whose clock is ahead has carried it out.
+    assert_eq!(due(&weekdays, Some(&late), "2026-01-09T18:59:59Z"), "at 2026-01-09T19:00:00Z");
+    assert_eq!(
+        due(&weekdays, Some(&carried(Turn::Resume, "2026-01-07T08:00:00Z")), "2026-01-07T07:59:00Z"),
+        "at 2026-01-07T08:00:00Z"
+    );
+}
+
+#[test]
+fn a_skip_leaves_out_what_is_before_it() {
+    let skipping = Schedule { skip_until: Some(time("2026-01-07T08:00:00Z")), ..schedule(NIGHT, MORNING, "UTC") };
+    assert_eq!(due(&skipping, None, "2026-01-06T20:00:00Z"), "at 2026-01-07T08:00:00Z");
+    assert_eq!(due(&skipping, None, "2026-01-07T08:00:00Z"), "resume 2026-01-07T08:00:00Z");
+    let once = Schedule { once: Some(Once { resume: Some(time("2026-01-05T00:00:00Z")), suspend: None }), ..skipping };
+    assert_eq!(due(&once, None, "2026-01-05T00:00:00Z"), "once resume 2026-01-05T00:00:00Z");
+    assert_eq!(
+        next(&once, "2026-01-04T00:00:00Z", 2),
+        ["resume 2026-01-05 00:00 +00:00", "resume 2026-01-07 08:00 +00:00"]
+    );
+}
+
+#[test]
+fn what_happens_once_has_no_more_effect_after_it() {
+    let at = "2026-01-06T12:00:00Z";
+    let once = Schedule { once: Some(Once { resume: Some(time(at)), suspend: None }), ..Schedule::default() };
+    assert_eq!(due(&once, None, "2026-01-06T11:00:00Z"), format!("at {at}"));
+    assert_eq!(due(&once, None, "2026-01-06T12:00:00Z"), format!("once resume {at}"));
+    let done = Carried { cause: Cause::Once, ..carried(Turn::Resume, at) };
+    assert!(once.is_live(None) && !once.is_live(Some(&done)));
+    assert!(once.is_live(Some(&Carried { tries: 1, ..done.clone() })), "it is tried again");
+    assert_eq!(due(&once, Some(&done), "2026-01-06T12:00:00Z"), "never");
+    // Beside lines it is one edge among them.
+    let both = Schedule { once: once.once.clone(), ..schedule(NIGHT, MORNING, "UTC") };
+    assert_eq!(due(&both, Some(&done), "2026-01-06T13:00:00Z"), "at 2026-01-06T19:00:00Z");
+    assert_eq!(due(&both, None, "2026-01-06T19:30:00Z"), "suspend 2026-01-06T19:00:00Z");
+    assert_eq!(
+        due(&both, Some(&carried(Turn::Suspend, "2026-01-06T19:00:00Z")), "2026-01-06T20:00:00Z"),
+        "at 2026-01-07T08:00:00Z"
+    );
+    assert!(!once.anew(time("2026-01-07T00:00:00Z")).is_live(None), "a cluster made later does not catch up with it");
+}
+
+#[test]
+fn what_was_refused_is_tried_again_later_and_later_until_the_next_edge() {
+    let weekdays = schedule(NIGHT, MORNING, "UTC");
+    let mut last = Carried { tries: 1, ..carried(Turn::Resume, "2026-01-06T08:00:00Z") };
+    assert_eq!(due(&weekdays, Some(&last), "2026-01-06T08:00:29Z"), "at 2026-01-06T08:00:30Z");
+    assert_eq!(due(&weekdays, Some(&last), "2026-01-06T08:00:30Z"), "resume 2026-01-06T08:00:00Z");
+    last = Carried { tries: 3, at: time("2026-01-06T08:02:00Z"), ..last };
+    assert_eq!(due(&weekdays, Some(&last), "2026-01-06T08:02:01Z"), "at 2026-01-06T08:04:00Z");
+    last = Carried { tries: 4_000_000_000, at: time("2026-01-06T18:55:00Z"), ..last };
+    assert_eq!(due(&weekdays, Some(&last), "2026-01-06T18:56:00Z"), "at 2026-01-06T19:00:00Z");
+    assert_eq!(due(&weekdays, Some(&last), "2026-01-06T19:00:00Z"), "suspend 2026-01-06T19:00:00Z");
+    last.at = time("2026-01-06T18:40:00Z");
+    assert_eq!(due(&weekdays, Some(&last), "2026-01-06T18:41:00Z"), "at 2026-01-06T18:50:00Z");
+}
+
+#[test]
+fn the_same_schedule_is_the_same_whenever_it_was_said() {
+    let now = time("2026-02-01T00:00:00Z");
+    let one = schedule(NIGHT, MORNING, "UTC");
+    let other = Schedule { since: Some(now), once: Some(Once { suspend: Some(now), resume: None }), ..one.clone() };
+    assert!(one.says_what(&other, now));
+    assert!(!one.says_what(&schedule(NIGHT, "0 9 * * *", "UTC"), now));
+}
+
+proptest! {
+    /// What comes next comes later, in order; and what is found looking back is what was found looking forward.
+    #[test]
+    fn looking_back_finds_what_looking_forward_found(
+        from in 1_700_000_000_i64..1_900_000_000,
+        minute in 0..60, hour in 0..24, other in 0..24,
+        zone in prop::sample::select(vec!["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC", "Pacific/Apia"]),
+    ) {
+        let schedule = Schedule {
+            since: Some(Timestamp::UNIX_EPOCH),
+            ..schedule(&format!("{minute} {hour} * * *"), &format!("{minute} {other} 1-15 * 1"), zone)
+        };
+        let from = Timestamp::from_second(from).unwrap();
+        let edges: Vec<Edge> = schedule.after(from).unwrap().take(40).collect();
+        prop_assert_eq!(edges.len(), 40);
+        let mut earlier = from;
+        for edge in &edges {
+            prop_assert!(edge.at > earlier);
+            // Nothing before it, and it itself from then on.
+            match schedule.due(None, edge.at - SignedDuration::from_secs(1)).unwrap() {
+                Due::Now(before) => prop_assert!(before.at <= earlier),
+                other => prop_assert!(false, "{:?}", other),
+            }
+            match schedule.due(None, edge.at).unwrap() {
+                Due::Now(now) => prop_assert_eq!(now.at, edge.at),
+                other => prop_assert!(false, "{:?}", other),
+            }
+            earlier = edge.at;
+        }
+    }
+
+    #[test]
+    fn whatever_is_said_is_judged(suspend in "[0-9*,/a-z@ -]{0,24}", resume in "[0-9*/ -]{0,12}", zone in "[A-Za-z/+-]{0,12}") {
+        let schedule = schedule(&suspend, &resume, &zone);
+        if schedule.check(InstanceType::Container).is_ok() {
+            prop_assert!(schedule.after(Timestamp::MAX).is_ok() && schedule.due(None, Timestamp::MIN).is_ok());
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Clusters that are suspended and resumed by themselves. Cron has minutes, so that edges of its lines are ones that
+//! were missed: an administrator says that the schedule was set a day ago.
+
+use cmp_tests::{Installation, World, eventually};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::support::{SOON, held, running, shared};
+
+/// A line of cron for so many minutes ago, every day.
+fn ago(minutes: i64) -> String {
+    let then = TimeZone::UTC.to_datetime(Timestamp::now() - SignedDuration::from_mins(minutes));
+    format!("{} {} * * *", then.minute(), then.hour())
+}
+
+/// Gives a cluster a schedule that was set a day ago.
+fn schedule(user: &World<'_>, cluster: &str, suspend: &str, resume: &str) {
+    let key = format!("want.{cluster}");
+    let mut want: Value = serde_json::from_str(user.account()[&key].as_str().unwrap()).unwrap();
+    let since = Timestamp::now() - SignedDuration::from_hours(23);
+    want["schedule"] = json!({ "suspend": suspend, "resume": resume, "since": since.to_string() });
+    let patch = json!({ "data": { (key): want.to_string() } }).to_string();
+    user.admin(&["patch", "configmap", &user.name, "-n", "cmp-users", "--type=merge", "-p", &patch]).ok();
+}
+
+/// What the schedule of a cluster did last.
+fn last(account: &Value, cluster: &str) -> Value {
+    account[format!("scheduled.{cluster}")].as_str().map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
+}
+
+fn did(user: &World<'_>, cluster: &str, turn: &str) -> Value {
+    user.account_is(&format!("the schedule of {cluster} did {turn}"), |account| {
+        last(account, cluster)["turn"] == turn && last(account, cluster)["tries"].is_null()
+    });
+    last(&user.account(), cluster)
+}
+
+#[test]
+fn what_the_schedule_suspended_it_resumes_and_nothing_else() {
+    let user = shared().user("8", "8Gi");
+    let name = running(&user, "web", 3, "1", "1Gi");
+    let one = |index: u32| format!("{name}-{index}");
+    user.cmp(&["suspend", "instance", &one(1)]).ok();
+    user.cmp(&["stop", "instance", &one(2)]).ok();
+    schedule(&user, &name, &ago(10), &ago(20));
+    let done = did(&user, &name, "suspend");
+    assert_eq!((&done["changed"], &done["failed"], &done["skipped"]), (&json!(1), &json!(0), &json!(2)), "{done}");
+    let shown = user.cmp(&["get", "instance", &one(0), "-o", "json"]).ok().json();
+    assert_eq!(shown["status"]["suspension"]["by"], "system:serviceaccount:cmp-system:cmp-webhook");
+    assert_eq!(shown["status"]["suspension"]["wokenBy"], "schedule");
+    let shown = user.cmp(&["get", "schedule", &name]).ok();
+    shown.says("suspended 1, ").says("10m").says(" late").says("UTC");
+    user.cmp(&["describe", "cluster", &name]).ok().says("Schedule:").says("Next:").says("suspended 1, ");
+    // Nor is it strange that it is there.
+    user.admin(&["cmp", "check"]).says(" bindings: ").says_not("gives cmp-scheduler");
+    let binding = ["get", "rolebinding", "cmp-scheduler", "-n", &format!("{name}-ns"), "-o", "name"];
+    user.admin(&binding).ok();
+
+    schedule(&user, &name, &ago(10), &ago(5));
+    let done = did(&user, &name, "resume");
+    assert_eq!((&done["changed"], &done["skipped"]), (&json!(1), &json!(2)), "{done}");
+    user.becomes(&one(0), "running");
+    assert_eq!((user.state(&one(1)).as_str(), user.state(&one(2)).as_str()), ("suspended", "stopped"));
+
+    user.cmp(&["schedule", "cluster", &name, "--clear"]).ok().says(&format!("cluster/{name} unscheduled"));
+    eventually("the binding goes", SOON, || match user.admin(&binding).code {
+        0 => Err("it is there".to_owned()),
+        _ => Ok(()),
+    });
+}
+
+#[test]
+fn a_manual_resume_lasts_until_the_next_edge() {
+    let user = shared().user("8", "8Gi");
+    let name = running(&user, "web", 2, "1", "1Gi");
+    let other = running(&user, "other", 1, "1", "1Gi");
+    schedule(&user, &name, &ago(10), &ago(20));
+    did(&user, &name, "suspend");
+    user.cmp(&["resume", "cluster", &name, "--wait"]).ok().says("2 resumed");
+    // All schedules of an account are looked at together.
+    schedule(&user, &other, &ago(10), &ago(20));
+    did(&user, &other, "suspend");
+    user.becomes(&format!("{other}-0"), "suspended");
+    assert_eq!(user.state(&format!("{name}-0")), "running");
+    assert_eq!(user.state(&format!("{name}-1")), "running");
+}
+
+#[test]
+fn for_a_while_and_back() {
+    let user = shared().user("8", "8Gi");
+    let name = running(&user, "web", 3, "1", "1Gi");
+    let one = |index: u32| format!("{name}-{index}");
+    user.cmp(&["suspend", "instance", &one(1)]).ok();
+    user.cmp(&["suspend", "cluster", &name, "--for", "1h", "--dry-run=server"]).ok().says("(server dry run)");
+    assert!(!user.account().to_string().contains("once"));
+    user.cmp(&["suspend", "cluster", &name, "--for", "4s"])
+        .ok()
+        .says("2 suspended, 0 failed, 1 skipped")
+        .says(&format!("cluster/{name}: it is resumed at "));
+    assert_eq!(user.state(&one(0)), "suspended");
+    let done = did(&user, &name, "resume");
+    assert_eq!((&done["cause"], &done["changed"]), (&json!("once"), &json!(2)), "{done}");
+    user.becomes(&one(0), "running");
+    user.becomes(&one(2), "running");
+    assert_eq!(user.state(&one(1)), "suspended", "its user suspended it before");
+    // Nothing is left of it: neither a schedule that is shown, nor a right.
+    user.cmp(&["get", "schedules"]).ok().says_not(&name);
+    eventually("the binding goes", SOON, || {
+        let there = user.admin(&["get", "rolebinding", "cmp-scheduler", "-n", &format!("{name}-ns")]);
+        if there.code == 0 { Err(there.to_string()) } else { Ok(()) }
+    });
+
+    user.cmp(&["resume", "cluster", &name, "--for", "4s"]).ok().says("1 resumed").says("it is suspended at ");
+    assert_eq!(did(&user, &name, "suspend")["changed"], 3);
+    for index in 0..3 {
+        user.becomes(&one(index), "suspended");
+    }
+    // It was said once more in the meantime, and only the last word counts.
+    user.cmp(&["resume", "cluster", &name, "--for", "1h"]).ok();
+    user.cmp(&["schedule", "cluster", &name, "--clear"]).ok().says("unscheduled");
+    user.cmp(&["schedule", "cluster", &name, "--clear"]).ok().says("unchanged");
+}
+
+#[test]
+fn what_came_while_nobody_was_there_is_caught_up_with() {
+    let mut installation = Installation::start(2, "3s");
+    let (kubeconfig, name, until) = {
+        let user = installation.user_named("john", "8", "16Gi");
+        let name = running(&user, "web", 2, "1", "1Gi");
+        user.cmp(&["suspend", "cluster", &name, "--for", "3s"]).ok().says("2 suspended");
+        (user.kubeconfig.clone(), name, Timestamp::now() + SignedDuration::from_secs(3))
+    };
+    installation.stop();
+    eventually("it is time", SOON, || if Timestamp::now() > until { Ok(()) } else { Err("not yet".to_owned()) });
+    {
+        let user = World { installation: &installation, name: "john".to_owned(), kubeconfig: kubeconfig.clone() };
+        assert_eq!(user.state(&format!("{name}-0")), "suspended", "nobody is there");
+    }
+    installation.restart();
+    let user = World { installation: &installation, name: "john".to_owned(), kubeconfig };
+    assert_eq!(did(&user, &name, "resume")["changed"], 2);
+    user.becomes(&format!("{name}-0"), "running");
+    user.becomes(&format!("{name}-1"), "running");
+}
+
+#[test]
+fn what_gave_its_quota_back_asks_for_it_again_until_it_gets_it() {
+    let user = shared().user("4", "8Gi");
+    user.admin(&["cmp", "set", "quota", &user.name, "--suspended", "release"]).ok();
+    let name = running(&user, "web", 3, "1", "1Gi");
+    schedule(&user, &name, &ago(10), &ago(20));
+    did(&user, &name, "suspend");
+    user.account_is("it is released", |account| {
+        held(account, &name).is_some_and(|held| held["released"] == true && held["state"] == "ready")
+    });
+    let other = running(&user, "other", 2, "1", "1Gi");
+    schedule(&user, &name, &ago(10), &ago(5));
+    user.account_is("it is refused", |account| last(account, &name)["tries"].as_u64() > Some(0));
+    let refused = last(&user.account(), &name);
+    let reason = refused["reason"].as_str().unwrap_or_default().to_owned();
+    assert!(reason.contains("requested: cpu=3, used: cpu=2, limited: cpu=4"), "{refused}");
+    user.cmp(&["get", "schedule", &name, "-o", "wide"]).ok().says("not resumed, ").says("exceeded quota: ");
+    user.cmp(&["describe", "cluster", &name]).ok().says("exceeded quota: ");
+    user.cmp(&["delete", "cluster", &other, "--yes", "--wait"]).ok();
+    // It is tried again after half a minute.
+    assert_eq!(did(&user, &name, "resume")["changed"], 3);
+    for index in 0..3 {
+        user.becomes(&format!("{name}-{index}"), "running");
+    }
+}
+
+#[test]
+fn a_schedule_is_said_shown_and_taken_along() {
+    let user = shared().user("8", "8Gi");
+    let name = running(&user, "web", 1, "1", "1Gi");
+    user.cmp(&["get", "schedules"]).ok().says("No resources found.");
+    user.cmp(&["get", "schedule", &name]).fails().says(&format!("schedule \"{name}\" not found"));
+    user.cmp(&["schedule", "cluster", &name]).fails().says("nothing is said of the schedule");
+    user.cmp(&["schedule", "cluster", &name, "--resume", "0 8 * * *"]).fails().says("no schedule that suspends it");
+    user.cmp(&["schedule", "cluster", &name, "--skip-until", "2030-01-01"]).fails().says("no schedule that suspends");
+    user.cmp(&["schedule", "cluster", &name, "--suspend", "0 8 * * *", "--resume", "0 8,9 * * *"])
+        .fails()
+        .says("--resume '0 8,9 * * *' falls together with --suspend");
+    user.cmp(&["schedule", "cluster", &name, "--suspend", "0 8 * * *", "--mode", "pause"])
+        .fails()
+        .says("--mode 'pause' is for VMs");
+    let lines = ["--suspend", "0 19 * * 1-5", "--resume", "0 8 * * 1-5", "--time-zone", "Europe/Berlin"];
+    let set = |more: &[&str]| user.cmp(&[&["schedule", "cluster", &name], lines.as_slice(), more].concat());
+    set(&["--dry-run=client"]).ok().says("scheduled (dry run)").says("by the clocks of Europe/Berlin:");
+    set(&["--dry-run=server"]).ok().says("scheduled (server dry run)");
+    user.cmp(&["get", "schedules"]).ok().says("No resources found.");
+    let said = set(&[]).ok();
+    let (stdout, stderr) = (said.stdout.lines().count(), said.stderr.lines().count());
+    said.says(&format!("cluster/{name} scheduled")).says("suspend  2").says("resume   2").says(" 19:00 +0");
+    assert_eq!((stdout, stderr), (1, 6));
+    set(&[]).ok().says("unchanged");
+    let shown = user.cmp(&["get", "schedules"]).ok();
+    shown.says("0 19 * * 1-5").says("0 8 * * 1-5").says("Europe/Berlin").says("suspend ");
+    user.cmp(&["get", "schedules", "-o", "name"]).ok().says(&format!("schedule/{name}"));
+    let shown = user.cmp(&["get", "schedule", &name, "-o", "json"]).ok().json();
+    assert_eq!((&shown["kind"], &shown["spec"]["owner"]), (&json!("Schedule"), &json!(user.name)));
+    assert_eq!(shown["status"]["next"].as_array().map(Vec::len), Some(5), "{shown}");
+    user.admin(&["cmp", "get", "schedules", "-A"]).ok().says(&name);
+    // One part of it alone; the others stay.
+    user.cmp(&["schedule", "cluster", &name, "--resume", "30 7 * * 1-5"]).ok().says(" 07:30 ").says(" 19:00 ");
+    user.cmp(&["schedule", "cluster", &name, "--skip-until", "2040-01-02"])
+        .ok()
+        .says("suspend  2040-01-02 19:00 +01:00");
+    user.cmp(&["get", "schedules", "-o", "wide"]).ok().says("2040-01-02 00:00 +01:00");
+
+    // It is a part of the cluster, costs nothing, and stays when the cluster changes.
+    let cluster = user.cmp(&["get", "cluster", &name, "-o", "json"]).ok().json();
+    assert_eq!(cluster["spec"]["schedule"]["timeZone"], "Europe/Berlin");
+    user.cmp(&["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi"]).ok().says("unchanged");
+    user.cmp(&["scale", "cluster", &name, "--count", "2"]).ok();
+    user.cmp_reading(&["create", "-f", "-"], &cluster.to_string()).fails().says("count is 2");
+    user.cmp(&["scale", "cluster", &name, "--count", "1", "--yes"]).ok();
+    user.cmp_reading(&["create", "-f", "-"], &cluster.to_string()).ok().says("unchanged");
+    let mut another = cluster.clone();
+    another["spec"]["schedule"]["suspend"] = json!("0 20 * * *");
+    user.cmp_reading(&["create", "-f", "-"], &another.to_string())
+        .fails()
+        .says("schedule is ")
+        .says(&format!("kubectl cmp schedule cluster {name}"));
+    another["spec"]["schedule"]["suspend"] = json!("tonight");
+    user.cmp_reading(&["create", "-f", "-"], &another.to_string())
+        .fails()
+        .says("spec.schedule.suspend \"tonight\" is no line of cron");
+    let copy = user.cluster("copy");
+    let mut made = cluster;
+    made["metadata"] = json!({ "name": copy });
+    user.cmp_reading(&["create", "-f", "-", "--wait"], &made.to_string()).ok().says("created");
+    user.cmp(&["get", "schedule", &copy]).ok().says("30 7 * * 1-5");
+    // Past the plugin it is judged as well.
+    let want = user.account()[format!("want.{copy}")].as_str().unwrap().replace("Europe/Berlin", "Europe/Berln");
+    user.patch(&json!({ format!("want.{copy}"): want }))
+        .fails()
+        .says("schedule.timeZone \"Europe/Berln\" is no time zone");
+    // What becomes of it goes with the cluster.
+    schedule(&user, &copy, &ago(10), &ago(20));
+    did(&user, &copy, "suspend");
+    user.cmp(&["delete", "cluster", &copy, "--yes", "--wait"]).ok();
+    user.account_is("all of it is gone", |account| !account.to_string().contains(&copy));
+}

@@ -1,0 +1,41 @@
+//! Machines that cmp-webhook itself freezes and wakes.
+
+use cmp_tests::{World, eventually};
+use serde_json::{Value, json};
+
+use crate::clusters::{on, running};
+use crate::support::{SOON, installed};
+
+/// What the schedule of a cluster did last.
+fn did(user: &World<'_>, cluster: &str, turn: &str) -> Value {
+    let last = |account: &Value| -> Value {
+        account[format!("scheduled.{cluster}")].as_str().map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
+    };
+    user.account_is(&format!("it did {turn}"), |account| {
+        last(account)["turn"] == turn && last(account)["tries"].is_null()
+    });
+    last(&user.account())
+}
+
+#[test]
+fn machines_are_frozen_and_woken_by_themselves() {
+    let john = installed().user("16", "64Gi");
+    let dev = running(&john, "dev", 2);
+    let one = |index: u32| format!("{dev}-{index}");
+    john.cmp(&["stop", "instance", &one(1), "--wait", "--timeout", "120s"]).ok();
+    john.cmp(&["suspend", "cluster", &dev, "--for", "5s"]).ok().says("1 suspended, 0 failed, 1 skipped");
+    assert_eq!(did(&john, &dev, "resume")["changed"], 1);
+    john.becomes(&one(0), "running");
+    assert_eq!(john.state(&one(1)), "stopped");
+    // Frozen, and not switched off, as the verb does it.
+    john.cmp(&["resume", "cluster", &dev, "--for", "5s"]).ok();
+    assert_eq!(did(&john, &dev, "suspend")["changed"], 1);
+    john.becomes(&one(0), "suspended");
+    assert_eq!(on(&john, &dev).len(), 1);
+    let shown = john.cmp(&["get", "instance", &one(0), "-o", "json"]).ok().json();
+    assert_eq!(shown["status"]["suspension"]["mode"], json!("pause"));
+    eventually("the right to it is gone", SOON, || {
+        let bound = john.admin(&["get", "rolebinding", "cmp-scheduler", "-n", &format!("{dev}-ns")]);
+        if bound.code == 0 { Err(bound.to_string()) } else { Ok(()) }
+    });
+}
