@@ -94,7 +94,7 @@ fn for_a_while_and_back() {
     user.cmp(&["suspend", "instance", &one(1)]).ok();
     user.cmp(&["suspend", "cluster", &name, "--for", "1h", "--dry-run=server"]).ok().says("(server dry run)");
     assert!(!user.account().to_string().contains("once"));
-    user.cmp(&["suspend", "cluster", &name, "--for", "4s"])
+    user.cmp(&["suspend", "cluster", &name, "--for", "12s"])
         .ok()
         .says("2 suspended, 0 failed, 1 skipped")
         .says(&format!("cluster/{name}: it is resumed at "));
@@ -111,7 +111,7 @@ fn for_a_while_and_back() {
         if there.code == 0 { Err(there.to_string()) } else { Ok(()) }
     });
 
-    user.cmp(&["resume", "cluster", &name, "--for", "4s"]).ok().says("1 resumed").says("it is suspended at ");
+    user.cmp(&["resume", "cluster", &name, "--for", "12s"]).ok().says("1 resumed").says("it is suspended at ");
     assert_eq!(did(&user, &name, "suspend")["changed"], 3);
     for index in 0..3 {
         user.becomes(&one(index), "suspended");

@@ -142,6 +142,44 @@ fn every_policy_is_bound_and_installed() {
     }
 }
 
+/// The oldest Kubernetes is 1.30: what CEL learnt later would be refused there. These are the functions and macros that later
+/// versions of the API server brought (k8s.io/apiserver, `pkg/cel/environment/base.go`).
+#[test]
+fn the_policies_are_read_by_the_oldest_kubernetes() {
+    let later = [
+        "transformMap(",
+        "transformList(",
+        "transformMapEntry(",
+        "existsOne(",
+        "semver(",
+        "isSemver(",
+        "format.",
+        ".slice(",
+        ".distinct(",
+        ".flatten(",
+        ".sort(",
+        ".sortBy(",
+        ".reverse(",
+        ".first(",
+        ".last(",
+        "lists.range(",
+        "fieldSelector(",
+        "labelSelector(",
+    ];
+    let word = |text: &str| !text.is_empty() && text.chars().all(|char| char.is_ascii_alphanumeric() || char == '_');
+    for path in files(&root().join("manifests/policies"), ".yaml") {
+        let text = fs::read_to_string(&path).unwrap();
+        for function in later {
+            assert!(!text.contains(function), "{} has {function}, which Kubernetes 1.30 does not know", path.display());
+        }
+        // `all(key, value, ...)`; before it there was one variable.
+        for after in [".all(", ".exists("].into_iter().flat_map(|name| text.split(name).skip(1)) {
+            let two = after.splitn(3, ',').take(2).filter(|part| word(part.trim())).count() == 2;
+            assert!(!two, "{} has a macro of two variables: {after:.40}", path.display());
+        }
+    }
+}
+
 /// The texts between double quotes; what is between two of them is taken for one as well, which does no harm here.
 fn texts(source: &str) -> Vec<&str> {
     source.split('"').filter(|text| text.len() >= 10 && !text.contains('\n')).collect()

@@ -48,6 +48,8 @@ const RESTORED: &str = "as in the file it was created from";
 const CATCH_UP: Duration = Duration::from_secs(15);
 /// What the API server says when the ResourceQuota of a cluster is reached.
 const FENCED: &str = "exceeded quota: cmp,";
+/// What an API server says that has not seen yet that the ResourceQuota is in force.
+const UNKNOWN: &str = "status unknown for quota: cmp,";
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A cluster that is asked for.
@@ -471,7 +473,7 @@ async fn make_instance(
 fn not_seen_yet(error: &ApiError) -> bool {
     let text = error.to_string();
     error.is_forbidden()
-        && ["cannot create resource", "is not one of the", FENCED].iter().any(|words| text.contains(words))
+        && ["cannot create resource", "is not one of the", FENCED, UNKNOWN].iter().any(|words| text.contains(words))
 }
 
 /// Waits until all of these instances run.
