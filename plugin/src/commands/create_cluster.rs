@@ -14,7 +14,6 @@ use tokio::time::Instant;
 
 use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::kubevirt::Machines;
-use cmp_client::templates::not_yaml;
 use cmp_client::{ApiError, kubevirt};
 use cmp_core::account::{Change, Held, HeldState, InstanceType, Suspended, Variable, Want};
 use cmp_core::lifecycle::Asker;
@@ -37,8 +36,10 @@ use crate::ui::{Progress, Ui};
 use crate::view;
 
 mod from_file;
+mod patch;
 
 pub(super) use from_file::of_object;
+pub(super) use patch::Patch;
 
 /// How many instances are created at once.
 const AT_ONCE: usize = 32;
@@ -56,6 +57,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct Asked {
     pub(super) name: ClusterName,
     want: Want,
+    /// The patch that is in it, as it was typed.
+    patch: Option<Patch>,
     /// Which of its instances are to be off.
     off: Off,
     /// Whose it is to be, if that is said.
@@ -82,7 +85,7 @@ pub(super) async fn create(
     wait: &WaitArgs,
     change: &ChangeArgs,
 ) -> Result<(), CliError> {
-    let Asked { name, mut want, off, owner, typed } = asked;
+    let Asked { name, mut want, patch, off, owner, typed } = asked;
     context.check_namespace(&name)?;
     let template = templates::of(context, &want).await?;
     if want.template.is_some() {
@@ -97,7 +100,7 @@ pub(super) async fn create(
         return Err(CliError::user("--type vm: there is no KubeVirt in this cluster, so that no VM can run")
             .hint("an administrator installs KubeVirt 1.7 or newer (kubevirt.io); or use --type container"));
     }
-    templates::blueprint(&template, &want)?;
+    templates::blueprint(&template, &want, patch.as_ref())?;
     let user = context.account_of(owner.as_ref()).await?;
     let accounts = context.accounts().await?;
     let known = context.account(&user).await?;
@@ -113,7 +116,7 @@ pub(super) async fn create(
     prepared(context.ui, &accounts, &user, &name, &want, wait.timeout).await?;
     // Of a cluster that was not wanted before nothing is there; should something be all the same, it is not made again.
     let there = if resumed { indexes(context, &name).await? } else { BTreeSet::new() };
-    let blueprint = templates::blueprint(&template, &want)?;
+    let blueprint = templates::blueprint(&template, &want, patch.as_ref())?;
     let made = make_instances(context, &name, want.count, &blueprint, &there, &off).await?;
     if wait.wait && want.released {
         context.ui.note(&format!("its instances are off: kubectl cmp resume cluster {name}"));
@@ -173,6 +176,7 @@ fn typed(args: CreateCluster) -> Result<Asked, CliError> {
         env.push(variable);
     }
     let (command, args_) = if args.command { (args.args, Vec::new()) } else { (Vec::new(), args.args) };
+    let patch = args.patch.as_deref().map(Patch::read).transpose()?;
     let want = Want {
         image: args.image,
         ssh_key,
@@ -181,26 +185,12 @@ fn typed(args: CreateCluster) -> Result<Asked, CliError> {
         env,
         ports: args.port,
         disk: args.disk.map(|disk| disk.path),
-        patch: args.patch.as_deref().map(patch).transpose()?,
+        patch: patch.as_ref().map(|patch| patch.value.clone()),
         // A built-in one goes without saying.
         template: args.template.map(String::from).filter(|_| built_in.is_none()),
         ..Want::new(kind, args.count.unwrap_or(1), size)
     };
-    Ok(Asked { name, want, off: Off::default(), owner: args.owner, typed: args.kind.is_some() })
-}
-
-/// A patch as it is given: in place, in a file, or on standard input.
-fn patch(given: &str) -> Result<Value, CliError> {
-    let in_place = given.trim_start().starts_with(['{', '[']);
-    let named = if in_place { "--patch".to_owned() } else { format!("--patch {given}") };
-    let wrong = |why: &str| CliError::user(format!("{named}: {why}"));
-    let text = if in_place { given.to_owned() } else { read_text(given).map_err(|error| wrong(&error.to_string()))? };
-    let patch: Value = serde_saphyr::from_str(&text).map_err(|error| wrong(&not_yaml(&error)))?;
-    if patch.is_array() || patch.is_object() {
-        return Ok(patch);
-    }
-    Err(wrong("it is no patch")
-        .hint("use a list of operations (JSON Patch), or an object (merge patch), as YAML or JSON"))
+    Ok(Asked { name, want, patch, off: Off::default(), owner: args.owner, typed: args.kind.is_some() })
 }
 
 /// A file, or standard input for `-`.

@@ -47,14 +47,14 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
         // Before anything is asked for: its template may be gone.
         let template = templates::of(context, &current).await?;
         if grows {
-            templates::blueprint(&template, &scaled(&current))?;
+            templates::blueprint(&template, &scaled(&current), None)?;
         }
         stored = wants::change(&accounts, stored, &name, dry_run, scaled).await?;
         if dry_run == DryRun::None {
             let want = wants::current(&stored, &name)?;
             create_cluster::prepared(context.ui, &accounts, &user, &name, &want, wait.timeout).await?;
             let there = create_cluster::indexes(context, &name).await?;
-            let blueprint = templates::blueprint(&template, &want)?;
+            let blueprint = templates::blueprint(&template, &want, None)?;
             let made =
                 create_cluster::make_instances(context, &name, want.count, &blueprint, &there, &Off::default()).await?;
             if !grows && made == 0 {

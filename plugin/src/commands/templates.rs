@@ -13,7 +13,7 @@ use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
 use cmp_core::name::TemplateName;
 use cmp_core::template::{Blueprint, Template, built_in_type};
 
-use super::create_cluster::read_text;
+use super::create_cluster::{Patch, read_text};
 use crate::cli::{ChangeArgs, CreateTemplate, DeleteTemplate, DryRun, GetTemplates};
 use crate::context::{Context, MANAGER, complete, each_said, once, suffix};
 use crate::error::CliError;
@@ -63,13 +63,15 @@ pub(super) async fn of(context: &Context<'_>, want: &Want) -> Result<Template, C
     })
 }
 
-/// What a template makes of a want; what cannot be is found out before anything is asked for.
-pub(super) fn blueprint(template: &Template, want: &Want) -> Result<Blueprint, CliError> {
+/// What a template makes of a want, whose patch was typed so; what cannot be is found out before anything is asked for.
+pub(super) fn blueprint(template: &Template, want: &Want, typed: Option<&Patch>) -> Result<Blueprint, CliError> {
     template.blueprint(want).map_err(|wrong| {
         // Without the patch it would be wrong in the same way: then it is not the patch.
         let plain = template.blueprint(&Want { patch: None, ..want.clone() });
         match (plain, &want.patch, &want.template) {
-            (Ok(_), Some(_), _) => CliError::user(format!("--patch: {wrong}")),
+            (Ok(_), Some(_), _) => {
+                CliError::user(typed.map_or_else(|| format!("the patch: {wrong}"), |patch| patch.wrong(&wrong)))
+            }
             (_, _, Some(name)) => CliError::user(format!("template {name}: {wrong}")),
             _ => CliError::user(wrong.to_string()),
         }

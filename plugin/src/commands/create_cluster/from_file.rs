@@ -83,5 +83,5 @@ fn cluster(object: &Value) -> Result<Asked, String> {
     }
     let off = off.map(|off| Off::read(&off, want.count)).transpose();
     let off = off.map_err(|why| about(format!("spec.instances{why}")))?.unwrap_or_default();
-    Ok(Asked { name, want, off, owner, typed })
+    Ok(Asked { name, want, patch: None, off, owner, typed })
 }
