@@ -383,6 +383,12 @@ pub fn is_for(edge: &Edge, shown: &Instance) -> bool {
     }
 }
 
+/// Whether an edge has suspended an instance already, in the name of `by`: another replica may be at it.
+pub fn is_done(edge: &Edge, shown: &Instance, by: &str) -> bool {
+    let suspended = shown.suspension.as_ref().filter(|_| shown.state == State::Suspended);
+    edge.turn == Turn::Suspend && suspended.is_some_and(|suspension| suspension.by == by && suspension.at >= edge.at)
+}
+
 /// A moment as the clocks of a zone show it, with their distance from UTC: `2026-03-29 08:00 +02:00`.
 pub fn shown(at: Timestamp, zone: &TimeZone) -> String {
     let (wall, offset) = (zone.to_datetime(at), zone.to_offset(at).seconds() / 60);

@@ -331,3 +331,58 @@ proptest! {
         }
     }
 }
+
+/// An instance that `by` suspended at a time, if anybody did, and what wakes it.
+fn instance(state: State, suspended: Option<(&str, &str, Option<Cause>)>) -> Instance {
+    let suspension = suspended.map(|(by, at, woken_by)| crate::instance::Suspension {
+        by: by.to_owned(),
+        at: time(at),
+        mode: Mode::Halt,
+        reason: None,
+        woken_by,
+    });
+    Instance {
+        name: "web-0".parse().unwrap(),
+        kind: InstanceType::Container,
+        state,
+        reason: None,
+        message: None,
+        size: crate::resources::Resources::default(),
+        image: None,
+        node: None,
+        ip: None,
+        restarts: 0,
+        suspension,
+        created: None,
+        uid: String::new(),
+        version: String::new(),
+        asked: None,
+        on: state == State::Running,
+        ending: false,
+        paused: false,
+        labels: std::collections::BTreeMap::new(),
+    }
+}
+
+#[test]
+fn which_instances_an_edge_is_about_and_which_are_done() {
+    let edge = |turn| Edge { at: time("2026-03-02T19:00:00Z"), turn, cause: Cause::Schedule };
+    let (before, after) = ("2026-03-02T18:59:59Z", "2026-03-02T19:00:01Z");
+    let ours = Some(Cause::Schedule);
+    // An instance; whether a suspension is about it, and is done; whether a resumption is about it.
+    for (shown, suspends, done, resumes) in [
+        (instance(State::Running, None), true, false, false),
+        (instance(State::Failed, None), true, false, false),
+        (instance(State::Stopped, None), false, false, false),
+        (instance(State::Suspended, None), false, false, false),
+        (instance(State::Suspended, Some(("cmp", after, ours))), false, true, true),
+        (instance(State::Suspended, Some(("cmp", before, ours))), false, false, true),
+        (instance(State::Suspended, Some(("john", after, None))), false, false, false),
+        (instance(State::Suspended, Some(("john", after, Some(Cause::Once)))), false, false, false),
+        (instance(State::Running, Some(("cmp", after, ours))), true, false, false),
+    ] {
+        let (suspend, resume) = (edge(Turn::Suspend), edge(Turn::Resume));
+        assert_eq!((is_for(&suspend, &shown), is_done(&suspend, &shown, "cmp")), (suspends, done), "{shown:?}");
+        assert_eq!((is_for(&resume, &shown), is_done(&resume, &shown, "cmp")), (resumes, false), "{shown:?}");
+    }
+}

@@ -20,7 +20,7 @@ use cmp_core::instance::{Instance, Mode};
 use cmp_core::keys;
 use cmp_core::lifecycle::{Asker, Call, act};
 use cmp_core::name::{ClusterName, UserName};
-use cmp_core::schedule::{Carried, Cause, Due, Edge, MOST_LEFT, Schedule, Turn, is_for};
+use cmp_core::schedule::{Carried, Cause, Due, Edge, MOST_LEFT, Schedule, Turn, is_done, is_for};
 
 use super::{Context, RESYNC};
 
@@ -134,6 +134,8 @@ struct Work {
     changed: BTreeSet<u32>,
     left: BTreeMap<u32, String>,
     skipped: u32,
+    /// Whether nothing was found to do, and another replica was left the time to say that it did it.
+    waited: bool,
     /// Whether anything is on still.
     on: bool,
 }
@@ -141,7 +143,8 @@ struct Work {
 impl Work {
     fn new(edge: Edge, last: Option<&Carried>) -> Self {
         let before = last.filter(|last| last.is(&edge)).cloned();
-        Self { edge, before, looked: false, changed: BTreeSet::new(), left: BTreeMap::new(), skipped: 0, on: false }
+        let (changed, left) = (BTreeSet::new(), BTreeMap::new());
+        Self { edge, before, looked: false, changed, left, skipped: 0, waited: false, on: false }
     }
 
     /// Which instances are to be changed now: at first all that the edge is about, then those that are left.
@@ -162,13 +165,17 @@ impl Work {
         self.looked = true;
         let only = self.before.as_ref().map(|before| before.left.clone()).filter(|left| !left.is_empty());
         let total = shown.len();
+        if self.before.is_none() {
+            let by = name();
+            self.changed.extend(shown.iter().filter(|one| is_done(&edge, one, &by)).map(|one| one.name.index));
+        }
         let to_do: Vec<Instance> = shown
             .into_iter()
             .filter(|one| is_for(&edge, one) && only.as_ref().is_none_or(|only| only.contains(&one.name.index)))
             .collect();
         self.skipped = match &self.before {
             Some(before) => before.skipped,
-            None => u32::try_from(total.saturating_sub(to_do.len())).unwrap_or(u32::MAX),
+            None => u32::try_from(total.saturating_sub(to_do.len() + self.changed.len())).unwrap_or(u32::MAX),
         };
         to_do
     }
@@ -213,6 +220,13 @@ async fn carry_out(context: &Context, user: &UserName, cluster: &ClusterName) ->
         let shown = instances::list(&context.client, cluster, want.kind).await?;
         let on: BTreeSet<u32> = shown.iter().filter(|one| one.on).map(|one| one.name.index).collect();
         let to_do = one.candidates(shown);
+        if to_do.is_empty() && one.changed.is_empty() && !one.waited {
+            // What was resumed does not say by whom.
+            (one.waited, one.looked) = (true, false);
+            tokio::time::sleep(PAUSE).await;
+            work = Some(one);
+            continue;
+        }
         if edge.turn == Turn::Resume && !to_do.is_empty() {
             match bring_back(context, &stored, cluster, want, &entry).await {
                 Ok(Quota::Held) => {}
@@ -311,6 +325,11 @@ async fn bring_back(
     Ok(if ready { Quota::Held } else { Quota::Awaited })
 }
 
+/// In whose name instances are switched.
+fn name() -> String {
+    format!("system:serviceaccount:{}:{}", keys::SYSTEM_NAMESPACE, keys::WEBHOOK)
+}
+
 /// What came of one instance.
 enum Came {
     Changed {
@@ -324,12 +343,7 @@ enum Came {
 }
 
 async fn switch(context: &Context, shown: &Instance, edge: Edge, mode: Option<Mode>, now: Timestamp) -> Came {
-    let asker = Asker {
-        by: format!("system:serviceaccount:{}:{}", keys::SYSTEM_NAMESPACE, keys::WEBHOOK),
-        at: now,
-        reason: Some(REASON.to_owned()),
-        woken_by: Some(Cause::Schedule),
-    };
+    let asker = Asker { by: name(), at: now, reason: Some(REASON.to_owned()), woken_by: Some(Cause::Schedule) };
     // A schedule that was set for VMs cannot be one for containers; the type is fixed.
     let mode = mode.filter(|_| shown.kind == InstanceType::Vm);
     let act = match act(shown, edge.turn.verb(), mode, Some(&asker)) {
