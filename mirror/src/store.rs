@@ -141,7 +141,7 @@ pub struct Store {
     /// The row of `watched` that goes on.
     watched: Option<i64>,
     // Given up last.
-    _lock: File,
+    lock: File,
 }
 
 impl Store {
@@ -173,7 +173,7 @@ impl Store {
         db.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?;
         let (instances, charges, quotas) = (open_spans(path, &db)?, open_charges(path, &db)?, open_quotas(path, &db)?);
         let last = db.query_row("SELECT max(ended) FROM watched", [], |row| row.get(0)).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), db, instances, charges, quotas, last, watched: None, _lock: lock })
+        Ok(Self { path: path.to_owned(), db, instances, charges, quotas, last, watched: None, lock })
     }
 
     /// Says which Kubernetes cluster is looked at: a file is of one.
@@ -252,8 +252,10 @@ impl Store {
 
     /// Closes it: what stood beside it goes into it.
     pub fn close(self) -> Result<(), StoreError> {
-        let Self { path, db, .. } = self;
-        db.close().map_err(|(_, error)| StoreError::of(&path, &error))
+        let Self { path, db, lock, .. } = self;
+        db.close().map_err(|(_, error)| StoreError::of(&path, &error))?;
+        // Not left to the end of the file: a process that is just being started has a copy of it for a moment.
+        lock.unlock().map_err(|error| StoreError::Other { path, why: error.to_string() })
     }
 
     /// A clock that was set back does not make a time end before it began.

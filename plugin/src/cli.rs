@@ -166,6 +166,7 @@ pub(crate) enum Command {
     /// Show the versions of the plugin, of the API server and of cmp-webhook
     Version(VersionArgs),
     /// Show the flags that every command takes
+    #[command(hide = true)]
     Options,
 }
 
