@@ -31,19 +31,18 @@ pub async fn installed(client: &Client) -> Result<bool, ApiError> {
     Ok(groups.groups.iter().any(|group| group.name == GROUP))
 }
 
+fn resource(kind: &str, plural: &str) -> ApiResource {
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, VERSION, kind), plural)
+}
+
 fn api(client: &Client, namespace: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
-    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, VERSION, kind), plural);
-    Api::namespaced_with(client.clone(), namespace, &resource)
+    Api::namespaced_with(client.clone(), namespace, &resource(kind, plural))
 }
 
 /// The VirtualMachines and the VirtualMachineInstances of all Namespaces, to be watched and [read].
 pub fn everywhere(client: &Client) -> [Api<DynamicObject>; 2] {
-    [("VirtualMachine", "virtualmachines"), ("VirtualMachineInstance", "virtualmachineinstances")].map(
-        |(kind, plural)| {
-            let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, VERSION, kind), plural);
-            Api::all_with(client.clone(), &resource)
-        },
-    )
+    [("VirtualMachine", "virtualmachines"), ("VirtualMachineInstance", "virtualmachineinstances")]
+        .map(|(kind, plural)| Api::all_with(client.clone(), &resource(kind, plural)))
 }
 
 /// Reads one of them.

@@ -261,7 +261,7 @@ pub(crate) fn with_changes(
 
 /// A time zone by its name in the IANA's database.
 pub(super) fn zone(text: &str) -> Result<TimeZone, String> {
-    TimeZone::get(text).map_err(|_| format!("{text:?} is no time zone: use a form such as Europe/Berlin, or UTC"))
+    schedule::zone(text).map_err(|_| format!("{text:?} is no time zone: use a form such as Europe/Berlin, or UTC"))
 }
 
 /// What an hour of one resource costs: `cpu=0.03`.

@@ -222,20 +222,25 @@ pub(crate) async fn clusters(
         asker.woken_by = Some(Cause::Once);
     }
     let until = span.map(schedules::in_so_long).transpose()?;
-    let mut came = Vec::new();
+    let (mut came, mut backs) = (Vec::new(), Vec::new());
     let mut any_failed = false;
     let mut stopped = None;
     for name in names {
         context.check_namespace(&name)?;
         // What is to happen later is said first: nothing is suspended that would not come back.
         let done = async {
-            if let Some(until) = until {
-                schedules::once(context, &name, verb, until, dry_run).await?;
-            }
-            ask.of_cluster(&name, wait.timeout).await
+            let back = match until {
+                Some(until) => Some(schedules::once(context, &name, verb, until, dry_run).await?),
+                None => None,
+            };
+            Ok((ask.of_cluster(&name, wait.timeout).await?, back))
         };
-        match done.await {
-            Ok(one) => came.push((name, one)),
+        let done: Result<_, CliError> = done.await;
+        match done {
+            Ok((one, back)) => {
+                came.push((name, one));
+                backs.push(back);
+            }
             Err(error) if error.is_not_found() => {
                 error.print(context.ui);
                 any_failed = true;
@@ -252,7 +257,7 @@ pub(crate) async fn clusters(
         ask.wait(&mut came, wait.timeout).await?;
     }
     let mut objects = Vec::new();
-    for (name, came) in &came {
+    for ((name, came), back) in came.iter().zip(&backs) {
         let (counts, instances) = counted(&ask, came);
         any_failed |= counts.failed > 0;
         if counts.paused > 0 {
@@ -260,8 +265,8 @@ pub(crate) async fn clusters(
                 "cluster/{name}: what is paused keeps its memory and its place on the node; --mode halt frees them"
             ));
         }
-        if let Some(until) = until {
-            schedules::say_when(context, name, verb, until).await?;
+        if let Some(back) = back {
+            context.ui.note(back);
         }
         if verb == Verb::Suspend && counts.failed == 0 {
             wants::give_back(context, name, dry_run).await?;

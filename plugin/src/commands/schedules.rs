@@ -125,15 +125,17 @@ fn back(verb: Verb) -> Turn {
     if verb == Verb::Suspend { Turn::Resume } else { Turn::Suspend }
 }
 
-/// Has the contrary of a verb done once. It takes the place of what was to happen once before.
+/// Has the contrary of a verb done once, and says when, by the clocks of its schedule. It takes the place of what was to
+/// happen once before.
 pub(super) async fn once(
     context: &Context<'_>,
     name: &ClusterName,
     verb: Verb,
     at: Timestamp,
     dry_run: DryRun,
-) -> Result<(), CliError> {
-    let once = match back(verb) {
+) -> Result<String, CliError> {
+    let turn = back(verb);
+    let once = match turn {
         Turn::Suspend => Once { suspend: Some(at), resume: None },
         Turn::Resume => Once { suspend: None, resume: Some(at) },
     };
@@ -142,23 +144,10 @@ pub(super) async fn once(
         let before = want.schedule.clone().unwrap_or_default();
         Want { schedule: Some(Schedule { once: Some(once.clone()), ..before }), ..want.clone() }
     };
-    wants::change(&context.accounts().await?, stored, name, dry_run, added).await?;
-    Ok(())
-}
-
-/// Says when the contrary of a verb will be done.
-pub(super) async fn say_when(
-    context: &Context<'_>,
-    name: &ClusterName,
-    verb: Verb,
-    at: Timestamp,
-) -> Result<(), CliError> {
-    let stored = context.holder(name).await?;
+    let stored = wants::change(&context.accounts().await?, stored, name, dry_run, added).await?;
     let schedule = stored.account.cluster(name).want.and_then(|want| want.schedule).unwrap_or_default();
     let zone = schedule.zone().map_err(|wrong| invalid(&wrong))?;
-    let (done, at) = (back(verb).verb().done(), schedule::shown(at, &zone));
-    context.ui.note(&format!("cluster/{name}: it is {done} at {at}"));
-    Ok(())
+    Ok(format!("cluster/{name}: it is {} at {}", turn.verb().done(), schedule::shown(at, &zone)))
 }
 
 pub(crate) async fn get(context: &Context<'_>, args: GetSchedules) -> Result<(), CliError> {

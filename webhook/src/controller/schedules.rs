@@ -136,15 +136,13 @@ struct Work {
     skipped: u32,
     /// Whether nothing was found to do, and another replica was left the time to say that it did it.
     waited: bool,
-    /// Whether anything is on still.
-    on: bool,
 }
 
 impl Work {
     fn new(edge: Edge, last: Option<&Carried>) -> Self {
         let before = last.filter(|last| last.is(&edge)).cloned();
         let (changed, left) = (BTreeSet::new(), BTreeMap::new());
-        Self { edge, before, looked: false, changed, left, skipped: 0, waited: false, on: false }
+        Self { edge, before, looked: false, changed, left, skipped: 0, waited: false }
     }
 
     /// Which instances are to be changed now: at first all that the edge is about, then those that are left.
@@ -249,7 +247,6 @@ async fn carry_out(context: &Context, user: &UserName, cluster: &ClusterName) ->
             .collect()
             .await;
         let mut again = false;
-        one.on = false;
         one.left.clear();
         let mut off = BTreeSet::new();
         for (index, came) in came {
@@ -270,7 +267,6 @@ async fn carry_out(context: &Context, user: &UserName, cluster: &ClusterName) ->
                 }
             }
         }
-        one.on = !on.is_subset(&off);
         if again && Instant::now() < deadline {
             tokio::time::sleep(PAUSE).await;
             work = Some(one);
@@ -279,7 +275,7 @@ async fn carry_out(context: &Context, user: &UserName, cluster: &ClusterName) ->
         let carried = one.carried(Timestamp::now(), None);
         let gives_back = edge.turn == Turn::Suspend
             && one.left.is_empty()
-            && !one.on
+            && on.is_subset(&off)
             && stored.account.policy.suspended == Suspended::Release
             && !want.released;
         let released = gives_back.then(|| Want { released: true, ..want.clone() });
