@@ -71,6 +71,11 @@ impl ApiError {
         matches!(self, Self::Refused { reason, .. } if reason == "AlreadyExists")
     }
 
+    /// Whether the API server understood it and said no, which the same call again will not change by itself.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { code: 400 | 403 | 405 | 413 | 422, .. })
+    }
+
     /// Whether it is not allowed.
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Self::Refused { code: 403, .. })

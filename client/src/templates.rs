@@ -88,8 +88,8 @@ impl Templates {
     }
 
     /// Reads one; `None` if there is none of this name.
-    pub async fn get(&self, name: &str) -> Result<Option<Found>, ApiError> {
-        Ok(self.api.get_opt(name).await?.filter(is_template).map(|map| found(&map)))
+    pub async fn get(&self, name: &TemplateName) -> Result<Option<Found>, ApiError> {
+        Ok(self.api.get_opt(name.as_str()).await?.filter(is_template).map(|map| found(&map)))
     }
 
     /// Reads all.
@@ -121,9 +121,9 @@ impl Templates {
     }
 
     /// Deletes one.
-    pub async fn delete(&self, name: &str, dry_run: bool) -> Result<(), ApiError> {
+    pub async fn delete(&self, name: &TemplateName, dry_run: bool) -> Result<(), ApiError> {
         let params = DeleteParams { dry_run, ..DeleteParams::default() };
-        self.api.delete(name, &params).await?;
+        self.api.delete(name.as_str(), &params).await?;
         Ok(())
     }
 }

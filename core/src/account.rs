@@ -1,7 +1,8 @@
-//! What a user may have, wants and holds: one ConfigMap, read strictly.
+//! One ConfigMap that says what a user may have, wants and holds, read strictly.
 //!
 //! A value that cannot be read is an error that names its key; nothing is guessed and nothing counts as empty, or a
-//! damaged entry would be a cluster that costs nothing. Keys that are not ours are left alone.
+//! damaged entry would be a cluster that costs nothing. Keys that are not ours are left alone. A value that a newer
+//! version stored is no damage: [`format`](crate::format) keeps it, and nothing of it grows.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,8 +13,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::format::{self, Kept, Wrong};
 use crate::keys::data;
-use crate::name::{ClusterName, UserName};
+use crate::name::{ClusterName, TemplateName, UserName};
 use crate::quantity::Quantity;
 use crate::resources::{Resources, STORAGE};
 use crate::schedule::{Carried, Schedule};
@@ -108,7 +110,6 @@ impl Shape {
 
 /// What a user wants a cluster to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Want {
     /// What its instances are; fixed once the cluster is held.
     #[serde(rename = "type")]
@@ -122,7 +123,7 @@ pub struct Want {
     pub released: bool,
     /// The template of its instances; the built-in one of its type if it is not named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub template: Option<String>,
+    pub template: Option<TemplateName>,
     /// The image of its instances; the template's if it is not named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
@@ -150,11 +151,17 @@ pub struct Want {
     /// When it is suspended and resumed by itself. It costs nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
+    /// When the cluster is deleted by itself. A field of the builds by which the tests play a newer version.
+    #[cfg(feature = "newer")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// Everything else in the value, which a newer version stored.
+    #[serde(skip)]
+    pub kept: Kept,
 }
 
 /// A variable of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Variable {
     /// Its name.
     pub name: String,
@@ -181,7 +188,15 @@ impl Want {
             disk: None,
             patch: None,
             schedule: None,
+            #[cfg(feature = "newer")]
+            expires: None,
+            kept: Kept::default(),
         }
+    }
+
+    /// The value to store, with everything in it that a newer version put there.
+    pub fn stored(&self) -> String {
+        self.kept.write(stored(self))
     }
 
     /// Count and size.
@@ -231,7 +246,6 @@ impl HeldState {
 
 /// What is held for a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Held {
     /// The uid of the cluster's Namespace; empty until it exists.
     pub uid: String,
@@ -247,19 +261,28 @@ pub struct Held {
     pub released: bool,
     /// How far it is.
     pub state: HeldState,
+    /// Everything else in the value, which a newer version stored.
+    #[serde(skip)]
+    pub kept: Kept,
 }
 
 impl Held {
     /// Of this shape.
     pub fn of(uid: &str, kind: InstanceType, shape: Shape, state: HeldState) -> Self {
         let Shape { count, size, released } = shape;
-        Self { uid: uid.to_owned(), kind, count, size, released, state }
+        Self { uid: uid.to_owned(), kind, count, size, released, state, kept: Kept::default() }
     }
 
     /// The same cluster, with another shape held for it.
     #[must_use]
     pub fn with(&self, shape: Shape, state: HeldState) -> Self {
-        Self::of(&self.uid, self.kind, shape, state)
+        let Shape { count, size, released } = shape;
+        Self { count, size, released, state, ..self.clone() }
+    }
+
+    /// The value to store, with everything in it that a newer version put there.
+    pub fn stored(&self) -> String {
+        self.kept.write(stored(self))
     }
 
     /// Count and size.
@@ -270,12 +293,42 @@ impl Held {
 
 /// Why a want was taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Refused {
     /// In a sentence.
     pub reason: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// Why cmp-webhook cannot go on with a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocked {
+    /// In a sentence; it may quote others, and is bounded.
+    pub reason: String,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// A value of a newer format, which only its key and perhaps its uid can be read of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opaque {
+    /// The key of the ConfigMap.
+    pub key: String,
+    /// Why it cannot be read.
+    pub why: String,
+    /// In `held.*`: the uid of the cluster's Namespace, if that can be read.
+    pub uid: Option<String>,
+}
+
+impl Opaque {
+    fn of(key: &str, why: String, text: &str) -> Self {
+        #[derive(Deserialize)]
+        struct Uid {
+            uid: String,
+        }
+        let uid = serde_json::from_str::<Uid>(text).ok().map(|held| held.uid);
+        Self { key: key.to_owned(), why, uid }
+    }
 }
 
 /// Whether what is suspended stays charged.
@@ -300,7 +353,7 @@ impl fmt::Display for Suspended {
 
 /// Further rules for one user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub struct Policy {
     /// Whether what is suspended stays charged.
     pub suspended: Suspended,
@@ -308,11 +361,21 @@ pub struct Policy {
     pub clusters: u32,
     /// At most so many instances in all.
     pub instances: u32,
+    /// Everything else in the value, which a newer version stored.
+    #[serde(skip)]
+    pub kept: Kept,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { suspended: Suspended::Keep, clusters: 100, instances: 1000 }
+        Self { suspended: Suspended::Keep, clusters: 100, instances: 1000, kept: Kept::default() }
+    }
+}
+
+impl Policy {
+    /// The value to store, with everything in it that a newer version put there.
+    pub fn stored(&self) -> String {
+        self.kept.write(stored(self))
     }
 }
 
@@ -329,6 +392,10 @@ pub struct Entry {
     pub refused: Option<Refused>,
     /// What its schedule did last.
     pub scheduled: Option<Carried>,
+    /// Why cmp-webhook cannot go on with it.
+    pub blocked: Option<Blocked>,
+    /// Values of a newer format.
+    pub opaque: Vec<Opaque>,
 }
 
 impl Entry {
@@ -381,7 +448,29 @@ impl Entry {
 
     /// Whether there is a cluster at all, wanted or held.
     pub fn exists(&self) -> bool {
-        self.want.is_some() || self.held.is_some()
+        self.want.is_some()
+            || self.held.is_some()
+            || self.opaque.iter().any(|value| value.key.starts_with(data::WANT) || value.key.starts_with(data::HELD))
+    }
+
+    /// The uid of its Namespace; empty while it is held without one, `None` if nothing is held.
+    pub fn uid(&self) -> Option<&str> {
+        let opaque = || self.opaque.iter().find(|value| value.key.starts_with(data::HELD))?.uid.as_deref();
+        self.held.as_ref().map(|held| held.uid.as_str()).or_else(opaque)
+    }
+
+    /// What a newer version put into its want or its holding, in a message; `None` if this version knows all of it.
+    /// Such a cluster is neither grown nor shrunk nor mended by this version; its owner may delete it.
+    pub fn newer(&self) -> Option<String> {
+        if let Some(Opaque { key, why, .. }) = self.opaque.first() {
+            return Some(format!("{key}: {why}"));
+        }
+        let want = self.want.as_ref().map(|want| (data::WANT, &want.kept, &want.size));
+        let held = self.held.as_ref().map(|held| (data::HELD, &held.kept, &held.size));
+        want.into_iter().chain(held).find_map(|(key, kept, size)| {
+            let fields = kept.newer().or_else(|| size.unknown().map(|name| format!("\"size.{name}\"")))?;
+            Some(format!("{}: this version does not know {fields}", key.trim_end_matches('.')))
+        })
     }
 }
 
@@ -401,6 +490,8 @@ pub struct Account {
     pub clusters: BTreeMap<ClusterName, Arc<Entry>>,
     /// The uid of the ConfigMap whose Namespaces have been looked up.
     pub settled: Option<String>,
+    /// Values of a newer format that belong to no cluster, and the format itself if that is newer.
+    pub opaque: Vec<Opaque>,
 }
 
 /// A value that is not as cmp writes it.
@@ -433,12 +524,20 @@ impl Account {
             policy: Policy::default(),
             clusters: BTreeMap::new(),
             settled: None,
+            opaque: Vec::new(),
         };
         let (mut damaged, mut has_quota) = (Vec::new(), false);
         for (key, text) in stored {
-            has_quota |= key.as_ref() == data::QUOTA;
-            if let Err(error) = account.set_key(key.as_ref(), text.as_ref()) {
-                damaged.push(error);
+            let (key, text) = (key.as_ref(), text.as_ref());
+            has_quota |= key == data::QUOTA;
+            match account.set_key(key, text) {
+                Ok(()) => {}
+                Err(Wrong::Malformed(why)) => damaged.push(Unreadable { key: key.to_owned(), why }),
+                Err(Wrong::Newer(why)) => {
+                    if let Err(error) = account.leave(Opaque::of(key, why, text)) {
+                        damaged.push(error);
+                    }
+                }
             }
         }
         if !has_quota {
@@ -458,22 +557,54 @@ impl Account {
         let mut damaged: Vec<&Unreadable> = damaged.iter().collect();
         for (key, text) in changes {
             damaged.retain(|unreadable| unreadable.key != key);
+            account.know(key);
             match text {
-                Some(text) => account.set_key(key, text)?,
+                Some(text) => account.set_key(key, text).map_err(|wrong| unreadable(key, wrong))?,
                 None => account.remove_key(key)?,
             }
         }
         damaged.first().map_or(Ok(account), |unreadable| Err((*unreadable).clone()))
     }
 
-    fn set_key(&mut self, key: &str, text: &str) -> Result<(), Unreadable> {
+    fn set_key(&mut self, key: &str, text: &str) -> Result<(), Wrong> {
         match key {
-            data::QUOTA => self.quota = json(key, text)?,
-            data::POLICY => self.policy = json(key, text)?,
+            data::QUOTA => self.quota = whole(text)?,
+            data::POLICY => {
+                let (policy, kept) = format::read(text)?;
+                self.policy = Policy { kept, ..policy };
+            }
             data::SETTLED => self.settled = Some(text.to_owned()),
+            data::FORMAT => match text.parse::<u32>() {
+                Ok(format) if format > format::FORMAT => return Err(Wrong::Newer(format::newer_format(format))),
+                Ok(_) => {}
+                Err(_) => return Err(Wrong::Newer(format!("{text:?} is no format that this version knows"))),
+            },
             _ => self.read_key(key, text)?,
         }
         Ok(())
+    }
+
+    /// Keeps a value of a newer format in mind.
+    fn leave(&mut self, opaque: Opaque) -> Result<(), Unreadable> {
+        match opaque.key.split_once('.') {
+            None => self.opaque.push(opaque),
+            Some((_, cluster)) => {
+                let cluster = cluster_named(cluster).map_err(|wrong| unreadable(&opaque.key, wrong))?;
+                self.entry(cluster).opaque.push(opaque);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets that the value of a key could not be read.
+    fn know(&mut self, key: &str) {
+        self.opaque.retain(|opaque| opaque.key != key);
+        let cluster = key.split_once('.').and_then(|(_, cluster)| cluster.parse::<ClusterName>().ok());
+        if let Some(entry) = cluster.and_then(|cluster| self.clusters.get_mut(&cluster))
+            && entry.opaque.iter().any(|opaque| opaque.key == key)
+        {
+            Arc::make_mut(entry).opaque.retain(|opaque| opaque.key != key);
+        }
     }
 
     fn remove_key(&mut self, key: &str) -> Result<(), Unreadable> {
@@ -481,6 +612,7 @@ impl Account {
             data::QUOTA => return Err(no_quota()),
             data::POLICY => self.policy = Policy::default(),
             data::SETTLED => self.settled = None,
+            data::FORMAT => {}
             _ => {
                 let Some((_, cluster)) = key.split_once('.') else { return Ok(()) };
                 let Ok(cluster) = cluster.parse::<ClusterName>() else { return Ok(()) };
@@ -492,6 +624,7 @@ impl Account {
                     Some(data::DELETE) => entry.delete = None,
                     Some(data::REFUSED) => entry.refused = None,
                     Some(data::SCHEDULED) => entry.scheduled = None,
+                    Some(data::BLOCKED) => entry.blocked = None,
                     _ => {}
                 }
                 if *entry == Entry::default() {
@@ -502,31 +635,44 @@ impl Account {
         Ok(())
     }
 
-    fn read_key(&mut self, key: &str, text: &str) -> Result<(), Unreadable> {
+    fn read_key(&mut self, key: &str, text: &str) -> Result<(), Wrong> {
         if let Some(cluster) = key.strip_prefix(data::WANT) {
-            let want = json(key, text)?;
-            self.entry(key, cluster)?.want = Some(want);
+            let (cluster, (want, kept)) = (cluster_named(cluster)?, format::read(text)?);
+            self.entry(cluster).want = Some(Want { kept, ..want });
         } else if let Some(cluster) = key.strip_prefix(data::HELD) {
-            let held = json(key, text)?;
-            self.entry(key, cluster)?.held = Some(held);
+            let (cluster, (held, kept)) = (cluster_named(cluster)?, format::read(text)?);
+            self.entry(cluster).held = Some(Held { kept, ..held });
         } else if let Some(cluster) = key.strip_prefix(data::DELETE) {
-            self.entry(key, cluster)?.delete = Some(text.to_owned());
+            self.entry(cluster_named(cluster)?).delete = Some(text.to_owned());
         } else if let Some(cluster) = key.strip_prefix(data::REFUSED) {
-            let refused = json(key, text)?;
-            self.entry(key, cluster)?.refused = Some(refused);
+            let (cluster, (refused, _)) = (cluster_named(cluster)?, format::read(text)?);
+            self.entry(cluster).refused = Some(refused);
         } else if let Some(cluster) = key.strip_prefix(data::SCHEDULED) {
-            let scheduled = json(key, text)?;
-            self.entry(key, cluster)?.scheduled = Some(scheduled);
+            let (cluster, (scheduled, kept)) = (cluster_named(cluster)?, format::read(text)?);
+            let entry = self.entry(cluster);
+            entry.scheduled = Some(scheduled);
+            // It is written anew at the next edge, which would lose what is not known.
+            entry.opaque.extend(kept.newer().map(|fields| Opaque {
+                key: key.to_owned(),
+                why: format!("this version does not know {fields}"),
+                uid: None,
+            }));
+        } else if let Some(cluster) = key.strip_prefix(data::BLOCKED) {
+            let (cluster, (blocked, _)) = (cluster_named(cluster)?, format::read(text)?);
+            self.entry(cluster).blocked = Some(blocked);
         }
         Ok(())
     }
 
     /// The change that mends what of an account cannot be read, as far as that is not an administrator's business:
-    /// `None` if the quota or the policy is damaged. A cluster whose `held` is damaged is forgotten together with
+    /// `None` if the quota or the policy is damaged, or of a newer version. A cluster whose `held` is damaged is forgotten together with
     /// `settled`, so that nothing grows until it has been adopted from its Namespace; a damaged want becomes what is
     /// held, or is taken back if nothing is.
     pub fn mend(&self, damaged: &[Unreadable], now: Timestamp) -> Option<Change> {
         let mut change = Change::new();
+        if self.newer().is_some() {
+            return None;
+        }
         for Unreadable { key, why } in damaged {
             if [data::QUOTA, data::POLICY].contains(&key.as_str()) {
                 return None;
@@ -546,11 +692,24 @@ impl Account {
         Some(change)
     }
 
-    fn entry(&mut self, key: &str, cluster: &str) -> Result<&mut Entry, Unreadable> {
-        let cluster = cluster
-            .parse::<ClusterName>()
-            .map_err(|error| Unreadable { key: key.to_owned(), why: error.to_string() })?;
-        Ok(Arc::make_mut(self.clusters.entry(cluster).or_default()))
+    fn entry(&mut self, cluster: ClusterName) -> &mut Entry {
+        Arc::make_mut(self.clusters.entry(cluster).or_default())
+    }
+
+    /// What a newer version put into the account besides its clusters, in a message; `None` if this version knows all
+    /// of it. Nothing of such an account grows by this version.
+    pub fn newer(&self) -> Option<String> {
+        if let Some(Opaque { key, why, .. }) = self.opaque.first() {
+            return Some(format!("{key}: {why}"));
+        }
+        self.policy.kept.newer().map(|fields| format!("{}: this version does not know {fields}", data::POLICY))
+    }
+
+    /// The first value whose charge this version cannot tell, in a message.
+    pub fn uncounted(&self) -> Option<String> {
+        let charged = |opaque: &&Opaque| [data::WANT, data::HELD].iter().any(|prefix| opaque.key.starts_with(prefix));
+        let opaque = self.clusters.values().flat_map(|entry| &entry.opaque).filter(charged);
+        opaque.map(|Opaque { key, why, .. }| format!("{key}: {why}")).next()
     }
 
     /// What the account says about a cluster.
@@ -588,8 +747,21 @@ fn no_quota() -> Unreadable {
     Unreadable { key: data::QUOTA.to_owned(), why: "it is missing".to_owned() }
 }
 
-fn json<T: DeserializeOwned>(key: &str, text: &str) -> Result<T, Unreadable> {
-    serde_json::from_str(text).map_err(|error| Unreadable { key: key.to_owned(), why: error.to_string() })
+fn unreadable(key: &str, wrong: Wrong) -> Unreadable {
+    let why = match wrong {
+        Wrong::Malformed(why) => why,
+        Wrong::Newer(why) => format!("{why}: upgrade cmp-webhook and kubectl-cmp"),
+    };
+    Unreadable { key: key.to_owned(), why }
+}
+
+fn cluster_named(name: &str) -> Result<ClusterName, Wrong> {
+    name.parse().map_err(|error: crate::name::InvalidName| Wrong::Malformed(error.to_string()))
+}
+
+/// A value whose fields are all data.
+fn whole<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
+    serde_json::from_str(text).map_err(|error| Wrong::Malformed(error.to_string()))
 }
 
 /// What a value of the account is stored as.
@@ -612,13 +784,13 @@ impl Change {
     /// Sets what is wanted of a cluster.
     #[must_use]
     pub fn want(self, cluster: &ClusterName, want: Option<&Want>) -> Self {
-        self.set(data::WANT, cluster, want.map(stored))
+        self.set(data::WANT, cluster, want.map(Want::stored))
     }
 
     /// Sets what is held for a cluster.
     #[must_use]
     pub fn held(self, cluster: &ClusterName, held: Option<&Held>) -> Self {
-        self.set(data::HELD, cluster, held.map(stored))
+        self.set(data::HELD, cluster, held.map(Held::stored))
     }
 
     /// Sets the wish to delete a cluster.
@@ -639,10 +811,16 @@ impl Change {
         self.set(data::SCHEDULED, cluster, scheduled.map(stored))
     }
 
-    /// Forgets a cluster: nothing is wanted of it, and nothing held for it.
+    /// Sets why cmp-webhook cannot go on with a cluster.
+    #[must_use]
+    pub fn blocked(self, cluster: &ClusterName, blocked: Option<&Blocked>) -> Self {
+        self.set(data::BLOCKED, cluster, blocked.map(stored))
+    }
+
+    /// Forgets a cluster: every key of it goes.
     #[must_use]
     pub fn forget(self, cluster: &ClusterName) -> Self {
-        self.want(cluster, None).held(cluster, None).delete(cluster, None).scheduled(cluster, None)
+        data::OF_A_CLUSTER.into_iter().fold(self, |change, prefix| change.set(prefix, cluster, None))
     }
 
     /// Sets the quota.
@@ -655,7 +833,7 @@ impl Change {
     /// Sets the further rules.
     #[must_use]
     pub fn policy(mut self, policy: &Policy) -> Self {
-        self.0.insert(data::POLICY.to_owned(), Some(stored(policy)));
+        self.0.insert(data::POLICY.to_owned(), Some(policy.stored()));
         self
     }
 
@@ -703,7 +881,8 @@ impl Account {
                 .held(cluster, entry.held.as_ref())
                 .delete(cluster, entry.delete.as_deref())
                 .refused(cluster, entry.refused.as_ref())
-                .scheduled(cluster, entry.scheduled.as_ref());
+                .scheduled(cluster, entry.scheduled.as_ref())
+                .blocked(cluster, entry.blocked.as_ref());
         }
         change.0.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
     }

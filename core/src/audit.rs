@@ -35,6 +35,17 @@ pub enum Finding {
         /// Which of them.
         fence: &'static str,
     },
+    /// A newer version stored something that this one does not know.
+    #[error("{0}")]
+    Newer(String),
+    /// cmp-webhook cannot go on with a cluster.
+    #[error("cluster {cluster} does not go on: {reason}")]
+    Blocked {
+        /// Which cluster.
+        cluster: ClusterName,
+        /// Why not, in the words of the account.
+        reason: String,
+    },
     /// More is charged than can be counted.
     #[error("its charges are more than can be counted")]
     Uncountable,
@@ -51,9 +62,9 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// Whether something is broken. An administrator may lower a quota below what is used: that is none.
+    /// Whether something is broken. A quota below what is used is none, and a newer version is none.
     pub fn is_failure(&self) -> bool {
-        !matches!(self, Self::OverQuota { .. })
+        !matches!(self, Self::OverQuota { .. } | Self::Newer(_))
     }
 }
 
@@ -62,6 +73,14 @@ pub fn account(account: &Account, namespaces: &[SeenNamespace]) -> Vec<Finding> 
     let mut findings = Vec::new();
     if !account.is_settled() {
         findings.push(Finding::NotSettled);
+    }
+    findings.extend(account.newer().map(Finding::Newer));
+    for (cluster, entry) in &account.clusters {
+        findings.extend(entry.newer().map(|what| Finding::Newer(format!("cluster {cluster}: {what}"))));
+        let blocked = entry.blocked.as_ref().filter(|_| entry.exists());
+        findings.extend(
+            blocked.map(|blocked| Finding::Blocked { cluster: cluster.clone(), reason: blocked.reason.clone() }),
+        );
     }
     for (cluster, held) in account.clusters.iter().filter_map(|(name, entry)| Some((name, entry.held.as_ref()?))) {
         // Without a uid the Namespace has not been made yet; what is being deleted is taken out when it is gone.
@@ -78,9 +97,13 @@ pub fn account(account: &Account, namespaces: &[SeenNamespace]) -> Vec<Finding> 
         }
     }
     for seen in namespaces.iter().filter(|seen| !seen.deleting) {
-        let known = seen.cluster.as_ref().is_some_and(|cluster| account.cluster(cluster).held.is_some());
+        let known = seen.cluster.as_ref().is_some_and(|cluster| account.cluster(cluster).uid().is_some());
         if !known {
             let name = seen.cluster.as_ref().map_or_else(|| "of no cluster".to_owned(), ClusterName::namespace);
+            if let Some(newer) = &seen.newer {
+                findings.push(Finding::Newer(format!("namespace {name}: {newer}")));
+                continue;
+            }
             // cmp-webhook adopts one that was ready, if it can read what to hold for it.
             let unreadable = seen.ready && seen.adopted().is_none();
             findings.push(if unreadable { Finding::Unreadable(name) } else { Finding::Unlisted(name) });
@@ -148,6 +171,8 @@ mod tests {
             reserved: Reserved::Nothing,
             ready: true,
             deleting: false,
+            left: None,
+            newer: None,
             version: Version::default(),
         }
     }
@@ -205,6 +230,17 @@ mod tests {
             let theirs = "namespace db-ns is theirs, and how much may run in it cannot be read: it costs them nothing";
             check(&[], &[unreadable], &[theirs]);
         }
+        let denied = r#"{"reason":"cannot create its namespace: a label is missing","at":"2026-11-23T20:00:00Z"}"#;
+        check(
+            &[("held.web", &held("", 2, "preparing")), ("blocked.web", denied)],
+            &[],
+            &["cluster web does not go on: cannot create its namespace: a label is missing"],
+        );
+        let two = r#"{"format":2,"uid":"a"}"#;
+        let newer = ["cluster web: held.web: it is of format 2, where this version reads format 1"];
+        check(&[("held.web", two)], &[namespace("web", "a", 2)], &newer);
+        let marked = SeenNamespace { newer: Some("it is of format 2".to_owned()), ..namespace("db", "c", 1) };
+        check(&[], &[marked], &["namespace db-ns: it is of format 2"]);
         check(&[("settled", "older")], &[], &["it is not settled: its clusters have not been looked up"]);
     }
 

@@ -16,7 +16,8 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::account::{Account, Change, Entry, Held, HeldState, InstanceType, Refused, Shape};
+use crate::account::{Account, Blocked, Change, Entry, Held, HeldState, InstanceType, Refused, Shape};
+use crate::format::{FORMAT, newer_format};
 use crate::keys;
 use crate::manifest;
 use crate::name::{ClusterName, UserName};
@@ -69,8 +70,32 @@ pub struct SeenNamespace {
     pub ready: bool,
     /// Whether it is going.
     pub deleting: bool,
+    /// If it is going: what is left in it, in the words of its own conditions.
+    pub left: Option<String>,
+    /// The format of its annotations, if a newer version wrote them.
+    pub newer: Option<String>,
     /// Its version.
     pub version: Version,
+}
+
+/// The conditions of a Namespace that goes by which Kubernetes says why it is not gone (`NamespaceConditionType`).
+const LEFT: [&str; 5] = [
+    "NamespaceContentRemaining",
+    "NamespaceFinalizersRemaining",
+    "NamespaceDeletionContentFailure",
+    "NamespaceDeletionGroupVersionParsingFailure",
+    "NamespaceDeletionDiscoveryFailure",
+];
+
+/// The conditions that hold, in the order above.
+fn left(namespace: &Namespace) -> Option<String> {
+    let conditions = namespace.status.as_ref()?.conditions.as_ref()?;
+    let said = LEFT.into_iter().filter_map(|kind| {
+        let holds = conditions.iter().find(|condition| condition.type_ == kind && condition.status == "True")?;
+        holds.message.clone()
+    });
+    let said: Vec<String> = said.collect();
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 impl SeenNamespace {
@@ -94,6 +119,12 @@ impl SeenNamespace {
             },
             ready: annotation(keys::READY) == Some(keys::TRUE),
             deleting: metadata.deletion_timestamp.is_some(),
+            left: metadata.deletion_timestamp.as_ref().and_then(|_| left(namespace)),
+            newer: annotation(keys::FORMAT).and_then(|format| match format.parse::<u32>() {
+                Ok(known) if known <= FORMAT => None,
+                Ok(newer) => Some(newer_format(newer)),
+                Err(_) => Some("its format is none that this version knows".to_owned()),
+            }),
             version: Version::of(metadata),
         }
     }
@@ -212,6 +243,70 @@ pub enum Part {
     ServiceAccount,
 }
 
+/// What a cluster waits for. The text is the reason that its user reads.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Awaited {
+    /// The account was made anew.
+    #[error("the clusters of this account have not been looked up yet")]
+    Settled,
+    /// The Namespace is going.
+    #[error("its namespace is being deleted{}", .left.as_ref().map(|left| format!(": {left}")).unwrap_or_default())]
+    NamespaceGone {
+        /// What its conditions say.
+        left: Option<String>,
+    },
+    /// Nobody but an administrator knows what may run in it.
+    #[error("the annotations of its namespace cannot be read: an administrator deletes the namespace or mends them")]
+    Administrator,
+    /// kube-controller-manager has not counted yet.
+    #[error("its ResourceQuota is not in force yet: kube-controller-manager has to see it")]
+    QuotaInForce,
+    /// The admission window.
+    #[error("requests that were admitted before may still land: its quota is given back after that")]
+    Landing,
+    /// A refusal that is shown.
+    #[error("its refusal is shown for an hour")]
+    Refusal,
+    /// A newer version stored something that this one does not know.
+    #[error("{what}: upgrade cmp-webhook")]
+    Newer {
+        /// The key and what of it is not known.
+        what: String,
+    },
+}
+
+impl Awaited {
+    /// Whether the reason is written into the account. A newer version does not wait for what this one does not know,
+    /// and both would write against each other; a refusal is in the account already.
+    pub fn is_reported(&self) -> bool {
+        !matches!(self, Self::Refusal | Self::Newer { .. } | Self::Settled)
+    }
+}
+
+/// A reason is cut after so many characters: others may have written a part of it.
+const LONGEST_REASON: usize = 1024;
+
+/// The change that says why cmp-webhook cannot go on with a cluster; `None` if the account says so already, or knows
+/// no such cluster. Every replica makes the same text of the same cause, so that it is written once.
+pub fn report(account: &Account, cluster: &ClusterName, reason: &str, now: Timestamp) -> Option<Change> {
+    let entry = account.cluster(cluster);
+    let reason: String = reason.chars().take(LONGEST_REASON).collect();
+    let is_said = entry.blocked.as_ref().is_some_and(|blocked| blocked.reason == reason);
+    // What a newer version stored is its own to explain.
+    let is_ours = entry.exists() && entry.newer().is_none() && account.newer().is_none();
+    (is_ours && !is_said).then(|| Change::new().blocked(cluster, Some(&Blocked { reason, at: now })))
+}
+
+/// The longest pause between two tries of what failed.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+/// How long to wait before what failed so many times is tried again: twice as long each time, up to a minute.
+/// `jitter`, in 1/1000, takes up to half of it away, so that what failed at once is not tried at once.
+pub fn backoff(failures: u32, jitter: u16) -> Duration {
+    let full = Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(LONGEST_PAUSE);
+    full - full * u32::from(jitter.min(1000)) / 2000
+}
+
 /// One step; every one of them is safe to repeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -219,8 +314,8 @@ pub enum Step {
     Nothing,
     /// Something has to happen first; come back when it has, or after so long.
     Wait {
-        /// For what, in a few words.
-        what: &'static str,
+        /// For what.
+        what: Awaited,
         /// When to look again without having been told.
         again: Option<Duration>,
     },
@@ -302,6 +397,11 @@ pub struct Seen<'a> {
 /// Decides the next step. `window` is how long an admitted request may take to land; `now` only dates refusals.
 pub fn next_step(seen: &Seen<'_>, window: Duration, now: Timestamp) -> Step {
     let entry = seen.account.cluster(seen.cluster);
+    let namespace = seen.fences.namespace.as_ref().filter(|namespace| is_ours(seen, namespace));
+    let newer = namespace.and_then(|namespace| Some(format!("the namespace: {}", namespace.newer.as_ref()?)));
+    if let Some(what) = entry.newer().or_else(|| seen.account.newer()).or(newer) {
+        return leave(seen, &entry, what);
+    }
     match (entry.want.is_some(), &entry.held) {
         (false, None) => unmentioned(seen, &entry, now),
         (true, None) => begin(seen, &entry, now),
@@ -310,8 +410,28 @@ pub fn next_step(seen: &Seen<'_>, window: Duration, now: Timestamp) -> Step {
     }
 }
 
-fn wait(what: &'static str) -> Step {
+fn wait(what: Awaited) -> Step {
     Step::Wait { what, again: None }
+}
+
+fn gone(namespace: &SeenNamespace) -> Awaited {
+    Awaited::NamespaceGone { left: namespace.left.clone() }
+}
+
+/// A newer version stored something of it. That is neither grown nor shrunk nor mended by this one; but its owner may
+/// delete it, whichever version runs.
+fn leave(seen: &Seen<'_>, entry: &Entry, what: String) -> Step {
+    let Some(uid) = &entry.delete else { return wait(Awaited::Newer { what }) };
+    let forget = Change::new().forget(seen.cluster);
+    match &seen.fences.namespace {
+        Some(namespace) if namespace.uid == *uid && namespace.deleting => wait(gone(namespace)),
+        Some(namespace) if namespace.uid == *uid => Step::RemoveNamespace,
+        Some(namespace) if uid.is_empty() && is_ours(seen, namespace) => {
+            Step::Account(Change::new().delete(seen.cluster, Some(&namespace.uid)))
+        }
+        _ if uid.is_empty() => Step::Account(forget),
+        _ => Step::Forget { uid: uid.clone(), change: forget },
+    }
 }
 
 fn is_ours(seen: &Seen<'_>, namespace: &SeenNamespace) -> bool {
@@ -330,21 +450,22 @@ fn taken(cluster: &ClusterName) -> String {
 /// Neither wanted nor held.
 fn unmentioned(seen: &Seen<'_>, entry: &Entry, now: Timestamp) -> Step {
     let change = Change::new();
-    if entry.delete.is_some() {
+    let namespace = seen.fences.namespace.as_ref().filter(|namespace| is_ours(seen, namespace));
+    if entry.delete.is_some() && namespace.is_none_or(|namespace| entry.delete.as_deref() != Some(&namespace.uid)) {
         return Step::Account(change.delete(seen.cluster, None));
     }
-    if let Some(namespace) = seen.fences.namespace.as_ref().filter(|namespace| is_ours(seen, namespace)) {
+    if let Some(namespace) = namespace {
         return leftover(seen, namespace);
     }
-    if entry.scheduled.is_some() {
-        return Step::Account(change.scheduled(seen.cluster, None));
+    if entry.scheduled.is_some() || entry.blocked.is_some() {
+        return Step::Account(change.scheduled(seen.cluster, None).blocked(seen.cluster, None));
     }
     match &entry.refused {
         None => Step::Nothing,
         Some(refused) => {
             let left = REFUSED_FOR - now.duration_since(refused.at);
             match Duration::try_from(left) {
-                Ok(left) if !left.is_zero() => Step::Wait { what: "the refusal to be read", again: Some(left) },
+                Ok(left) if !left.is_zero() => Step::Wait { what: Awaited::Refusal, again: Some(left) },
                 _ => Step::Account(change.refused(seen.cluster, None)),
             }
         }
@@ -357,16 +478,22 @@ fn leftover(seen: &Seen<'_>, namespace: &SeenNamespace) -> Step {
     match (namespace.ready, namespace.adopted()) {
         // One that goes is charged until it is gone, too: its Pods may still be running.
         (true, Some(held)) => Step::Adopt(Change::new().held(seen.cluster, Some(&held))),
-        _ if namespace.deleting => wait("the Namespace to be gone"),
-        (true, None) => wait("an administrator: the annotations of the Namespace cannot be read"),
+        _ if namespace.deleting => wait(gone(namespace)),
+        (true, None) => wait(Awaited::Administrator),
         (false, _) => Step::RemoveNamespace,
     }
 }
 
 /// Wanted, not held yet.
 fn begin(seen: &Seen<'_>, entry: &Entry, now: Timestamp) -> Step {
-    if entry.delete.is_some() {
-        return Step::Account(Change::new().delete(seen.cluster, None));
+    let ours = seen.fences.namespace.as_ref().filter(|namespace| is_ours(seen, namespace));
+    if let Some(uid) = &entry.delete {
+        return match ours {
+            // Its holding was damaged while it was being deleted: held again, it goes on being deleted.
+            Some(namespace) if namespace.uid == *uid => leftover(seen, namespace),
+            Some(_) => Step::Account(Change::new().delete(seen.cluster, None)),
+            None => Step::Account(Change::new().forget(seen.cluster)),
+        };
     }
     if let Some(namespace) = &seen.fences.namespace {
         if is_ours(seen, namespace) {
@@ -376,7 +503,8 @@ fn begin(seen: &Seen<'_>, entry: &Entry, now: Timestamp) -> Step {
     }
     let Some(want) = &entry.want else { return Step::Nothing };
     match verdict::judge_again(seen.account, seen.cluster) {
-        Err(Denial::NotSettled { .. }) => wait("the account to be settled"),
+        Err(Denial::NotSettled { .. }) => wait(Awaited::Settled),
+        Err(Denial::Newer { what }) => wait(Awaited::Newer { what }),
         Err(denial) => take_back(seen, entry, None, denial.to_string(), now),
         Ok(()) => {
             let held = Held::of("", want.kind, want.shape(), HeldState::Preparing);
@@ -404,7 +532,7 @@ fn make(seen: &Seen<'_>, entry: &Entry, held: &Held, now: Timestamp) -> Step {
         Some(namespace) if !is_ours(seen, namespace) => {
             Step::Account(forget().refused(seen.cluster, Some(&refusal(taken(seen.cluster), now))))
         }
-        Some(namespace) if namespace.deleting => wait("the Namespace to be gone"),
+        Some(namespace) if namespace.deleting => wait(gone(namespace)),
         Some(namespace) => {
             let found = Held { uid: namespace.uid.clone(), ..held.clone() };
             let mut change = Change::new().held(seen.cluster, Some(&found));
@@ -427,7 +555,7 @@ fn keep(seen: &Seen<'_>, entry: &Entry, held: &Held, window: Duration, now: Time
     let in_state = |state| Step::Account(Change::new().held(cluster, Some(&Held { state, ..held.clone() })));
     if namespace.deleting || entry.delete.as_deref() == Some(held.uid.as_str()) {
         return match (held.state, namespace.deleting) {
-            (HeldState::Deleting, true) => wait("the Namespace to be gone"),
+            (HeldState::Deleting, true) => wait(gone(namespace)),
             (HeldState::Deleting, false) => Step::RemoveNamespace,
             _ => in_state(HeldState::Deleting),
         };
@@ -447,7 +575,8 @@ fn keep(seen: &Seen<'_>, entry: &Entry, held: &Held, window: Duration, now: Time
     if target != holds || entry.want.as_ref().is_some_and(|want| want.kind != held.kind) {
         match verdict::judge_again(seen.account, cluster) {
             Ok(()) => {}
-            Err(Denial::NotSettled { .. }) => return wait("the account to be settled"),
+            Err(Denial::NotSettled { .. }) => return wait(Awaited::Settled),
+            Err(Denial::Newer { what }) => return wait(Awaited::Newer { what }),
             Err(denial) => return take_back(seen, entry, Some(held), denial.to_string(), now),
         }
     }
@@ -465,9 +594,7 @@ fn keep(seen: &Seen<'_>, entry: &Entry, held: &Held, window: Duration, now: Time
     }
     if lowers {
         return match window.checked_sub(seen.unchanged_for) {
-            Some(left) if !left.is_zero() => {
-                Step::Wait { what: "requests admitted earlier to land", again: Some(left) }
-            }
+            Some(left) if !left.is_zero() => Step::Wait { what: Awaited::Landing, again: Some(left) },
             _ => {
                 let lowered = held.with(target.clone(), HeldState::Ready);
                 let change = Change::new().held(cluster, Some(&lowered));
@@ -475,8 +602,10 @@ fn keep(seen: &Seen<'_>, entry: &Entry, held: &Held, window: Duration, now: Time
             }
         };
     }
-    if held.state != HeldState::Ready {
-        return in_state(HeldState::Ready);
+    if held.state != HeldState::Ready || entry.blocked.is_some() {
+        let ready = Held { state: HeldState::Ready, ..held.clone() };
+        let change = Change::new().held(cluster, Some(&ready));
+        return Step::Account(if entry.blocked.is_some() { change.blocked(cluster, None) } else { change });
     }
     match (entry.schedule().is_some(), seen.fences.schedule_binding) {
         (true, false) => Step::BindSchedule,
@@ -508,10 +637,7 @@ fn fence(seen: &Seen<'_>, namespace: &SeenNamespace, held: &Held, target: &Shape
         return Some(Step::Write { parts, shape: target.clone(), kind, reserve });
     }
     if !fences.quota.as_ref().is_some_and(|quota| quota.in_force) {
-        return Some(Step::Wait {
-            what: "the ResourceQuota to be in force (kube-controller-manager)",
-            again: Some(Duration::from_secs(5)),
-        });
+        return Some(Step::Wait { what: Awaited::QuotaInForce, again: Some(Duration::from_secs(5)) });
     }
     let reserved = Reserved::beyond(target, &holds);
     if namespace.shape().as_ref() != Some(target) || !namespace.ready || namespace.reserved != reserved {

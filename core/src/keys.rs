@@ -72,6 +72,8 @@ pub const PRIORITY_CLASS: &str = "kubectl-cmp.dev/priority-class";
 pub const SCHEDULER: &str = "kubectl-cmp.dev/scheduler";
 /// Annotation of a Namespace: the keys of the taints that its template tolerates, with commas between.
 pub const TOLERATIONS: &str = "kubectl-cmp.dev/tolerations";
+/// Annotation of a Namespace: the format of its other annotations; format 1 is not named.
+pub const FORMAT: &str = "kubectl-cmp.dev/format";
 /// Annotation of the three fences: a value that is new with each write of ours, since the API server does not
 /// count a write that changes nothing.
 pub const FENCE: &str = "kubectl-cmp.dev/fence";
@@ -147,6 +149,12 @@ pub mod data {
     pub const REFUSED: &str = "refused.";
     /// What a schedule did last, by cluster.
     pub const SCHEDULED: &str = "scheduled.";
+    /// Why cmp-webhook cannot go on, by cluster.
+    pub const BLOCKED: &str = "blocked.";
+    /// All that an account says of a cluster.
+    pub const OF_A_CLUSTER: [&str; 6] = [WANT, HELD, DELETE, REFUSED, SCHEDULED, BLOCKED];
+    /// The format of the account; format 1 is not named.
+    pub const FORMAT: &str = crate::format::FIELD;
     /// In a ConfigMap that is a template: what it is.
     pub const TEMPLATE: &str = "template";
 }

@@ -10,6 +10,7 @@
 //! | [`keys`] | how everything of ours is called in Kubernetes |
 //! | [`quantity`], [`resources`] | exact amounts, and sizes made of them |
 //! | [`account`] | what a user may have, wants and holds; to and from a ConfigMap |
+//! | [`format`] | which stored values are of a newer version, and how they are kept |
 //! | [`audit`] | whether an account says what is there |
 //! | [`verdict`] | whether an account may change so |
 //! | [`beside`] | two sorted lists, side by side |
@@ -34,6 +35,7 @@ pub mod containers;
 pub mod controller;
 pub mod evidence;
 pub mod footprint;
+pub mod format;
 pub mod instance;
 pub mod keys;
 pub mod kubevirt;

@@ -35,6 +35,22 @@ impl ResourceName {
         &self.0
     }
 
+    /// Whether this version can hand it out. One that is not known was stored by a newer version, or by mistake.
+    pub fn is_known(&self) -> bool {
+        self.0.parse::<Self>().is_ok()
+    }
+
+    /// A name that is stored: a newer version may know more of those without a domain.
+    fn stored(text: &str) -> Result<Self, InvalidResourceName> {
+        let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let bytes = text.as_bytes();
+        let plain = bytes.len() <= 63
+            && bytes.first().is_some_and(|&byte| word(byte))
+            && bytes.last().is_some_and(|&byte| word(byte))
+            && bytes.iter().all(|&byte| word(byte) || byte == b'-');
+        text.parse().or_else(|invalid| if plain { Ok(Self(Cow::Owned(text.to_owned()))) } else { Err(invalid) })
+    }
+
     /// Whether it is a resource with a domain, which comes in whole pieces.
     pub fn is_extended(&self) -> bool {
         self.0.contains('/')
@@ -82,7 +98,7 @@ impl<'de> Deserialize<'de> for ResourceName {
                 f.write_str("the name of a resource")
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ResourceName, E> {
-                text.parse().map_err(E::custom)
+                ResourceName::stored(text).map_err(E::custom)
             }
         }
         deserializer.deserialize_str(Name)
@@ -162,6 +178,11 @@ impl Resources {
     /// Whether a resource is named.
     pub fn contains(&self, name: &ResourceName) -> bool {
         self.find(name).is_ok()
+    }
+
+    /// The first resource that this version does not know.
+    pub fn unknown(&self) -> Option<&ResourceName> {
+        self.names().find(|name| !name.is_known())
     }
 
     /// Whether no resource is named.
@@ -258,7 +279,10 @@ impl<'de> Deserialize<'de> for Resources {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Resources, A::Error> {
                 let mut resources = Resources(Vec::with_capacity(2));
-                while let Some((name, amount)) = map.next_entry()? {
+                while let Some((name, amount)) = map.next_entry::<ResourceName, _>()? {
+                    if resources.contains(&name) {
+                        return Err(serde::de::Error::custom(format_args!("{name} is named twice")));
+                    }
                     resources.set(name, amount);
                 }
                 Ok(resources)

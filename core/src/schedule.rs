@@ -30,7 +30,7 @@ const LONGEST_LINE: usize = 200;
 
 /// When a cluster is suspended and resumed by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 pub struct Schedule {
     /// When it is suspended: a line of cron with five fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,7 +57,6 @@ pub struct Schedule {
 
 /// What happens once, as after `--for 3h`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Once {
     /// When the cluster is suspended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,7 +130,6 @@ pub struct Edge {
 
 /// What was carried out last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Carried {
     /// What was done.
     pub turn: Turn,

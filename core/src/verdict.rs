@@ -16,7 +16,7 @@ use crate::schedule;
 /// The most processors that a VM can have; QEMU has no machine with more.
 const MAX_CORES: u32 = 1024;
 
-/// Of an image or a template; no registry takes longer names.
+/// Of an image; no registry takes longer names.
 const LONGEST_TEXT: usize = 1024;
 
 /// What a want may take in the account, in bytes.
@@ -81,6 +81,20 @@ pub enum Denial {
         /// Whose account.
         user: UserName,
     },
+    /// A newer version stored something that this one cannot judge.
+    #[error("{what}: upgrade cmp-webhook and kubectl-cmp, then try again")]
+    Newer {
+        /// The key and what of it is not known.
+        what: String,
+    },
+    /// A quota that names no resource.
+    #[error(
+        "quota: {resource} is not a resource that can be handed out: use cpu, memory, storage, or one with its domain, such as nvidia.com/gpu; or upgrade cmp-webhook, if a newer version knows it"
+    )]
+    UnknownResource {
+        /// The name in the quota.
+        resource: String,
+    },
 }
 
 impl Denial {
@@ -93,6 +107,8 @@ impl Denial {
             Self::TypeIsFixed { .. } => "TypeIsFixed",
             Self::BeingDeleted { .. } => "BeingDeleted",
             Self::NotSettled { .. } => "NotSettled",
+            Self::Newer { .. } => "Newer",
+            Self::UnknownResource { .. } => "UnknownResource",
         }
     }
 }
@@ -118,6 +134,9 @@ impl fmt::Display for Amounts {
 /// cannot be read and is being mended: then everything in `new` counts as added.
 pub fn judge(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
     let nothing = Entry::default();
+    if let Some(resource) = new.quota.unknown().filter(|name| old.is_none_or(|old| !old.quota.contains(name))) {
+        return Err(Denial::UnknownResource { resource: resource.to_string() });
+    }
     for (cluster, before, after) in clusters(old, new).filter(|(_, before, after)| !is_shared(*before, *after)) {
         let Some(entry) = after else { continue };
         let before = before.map_or(&nothing, |before| before);
@@ -125,15 +144,32 @@ pub fn judge(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
             && entry.want != before.want
         {
             judge_want(new, cluster, want, entry, &before.charged())?;
-        }
-        if before.delete.is_some() && before.held.is_some() && entry.want != before.want {
-            return Err(Denial::BeingDeleted { cluster: cluster.clone() });
+            judge_newer(cluster, want, entry, before)?;
+            // Such a want may still be mended or taken back, which makes it what is held.
+            let as_held = entry.held.as_ref().is_some_and(|held| held.shape() == want.shape());
+            if before.delete.is_some() && before.held.is_some() && !as_held {
+                return Err(Denial::BeingDeleted { cluster: cluster.clone() });
+            }
         }
         if !new.is_settled() && !entry.charged().fits(&before.charged()) {
             return Err(Denial::NotSettled { user: new.user.clone() });
         }
     }
     judge_quota(old, new)
+}
+
+/// Refuses fields that this version cannot judge, and growth of a cluster of which it does not know all.
+fn judge_newer(cluster: &ClusterName, want: &Want, entry: &Entry, before: &Entry) -> Result<(), Denial> {
+    let same = before.want.as_ref().is_some_and(|before| before.kept.is_same(&want.kept));
+    if let Some(fields) = want.kept.newer().filter(|_| !same) {
+        return Err(Denial::Newer { what: format!("want.{cluster}: this version does not know {fields}") });
+    }
+    match entry.newer().or_else(|| before.newer()) {
+        Some(what) if !entry.charged().fits(&before.charged()) => {
+            Err(Denial::Newer { what: format!("cluster {cluster} does not grow, {what}") })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether there can be such a cluster at all.
@@ -157,12 +193,18 @@ fn judge_want(
         return invalid(format!("count {}", want.count), "is more than the 1000 instances that a cluster can have");
     }
     // The account has room for every cluster, or what is held could not be written into it.
-    for (field, text) in [("image", &want.image), ("template", &want.template)] {
-        if text.as_ref().is_some_and(|text| text.len() > LONGEST_TEXT) {
-            return invalid(field.to_owned(), "is longer than 1024 characters");
+    if let Some(image) = &want.image {
+        if image.len() > LONGEST_TEXT {
+            return invalid("image".to_owned(), "is longer than 1024 characters");
+        }
+        if image.is_empty() || image.chars().any(|char| char.is_whitespace() || char.is_control()) {
+            return invalid(
+                format!("image {image:?}"),
+                "is no reference of an image: it is empty, or has a space in it",
+            );
         }
     }
-    let length = crate::account::stored(want).len();
+    let length = want.stored().len();
     if length > LONGEST_WANT {
         return invalid(
             format!("takes {length} bytes"),
@@ -176,6 +218,9 @@ fn judge_want(
     }
     for (name, amount) in want.size.iter() {
         let field = format!("size.{name} {amount}");
+        if !name.is_known() && !before.size.contains(name) {
+            return invalid(field, "is not a resource: use cpu, memory, storage, or one with its domain");
+        }
         if amount.is_zero() || amount.is_negative() {
             return invalid(field, "must be above 0");
         }
@@ -298,6 +343,11 @@ fn judge_quota(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
         limited: Amounts::default(),
     };
     let (before, after) = sums(old, new).ok_or_else(too_much)?;
+    let grows =
+        !after.charge.fits(&before.charge) || after.clusters > before.clusters || after.instances > before.instances;
+    if let Some(what) = new.newer().or_else(|| new.uncounted()).filter(|_| grows) {
+        return Err(Denial::Newer { what: format!("nothing of {} grows, {what}", new.user) });
+    }
     let (mut requested, mut used, mut limited) = (Amounts::default(), Amounts::default(), Amounts::default());
     for (name, amount) in after.charge.iter() {
         let (was, limit) = (before.charge.get(name), new.quota.get(name));

@@ -18,7 +18,7 @@ use cmp_core::containers::{self, Set};
 use cmp_core::instance::{self, Instance, columns};
 use cmp_core::keys;
 use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
-use cmp_core::name::{ClusterName, InstanceName, UserName};
+use cmp_core::name::{ClusterName, InstanceName, TemplateName, UserName};
 use cmp_core::off::Off;
 use cmp_core::state::{Counts, State};
 
@@ -179,6 +179,8 @@ impl Cluster {
     /// Why it is as it is, if that needs saying.
     pub(crate) fn reason(&self) -> Option<String> {
         let refused = self.entry.refused.as_ref().map(|refused| refused.reason.clone());
+        let blocked = self.entry.blocked.as_ref().map(|blocked| blocked.reason.clone());
+        let newer = self.entry.newer().map(|what| format!("{what}: upgrade kubectl-cmp"));
         let troubled = self.instances.iter().find(|instance| instance.message.is_some());
         let trouble = troubled.map(|troubled| {
             let reason = troubled.reason.as_deref().unwrap_or_default();
@@ -194,7 +196,7 @@ impl Cluster {
             (Some(suspended), Some(released)) => Some(format!("{suspended} ({released})")),
             (suspended, released) => suspended.or(released),
         };
-        refused.or(trouble).or(off)
+        blocked.or(newer).or(refused).or(trouble).or(off)
     }
 
     /// What `create -f` makes it of again, with which of its instances are off.
@@ -227,7 +229,7 @@ impl Cluster {
                 "type": kind,
                 "count": self.count(),
                 "size": size,
-                "template": want.map(|want| want.template.as_deref().unwrap_or(template(want.kind))),
+                "template": want.map(|want| want.template.as_ref().map_or(template(want.kind), TemplateName::as_str)),
                 "image": want.and_then(|want| want.image.as_ref()),
                 "sshKey": want.and_then(|want| want.ssh_key.as_ref()),
                 "command": want.map(|want| &want.command).filter(|command| !command.is_empty()),

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, LimitRange, Namespace, ResourceQuota};
+use k8s_openapi::api::core::v1::{ConfigMap, LimitRange, Namespace, ObjectReference, ResourceQuota};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{Action, Controller};
+use kube::runtime::events::{Event, EventType, Recorder};
 use kube::runtime::reflector::{ObjectRef, store};
 use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -24,7 +25,7 @@ use tracing::{info, warn};
 use cmp_client::accounts::{self, Accounts, Stored};
 use cmp_client::{ApiError, fences};
 use cmp_core::account::Entry;
-use cmp_core::controller::{Fences, Seen, SeenNamespace, Step, next_step, settle};
+use cmp_core::controller::{Fences, Seen, SeenNamespace, Step, backoff, next_step, report, settle};
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 
@@ -36,11 +37,15 @@ pub mod act;
 mod memory;
 mod schedules;
 
-use memory::{Clusters, Marks};
+use memory::{Clusters, HeldUp, Marks};
 
 /// How many accounts are worked on at once, and how many clusters of one.
 const ACCOUNTS_AT_ONCE: u16 = 32;
 const CLUSTERS_AT_ONCE: usize = 16;
+/// A cluster waits so long before its account says for what; most waits are over by then.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest note of an Event, in characters: they may take up to four bytes each.
+const LONGEST_NOTE: usize = 256;
 /// Everything is looked at again so often, even if nobody said that it changed.
 const RESYNC: Duration = Duration::from_mins(10);
 /// After so many steps in a row something is wrong: come back later.
@@ -55,6 +60,7 @@ pub struct Context {
     memory: Mutex<Memory>,
     marks: Marks,
     edges: schedules::Edges,
+    events: Recorder,
 }
 
 #[derive(Default)]
@@ -69,7 +75,8 @@ impl Context {
     pub fn new(client: Client, window: Duration, metrics: Arc<Metrics>) -> Self {
         let accounts = Accounts::new(client.clone());
         let edges = schedules::Edges::default();
-        Self { client, accounts, window, metrics, memory: Mutex::default(), marks: Marks::default(), edges }
+        let events = Recorder::new(client.clone(), keys::WEBHOOK.into());
+        Self { client, accounts, window, metrics, memory: Mutex::default(), marks: Marks::default(), edges, events }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -79,6 +86,29 @@ impl Context {
     /// Something in the Namespace of a cluster changed.
     fn changed(&self, user: &UserName, cluster: &ClusterName) {
         self.memory().clusters.entry(user, cluster).changes += 1;
+    }
+
+    /// Makes an Event about the account: why a cluster of it does not go on.
+    async fn tell(&self, user: &UserName, cluster: &ClusterName, reason: &str) {
+        let account = ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("ConfigMap".to_owned()),
+            name: Some(user.to_string()),
+            namespace: Some(keys::USERS_NAMESPACE.to_owned()),
+            ..ObjectReference::default()
+        };
+        // An Event's note has room for 1024 bytes (k8s.io/api/events/v1).
+        let note: String = format!("cluster {cluster}: {reason}").chars().take(LONGEST_NOTE).collect();
+        let event = Event {
+            type_: EventType::Warning,
+            reason: "ClusterBlocked".to_owned(),
+            note: Some(note),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = self.events.publish(&event, &account).await {
+            warn!(%user, %cluster, %error, "no Event could be made");
+        }
     }
 
     /// A value that no other write of a fence has: who, when, and the how manieth.
@@ -208,20 +238,26 @@ async fn reconcile(map: Arc<ConfigMap>, context: Arc<Context>) -> Result<Action,
     }
     let mut clusters: BTreeSet<ClusterName> = account.clusters.keys().cloned().collect();
     clusters.extend(context.memory().clusters.of_user(&user).cloned());
-    let undone: Vec<ClusterName> = clusters
-        .into_iter()
-        .filter(|cluster| {
-            let entry = context.marks.of(&account.cluster(cluster));
-            !context.memory().clusters.entry(&user, cluster).is_done(entry, RESYNC)
-        })
-        .collect();
+    let mut soonest = RESYNC;
+    let mut undone: Vec<ClusterName> = Vec::new();
+    for cluster in clusters {
+        let entry = account.cluster(&cluster);
+        let (mark, wish) = (context.marks.of(&entry), context.marks.of_wish(&entry));
+        let mut memory = context.memory();
+        let remembered = memory.clusters.entry(&user, &cluster);
+        match remembered.paused(wish) {
+            Some(left) => soonest = soonest.min(left),
+            None if remembered.is_done(mark, RESYNC) => {}
+            None => undone.push(cluster),
+        }
+    }
     let again = stream::iter(undone)
         .map(|cluster| {
             let (context, user) = (context.clone(), user.clone());
             async move { drive(&context, &user, &cluster).await }
         })
         .buffer_unordered(CLUSTERS_AT_ONCE)
-        .fold(RESYNC, |soonest, again| async move { soonest.min(again) })
+        .fold(soonest, |soonest, again| async move { soonest.min(again) })
         .await;
     Ok(Action::requeue(again.min(schedules::look(&context, &account, Timestamp::now()))))
 }
@@ -257,6 +293,11 @@ async fn settle_account(context: &Context, user: &UserName) -> Result<(), ApiErr
     let namespaces: Api<Namespace> = Api::all(context.client.clone());
     let owned = kube::api::ListParams::default().labels(&format!("{}={user}", keys::OWNER));
     let found: Vec<SeenNamespace> = namespaces.list(&owned).await?.iter().map(SeenNamespace::of).collect();
+    if let Some(newer) = found.iter().find_map(|seen| seen.newer.as_ref()) {
+        // How much it may hold is for that version to say; until then nothing of this account grows.
+        warn!(%user, why = newer, "a newer version wrote a Namespace of this user: not settled by this one");
+        return Ok(());
+    }
     // Whoever decided something from the account that was lost fails from here on.
     for seen in found.iter().filter(|seen| seen.ready) {
         let Some(cluster) = &seen.cluster else { continue };
@@ -335,7 +376,11 @@ async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Dur
                 context.memory().clusters.remove(user, cluster);
                 return RESYNC;
             }
-            Err(error) => return later(context, cluster, "look", &error),
+            Err(error) => {
+                context.metrics.failed("look");
+                warn!(%cluster, step = "look", %error, "will be tried again");
+                return Duration::from_secs(1);
+            }
         };
         let unchanged_for = unchanged_for(context, user, cluster, &fences);
         let seen = Seen { account: &stored.account, cluster, fences: &fences, unchanged_for };
@@ -344,17 +389,22 @@ async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Dur
         if !releasing && let Some(remembered) = context.memory().clusters.get_mut(user, cluster) {
             remembered.fences = None;
         }
-        match step {
+        let look = Look { context, user, cluster, stored: &stored, changes };
+        match &step {
             Step::Nothing => {
-                remember(context, user, cluster, &stored, changes);
+                look.rest();
                 return RESYNC;
             }
-            Step::Wait { again, .. } => return again.unwrap_or(Duration::from_secs(30)),
+            Step::Wait { what, again } => {
+                let again = again.unwrap_or(Duration::from_secs(30));
+                return if what.is_reported() { look.wait(what.to_string(), again).await } else { again };
+            }
             step => {
-                let name = act::name(&step);
+                let name = act::name(step);
                 match act::carry_out(context, &stored, cluster, &fences, step).await {
                     Ok(act::Outcome::Done(news)) => {
                         context.metrics.stepped(name);
+                        look.went_on();
                         known = Known::after(news, fences, stored, changes);
                     }
                     Ok(act::Outcome::Touched(marks)) => {
@@ -368,13 +418,17 @@ async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Dur
                     }
                     Ok(act::Outcome::NotYet(why)) => {
                         info!(%user, %cluster, why, "not given back yet");
-                        return Duration::from_secs(1);
+                        return look.failed(format!("its quota is not given back yet: {why}"), false).await;
                     }
                     Err(error) if error.is_conflict() || error.is_already_there() || error.is_not_found() => {
                         context.metrics.failed("conflict");
                         known = Known::default();
                     }
-                    Err(error) => return later(context, cluster, name, &error),
+                    Err(error) => {
+                        context.metrics.failed(name);
+                        warn!(%cluster, step = name, %error, "will be tried again");
+                        return look.failed(act::failure(step, &error), error.is_refusal()).await;
+                    }
                 }
             }
         }
@@ -383,10 +437,76 @@ async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Dur
     Duration::from_secs(5)
 }
 
-fn later(context: &Context, cluster: &ClusterName, step: &'static str, error: &ApiError) -> Duration {
-    context.metrics.failed(step);
-    warn!(%cluster, step, %error, "will be tried again");
-    Duration::from_secs(1)
+/// One look at a cluster, and what is remembered of it.
+struct Look<'a> {
+    context: &'a Context,
+    user: &'a UserName,
+    cluster: &'a ClusterName,
+    stored: &'a Stored,
+    changes: u64,
+}
+
+impl Look<'_> {
+    /// Nothing is to be done.
+    fn rest(&self) {
+        self.went_on();
+        remember(self.context, self.user, self.cluster, self.stored, self.changes);
+    }
+
+    /// Something was done.
+    fn went_on(&self) {
+        if let Some(remembered) = self.context.memory().clusters.get_mut(self.user, self.cluster) {
+            remembered.held_up = None;
+        }
+    }
+
+    /// Something has to happen first. Says when to look again.
+    async fn wait(&self, reason: String, again: Duration) -> Duration {
+        let (since, _) = self.hold_up(&reason);
+        self.explain(&reason, since, false).await;
+        again.min(PATIENCE.saturating_sub(since.elapsed()).max(Duration::from_secs(1)))
+    }
+
+    /// A step failed, or what is left is too much. Says when to try again. A `refusal` is explained at once.
+    async fn failed(&self, reason: String, refusal: bool) -> Duration {
+        let (since, pause) = self.hold_up(&reason);
+        self.explain(&reason, since, refusal).await;
+        pause
+    }
+
+    /// Remembers the reason; since when it has been so, and how long to pause.
+    fn hold_up(&self, reason: &str) -> (Instant, Duration) {
+        let now = Instant::now();
+        let entry = self.stored.account.cluster(self.cluster);
+        let wish = self.context.marks.of_wish(&entry);
+        let mut memory = self.context.memory();
+        let remembered = memory.clusters.entry(self.user, self.cluster);
+        let before = remembered.held_up.take();
+        let since = before.as_ref().filter(|before| before.reason == reason).map_or(now, |before| before.since);
+        let failures = before.map_or(0, |before| before.failures).saturating_add(1);
+        let pause = backoff(failures, fastrand::u16(0..=1000));
+        let until = (wish, self.changes, now + pause);
+        remembered.held_up = Some(Box::new(HeldUp { reason: reason.to_owned(), since, failures, until }));
+        (since, pause)
+    }
+
+    /// Writes the reason into the account, and an Event, once it is clear that it lasts.
+    async fn explain(&self, reason: &str, since: Instant, at_once: bool) {
+        if !at_once && since.elapsed() < PATIENCE {
+            return;
+        }
+        let Self { context, user, cluster, stored, .. } = self;
+        let Some(change) = report(&stored.account, cluster, reason, Timestamp::now()) else { return };
+        match context.accounts.change(stored, &change, keys::WEBHOOK, false).await {
+            Ok(_) => {
+                info!(%user, %cluster, reason, "cannot go on");
+                context.tell(user, cluster, reason).await;
+            }
+            // The next look knows more.
+            Err(error) if error.is_conflict() => {}
+            Err(error) => warn!(%user, %cluster, %error, "the account does not say why it cannot go on"),
+        }
+    }
 }
 
 /// For how long this controller has seen these very fences.

@@ -97,12 +97,17 @@ fn what_cannot_be_read_is_refused_by_its_key() {
     };
     check("quota", "");
     check("quota", r#"{"cpu":"lots"}"#);
-    check("quota", r#"{"pods":"1"}"#);
+    check("quota", r#"{"cpu":"1","cpu":"2"}"#);
+    check("quota", r#"{"a b":"1"}"#);
     check("policy", r#"{"clusters":-1}"#);
-    check("policy", r#"{"cluster":1}"#);
+    check("policy", "[]");
     check("want.web", "null");
     check("want.web", r#"{"type":"container","count":1}"#);
-    check("want.web", r#"{"type":"container","count":1,"size":{"cpu":"1"},"unknown":1}"#);
+    check("want.web", r#"["container",1,{"cpu":"1","memory":"1Gi"}]"#);
+    check("want.web", r#"{"type":"container","count":1,"size":{"cpu":"1","cpu":"2","memory":"1Gi"}}"#);
+    for template in ["", "a b", "../../h-ns/configmaps/x", "\\u001b[2J", "a?b=c", "UPPER", "a/b", "."] {
+        check("want.web", &format!(r#"{{"type":"container","count":1,"size":{{}},"template":"{template}"}}"#));
+    }
     check("want.web", r#"{"type":"container","count":1.5,"size":{}}"#);
     check("want.web", r#"{"type":"pod","count":1,"size":{}}"#);
     check("want.WEB", r#"{"type":"container","count":1,"size":{}}"#);
@@ -158,4 +163,43 @@ fn what_is_damaged_is_mended_and_nothing_is_lost_or_made_up() {
     // What a user may have is an administrator's word.
     assert_eq!(mended(&[("quota", "much"), ("held.web", "{}")]), None);
     assert_eq!(mended(&[("policy", "{]")]), None);
+}
+
+#[test]
+fn a_newer_version_is_no_damage() {
+    let stored = |rows: &[(&str, &str)]| -> BTreeMap<String, String> {
+        let quota = ("quota", r#"{"cpu":"4","memory":"8Gi","ephemeral-whatever":"1"}"#);
+        [&[quota], rows].concat().iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    };
+    let read = |rows: &[(&str, &str)]| Account::read("john".parse().unwrap(), "u", &stored(rows)).unwrap();
+    let expires =
+        r#"{"type":"container","count":2,"size":{"cpu":"1","memory":"1Gi"},"expires":"2027-01-01T00:00:00Z"}"#;
+    let account = read(&[("want.web", expires), ("policy", r#"{"clusters":3,"nights":true}"#)]);
+    assert_eq!(account.newer().as_deref(), Some(r#"policy: this version does not know "nights""#));
+    let web = account.cluster(&name("web"));
+    assert_eq!(web.newer().as_deref(), Some(r#"want: this version does not know "expires""#));
+    assert_eq!(web.charge(), Some(size("cpu=2,memory=2Gi")), "it costs what it says");
+    // Whoever writes it back keeps it.
+    assert_eq!(account.data()["want.web"], expires);
+    assert_eq!(account.data()["policy"], r#"{"clusters":3,"nights":true}"#);
+    let closed = Change::new().policy(&Policy { clusters: 0, ..account.policy.clone() });
+    assert_eq!(
+        closed.entries().collect::<Vec<_>>(),
+        [("policy", Some(r#"{"clusters":0,"nights":true,"suspended":"keep","instances":1000}"#))]
+    );
+    // A value of a newer format may look in any way: it exists, and what it costs is not known.
+    let two = r#"{"format":2,"uid":"u-1","kind":"microvm"}"#;
+    let account = read(&[("held.web", two), ("want.db", r#"{"format":3}"#), ("refused.x", r#"{"format":2}"#)]);
+    assert_eq!(account.counts(), (2, 0));
+    assert_eq!(account.cluster(&name("web")).uid(), Some("u-1"));
+    assert_eq!(account.cluster(&name("db")).uid(), None);
+    assert!(account.uncounted().is_some() && account.newer().is_none());
+    // It is known again once it is written as this version writes it, or gone.
+    let known = Change::new().want(&name("db"), Some(&want(1, "cpu=1,memory=1Gi"))).apply(&account).unwrap();
+    assert!(known.cluster(&name("db")).opaque.is_empty());
+    let gone = Change::new().forget(&name("web")).forget(&name("x")).apply(&known).unwrap();
+    assert_eq!((gone.uncounted(), gone.counts()), (None, (1, 1)));
+    // A change to a format that is not known is refused by its key, and says what to do.
+    let wrong = account.changed(&[], [("want.web", Some(r#"{"format":2,"x":1}"#))]).unwrap_err();
+    assert!(wrong.key == "want.web" && wrong.why.ends_with("upgrade cmp-webhook and kubectl-cmp"), "{wrong}");
 }

@@ -3,6 +3,8 @@ use crate::account::tests::{account, name, shape, size};
 
 const WANT: &str = r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"}}"#;
 const HELD: &str = r#"{"uid":"ns-uid","type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"},"state":"ready"}"#;
+/// Every key of a cluster goes.
+const GONE: &str = "blocked.web- delete.web- held.web- refused.web- scheduled.web- want.web-";
 const WINDOW: Duration = Duration::from_secs(90);
 
 fn now() -> Timestamp {
@@ -21,6 +23,8 @@ fn namespace(owner: &str, count: u32, of: &str) -> SeenNamespace {
         reserved: Reserved::Nothing,
         ready: true,
         deleting: false,
+        left: None,
+        newer: None,
         version: Version::default(),
     }
 }
@@ -109,7 +113,7 @@ fn a_name_that_is_taken_is_refused_without_saying_by_whom() {
     let nameless = HELD.replace("ns-uid", "");
     assert_eq!(
         changes(&step(&[("want.web", WANT), ("held.web", &nameless)], &foreign)),
-        format!("delete.web- held.web- {refused} scheduled.web- want.web-")
+        format!("blocked.web- delete.web- held.web- {refused} scheduled.web- want.web-")
     );
 }
 
@@ -133,7 +137,7 @@ fn a_schedule_has_a_binding_as_long_as_anything_is_to_come_of_it() {
         rows.extend([("scheduled.web", last)].into_iter().filter(|(_, last)| !last.is_empty()));
         assert_eq!(step(&rows, is_there), expected, "{want} {last}");
     }
-    assert_eq!(changes(&step(&[("scheduled.web", done)], &Fences::default())), "scheduled.web-");
+    assert_eq!(changes(&step(&[("scheduled.web", done)], &Fences::default())), "blocked.web- scheduled.web-");
 }
 
 #[test]
@@ -181,7 +185,7 @@ fn shrinking_lowers_what_is_held_last() {
     lowered.namespace.as_mut().unwrap().reserved = reserved;
     assert_eq!(
         step_after(&rows, &lowered, Duration::from_secs(30)),
-        Step::Wait { what: "requests admitted earlier to land", again: Some(Duration::from_mins(1)) }
+        Step::Wait { what: Awaited::Landing, again: Some(Duration::from_mins(1)) }
     );
     let lower = step_after(&rows, &lowered, WINDOW);
     assert!(matches!(lower, Step::Lower { ref to, .. } if to.count == 1), "{lower:?}");
@@ -240,7 +244,7 @@ fn a_deletion_goes_by_the_uid_and_ends_when_the_namespace_is_gone() {
     let mut gone = fenced(3);
     gone.namespace.as_mut().unwrap().deleting = true;
     assert!(matches!(step(&going, &gone), Step::Wait { .. }));
-    assert_eq!(changes(&step(&going, &Fences::default())), "delete.web- held.web- scheduled.web- want.web-");
+    assert_eq!(changes(&step(&going, &Fences::default())), GONE);
     // A late wish does not hit the next cluster of that name.
     assert_eq!(
         changes(&step(&[("want.web", WANT), ("held.web", HELD), ("delete.web", "old")], &fenced(3))),
@@ -251,7 +255,7 @@ fn a_deletion_goes_by_the_uid_and_ends_when_the_namespace_is_gone() {
     let nameless = HELD.replace("ns-uid", "");
     let early = [("want.web", WANT), ("held.web", nameless.as_str()), ("delete.web", "")];
     assert_eq!(changes(&step(&early, &fenced(0))), format!("delete.web=ns-uid held.web={HELD}"));
-    assert_eq!(changes(&step(&early, &Fences::default())), "delete.web- held.web- scheduled.web- want.web-");
+    assert_eq!(changes(&step(&early, &Fences::default())), GONE);
 }
 
 #[test]
@@ -262,7 +266,7 @@ fn a_namespace_deleted_by_hand_comes_to_the_same() {
     assert_eq!(changes(&step(&rows, &going)), format!("held.web={}", HELD.replace("ready", "deleting")));
     let mut another = fenced(3);
     another.namespace.as_mut().unwrap().uid = "another".to_owned();
-    assert_eq!(changes(&step(&rows, &another)), "delete.web- held.web- scheduled.web- want.web-");
+    assert_eq!(changes(&step(&rows, &another)), GONE);
 }
 
 #[test]
@@ -312,7 +316,7 @@ fn a_lost_entry_is_adopted_if_the_cluster_was_ready_once() {
 fn a_refusal_is_gone_after_an_hour() {
     let at = |time: &str| format!(r#"{{"reason":"taken","at":"{time}"}}"#);
     let fresh = step(&[("refused.web", &at("2026-11-23T19:30:00Z"))], &Fences::default());
-    assert_eq!(fresh, Step::Wait { what: "the refusal to be read", again: Some(Duration::from_mins(30)) });
+    assert_eq!(fresh, Step::Wait { what: Awaited::Refusal, again: Some(Duration::from_mins(30)) });
     let old = step(&[("refused.web", &at("2026-11-23T19:00:00Z"))], &Fences::default());
     assert_eq!(changes(&old), "refused.web-");
 }
@@ -323,4 +327,125 @@ fn nothing_grows_before_the_account_is_settled() {
     assert!(matches!(step(&[unsettled, ("want.web", WANT)], &Fences::default()), Step::Wait { .. }));
     let five = WANT.replace('3', "5");
     assert!(matches!(step(&[unsettled, ("want.web", &five), ("held.web", HELD)], &fenced(3)), Step::Wait { .. }));
+}
+
+#[test]
+fn a_deletion_takes_a_refusal_with_it() {
+    let refused = ("refused.web", r#"{"reason":"exceeded quota","at":"2026-11-23T19:30:00Z"}"#);
+    let deleting = HELD.replace("ready", "deleting");
+    let rows = [("want.web", WANT), ("held.web", deleting.as_str()), ("delete.web", "ns-uid"), refused];
+    let Step::Forget { change, .. } = step(&rows, &Fences::default()) else { panic!("it is gone") };
+    let before = account(&rows);
+    let after = change.apply(&before).unwrap();
+    assert_eq!(after.clusters.get(&name("web")), None, "nothing of it is left");
+    assert_eq!(verdict::judge(Some(&before), &after), Ok(()));
+}
+
+#[test]
+fn a_damaged_want_is_mended_while_its_cluster_is_deleted() {
+    let rows = [("held.web", HELD), ("delete.web", "ns-uid")];
+    let damaged = crate::account::Unreadable { key: "want.web".to_owned(), why: "it is not a JSON object".to_owned() };
+    let before = account(&rows);
+    let mended = before.mend(&[damaged], now()).unwrap().apply(&before).unwrap();
+    assert!(mended.cluster(&name("web")).want.is_some());
+    assert_eq!(verdict::judge(Some(&before), &mended), Ok(()));
+    // Its own want does not grow under that.
+    let grown = account(&[("want.web", &WANT.replace('3', "4")), rows[0], rows[1]]);
+    assert!(matches!(verdict::judge(Some(&mended), &grown), Err(Denial::BeingDeleted { .. })));
+}
+
+#[test]
+fn a_deletion_goes_on_after_its_holding_was_damaged() {
+    // The damaged value is gone, and the account is settled again.
+    let wished = [("want.web", WANT), ("delete.web", "ns-uid")];
+    let adopted = HELD.replace("ready", "preparing");
+    assert_eq!(changes(&step(&wished, &fenced(3))), format!("held.web={adopted}"));
+    assert_eq!(changes(&step(&wished, &Fences::default())), GONE);
+    assert_eq!(changes(&step(&wished[1..], &fenced(3))), format!("held.web={adopted}"));
+    assert_eq!(changes(&step(&wished[1..], &Fences::default())), "delete.web-");
+    // It is meant for one Namespace, and for no other of that name.
+    let mut another = fenced(3);
+    another.namespace.as_mut().unwrap().uid = "another".to_owned();
+    assert_eq!(changes(&step(&wished, &another)), "delete.web-");
+}
+
+#[test]
+fn the_account_says_why_nothing_goes_on_and_no_longer_than_that() {
+    let denied = "namespaces \"web-ns\" is forbidden: a label is missing";
+    let nameless = HELD.replace("ns-uid", "").replace("ready", "preparing");
+    let rows = [("want.web", WANT), ("held.web", nameless.as_str())];
+    let said = report(&account(&rows), &name("web"), denied, now()).unwrap();
+    let blocked = r#"{"reason":"namespaces \"web-ns\" is forbidden: a label is missing","at":"2026-11-23T20:00:00Z"}"#;
+    assert_eq!(changes(&Step::Account(said)), format!("blocked.web={blocked}"));
+    let rows = [rows[0], rows[1], ("blocked.web", blocked)];
+    assert_eq!(report(&account(&rows), &name("web"), denied, now()), None, "it is said once");
+    assert!(report(&account(&rows), &name("web"), "another", now()).is_some());
+    assert_eq!(report(&account(&rows), &name("db"), denied, now()), None, "there is no such cluster");
+    let long = report(&account(&rows), &name("web"), &"ä".repeat(5000), now()).unwrap();
+    assert!(changes(&Step::Account(long)).chars().count() < 1200);
+    // It came to rest, or is gone.
+    let rested = [("want.web", WANT), ("held.web", HELD), ("blocked.web", blocked)];
+    assert_eq!(changes(&step(&rested, &fenced(3))), format!("blocked.web- held.web={HELD}"));
+    assert_eq!(changes(&step(&rested[2..], &Fences::default())), "blocked.web- scheduled.web-");
+}
+
+#[test]
+fn a_namespace_that_hangs_says_what_is_left_in_it() {
+    let condition = |kind: &str, status: &str, message: &str| serde_json::json!({ "type": kind, "status": status, "reason": "x", "message": message });
+    let namespace: Namespace = serde_json::from_value(serde_json::json!({
+        "metadata": { "name": "web-ns", "uid": "u", "deletionTimestamp": "2026-11-23T20:00:00Z" },
+        "status": { "phase": "Terminating", "conditions": [
+            condition("NamespaceDeletionDiscoveryFailure", "False", "all is well"),
+            condition("NamespaceFinalizersRemaining", "True", "example.com/hold in 1 resource instances"),
+            condition("NamespaceContentRemaining", "True", "configmaps. has 1 resource instances"),
+        ] },
+    }))
+    .unwrap();
+    let left = SeenNamespace::of(&namespace).left;
+    assert_eq!(
+        Awaited::NamespaceGone { left }.to_string(),
+        "its namespace is being deleted: configmaps. has 1 resource instances; example.com/hold in 1 resource instances"
+    );
+}
+
+#[test]
+fn a_newer_version_is_left_alone_and_its_cluster_can_be_deleted() {
+    let expires = WANT.replacen('{', r#"{"expires":"2027-01-01T00:00:00Z","#, 1);
+    let two = r#"{"format":2,"kind":"microvm","uid":"ns-uid"}"#;
+    let newer = |step: Step| matches!(step, Step::Wait { what: Awaited::Newer { .. }, .. });
+    // Neither held, nor grown, shrunk, put right or given up.
+    assert!(newer(step(&[("want.web", &expires)], &Fences::default())));
+    assert!(newer(step(&[("want.web", &expires.replace('3', "5")), ("held.web", HELD)], &fenced(3))));
+    assert!(newer(step(&[("want.web", &expires.replace('3', "2")), ("held.web", HELD)], &fenced(3))));
+    assert!(newer(step(&[("want.web", &expires), ("held.web", HELD)], &Fences::default())));
+    assert!(newer(step(&[("want.web", WANT), ("held.web", two)], &fenced(3))));
+    assert!(newer(step(&[("want.web", two), ("held.web", HELD)], &fenced(3))));
+    assert!(newer(step(&[("format", "2"), ("want.web", WANT)], &Fences::default())));
+    assert!(newer(step(&[("policy", r#"{"format":2,"clusters":"many"}"#), ("want.web", WANT)], &Fences::default())));
+    let mut marked = fenced(2);
+    marked.namespace.as_mut().unwrap().newer = Some("it is of format 2".to_owned());
+    assert!(newer(step(&[("want.web", WANT), ("held.web", HELD)], &marked)));
+    assert!(newer(step(&[], &marked)), "it is not adopted");
+    // Deleted it is by whichever version runs.
+    let mut going = fenced(3);
+    going.namespace.as_mut().unwrap().deleting = true;
+    let nameless = HELD.replace("ns-uid", "");
+    for (want, held) in [(expires.as_str(), HELD), (WANT, two), (two, HELD)] {
+        let wished = [("want.web", want), ("held.web", held), ("delete.web", "ns-uid")];
+        assert_eq!(step(&wished, &fenced(3)), Step::RemoveNamespace);
+        assert!(matches!(step(&wished, &going), Step::Wait { what: Awaited::NamespaceGone { .. }, .. }));
+        let Step::Forget { uid, change } = step(&wished, &Fences::default()) else { panic!("{wished:?}") };
+        assert_eq!((uid.as_str(), changes(&Step::Account(change)).as_str()), ("ns-uid", GONE));
+    }
+    let early = [("want.web", expires.as_str()), ("held.web", nameless.as_str()), ("delete.web", "")];
+    assert_eq!(changes(&step(&early, &Fences::default())), GONE);
+    assert_eq!(changes(&step(&early, &fenced(0))), "delete.web=ns-uid");
+}
+
+#[test]
+fn what_fails_is_tried_later_and_later() {
+    let seconds = |failures| backoff(failures, 0).as_secs();
+    assert_eq!([0, 1, 2, 3, 6, 7, 8, 1000].map(seconds), [1, 1, 2, 4, 32, 60, 60, 60]);
+    assert_eq!(backoff(2, 1000), Duration::from_secs(1));
+    assert_eq!(backoff(9, 500), Duration::from_secs(45));
 }

@@ -277,3 +277,59 @@ proptest! {
         prop_assert!(lowered.charge().unwrap().fits(&holding.charge().unwrap()));
     }
 }
+
+#[test]
+fn a_field_that_this_version_cannot_judge_is_refused_and_one_that_is_there_does_not_grow() {
+    let expires = |count: u32, at: &str| {
+        format!(r#"{{"type":"container","count":{count},"size":{{"cpu":"2","memory":"4Gi"}},"expires":"{at}"}}"#)
+    };
+    let unknown = "this version does not know \"expires\"";
+    let new = format!("want.web: {unknown}: upgrade cmp-webhook and kubectl-cmp, then try again");
+    let grows = |what: &str| format!("{what}: upgrade cmp-webhook and kubectl-cmp, then try again");
+    check(&[], &[("want.web", &expires(1, "2027"))], &new);
+    check(&[("want.web", WEB)], &[("want.web", &expires(3, "2027"))], &new);
+    let there = expires(2, "2027");
+    let there = [("want.web", there.as_str())];
+    check(&there, &[("want.web", &expires(2, "2028"))], &new);
+    check(&there, &[("want.web", &expires(3, "2027"))], &grows(&format!("cluster web does not grow, want: {unknown}")));
+    check(&there, &[("want.web", &expires(1, "2027"))], "yes");
+    check(&there, &[("want.web", &WEB.replace('3', "1"))], "yes");
+    check(&there, &[("want.db", &WEB.replace('3', "1"))], "yes");
+    check(&there, &[("quota", r#"{"cpu":"1"}"#)], "yes");
+    // Where what something costs is not known, nothing is added to it; what lowers passes.
+    let opaque = [("held.old", r#"{"format":2,"uid":"u"}"#), ("want.web", WEB)];
+    let why = "held.old: it is of format 2, where this version reads format 1";
+    check(&opaque, &[("want.db", &WEB.replace('3', "1"))], &grows(&format!("nothing of john grows, {why}")));
+    check(&opaque, &[("want.web", &WEB.replace('3', "2"))], "yes");
+    check(&opaque, &[("quota", r#"{"cpu":"1"}"#)], "yes");
+    let policy = [("policy", r#"{"nights":true}"#)];
+    let why = "policy: this version does not know \"nights\"";
+    check(&policy, &[("want.web", WEB)], &grows(&format!("nothing of john grows, {why}")));
+}
+
+#[test]
+fn a_quota_names_resources() {
+    let why = "quota: cpus is not a resource that can be handed out: use cpu, memory, storage, or one with its domain, such as nvidia.com/gpu; or upgrade cmp-webhook, if a newer version knows it";
+    check(&[], &[("quota", r#"{"cpus":"1"}"#)], why);
+    check(&[("quota", r#"{"cpu":"9","memory":"9Gi","cpus":"1"}"#)], &[("quota", r#"{"cpus":"2"}"#)], "yes");
+    let size = r#"{"type":"container","count":1,"size":{"cpu":"1","memory":"1Gi","cpus":"1"}}"#;
+    let why = "want.web: size.cpus 1 is not a resource: use cpu, memory, storage, or one with its domain";
+    check(&[("quota", r#"{"cpu":"9","memory":"9Gi","cpus":"1"}"#)], &[("want.web", size)], why);
+}
+
+#[test]
+fn an_image_is_one_word() {
+    for image in ["", " ", "a b", "a\\nb", "\\u001b[2J"] {
+        let want = WEB.replacen('{', &format!(r#"{{"image":"{image}","#), 1);
+        let data: std::collections::BTreeMap<String, String> =
+            [("quota", r#"{"cpu":"64","memory":"640Gi"}"#), ("settled", "account-uid"), ("want.web", &want)]
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect();
+        let account = Account::read("john".parse().unwrap(), "account-uid", &data).unwrap();
+        assert!(
+            matches!(judge(None, &account), Err(Denial::Invalid { field, .. }) if field.starts_with("image")),
+            "{image:?}"
+        );
+    }
+}

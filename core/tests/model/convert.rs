@@ -79,6 +79,7 @@ fn account(model: &Account) -> account::Account {
         policy: account::Policy::default(),
         clusters: [].into(),
         settled: model.settled.then(|| uid_of(model.uid)),
+        opaque: Vec::new(),
     };
     let entry = account::Entry {
         want: model.want.map(want),
@@ -130,6 +131,8 @@ fn namespace(model: &Namespace) -> SeenNamespace {
         reserved: model.reserved.map_or(Reserved::Nothing, |reserved| Reserved::Shape(shaped(reserved))),
         ready: model.ready,
         deleting: model.deleting,
+        left: None,
+        newer: None,
         version: Version::default(),
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::kubevirt::Machines;
 use cmp_client::{ApiError, kubevirt};
-use cmp_core::account::{Change, Held, HeldState, InstanceType, Suspended, Variable, Want};
+use cmp_core::account::{Change, Entry, Held, HeldState, InstanceType, Suspended, Variable, Want};
 use cmp_core::lifecycle::Asker;
 use cmp_core::manifest;
 use cmp_core::name::{ClusterName, InstanceName, UserName};
@@ -187,7 +187,7 @@ fn typed(args: CreateCluster) -> Result<Asked, CliError> {
         disk: args.disk.map(|disk| disk.path),
         patch: patch.as_ref().map(|patch| patch.value.clone()),
         // A built-in one goes without saying.
-        template: args.template.map(String::from).filter(|_| built_in.is_none()),
+        template: args.template.filter(|_| built_in.is_none()),
         ..Want::new(kind, args.count.unwrap_or(1), size)
     };
     Ok(Asked { name, want, patch, off: Off::default(), owner: args.owner, typed: args.kind.is_some() })
@@ -330,7 +330,10 @@ pub(super) async fn prepared(
         .wait(user, &format!("cluster {name} to be prepared"), timeout, |stored| {
             let entry = stored.account.cluster(name);
             last = Some(entry.clone());
-            progress.passing(&format!("{name}: preparing, {}", missing(entry.held.as_ref())));
+            match &entry.blocked {
+                Some(blocked) => progress.show(&format!("{name}: {}", blocked.reason), None, false),
+                None => progress.passing(&format!("{name}: preparing, {}", missing(entry.held.as_ref()))),
+            }
             let wanted = entry.want.as_ref().is_some_and(|wanted| want.shape().fits(&wanted.shape()));
             match (&entry.held, &entry.refused) {
                 // Taken back; an older refusal stands beside a want that is still there.
@@ -346,10 +349,16 @@ pub(super) async fn prepared(
         Ok(Ok(())) => Ok(()),
         Ok(Err(reason)) => Err(CliError::user(format!("cluster {name} was refused: {reason}"))),
         Err(ApiError::TimedOut { seconds, .. }) => {
-            let missing = missing(last.and_then(|entry| entry.held).as_ref());
-            Err(CliError::user(format!("cluster {name} is not ready after {seconds} s: {missing}"))
-                .hint("is cmp-webhook running? it prepares clusters (deployment cmp-webhook in cmp-system)")
-                .hint("nothing is lost: the same command goes on where this one ended"))
+            let late = |why: &str| CliError::user(format!("cluster {name} is not ready after {seconds} s: {why}"));
+            let goes_on = "nothing is lost: the same command goes on where this one ended";
+            let error = match &last {
+                Some(Entry { blocked: Some(blocked), .. }) => late(&blocked.reason).hint(format!(
+                    "cmp-webhook tries again; to give its quota back: kubectl cmp delete cluster {name}"
+                )),
+                last => late(&missing(last.as_ref().and_then(|entry| entry.held.as_ref())))
+                    .hint("is cmp-webhook running? it prepares clusters (deployment cmp-webhook in cmp-system)"),
+            };
+            Err(error.hint(goes_on))
         }
         Err(error) => Err(error.into()),
     }

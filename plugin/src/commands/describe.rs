@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use cmp_core::account::Account;
 use cmp_core::instance::{Instance, columns};
-use cmp_core::name::{ClusterName, InstanceName, UserName};
+use cmp_core::name::{ClusterName, InstanceName, TemplateName, UserName};
 use cmp_core::resources::Resources;
 use cmp_core::verdict::available;
 
@@ -77,7 +77,8 @@ pub(crate) async fn clusters(context: &Context<'_>, names: Vec<ClusterName>) -> 
                 .map_or_else(String::new, |held| format!("{} of {} ({})", held.count, held.size, held.state.as_str()));
             lines.add("Held", &held);
             lines.add("Charge", &cluster.entry.charge().unwrap_or_default().to_string());
-            let template = want.map(|want| want.template.as_deref().unwrap_or(view::template(want.kind)));
+            let template =
+                want.map(|want| want.template.as_ref().map_or(view::template(want.kind), TemplateName::as_str));
             lines.add("Template", template.unwrap_or_default());
             let image = want.filter(|want| want.image.is_some() || want.template.is_none());
             let image = image.map(|want| want.image.as_deref().unwrap_or(default_image(want.kind)));

@@ -51,13 +51,17 @@ async fn find(context: &Context<'_>, name: &str) -> Result<Found, CliError> {
     if let Some(found) = built_in(name) {
         return Ok(found);
     }
-    let found = stored(context).await?.get(name).await?;
+    // What no template can be called, none is called.
+    let found = match name.parse::<TemplateName>() {
+        Ok(name) => stored(context).await?.get(&name).await?,
+        Err(_) => None,
+    };
     found.ok_or_else(|| CliError::not_found("template", name).hint("`kubectl cmp get templates` shows those there are"))
 }
 
 /// The template that the instances of a want are made from.
 pub(super) async fn of(context: &Context<'_>, want: &Want) -> Result<Template, CliError> {
-    let name = want.template.as_deref().unwrap_or(view::template(want.kind));
+    let name = want.template.as_ref().map_or(view::template(want.kind), TemplateName::as_str);
     find(context, name).await?.template.map_err(|why| {
         CliError::user(format!("template {name} cannot be used: {why}")).hint("an administrator has to mend it")
     })
@@ -294,7 +298,8 @@ pub(crate) async fn delete(context: &Context<'_>, args: DeleteTemplate) -> Resul
         goes.push(format!("template/{}", found.name));
         for stored in &accounts {
             let wants = stored.account.existing().filter_map(|(cluster, entry)| Some((cluster, entry.want.as_ref()?)));
-            let users = wants.filter(|(_, want)| want.template.as_deref() == Some(found.name.as_str()));
+            let users =
+                wants.filter(|(_, want)| want.template.as_ref().is_some_and(|name| name.as_str() == found.name));
             goes.extend(users.map(|(cluster, _)| {
                 format!(
                     "  cluster/{cluster} of {} uses it: its instances stay, no more can be made",
@@ -308,7 +313,9 @@ pub(crate) async fn delete(context: &Context<'_>, args: DeleteTemplate) -> Resul
     }
     for found in &found {
         if dry.dry_run != DryRun::Client {
-            match stored(context).await?.delete(&found.name, dry.dry_run == DryRun::Server).await {
+            let name =
+                found.name.parse().map_err(|error: cmp_core::name::InvalidName| CliError::user(error.to_string()))?;
+            match stored(context).await?.delete(&name, dry.dry_run == DryRun::Server).await {
                 Err(ApiError::Refused { code: 404, .. }) | Ok(()) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -140,6 +140,7 @@ fn imagined(name: &UserName, quota: &Resources, policy: &Policy) -> Stored {
         policy: policy.clone(),
         clusters: BTreeMap::new(),
         settled: None,
+        opaque: Vec::new(),
     };
     Stored { account, version: String::new(), created: None, labels: BTreeMap::new() }
 }

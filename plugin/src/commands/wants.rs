@@ -32,6 +32,10 @@ pub(super) async fn change(
     other: impl Fn(&Want) -> Want,
 ) -> Result<Stored, CliError> {
     loop {
+        if let Some(what) = stored.account.cluster(name).newer() {
+            return Err(CliError::user(format!("cluster {name} is not changed by this version, {what}"))
+                .hint("upgrade kubectl-cmp: `kubectl cmp version` shows which version is installed in the cluster"));
+        }
         let want = other(&current(&stored, name)?);
         let change = Change::new().want(name, Some(&want));
         let changed = change.apply(&stored.account).map_err(|error| CliError::internal(&error.to_string()))?;

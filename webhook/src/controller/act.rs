@@ -68,28 +68,44 @@ pub fn name(step: &Step) -> &'static str {
     }
 }
 
+/// A step that failed, as its user reads it.
+pub fn failure(step: &Step, error: &ApiError) -> String {
+    let what = match step {
+        Step::Nothing | Step::Wait { .. } => "look at it",
+        Step::Account(_) | Step::Adopt(_) | Step::Forget { .. } => "write the account",
+        Step::CreateNamespace { .. } => "create its namespace",
+        Step::RemoveNamespace => "delete its namespace",
+        Step::Write { .. } => "write its ResourceQuota, LimitRange, NetworkPolicy and ServiceAccount",
+        Step::Open { .. } => "open its namespace",
+        Step::Bind { .. } => "let its user in",
+        Step::BindSchedule | Step::UnbindSchedule => "bind what its schedule needs",
+        Step::Lower { .. } => "give its quota back",
+    };
+    format!("cannot {what}: {error}")
+}
+
 /// Carries out a step that was decided from `fences` and `stored`.
 pub async fn carry_out(
     context: &Context,
     stored: &Stored,
     cluster: &ClusterName,
     fences: &Fences,
-    step: Step,
+    step: &Step,
 ) -> Result<Outcome, ApiError> {
     let user = &stored.account.user;
     let act = Act { context, cluster, namespace: cluster.namespace() };
     let news = match step {
         Step::Nothing | Step::Wait { .. } => News::Unknown,
-        Step::Account(change) => News::Account(Box::new(act.change(stored, &change).await?)),
+        Step::Account(change) => News::Account(Box::new(act.change(stored, change).await?)),
         Step::Adopt(change) => {
             act.annotate(fences, json!({ (keys::FENCE): context.fence() })).await?;
-            act.change(stored, &change).await?;
+            act.change(stored, change).await?;
             News::Unknown
         }
         Step::CreateNamespace { kind, size } => {
-            let mut namespace = manifest::namespace(user, cluster, kind, &size, &context.fence());
+            let mut namespace = manifest::namespace(user, cluster, *kind, size, &context.fence());
             let annotations = namespace.metadata.annotations.get_or_insert_default();
-            let grants = act.grants(stored, kind).await?;
+            let grants = act.grants(stored, *kind).await?;
             annotations.extend(grants.into_iter().map(|(key, value)| (key.to_owned(), value)));
             let made = act.cluster_scoped::<Namespace>().create(&PostParams::default(), &namespace).await?;
             News::Namespace(SeenNamespace::of(&made))
@@ -103,19 +119,19 @@ pub async fn carry_out(
         Step::Write { parts, shape, kind, reserve } => {
             if let Some(reserve) = reserve {
                 // New with each write: the API server does not count one that changes nothing.
-                let reserved = reserved(&Reserved::Shape(reserve));
+                let reserved = reserved(&Reserved::Shape(reserve.clone()));
                 act.annotate(fences, json!({ (keys::RESERVED): reserved, (keys::FENCE): context.fence() })).await?;
             }
             // The fences one after another, as they were checked; what is beside them need not wait.
             let (fenced, beside): (Vec<Part>, Vec<Part>) =
-                parts.into_iter().partition(|part| matches!(part, Part::Limits | Part::Quota));
+                parts.iter().partition(|part| matches!(part, Part::Limits | Part::Quota));
             let fence = async {
                 for part in fenced {
-                    act.write(part, &shape, kind, fences).await?;
+                    act.write(part, shape, *kind, fences).await?;
                 }
                 Ok(())
             };
-            let beside = try_join_all(beside.into_iter().map(|part| act.write(part, &shape, kind, fences)));
+            let beside = try_join_all(beside.into_iter().map(|part| act.write(part, shape, *kind, fences)));
             try_join(fence, beside).await?;
             News::Unknown
         }
@@ -124,14 +140,14 @@ pub async fn carry_out(
                 (keys::COUNT): shape.count.to_string(),
                 (keys::SIZE): shape.size.to_string(),
                 (keys::RELEASED): shape.released.then_some(keys::TRUE),
-                (keys::RESERVED): reserved(&beyond),
+                (keys::RESERVED): reserved(beyond),
                 (keys::READY): keys::TRUE,
                 (keys::FENCE): context.fence(),
             });
             act.annotate(fences, open).await?.map_or(News::Unknown, News::Namespace)
         }
         Step::Bind { kind } => {
-            let binding = manifest::role_binding(user, cluster, kind);
+            let binding = manifest::role_binding(user, cluster, *kind);
             act.namespaced::<RoleBinding>().create(&PostParams::default(), &binding).await?;
             News::Bound
         }
@@ -146,23 +162,23 @@ pub async fn carry_out(
         }
         Step::Forget { uid, change } => {
             let now = act.cluster_scoped::<Namespace>().get_opt(&act.namespace).await?;
-            if now.and_then(|now| now.metadata.uid).is_none_or(|now| now != uid) {
-                context.accounts.change(stored, &change, keys::WEBHOOK, false).await?;
+            if now.and_then(|now| now.metadata.uid).is_none_or(|now| now != *uid) {
+                context.accounts.change(stored, change, keys::WEBHOOK, false).await?;
                 info!(%user, %cluster, "gone");
             }
             News::Unknown
         }
         Step::Lower { to, kind, change } => {
             // Looked at before anything is written, so that waiting for Pods to end writes nothing.
-            if let Err(why) = fits(&act.remains(kind).await?, kind, &to) {
+            if let Err(why) = fits(&act.remains(*kind).await?, *kind, to) {
                 return Ok(Outcome::NotYet(why));
             }
             let marks = act.touch(fences).await?;
-            if let Err(why) = fits(&act.remains(kind).await?, kind, &to) {
+            if let Err(why) = fits(&act.remains(*kind).await?, *kind, to) {
                 info!(%user, %cluster, why, "not given back yet");
                 return Ok(Outcome::Touched(marks));
             }
-            context.accounts.change(stored, &change, keys::WEBHOOK, false).await?;
+            context.accounts.change(stored, change, keys::WEBHOOK, false).await?;
             info!(%user, %cluster, count = to.count, size = %to.size, "given back");
             News::Unknown
         }
@@ -218,7 +234,8 @@ impl Act<'_> {
     /// the instances are refused, and whoever makes them is told.
     async fn grants(&self, stored: &Stored, kind: InstanceType) -> Result<Grants, ApiError> {
         let want = stored.account.cluster(self.cluster).want;
-        let Some(name) = want.and_then(|want| want.template).filter(|name| built_in_type(name).is_none()) else {
+        let Some(name) = want.and_then(|want| want.template).filter(|name| built_in_type(name.as_str()).is_none())
+        else {
             return Ok(Grants::new());
         };
         let found = Templates::new(self.context.client.clone()).get(&name).await?;

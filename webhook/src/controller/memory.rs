@@ -16,9 +16,30 @@ pub(super) struct Remembered {
     pub(super) done: Option<(Mark, u64, Instant)>,
     /// Since when these very fences have been seen while something was to be given up.
     pub(super) fences: Option<Box<([String; 3], Instant)>>,
+    /// Why nothing could be done, since when that is so, and when it is tried again.
+    pub(super) held_up: Option<Box<HeldUp>>,
+}
+
+/// A cluster with which nothing can be done now.
+pub(super) struct HeldUp {
+    /// The reason.
+    pub(super) reason: String,
+    /// Since when it has been this reason.
+    pub(super) since: Instant,
+    /// How often it was tried in vain.
+    pub(super) failures: u32,
+    /// With this entry and after so many changes it is not tried again before that.
+    pub(super) until: (Mark, u64, Instant),
 }
 
 impl Remembered {
+    /// How long it is to be left alone, since it was tried in vain and nothing has changed.
+    pub(super) fn paused(&self, entry: Mark) -> Option<Duration> {
+        let (tried, changes, until) = self.held_up.as_ref()?.until;
+        let left = until.saturating_duration_since(Instant::now());
+        (tried == entry && changes == self.changes && !left.is_zero()).then_some(left)
+    }
+
     /// Whether nothing is to be done for as long as nothing changes.
     pub(super) fn is_done(&self, entry: Mark, within: Duration) -> bool {
         self.done
@@ -38,6 +59,11 @@ pub(super) struct Marks(RandomState);
 impl Marks {
     pub(super) fn of(&self, entry: &Entry) -> Mark {
         Mark(self.0.hash_one(format!("{entry:?}")))
+    }
+
+    /// The mark of what an entry asks for: why it is blocked is no part of that.
+    pub(super) fn of_wish(&self, entry: &Entry) -> Mark {
+        self.of(&Entry { blocked: None, ..entry.clone() })
     }
 }
 
@@ -94,6 +120,8 @@ impl Clusters {
 
 #[cfg(test)]
 mod tests {
+    use cmp_core::account::Blocked;
+
     use super::*;
 
     #[test]
@@ -114,6 +142,25 @@ mod tests {
         clusters.remove(&john, &db);
         clusters.remove(&jane, &web);
         assert!(clusters.of.is_empty() && clusters.users.is_empty(), "nothing is kept of what is gone");
+    }
+
+    #[test]
+    fn a_cluster_is_left_alone_until_something_changes() {
+        let marks = Marks::default();
+        let wish = |delete: &str, blocked: Option<&str>| {
+            let at = jiff::Timestamp::UNIX_EPOCH;
+            let blocked = blocked.map(|reason| Blocked { reason: reason.to_owned(), at });
+            marks.of_wish(&Entry { delete: Some(delete.to_owned()), blocked, ..Entry::default() })
+        };
+        let until = (wish("a", None), 0, Instant::now() + Duration::from_hours(1));
+        let held_up = HeldUp { reason: "denied".to_owned(), since: Instant::now(), failures: 1, until };
+        let mut remembered = Remembered { held_up: Some(Box::new(held_up)), ..Remembered::default() };
+        assert!(remembered.paused(wish("a", None)).is_some());
+        assert!(remembered.paused(wish("a", Some("denied"))).is_some(), "our own report does not start it anew");
+        assert!(remembered.paused(wish("b", None)).is_none());
+        remembered.changes += 1;
+        assert!(remembered.paused(wish("a", None)).is_none());
+        assert!(Remembered::default().paused(wish("a", None)).is_none());
     }
 
     #[test]

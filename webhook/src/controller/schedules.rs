@@ -79,6 +79,7 @@ impl Edges {
 /// Whether there is a cluster to do something about.
 fn is_there(entry: &Entry) -> bool {
     entry.delete.is_none()
+        && entry.newer().is_none()
         && entry
             .held
             .as_ref()
@@ -88,6 +89,9 @@ fn is_there(entry: &Entry) -> bool {
 /// Has done what is due for the clusters of an account, and says when something will be.
 pub(super) fn look(context: &Context, account: &Account, now: Timestamp) -> Duration {
     let mut soonest = RESYNC;
+    if account.newer().is_some() {
+        return soonest;
+    }
     for (cluster, entry) in account.existing().filter(|(_, entry)| is_there(entry)) {
         let Some(schedule) = entry.schedule() else { continue };
         soonest = soonest.min(match schedule.due(entry.scheduled.as_ref(), now) {

@@ -82,7 +82,12 @@ impl Found {
 
 fn check(user: &str, found: &[Found]) -> Check {
     let (name, texts) = (format!("account/{user}"), found.iter().map(Found::text).collect::<Vec<_>>().join("; "));
+    let has = |which: fn(&Finding) -> bool| found.iter().any(|one| matches!(one, Found::Finding(one) if which(one)));
     if !found.iter().any(Found::is_failure) {
+        if has(|one| matches!(one, Finding::Newer(_))) {
+            return Check::warning(&name, texts)
+                .hint("a newer version wrote this: upgrade kubectl-cmp and cmp-webhook");
+        }
         let hint = "its quota was lowered below what is used: nothing of it grows until enough is given back";
         return Check::warning(&name, texts).hint(hint);
     }
@@ -94,7 +99,10 @@ fn check(user: &str, found: &[Found]) -> Check {
         .any(|one| matches!(one, Found::Damaged(why) if why.contains("\"quota\"") || why.contains("\"policy\"")))
     {
         check.hint(format!("kubectl edit configmap {user} -n {}", keys::USERS_NAMESPACE))
-    } else if found.iter().any(|one| matches!(one, Found::Finding(Finding::Unreadable(_)))) {
+    } else if has(|one| matches!(one, Finding::Blocked { .. })) {
+        check
+            .hint("cmp-webhook tries again at least once a minute; docs/OPERATIONS.md lists the reasons and what to do")
+    } else if has(|one| matches!(one, Finding::Unreadable(_))) {
         check.hint(format!(
             "an administrator deletes the namespace, or says again what is in it: its label {}, its annotations {}, {} and {}",
             keys::TYPE,
