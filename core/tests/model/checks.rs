@@ -74,6 +74,21 @@ fn one_controller_and_everything_at_once() {
 }
 
 #[test]
+fn a_site_that_denies_namespaces() {
+    holds(&world(Start::Nothing, 1, 4, &[Do::Want, Do::Delete, Do::Deny]));
+}
+
+#[test]
+fn values_that_are_damaged() {
+    holds(&world(TWO, 1, 3, &[Do::Want, Do::Delete, Do::Damage, Do::DeleteNamespace]));
+}
+
+#[test]
+fn refusals_beside_everything_else() {
+    holds(&world(TWO, 1, 3, &[Do::Unjudged, Do::Delete, Do::Damage, Do::Quota]));
+}
+
+#[test]
 fn without_the_order_of_reading_it_does_not_hold() {
     breaks(Rule::FencesFirst, 2, &[Do::Want]);
 }

@@ -16,7 +16,7 @@ use cmp_core::template::Template;
 use cmp_core::verdict;
 use jiff::Timestamp;
 
-use crate::world::{Account, Held, Namespace, Shape};
+use crate::world::{Account, Damaged, Held, Namespace, Shape};
 
 const WINDOW: Duration = Duration::from_secs(90);
 
@@ -82,11 +82,14 @@ fn account(model: &Account) -> account::Account {
         opaque: Vec::new(),
     };
     let entry = account::Entry {
-        want: model.want.map(want),
+        want: model.want.filter(|_| model.damaged != Some(Damaged::Want)).map(want),
         held: model
             .held
+            .filter(|_| model.damaged != Some(Damaged::Held))
             .map(|held| account::Held::of(&uid(held.uid), InstanceType::Container, shaped(held.shape), held.state)),
         delete: model.delete.map(uid),
+        refused: (model.refused && model.damaged != Some(Damaged::Refused))
+            .then(|| account::Refused { reason: "no".to_owned(), at: Timestamp::UNIX_EPOCH }),
         ..account::Entry::default()
     };
     account.clusters.insert(web(), entry.into());
@@ -104,9 +107,27 @@ fn back(account: &account::Account, model: &Account) -> Account {
         want: entry.want.map(|want| shape(&want.shape())),
         held: entry.held.map(|held| Held { uid: number(&held.uid), shape: shape(&held.shape()), state: held.state }),
         delete: entry.delete.map(|uid| number(&uid)),
+        refused: entry.refused.is_some(),
+        damaged: None,
         settled: account.is_settled(),
         ..*model
     }
+}
+
+/// The change that mends what is damaged.
+pub(crate) fn mended(model: &Account) -> Change {
+    let key = match model.damaged {
+        Some(Damaged::Want) => "want.web",
+        Some(Damaged::Held) => "held.web",
+        _ => "refused.web",
+    };
+    let damaged = account::Unreadable { key: key.to_owned(), why: "damaged".to_owned() };
+    account(model).mend(&[damaged], Timestamp::UNIX_EPOCH).unwrap()
+}
+
+/// Whether the account is told why a step failed.
+pub(crate) fn is_told(model: &Account) -> bool {
+    controller::report(&account(model), &web(), "denied", Timestamp::UNIX_EPOCH).is_some()
 }
 
 /// Whether cmp-webhook lets this change pass.

@@ -45,6 +45,14 @@ pub(crate) struct Held {
     pub(crate) state: HeldState,
 }
 
+/// The value that cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Damaged {
+    Want,
+    Held,
+    Refused,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Account {
     pub(crate) uid: u8,
@@ -52,6 +60,10 @@ pub(crate) struct Account {
     pub(crate) want: Option<Shape>,
     pub(crate) held: Option<Held>,
     pub(crate) delete: Option<u8>,
+    /// Whether the last want was refused.
+    pub(crate) refused: bool,
+    /// A value that somebody damaged while nobody was asked.
+    pub(crate) damaged: Option<Damaged>,
     /// What the other cluster wants.
     pub(crate) other: u8,
     pub(crate) settled: bool,
@@ -151,6 +163,8 @@ pub(crate) struct State {
     highest: u8,
     /// Something was stored that nobody judged.
     unjudged: bool,
+    /// A policy of the site denies Namespaces of clusters.
+    denied: bool,
 }
 
 /// What may happen in a run, and which rule is left out.
@@ -188,6 +202,10 @@ pub(crate) enum Do {
     Quota,
     /// The user's wants are stored while nobody is asked.
     Unjudged,
+    /// The administrator of the site denies Namespaces of clusters, and lets them pass again.
+    Deny,
+    /// A value of the account is damaged while nobody is asked.
+    Damage,
 }
 
 /// The rules, each of which is needed.
@@ -221,6 +239,8 @@ pub(crate) enum Action {
     DeleteNamespace,
     LoseAccount,
     Quota(u8),
+    Deny(bool),
+    Damage(Damaged),
     Admit(u8, u8),
     Land,
     Drop,
@@ -291,7 +311,7 @@ impl State {
         change(&mut new);
         // The policy cmp-accounts: a cluster that is being deleted does not change.
         let changes = new.want != old.want;
-        if new == old || (changes && old.delete.is_some() && old.held.is_some()) {
+        if new == old || old.damaged.is_some() || (changes && old.delete.is_some() && old.held.is_some()) {
             return None;
         }
         if judged && !convert::judged(&old, &new) {
@@ -317,10 +337,26 @@ impl State {
                 return self.written(|account| account.want = None, true);
             }
             Action::Delete => {
-                let held = self.account.filter(|account| account.delete.is_none())?.held?;
+                let held = self.account.filter(|account| account.delete.is_none() && account.damaged.is_none())?.held?;
                 return self.written(|account| account.delete = Some(held.uid), true);
             }
             Action::Other(other) => return self.written(|account| account.other = other, true),
+            Action::Deny(denied) => {
+                next.budget = self.budget.checked_sub(1)?;
+                next.denied = denied;
+                if denied == self.denied {
+                    return None;
+                }
+            }
+            Action::Damage(damaged) => {
+                let account = self.account.filter(|account| account.damaged.is_none())?;
+                let is_there = match damaged {
+                    Damaged::Want => account.want.is_some(),
+                    Damaged::Held => account.held.is_some(),
+                    Damaged::Refused => account.refused,
+                };
+                return if is_there { self.written(|account| account.damaged = Some(damaged), false) } else { None };
+            }
             Action::Quota(quota) => return self.written(|account| account.quota = quota, true),
             Action::DeleteNamespace => {
                 next.budget = self.budget.checked_sub(1)?;
@@ -331,9 +367,9 @@ impl State {
                 next.budget = self.budget.checked_sub(1)?;
                 let old = self.account?;
                 next.accounts += 1;
-                let (want, held, delete) = (None, None, None);
-                next.account =
-                    Some(Account { uid: next.accounts, want, held, delete, other: 0, settled: false, ..old });
+                let (want, held, delete, refused, damaged) = (None, None, None, false, None);
+                let made = Account { uid: next.accounts, want, held, delete, refused, damaged, other: 0, ..old };
+                next.account = Some(Account { settled: false, ..made });
                 next.wrote_account();
             }
             Action::Admit(index, size) => {
@@ -392,6 +428,11 @@ impl State {
             At::Namespace(snapshot) => At::Fences(self.look(snapshot, controller.marks)),
             At::Fences(snapshot) => match self.account {
                 None => At::Idle,
+                // Mended before anything else is done for it, in one write under the version that was read.
+                Some(account) if account.damaged.is_some() => {
+                    next.mend(&account);
+                    At::Idle
+                }
                 Some(account) if !account.settled => At::Idle,
                 Some(account) => next.decide(world, which, snapshot, account),
             },
@@ -407,6 +448,10 @@ impl State {
                 At::Touched(namespace)
             }
             At::Touched(namespace) => match self.account {
+                Some(account) if account.damaged.is_some() => {
+                    next.mend(&account);
+                    At::Idle
+                }
                 Some(account) if !account.settled => At::Settling { namespace, account, unchanged: true },
                 _ => At::Idle,
             },
@@ -502,7 +547,12 @@ impl State {
         match &**decided {
             // No fence hangs on a schedule.
             Step::Nothing | Step::Wait { .. } | Step::BindSchedule | Step::UnbindSchedule => {}
-            Step::Account(change) => self.swap(world, account, unchanged, change),
+            // The answer says how the account is now: the next step is decided from it and from the same fences.
+            Step::Account(change) => {
+                if let Some(now) = self.swap(world, account, unchanged, change) {
+                    return Some(self.decide(world, which, snapshot, now));
+                }
+            }
             Step::Adopt(change) => {
                 let there =
                     snapshot.namespace.is_some_and(|seen| self.namespace.is_some_and(|now| now.uid == seen.uid));
@@ -516,9 +566,9 @@ impl State {
                 self.swap(world, account, unchanged, change);
             }
             Step::CreateNamespace { .. } => {
-                if self.namespace.is_none() {
+                if self.namespace.is_none() && !self.denied {
                     self.namespaces += 1;
-                    self.namespace = Some(Namespace {
+                    let made = Namespace {
                         uid: self.namespaces,
                         open: CLOSED,
                         reserved: None,
@@ -528,8 +578,12 @@ impl State {
                         quota: None,
                         in_force: false,
                         limits: None,
-                    });
+                    };
+                    self.namespace = Some(made);
                     self.all_wrote();
+                    // Its uid goes into the account that was read, if that has not changed.
+                    let snapshot = Snapshot { namespace: Some(made), fresh: [true; 3], same: None };
+                    return Some(self.go_on(world, which, snapshot, account, unchanged));
                 }
             }
             Step::RemoveNamespace => {
@@ -587,12 +641,21 @@ impl State {
                     namespace.open = convert::shape(shape);
                     namespace.reserved = convert::reserved(reserved).filter(|_| !world.without(Rule::Reserve));
                     namespace.ready = true;
+                    let now = *namespace;
                     self.wrote(0, true);
+                    // The answer says how the Namespace is now; the account is read again.
+                    let seen = snapshot.namespace?;
+                    let (quota, in_force, limits, binding) = (seen.quota, seen.in_force, seen.limits, seen.binding);
+                    let namespace = Some(Namespace { quota, in_force, limits, binding, ..now });
+                    let fresh = [true, snapshot.fresh[1], snapshot.fresh[2]];
+                    return Some(At::Fences(Snapshot { namespace, fresh, same: None }));
                 }
             }
             Step::Bind { .. } => {
                 if same_namespace {
                     self.namespace.as_mut()?.binding = true;
+                    let namespace = snapshot.namespace.map(|seen| Namespace { binding: true, ..seen });
+                    return Some(self.go_on(world, which, Snapshot { namespace, ..snapshot }, account, unchanged));
                 }
             }
             Step::Forget { uid, change } => {
@@ -600,7 +663,9 @@ impl State {
                 match done {
                     0 if there => {}
                     0 => return Some(more(self)),
-                    _ => self.swap(world, account, unchanged, change),
+                    _ => {
+                        self.swap(world, account, unchanged, change);
+                    }
                 }
             }
             Step::Lower { to, change, .. } => {
@@ -634,12 +699,42 @@ impl State {
         Some(At::Idle)
     }
 
-    fn swap(&mut self, world: &World, read: &Account, unchanged: bool, change: &cmp_core::account::Change) {
-        let onto = if unchanged { Some(*read) } else { self.account.filter(|_| world.without(Rule::Swap)) };
-        if let Some(onto) = onto.filter(|_| self.account.is_some()) {
-            self.account = Some(convert::changed(&onto, change));
+    /// Decides from what is known after a write, without reading it again; the account may have changed since.
+    fn go_on(&mut self, world: &World, which: usize, snapshot: Snapshot, account: &Account, unchanged: bool) -> At {
+        let mut at = self.decide(world, which, snapshot, *account);
+        if let At::Acting { unchanged: now, .. } = &mut at {
+            *now = unchanged;
+        }
+        at
+    }
+
+    /// Mends what is damaged. The API server asks cmp-webhook about that write as about any other.
+    fn mend(&mut self, account: &Account) {
+        let change = convert::mended(account);
+        let now = convert::changed(account, &change);
+        if convert::judged(account, &now) {
+            self.account = Some(now);
             self.wrote_account();
         }
+    }
+
+    /// Changes the account, if it is what was read. Whoever writes a want is judged, a controller as well.
+    fn swap(
+        &mut self,
+        world: &World,
+        read: &Account,
+        unchanged: bool,
+        change: &cmp_core::account::Change,
+    ) -> Option<Account> {
+        let onto = if unchanged { Some(*read) } else { self.account.filter(|_| world.without(Rule::Swap)) };
+        let onto = onto.filter(|_| self.account.is_some())?;
+        let now = convert::changed(&onto, change);
+        if now.want != onto.want && !convert::judged(&onto, &now) {
+            return None;
+        }
+        self.account = Some(now);
+        self.wrote_account();
+        Some(now)
     }
 }
 
@@ -649,8 +744,17 @@ impl Model for World {
 
     fn init_states(&self) -> Vec<State> {
         let idle = Controller { at: At::Idle, marks: None };
-        let mut account =
-            Account { uid: 1, quota: QUOTA, want: None, held: None, delete: None, other: 0, settled: true };
+        let mut account = Account {
+            uid: 1,
+            quota: QUOTA,
+            want: None,
+            held: None,
+            delete: None,
+            refused: false,
+            damaged: None,
+            other: 0,
+            settled: true,
+        };
         let mut namespace = None;
         if let Start::Ready(shape) = self.start {
             account.want = Some(shape);
@@ -678,6 +782,7 @@ impl Model for World {
             budget: self.budget,
             highest: QUOTA,
             unjudged: false,
+            denied: false,
         }]
     }
 
@@ -693,6 +798,10 @@ impl Model for World {
                     Do::DeleteNamespace => actions.push(Action::DeleteNamespace),
                     Do::LoseAccount => actions.push(Action::LoseAccount),
                     Do::Quota => actions.extend([2, QUOTA].map(Action::Quota)),
+                    Do::Deny => actions.extend([true, false].map(Action::Deny)),
+                    Do::Damage => {
+                        actions.extend([Damaged::Want, Damaged::Held, Damaged::Refused].map(Action::Damage));
+                    }
                 }
             }
         }
@@ -734,7 +843,7 @@ impl Model for World {
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
             Property::always("I1: what is charged is within the quota", |_, state: &State| {
-                let Some(account) = state.account else { return true };
+                let Some(account) = state.account.filter(|account| account.damaged.is_none()) else { return true };
                 let held = account.held.map_or(0, |held| held.shape.charge());
                 held <= state.highest && (state.unjudged || account.charges() <= state.highest)
             }),
@@ -742,6 +851,14 @@ impl Model for World {
             Property::always("I3: left to itself it comes to rest as it should", |world: &World, state: &State| {
                 world.without.is_some() || state.comes_to_rest(world)
             }),
+            Property::always(
+                "I3: deleted, nothing of it is left once nothing outside is in the way",
+                |world: &World, state: &State| world.without.is_some() || state.is_deleted_in_the_end(world),
+            ),
+            Property::always(
+                "while a site denies its Namespace, that is what is tried, and told",
+                |world: &World, state: &State| world.without.is_some() || state.says_what_is_denied(),
+            ),
         ]
     }
 }
@@ -749,7 +866,8 @@ impl Model for World {
 impl State {
     fn within(&self) -> bool {
         // Until an account that was lost is settled, what it held is not known.
-        let Some(account) = self.account.filter(|account| account.settled) else { return true };
+        let readable = |account: &Account| account.settled && account.damaged.is_none();
+        let Some(account) = self.account.filter(readable) else { return true };
         let held = account.held.map_or(NOTHING, |held| held.shape);
         let living = self.instances.iter().enumerate();
         let instances = living.filter_map(|(index, size)| Some((u8::try_from(index).ok()?, (*size)?)));
@@ -774,7 +892,7 @@ impl State {
         }
         state.controllers = [Controller { at: At::Idle, marks: None }; 2];
         // Nothing of this matters from here on, so that many states are one, and are followed once.
-        (state.budget, state.highest, state.unjudged) = (0, 0, false);
+        (state.budget, state.highest, state.unjudged, state.denied) = (0, 0, false, false);
         thread_local! {
             static KNOWN: RefCell<HashMap<State, bool>> = RefCell::default();
         }
@@ -784,6 +902,59 @@ impl State {
         let rests = state.clone().rests(world);
         KNOWN.with_borrow_mut(|known| known.insert(state, rests));
         rests
+    }
+
+    /// The user asks for the deletion, if there is anything to delete, and whatever a site denied is let through.
+    fn is_deleted_in_the_end(&self, world: &World) -> bool {
+        let mut state = self.clone();
+        state.budget = 1;
+        let Some(mut state) = state.people(Action::Delete) else { return true };
+        state.denied = false;
+        if state.flight.is_some() {
+            state = state.people(Action::Land).unwrap_or(state);
+        }
+        state.controllers = [Controller { at: At::Idle, marks: None }; 2];
+        (state.budget, state.highest, state.unjudged) = (0, 0, false);
+        thread_local! {
+            static KNOWN: RefCell<HashMap<State, bool>> = RefCell::default();
+        }
+        if let Some(known) = KNOWN.with_borrow(|known| known.get(&state).copied()) {
+            return known;
+        }
+        let deleted = state.clone().ends(world, |state| {
+            let gone = |account: Account| account.want.is_none() && account.held.is_none() && account.delete.is_none();
+            state.namespace.is_none() && state.account.is_some_and(gone)
+        });
+        KNOWN.with_borrow_mut(|known| known.insert(state, deleted));
+        deleted
+    }
+
+    /// A cluster that is held without a Namespace is at the step that fails, whose error the account is told; or its
+    /// user asked for its deletion, which needs no Namespace.
+    fn says_what_is_denied(&self) -> bool {
+        let Some(account) = self.account.filter(|_| self.denied && self.namespace.is_none()) else { return true };
+        let waits = account.settled && account.damaged.is_none() && account.delete.is_none();
+        if !waits || account.held.is_none_or(|held| held.uid != 0) {
+            return true;
+        }
+        let step = convert::next_step(None, &account, false);
+        matches!(&*step, Step::CreateNamespace { .. }) && convert::is_told(&account)
+    }
+
+    /// One controller works on, while nobody else does anything, until it is so.
+    fn ends(self, world: &World, is_so: impl Fn(&Self) -> bool) -> bool {
+        let mut state = self;
+        for _ in 0..120 {
+            if is_so(&state) {
+                return true;
+            }
+            if let Some(next) = state.people(Action::Enforce).or_else(|| state.people(Action::Gone)) {
+                state = next;
+            }
+            let Some(next) = state.step(world, 0) else { return false };
+            state = next;
+        }
+        false
     }
 
     fn rests(self, world: &World) -> bool {
@@ -803,7 +974,7 @@ impl State {
 
     fn is_as_it_should_be(&self) -> bool {
         let Some(account) = self.account else { return true };
-        if !account.settled {
+        if !account.settled || account.damaged.is_some() {
             return false;
         }
         match (account.want, account.held) {
