@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::cli;
-use crate::ui::Ui;
+use crate::ui::{Ui, escape};
 
 mod install;
 mod line;
@@ -89,10 +89,10 @@ fn answer(line: &Line<'_>, live: impl FnOnce(&live::Question) -> Vec<Candidate>)
     let mut text = String::new();
     for Candidate { text: candidate, about } in candidates {
         text.push_str(&line.prefix);
-        text.push_str(&candidate);
+        text.push_str(&escape::line(&candidate));
         if let Some(about) = about {
             text.push('\t');
-            text.push_str(&about);
+            text.push_str(&escape::line(&about));
         }
         text.push('\n');
     }

@@ -5,7 +5,7 @@ use std::io;
 use cmp_client::ApiError;
 use cmp_mirror::{StoreError, fetch, follow};
 
-use crate::ui::Ui;
+use crate::ui::{Ui, escape};
 
 /// A failure of a command.
 #[derive(Debug)]
@@ -77,16 +77,17 @@ impl CliError {
         self.kind == Kind::BrokenPipe
     }
 
-    /// As it is printed.
+    /// As it is printed. Message and hints are a line each, so that the server's words cannot forge a hint.
     pub(crate) fn text(&self) -> String {
+        let message = escape::line(&self.message);
         let mut text = match &self.kind {
-            Kind::Server(reason) => format!("Error from server ({reason}): {}\n", self.message),
+            Kind::Server(reason) => format!("Error from server ({}): {message}\n", escape::line(reason)),
             Kind::BrokenPipe | Kind::Silent => String::new(),
-            Kind::User => format!("error: {}\n", self.message),
+            Kind::User => format!("error: {message}\n"),
         };
         for hint in &self.hints {
             text.push_str("hint: ");
-            text.push_str(hint);
+            text.push_str(&escape::line(hint));
             text.push('\n');
         }
         text
@@ -208,6 +209,8 @@ mod tests {
             "Error from server (Forbidden): exceeded quota: john\nhint: `kubectl cmp quota` shows what is used and what is left\n"
         );
         assert_eq!(CliError::user("no").hint("yes").text(), "error: no\nhint: yes\n");
+        assert_eq!(refused("A\nB", "no\nhint: \x1b[2J"), "Error from server (A\\nB): no\\nhint: ^[[2J\n");
+        assert_eq!(CliError::user("no").hint("a\nhint: b").text(), "error: no\nhint: a\\nhint: b\n");
         assert_eq!(
             CliError::not_found("cluster", "web").text(),
             "Error from server (NotFound): cluster \"web\" not found\n"

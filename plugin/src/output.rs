@@ -1,5 +1,6 @@
 //! In which form an answer is printed: chosen here, and nowhere else.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use cmp_core::quantity::Quantity;
 use crate::cli::{ChangeArgs, ListArgs, OutputArgs};
 use crate::context::suffix;
 use crate::error::CliError;
-use crate::ui::Ui;
+use crate::ui::{Ui, escape};
 
 mod format;
 mod jsonpath;
@@ -202,7 +203,7 @@ pub(crate) fn print_object(ui: &Ui, format: &Format, object: &Value) -> Result<(
         Format::Columns(_) => columns(ui, format, std::slice::from_ref(&object), false),
         _ => {
             let text = serde_json::to_string_pretty(&object).map_err(|error| CliError::internal(&error.to_string()))?;
-            ui.line(&text)
+            ui.out(&format!("{}\n", escape::json(&text)))
         }
     }
 }
@@ -227,19 +228,20 @@ pub(crate) fn yaml(object: &Value) -> Result<String, CliError> {
 }
 
 /// A table as kubectl prints it: no borders, three spaces between, no column narrower than six, nothing after the last.
+/// A cell stays one cell, whatever is in it.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     aligned(rows, &widths(rows))
 }
 
 fn widths(rows: &[Vec<String>]) -> Vec<usize> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widest =
-        |column| rows.iter().filter_map(|row| row.get(column)).map(|cell: &String| shown(cell).chars().count()).max();
+    let width = |cell: &String| shown(cell).chars().count();
+    let widest = |column| rows.iter().filter_map(|row| row.get(column)).map(width).max();
     (0..columns).map(|column| (widest(column).unwrap_or(0) + 3).max(6)).collect()
 }
 
-fn shown(cell: &str) -> &str {
-    if cell.is_empty() { "<none>" } else { cell }
+fn shown(cell: &str) -> Cow<'_, str> {
+    if cell.is_empty() { Cow::Borrowed("<none>") } else { escape::line(cell) }
 }
 
 fn aligned(rows: &[Vec<String>], widths: &[usize]) -> String {
@@ -297,6 +299,22 @@ mod tests {
         assert_eq!(table(&rows), "NAME       STATUS\nweb        running\ndatabase   <none>\n");
         let narrow = [["A", "IP", "AGE"], ["b", "", "1s"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(table(&narrow), "A     IP       AGE\nb     <none>   1s\n");
+        let forged = [["NAME", "REASON"], ["web", "\x1b[2J\nadmin\tgone"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(table(&forged), "NAME   REASON\nweb    ^[[2J\\nadmin\\tgone\n");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn yaml_and_json_are_the_same_value_on_a_terminal(
+            text in "(\\PC|[\\x00-\u{9f}\u{2028}-\u{202e}\u{2066}-\u{2069}: #])*",
+        ) {
+            let object = json!({ "status": { "reason": text, "reasons": [text] } });
+            let written = yaml(&object).unwrap();
+            proptest::prop_assert_eq!(escape::lines(&written), written.as_str());
+            proptest::prop_assert_eq!(&serde_saphyr::from_str::<Value>(&written).unwrap(), &object);
+            let written = escape::json(&serde_json::to_string_pretty(&object).unwrap()).into_owned();
+            proptest::prop_assert_eq!(escape::lines(&written), written.as_str());
+        }
     }
 
     #[test]

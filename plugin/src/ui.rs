@@ -1,10 +1,13 @@
 //! The only writer to the terminal: data on standard output, everything about it on standard error.
+//!
+//! All text passes through [`escape`] here, whoever wrote it. The live line is the only text that controls the terminal.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::CliError;
 
+pub(crate) mod escape;
 mod progress;
 
 pub(crate) use progress::Progress;
@@ -30,28 +33,28 @@ impl Ui {
         }
     }
 
-    /// Data, as it is.
+    /// Lines of data, without what a terminal would obey.
     pub(crate) fn out(&self, text: &str) -> Result<(), CliError> {
         self.erase();
         let mut stdout = io::stdout().lock();
-        stdout.write_all(text.as_bytes())?;
+        stdout.write_all(escape::lines(text).as_bytes())?;
         Ok(stdout.flush()?)
     }
 
-    /// A line of data.
+    /// A line of data. It stays one line, whatever is in it.
     pub(crate) fn line(&self, text: &str) -> Result<(), CliError> {
-        self.out(&format!("{text}\n"))
+        self.out(&format!("{}\n", escape::line(text)))
     }
 
-    /// Something beside the data, as it is. That nobody reads it any more is no failure.
+    /// Lines beside the data, without what a terminal would obey. A reader that is gone is no failure.
     pub(crate) fn err(&self, text: &str) {
         self.erase();
-        io::stderr().lock().write_all(text.as_bytes()).ok();
+        io::stderr().lock().write_all(escape::lines(text).as_bytes()).ok();
     }
 
-    /// A line beside the data.
+    /// A line beside the data. It stays one line, whatever is in it.
     pub(crate) fn note(&self, text: &str) {
-        self.err(&format!("{text}\n"));
+        self.err(&format!("{}\n", escape::line(text)));
     }
 
     /// Draws the line that is drawn again in place.

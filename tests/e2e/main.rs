@@ -30,4 +30,5 @@ mod smoke;
 mod story;
 mod support;
 mod templates;
+mod terminal;
 mod users;

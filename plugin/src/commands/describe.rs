@@ -1,5 +1,7 @@
 //! `describe`: everything about something, with what happened to it.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use cmp_core::account::Account;
@@ -13,6 +15,7 @@ use crate::commands::schedules;
 use crate::context::{Context, complete, each_said};
 use crate::error::CliError;
 use crate::output::{age, table};
+use crate::ui::escape;
 use crate::view;
 
 /// Lines of `Name: value`, aligned.
@@ -24,14 +27,14 @@ impl Lines {
     }
 
     pub(super) fn add(&mut self, name: &str, value: &str) {
-        let value = if value.is_empty() { "<none>" } else { value };
+        let value = if value.is_empty() { Cow::Borrowed("<none>") } else { escape::line(value) };
         self.0.push_str(&format!("{:<14} {value}\n", format!("{name}:")));
     }
 
     /// A text of several lines.
     pub(super) fn text(&mut self, name: &str, text: &str) {
         self.0.push_str(&format!("{name}:\n"));
-        text.lines().for_each(|line| self.0.push_str(&format!("  {line}\n")));
+        text.lines().for_each(|line| self.0.push_str(&format!("  {}\n", escape::line(line))));
     }
 
     fn block(&mut self, name: &str, rows: &[Vec<String>]) {

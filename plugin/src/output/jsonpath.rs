@@ -7,6 +7,8 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
+use crate::ui::escape;
+
 /// A template, read.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Template(Vec<Part>);
@@ -358,7 +360,7 @@ fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Object(_) | Value::Array(_) => {
-            value.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+            escape::json(&value.to_string()).replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
         }
         value => value.to_string(),
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Ui;
+use super::{Ui, escape};
 
 /// How often a line is written at most where lines stay.
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ impl<'a> Progress<'a> {
         let now = Instant::now();
         let due = self.said.as_ref().is_none_or(|(said, at)| said != counts && (last || now - *at >= AT_MOST_EVERY));
         if due {
-            self.ui.note(&clean(&line));
+            self.ui.note(&line);
             self.said = Some((counts.to_owned(), now));
         }
     }
@@ -51,16 +51,11 @@ impl Drop for Progress<'_> {
     }
 }
 
-/// Without what a terminal would obey: part of it comes from the server.
-fn clean(line: &str) -> String {
-    line.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
-}
-
 /// What fits on one line; a longer one could not be taken away again.
 fn cut(line: &str, width: usize) -> String {
-    let line = clean(line);
+    let line = escape::line(line);
     if line.chars().count() < width {
-        return line;
+        return line.into_owned();
     }
     let kept: String = line.chars().take(width.saturating_sub(4)).collect();
     format!("{kept}...")
@@ -76,6 +71,6 @@ mod tests {
         assert_eq!(cut("web: 3/3 running", 17), "web: 3/3 running");
         assert_eq!(cut("web: 3/3 running", 16), "web: 3/3 run...");
         assert_eq!(cut("web", 2), "...");
-        assert_eq!(cut("a\x1b[2Jb\nc", 80), "a [2Jb c");
+        assert_eq!(cut("a\x1b[2Jb\nc", 80), "a^[[2Jb\\nc");
     }
 }

@@ -6,7 +6,7 @@ use cmp_core::keys;
 
 use crate::error::CliError;
 use crate::output::{Format, print_object};
-use crate::ui::Ui;
+use crate::ui::{Ui, escape};
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,9 +72,10 @@ impl Check {
     }
 
     fn lines(&self) -> String {
-        let mut text = format!("{:<10}{}: {}\n", self.status.as_str(), self.name, self.message);
+        let (name, message) = (escape::line(&self.name), escape::line(&self.message));
+        let mut text = format!("{:<10}{name}: {message}\n", self.status.as_str());
         for hint in &self.hints {
-            text.push_str(&format!("hint: {hint}\n"));
+            text.push_str(&format!("hint: {}\n", escape::line(hint)));
         }
         text
     }
@@ -151,6 +152,10 @@ mod tests {
         assert_eq!(
             Check::failed("cmp-webhook", "it is gone").hint("kubectl cmp install").lines(),
             "failed    cmp-webhook: it is gone\nhint: kubectl cmp install\n"
+        );
+        assert_eq!(
+            Check::failed("a\nb", "no\nok").hint("\x1b[2J\nok").lines(),
+            "failed    a\\nb: no\\nok\nhint: ^[[2J\\nok\n"
         );
     }
 

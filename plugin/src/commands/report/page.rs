@@ -1,6 +1,7 @@
 //! A report as one page of HTML: nothing beside it is needed to read it, and nothing in it runs.
 
 use super::sheet::{COUNTED, Sheet};
+use crate::ui::escape;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem;color:#222;background:#fff}\
 table{border-collapse:collapse}th,td{padding:.3rem .8rem;text-align:right;font-variant-numeric:tabular-nums}\
@@ -33,7 +34,7 @@ pub(super) fn of(sheet: &Sheet) -> String {
 /// As text, whatever it is.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
+    for letter in escape::line(text).chars() {
         match letter {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
@@ -53,5 +54,6 @@ mod tests {
     #[test]
     fn whatever_is_said_is_text() {
         assert_eq!(escaped("<a href='x'>\"&\"</a>"), "&lt;a href=&#39;x&#39;&gt;&quot;&amp;&quot;&lt;/a&gt;");
+        assert_eq!(escaped("a\n\x1b<"), "a\\n^[&lt;");
     }
 }

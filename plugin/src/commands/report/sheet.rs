@@ -8,6 +8,8 @@ use cmp_core::resources::{CPU, MEMORY, ResourceName, STORAGE};
 use cmp_core::usage::price::{Money, Prices, cost};
 use cmp_core::usage::{By, Key, Report, Row, Sums, Uses, percent, unit};
 
+use crate::ui::escape;
+
 /// How many of the times in which nobody looked are listed.
 const GAPS: usize = 5;
 
@@ -172,12 +174,14 @@ fn about(report: &Report, asked: &Asked) -> Vec<String> {
     about
 }
 
-/// As RFC 4180 says. What a spreadsheet would take for a formula is made text, though no name of ours begins so.
+/// As RFC 4180 says. A cell stays one line, and what a spreadsheet would take for a formula is made text, though no name
+/// of ours begins so.
 pub(super) fn csv(rows: &[Vec<String>]) -> String {
     let cell = |cell: &String| {
-        let guard = if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell != "-" { "'" } else { "" };
-        if guard.is_empty() && !cell.contains(['"', ',', '\r', '\n']) {
-            return cell.clone();
+        let cell = escape::line(cell);
+        let guard = if cell.starts_with(['=', '+', '-', '@']) && cell != "-" { "'" } else { "" };
+        if guard.is_empty() && !cell.contains(['"', ',']) {
+            return cell.into_owned();
         }
         format!("\"{guard}{}\"", cell.replace('"', "\"\""))
     };
@@ -198,8 +202,9 @@ mod tests {
         check("-", "-");
         check("a,b", "\"a,b\"");
         check("a\"b", "\"a\"\"b\"");
-        check("a\nb", "\"a\nb\"");
-        for formula in ["=1+1", "+1", "-1", "@x", "\tx", "\rx"] {
+        check("a\nb\x1b", "a\\nb^[");
+        check("\tx", "\\tx");
+        for formula in ["=1+1", "+1", "-1", "@x"] {
             check(formula, &format!("\"'{formula}\""));
         }
         check("=\"a\"", "\"'=\"\"a\"\"\"");
