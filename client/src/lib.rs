@@ -10,6 +10,7 @@ pub mod fences;
 pub mod instances;
 pub mod kubevirt;
 pub mod lists;
+pub mod private;
 pub mod templates;
 
 pub use error::ApiError;

@@ -3,7 +3,7 @@
 //! The mirror serves a copy of it on the loopback of its Pod alone, so that nobody reaches it but by the API server, and whoever
 //! the API server lets forward a port there.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::future::poll_fn;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use kube::{Api, Client, ResourceExt};
 
 use cmp_client::ApiError;
 use cmp_client::error::innermost;
+use cmp_client::private;
 use cmp_core::keys;
 
 /// The port on the loopback of the Pod.
@@ -143,10 +144,6 @@ async fn next(body: &mut hyper::body::Incoming) -> Option<Result<Bytes, String>>
 fn temporary() -> std::io::Result<(Fetched, File)> {
     let now = jiff::Timestamp::now().as_nanosecond();
     let path = std::env::temp_dir().join(format!("kubectl-cmp-mirror-{}-{now}.db", std::process::id()));
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(&path)?;
+    let file = private::create(&path)?;
     Ok((Fetched(path), file))
 }

@@ -3,13 +3,15 @@
 //! SQLite keeps it whole: what is written at once is there or not, also when the process is killed in the middle. Times are
 //! milliseconds since 1970.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, params};
 
+use cmp_client::private;
 use cmp_core::resources::Resources;
 use cmp_core::usage::{Span, Watched};
 
@@ -147,10 +149,12 @@ pub struct Store {
 impl Store {
     /// Opens it, and makes it if it is not there.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let file = place(path)?;
         let lock = lock(path)?;
         let failed = |error: rusqlite::Error| StoreError::of(path, &error);
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut db = Connection::open_with_flags(path, flags).map_err(|error| match error.sqlite_error_code() {
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut db = Connection::open_with_flags(file, flags).map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::CannotOpen) => {
                 StoreError::NotWritable { path: path.to_owned(), why: "it cannot be opened".to_owned() }
             }
@@ -274,13 +278,32 @@ fn written<V>(steps: &[Step<V>]) -> Written {
     Written { spans: u64::try_from(spans).unwrap_or(u64::MAX) }
 }
 
+/// Where the file is: it is made if it is not there, for its owner alone, and no symbolic link leads to it. What SQLite
+/// puts beside it has the same mode. SQLite follows no link in any part of the path then, so that the folder is resolved
+/// before.
+fn place(path: &Path) -> Result<PathBuf, StoreError> {
+    let not_writable = |why: String| StoreError::NotWritable { path: path.to_owned(), why };
+    let refused = |error: io::Error| not_writable(error.to_string());
+    let Some(name) = path.file_name() else { return Err(not_writable("it names no file".to_owned())) };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = folder.canonicalize().map_err(refused)?.join(name);
+    match private::create(&file) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(refused(error)),
+        _ => {}
+    }
+    if file.symlink_metadata().map_err(refused)?.is_symlink() {
+        return Err(not_writable("it is a symbolic link: name the file itself".to_owned()));
+    }
+    Ok(file)
+}
+
 /// Takes the right to write, for as long as the file that is returned is kept. It is a file beside: SQLite would lose its own
 /// locks were one of its files opened and closed by somebody else in the same process.
 fn lock(path: &Path) -> Result<File, StoreError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push("-lock");
-    let refused = |error: std::io::Error| StoreError::NotWritable { path: path.to_owned(), why: error.to_string() };
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(beside).map_err(refused)?;
+    let refused = |error: io::Error| StoreError::NotWritable { path: path.to_owned(), why: error.to_string() };
+    let file = private::open(Path::new(&beside)).map_err(refused)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Taken(path.to_owned())),
@@ -569,6 +592,8 @@ impl History {
             path: path.to_owned(),
             why: "a name that is not UTF-8 cannot be written to".to_owned(),
         })?;
+        // SQLite fills an empty file, and leaves its mode.
+        private::create(path).map_err(|error| StoreError::Other { path: path.to_owned(), why: error.to_string() })?;
         self.db.execute("VACUUM INTO ?1", [target]).map(|_| ()).map_err(|error| StoreError::of(path, &error))
     }
 

@@ -14,6 +14,7 @@ mod commands;
 mod completion;
 mod context;
 mod error;
+mod files;
 mod manifests;
 mod output;
 mod ui;

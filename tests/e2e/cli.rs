@@ -46,6 +46,19 @@ fn wrong_input_is_an_error_that_names_it_and_says_what_to_do() {
         (&["create", "token", "john", "--duration", "1s"], "10 minutes at the least"),
         (&["delete", "token", "john", ""], "is not the id of a token"),
         (&["install", "--replicas", "0"], "0 is not from 1 to 100"),
+        // It has no end.
+        (&["create", "-f", "/dev/zero"], "--filename /dev/zero: it is larger than 16 MiB, which is the limit"),
+        (&["create", "cluster", "-f", "/dev/zero"], "it is larger than 16 MiB"),
+        (&["create", "template", "x", "-f", "/dev/zero"], "it is larger than 3 MiB"),
+        (
+            &["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--patch", "/dev/zero"],
+            "--patch /dev/zero: it is larger than 3 MiB",
+        ),
+        (
+            &["create", "cluster", "web", "--type", "vm", "--cpu", "1", "--memory", "1Gi", "--ssh-key", "/dev/zero"],
+            "--ssh-key /dev/zero: it is larger than 3 MiB",
+        ),
+        (&["get", "clusters", "-o", "jsonpath-file=/dev/zero"], "/dev/zero: it is larger than 3 MiB"),
         (
             &["create", "cluster", "web", "--cpu", "two", "--memory", "1Gi"],
             "invalid value 'two' for '--cpu <CPU>': \"two\" is not a quantity",

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use cmp_tests::process::Folder;
 use cmp_tests::{eventually, shell};
 
 use crate::support::{SOON, running, shared};
@@ -47,11 +48,42 @@ fn the_same_user_again_goes_on_and_another_quota_is_an_error() {
         let asked = shell::kubectl(Path::new(&out), &["cmp", "quota"]);
         if asked.code == 0 { Ok(()) } else { Err(asked.to_string()) }
     });
+    // The first one wrote none.
+    assert!(fs::read_to_string(&out).unwrap().contains("token: "));
+    again("5").fails();
+    assert!(fs::read_to_string(&out).unwrap().contains("token: "), "a command that fails leaves an older one as it is");
     user.admin(&["cmp", "create", "user", "x", "--cpu", "1", "--memory", "1Gi", "--kubeconfig-out", "/no/such/folder"])
         .fails()
         .says("--kubeconfig-out /no/such/folder")
         .says("nothing was created");
     user.admin(&["get", "configmap", "x", "-n", "cmp-users"]).fails();
+}
+
+#[test]
+fn a_kubeconfig_goes_nowhere_else_than_where_it_was_asked_for() {
+    use std::os::unix::fs::symlink;
+
+    let user = shared().user("4", "8Gi");
+    let folder = Folder::new();
+    let at = |name: &str| folder.path().join(name);
+    let create = |name: &str| {
+        let out = at(name).display().to_string();
+        let create = ["cmp", "create", "user", &user.name, "--cpu", "4", "--memory", "8Gi", "--kubeconfig-out", &out];
+        user.admin(&create)
+    };
+    fs::write(at("victim"), "theirs").unwrap();
+    symlink(at("victim"), at("link")).unwrap();
+    fs::hard_link(at("victim"), at("other-name")).unwrap();
+    create("link").fails().says("it is a symbolic link: name the file itself").says("nothing was created");
+    create("other-name").fails().says("it has another name (a hard link)");
+    create("").fails().says("directory");
+    assert_eq!(fs::read_to_string(at("victim")).unwrap(), "theirs");
+    // An older one was open to others, and longer.
+    fs::write(at("older"), "x".repeat(1 << 16)).unwrap();
+    fs::set_permissions(at("older"), PermissionsExt::from_mode(0o666)).unwrap();
+    create("older").ok();
+    assert_eq!(fs::metadata(at("older")).unwrap().permissions().mode() & 0o777, 0o600);
+    shell::kubectl(&at("older"), &["cmp", "quota"]).ok();
 }
 
 #[test]

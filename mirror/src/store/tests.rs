@@ -202,7 +202,7 @@ fn what_is_written_at_once_is_there_or_not() {
         // And in the middle of a write.
         let log = killed.0.join("mirror.db-wal");
         let length = std::fs::metadata(&log).unwrap().len();
-        OpenOptions::new()
+        std::fs::OpenOptions::new()
             .write(true)
             .open(&log)
             .unwrap()
@@ -241,4 +241,41 @@ fn where_nothing_can_be_written_it_says_so() {
     assert!(error.to_string().starts_with("there is no room left for "), "{error}");
     drop(store);
     assert_eq!(told(&folder.file()), "; watched 0..0");
+}
+
+#[cfg(unix)]
+#[test]
+fn its_owner_alone_reads_it_and_no_link_leads_to_it() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let folder = Folder::new();
+    let mut store = Store::open(&folder.file()).unwrap();
+    store.begin(at(0), seen(&[("web-0", State::Running, 1)])).unwrap();
+    History::open(&folder.file()).unwrap().copy_to(&folder.0.join("copy.db")).unwrap();
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&folder.0).unwrap().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+        names.push(name);
+    }
+    names.sort();
+    assert_eq!(names, ["copy.db", "mirror.db", "mirror.db-lock", "mirror.db-shm", "mirror.db-wal"]);
+    drop(store);
+    told(&folder.0.join("copy.db"));
+
+    // Somebody who may write the folder has put links there.
+    let other = Folder::new();
+    std::fs::write(other.0.join("victim"), "").unwrap();
+    for (at, target) in [("link.db", "victim"), ("dangling.db", "nowhere"), ("db-lock", "victim")] {
+        symlink(other.0.join(target), other.0.join(at)).unwrap();
+    }
+    for name in ["link.db", "dangling.db", "db"] {
+        let error = Store::open(&other.0.join(name)).err().unwrap().to_string();
+        assert!(error.contains("cannot be written: it is a symbolic link"), "{name}: {error}");
+    }
+    assert_eq!(std::fs::read(other.0.join("victim")).unwrap(), b"");
+    assert!(!other.0.join("nowhere").exists());
+    // A folder may be found by a link, as /tmp is on some machines.
+    symlink(&folder.0, other.0.join("folder")).unwrap();
+    drop(Store::open(&other.0.join("folder").join("mirror.db")).unwrap());
 }

@@ -31,6 +31,7 @@ use super::{objects, templates};
 use crate::cli::{ChangeArgs, CreateCluster, DryRun, WaitArgs, with_more};
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
+use crate::files;
 use crate::output::{done, print_object};
 use crate::ui::{Progress, Ui};
 use crate::view;
@@ -191,11 +192,6 @@ fn typed(args: CreateCluster) -> Result<Asked, CliError> {
         ..Want::new(kind, args.count.unwrap_or(1), size)
     };
     Ok(Asked { name, want, patch, off: Off::default(), owner: args.owner, typed: args.kind.is_some() })
-}
-
-/// A file, or standard input for `-`.
-pub(super) fn read_text(path: &str) -> std::io::Result<String> {
-    if path == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) }
 }
 
 /// Prints the line, or the cluster as an object.
@@ -422,7 +418,7 @@ fn public_key(path: &Path) -> Result<String, CliError> {
         CliError::user(format!("--ssh-key {}: {why}", path.display()))
             .hint("name a file with a public key, such as ~/.ssh/id_ed25519.pub")
     };
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(&error.to_string()))?;
+    let text = files::read(path, files::OBJECT).map_err(|error| wrong(&error.to_string()))?;
     if text.contains("PRIVATE KEY") {
         return Err(wrong("it holds a private key"));
     }

@@ -9,6 +9,7 @@ use super::{create_cluster, templates, users};
 use crate::cli::{ChangeArgs, CreateFile, WaitArgs};
 use crate::context::{Context, complete};
 use crate::error::CliError;
+use crate::files;
 
 /// What a file can say.
 pub(super) enum Asked {
@@ -87,7 +88,7 @@ pub(super) async fn make(
 /// The objects in a file, or on standard input for `-`: documents, and what is in lists of them.
 pub(super) fn read(path: &str) -> Result<Vec<Value>, CliError> {
     let about = |why: &str| CliError::user(format!("--filename {path}: {why}"));
-    let text = create_cluster::read_text(path).map_err(|error| about(&error.to_string()))?;
+    let text = files::read_or_stdin(path, files::OBJECTS).map_err(|error| about(&error.to_string()))?;
     let documents: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|error| about(&not_yaml(&error)))?;
     let mut objects = Vec::new();
     for document in documents.into_iter().filter(|document| !document.is_null()) {

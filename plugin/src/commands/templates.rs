@@ -13,10 +13,11 @@ use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
 use cmp_core::name::TemplateName;
 use cmp_core::template::{Blueprint, Template, built_in_type};
 
-use super::create_cluster::{Patch, read_text};
+use super::create_cluster::Patch;
 use crate::cli::{ChangeArgs, CreateTemplate, DeleteTemplate, DryRun, GetTemplates};
 use crate::context::{Context, MANAGER, complete, each_said, once, suffix};
 use crate::error::CliError;
+use crate::files;
 use crate::output::{Heads, Item, age, done, print, print_object, yaml};
 use crate::view;
 
@@ -85,7 +86,7 @@ pub(super) fn blueprint(template: &Template, want: &Want, typed: Option<&Patch>)
 pub(crate) async fn create(context: &Context<'_>, args: CreateTemplate) -> Result<(), CliError> {
     let CreateTemplate { name, filename, change } = args;
     let about = |why: &str| CliError::user(format!("--filename {filename}: {why}"));
-    let text = read_text(&filename).map_err(|error| about(&error.to_string()))?;
+    let text = files::read_or_stdin(&filename, files::OBJECT).map_err(|error| about(&error.to_string()))?;
     let read = manifest(&text).map_err(|why| about(&why))?;
     // What `get template -o yaml` printed is as good as what it was made from.
     let (inner, text) = if read["kind"] == "Template" && read["apiVersion"] == keys::API_VERSION {

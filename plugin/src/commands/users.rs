@@ -1,9 +1,8 @@
 //! `create user`, `get users`, `delete user`: a ServiceAccount, an account, and the right to it.
 
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use serde_json::{Value, json};
 
 use cmp_client::ApiError;
 use cmp_client::accounts::Stored;
+use cmp_client::private;
 use cmp_core::account::{Account, Change, Policy};
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
@@ -71,7 +71,7 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateUser) -> Result<()
     if let Some(token) = token {
         let kubeconfig = kubeconfig(context, &name, &token.token).await?;
         match &mut file {
-            Some(file) => file.write_all(kubeconfig.as_bytes())?,
+            Some(file) => write(file, &kubeconfig)?,
             // Still YAML: what is printed can be stored as it is.
             None => return context.ui.out(&format!("# {title} {word}\n{kubeconfig}")),
         }
@@ -152,16 +152,17 @@ fn said(context: &Context<'_>, change: &ChangeArgs, stored: &Stored, word: &str)
     }
 }
 
-fn open(path: &Path) -> Result<std::fs::File, CliError> {
-    let mut options = OpenOptions::new();
-    // It holds a credential: nobody else reads it, also where an older file was more open.
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let file = options.open(path).map_err(|error| {
+/// Opens the file of a kubeconfig. It holds a credential, so that nobody else may read it.
+fn open(path: &Path) -> Result<File, CliError> {
+    private::open(path).map_err(|error| {
         CliError::user(format!("--kubeconfig-out {}: {error}", path.display())).hint("nothing was created")
-    })?;
-    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    file.set_permissions(private)?;
-    Ok(file)
+    })
+}
+
+/// Writes it in the place of what was in the file. An older kubeconfig stays until there is a new one.
+fn write(file: &mut File, kubeconfig: &str) -> Result<(), CliError> {
+    file.set_len(0)?;
+    Ok(file.write_all(kubeconfig.as_bytes())?)
 }
 
 /// Makes the account; that an equal one is there is what a second try finds.

@@ -1,10 +1,11 @@
 //! The forms that `-o` can ask for.
 
-use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
 use super::jsonpath::{Template, sprint};
+use crate::files;
 
 /// A form of output.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +33,7 @@ impl Format {
         let needs = |what: &str| format!("{form} needs a value: use a form such as {form}={what}");
         let file = || {
             let path = value.filter(|path| !path.is_empty()).ok_or_else(|| needs("FILE"))?;
-            fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))
+            files::read(Path::new(path), files::OBJECT).map_err(|error| format!("{path}: {error}"))
         };
         match (form, value) {
             ("json", None) => Ok(Self::Json),

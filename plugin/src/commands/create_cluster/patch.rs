@@ -9,8 +9,8 @@ use serde_saphyr::Spanned;
 use cmp_client::templates::not_yaml;
 use cmp_core::template::Wrong;
 
-use super::read_text;
 use crate::error::CliError;
+use crate::files;
 
 /// A patch, and how it was written.
 #[derive(Debug)]
@@ -29,8 +29,11 @@ impl Patch {
         let in_place = given.trim_start().starts_with(['{', '[']);
         let named = if in_place { "--patch".to_owned() } else { format!("--patch {given}") };
         let wrong = |why: &str| CliError::user(format!("{named}: {why}"));
-        let text =
-            if in_place { given.to_owned() } else { read_text(given).map_err(|error| wrong(&error.to_string()))? };
+        let text = if in_place {
+            given.to_owned()
+        } else {
+            files::read_or_stdin(given, files::OBJECT).map_err(|error| wrong(&error.to_string()))?
+        };
         let value: Value = serde_saphyr::from_str(&text).map_err(|error| wrong(&not_yaml(&error)))?;
         if !value.is_array() && !value.is_object() {
             return Err(wrong("it is no patch")
