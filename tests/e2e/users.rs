@@ -60,6 +60,31 @@ fn the_same_user_again_goes_on_and_another_quota_is_an_error() {
 }
 
 #[test]
+fn a_user_that_exists_gets_a_token_only_where_one_is_asked_for() {
+    let user = shared().user("4", "8Gi");
+    let tokens = || {
+        let listed = user.admin(&["cmp", "get", "tokens", &user.name, "-o", "json"]).ok().json();
+        listed["items"].as_array().unwrap().len()
+    };
+    let create = ["cmp", "create", "user", &user.name, "--cpu", "4", "--memory", "8Gi"];
+    let again = |more: &[&str]| user.admin(&[&create[..], more].concat()).ok();
+    assert_eq!(tokens(), 1);
+    let said = again(&[]);
+    assert_eq!(said.stdout, format!("user/{} unchanged\n", user.name));
+    said.says(&format!("no token was made, because user {} exists", user.name))
+        .says(&format!("hint: a new token: kubectl cmp create token {}", user.name))
+        .says("--kubeconfig-out FILE");
+    assert!(again(&["-o", "name"]).stderr.is_empty());
+    again(&["-o", "json"]).says_not("token");
+    again(&["--dry-run=server"]);
+    assert_eq!(tokens(), 1);
+    let out = user.installation.plane.folder().join("another.kubeconfig").display().to_string();
+    again(&["--kubeconfig-out", &out]).says("unchanged").says_not("no token was made");
+    assert_eq!(tokens(), 2);
+    shell::kubectl(Path::new(&out), &["cmp", "quota"]).ok();
+}
+
+#[test]
 fn a_kubeconfig_goes_nowhere_else_than_where_it_was_asked_for() {
     use std::os::unix::fs::symlink;
 

@@ -65,10 +65,11 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateUser) -> Result<()
         context.ui.note(&format!("Warning: nothing can be created by {name} yet: {error}; is cmp-webhook running?"));
     }
     let word = if new { "created" } else { "unchanged" };
-    // Whoever asked for the user as an object gets that, and a kubeconfig only if they said where to.
-    let wanted = file.is_some() || change.output.is_none();
-    let token = if wanted { Some(tokens::make(context, &name, token_duration).await?) } else { None };
-    if let Some(token) = token {
+    // A user that is new gets a credential. The same command again makes another only for a file that it names, so that
+    // a script that repeats it leaves no tokens behind. Whoever asked for an object gets the object alone.
+    let wanted = file.is_some() || (new && change.output.is_none());
+    if wanted {
+        let token = tokens::make(context, &name, token_duration).await?;
         let kubeconfig = kubeconfig(context, &name, &token.token).await?;
         match &mut file {
             Some(file) => write(file, &kubeconfig)?,
@@ -76,7 +77,13 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateUser) -> Result<()
             None => return context.ui.out(&format!("# {title} {word}\n{kubeconfig}")),
         }
     }
-    said(context, &change, &context.account(&name).await?, word)
+    said(context, &change, &context.account(&name).await?, word)?;
+    if !wanted && !new && change.output.is_none() {
+        context.ui.note(&format!("no token was made, because user {name} exists"));
+        context.ui.note(&format!("hint: a new token: kubectl cmp create token {name}"));
+        context.ui.note("hint: a new kubeconfig: the same command with --kubeconfig-out FILE");
+    }
+    Ok(())
 }
 
 /// A user as a file says.
