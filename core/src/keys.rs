@@ -34,6 +34,8 @@ pub const INJECTED: &str = "cert-manager.io/inject-ca-from";
 pub const INSTALLED_VERSION: &str = "cmp-version";
 /// Its key.
 pub const INSTALLED_VERSION_KEY: &str = "version";
+/// The flags of `install` that were given, as JSON.
+pub const INSTALLED_FLAGS_KEY: &str = "flags";
 /// Annotation of an account that is only tried: the answer says the version of whoever judged it.
 pub const PROBE: &str = "kubectl-cmp.dev/probe";
 /// ClusterRole of a user in the Namespace of a container cluster.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use jiff::tz::TimeZone;
+use serde::Serialize;
 
 use cmp_core::account::{InstanceType, Suspended, Variable};
 use cmp_core::instance;
@@ -16,8 +17,8 @@ use cmp_core::usage::range;
 
 use crate::output::{Format, Selector, Template, field_of};
 use values::{
-    amount, count, cron, currency, disk, duration, image, kind, lifetime, login, memory, moment, name, port, priced,
-    quantity, request_timeout, span, time_zone, token, variable, webhook_url, zone,
+    amount, count, cron, currency, disk, duration, image, image_or_none, kind, lifetime, login, memory, moment, name,
+    port, priced, quantity, request_timeout, span, time_zone, token, variable, webhook_url, zone,
 };
 
 #[cfg(test)]
@@ -25,7 +26,7 @@ mod documents;
 mod usage;
 mod values;
 
-pub(crate) use usage::error as usage_error;
+pub(crate) use usage::{error as usage_error, message as what_is_wrong};
 pub(crate) use values::{Amount, Disk, Moment, Priced, Titled, check, is_noun, with_changes, with_more, with_prices};
 
 /// A small cloud inside any Kubernetes cluster: clusters of identical instances, within a quota
@@ -1175,31 +1176,50 @@ pub(crate) struct MirrorArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    before_help = "Examples:\n  kubectl cmp install --image cmp-webhook:0.1.0 --wait\n  kubectl cmp install --cert-manager --prometheus\n  kubectl cmp install --dry-run=client -o yaml"
+    before_help = "Examples:\n  kubectl cmp install --image cmp-webhook:0.1.0 --wait\n  kubectl cmp install --cert-manager --prometheus\n  kubectl cmp install --dry-run=client -o yaml",
+    after_help = "Flags of the last install hold until they are given anew. --mirror=false and --webhook-url ''\ntake one away, --reset-flags all. --dry-run=client prints what the flags given now make."
 )]
 pub(crate) struct InstallArgs {
-    /// The image of cmp-webhook
-    #[arg(long, value_name = "IMAGE", value_parser = image)]
-    pub(crate) image: Option<String>,
-    /// How many replicas of cmp-webhook
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=100), allow_negative_numbers = true)]
-    pub(crate) replicas: u16,
-    /// A process outside the cluster to ask instead of the Deployment (development): https://HOST:PORT
-    #[arg(long, value_name = "URL", value_parser = webhook_url, conflicts_with_all = ["image", "replicas"])]
-    pub(crate) webhook_url: Option<String>,
-    /// Take the certificate from cert-manager
+    #[command(flatten)]
+    pub(crate) flags: InstallFlags,
+    /// Forget the flags of the last install: those that are not given have their defaults
     #[arg(long)]
-    pub(crate) cert_manager: bool,
-    /// Tell the Prometheus operator of the metrics, with alerts on them
-    #[arg(long)]
-    pub(crate) prometheus: bool,
-    /// Keep what instances were, and for how long, in a volume
-    #[arg(long)]
-    pub(crate) mirror: bool,
+    pub(crate) reset_flags: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) wait: WaitArgs,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
+}
+
+/// The flags of `install` that say what is installed. They are remembered in the cluster under their names, and hold for
+/// the next `install` as well, unless it says otherwise.
+///
+/// A flag is added here alone. It is an `Option`, or a list with a delimiter, so that a flag that was not given differs
+/// from a default; an empty text or `false` takes a remembered one away.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct InstallFlags {
+    /// The image of cmp-webhook
+    #[arg(long, value_name = "IMAGE", value_parser = image_or_none)]
+    pub(crate) image: Option<String>,
+    /// How many replicas of cmp-webhook [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100), allow_negative_numbers = true)]
+    pub(crate) replicas: Option<u16>,
+    /// A process outside the cluster to ask instead of the Deployment (development): https://HOST:PORT
+    #[arg(long, value_name = "URL", value_parser = webhook_url, conflicts_with_all = ["image", "replicas"])]
+    pub(crate) webhook_url: Option<String>,
+    /// Take the certificate from cert-manager
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub(crate) cert_manager: Option<bool>,
+    /// Tell the Prometheus operator of the metrics, with alerts on them
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub(crate) prometheus: Option<bool>,
+    /// Keep what instances were, and for how long, in a volume
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub(crate) mirror: Option<bool>,
 }
 
 #[derive(Debug, Args)]

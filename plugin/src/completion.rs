@@ -186,6 +186,8 @@ mod tests {
         check("get clusters --context ", "work :4");
         check("quota --user ", "kind :4");
         check("quota --kubeconfig ", ":0");
+        check("install --mirror --prom", "--prometheus :4");
+        check("install --mirror=f", "false :4");
         check("create cluster web --ssh-key ", ":0");
         check("--con", "--context :4");
         check("--context work get c", "clusters :4");

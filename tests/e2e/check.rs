@@ -282,7 +282,7 @@ fn with_cert_manager(john: &World<'_>, web: &str) -> Process {
         .says("certificate.cert-manager.io/cmp-webhook created")
         .says("role.rbac.authorization.k8s.io/cmp-webhook configured")
         .says("podmonitor.monitoring.coreos.com/cmp-webhook created");
-    install(&[])
+    install(&["--prometheus=false"])
         .says("podmonitor.monitoring.coreos.com/cmp-webhook pruned")
         .says("prometheusrule.monitoring.coreos.com/cmp-webhook pruned")
         .says("certificate.cert-manager.io/cmp-webhook unchanged");

@@ -142,8 +142,9 @@ fn what_would_be_installed_can_be_read() {
         .ok()
         .says("deployment.apps/cmp-webhook");
     plane
-        .admin(&["cmp", "install", "--dry-run=server"])
+        .admin(&["cmp", "install", "--dry-run=server", "--webhook-url", ""])
         .ok()
+        .says("asks first: the API server asks https://localhost:")
         .says("namespace/cmp-system unchanged (server dry run)")
         .says("deployment.apps/cmp-webhook created (server dry run)");
     plane
@@ -174,6 +175,7 @@ fn upgraded(plane: &ControlPlane) {
     let url = url(plane);
     let here = ["--webhook-url", url.as_str()];
     assert_eq!(changed(plane, &here), [""; 0], "a second time nothing changes");
+    remembered(plane, &url);
 
     // As an older version would have left it: a policy that says less, and objects that are no more.
     let labels = json!({ "app.kubernetes.io/part-of": "kubectl-cmp" });
@@ -224,13 +226,21 @@ fn upgraded(plane: &ControlPlane) {
         });
     };
     comes_to_say("it is not asked");
-    let inside = changed(plane, &["--replicas", "1"]);
+    let inside = changed(plane, &["--replicas", "1", "--yes"]);
     assert!(inside.contains(&"deployment.apps/cmp-webhook created".to_owned()), "{inside:?}");
     comes_to_say("warning   deployment: 1 of 1 replicas are available: while it restarts nothing is created or grown");
     plane.admin(&["scale", "deployment", "cmp-webhook", "-n", "cmp-system", "--replicas=0"]).ok();
     comes_to_say("failed    deployment: 0 of 0 replicas are available");
+    // The other way round it asks as well, and what is there without that is deleted.
+    plane
+        .admin(&[&["cmp", "install"], &here[..]].concat())
+        .fails()
+        .says(&format!("the API server asks service/cmp-webhook in cmp-system now, and {url} instead"))
+        .says("deployment.apps/cmp-webhook in cmp-system is deleted")
+        .says("hint: to keep it, leave --webhook-url out");
+    plane.admin(&["get", "deployment", "cmp-webhook", "-n", "cmp-system"]).ok();
     plane.admin(&[&["delete"], &configuration[..]].concat()).ok();
-    let outside = changed(plane, &here);
+    let outside = changed(plane, &[&here[..], &["--yes"]].concat());
     assert!(outside.contains(&"deployment.apps/cmp-webhook pruned".to_owned()), "{outside:?}");
     assert_eq!(changed(plane, &here), [""; 0]);
     let printed = plane.admin(&[&["cmp", "install", "-o", "name"], &here[..]].concat()).ok();
@@ -239,6 +249,60 @@ fn upgraded(plane: &ControlPlane) {
     plane.admin(&[&["cmp", "install", "--wait"], &here[..]].concat()).ok();
     plane.admin(&["cmp", "install", "--cert-manager"]).fails().says("no cert-manager").says("nothing was installed");
     plane.admin(&["cmp", "install", "--prometheus"]).fails().says("no Prometheus operator");
+}
+
+/// The flags of an installation with `--webhook-url` hold until others are given.
+fn remembered(plane: &ControlPlane, url: &str) {
+    let asks = |expected: &str| assert_eq!(self::url(plane), expected);
+    let flags = || {
+        let read = ["get", "configmap", "cmp-version", "-n", "cmp-templates", "-o", "jsonpath={.data.flags}"];
+        let flags = plane.admin(&read).ok().stdout;
+        serde_json::from_str::<Value>(&flags).unwrap_or_else(|error| panic!("{flags}: {error}"))
+    };
+    assert_eq!(flags(), json!({ "webhook-url": url }));
+    plane
+        .admin(&["cmp", "install"])
+        .ok()
+        .says(&format!("using flags of the last install: --webhook-url={url}\n"))
+        .says_not("configured")
+        .says_not("created");
+    asks(url);
+    // What would take the webhook away asks, and here is nobody to answer.
+    for flags in [&["--webhook-url", ""][..], &["--reset-flags"], &["--replicas", "3"], &["--image", "registry/cmp:1"]]
+    {
+        plane
+            .admin(&[&["cmp", "install"], flags].concat())
+            .fails()
+            .says(&format!("the API server asks {url} now, and service/cmp-webhook in cmp-system instead"))
+            .says(&format!("changed since the last install: without --webhook-url={url}"))
+            .says("there is no terminal")
+            .says("repeat the command with --yes")
+            .says(&format!("hint: to keep it: kubectl cmp install --webhook-url {url}"));
+        let dry = plane.admin(&[&["cmp", "install", "--dry-run=server"], flags].concat()).ok();
+        dry.says(&format!("asks first: the API server asks {url} now"));
+        asks(url);
+    }
+    assert_eq!(flags(), json!({ "webhook-url": url }));
+    // An older version remembered nothing; what is there is seen all the same.
+    let forget = json!([{ "op": "remove", "path": "/data/flags" }]).to_string();
+    let version = ["patch", "configmap", "cmp-version", "-n", "cmp-templates"];
+    plane.admin(&[&version[..], &["--type=json", "-p", &forget]].concat()).ok();
+    plane.admin(&["cmp", "install"]).fails().says("there is no terminal").says(url);
+    asks(url);
+    // A newer one remembers more, and somebody may have damaged it.
+    for (flags, says) in [
+        (r#"{"later":"x"}"#, "--later is unknown to this plugin"),
+        (r#"{"webhook-url":"http://localhost"}"#, "is not an address"),
+        ("[", "cannot be used"),
+    ] {
+        let patch = json!({ "data": { "flags": flags } }).to_string();
+        plane.admin(&[&version[..], &["--type=merge", "-p", &patch]].concat()).ok();
+        let refused = plane.admin(&["cmp", "install"]).fails();
+        refused.says(says).says("kubectl cmp install --reset-flags");
+    }
+    plane.admin(&["cmp", "install", "--reset-flags", "--webhook-url", url]).ok().says_not("asks first");
+    assert_eq!(flags(), json!({ "webhook-url": url }));
+    asks(url);
 }
 
 #[test]

@@ -222,7 +222,7 @@ fn fetched(user: &World<'_>, path: &Path) {
 fn taken_away(installation: &Installation) {
     let plane = &installation.plane;
     let left = "left: persistentvolumeclaim/cmp-mirror in cmp-system, with what the mirror has written";
-    install(installation, &[])
+    install(installation, &["--mirror=false"])
         .ok()
         .says("deployment.apps/cmp-mirror pruned")
         .says("clusterrolebinding.rbac.authorization.k8s.io/cmp-mirror pruned")

@@ -50,7 +50,8 @@ fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
     }
 }
 
-fn message(error: &clap::Error) -> String {
+/// What is wrong, in one line.
+pub(crate) fn message(error: &clap::Error) -> String {
     let argument = text(error, ContextKind::InvalidArg).unwrap_or_default();
     let value = text(error, ContextKind::InvalidValue).unwrap_or_default();
     match error.kind() {

@@ -95,6 +95,11 @@ pub(super) fn image(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// The same, or an empty text for the default.
+pub(super) fn image_or_none(text: &str) -> Result<String, String> {
+    if text.is_empty() { Ok(String::new()) } else { image(text) }
+}
+
 /// The name of somebody in a guest; ssh takes one that begins with a dash for a flag.
 pub(super) fn login(text: &str) -> Result<String, String> {
     let strange = |letter: char| letter.is_whitespace() || letter.is_control() || letter == '@';
@@ -365,7 +370,11 @@ pub(super) fn request_timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The address of a process, or an empty text for none.
 pub(super) fn webhook_url(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
     let url: Result<http::Uri, _> = text.parse();
     match url {
         Ok(url) if url.scheme_str() == Some("https") && url.host().is_some() => {

@@ -11,33 +11,45 @@ use tokio::time::Instant;
 
 use cmp_core::keys;
 
-use crate::cli::{DryRun, InstallArgs};
+use crate::cli::{DryRun, InstallArgs, InstallFlags};
 use crate::commands::probes;
 use crate::context::{Context, suffix};
 use crate::error::CliError;
 use crate::manifests::{Manifests, Variant};
 use crate::output::{Format, print_object, yaml};
 use crate::ui::Progress;
+use answers::Taken;
+use flags::{Last, Settled};
 
+mod answers;
 mod apply;
+mod flags;
 pub(crate) mod left;
 pub(crate) mod mirror;
 pub(crate) mod requirements;
 
 /// How long an API server may take until it keeps a policy.
 const IN_FORCE: Duration = Duration::from_secs(30);
+/// How many replicas of cmp-webhook there are where nothing else is said.
+const REPLICAS: u16 = 2;
 const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), CliError> {
-    let variant = Variant { cert_manager: args.cert_manager, prometheus: args.prometheus, mirror: args.mirror };
-    let mut manifests = wanted(variant, args.webhook_url.as_deref())?;
-    fill_in(&mut manifests, &args);
     let (dry_run, format) = (args.change.dry.dry_run, args.change.output.as_ref());
     if dry_run == DryRun::Client {
-        return print(context, &manifests, format);
+        // What is printed is for other tools to apply. They have no last time, and neither is a server needed.
+        let Settled { flags, .. } = flags::settle(&Last::default(), &args.flags)?;
+        return print(context, &filled(&flags)?, format);
     }
     let client = context.client().await?;
+    let last = flags::last(&client, args.reset_flags).await?;
+    let Settled { flags, notes } = flags::settle(&last, &args.flags)?;
+    notes.iter().for_each(|note| context.ui.note(note));
+    let variant = variant(&flags);
+    let mut manifests = filled(&flags)?;
+    flags::remember(&mut manifests.version, &flags)?;
     requirements::check(&client, variant).await?;
+    confirm(context, &client, &manifests, &args).await?;
     let target = apply::Target { context, client: &client, dry_run, format };
     target.apply(&manifests.namespaces).await?;
     target.apply(&manifests.policies).await?;
@@ -60,7 +72,7 @@ pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), 
     }
     target.apply(version).await?;
     if args.wait.wait && dry_run == DryRun::None {
-        answering(context, &client, args.webhook_url.is_none(), args.wait.timeout).await?;
+        answering(context, &client, flags.webhook_url.is_none(), args.wait.timeout).await?;
     }
     Ok(())
 }
@@ -81,19 +93,42 @@ pub(crate) fn wanted(variant: Variant, url: Option<&str>) -> Result<Manifests, C
     Ok(manifests)
 }
 
-/// What the flags say, into the objects.
-fn fill_in(manifests: &mut Manifests, args: &InstallArgs) {
-    let Manifests { deployment, added, .. } = manifests;
+/// Asks before what answers the API server is taken away: until something else answers, nobody creates or grows anything.
+async fn confirm(
+    context: &Context<'_>,
+    client: &Client,
+    manifests: &Manifests,
+    args: &InstallArgs,
+) -> Result<(), CliError> {
+    let Taken { lines, keeps } = answers::taken_away(client, manifests).await?;
+    if args.change.dry.dry_run != DryRun::None {
+        lines.iter().for_each(|line| context.ui.note(&format!("asks first: {line}")));
+        return Ok(());
+    }
+    let asked = context.ui.confirm(args.yes, &lines, "You are about to change who answers the API server");
+    asked.map_err(|error| keeps.into_iter().fold(error, CliError::hint))
+}
+
+fn variant(flags: &InstallFlags) -> Variant {
+    let is = |flag: Option<bool>| flag.unwrap_or(false);
+    Variant { cert_manager: is(flags.cert_manager), prometheus: is(flags.prometheus), mirror: is(flags.mirror) }
+}
+
+/// What the flags say, as objects.
+fn filled(flags: &InstallFlags) -> Result<Manifests, CliError> {
+    let mut manifests = wanted(variant(flags), flags.webhook_url.as_deref())?;
+    let Manifests { deployment, added, .. } = &mut manifests;
     for manifest in deployment.iter_mut().chain(added).filter(|manifest| manifest.kind() == "Deployment") {
         let mirror = manifest.object.name_any() == keys::MIRROR;
         let spec = &mut manifest.object.data["spec"];
         if !mirror {
-            spec["replicas"] = json!(args.replicas);
+            spec["replicas"] = json!(flags.replicas.unwrap_or(REPLICAS));
         }
-        if let Some(image) = &args.image {
+        if let Some(image) = &flags.image {
             spec["template"]["spec"]["containers"][0]["image"] = json!(image);
         }
     }
+    Ok(manifests)
 }
 
 /// As kubectl prints what it would apply: documents of YAML, or a list.

@@ -288,8 +288,9 @@ fn described(name: &str, about: Option<&clap::builder::StyledStr>) -> Candidate 
     }
 }
 
+/// Whether the next word is its value. A value that follows `=` or is left out, as in `--mirror=false`, is no word.
 fn takes_a_value(flag: &Arg) -> bool {
-    flag.get_action().takes_values()
+    flag.get_action().takes_values() && !flag.is_require_equals_set()
 }
 
 /// Whether it may be given more than once.

@@ -17,7 +17,7 @@ use crate::error::CliError;
 use crate::manifests::{Manifests, Variant};
 
 /// What puts right whatever is not as it was installed.
-pub(super) const AGAIN: &str = "`kubectl cmp install` with the flags of the first time puts it back";
+pub(super) const AGAIN: &str = "`kubectl cmp install` puts it back, with the flags of the last time";
 
 /// What is installed, as far as what is there tells.
 pub(super) struct Installation {

@@ -1,0 +1,286 @@
+//! The flags of `install`: those given now, and those of the last time.
+//!
+//! They stand as JSON in the ConfigMap of the installed version, which everybody reads and administrators alone write.
+//! What is read from there is parsed as if it had been typed, so that nothing comes in that a flag would refuse.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use clap::{Args, Command, FromArgMatches};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client};
+use serde_json::Value;
+
+use cmp_core::keys;
+
+use crate::cli::{InstallFlags, what_is_wrong};
+use crate::commands::version::OURS;
+use crate::error::CliError;
+use crate::manifests::Manifest;
+
+/// Flags by their names, with the values that were given.
+type Said = BTreeMap<String, Value>;
+
+/// What the last `install` has left.
+#[derive(Debug, Default)]
+pub(super) struct Last {
+    flags: Said,
+    version: Option<String>,
+    /// Whether the flags are to be forgotten.
+    reset: bool,
+}
+
+/// The flags that hold, and how they came to be.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) flags: InstallFlags,
+    /// What is to be said of it.
+    pub(super) notes: Vec<String>,
+}
+
+/// Reads what the last `install` has left. An installation that is not there, or of a version that remembered nothing,
+/// has left nothing.
+pub(super) async fn last(client: &Client, reset: bool) -> Result<Last, CliError> {
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), keys::TEMPLATES_NAMESPACE);
+    let mut data = maps.get_opt(keys::INSTALLED_VERSION).await?.and_then(|map| map.data).unwrap_or_default();
+    let version = data.remove(keys::INSTALLED_VERSION_KEY);
+    let flags = match data.remove(keys::INSTALLED_FLAGS_KEY).map(|text| serde_json::from_str(&text)) {
+        Some(Ok(flags)) => flags,
+        Some(Err(error)) if !reset => return Err(unusable(&error.to_string())),
+        _ => Said::new(),
+    };
+    Ok(Last { flags, version, reset })
+}
+
+/// Remembered flags that cannot be used, with the ways out.
+fn unusable(why: &str) -> CliError {
+    CliError::user(format!(
+        "the flags of the last install cannot be used (configmap/{} in {}): {why}",
+        keys::INSTALLED_VERSION,
+        keys::TEMPLATES_NAMESPACE
+    ))
+    .hint("kubectl cmp install --reset-flags with the flags that you want")
+}
+
+/// The flags alone, as a command line.
+fn command() -> Command {
+    InstallFlags::augment_args(Command::new("install").no_binary_name(true))
+}
+
+/// The flags that were given, also those that take something away.
+fn said(flags: &InstallFlags) -> Result<Said, CliError> {
+    let value = serde_json::to_value(flags).map_err(|error| CliError::internal(&error.to_string()))?;
+    let said: Said = serde_json::from_value(value).map_err(|error| CliError::internal(&error.to_string()))?;
+    Ok(said.into_iter().filter(|(_, value)| !value.is_null() && *value != Value::Array(Vec::new())).collect())
+}
+
+/// Whether a value is one that takes the flag away.
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(values) => values.iter().all(is_nothing),
+        _ => false,
+    }
+}
+
+/// A flag as it is typed.
+fn typed((name, value): (&String, &Value)) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match value {
+        Value::Bool(true) => format!("--{name}"),
+        Value::Array(values) => format!("--{name}={}", values.iter().map(text).collect::<Vec<_>>().join(",")),
+        value => format!("--{name}={}", text(value)),
+    }
+}
+
+/// The flags that hold: those given now, and of those of the last time whatever they do not displace.
+pub(super) fn settle(last: &Last, given: &InstallFlags) -> Result<Settled, CliError> {
+    let (command, given) = (command(), said(given)?);
+    let argument = |name: &str| command.get_arguments().find(|argument| argument.get_long() == Some(name));
+    let remembered = || last.flags.iter().filter(|_| !last.reset);
+    if let Some((name, _)) = remembered().find(|(name, _)| argument(name).is_none()) {
+        let version = last.version.as_deref().unwrap_or("another version");
+        return Err(unusable(&format!("--{name} is unknown to this plugin, which is v{OURS}"))
+            .hint(format!("or use the plugin that installed it: {version}")));
+    }
+    let displaced = |name: &str| {
+        let is = |one: &clap::Arg, other: &str| {
+            command.get_arg_conflicts_with(one).iter().any(|arg| arg.get_long() == Some(other))
+        };
+        given.iter().filter(|(_, value)| !is_nothing(value)).any(|(flag, _)| {
+            argument(flag).is_some_and(|flag| is(flag, name)) || argument(name).is_some_and(|name| is(name, flag))
+        })
+    };
+    let mut used = Vec::new();
+    let mut flags = given.clone();
+    for (name, value) in remembered().filter(|(name, _)| !given.contains_key(*name) && !displaced(name)) {
+        // An image is of one version: the one of the last time would undo an upgrade.
+        if name == "image" && last.version.as_deref() != Some(OURS) {
+            let was = last.version.as_deref().unwrap_or("another version");
+            return Err(CliError::user(format!(
+                "which image is v{OURS}? The last install took {} for {was}",
+                typed((name, value))
+            ))
+            .hint(format!("name it: --image IMAGE, or --image '' for cmp-webhook:{OURS}")));
+        }
+        used.push(typed((name, value)));
+        flags.insert(name.clone(), value.clone());
+    }
+    flags.retain(|_, value| !is_nothing(value));
+    let mut notes = changes(&last.flags, &flags);
+    if !used.is_empty() {
+        notes.insert(0, format!("using flags of the last install: {}", used.join(" ")));
+    }
+    let words = flags.iter().map(typed);
+    let read = command.clone().try_get_matches_from(words).and_then(|matches| InstallFlags::from_arg_matches(&matches));
+    let flags = read.map_err(|error| unusable(&what_is_wrong(&error)))?;
+    Ok(Settled { flags, notes })
+}
+
+/// What becomes otherwise than at the last time, a line a flag.
+fn changes(last: &Said, now: &Said) -> Vec<String> {
+    let names: BTreeSet<&String> = last.keys().chain(now.keys()).filter(|_| !last.is_empty()).collect();
+    let change = |name: &String| match (last.get(name), now.get(name)) {
+        (Some(was), Some(is)) if was == is => None,
+        (Some(was), Some(is)) => Some(format!("{}, was {}", typed((name, is)), typed((name, was)))),
+        (Some(was), None) => Some(format!("without {}", typed((name, was)))),
+        (None, Some(is)) => Some(format!("{}, was not given", typed((name, is)))),
+        (None, None) => None,
+    };
+    names.into_iter().filter_map(change).map(|change| format!("changed since the last install: {change}")).collect()
+}
+
+/// Writes the flags into what says which version is installed, for the next time.
+pub(super) fn remember(version: &mut [Manifest], flags: &InstallFlags) -> Result<(), CliError> {
+    let said = said(flags)?;
+    if said.is_empty() {
+        return Ok(());
+    }
+    let text = serde_json::to_string(&said).map_err(|error| CliError::internal(&error.to_string()))?;
+    for manifest in version {
+        manifest.object.data["data"][keys::INSTALLED_FLAGS_KEY] = Value::from(text.clone());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn given(words: &[&str]) -> InstallFlags {
+        InstallFlags::from_arg_matches(&command().try_get_matches_from(words).unwrap()).unwrap()
+    }
+
+    fn last(flags: &Value) -> Last {
+        Last { flags: serde_json::from_value(flags.clone()).unwrap(), version: Some(OURS.to_owned()), reset: false }
+    }
+
+    /// What holds, as it is remembered, and what is said of it.
+    fn settled(before: &Value, words: &[&str]) -> (Value, Vec<String>) {
+        let Settled { flags, notes } = settle(&last(before), &given(words)).unwrap();
+        (json!(said(&flags).unwrap()), notes)
+    }
+
+    #[test]
+    fn what_is_not_given_is_as_it_was() {
+        let url = json!({ "webhook-url": "https://localhost:8443", "mirror": true });
+        assert_eq!(
+            settled(&url, &[]),
+            (
+                url.clone(),
+                vec!["using flags of the last install: --mirror --webhook-url=https://localhost:8443".to_owned()]
+            )
+        );
+        assert_eq!(settled(&json!({}), &["--replicas", "3"]), (json!({ "replicas": 3 }), Vec::new()));
+        assert_eq!(settled(&json!({}), &[]), (json!({}), Vec::new()));
+        let (flags, notes) = settled(&json!({ "replicas": 3, "mirror": true }), &["--replicas", "2"]);
+        assert_eq!(flags, json!({ "replicas": 2, "mirror": true }));
+        assert_eq!(
+            notes,
+            [
+                "using flags of the last install: --mirror",
+                "changed since the last install: --replicas=2, was --replicas=3"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_flag_can_be_taken_away() {
+        let before = json!({ "mirror": true, "prometheus": true, "image": "registry/cmp:1" });
+        let (flags, notes) = settled(&before, &["--mirror=false", "--image", ""]);
+        assert_eq!(flags, json!({ "prometheus": true }));
+        assert_eq!(
+            notes,
+            [
+                "using flags of the last install: --prometheus",
+                "changed since the last install: without --image=registry/cmp:1",
+                "changed since the last install: without --mirror"
+            ]
+        );
+        assert_eq!(settled(&json!({ "webhook-url": "https://a:1" }), &["--webhook-url", ""]).0, json!({}));
+    }
+
+    #[test]
+    fn all_can_be_forgotten() {
+        let last = Last { reset: true, ..last(&json!({ "later": "x", "image": "registry/cmp:1", "replicas": 3 })) };
+        let Settled { flags, notes } = settle(&last, &given(&["--replicas", "3"])).unwrap();
+        assert_eq!(json!(said(&flags).unwrap()), json!({ "replicas": 3 }));
+        assert_eq!(
+            notes,
+            [
+                "changed since the last install: without --image=registry/cmp:1",
+                "changed since the last install: without --later=x"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_given_displaces_what_goes_not_with_it() {
+        let service = json!({ "image": "registry/cmp:1", "replicas": 3, "mirror": true });
+        let (flags, _) = settled(&service, &["--webhook-url", "https://localhost:8443"]);
+        assert_eq!(flags, json!({ "mirror": true, "webhook-url": "https://localhost:8443" }));
+        let url = json!({ "webhook-url": "https://localhost:8443" });
+        assert_eq!(settled(&url, &["--replicas", "3"]).0, json!({ "replicas": 3 }));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_refused_with_a_way_out() {
+        let refused = |before: &Value, version: Option<&str>, words: &[&str]| {
+            let last = Last { version: version.map(str::to_owned), ..last(before) };
+            settle(&last, &given(words)).unwrap_err().text()
+        };
+        let newer = refused(&json!({ "later": "x" }), Some("0.9.0"), &[]);
+        assert!(newer.contains("--later is unknown to this plugin") && newer.contains("0.9.0"), "{newer}");
+        assert!(newer.contains("--reset-flags"), "{newer}");
+        for (damaged, why) in [
+            (json!({ "replicas": 1000 }), "1000 is not from 1 to 100"),
+            (json!({ "replicas": "many" }), "not a whole number"),
+            (json!({ "webhook-url": "http://a" }), "is not an address"),
+            (json!({ "mirror": "maybe" }), "maybe"),
+            (json!({ "image": "a b" }), "is not an image"),
+        ] {
+            let refused = refused(&damaged, Some(OURS), &[]);
+            assert!(refused.contains(why) && refused.contains("--reset-flags"), "{refused}");
+        }
+        let older = refused(&json!({ "image": "registry/cmp:0.0.1" }), Some("0.0.1"), &["--mirror"]);
+        assert!(older.contains("The last install took --image=registry/cmp:0.0.1 for 0.0.1"), "{older}");
+        let image = ["--image", "registry/cmp:2"];
+        let last = Last { version: Some("0.0.1".to_owned()), ..last(&json!({ "image": "registry/cmp:0.0.1" })) };
+        assert_eq!(settle(&last, &given(&image)).unwrap().flags.image.as_deref(), Some("registry/cmp:2"));
+    }
+
+    #[test]
+    fn every_flag_can_be_left_out_remembered_and_taken_away() {
+        assert_eq!(said(&given(&[])).unwrap(), Said::new());
+        for argument in command().get_arguments().filter(|argument| argument.get_long() != Some("help")) {
+            let name = argument.get_long().unwrap();
+            assert!(argument.get_default_values().is_empty(), "--{name} has a default, so that it is always given");
+            assert!(
+                serde_json::to_value(InstallFlags::default()).unwrap().get(name).is_some(),
+                "--{name} is not stored"
+            );
+        }
+    }
+}
