@@ -9,20 +9,34 @@ use crate::instance::{Instance, Mode, of_stateful_set, of_virtual_machine};
 use crate::kubevirt::VirtualMachine;
 use crate::lifecycle::{Asker, Verb, act};
 use crate::name::MAX_COUNT;
+use crate::schedule::Cause;
 use crate::state::State;
 
 /// The instances of a cluster that are off, by their indexes; all others are to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Off(BTreeMap<u32, State>);
+pub struct Off {
+    states: BTreeMap<u32, State>,
+    /// By what those of them wake that were suspended by a schedule, or for a while.
+    wakes: BTreeMap<u32, Cause>,
+}
 
 /// The states that can be said, as they are written.
 const STATES: [State; 2] = [State::Suspended, State::Stopped];
+/// The field that says what wakes which of the suspended ones.
+const WOKEN_BY: &str = "wokenBy";
 
 impl Off {
     /// Those of these instances, as far as the cluster has so many.
     pub fn of(instances: &[Instance], count: u32) -> Self {
-        let off = instances.iter().filter(|shown| shown.name.index < count && STATES.contains(&shown.state));
-        Self(off.map(|shown| (shown.name.index, shown.state)).collect())
+        let off = || instances.iter().filter(|shown| shown.name.index < count && STATES.contains(&shown.state));
+        let woken_by = |shown: &Instance| {
+            let suspension = shown.suspension.as_ref().filter(|_| shown.state == State::Suspended);
+            suspension.and_then(|suspension| suspension.woken_by)
+        };
+        Self {
+            states: off().map(|shown| (shown.name.index, shown.state)).collect(),
+            wakes: off().filter_map(|shown| Some((shown.name.index, woken_by(shown)?))).collect(),
+        }
     }
 
     /// Reads what [`Off::value`] writes, of a cluster of so many instances. The error follows the
@@ -32,7 +46,7 @@ impl Off {
             return Err(format!(": {value} says of no instance what it is: use a form such as {{\"suspended\": [0]}}"));
         };
         let mut off = BTreeMap::new();
-        for (field, listed) in fields {
+        for (field, listed) in fields.iter().filter(|(field, _)| *field != WOKEN_BY) {
             let state = STATES.into_iter().find(|state| state.as_str() == field);
             let state = state
                 .ok_or_else(|| format!(".{field} is not known: use suspended and stopped; all others are to run"))?;
@@ -42,37 +56,64 @@ impl Off {
                 }
             }
         }
-        Ok(Self(off))
+        let mut wakes = BTreeMap::new();
+        let fields = match fields.get(WOKEN_BY) {
+            None => &serde_json::Map::new(),
+            Some(Value::Object(fields)) => fields,
+            Some(other) => {
+                return Err(format!(".{WOKEN_BY}: {other} is no object: use a form such as {{\"once\": [0]}}"));
+            }
+        };
+        for (field, listed) in fields {
+            let cause = Cause::read(field);
+            let cause = cause.ok_or_else(|| format!(".{WOKEN_BY}.{field} is not known: use schedule and once"))?;
+            for index in indexes(listed, count).map_err(|why| format!(".{WOKEN_BY}.{field}: {why}"))? {
+                if off.get(&index) != Some(&State::Suspended) {
+                    return Err(format!(".{WOKEN_BY}.{field}: {index} is not suspended: add it to suspended"));
+                }
+                if wakes.insert(index, cause).is_some_and(|earlier| earlier != cause) {
+                    return Err(format!(".{WOKEN_BY}: {index} is in both lists: leave it in one of them"));
+                }
+            }
+        }
+        Ok(Self { states: off, wakes })
     }
 
-    /// As it is written: `{"suspended": ["0-4", 7]}`; nothing if none is off.
+    /// As it is written: `{"suspended": ["0-4", 7], "wokenBy": {"once": ["0-4"]}}`; nothing if none is off.
     pub fn value(&self) -> Option<Value> {
         let mut fields = serde_json::Map::new();
         for state in STATES {
-            let mut ranges: Vec<(u32, u32)> = Vec::new();
-            for index in self.0.iter().filter(|(_, is)| **is == state).map(|(index, _)| *index) {
-                match ranges.last_mut() {
-                    Some((_, last)) if *last + 1 == index => *last = index,
-                    _ => ranges.push((index, index)),
-                }
-            }
-            if !ranges.is_empty() {
-                let written =
-                    |(first, last)| if first == last { json!(first) } else { json!(format!("{first}-{last}")) };
-                fields.insert(state.as_str().to_owned(), ranges.into_iter().map(written).collect());
-            }
+            let listed = ranges(&self.states, &state);
+            fields.extend(listed.map(|listed| (state.as_str().to_owned(), listed)));
         }
-        Some(Value::Object(fields)).filter(|_| !self.0.is_empty())
+        let mut wakes = serde_json::Map::new();
+        for cause in Cause::ALL {
+            wakes.extend(ranges(&self.wakes, &cause).map(|listed| (cause.as_str().to_owned(), listed)));
+        }
+        if !wakes.is_empty() {
+            fields.insert(WOKEN_BY.to_owned(), Value::Object(wakes));
+        }
+        Some(Value::Object(fields)).filter(|_| !self.is_empty())
     }
 
     /// What an instance is to be, if it is to be off.
     pub fn state(&self, index: u32) -> Option<State> {
-        self.0.get(&index).copied()
+        self.states.get(&index).copied()
+    }
+
+    /// What wakes an instance that is to be suspended, if something does.
+    pub fn woken_by(&self, index: u32) -> Option<Cause> {
+        self.wakes.get(&index).copied()
+    }
+
+    /// Without a cause that will not come: what it would have woken stays suspended.
+    pub fn forget(&mut self, cause: Cause) {
+        self.wakes.retain(|_, wakes| *wakes != cause);
     }
 
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.states.is_empty()
     }
 
     /// Whether all of so many instances are suspended, so that they need nothing but their disks.
@@ -82,8 +123,21 @@ impl Off {
 
     /// The indexes of those that are to run.
     pub fn others(&self, count: u32) -> impl Iterator<Item = u32> {
-        (0..count).filter(|index| !self.0.contains_key(index))
+        (0..count).filter(|index| !self.states.contains_key(index))
     }
+}
+
+/// The indexes that are so, as a list of numbers and ranges; nothing if none is.
+fn ranges<T: PartialEq>(of: &BTreeMap<u32, T>, so: &T) -> Option<Value> {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for index in of.iter().filter(|(_, is)| *is == so).map(|(index, _)| *index) {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == index => *last = index,
+            _ => ranges.push((index, index)),
+        }
+    }
+    let written = |(first, last)| if first == last { json!(first) } else { json!(format!("{first}-{last}")) };
+    Some(ranges.into_iter().map(written).collect()).filter(|listed: &Vec<Value>| !listed.is_empty()).map(Value::Array)
 }
 
 /// The indexes that a list says: numbers, and ranges from the first to the last.

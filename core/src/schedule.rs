@@ -103,6 +103,9 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Schedule, Self::Once];
+
     /// As it is stored.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -113,7 +116,7 @@ impl Cause {
 
     /// As it was stored.
     pub fn read(text: &str) -> Option<Self> {
-        [Self::Schedule, Self::Once].into_iter().find(|cause| cause.as_str() == text)
+        Self::ALL.into_iter().find(|cause| cause.as_str() == text)
     }
 }
 
@@ -300,6 +303,19 @@ impl Schedule {
         let once = self.once.clone().unwrap_or_default();
         let edge = |turn| move |at| Edge { at, turn, cause: Cause::Once };
         once.suspend.map(edge(Turn::Suspend)).into_iter().chain(once.resume.map(edge(Turn::Resume)))
+    }
+
+    /// What was to happen once, and is over by now.
+    pub fn over(&self, now: Timestamp) -> Option<Edge> {
+        self.single().find(|edge| edge.at <= now)
+    }
+
+    /// Whether it resumes what was suspended because of this.
+    pub fn wakes(&self, cause: Cause) -> bool {
+        match cause {
+            Cause::Schedule => self.resume.is_some(),
+            Cause::Once => self.once.as_ref().is_some_and(|once| once.resume.is_some()),
+        }
     }
 
     /// Whether anything is to come of it yet.

@@ -147,3 +147,39 @@ fn instances_that_are_not_there_are_refused_in_a_file() {
     });
     user.cmp(&["export", "cluster", &web]).ok().says("- 0-1");
 }
+
+#[test]
+fn a_timer_is_restored_or_said_to_be_over() {
+    let user = shared().user("8", "8Gi");
+    let db = running(&user, "db", 2, "1", "1Gi");
+    user.cmp(&["suspend", "instance", &format!("{db}-1")]).ok();
+    user.cmp(&["suspend", "cluster", &db, "--for", "40s"]).ok().says("1 suspended");
+    let printed = user.cmp(&["export", "cluster", &db]).ok().stdout;
+    let exported: Value = serde_saphyr::from_str(&printed).unwrap();
+    assert_eq!(exported["spec"]["instances"], json!({ "suspended": ["0-1"], "wokenBy": { "once": [0] } }));
+    let resume: jiff::Timestamp = exported["spec"]["schedule"]["once"]["resume"].as_str().unwrap().parse().unwrap();
+
+    // Under another name it resumes what it would have resumed.
+    let copy = |name: &str| printed.replace(&format!("name: {db}"), &format!("name: {name}"));
+    let early = user.cluster("early");
+    user.kubectl_reading(&["cmp", "create", "-f", "-"], &copy(&early)).ok().says_not("timer");
+    assert!(jiff::Timestamp::now() < resume, "it was created in time");
+    user.cmp(&["get", "schedules"]).ok().says(&early);
+    for cluster in [&db, &early] {
+        user.becomes(&format!("{cluster}-0"), "running");
+        assert_eq!(user.state(&format!("{cluster}-1")), "suspended", "somebody suspended it before");
+    }
+    assert!(jiff::Timestamp::now() >= resume);
+
+    // When it is over, it is left out, and that is said.
+    let late = user.cluster("late");
+    let zone = jiff::tz::TimeZone::UTC;
+    let date = cmp_core::schedule::shown(resume, &zone);
+    user.kubectl_reading(&["cmp", "create", "-f", "-"], &copy(&late))
+        .ok()
+        .says(&format!("cluster/{late}: its timer is left out, which was to resume it at {date}\n"))
+        .says(&format!("kubectl cmp resume cluster {late}"));
+    user.cmp(&["get", "schedules"]).ok().says_not(&late);
+    user.cmp(&["get", "instance", &format!("{late}-0"), "-o", "json"]).ok().says_not("wokenBy");
+    user.cmp(&["resume", "cluster", &late]).ok().says("2 resumed");
+}

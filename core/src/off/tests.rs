@@ -15,6 +15,11 @@ fn what_is_written_is_read_back_in_one_form() {
     check(&json!({ "suspended": [] }), &Value::Null);
     check(&json!({ "suspended": [1, 2, 5], "stopped": [0] }), &json!({ "suspended": ["1-2", 5], "stopped": [0] }));
     check(&json!({ "stopped": ["3", "0-1", 1, "2-2"] }), &json!({ "stopped": ["0-3"] }));
+    check(
+        &json!({ "suspended": ["0-3", 5], "stopped": [4], "wokenBy": { "once": [1, 2], "schedule": [5], } }),
+        &json!({ "suspended": ["0-3", 5], "stopped": [4], "wokenBy": { "once": ["1-2"], "schedule": [5] } }),
+    );
+    check(&json!({ "suspended": [0], "wokenBy": { "once": [] } }), &json!({ "suspended": [0] }));
     let off = Off::read(&json!({ "suspended": ["0-8"], "stopped": [9] }), 10).unwrap();
     assert!(!off.all_suspended(10) && off.all_suspended(9) && !off.all_suspended(0));
     assert_eq!(off.others(12).collect::<Vec<_>>(), [10, 11]);
@@ -39,6 +44,24 @@ fn what_is_wrong_is_named_with_the_remedy() {
         &json!({ "stopped": [1], "suspended": ["0-2"] }),
         ": 1 is both suspended and stopped: leave it in one of them",
     );
+    check(
+        &json!({ "suspended": [0], "wokenBy": { "once": [1] } }),
+        ".wokenBy.once: 1 is not suspended: add it to suspended",
+    );
+    check(
+        &json!({ "stopped": [0], "wokenBy": { "once": [0] } }),
+        ".wokenBy.once: 0 is not suspended: add it to suspended",
+    );
+    check(
+        &json!({ "suspended": [0], "wokenBy": { "once": [0], "schedule": [0] } }),
+        ".wokenBy: 0 is in both lists: leave it in one of them",
+    );
+    check(&json!({ "suspended": [0], "wokenBy": { "me": [0] } }), ".wokenBy.me is not known: use schedule and once");
+    check(&json!({ "wokenBy": [0] }), ".wokenBy: [0] is no object: use a form such as {\"once\": [0]}");
+    check(
+        &json!({ "suspended": [0], "wokenBy": { "once": [7] } }),
+        ".wokenBy.once: 7 is no instance of this cluster: they are 0 to 2, or raise spec.count",
+    );
     for item in [
         json!(-1),
         json!(1.5),
@@ -56,6 +79,16 @@ fn what_is_wrong_is_named_with_the_remedy() {
     assert!(Off::read(&json!({ "stopped": [1] }), 1).unwrap_err().contains("0 is the only one"));
 }
 
+#[test]
+fn what_wakes_an_instance_is_read_and_can_be_forgotten() {
+    let mut off = Off::read(&json!({ "suspended": ["0-2"], "wokenBy": { "once": [0], "schedule": [1] } }), 3).unwrap();
+    let woken_by = |off: &Off| (0..3).map(|index| off.woken_by(index)).collect::<Vec<_>>();
+    assert_eq!(woken_by(&off), [Some(Cause::Once), Some(Cause::Schedule), None]);
+    off.forget(Cause::Once);
+    assert_eq!(woken_by(&off), [None, Some(Cause::Schedule), None]);
+    assert!(off.all_suspended(3));
+}
+
 /// It is made as the verb would have made it of one that runs, and shown as that.
 #[test]
 fn an_instance_is_made_off_with_what_is_remembered_of_it() {
@@ -63,7 +96,7 @@ fn an_instance_is_made_off_with_what_is_remembered_of_it() {
         by: "john".to_owned(),
         at: "2026-11-25T12:00:00Z".parse().unwrap(),
         reason: Some("so".to_owned()),
-        woken_by: None,
+        woken_by: Some(Cause::Once),
     };
     let web = name("web").instance(1);
     for released in [false, true] {
@@ -86,6 +119,8 @@ fn an_instance_is_made_off_with_what_is_remembered_of_it() {
             for shown in [of_stateful_set(&set.clone().into(), None).unwrap(), of_virtual_machine(&read, None).unwrap()]
             {
                 assert_eq!(shown.state, state);
+                let off = Off::of(std::slice::from_ref(&shown), 2);
+                assert_eq!(off.woken_by(1), Some(Cause::Once).filter(|_| state == State::Suspended));
                 let by = shown.suspension.map(|suspension| (suspension.by, suspension.reason, suspension.mode));
                 let expected = ("john".to_owned(), Some("so".to_owned()), Mode::Halt);
                 assert_eq!(by, Some(expected).filter(|_| state == State::Suspended));

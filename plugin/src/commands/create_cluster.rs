@@ -22,12 +22,13 @@ use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::off::{self, Off};
 use cmp_core::progress::Goal;
 use cmp_core::resources::{Resources, STORAGE};
+use cmp_core::schedule::Edge;
 use cmp_core::state::State;
 use cmp_core::template::{self, Blueprint};
 use cmp_core::verdict::judge;
 
 use super::waiting::{self, Waited};
-use super::{objects, templates};
+use super::{objects, schedules, templates};
 use crate::cli::{ChangeArgs, CreateCluster, DryRun, WaitArgs, with_more};
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
@@ -62,6 +63,8 @@ pub(super) struct Asked {
     patch: Option<Patch>,
     /// Which of its instances are to be off.
     off: Off,
+    /// A timer of the file that is over: it is not set again.
+    over: Option<Edge>,
     /// Whose it is to be, if that is said.
     owner: Option<UserName>,
     /// Whether its type was said, and does not follow from its template.
@@ -86,7 +89,7 @@ pub(super) async fn create(
     wait: &WaitArgs,
     change: &ChangeArgs,
 ) -> Result<(), CliError> {
-    let Asked { name, mut want, patch, off, owner, typed } = asked;
+    let Asked { name, mut want, patch, off, over, owner, typed } = asked;
     context.check_namespace(&name)?;
     let template = templates::of(context, &want).await?;
     if want.template.is_some() {
@@ -106,6 +109,9 @@ pub(super) async fn create(
     let accounts = context.accounts().await?;
     let known = context.account(&user).await?;
     let resumed = known.account.cluster(&name).want.is_some();
+    if let Some(over) = over.filter(|_| !resumed) {
+        schedules::say_over(context, &name, &want, over);
+    }
     // What is suspended as a whole needs no quota, where the account says so: it comes back when it is resumed.
     want.released = off.all_suspended(want.count) && known.account.policy.suspended == Suspended::Release;
     let stored = write_want(context, &accounts, known, &name, &want, change.dry.dry_run).await?;
@@ -191,7 +197,7 @@ fn typed(args: CreateCluster) -> Result<Asked, CliError> {
         template: args.template.filter(|_| built_in.is_none()),
         ..Want::new(kind, args.count.unwrap_or(1), size)
     };
-    Ok(Asked { name, want, patch, off: Off::default(), owner: args.owner, typed: args.kind.is_some() })
+    Ok(Asked { name, want, patch, off: Off::default(), over: None, owner: args.owner, typed: args.kind.is_some() })
 }
 
 /// Prints the line, or the cluster as an object.
@@ -395,7 +401,10 @@ pub(super) async fn make_instances(
     let mut making = stream::iter(missing)
         .map(|index| {
             let (client, instance) = (client.clone(), name.instance(index));
-            let born = asker.as_ref().and_then(|asker| Some((off.state(index)?, asker)));
+            let born = asker.clone().and_then(|asker| {
+                let state = off.state(index)?;
+                Some((state, Asker { woken_by: off.woken_by(index), ..asker }))
+            });
             async move { make_instance(&client, &instance, blueprint, born).await }
         })
         .buffer_unordered(AT_ONCE);
@@ -431,15 +440,15 @@ async fn make_instance(
     client: &Client,
     instance: &InstanceName,
     blueprint: &Blueprint,
-    born: Option<(State, &Asker)>,
+    born: Option<(State, Asker)>,
 ) -> Result<bool, CliError> {
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &instance.cluster.namespace());
     let machines = Machines::of(client, &instance.cluster);
     let (mut set, mut machine) = (blueprint.stateful_set(instance), blueprint.virtual_machine(instance));
     if let Some((state, asker)) = born {
-        set = set.and_then(|set| off::stateful_set(&set, state, asker));
-        machine = machine.and_then(|machine| off::virtual_machine(&machine, state, asker));
+        set = set.and_then(|set| off::stateful_set(&set, state, &asker));
+        machine = machine.and_then(|machine| off::virtual_machine(&machine, state, &asker));
         if set.is_none() && machine.is_none() {
             return Err(CliError::internal(&format!("{instance} cannot be made {state}")));
         }

@@ -110,6 +110,16 @@ fn say_next(context: &Context<'_>, name: &ClusterName, schedule: &Schedule, now:
     Ok(())
 }
 
+/// Says that a timer in a file is over, so that it is not set again.
+pub(super) fn say_over(context: &Context<'_>, name: &ClusterName, want: &Want, edge: Edge) {
+    let zone = want.schedule.clone().unwrap_or_default().zone().unwrap_or(TimeZone::UTC);
+    let (turn, at) = (edge.turn, schedule::shown(edge.at, &zone));
+    context.ui.note(&format!("cluster/{name}: its timer is left out, which was to {turn} it at {at}"));
+    if turn == Turn::Resume {
+        context.ui.note(&format!("hint: what was to be resumed stays suspended: kubectl cmp resume cluster {name}"));
+    }
+}
+
 fn zone_name(schedule: &Schedule) -> &str {
     schedule.time_zone.as_deref().unwrap_or(UTC)
 }

@@ -7,7 +7,7 @@ use cmp_core::account::{InstanceType, Want};
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::off::Off;
-use cmp_core::schedule::Schedule;
+use cmp_core::schedule::{Cause, Schedule};
 use cmp_core::template::built_in_type;
 
 use super::Asked;
@@ -73,15 +73,20 @@ fn cluster(object: &Value) -> Result<Asked, String> {
     let mut want: Want =
         serde_json::from_value(Value::Object(spec)).map_err(|error| about(format!("spec: {error}")))?;
     cli::check(&want).map_err(|why| about(format!("spec.{why}")))?;
-    // A cluster that is made now has missed nothing.
-    want.schedule =
-        want.schedule.map(|schedule| schedule.anew(Timestamp::now())).filter(|left| *left != Schedule::default());
+    // A cluster that is made now has missed nothing, and a timer that is over is not set again.
+    let now = Timestamp::now();
+    let over = want.schedule.as_ref().and_then(|schedule| schedule.over(now));
+    want.schedule = want.schedule.map(|schedule| schedule.anew(now)).filter(|left| *left != Schedule::default());
     if let Some(schedule) = &want.schedule {
         // Which type it is of may follow from its template.
         let kind = if typed { want.kind } else { InstanceType::Vm };
         schedule.check(kind).map_err(|invalid| about(format!("spec.{invalid}")))?;
     }
     let off = off.map(|off| Off::read(&off, want.count)).transpose();
-    let off = off.map_err(|why| about(format!("spec.instances{why}")))?.unwrap_or_default();
-    Ok(Asked { name, want, patch: None, off, owner, typed })
+    let mut off = off.map_err(|why| about(format!("spec.instances{why}")))?.unwrap_or_default();
+    let wakes = |cause| want.schedule.as_ref().is_some_and(|schedule| schedule.wakes(cause));
+    for cause in Cause::ALL.into_iter().filter(|cause| !wakes(*cause)) {
+        off.forget(cause);
+    }
+    Ok(Asked { name, want, patch: None, off, over, owner, typed })
 }
