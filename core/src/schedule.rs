@@ -3,6 +3,7 @@
 //! It goes by levels and not by alarms: whoever looks, however late, finds the newest edge that passed, and whether it
 //! was carried out. An edge that was missed is caught up with; older ones have no effect any more.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
@@ -335,7 +336,10 @@ impl Schedule {
             // The moment of the skip counts again.
             let lines_from = skip_until.and_then(|skip| skip.checked_sub(SignedDuration::from_nanos(1)).ok());
             let lines_from = lines_from.map_or(from, |skip| skip.max(from));
-            let lines = read.edges(|cron| cron.after(lines_from, &read.zone)).min_by_key(|(happens, _)| *happens);
+            // Of those at one moment the one with the later local time is the newest, as for `newest`.
+            let lines = read
+                .edges(|cron| cron.after(lines_from, &read.zone))
+                .min_by_key(|(happens, turn)| (happens.at, Reverse((happens.wall, *turn))));
             let lines = lines.map(|(happens, turn)| Edge { at: happens.at, turn, cause: Cause::Schedule });
             let single = single.iter().filter(|edge| edge.at > from).min_by_key(|edge| edge.at).copied();
             let next = single.into_iter().chain(lines).min_by_key(|edge| edge.at)?;
@@ -349,7 +353,7 @@ impl Schedule {
         let counts = |(happens, _): &(Happens, Turn)| {
             self.since.is_some_and(|since| happens.at > since) && self.skip_until.is_none_or(|skip| happens.at >= skip)
         };
-        let lines = read.edges(|cron| cron.up_to(now, &read.zone)).filter(counts).max_by_key(|(happens, _)| *happens);
+        let lines = read.edges(|cron| cron.up_to(now, &read.zone)).filter(counts).max();
         let lines = lines.map(|(happens, turn)| Edge { at: happens.at, turn, cause: Cause::Schedule });
         // What was said for once is the newer wish where both fall together.
         let single = self.single().filter(|edge| edge.at <= now);

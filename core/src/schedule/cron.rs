@@ -156,13 +156,15 @@ impl Cron {
         hours.flat_map(move |hour| minutes.clone().into_iter().map(move |minute| date.at(hour, minute, 0, 0)))
     }
 
-    /// When it happens next after a moment.
+    /// When it happens next after a moment: of the times that fall together there, the latest.
     pub fn after(&self, moment: Timestamp, zone: &TimeZone) -> Option<Happens> {
         let from = zone.to_datetime(moment);
         let days = std::iter::successors(Some(from.date()), |date| date.tomorrow().ok()).take(LONGEST_GAP);
         let times = days.filter(|date| self.on(*date)).flat_map(|date| self.times(date));
         let times = times.filter(|time| *time > from).filter_map(|time| Happens::at(time, zone));
-        times.into_iter().find(|happens| happens.at > moment)
+        let mut times = times.into_iter().skip_while(|happens| happens.at <= moment);
+        let first = times.next()?;
+        Some(times.take_while(|happens| happens.at == first.at).last().unwrap_or(first))
     }
 
     /// When it happened last, up to and with a moment.

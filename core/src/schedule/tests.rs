@@ -1,3 +1,5 @@
+use jiff::ToSpan;
+use jiff::civil::DateTime;
 use proptest::prelude::*;
 
 use super::*;
@@ -201,6 +203,22 @@ fn what_the_clock_never_shows_happens_when_it_is_put_forward_and_what_it_shows_t
     );
 }
 
+/// An hour of each night that one night does not have: the suspension, which is later by the clock, is what counts.
+#[test]
+fn an_hour_that_is_left_out_ends_as_it_would_have_ended() {
+    let hour = schedule("0 3 * * *", "0 2 * * *", "Europe/Berlin");
+    assert_eq!(
+        next(&hour, "2027-03-27T12:00:00Z", 3),
+        ["suspend 2027-03-28 03:00 +02:00", "resume 2027-03-29 02:00 +02:00", "suspend 2027-03-29 03:00 +02:00"]
+    );
+    let last = carried(Turn::Suspend, "2027-03-27T02:00:00Z");
+    assert_eq!(due(&hour, Some(&last), "2027-03-28T00:59:59Z"), "at 2027-03-28T01:00:00Z");
+    assert_eq!(due(&hour, Some(&last), "2027-03-28T01:00:00Z"), "suspend 2027-03-28T01:00:00Z");
+    // Of one line with two times in the hour, the later one.
+    let halves = schedule("0,30 2 * * *", "15 2 * * *", "Europe/Berlin");
+    assert_eq!(next(&halves, "2027-03-27T12:00:00Z", 2)[0], "suspend 2027-03-28 03:00 +02:00");
+}
+
 /// What is due: `suspend 2026-..`, `at 2026-..`, or `never`.
 fn due(schedule: &Schedule, last: Option<&Carried>, now: &str) -> String {
     match schedule.due(last, time(now)).unwrap() {
@@ -292,6 +310,105 @@ fn the_same_schedule_is_the_same_whenever_it_was_said() {
     assert!(!one.says_what(&schedule(NIGHT, "0 9 * * *", "UTC"), now));
 }
 
+/// A line that happens once a day, at this minute of it.
+fn daily(minute: i16) -> String {
+    format!("{} {} * * *", minute % 60, minute / 60)
+}
+
+/// A person who reads the clock on the wall now and then, and does by its readings what two times of each day say. A time
+/// that the clock jumps over is done after the jump. A reading that comes again is nothing new.
+struct Person {
+    suspend: i16,
+    resume: i16,
+    latest: DateTime,
+}
+
+impl Person {
+    /// The state after a reading, if one of the times has passed since the reading before.
+    fn reads(&mut self, wall: DateTime) -> Option<Turn> {
+        let mut newest = None;
+        let mut date = self.latest.date();
+        while date <= wall.date() {
+            for (minute, turn) in [(self.suspend, Turn::Suspend), (self.resume, Turn::Resume)] {
+                let at = date.at(0, 0, 0, 0) + SignedDuration::from_mins(minute.into());
+                if at > self.latest && at <= wall {
+                    newest = newest.max(Some((at, turn)));
+                }
+            }
+            date = date.tomorrow().unwrap();
+        }
+        self.latest = self.latest.max(wall);
+        newest.map(|(_, turn)| turn)
+    }
+}
+
+/// Follows a schedule through these moments in three ways: as a person who reads the clock, by what is due, and by the
+/// list of the next edges. All three have to agree at each moment.
+fn follow(zone: &TimeZone, name: &str, suspend: i16, resume: i16, moments: &[Timestamp]) {
+    let schedule = Schedule { since: Some(Timestamp::UNIX_EPOCH), ..schedule(&daily(suspend), &daily(resume), name) };
+    // The person knows the clock for a day already.
+    let mut person = Person { suspend, resume, latest: zone.to_datetime(moments[0]) - 1.day() };
+    let first = person.reads(zone.to_datetime(moments[0])).unwrap();
+    let mut listed = schedule.after(moments[0]).unwrap().peekable();
+    let (mut expected, mut last, mut next) = (first, None::<Carried>, first);
+    for now in moments {
+        expected = person.reads(zone.to_datetime(*now)).unwrap_or(expected);
+        if let Due::Now(edge) = schedule.due(last.as_ref(), *now).unwrap() {
+            last = Some(Carried { due: edge.at, at: *now, ..carried(edge.turn, "2000-01-01T00:00:00Z") });
+        }
+        while let Some(edge) = listed.next_if(|edge| edge.at <= *now) {
+            next = edge.turn;
+        }
+        let due = last.as_ref().map(|last| last.turn);
+        let what = || format!("{name} at {}: suspend {}, resume {}", shown(*now, zone), daily(suspend), daily(resume));
+        assert_eq!((due, next), (Some(expected), expected), "due and listed, {}", what());
+    }
+}
+
+/// Every zone of the database, with the moments at which its clocks change in a year; of those with the same changes one.
+fn zones(year: i16) -> Vec<(String, TimeZone, Vec<Timestamp>)> {
+    let at = |year| TimeZone::UTC.to_timestamp(DateTime::new(year, 1, 1, 0, 0, 0, 0).unwrap()).unwrap();
+    let (from, to) = (at(year), at(year + 1));
+    let mut zones = std::collections::BTreeMap::new();
+    for name in TimeZoneDatabase::bundled().available() {
+        let zone = zone(name.as_str()).unwrap();
+        let changes = zone.following(from).take_while(|change| change.timestamp() <= to);
+        let changes: Vec<(Timestamp, i32)> = changes.map(|one| (one.timestamp(), one.offset().seconds())).collect();
+        let moments = changes.iter().map(|(at, _)| *at).collect();
+        zones.entry((zone.to_offset(from).seconds(), changes)).or_insert((name.to_string(), zone, moments));
+    }
+    assert!(zones.len() > 50, "the database is read: {}", zones.len());
+    zones.into_values().collect()
+}
+
+#[test]
+fn every_day_of_a_year_ends_as_a_person_expects_who_reads_the_clock() {
+    let days = DateTime::constant(2027, 1, 1, 23, 59, 59, 0).series(1.day());
+    let days: Vec<DateTime> = days.take_while(|day| day.year() == 2027).collect();
+    for (name, zone, _) in zones(2027) {
+        let ends: Vec<Timestamp> = days.iter().map(|end| zone.to_timestamp(*end).unwrap()).collect();
+        // The clocks of Berlin go from 02:00 to 03:00: both times are one moment then.
+        follow(&zone, &name, 3 * 60, 2 * 60, &ends);
+    }
+}
+
+/// All pairs of times around those at which clocks change. In 2011 the clocks of Apia left out a whole day.
+#[test]
+fn a_change_of_the_clocks_leaves_what_a_person_expects() {
+    let times = [0, 90, 120, 150, 180, 23 * 60 + 30];
+    for (name, zone, changes) in [2011, 2027].into_iter().flat_map(zones) {
+        for change in changes {
+            let seconds = [-3600, -1, 0, 1, 1800, 3600, 7200, 25 * 3600];
+            let moments = seconds.map(|seconds| change + SignedDuration::from_secs(seconds));
+            for suspend in times {
+                for resume in times.into_iter().filter(|resume| *resume != suspend) {
+                    follow(&zone, &name, suspend, resume, &moments);
+                }
+            }
+        }
+    }
+}
+
 proptest! {
     /// What comes next comes later, in order; and what is found looking back is what was found looking forward.
     #[test]
@@ -316,7 +433,7 @@ proptest! {
                 other => prop_assert!(false, "{:?}", other),
             }
             match schedule.due(None, edge.at).unwrap() {
-                Due::Now(now) => prop_assert_eq!(now.at, edge.at),
+                Due::Now(now) => prop_assert_eq!(now, *edge),
                 other => prop_assert!(false, "{:?}", other),
             }
             earlier = edge.at;
