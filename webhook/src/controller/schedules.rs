@@ -4,12 +4,12 @@
 //! quota back is brought back by those very steps. All replicas do it at once; an instance that another one, or somebody,
 //! changed in between is looked at again, and so is whether the edge is still due.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
@@ -33,6 +33,8 @@ const CATCH_UP: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_secs(1);
 /// When an edge that is due is looked at again: it may be waiting for a cluster to be prepared.
 const AGAIN: Duration = Duration::from_secs(5);
+/// How long it counts that a cluster was worked on: longer than it takes to look at it again.
+const COUNTS: SignedDuration = SignedDuration::from_mins(1);
 /// Why an instance is suspended.
 const REASON: &str = "schedule";
 
@@ -47,32 +49,45 @@ pub(super) struct Edges {
 
 #[derive(Default)]
 struct Queue {
-    waiting: Vec<Key>,
+    /// The clusters that wait, by the moment from which they wait, and in the order in which they were added.
+    waiting: BTreeMap<(Timestamp, u64), Key>,
+    added: u64,
     /// Those and the ones that are being worked on.
     known: HashSet<Key>,
+    /// When a cluster was worked on last. It waits from then on, so that many that fail do not keep the others waiting.
+    worked: HashMap<Key, Timestamp>,
 }
 
 impl Edges {
-    fn add(&self, key: Key) {
+    /// Adds a cluster, unless it is here already. `due` is when its edge was due.
+    fn add(&self, key: Key, due: Timestamp) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.known.insert(key.clone()) {
-            queue.waiting.push(key);
+            let from = queue.worked.get(&key).map_or(due, |worked| due.max(*worked));
+            queue.added += 1;
+            let place = (from, queue.added);
+            queue.waiting.insert(place, key);
             self.more.notify_one();
         }
     }
 
+    /// Takes the cluster that has waited longest.
     async fn next(&self) -> Key {
         loop {
             let more = self.more.notified();
-            if let Some(key) = self.queue.lock().unwrap_or_else(PoisonError::into_inner).waiting.pop() {
+            let first = self.queue.lock().unwrap_or_else(PoisonError::into_inner).waiting.pop_first();
+            if let Some((_, key)) = first {
                 return key;
             }
             more.await;
         }
     }
 
-    fn done(&self, key: &Key) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).known.remove(key);
+    fn done(&self, key: Key, now: Timestamp) {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.known.remove(&key);
+        queue.worked.retain(|_, worked| now.duration_since(*worked) < COUNTS);
+        queue.worked.insert(key, now);
     }
 }
 
@@ -95,8 +110,8 @@ pub(super) fn look(context: &Context, account: &Account, now: Timestamp) -> Dura
     for (cluster, entry) in account.existing().filter(|(_, entry)| is_there(entry)) {
         let Some(schedule) = entry.schedule() else { continue };
         soonest = soonest.min(match schedule.due(entry.scheduled.as_ref(), now) {
-            Ok(Due::Now(_)) => {
-                context.edges.add((account.user.clone(), cluster.clone()));
+            Ok(Due::Now(edge)) => {
+                context.edges.add((account.user.clone(), cluster.clone()), edge.at);
                 AGAIN
             }
             Ok(Due::At(at)) => Duration::try_from(at.duration_since(now)).unwrap_or_default(),
@@ -123,7 +138,7 @@ pub(super) async fn run(context: Arc<Context>) {
                     context.metrics.scheduled("error");
                     warn!(%user, %cluster, %error, "an edge of a schedule will be tried again");
                 }
-                context.edges.done(&key);
+                context.edges.done(key, Timestamp::now());
             }
         })
         .await;
@@ -382,4 +397,52 @@ async fn record(
     let late = carried.late().as_secs();
     info!(user = %stored.account.user, %cluster, %turn, changed, failed, skipped, late, reason, "by schedule");
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn key(cluster: &str) -> Key {
+        ("john".parse().unwrap(), cluster.parse().unwrap())
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// Takes all that wait.
+    fn taken(edges: &Edges) -> Vec<String> {
+        std::iter::from_fn(|| edges.next().now_or_never()).map(|(_, cluster)| cluster.to_string()).collect()
+    }
+
+    #[test]
+    fn the_cluster_that_has_waited_longest_is_taken_first() {
+        let edges = Edges::default();
+        for (cluster, due) in [("b", 20), ("late", 30), ("a", 20), ("early", 10), ("b", 5)] {
+            edges.add(key(cluster), at(due));
+        }
+        // At one moment the first that came; and what waits already keeps its place.
+        assert_eq!(taken(&edges), ["early", "b", "a", "late"]);
+        edges.add(key("early"), at(10));
+        assert!(taken(&edges).is_empty(), "it is being worked on");
+    }
+
+    #[test]
+    fn a_cluster_that_was_worked_on_waits_behind_the_others() {
+        let edges = Edges::default();
+        edges.add(key("fails"), at(10));
+        assert_eq!(taken(&edges), ["fails"]);
+        edges.done(key("fails"), at(40));
+        for (cluster, due) in [("fails", 10), ("new", 30), ("newer", 50)] {
+            edges.add(key(cluster), at(due));
+        }
+        assert_eq!(taken(&edges), ["new", "fails", "newer"]);
+        // That counts for a minute, and nothing is remembered for longer.
+        edges.done(key("fails"), at(60));
+        edges.done(key("new"), at(200));
+        assert_eq!(edges.queue.lock().unwrap().worked.len(), 1);
+    }
 }
