@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cmp_tests::binaries::Binaries;
+use cmp_tests::child::{PATIENCE, output};
 use cmp_tests::process::{Process, cpu_of_children};
 use cmp_tests::{ControlPlane, Installation, World, eventually};
 use futures::StreamExt;
@@ -26,11 +27,9 @@ fn virtctl(user: &World<'_>, cluster: &str, verb: &str) {
     let program = Binaries::kubevirt().path("virtctl");
     for index in 0..MACHINES {
         let vm = format!("{cluster}-{index}");
-        let output = Command::new(program)
-            .args([verb, "vm", &vm, "-n", &format!("{cluster}-ns")])
-            .env("KUBECONFIG", &user.kubeconfig)
-            .output()
-            .expect("virtctl runs");
+        let mut virtctl = Command::new(program);
+        virtctl.args([verb, "vm", &vm, "-n", &format!("{cluster}-ns")]).env("KUBECONFIG", &user.kubeconfig);
+        let output = output(&mut virtctl, PATIENCE).expect("virtctl runs");
         assert!(output.status.success(), "virtctl {verb} {vm}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }

@@ -19,7 +19,7 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use crate::observer::Observer;
-use crate::support::{holds, runtime, want};
+use crate::support::{finished, holds, runtime, want};
 use crate::{clients, given, recovery, say};
 
 /// How many clusters of the user there may be, and how many Pods under the in-tree quota.
@@ -178,9 +178,7 @@ fn churn_lets_nothing_above_the_limit() {
             .zip([&users, &insiders, &admins])
             .flat_map(|(load, clients)| load.start(&runtime, clients))
             .collect();
-        for work in work {
-            runtime.block_on(work).expect("nobody panics");
-        }
+        finished(&runtime, work);
         runtime.block_on(observer.catch_up()).expect("the observer catches up");
         let charged = observer.peak("churn") / 1000;
         let (pods, in_tree) = (observer.peak("many-ns"), observer.peak("in-tree"));

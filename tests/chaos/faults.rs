@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cmp_tests::Installation;
+use cmp_tests::etcd::Etcd;
+use cmp_tests::{Installation, eventually};
 use fastrand::Rng;
 use serde_json::json;
 
 use crate::clients::REFUSES;
 use crate::observer::Observer;
+use crate::support::runtime;
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,13 +41,16 @@ pub(crate) const FAULTS: [Fault; 8] = [
 /// The longest that etcd stands still. What was admitted before may land so much later than the API server's own
 /// deadline, and both together are within the admission window of the test.
 const ETCD_PAUSE: Duration = Duration::from_secs(3);
+/// The longest that it may take to undo everything: the API server may just have been restarted.
+const MENDED: Duration = Duration::from_secs(120);
 const POLICY: &str = "chaos";
 
-#[derive(Debug)]
+/// How a fault is undone. The order counts: whoever asks the API server needs etcd to answer, so etcd comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Undo {
-    StartReplica(usize),
-    ResumeReplica(usize),
     ResumeEtcd,
+    ResumeReplica(usize),
+    StartReplica(usize),
     Unbind,
 }
 
@@ -105,7 +110,7 @@ impl<'a> Faults<'a> {
         let mut queue = Vec::new();
         let mut next = Instant::now() + Duration::from_secs(3);
         while Instant::now() < end {
-            self.mend(Instant::now());
+            self.mend(Some(Instant::now()));
             if Instant::now() >= next {
                 if queue.is_empty() {
                     queue = FAULTS.to_vec();
@@ -120,15 +125,26 @@ impl<'a> Faults<'a> {
             }
             thread::sleep(Duration::from_millis(50));
         }
-        self.mend(Instant::now() + Duration::from_secs(3600));
+        self.mend_all();
+    }
+
+    /// Undoes everything, whenever it is due.
+    fn mend_all(&mut self) {
+        eventually("all faults are undone", MENDED, || {
+            let left = self.mend(None);
+            if self.undo.is_empty() { Ok(()) } else { Err(format!("{left:?}\n{:?}", self.undo)) }
+        });
         self.observer.note(json!({ "fault": "none any more" }));
     }
 
-    /// Undoes what is due.
-    fn mend(&mut self, now: Instant) {
-        let due: Vec<usize> = (0..self.undo.len()).rev().filter(|at| self.undo[*at].0 <= now).collect();
-        for at in due {
-            let (when, undo) = self.undo.remove(at);
+    /// Undoes what is due by then, or everything; what cannot be undone yet stays, and is returned with the reason.
+    fn mend(&mut self, by: Option<Instant>) -> Vec<String> {
+        let mut left = Vec::new();
+        let (mut due, later) =
+            std::mem::take(&mut self.undo).into_iter().partition(|(when, _)| by.is_none_or(|by| *when <= by));
+        self.undo = later;
+        due.sort_by_key(|(when, undo)| (*undo, *when));
+        for (when, undo) in due {
             self.observer.note(json!({ "fault": "undone", "what": format!("{undo:?}") }));
             match undo {
                 Undo::StartReplica(replica) => self.installation.replicas[replica].restart(),
@@ -138,15 +154,14 @@ impl<'a> Faults<'a> {
                     let unbind = ["delete", "validatingadmissionpolicybinding", POLICY, "--request-timeout=5s"];
                     let unbound = self.installation.plane.admin(&unbind);
                     if unbound.code != 0 && !unbound.stderr.contains("not found") {
-                        // The API server is away: once more.
+                        // The API server is away: it is tried again the next time.
                         self.undo.push((when, Undo::Unbind));
-                        if now > Instant::now() {
-                            return self.mend(now);
-                        }
+                        left.push(unbound.to_string());
                     }
                 }
             }
         }
+        left
     }
 
     fn later(&mut self, least: u64, most: u64, undo: Undo) {
@@ -232,4 +247,21 @@ impl<'a> Faults<'a> {
             ["patch", "configmap", user, "-n", "cmp-users", "--type=merge", "-p", &patch, "--request-timeout=5s"];
         self.installation.plane.admin(&patch).code == 0
     }
+}
+
+/// The order in which these faults hit once let the test hang: the binding was undone before etcd, again and again.
+#[test]
+fn a_binding_is_taken_away_after_etcd_answers_again() {
+    let _alone = crate::alone();
+    let runtime = runtime();
+    let mut installation = Installation::start(1, "3s");
+    let etcd = runtime.block_on(async { Etcd::new(installation.plane.etcd_url()) });
+    let observer = Observer::start(etcd, installation.plane.folder(), &runtime);
+    let mut faults = Faults::new(&mut installation, &[], Rng::new(), &observer);
+    assert!(faults.hit(Fault::RefusedAtRandom) && faults.hit(Fault::EtcdPaused));
+    faults.undo.reverse();
+    assert_eq!(faults.undo.iter().map(|(_, undo)| *undo).collect::<Vec<_>>(), [Undo::ResumeEtcd, Undo::Unbind]);
+    faults.mend_all();
+    assert!(!installation.plane.etcd.is_paused());
+    installation.plane.admin(&["get", "validatingadmissionpolicybinding", POLICY]).fails().says("not found");
 }

@@ -22,7 +22,7 @@ mod support;
 use clients::{Counts, Person};
 use faults::{FAULTS, Faults};
 use observer::Observer;
-use support::{SOON, runtime};
+use support::{SOON, finished, runtime};
 
 /// Each test here loads the machine as a whole: one at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -95,9 +95,7 @@ fn the_invariants_hold_while_everything_fails() {
     faults.run(duration);
     let hits = std::mem::take(&mut faults.hits);
     stop.store(true, Ordering::Relaxed);
-    for work in work {
-        runtime.block_on(work).expect("nobody panics");
-    }
+    finished(&runtime, work);
     say(&format!("faults: {hits:?}"));
     for ((work, outcome), count) in counts.all() {
         say(&format!("{count:>6} {work}: {outcome}"));

@@ -4,9 +4,10 @@
 //! `--vm` john's machines are virtual ones, on the real KubeVirt; what would run them is simulated.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 
 use cmp_tests::binaries::built;
+use cmp_tests::child::{PATIENCE, output};
 use cmp_tests::shell::path;
 use cmp_tests::{ControlPlane, Installation};
 
@@ -168,14 +169,10 @@ fn step(folder: &Path, comment: &str, who: Who, command: &str, outcome: &Outcome
         John => "john$",
     };
     println!("{prompt} {command}");
-    let ran = Command::new("sh")
-        .args(["-c", &format!("{command} 2>&1")])
-        .current_dir(folder)
-        .env("KUBECONFIG", kubeconfig(folder, who))
-        .env("PATH", path())
-        .stdin(Stdio::null())
-        .output();
-    let ran = match ran {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{command} 2>&1")]).current_dir(folder);
+    shell.env("KUBECONFIG", kubeconfig(folder, who)).env("PATH", path());
+    let ran = match output(&mut shell, PATIENCE) {
         Ok(ran) => ran,
         Err(error) => {
             eprintln!("error: sh: {error}");

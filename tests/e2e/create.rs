@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use cmp_tests::binaries::built;
+use cmp_tests::child::Ended;
 use cmp_tests::eventually;
 use serde_json::json;
 
@@ -13,16 +14,11 @@ fn a_create_that_was_killed_goes_on_with_the_same_command() {
     let user = shared().user("64", "64Gi");
     let name = user.cluster("web");
     let create = ["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi", "--count", "20"];
-    let mut plugin = Command::new(&built().plugin)
-        .args(create)
-        .env("KUBECONFIG", &user.kubeconfig)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut plugin = Command::new(&built().plugin);
+    plugin.args(create).env("KUBECONFIG", &user.kubeconfig).stdout(Stdio::null()).stderr(Stdio::null());
+    let plugin = Ended(plugin.spawn().unwrap());
     user.account_is("the want is written", |account| account[format!("want.{name}")].is_string());
-    plugin.kill().unwrap();
-    plugin.wait().unwrap();
+    drop(plugin);
     let made = user.cmp(&create).ok();
     assert!(made.stdout.starts_with(&format!("cluster/{name} ")), "{made}");
     let sets = user.kubectl(&["get", "statefulsets", "-n", &format!("{name}-ns"), "-o", "name"]).ok();

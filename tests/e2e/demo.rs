@@ -1,10 +1,10 @@
 //! `cargo demo` itself, and that nothing of it is left when it is killed.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use cmp_tests::binaries::{Binaries, built};
+use cmp_tests::child::{Ended, Lines, PATIENCE, output};
 use cmp_tests::eventually;
 
 use crate::support::SOON;
@@ -18,14 +18,14 @@ fn demo() -> Command {
 
 #[test]
 fn the_demo_ends_well() {
-    let output = demo().arg("--exit").stdin(Stdio::null()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let demonstrated = output(demo().arg("--exit"), 2 * PATIENCE).unwrap();
+    let said = String::from_utf8_lossy(&demonstrated.stdout);
+    assert!(demonstrated.status.success(), "{said}\n{}", String::from_utf8_lossy(&demonstrated.stderr));
     for line in ["john$ kubectl cmp suspend cluster web --reason 'for the night'", "exceeded quota: john", "3 resumed"]
     {
         assert!(said.contains(line), "{said}");
     }
-    let wrong = demo().arg("--stay").output().unwrap();
+    let wrong = output(demo().arg("--stay"), PATIENCE).unwrap();
     assert!(!wrong.status.success());
 }
 
@@ -39,13 +39,13 @@ fn processes_with(text: &str) -> Vec<String> {
 
 #[test]
 fn a_demo_that_is_killed_leaves_no_process_and_no_folder() {
-    let mut child = demo().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let folder = format!("kubectl-cmp-{}-", child.id());
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().starts_with("namespace/cmp-users")), "it installs cmp");
+    let mut demo = demo();
+    demo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = Ended(demo.spawn().unwrap());
+    let folder = format!("kubectl-cmp-{}-", child.0.id());
+    Lines::of(child.0.stdout.take().unwrap()).until("namespace/cmp-users", PATIENCE);
     assert!(processes_with(&folder).len() > 3, "the control plane runs");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(child);
     eventually("everything is gone", SOON, || {
         let folders =
             fs::read_dir(std::env::temp_dir()).unwrap().flatten().map(|entry| entry.path().display().to_string());

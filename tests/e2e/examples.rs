@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cmp_tests::child::{PATIENCE, output};
 use cmp_tests::process::Folder;
 use cmp_tests::shell::path;
 use cmp_tests::transcript::{Step, played};
@@ -21,7 +22,7 @@ fn run(step: &Step, folder: &Path) -> (String, i32) {
     };
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!("exec 2>&1 </dev/null\n{}", step.command)]).current_dir(folder);
-    let output = shell.env("PATH", path()).env("KUBECONFIG", kubeconfig).output().unwrap();
+    let output = output(shell.env("PATH", path()).env("KUBECONFIG", kubeconfig), PATIENCE).unwrap();
     (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code().unwrap_or(-1))
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cmp_tests::binaries::{Binaries, without_cargo};
+use cmp_tests::child::{BUILD, output};
 use cmp_tests::process::Folder;
 
 const PLATFORMS: [&str; 4] = ["linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64"];
@@ -17,7 +18,7 @@ fn script(name: &str) -> Command {
 
 /// Exit code, standard output, standard error.
 fn run(command: &mut Command) -> (i32, String, String) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = output(command, BUILD).unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use cmp_tests::child::{self, Ended, PATIENCE};
 use cmp_tests::shell::command;
 use cmp_tests::{World, eventually, terminal};
 
@@ -79,12 +80,13 @@ fn elsewhere_there_is_a_line_a_change_and_nothing_is_drawn() {
 
 /// Starts a command, interrupts it as Ctrl-C does as soon as something has come of it, and sees it ended by that.
 fn interrupted(user: &World<'_>, arguments: &[&str], begun: impl Fn() -> bool) {
-    let mut child = cmp(user, arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let child = cmp(user, arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let mut child = Ended(child.unwrap());
     eventually("something has come of it", SOON, || if begun() { Ok(()) } else { Err("nothing yet".to_owned()) });
-    let pid = child.id().to_string();
+    let pid = child.0.id().to_string();
     // Where it was done before the signal came there is nothing to interrupt, and nothing to lose.
-    Command::new("kill").args(["-INT", &pid]).status().unwrap();
-    child.wait().unwrap();
+    child::output(Command::new("kill").args(["-INT", &pid]), PATIENCE).unwrap();
+    child::wait(&mut child.0, "the interrupted command", PATIENCE);
 }
 
 #[test]

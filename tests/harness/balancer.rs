@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use crate::child::connect;
+
 /// Listens on a port of its own and hands each connection to one of its backends in turn; one that refuses is passed
 /// over. It ends with the process.
 #[derive(Clone)]
@@ -25,13 +27,16 @@ impl Balancer {
             for incoming in listener.incoming().flatten() {
                 let backends = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 let first = next.fetch_add(1, Ordering::Relaxed);
-                let chosen = (0..backends.len()).find_map(|at| {
-                    let backend = backends[(first + at) % backends.len()];
-                    TcpStream::connect(backend).ok()
+                // In a thread: a backend that is stopped must not keep the others from their connections.
+                thread::spawn(move || {
+                    let chosen = (0..backends.len()).find_map(|at| {
+                        let backend = backends[(first + at) % backends.len()];
+                        connect(backend).ok()
+                    });
+                    if let Some(outgoing) = chosen {
+                        join(incoming, outgoing);
+                    }
                 });
-                if let Some(outgoing) = chosen {
-                    join(incoming, outgoing);
-                }
             }
         });
         Self { port, backends }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use std::{env, fs};
 
-/// The version of Kubernetes that is built.
+use crate::child::{self, BUILD, PATIENCE};
+
+/// The version of Kubernetes that is built, and the oldest that is supported, which is built where a run asks for it.
 pub const KUBERNETES: &str = "v1.36.3";
 
 /// What is built: the name of the binary, the module it is pinned in, its package.
@@ -114,8 +116,16 @@ fn cache(name: &str, flags: &str, files: &[&str]) -> Result<PathBuf, String> {
 /// Two test programs that start at once build once.
 fn lock(folder: &Path) -> Result<fs::File, String> {
     let lock = fs::File::create(folder.join("lock")).map_err(|error| error.to_string())?;
-    lock.lock().map_err(|error| error.to_string())?;
-    Ok(lock)
+    let deadline = Instant::now() + BUILD;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            Err(error) => return Err(format!("{}/lock: not free within {BUILD:?}: {error}", folder.display())),
+        }
+    }
 }
 
 fn find() -> Result<Binaries, String> {
@@ -163,7 +173,8 @@ fn check_go() -> Result<(), String> {
     let ways = "install Go 1.26 or newer, or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, \
                 kube-controller-manager, kube-scheduler, kubectl and kwok, and for virtual machines virt-api, \
                 virt-controller, virtctl and kubevirt-manifests";
-    let said = go("kwok").args(["env", "GOVERSION"]).output().map_err(|error| format!("go: {error}; {ways}"))?;
+    let said = child::output(go("kwok").args(["env", "GOVERSION"]), PATIENCE);
+    let said = said.map_err(|error| format!("go: {error}; {ways}"))?;
     if said.status.success() {
         Ok(())
     } else {
@@ -180,14 +191,10 @@ fn build(folder: &Path, name: &str, module: &str, package: &str) -> Result<PathB
     eprintln!("building {name} from {package}, once for this machine; the first of them takes minutes ...");
     let started = Instant::now();
     let half = folder.join(format!("{name}.building"));
-    let built = go(module)
-        .args(["build", "-trimpath", "-ldflags", &flags(module), "-o"])
-        .arg(&half)
-        .arg(package)
-        .stdin(Stdio::null())
-        .status()
-        .map_err(|error| format!("go build: {error}"))?;
-    if !built.success() {
+    let mut go = go(module);
+    go.args(["build", "-trimpath", "-ldflags", &flags(module), "-o"]).arg(&half).arg(package);
+    let built = child::build(&mut go).map_err(|error| format!("go build: {error}"))?;
+    if !built.status.success() {
         return Err(format!("go build {package} failed; its words are above"));
     }
     fs::rename(&half, &path).map_err(|error| error.to_string())?;
@@ -199,10 +206,9 @@ fn stages(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let copies = folder.join("stages");
     if !copies.exists() {
         check_go()?;
-        let said = go("kwok")
-            .args(["list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"])
-            .output()
-            .map_err(|error| format!("go list: {error}"))?;
+        // It may download the module.
+        let said = child::build(go("kwok").args(["list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"]));
+        let said = said.map_err(|error| format!("go list: {error}"))?;
         let module = PathBuf::from(String::from_utf8_lossy(&said.stdout).trim());
         let half = folder.join("stages.copying");
         // Whatever an earlier attempt left is made anew.
@@ -275,11 +281,8 @@ fn cargo_build(which: &[&str]) -> String {
     let mut build = Command::new(cargo);
     // The whole workspace, so that nothing is built a second time with other features.
     build.args(["build", "--quiet", "--workspace", "--message-format=json"]).args(which);
-    let output = without_cargo(&mut build)
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("cargo can be run");
+    without_cargo(&mut build).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    let output = child::build(&mut build).expect("cargo can be run");
     assert!(output.status.success(), "cargo build of kubectl-cmp and cmp-webhook failed");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

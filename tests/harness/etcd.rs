@@ -3,11 +3,15 @@
 //! What an API server stores can be read if it runs with `--storage-media-type=application/json`.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures::{AsyncBufReadExt, Stream, StreamExt, stream};
 use k8s_openapi::ByteString;
 use kube::Client;
 use serde_json::{Value, json};
+
+/// The longest that etcd may take to answer: it may stand still, and then nobody would be told.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// A change of one key.
 #[derive(Debug, Clone)]
@@ -47,7 +51,9 @@ impl Etcd {
     }
 
     async fn call(&self, path: &str, body: &Value) -> Result<Value, String> {
-        let text = self.client.request_text(self.post(path, body)).await.map_err(|error| error.to_string())?;
+        let answer = tokio::time::timeout(ANSWER, self.client.request_text(self.post(path, body))).await;
+        let answer = answer.map_err(|_| format!("etcd did not answer {path} within {ANSWER:?}"))?;
+        let text = answer.map_err(|error| error.to_string())?;
         serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))
     }
 

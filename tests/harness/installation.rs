@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::balancer::Balancer;
 use crate::binaries::built;
+use crate::child::connect;
 use crate::control_plane::{ControlPlane, free_port};
 use crate::process::Process;
 use crate::shell::{Output, SOON, eventually, kubectl, kubectl_reading};
@@ -156,7 +157,7 @@ pub fn mirror_is_ready(process: &Process, probe: u16) {
 /// A plain GET on loopback; the probes need no client library.
 pub fn get(port: u16, path: &str) -> std::io::Result<String> {
     use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port))?;
+    let mut stream = connect(([127, 0, 0, 1], port))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut text = String::new();

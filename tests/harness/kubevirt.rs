@@ -6,7 +6,6 @@
 //! is a name for this machine, which the API server resolves as it resolves any Service.
 
 use std::fs;
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::authority::Authority;
 use crate::binaries::{Binaries, KUBEVIRT, built, modules};
+use crate::child::{PATIENCE, connect, output};
 use crate::control_plane::{ControlPlane, free_port};
 use crate::process::Process;
 use crate::shell::{Output, eventually};
@@ -142,7 +142,7 @@ impl KubeVirt {
         let kubevirt = Self { virt_handler, virt_controller, virt_api };
         kubevirt.configure(plane)?;
         kubevirt.until("virt-api listens", || {
-            TcpStream::connect(("127.0.0.1", api)).map(drop).map_err(|error| error.to_string())
+            connect(([127, 0, 0, 1], api)).map(drop).map_err(|error| error.to_string())
         })?;
         // Not before it listens: the API server asks again after ever longer times, and refuses to write machines.
         done(&plane.admin(&["create", "--validate=false", "-f", &file("serving.json")]))?;
@@ -229,13 +229,9 @@ impl KubeVirt {
 }
 
 fn manifests(program: &Path, folder: &Path, port: u16) -> Result<(), String> {
-    let said = Command::new(program)
-        .arg("-ca")
-        .arg(folder.join("kubevirt/ca.crt"))
-        .args(["-port", &port.to_string(), "-out"])
-        .arg(folder)
-        .output()
-        .map_err(|error| format!("{}: {error}", program.display()))?;
+    let mut print = Command::new(program);
+    print.arg("-ca").arg(folder.join("kubevirt/ca.crt")).args(["-port", &port.to_string(), "-out"]).arg(folder);
+    let said = output(&mut print, PATIENCE).map_err(|error| format!("{}: {error}", program.display()))?;
     if said.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&said.stderr).into_owned()) }
 }
 

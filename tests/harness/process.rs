@@ -7,6 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::child::{self, PATIENCE, within};
+
+/// The longest that a process may take to end: its supervisor kills it after five seconds.
+const END: Duration = Duration::from_secs(60);
+
 /// Starts the program given as arguments with its output in `$LOG`, says its pid, and waits for the end of its own
 /// standard input, which comes when the starter closes it or dies, even by SIGKILL. Then the program is told to end,
 /// and killed after five seconds.
@@ -103,18 +108,33 @@ impl Process {
             .envs(self.environment.iter().cloned())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start a shell for {}: {error}", self.name));
-        let mut pid = String::new();
         let output = supervisor.stdout.take().expect("standard output is piped");
-        BufReader::new(output).read_line(&mut pid).expect("the supervisor says the pid");
-        self.running = Some(Running { supervisor, pid: pid.trim().to_owned() });
+        let pid = within(&format!("the pid of {}", self.name), PATIENCE, move || {
+            let mut pid = String::new();
+            BufReader::new(output).read_line(&mut pid).map(|_| pid)
+        });
+        let pid = pid.expect("the supervisor says the pid").trim().to_owned();
+        self.running = Some(Running { supervisor, pid });
     }
 
     /// Tells it to end, and waits until it has.
     pub fn stop(&mut self) {
-        if let Some(mut running) = self.running.take() {
-            drop(running.supervisor.stdin.take());
-            running.supervisor.wait().expect("the supervisor ends");
+        if !self.try_stop() {
+            panic!("{} has not ended within {END:?}\n{}", self.name, self.last_words());
         }
+    }
+
+    /// Tells it to end, and says whether it did. What does not end in time is killed past its supervisor.
+    fn try_stop(&mut self) -> bool {
+        let Some(mut running) = self.running.take() else { return true };
+        drop(running.supervisor.stdin.take());
+        if child::try_wait(&mut running.supervisor, END).is_some() {
+            return true;
+        }
+        // It may have ended just now.
+        let _sent = send("KILL", &running.pid);
+        child::kill(&mut running.supervisor);
+        false
     }
 
     /// Tells it to end, without waiting.
@@ -140,8 +160,7 @@ impl Process {
 
     fn signal(&self, signal: &str) {
         if let Some(running) = &self.running {
-            let sent = Command::new("kill").args(["-s", signal, &running.pid]).status();
-            assert!(sent.is_ok_and(|status| status.success()), "cannot send SIG{signal} to {}", self.name);
+            assert!(send(signal, &running.pid), "cannot send SIG{signal} to {}", self.name);
         }
     }
 
@@ -193,9 +212,15 @@ impl Process {
     }
 }
 
+fn send(signal: &str, pid: &str) -> bool {
+    let sent = child::output(Command::new("kill").args(["-s", signal, pid]), PATIENCE);
+    sent.is_ok_and(|sent| sent.status.success())
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
-        self.stop();
+        // A second panic would abort the other tests of this program.
+        assert!(self.try_stop() || std::thread::panicking(), "{} has not ended within {END:?}", self.name);
     }
 }
 
@@ -236,8 +261,47 @@ impl Drop for Folder {
         if let Some(mut janitor) = self.janitor.take() {
             // Everything that wrote here has ended: the janitor need not wait.
             let _removed = std::fs::remove_dir_all(&self.path);
-            let _killed = janitor.kill();
-            let _ended = janitor.wait();
+            child::kill(&mut janitor);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eventually;
+
+    fn sleeper(folder: &Path) -> (Process, String) {
+        let process = Process::start("sleeper", Path::new("sleep"), vec!["1000".to_owned()], folder);
+        let stat = format!("/proc/{}/stat", process.running.as_ref().unwrap().pid);
+        assert!(process.is_running() && Path::new(&stat).exists());
+        (process, stat)
+    }
+
+    #[test]
+    fn a_test_that_fails_ends_its_processes_also_those_it_stopped() {
+        let folder = Folder::new();
+        for paused in [false, true] {
+            let (process, stat) = sleeper(folder.path());
+            let failed = std::thread::spawn(move || {
+                if paused {
+                    process.pause();
+                }
+                panic!("this test fails on purpose: {}", process.is_paused());
+            });
+            assert!(failed.join().is_err());
+            assert!(!Path::new(&stat).exists(), "it runs still");
+        }
+    }
+
+    #[test]
+    fn a_process_ends_when_the_one_that_started_it_is_gone() {
+        let folder = Folder::new();
+        let (mut process, stat) = sleeper(folder.path());
+        process.pause();
+        // The kernel closes the standard input of the supervisor when its starter is killed.
+        let running = process.running.as_mut().unwrap();
+        drop(running.supervisor.stdin.take());
+        eventually("it ends", PATIENCE, || if Path::new(&stat).exists() { Err(stat.clone()) } else { Ok(()) });
     }
 }

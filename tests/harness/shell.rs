@@ -1,12 +1,12 @@
 //! Commands as a person types them, and waiting for what they lead to.
 
 use std::fmt;
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::binaries::{Binaries, built};
+use crate::child::{self, PATIENCE};
 
 /// For whatever should happen soon, on a machine that may be busy.
 pub const SOON: Duration = Duration::from_secs(90);
@@ -85,21 +85,12 @@ pub fn command(kubeconfig: &Path) -> Command {
 }
 
 /// Runs a command to its end, with something on its standard input.
+#[track_caller]
 pub fn run(mut command: Command, input: &str) -> Output {
-    let program = command.get_program().to_owned();
-    let words = std::iter::once(Path::new(&program).file_name().unwrap_or(&program)).chain(command.get_args());
-    let words: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-    // A command that does not read its input closes it early.
-    let _written = child.stdin.take().expect("standard input is piped").write_all(input.as_bytes());
-    let output = child.wait_with_output().expect("it ends");
+    let output = child::output_reading(&mut command, input, PATIENCE);
+    let output = output.unwrap_or_else(|error| panic!("{}: {error}", command.get_program().display()));
     Output {
-        command: words.join(" "),
+        command: child::name(&command),
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),

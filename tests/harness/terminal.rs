@@ -1,13 +1,15 @@
 //! A terminal for a command to run on.
 
 use std::fs::File;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
+
+use crate::child::{self, Ended, PATIENCE, Reader};
 
 /// What a command wrote to a terminal.
 pub struct Shown {
@@ -21,21 +23,21 @@ pub struct Shown {
 pub fn run(mut command: Command, columns: u16) -> Shown {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&ours).and_then(|()| unlockpt(&ours)).expect("a terminal");
-    let name = ptsname(&ours, Vec::new()).expect("a terminal has a name");
-    let theirs = File::options().read(true).write(true).open(Path::new(std::ffi::OsStr::from_bytes(name.as_bytes())));
+    let path = ptsname(&ours, Vec::new()).expect("a terminal has a name");
+    let theirs = File::options().read(true).write(true).open(Path::new(std::ffi::OsStr::from_bytes(path.as_bytes())));
     let theirs = theirs.expect("a terminal");
     tcsetwinsize(&theirs, Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).expect("a width");
     let another = || theirs.try_clone().expect("a terminal");
     command.stdin(another()).stdout(another()).stderr(another());
-    let mut child = command.spawn().expect("it starts");
+    let name = child::name(&command);
+    let mut started = Ended(command.spawn().expect("it starts"));
     // What is read ends when nobody has the other end any more: the command keeps copies, too.
     drop((command, theirs));
-    let (mut ours, mut raw, mut some) = (File::from(ours), Vec::new(), [0; 4096]);
-    while let Ok(read @ 1..) = ours.read(&mut some) {
-        raw.extend_from_slice(&some[..read]);
-    }
-    let code = child.wait().expect("it ends").code().unwrap_or(-1);
-    Shown { code, raw: String::from_utf8_lossy(&raw).into_owned() }
+    let reader = Reader::new(File::from(ours));
+    reader.ends_by(Instant::now() + PATIENCE);
+    let raw = String::from_utf8_lossy(&reader.read()).into_owned();
+    let code = child::wait(&mut started.0, &format!("{name}, which said {raw:?},"), PATIENCE).code().unwrap_or(-1);
+    Shown { code, raw }
 }
 
 impl Shown {

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use cmp_tests::child::{BUILD, output};
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -32,7 +34,7 @@ fn tree(arguments: &[&str]) -> Vec<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["tree", "--locked", "--edges=normal", "--prefix=none", "--format={lib}"]).args(arguments);
-    let output = command.current_dir(root()).output().unwrap();
+    let output = output(command.current_dir(root()), BUILD).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
@@ -253,12 +255,10 @@ fn links_in_the_documents_lead_somewhere() {
 #[test]
 fn vectors_are_made_with_the_real_kubernetes() {
     for (program, file) in [("vectors", "quantity.tsv"), ("pods", "pods.jsonl")] {
-        let made = Command::new("go")
-            .args(["run", &format!("./{program}")])
-            .current_dir(root().join("tests/control-plane/kubernetes"))
-            .env("CGO_ENABLED", "0")
-            .output()
-            .unwrap_or_else(|error| panic!("go: {error}; install Go 1.26 or newer"));
+        let mut go = Command::new("go");
+        go.args(["run", &format!("./{program}")]).current_dir(root().join("tests/control-plane/kubernetes"));
+        let made = output(go.env("CGO_ENABLED", "0"), BUILD);
+        let made = made.unwrap_or_else(|error| panic!("go: {error}; install Go 1.26 or newer"));
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let stored = fs::read_to_string(root().join("core/tests/vectors").join(file)).unwrap();
         let remedy = format!("go run ./{program} > core/tests/vectors/{file}");

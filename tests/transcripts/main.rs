@@ -15,6 +15,7 @@ use cmp_mirror::Store;
 use cmp_mirror::timeline::Fact;
 use cmp_mirror::world::{Lived, Seen};
 use cmp_tests::binaries::built;
+use cmp_tests::child::{PATIENCE, output};
 use cmp_tests::process::Folder;
 use cmp_tests::transcript::{Step, played};
 use jiff::{SignedDuration, Timestamp};
@@ -38,7 +39,7 @@ fn run_in(folder: &Path, step: &Step) -> (String, i32) {
         .env_clear()
         .env("PLUGIN", &built().plugin)
         .env("KUBECONFIG", "no.kubeconfig");
-    let output = shell.env("PATH", std::env::var_os("PATH").unwrap_or_default()).output().unwrap();
+    let output = output(shell.env("PATH", std::env::var_os("PATH").unwrap_or_default()), PATIENCE).unwrap();
     (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code().unwrap_or(-1))
 }
 

@@ -2,13 +2,14 @@
 //! end at the stand-in for virt-handler, and for ssh at this test.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
 use cmp_tests::binaries::{Binaries, built};
+use cmp_tests::child::{Lines, PATIENCE, connect, output, wait, within};
 use cmp_tests::shell::path;
 use cmp_tests::{World, eventually};
 use serde_json::json;
@@ -33,15 +34,20 @@ fn typed(kubeconfig: &Path, arguments: &[&str]) -> Child {
         .unwrap()
 }
 
-/// Reads until this was said.
-fn until(stream: &mut impl Read, text: &str) {
-    let mut said = Vec::new();
-    let mut byte = [0];
-    while !String::from_utf8_lossy(&said).contains(text) {
-        let read = stream.read(&mut byte).unwrap();
-        assert!(read == 1, "it ended before {text:?}: {}", String::from_utf8_lossy(&said));
-        said.push(byte[0]);
-    }
+/// Reads until this was said, and returns the stream for what follows.
+#[track_caller]
+fn until<S: Read + Send + 'static>(mut stream: S, text: &str) -> S {
+    let text = text.to_owned();
+    within(&format!("{text:?} is said"), SOON, move || {
+        let mut said = Vec::new();
+        let mut byte = [0];
+        while !String::from_utf8_lossy(&said).contains(&text) {
+            let read = stream.read(&mut byte).unwrap();
+            assert!(read == 1, "it ended before {text:?}: {}", String::from_utf8_lossy(&said));
+            said.push(byte[0]);
+        }
+        stream
+    })
 }
 
 #[test]
@@ -49,14 +55,13 @@ fn a_console_is_typed_at() {
     let user = installed().user("2", "4Gi");
     let one = format!("{}-0", running(&user, "dev", 1));
     let mut console = Ended(typed(&user.kubeconfig, &["console", &one]));
-    let mut out = console.0.stdout.take().unwrap();
-    until(&mut out, &format!("{one} login: "));
+    let out = until(console.0.stdout.take().unwrap(), &format!("{one} login: "));
     let mut keys = console.0.stdin.take().unwrap();
     keys.write_all(b"fedora\n").unwrap();
-    until(&mut out, "fedora\n");
+    let _out = until(out, "fedora\n");
     // Ctrl+] leaves it, and the exit code is virtctl's.
     keys.write_all(b"\x1d").unwrap();
-    assert!(console.0.wait().unwrap().success());
+    assert!(wait(&mut console.0, "the console", SOON).success());
 }
 
 #[test]
@@ -65,11 +70,10 @@ fn a_screen_is_seen() {
     let one = format!("{}-0", running(&user, "dev", 1));
     // What stands after -- is virtctl's own.
     let mut vnc = Ended(typed(&user.kubeconfig, &["vnc", &one, "--", "--proxy-only"]));
-    let mut line = String::new();
-    BufReader::new(vnc.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let line = Lines::of(vnc.0.stdout.take().unwrap()).until("port", SOON);
     let port: serde_json::Value = serde_json::from_str(&line).unwrap();
-    let mut screen = TcpStream::connect(("127.0.0.1", u16::try_from(port["port"].as_u64().unwrap()).unwrap())).unwrap();
-    until(&mut screen, "RFB 003.008\n");
+    let screen = connect(([127, 0, 0, 1], u16::try_from(port["port"].as_u64().unwrap()).unwrap())).unwrap();
+    until(screen, "RFB 003.008\n");
 }
 
 /// A VM whose guest is this process.
@@ -129,7 +133,7 @@ fn a_way_in_that_is_none_is_an_error_that_says_which_is() {
     let dev = running(&user, "dev", 1);
     let one = format!("{dev}-0");
     for verb in ["console", "vnc", "ssh"] {
-        let without = plugin(&user.kubeconfig, &[verb, &one], "/nowhere").output().unwrap();
+        let without = output(&mut plugin(&user.kubeconfig, &[verb, &one], "/nowhere"), PATIENCE).unwrap();
         assert_eq!(
             (without.status.code(), String::from_utf8_lossy(&without.stderr).as_ref()),
             (

@@ -1,20 +1,10 @@
 //! What the tests share.
 
-use std::process::Child;
 use std::sync::OnceLock;
 
 pub(crate) use cmp_tests::SOON;
+pub(crate) use cmp_tests::child::Ended;
 use cmp_tests::{ControlPlane, Installation, eventually};
-
-/// Ends whatever a test started, however the test ends.
-pub(crate) struct Ended(pub(crate) Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ended = self.0.kill();
-        let _code = self.0.wait();
-    }
-}
 
 /// A control plane with KubeVirt and cmp in it, that all tests use at once, each with users of its own.
 pub(crate) fn installed() -> &'static Installation {

@@ -1,11 +1,9 @@
 //! `-w` on virtual machines: it wakes by what KubeVirt says of them.
 
-use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
 
 use cmp_tests::binaries::built;
+use cmp_tests::child::{Lines, wait};
 use cmp_tests::shell::kubectl_reading;
 use cmp_tests::{World, eventually};
 use serde_json::{Value, json};
@@ -16,7 +14,7 @@ use crate::support::{Ended, SOON, installed};
 /// A watch, and what it prints, line by line, until it ends.
 struct Watch {
     child: Ended,
-    lines: mpsc::Receiver<String>,
+    lines: Lines,
 }
 
 impl Watch {
@@ -24,24 +22,19 @@ impl Watch {
         let mut plugin = Command::new(&built().plugin);
         plugin.args(arguments).env("KUBECONFIG", &user.kubeconfig).stdout(Stdio::piped());
         let mut child = Ended(plugin.spawn().unwrap());
-        let (said, lines) = mpsc::channel();
-        let out = child.0.stdout.take().unwrap();
-        thread::spawn(move || BufReader::new(out).lines().map_while(Result::ok).try_for_each(|line| said.send(line)));
+        let lines = Lines::of(child.0.stdout.take().unwrap());
         Self { child, lines }
     }
 
     #[track_caller]
     fn says(&self, text: &str) {
-        let mut last = String::new();
-        while !last.contains(text) {
-            last = self.lines.recv_timeout(SOON).unwrap_or_else(|_| panic!("{text:?} did not come after {last:?}"));
-        }
+        self.lines.until(text, SOON);
     }
 
     #[track_caller]
     fn ends(mut self) {
-        while self.lines.recv_timeout(SOON).is_ok() {}
-        assert!(self.child.0.wait().unwrap().success());
+        self.lines.end(SOON);
+        assert!(wait(&mut self.child.0, "the watch", SOON).success());
     }
 }
 

@@ -1,10 +1,10 @@
 //! Questions that the API server did not ask, sent to the port of cmp-webhook by somebody who can reach it.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cmp_tests::child::connect;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -24,7 +24,7 @@ fn post(port: u16, authorities: &str, body: &[u8]) -> (String, String) {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let name = ServerName::try_from("localhost").unwrap();
-    let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let socket = connect(([127, 0, 0, 1], port)).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let mut stream = StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), socket);
     let head = format!(
