@@ -80,7 +80,7 @@ const STORY: &[(&str, Who, &str, Outcome)] = &[
         "... and nobody gives themselves more.",
         John,
         "kubectl patch configmap john -n cmp-users --type=merge -p '{\"data\":{\"quota\":\"{\\\"cpu\\\":\\\"64\\\",\\\"memory\\\":\\\"1Ti\\\"}\"}}'",
-        Refused("a user may change want.* and delete.* only"),
+        Refused("a user may change want.* and delete.*, and remove refused.*"),
     ),
     ("", John, "kubectl run sneaky --image=nginx -n web-ns", Refused("cannot create resource \"pods\"")),
     ("The administrator sees everyone.", Administrator, "kubectl cmp get users", Says("6/16")),

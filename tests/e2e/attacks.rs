@@ -90,7 +90,9 @@ fn johns_token_opens_nothing_else() {
     }
     john.cmp(&["create", "token", &mary.name]).fails().says("orbidden");
     john.cmp(&["create", "user", "eve", "--cpu", "64", "--memory", "64Gi"]).fails().says("orbidden");
-    john.cmp(&["set", "quota", &john.name, "--cpu", "64"]).fails().says("a user may change want.* and delete.* only");
+    john.cmp(&["set", "quota", &john.name, "--cpu", "64"])
+        .fails()
+        .says("a user may change want.* and delete.*, and remove refused.*");
     john.cmp(&["delete", "user", &mary.name, "--yes"]).fails().says("orbidden");
     john.cmp(&["install"]).fails().says("cannot get resource");
     john.cmp(&["uninstall", "--purge", "--yes"]).fails().says("orbidden");

@@ -83,7 +83,7 @@ fn the_ways_out_of_an_emergency() {
     });
     let large = want(9, "1", "1Gi");
     john.patch(&json!({ format!("want.{name}"): large })).ok();
-    john.patch(&json!({ "quota": "{}" })).fails().says("a user may change want.* and delete.* only");
+    john.patch(&json!({ "quota": "{}" })).fails().says("a user may change want.* and delete.*, and remove refused.*");
     install(&john);
     installation.restart();
     let john = World { installation: &installation, name: "john".to_owned(), kubeconfig };

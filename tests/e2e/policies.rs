@@ -33,7 +33,7 @@ fn who_may_write_which_key_of_an_account() {
     for data in
         [json!({ "quota": r#"{"cpu":"64","memory":"64Gi"}"# }), json!({ "policy": "{}" }), json!({ "other": "x" })]
     {
-        user.patch(&data).fails().says("a user may change want.* and delete.* only");
+        user.patch(&data).fails().says("a user may change want.* and delete.*, and remove refused.*");
     }
     user.patch(&json!({ format!("want.{name}"): null })).fails().says("a want whose cluster exists is not removed");
     admin(json!({ format!("want.{name}"): null })).fails().says("a want whose cluster exists is not removed");

@@ -1,9 +1,11 @@
 //! John and his account: whatever he writes there, he gets no more than his quota.
 
+use cmp_tests::shell::kubectl;
+use cmp_tests::{Installation, eventually};
 use serde_json::{Value, json};
 
 use super::table::{allowed, attempt, refused};
-use crate::support::{held, running, shared, want};
+use crate::support::{SOON, held, running, shared, want};
 
 #[test]
 fn what_john_writes_into_accounts() {
@@ -23,9 +25,9 @@ fn what_john_writes_into_accounts() {
     let of = |cpu: &str, memory: &str| wants(&want(1, cpu, memory));
     let map = |data: Value| json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": me, "namespace": "cmp-users" }, "data": data });
     let metadata = |metadata: Value| json!({ "metadata": metadata });
-    let mine = "a user may change want.* and delete.* only";
+    let mine = "a user may change want.* and delete.*, and remove refused.*";
     let data_only = "only the data of an account may be changed";
-    let by_us = "held.*, refused.*, scheduled.* and settled are written by cmp-webhook alone";
+    let by_us = "held.*, refused.*, scheduled.*, blocked.* and settled are written by cmp-webhook alone";
     let too_much = "exceeded quota: ";
     let five = want(5, "1", "1Gi");
 
@@ -100,6 +102,11 @@ fn what_john_writes_into_accounts() {
             (attempt("less held than is", &patch, data(&held_key, Value::Null)), by_us),
             (attempt("server-side apply of what is held", &apply, map(json!({ held_key.clone(): "{}" }))), by_us),
             (attempt("a refusal", &patch, data("refused.free", "{}".into())), by_us),
+            (attempt("why something is held up", &patch, data(&format!("blocked.{web}"), "{}".into())), by_us),
+            (attempt("the empty uid of a cluster that has one", &patch, data(&format!("delete.{web}"), "".into())), "delete.* names the uid in held.*"),
+            (attempt("the empty uid of a cluster that is not held", &patch, data("delete.other", "".into())), "delete.* names the uid in held.*"),
+            (attempt("removing a refusal of mary's", format!("patch configmap {} -n cmp-users --type=merge", mary.name), data("refused.web", Value::Null)), "cannot get resource"),
+            (attempt("removing a refusal and a quota with it", &patch, json!({ "data": { "refused.free": null, "quota": null } })), mine),
             (attempt("what a schedule did", &patch, data(&format!("scheduled.{web}"), "{}".into())), by_us),
             (attempt("what a schedule of mary's did", format!("patch configmap {} -n cmp-users --type=merge", mary.name), data("scheduled.web", "{}".into())), "cannot get resource"),
             (attempt("a schedule of mary's", format!("patch configmap {} -n cmp-users --type=merge", mary.name), data(&format!("want.{}", mary.cluster("web")), want(1, "1", "1Gi").into())), "cannot get resource"),
@@ -169,4 +176,99 @@ fn what_john_writes_into_accounts() {
     john.account_is("all of it is held", |account| {
         held(account, &john.cluster("more")).is_some_and(|held| held["count"] == 3 && held["state"] == "ready")
     });
+}
+
+/// The wishes, refusals and reasons that stand beside what is held: who may write them, whatever is there already. Nobody
+/// answers for cmp-webhook here, and no controller changes anything, so that each state stays as it was made.
+#[test]
+fn what_may_be_written_beside_what_is_held() {
+    let mut installation = Installation::start(1, "3s");
+    let john = installation.user("4", "8Gi");
+    let (name, john) = (john.name.clone(), john.kubeconfig.clone());
+    installation.stop();
+    let (admin, plane) = (installation.plane.kubeconfig(), &installation.plane);
+    let webhook = plane.folder().join("cmp-webhook.kubeconfig");
+    let patch = format!("patch configmap {name} -n cmp-users --type=merge");
+    let held = |uid: &str| {
+        let size = json!({ "cpu": "1", "memory": "1Gi" });
+        json!({ "uid": uid, "type": "container", "count": 1, "size": size, "state": "preparing" }).to_string()
+    };
+    let wish = "delete.* names the uid in held.* of the same cluster, and is not taken back";
+    let by_us = "are written by cmp-webhook alone; others may only remove refused.*";
+    let reason = r#"{"reason":"no","at":"2026-01-01T00:00:00Z"}"#;
+    let state = |uid: Option<&str>, delete: Option<&str>| {
+        let wishes =
+            json!({ "delete.web": delete, "held.web": uid.map(held), "refused.web": reason, "blocked.web": reason });
+        allowed(&webhook, &[attempt("what cmp-webhook writes", &patch, json!({ "data": wishes }))]);
+    };
+    for who in [&john, &admin] {
+        // The uid that is held, the wish that is there, the wish that is written, and the words that refuse it.
+        for (uid, before, after, refusal) in [
+            (None, None, Some(""), wish),
+            (None, None, Some("u1"), wish),
+            (Some(""), None, Some(""), ""),
+            (Some(""), None, Some("u1"), wish),
+            (Some(""), Some(""), None, wish),
+            (Some(""), Some(""), Some("u1"), wish),
+            (Some("u1"), None, Some(""), wish),
+            (Some("u1"), None, Some("u"), wish),
+            (Some("u1"), None, Some("u1"), ""),
+            (Some("u1"), None, Some("u1\",\"type"), wish),
+            // The Namespace was found after the wish was written.
+            (Some("u1"), Some(""), Some("u1"), ""),
+            (Some("u1"), Some(""), Some("u2"), wish),
+            (Some("u1"), Some(""), None, wish),
+            (Some("u1"), Some("u1"), Some(""), wish),
+            (Some("u1"), Some("u1"), Some("u2"), wish),
+            (Some("u1"), Some("u1"), None, wish),
+            // A wish that was meant for an earlier cluster of this name.
+            (Some("u1"), Some("u0"), Some("u1"), ""),
+            (Some("u1"), Some("u0"), Some(""), wish),
+            (Some("u1"), Some("u0"), None, wish),
+        ] {
+            state(uid, before);
+            let tried = attempt("a wish to delete", &patch, json!({ "data": { "delete.web": after } }));
+            println!("held {uid:?}, delete {before:?}, then {after:?}: {refusal:?}");
+            if refusal.is_empty() {
+                allowed(who, &[tried]);
+            } else {
+                refused(who, &[(tried, refusal)]);
+            }
+        }
+        state(Some("u1"), None);
+        let data = |data: Value| json!({ "data": data });
+        refused(
+            who,
+            &[
+                (attempt("another refusal", &patch, data(json!({ "refused.web": "{}" }))), by_us),
+                (attempt("a refusal of another name", &patch, data(json!({ "refused.db": reason }))), by_us),
+                (attempt("another reason", &patch, data(json!({ "blocked.web": "{}" }))), by_us),
+                (attempt("a reason of another name", &patch, data(json!({ "blocked.db": reason }))), by_us),
+                (attempt("no reason", &patch, data(json!({ "blocked.web": null }))), by_us),
+                (
+                    attempt(
+                        "no refusal, and nothing held",
+                        &patch,
+                        data(json!({ "refused.web": null, "held.web": null })),
+                    ),
+                    by_us,
+                ),
+            ],
+        );
+        allowed(who, &[attempt("no refusal", &patch, data(json!({ "refused.web": null })))]);
+    }
+    // A want that nobody holds is removed by whoever may write it.
+    plane.admin(&["delete", "validatingwebhookconfiguration", "cmp-webhook"]).ok();
+    for who in [&john, &admin] {
+        let wanted = json!({ "data": { "want.db": want(1, "1", "1Gi") } }).to_string();
+        let patch = ["patch", "configmap", &name, "-n", "cmp-users", "--type=merge", "-p", &wanted];
+        eventually("it is wanted", SOON, || {
+            let tried = kubectl(who, &patch);
+            if tried.code == 0 { Ok(()) } else { Err(tried.to_string()) }
+        });
+        kubectl(who, &["cmp", "delete", "cluster", "db", "--yes", "--wait"]).ok().says("cluster/db deleted");
+        let kept =
+            plane.admin(&["get", "configmap", &name, "-n", "cmp-users", "-o", "jsonpath={.data.want\\.db}"]).ok();
+        assert_eq!(kept.stdout, "");
+    }
 }
