@@ -1,12 +1,13 @@
 //! Instances as whoever changes them needs them, and how a decision about one is carried out.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, Client};
 
 use cmp_core::account::InstanceType;
 use cmp_core::containers::Set;
-use cmp_core::instance::{Instance, of_stateful_set, of_virtual_machine};
+use cmp_core::instance::{Instance, Orphan, of_stateful_set, of_virtual_machine};
 use cmp_core::lifecycle::Act;
 use cmp_core::name::ClusterName;
 
@@ -54,4 +55,17 @@ pub async fn carry_out(
         }
     }
     Ok(())
+}
+
+/// Deletes a Pod or a VirtualMachineInstance without its owner. It is no error if it is gone by now.
+pub async fn delete_orphan(client: &Client, orphan: &Orphan) -> Result<(), ApiError> {
+    let name = &orphan.shown.name;
+    let deleted = match orphan.shown.kind {
+        InstanceType::Container => {
+            let pods: Api<Pod> = Api::namespaced(client.clone(), &name.cluster.namespace());
+            pods.delete(&orphan.object, &DeleteParams::default()).await.map(drop).map_err(ApiError::from)
+        }
+        InstanceType::Vm => Machines::of(client, &name.cluster).delete_running(name).await,
+    };
+    deleted.or_else(|error| if error.is_not_found() { Ok(()) } else { Err(error) })
 }

@@ -108,6 +108,12 @@ impl Machines {
         Ok(())
     }
 
+    /// Deletes the VirtualMachineInstance of one; a VirtualMachine that is there makes another.
+    pub async fn delete_running(&self, name: &InstanceName) -> Result<(), ApiError> {
+        self.running.delete(&name.to_string(), &DeleteParams::default()).await?;
+        Ok(())
+    }
+
     /// Pauses one, or lets it go on. That it is so already is no error.
     pub async fn call(&self, name: &InstanceName, call: Call, dry_run: bool) -> Result<(), ApiError> {
         let body = if dry_run { json!({ "dryRun": ["All"] }) } else { json!({}) };

@@ -118,6 +118,70 @@ pub fn of_virtual_machines(machines: &[VirtualMachine], guests: &[VirtualMachine
     in_order(machines.iter().filter_map(|vm| of_virtual_machine(vm, guests.get(vm.metadata.name.as_deref()?).copied())))
 }
 
+/// A Pod or a VirtualMachineInstance without its StatefulSet or VirtualMachine. `kubectl delete --cascade=orphan` leaves it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Orphan {
+    /// The Pod or the VirtualMachineInstance.
+    pub object: String,
+    /// The instance, as it is shown.
+    pub shown: Instance,
+}
+
+/// The Pods of one Namespace that are named as those of an instance, where there is no StatefulSet of that name.
+pub fn orphaned_pods(sets: &[Set], pods: &[Pod]) -> Vec<Orphan> {
+    let sets = by_name(sets, |set| &set.metadata);
+    let orphans = pods.iter().filter_map(|pod| {
+        let (of, ordinal) = pod.metadata.name.as_deref()?.rsplit_once('-')?;
+        let named = !ordinal.is_empty() && ordinal.bytes().all(|byte| byte.is_ascii_digit());
+        let orphan = orphan(of, &pod.metadata, InstanceType::Container, "Pod", "StatefulSet")?;
+        (named && !sets.contains_key(of)).then_some(orphan)
+    });
+    orphans.collect()
+}
+
+/// The VirtualMachineInstances of one Namespace that are named as an instance, where there is no VirtualMachine of that
+/// name.
+pub fn orphaned_guests(machines: &[VirtualMachine], guests: &[VirtualMachineInstance]) -> Vec<Orphan> {
+    let machines = by_name(machines, |vm| &vm.metadata);
+    let orphans = guests.iter().filter_map(|guest| {
+        let of = guest.metadata.name.as_deref().filter(|name| !machines.contains_key(name))?;
+        orphan(of, &guest.metadata, InstanceType::Vm, "VirtualMachineInstance", "VirtualMachine")
+    });
+    orphans.collect()
+}
+
+fn orphan(instance: &str, metadata: &Metadata, kind: InstanceType, is: &str, of: &str) -> Option<Orphan> {
+    let name: InstanceName = instance.parse().ok()?;
+    let object = metadata.name.clone()?;
+    if metadata.namespace.as_deref() != Some(name.cluster.namespace().as_str()) || name.to_string() != instance {
+        return None;
+    }
+    let goes = metadata.deletion_timestamp.is_some();
+    let rest = if goes { "is being deleted" } else { "is still there" };
+    let shown = Instance {
+        kind,
+        state: State::Running,
+        reason: Some("Orphaned".to_owned()),
+        message: Some(format!("its {of} is gone, and its {is} {object} {rest}")),
+        size: Resources::default(),
+        image: None,
+        node: None,
+        ip: None,
+        restarts: 0,
+        suspension: None,
+        created: metadata.creation_timestamp.as_ref().map(|time| time.0),
+        uid: metadata.uid.clone().unwrap_or_default(),
+        version: metadata.resource_version.clone().unwrap_or_default(),
+        asked: None,
+        on: true,
+        ending: goes,
+        paused: false,
+        labels: metadata.labels.clone().unwrap_or_default(),
+        name,
+    };
+    Some(Orphan { object, shown })
+}
+
 fn by_name<'a, T>(things: &'a [T], metadata: impl Fn(&'a T) -> &'a Metadata) -> HashMap<&'a str, &'a T> {
     things.iter().filter_map(|thing| Some((metadata(thing).name.as_deref()?, thing))).collect()
 }

@@ -22,6 +22,7 @@ mod into;
 mod lifecycle;
 mod mirror;
 mod objects;
+mod orphans;
 mod probes;
 mod quota;
 mod report;

@@ -15,7 +15,7 @@ use cmp_client::kubevirt::Machines;
 use cmp_client::lists;
 use cmp_core::account::{Account, Entry, HeldState, InstanceType};
 use cmp_core::containers::{self, Set};
-use cmp_core::instance::{self, Instance, columns};
+use cmp_core::instance::{self, Instance, Orphan, columns};
 use cmp_core::keys;
 use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
 use cmp_core::name::{ClusterName, InstanceName, TemplateName, UserName};
@@ -80,17 +80,34 @@ async fn namespace(client: &Client, cluster: &ClusterName) -> Result<Option<Name
 /// Looks at the instances of a cluster, in the order of their indexes. What there is says of which type it is: a user of
 /// one type has no right to ask for the other.
 pub(crate) async fn instances(client: &Client, cluster: &ClusterName) -> Result<Vec<Instance>, CliError> {
-    let containers = containers(client, cluster).await?;
-    if !containers.is_empty() {
-        return Ok(containers);
+    Ok(instances_and_orphans(client, cluster).await?.0)
+}
+
+/// The same, and what is left of instances whose StatefulSet or VirtualMachine is gone. That is charged for as long as it
+/// is there, and holds up whatever waits for it to be gone.
+pub(crate) async fn instances_and_orphans(
+    client: &Client,
+    cluster: &ClusterName,
+) -> Result<(Vec<Instance>, Vec<Orphan>), CliError> {
+    let (containers, orphans) = containers(client, cluster).await?;
+    if !containers.is_empty() || !orphans.is_empty() {
+        return Ok((containers, orphans));
     }
     let machines = Machines::of(client, cluster);
     let (machines, running) = match futures::try_join!(machines.list(), machines.running()) {
         Ok(looked) => looked,
-        Err(error) if error.is_forbidden() => return Ok(Vec::new()),
+        Err(error) if error.is_forbidden() => return Ok((Vec::new(), Vec::new())),
         Err(error) => return Err(error.into()),
     };
-    Ok(instance::of_virtual_machines(&machines, &running))
+    let orphans = instance::orphaned_guests(&machines, &running);
+    Ok((instance::of_virtual_machines(&machines, &running), orphans))
+}
+
+/// Everything that has to be gone before an instance is: those that are there, and what is left of others.
+pub(crate) async fn what_is_left(client: &Client, cluster: &ClusterName) -> Result<Vec<Instance>, CliError> {
+    let (mut left, orphans) = instances_and_orphans(client, cluster).await?;
+    left.extend(orphans.into_iter().map(|orphan| orphan.shown));
+    Ok(left)
 }
 
 /// Looks at one instance, without what runs for it.
@@ -108,20 +125,20 @@ pub(crate) async fn instance(client: &Client, name: &InstanceName) -> Result<Opt
     }
 }
 
-async fn containers(client: &Client, cluster: &ClusterName) -> Result<Vec<Instance>, CliError> {
+async fn containers(client: &Client, cluster: &ClusterName) -> Result<(Vec<Instance>, Vec<Orphan>), CliError> {
     let namespace = cluster.namespace();
     let sets = lists::all::<StatefulSet, Set>(client, &namespace);
     let pods = lists::all::<Pod, containers::Pod>(client, &namespace);
     let (sets, pods) = match futures::try_join!(sets, pods) {
         Ok(looked) => looked,
-        Err(error) if error.is_forbidden() => return Ok(Vec::new()),
+        Err(error) if error.is_forbidden() => return Ok((Vec::new(), Vec::new())),
         Err(error) => return Err(error.into()),
     };
     let mut instances = instance::of_stateful_sets(&sets, &pods);
     if instances.iter().any(|instance| instance.reason.as_deref() == Some("NoPod")) {
         refused_pods(client, &namespace, &mut instances).await;
     }
-    Ok(instances)
+    Ok((instances, instance::orphaned_pods(&sets, &pods)))
 }
 
 /// Why there is no Pod: the StatefulSet controller says it in an event. Without events nothing is known, which is no

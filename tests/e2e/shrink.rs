@@ -1,6 +1,6 @@
 //! What is given up comes back to the quota when it is known to be gone, and not before.
 
-use cmp_tests::eventually;
+use cmp_tests::{World, eventually};
 use serde_json::json;
 
 use crate::support::{SOON, held, running, shared, want};
@@ -65,4 +65,77 @@ fn growing_while_releasing_takes_the_larger_of_both() {
     user.account_is("four are held", |account| {
         held(account, &name).is_some_and(|held| held["count"] == 4 && held["state"] == "ready")
     });
+}
+
+/// Deletes the StatefulSet of an instance, and leaves its Pod.
+fn orphan(user: &World<'_>, cluster: &str, instance: &str) {
+    let ns = format!("{cluster}-ns");
+    user.kubectl(&["delete", "statefulset", instance, "-n", &ns, "--cascade=orphan", "--wait"]).ok();
+    let pod = user.kubectl(&["get", "pod", &format!("{instance}-0"), "-n", &ns, "-o", "json"]).ok().json();
+    assert!(pod["metadata"]["deletionTimestamp"].is_null(), "{pod}");
+}
+
+fn pod_goes(user: &World<'_>, cluster: &str, instance: &str) {
+    eventually("its Pod is gone", SOON, || {
+        let of = ["get", "pod", &format!("{instance}-0"), "-n", &format!("{cluster}-ns"), "--ignore-not-found"];
+        let shown = user.kubectl(&of).ok();
+        if shown.stdout.is_empty() { Ok(()) } else { Err(shown.to_string()) }
+    });
+}
+
+#[test]
+fn a_pod_that_was_left_by_its_instance_goes_with_it() {
+    let user = shared().user("4", "8Gi");
+    let name = running(&user, "web", 3, "1", "1Gi");
+    let instance = |index: u32| format!("{name}-{index}");
+    let ns = format!("{name}-ns");
+    orphan(&user, &name, &instance(2));
+    user.cmp(&["scale", "cluster", &name, "--count", "2"]).fails().says(&format!("instance/{}", instance(2)));
+    // One that takes its time is waited for, and named.
+    let pod = format!("{}-0", instance(2));
+    let finalizers = |value: serde_json::Value| {
+        let patch = json!({ "metadata": { "finalizers": value } }).to_string();
+        user.admin(&["patch", "pod", &pod, "-n", &ns, "--type=merge", "-p", &patch]).ok();
+    };
+    finalizers(json!(["example.com/held"]));
+    let scale = |count: &str| user.cmp(&["scale", "cluster", &name, "--count", count, "--yes", "--timeout", "3s"]);
+    let late = scale("2").fails().says(&format!("{name}: 0/1 gone, 1 ending"));
+    late.says(&format!("its StatefulSet is gone, and its Pod {pod} is being deleted"));
+    assert_eq!(held(&user.account(), &name).unwrap()["count"], 3);
+    finalizers(json!(null));
+    user.cmp(&["scale", "cluster", &name, "--count", "2", "--yes"]).ok().says(&format!("cluster/{name} scaled"));
+    user.account_is("two are held", |account| held(account, &name).is_some_and(|held| held["count"] == 2));
+    // Less is wanted already: the same command once more finds what is left.
+    orphan(&user, &name, &instance(1));
+    user.patch(&json!({ format!("want.{name}"): want(1, "1", "1Gi") })).ok();
+    user.account_is("it is releasing", |account| held(account, &name).is_some_and(|held| held["state"] == "releasing"));
+    user.cmp(&["scale", "cluster", &name, "--count", "1", "--yes"]).ok().says("1/1 gone");
+    user.account_is("it is given back", |account| {
+        held(account, &name).is_some_and(|held| held["count"] == 1 && held["state"] == "ready")
+    });
+    user.cmp(&["scale", "cluster", &name, "--count", "1"]).ok().says("unchanged");
+}
+
+#[test]
+fn a_pod_that_was_left_by_its_instance_is_off_with_the_others() {
+    let user = shared().user("4", "8Gi");
+    let name = running(&user, "web", 2, "1", "1Gi");
+    let (first, second) = (format!("{name}-0"), format!("{name}-1"));
+    let deleted = format!("pod/{second}-0 deleted: the StatefulSet {second} is gone");
+    orphan(&user, &name, &second);
+    user.cmp(&["stop", "instance", &second]).fails().says(&deleted).says(&format!("instance \"{second}\" not found"));
+    pod_goes(&user, &name, &second);
+    user.cmp(&["stop", "instance", &second]).fails().says_not("pod/");
+    user.cmp(&["scale", "cluster", &name, "--count", "2", "--wait"]).ok();
+    orphan(&user, &name, &second);
+    // It would hold the quota that is given back for ever.
+    user.admin(&["cmp", "set", "quota", &user.name, "--suspended", "release"]).ok();
+    user.cmp(&["suspend", "cluster", &name, "--dry-run=server"]).ok().says("deleted (server dry run)");
+    user.cmp(&["suspend", "cluster", &name]).ok().says(&deleted).says("1 suspended, 0 failed");
+    pod_goes(&user, &name, &second);
+    user.account_is("it is released", |account| {
+        held(account, &name).is_some_and(|held| held["released"] == true && held["state"] == "ready")
+    });
+    user.cmp(&["resume", "cluster", &name, "--wait"]).ok();
+    user.cmp(&["get", "instances", "--in", &name, "-o", "name"]).ok().says(&first).says_not(&second);
 }

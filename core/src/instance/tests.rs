@@ -102,6 +102,33 @@ fn only_instances_of_their_own_namespace_are_shown() {
 }
 
 #[test]
+fn what_is_left_without_its_owner_is_found() {
+    let metadata = |name: &str, goes: bool| {
+        let goes = goes.then_some("2026-01-01T00:00:00Z");
+        json!({ "metadata": { "name": name, "namespace": "web-ns", "deletionTimestamp": goes } })
+    };
+    let of_pods = |names: &[&str], goes: bool| {
+        let pods: Vec<Pod> = names.iter().map(|name| serde_json::from_value(metadata(name, goes)).unwrap()).collect();
+        let found = orphaned_pods(&[made(0).into()], &pods);
+        found.into_iter().map(|orphan| (orphan.object, orphan.shown.message.unwrap())).collect::<Vec<_>>()
+    };
+    let said = |is: &str| vec![("web-2-0".to_owned(), format!("its StatefulSet is gone, and its Pod web-2-0 {is}"))];
+    assert_eq!(of_pods(&["web-0-0", "web-2-0"], false), said("is still there"));
+    assert_eq!(of_pods(&["web-2-0"], true), said("is being deleted"));
+    assert_eq!(of_pods(&["web-0", "web-2-x", "web-02-0", "db-2-0", "virt-launcher-web-2-0", "web-2-", "x"], false), []);
+    let guests = ["vms-0", "vms-1", "db-1"].map(|name| {
+        let mut guest = metadata(name, false);
+        guest["metadata"]["namespace"] = "vms-ns".into();
+        serde_json::from_value::<VirtualMachineInstance>(guest).unwrap()
+    });
+    let mut machine = vm("Always", "running", "Running");
+    machine.metadata.name = Some("vms-0".to_owned());
+    let found = orphaned_guests(&[machine], &guests);
+    let found: Vec<&str> = found.iter().map(|orphan| orphan.object.as_str()).collect();
+    assert_eq!(found, ["vms-1"]);
+}
+
+#[test]
 fn each_instance_is_shown_with_its_own_pod() {
     let of = |index: u32, phase: &str| {
         let metadata = json!({ "name": format!("web-{index}-0"), "managedFields": [{ "manager": "x" }] });

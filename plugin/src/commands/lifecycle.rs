@@ -18,7 +18,7 @@ use cmp_core::schedule::Cause;
 use cmp_core::state::State;
 
 use super::waiting::{self, Waited};
-use super::{schedules, wants};
+use super::{orphans, schedules, wants};
 use crate::cli::{ClustersArgs, DryRun, How, InstanceArgs};
 use crate::context::{Context, MANAGER, complete, once, suffix};
 use crate::error::CliError;
@@ -84,7 +84,7 @@ impl Ask<'_> {
             };
             let shown = match shown {
                 Ok(Some(shown)) => shown,
-                Ok(None) => return Came::Failed(CliError::not_found("instance", &name.to_string())),
+                Ok(None) => return Came::Failed(self.missing(name).await),
                 Err(error) => return Came::Failed(error),
             };
             let act = match act(&shown, self.verb, self.mode, self.asker.as_ref()) {
@@ -108,6 +108,25 @@ impl Ask<'_> {
                 }
                 Err(error) => return Came::Failed(error.into()),
             }
+        }
+    }
+
+    /// Whether nothing of an instance runs after this verb.
+    fn switches_off(&self) -> bool {
+        matches!(self.verb, Verb::Stop | Verb::Suspend)
+    }
+
+    /// The error for an instance that is not there. A verb that switches instances off deletes the Pod that it left.
+    async fn missing(&self, name: &InstanceName) -> CliError {
+        let missing = CliError::not_found("instance", &name.to_string());
+        if !self.switches_off() {
+            return missing;
+        }
+        let Ok((_, orphans)) = view::instances_and_orphans(&self.client, &name.cluster).await else { return missing };
+        let Some(orphan) = orphans.into_iter().find(|orphan| orphan.shown.name == *name) else { return missing };
+        match orphans::delete_said(self.context, &self.client, &orphan, self.dry_run).await {
+            Ok(()) => missing.hint(format!("`kubectl cmp scale cluster {} --count N` makes it again", name.cluster)),
+            Err(error) => error,
         }
     }
 
@@ -318,20 +337,28 @@ impl Ask<'_> {
         if self.verb == Verb::Resume && wants::bring_back(self.context, cluster, self.dry_run, timeout).await? {
             self.patient_until = Some(Instant::now() + CATCH_UP);
         }
-        let listed = view::instances(&self.client, cluster).await?;
+        let (listed, orphans) = view::instances_and_orphans(&self.client, cluster).await?;
         if listed.is_empty() {
             // An empty list may be a cluster without instances, or none at all.
             self.context.holder(cluster).await?;
+        }
+        let mut came = Vec::new();
+        for orphan in orphans.iter().filter(|_| self.switches_off()) {
+            // Its Pod would run on, and no StatefulSet is there that could be switched off.
+            if let Err(error) = orphans::delete_said(self.context, &self.client, orphan, self.dry_run).await {
+                came.push((orphan.shown.name.clone(), Came::Failed(error)));
+            }
         }
         let (ask, total) = (&*self, listed.len());
         let mut asked = stream::iter(listed)
             .map(|shown| async move { (shown.name.clone(), ask.of(&shown.name.clone(), Some(shown)).await) })
             .buffered(AT_ONCE);
         let mut progress = Progress::new(self.context.ui);
-        let mut came = Vec::new();
+        let mut done = 0;
         while let Some(one) = asked.next().await {
             came.push(one);
-            progress.passing(&format!("{cluster}: {}/{total} asked to {}", came.len(), self.verb.as_str()));
+            done += 1;
+            progress.passing(&format!("{cluster}: {done}/{total} asked to {}", self.verb.as_str()));
         }
         Ok(came)
     }
@@ -372,10 +399,4 @@ fn counted(ask: &Ask<'_>, came: &[(InstanceName, Came)]) -> (Counts, Vec<Value>)
         ask.context.ui.note(&format!("skipped {}: {why}", names.join(", ")));
     }
     (counts, instances)
-}
-
-/// The names of what is left of a cluster above so many instances.
-pub(super) async fn above(client: &Client, cluster: &ClusterName, count: u32) -> Result<Vec<InstanceName>, CliError> {
-    let all = view::instances(client, cluster).await?;
-    Ok(all.into_iter().map(|shown| shown.name).filter(|name| name.index >= count).collect())
 }

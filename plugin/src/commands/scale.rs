@@ -4,20 +4,23 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use k8s_openapi::api::apps::v1::StatefulSet;
+use kube::Client;
 use kube::api::{Api, DeleteParams};
 
 use cmp_client::ApiError;
 use cmp_client::kubevirt::Machines;
 use cmp_core::account::{InstanceType, Want};
+use cmp_core::instance::Orphan;
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::off::Off;
 use cmp_core::progress::Goal;
 
 use super::waiting::{self, Waited};
 use crate::cli::{DryRun, ScaleCluster};
-use crate::commands::{create_cluster, lifecycle, templates, wants};
-use crate::context::Context;
+use crate::commands::{create_cluster, orphans, templates, wants};
+use crate::context::{Context, once};
 use crate::error::CliError;
+use crate::view;
 
 pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(), CliError> {
     let ScaleCluster { name, count, yes, wait, change } = args;
@@ -29,9 +32,10 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
     let dry_run = change.dry.dry_run;
     let client = context.client().await?;
     let mut word = "scaled";
-    if count < current.count {
-        let goes = lifecycle::above(&client, &name, count).await?;
-        let lines: Vec<String> = goes.iter().map(|name| format!("instance/{name}")).collect();
+    // An earlier command may have left instances above that count; the same command once more deletes them.
+    let goes = if count > current.count { Above::default() } else { Above::of(&client, &name, count).await? };
+    if count < current.count || !goes.names.is_empty() {
+        let lines: Vec<String> = goes.names.iter().map(|name| format!("instance/{name}")).collect();
         if dry_run == DryRun::None {
             context.ui.confirm(yes, &lines, "You are about to delete")?;
             // Judged first, so that nothing is deleted for a change that is refused.
@@ -71,14 +75,35 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
     create_cluster::said(context, &stored, &name, word, &change).await
 }
 
+/// The instances from one index on.
+#[derive(Default)]
+struct Above {
+    /// All of them, with those that are only Pods or VirtualMachineInstances.
+    names: Vec<InstanceName>,
+    /// Those whose StatefulSet or VirtualMachine is gone.
+    orphans: Vec<Orphan>,
+}
+
+impl Above {
+    async fn of(client: &Client, cluster: &ClusterName, count: u32) -> Result<Self, CliError> {
+        let (instances, mut orphans) = view::instances_and_orphans(client, cluster).await?;
+        orphans.retain(|orphan| orphan.shown.name.index >= count);
+        let all = instances.iter().chain(orphans.iter().map(|orphan| &orphan.shown)).map(|shown| shown.name.clone());
+        let mut names: Vec<InstanceName> = all.filter(|name| name.index >= count).collect();
+        names.sort();
+        Ok(Self { names: once(names), orphans })
+    }
+}
+
 /// Deletes instances, and waits until they and their Pods are gone.
 async fn remove(
     context: &Context<'_>,
     cluster: &ClusterName,
     kind: InstanceType,
-    names: Vec<InstanceName>,
+    goes: Above,
     timeout: Duration,
 ) -> Result<(), CliError> {
+    let Above { names, orphans } = goes;
     let client = context.client().await?;
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &cluster.namespace());
     let machines = Machines::of(&client, cluster);
@@ -101,6 +126,9 @@ async fn remove(
         .collect()
         .await;
     removed.into_iter().collect::<Result<(), ApiError>>()?;
+    for orphan in &orphans {
+        orphans::delete(&client, orphan).await?;
+    }
     let waited = Waited { cluster: cluster.clone(), names, goal: Goal::Gone };
     let tallies = waiting::until(context, &[waited], timeout).await?;
     let late = tallies.iter().find_map(|tally| tally.late.first());

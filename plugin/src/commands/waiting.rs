@@ -34,7 +34,11 @@ pub(super) async fn until(context: &Context<'_>, all: &[Waited], timeout: Durati
         let since = Instant::now();
         for &at in &to_look_at {
             let Waited { cluster, names, goal } = &all[at];
-            tallies[at] = tally(*goal, names, &view::instances(&client, cluster).await?);
+            let shown = match goal {
+                Goal::Gone => view::what_is_left(&client, cluster).await?,
+                Goal::State(_) => view::instances(&client, cluster).await?,
+            };
+            tallies[at] = tally(*goal, names, &shown);
         }
         to_look_at.retain(|at| !tallies[*at].is_done());
         let ends = to_look_at.is_empty() || Instant::now() > deadline;

@@ -68,8 +68,12 @@ pub(super) async fn give_back(context: &Context<'_>, name: &ClusterName, dry_run
         return Ok(());
     }
     let off = |instance: &Instance| !instance.on;
-    if dry_run == DryRun::None && !view::instances(&context.client().await?, name).await?.iter().all(off) {
-        return Ok(());
+    if dry_run == DryRun::None {
+        let (instances, orphans) = view::instances_and_orphans(&context.client().await?, name).await?;
+        // A Pod that is not being deleted would hold the quota for ever.
+        if !instances.iter().all(off) || !orphans.iter().all(|orphan| orphan.shown.ending) {
+            return Ok(());
+        }
     }
     match change(&accounts, stored, name, dry_run, |want| Want { released: true, ..want.clone() }).await {
         Ok(_) if dry_run == DryRun::None => {
