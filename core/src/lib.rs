@@ -15,6 +15,7 @@
 //! | [`verdict`] | whether an account may change so |
 //! | [`beside`] | two sorted lists, side by side |
 //! | [`controller`] | the next step that brings a cluster to what its user wants |
+//! | [`deletion`] | how a cluster is asked to go |
 //! | [`footprint`] | what a Pod costs |
 //! | [`containers`] | StatefulSets and Pods, as far as they are read |
 //! | [`evidence`] | whether what is left of a cluster is little enough to give up the rest |
@@ -33,6 +34,7 @@ pub mod audit;
 pub mod beside;
 pub mod containers;
 pub mod controller;
+pub mod deletion;
 pub mod evidence;
 pub mod footprint;
 pub mod format;

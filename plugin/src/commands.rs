@@ -21,6 +21,7 @@ mod install;
 mod into;
 mod lifecycle;
 mod mirror;
+mod namespaces;
 mod objects;
 mod orphans;
 mod probes;

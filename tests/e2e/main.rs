@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod completion;
 mod create;
+mod deletion;
 mod demo;
 mod emergency;
 mod examples;

@@ -1,101 +1,306 @@
 //! `delete cluster`: the wish is written, and cmp-webhook takes away what there is.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
+use futures::stream::{self, FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 
 use cmp_client::ApiError;
 use cmp_client::accounts::{Accounts, Stored};
-use cmp_core::account::Change;
+use cmp_core::account::{Change, Entry};
+use cmp_core::deletion::{Going, wish};
 use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::progress::{Goal, tally};
 
 use crate::cli::{DeleteCluster, DryRun};
-use crate::context::{Context, MANAGER, complete, each_said, suffix};
+use crate::context::{Context, MANAGER, complete, suffix};
 use crate::error::CliError;
 use crate::ui::Progress;
 use crate::view;
 
+/// How many clusters are looked at at once.
+const AT_ONCE: usize = 16;
 /// How often it is looked how far they are.
 const LOOK: Duration = Duration::from_millis(500);
+/// The hint where clusters are not gone in time.
+pub(super) const NOTED: &str = "hint: the deletion is noted in the account, and cmp-webhook goes on with it; `kubectl cmp get clusters -o wide` shows \
+                     how far it is";
 
 pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<(), CliError> {
     let DeleteCluster { names, all, owner, yes, wait, dry } = args;
     let dry_run = dry.dry_run;
-    let names = context.clusters(names, all, owner.as_ref()).await?;
-    if names.is_empty() {
-        context.ui.note("No resources found.");
-        return Ok(());
+    let mut complete_so_far = true;
+    let mut found: Vec<(Stored, Vec<ClusterName>)> = Vec::new();
+    if all {
+        let stored = context.account(&context.account_of(owner.as_ref()).await?).await?;
+        let names = shown(&stored);
+        found.push((stored, names));
+    } else {
+        for name in context.clusters(names, false, owner.as_ref()).await? {
+            match holders(context, &name).await {
+                Ok(accounts) => accounts.into_iter().for_each(|stored| add(&mut found, stored, &name)),
+                Err(error) => {
+                    error.print(context.ui);
+                    complete_so_far = false;
+                }
+            }
+        }
     }
-    let mut found = Vec::new();
-    let all_found = each_said(context, &names, &mut found, |name: &ClusterName| {
-        let name = name.clone();
-        async move { Ok((context.holder(&name).await?, name)) }
-    })
-    .await?;
-    let client = context.client().await?;
-    let (mut goes, mut had) = (Vec::new(), Vec::new());
-    for (stored, name) in &found {
-        let instances = view::instances(&client, name).await?;
-        goes.push(format!(
-            "cluster/{name} of {}: namespace {} with {} instances and everything else in it",
-            stored.account.user,
-            name.namespace(),
-            instances.len()
-        ));
-        had.push(instances.into_iter().map(|instance| instance.name).collect::<Vec<InstanceName>>());
+    if found.iter().all(|(_, names)| names.is_empty()) {
+        if all {
+            context.ui.note("No resources found.");
+        }
+        return complete(complete_so_far);
+    }
+    let mut goes = Vec::new();
+    let mut going = Vec::new();
+    for (stored, names) in found {
+        let clusters = look(context, &stored, names).await?;
+        goes.extend(clusters.iter().filter_map(|cluster| cluster.warning(&stored.account.user)));
+        going.push((stored, clusters));
     }
     if dry_run == DryRun::None {
         context.ui.confirm(yes, &goes, "You are about to delete")?;
     }
     let accounts = context.accounts().await?;
     // All are asked for before any is waited for: they go at once, and none stays because another takes long.
-    let mut going = Vec::new();
-    for (stored, name) in found {
+    let mut asked = Vec::new();
+    for (stored, clusters) in going {
         let user = stored.account.user.clone();
-        let uid = ask(&accounts, stored, &name, dry_run).await?;
-        if !wait.wait || dry_run != DryRun::None {
+        match ask(&accounts, stored, clusters, dry_run).await {
+            Ok((going, failed)) => {
+                complete_so_far &= failed.is_empty();
+                for error in &failed {
+                    error.print(context.ui);
+                }
+                asked.push((user, going));
+            }
+            Err(error) => {
+                error.about(&format!("user/{user}")).print(context.ui);
+                complete_so_far = false;
+            }
+        }
+    }
+    if !wait.wait || dry_run != DryRun::None {
+        for name in asked.iter().flat_map(|(_, clusters)| clusters).map(|cluster| &cluster.name) {
             context.ui.line(&format!("cluster/{name} deleted{}", suffix(dry_run)))?;
         }
-        going.push((user, name, uid));
+        let any_held = asked.iter().flat_map(|(_, clusters)| clusters).any(|cluster| cluster.entry.exists());
+        if dry_run == DryRun::None && any_held {
+            context.ui.note("the quota comes back when everything is gone (shown as deleting)");
+        }
+        return complete(complete_so_far);
     }
-    if dry_run != DryRun::None || going.is_empty() {
-        return complete(all_found);
+    let late = all_gone(context, &accounts, asked, Deadline::after(wait.timeout)).await?;
+    for error in &late {
+        error.print(context.ui);
     }
-    if wait.wait {
-        let left = going.iter().zip(had).map(|((_, name, _), had)| (name.clone(), had)).collect();
-        all_gone(context, &accounts, going, left, wait.timeout).await?;
-    } else {
-        context.ui.note("the quota comes back when everything is gone (shown as deleting)");
+    if !late.is_empty() {
+        context.ui.note(NOTED);
     }
-    complete(all_found)
+    complete(complete_so_far && late.is_empty())
+}
+
+/// All that an account shows, refusals included.
+fn shown(stored: &Stored) -> Vec<ClusterName> {
+    let shown = stored.account.clusters.iter().filter(|(_, entry)| entry.exists() || entry.refused.is_some());
+    shown.map(|(name, _)| name.clone()).collect()
+}
+
+/// The account that has this cluster. Where there is no such cluster: those in which the name was refused.
+async fn holders(context: &Context<'_>, name: &ClusterName) -> Result<Vec<Stored>, CliError> {
+    match context.holder(name).await {
+        Ok(stored) if stored.account.cluster(name).exists() => return Ok(vec![stored]),
+        Err(error) if !error.is_not_found() => return Err(error),
+        _ => {}
+    }
+    let mut known = match &context.who().await?.user {
+        Some(user) => vec![context.account(user).await?],
+        None => context.accounts().await?.list().await?.into_iter().flatten().collect(),
+    };
+    known.retain(|stored| stored.account.cluster(name).refused.is_some());
+    if known.is_empty() { Err(CliError::not_found("cluster", name.as_str())) } else { Ok(known) }
+}
+
+/// Adds a cluster to those of its account.
+fn add(found: &mut Vec<(Stored, Vec<ClusterName>)>, stored: Stored, name: &ClusterName) {
+    match found.iter_mut().find(|(known, _)| known.account.user == stored.account.user) {
+        // The later version, which knows all of them.
+        Some((known, names)) => {
+            *known = stored;
+            names.push(name.clone());
+        }
+        None => found.push((stored, vec![name.clone()])),
+    }
+}
+
+/// Until when clusters are waited for.
+#[derive(Clone, Copy)]
+pub(super) struct Deadline {
+    pub(super) at: Instant,
+    /// How long that was from the beginning.
+    after: Duration,
+}
+
+impl Deadline {
+    pub(super) fn after(timeout: Duration) -> Self {
+        Self { at: Instant::now() + timeout, after: timeout }
+    }
+}
+
+/// A cluster that is to go.
+pub(super) struct Cluster {
+    pub(super) name: ClusterName,
+    /// Its instances, as far as they can be seen.
+    had: Vec<InstanceName>,
+    /// The account's entry of it, as it was last seen.
+    entry: Entry,
+    going: Going,
+}
+
+/// Looks at clusters of an account. One whose instances cannot be listed goes with the others.
+pub(super) async fn look(
+    context: &Context<'_>,
+    stored: &Stored,
+    names: Vec<ClusterName>,
+) -> Result<Vec<Cluster>, CliError> {
+    let client = context.client().await?;
+    let look = |name: ClusterName| {
+        let (client, entry) = (client.clone(), stored.account.cluster(&name));
+        async move {
+            let held = entry.held.is_some();
+            let left = if held { view::what_is_left(&client, &name).await } else { Ok(Vec::new()) };
+            let left = left.unwrap_or_else(|error| {
+                context.ui.note(&format!("Warning: instances of cluster/{name}: {}", error.message()));
+                Vec::new()
+            });
+            let had = left.into_iter().map(|instance| instance.name).collect();
+            Cluster { going: Going::of(&entry), name, had, entry }
+        }
+    };
+    Ok(stream::iter(names).map(look).buffered(AT_ONCE).collect().await)
+}
+
+impl Cluster {
+    /// The line that says what is lost with it; none where it is only a refusal.
+    fn warning(&self, user: &UserName) -> Option<String> {
+        let (name, had) = (&self.name, self.had.len());
+        let what = format!("namespace {} with {had} instances and everything else in it", name.namespace());
+        self.entry.exists().then(|| format!("cluster/{name} of {user}: {what}"))
+    }
+
+    /// The reason why it is not gone, if one is known.
+    fn why(&self) -> Option<&str> {
+        self.entry.refused.as_ref().map(|refused| refused.reason.as_str())
+    }
+
+    /// The error that says that it is not gone, and why.
+    fn late(&self, deadline: Deadline) -> CliError {
+        let why = self.why().map_or_else(String::new, |why| format!(": {why}"));
+        let (name, seconds) = (&self.name, deadline.after.as_secs());
+        CliError::user(format!("timed out after {seconds} s waiting for cluster {name} to be gone{why}"))
+    }
+}
+
+/// Asks for clusters of one account to be deleted, all in one write. If that is refused, they are asked for one by one,
+/// so that one of them does not hold up the others. Returns those that go, and why the others do not.
+pub(super) async fn ask(
+    accounts: &Accounts,
+    mut stored: Stored,
+    mut clusters: Vec<Cluster>,
+    dry_run: DryRun,
+) -> Result<(Vec<Cluster>, Vec<CliError>), CliError> {
+    if dry_run == DryRun::Client {
+        return Ok((clusters, Vec::new()));
+    }
+    let refused = match write(accounts, &mut stored, &mut clusters, dry_run).await {
+        Ok(()) => return Ok((clusters, Vec::new())),
+        Err(error @ (ApiError::Refused { .. } | ApiError::WebhookDown { .. })) => error,
+        Err(error) => return Err(error.into()),
+    };
+    if let [only] = clusters.as_slice() {
+        return Ok((Vec::new(), vec![CliError::from(refused).about(&format!("cluster/{}", only.name))]));
+    }
+    let (mut going, mut failed) = (Vec::new(), Vec::new());
+    for mut cluster in clusters {
+        match write(accounts, &mut stored, std::slice::from_mut(&mut cluster), dry_run).await {
+            Ok(()) => going.push(cluster),
+            Err(error) => failed.push(CliError::from(error).about(&format!("cluster/{}", cluster.name))),
+        }
+    }
+    Ok((going, failed))
+}
+
+/// Writes the wishes. Whoever else writes the account in between is waited for: cmp-webhook does, while clusters are
+/// prepared.
+async fn write(
+    accounts: &Accounts,
+    stored: &mut Stored,
+    clusters: &mut [Cluster],
+    dry_run: DryRun,
+) -> Result<(), ApiError> {
+    let user = stored.account.user.clone();
+    loop {
+        let wishes = clusters.iter();
+        let change = wishes
+            .fold(Change::new(), |change, Cluster { name, .. }| wish(change, name, &stored.account.cluster(name)));
+        if !change.is_empty() {
+            match accounts.change(stored, &change, MANAGER, dry_run == DryRun::Server).await {
+                Ok(written) => *stored = written,
+                Err(error) if error.is_conflict() => {
+                    *stored = accounts.get(&user).await?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        for cluster in clusters {
+            cluster.entry = stored.account.cluster(&cluster.name);
+            cluster.going = Going::of(&cluster.entry);
+        }
+        return Ok(());
+    }
 }
 
 /// Waits until all are gone, says each that is, and meanwhile how far the others are, as long as that can be seen: the
-/// rights of their owner go first.
-async fn all_gone(
+/// rights of their owner go first. Returns why those are not gone that are left.
+pub(super) async fn all_gone(
     context: &Context<'_>,
     accounts: &Accounts,
-    going: Vec<(UserName, ClusterName, Option<String>)>,
-    mut left: Vec<(ClusterName, Vec<InstanceName>)>,
-    timeout: Duration,
-) -> Result<(), CliError> {
+    going: Vec<(UserName, Vec<Cluster>)>,
+    deadline: Deadline,
+) -> Result<Vec<CliError>, CliError> {
     let client = context.client().await?;
-    let mut gone = going
-        .into_iter()
-        .map(|(user, name, uid)| async move { gone(accounts, &user, &name, uid, timeout).await.map(|()| name) })
+    let left: Vec<(UserName, RefCell<Vec<Cluster>>)> =
+        going.into_iter().map(|(user, clusters)| (user, RefCell::new(clusters))).collect();
+    let mut waits = left
+        .iter()
+        .map(|(user, left)| async move {
+            while !left.borrow().is_empty() {
+                let gone = match some_gone(accounts, user, left, deadline.at).await {
+                    Err(ApiError::TimedOut { .. }) => break,
+                    gone => gone.inspect_err(|_| left.borrow_mut().clear())?,
+                };
+                for name in gone {
+                    context.ui.line(&format!("cluster/{name} deleted"))?;
+                }
+            }
+            Ok::<_, CliError>(())
+        })
         .collect::<FuturesUnordered<_>>();
     let mut progress = Progress::new(context.ui);
     let mut looks = tokio::time::interval_at(Instant::now() + LOOK, LOOK);
-    let mut late = None;
+    let mut failed = Vec::new();
     loop {
         let look = async {
             looks.tick().await;
+            let each = |cluster: &Cluster| (cluster.name.clone(), cluster.had.clone());
+            let all: Vec<_> =
+                left.iter().flat_map(|(_, left)| left.borrow().iter().map(each).collect::<Vec<_>>()).collect();
             let mut counts = Vec::new();
-            for (name, had) in &left {
-                let shown = view::instances(&client, name).await?;
+            for (name, had) in &all {
+                let shown = view::what_is_left(&client, name).await?;
                 let tally = tally(Goal::Gone, had, &shown);
                 counts.push(if shown.is_empty() {
                     format!("{name}: deleting")
@@ -106,91 +311,48 @@ async fn all_gone(
             Ok::<_, CliError>(counts.join("; "))
         };
         tokio::select! {
-            one = gone.next() => match one {
-                None => return late.map_or(Ok(()), Err),
-                Some(Ok(name)) => {
-                    context.ui.line(&format!("cluster/{name} deleted"))?;
-                    left.retain(|(left, _)| *left != name);
-                }
-                Some(Err(error)) => late = late.or(Some(error)),
+            one = waits.next() => match one {
+                None => break,
+                Some(Ok(())) => {}
+                Some(Err(error)) => failed.push(error),
             },
             // What cannot be seen is not said, and is gone all the same.
             counts = look => counts.iter().for_each(|counts| progress.show(counts, None, false)),
         }
     }
+    drop(progress);
+    drop(waits);
+    let late = left.into_iter().flat_map(|(_, left)| left.into_inner());
+    failed.extend(late.map(|cluster| cluster.late(deadline)));
+    Ok(failed)
 }
 
-/// Deletes clusters of one user, and waits until they are gone.
-pub(super) async fn every(
-    context: &Context<'_>,
-    accounts: &Accounts,
-    stored: &Stored,
-    clusters: Vec<ClusterName>,
-    timeout: Duration,
-) -> Result<(), CliError> {
-    let client = context.client().await?;
-    let (mut going, mut left) = (Vec::new(), Vec::new());
-    for name in clusters {
-        let instances = view::instances(&client, &name).await?;
-        left.push((name.clone(), instances.into_iter().map(|instance| instance.name).collect()));
-        let uid = ask(accounts, stored.clone(), &name, DryRun::None).await?;
-        going.push((stored.account.user.clone(), name, uid));
-    }
-    all_gone(context, accounts, going, left, timeout).await
-}
-
-/// Asks for one cluster to be deleted; returns the uid of what was there, if anything was held.
-async fn ask(
-    accounts: &Accounts,
-    mut stored: Stored,
-    name: &ClusterName,
-    dry_run: DryRun,
-) -> Result<Option<String>, CliError> {
-    let user = stored.account.user.clone();
-    let mut uid = None;
-    loop {
-        if dry_run == DryRun::Client {
-            return Ok(uid);
-        }
-        let entry = stored.account.cluster(name);
-        let change = match &entry.held {
-            _ if entry.delete.is_some() => return Ok(entry.delete),
-            None if entry.want.is_none() => return Ok(uid),
-            // Nothing is held: there is nothing to take away but the want.
-            None => Change::new().want(name, None),
-            Some(held) => {
-                uid = Some(held.uid.clone());
-                Change::new().delete(name, Some(&held.uid))
-            }
-        };
-        match accounts.change(&stored, &change, MANAGER, dry_run == DryRun::Server).await {
-            Ok(_) => return Ok(uid),
-            Err(error) if error.is_conflict() => stored = accounts.get(&user).await?,
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// Waits until a cluster is gone.
-async fn gone(
+/// Waits until some clusters of an account are gone, and takes them out of `left`. At the deadline none are.
+async fn some_gone(
     accounts: &Accounts,
     user: &UserName,
-    name: &ClusterName,
-    uid: Option<String>,
-    timeout: Duration,
-) -> Result<(), CliError> {
-    let gone = accounts
-        .wait(user, &format!("cluster {name} to be gone"), timeout, |stored| {
-            // Another cluster may have taken the name at once.
-            let held = stored.account.cluster(name).held;
-            held.is_none_or(|held| uid.as_ref().is_some_and(|uid| *uid != held.uid && !uid.is_empty())).then_some(())
-        })
-        .await;
-    match gone {
-        Err(ApiError::TimedOut { what, seconds }) => {
-            Err(CliError::user(format!("timed out after {seconds} s waiting for {what}"))
-                .hint("it goes on without you; `kubectl cmp get clusters` shows it as deleting until it is gone"))
-        }
-        gone => Ok(gone?),
+    left: &RefCell<Vec<Cluster>>,
+    deadline: Instant,
+) -> Result<Vec<ClusterName>, ApiError> {
+    let take = |entry: &dyn Fn(&ClusterName) -> Entry| {
+        let mut gone = Vec::new();
+        left.borrow_mut().retain_mut(|cluster| {
+            cluster.entry = entry(&cluster.name);
+            let is_gone = cluster.going.is_gone(&cluster.entry);
+            if is_gone {
+                gone.push(cluster.name.clone());
+            }
+            !is_gone
+        });
+        gone
+    };
+    let timeout = deadline.saturating_duration_since(Instant::now());
+    let waited = accounts.wait(user, "clusters to be gone", timeout, |stored| {
+        Some(take(&|name| stored.account.cluster(name))).filter(|gone| !gone.is_empty())
+    });
+    match waited.await {
+        // All that was held went with the account.
+        Err(error) if error.is_not_found() => Ok(take(&|_| Entry::default())),
+        waited => waited,
     }
 }

@@ -176,6 +176,9 @@ pub(crate) async fn users(context: &Context<'_>, names: Vec<UserName>) -> Result
         lines.add("Username", &name.username());
         lines.add("Age", &age(stored.created, now));
         lines.add("Settled", if account.is_settled() { "yes" } else { "no: nothing can be created or grown yet" });
+        if super::users::allows_nothing(&account.policy) {
+            lines.add("Deletion", &format!("begun: `kubectl cmp delete user {name} --cascade` ends it"));
+        }
         let (clusters, instances) = account.counts();
         lines.add("Clusters", &format!("{clusters} of {}", account.policy.clusters));
         lines.add("Instances", &format!("{instances} of {}", account.policy.instances));

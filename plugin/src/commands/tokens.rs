@@ -108,8 +108,19 @@ fn object(secret: &Secret) -> Value {
 /// The Secrets that the tokens of a user are bound to.
 async fn anchors(context: &Context<'_>, user: &UserName) -> Result<Vec<Secret>, CliError> {
     let secrets: Api<Secret> = Api::namespaced(context.client().await?, keys::USERS_NAMESPACE);
-    let of = ListParams::default().labels(&format!("{}={user},{}={}", keys::USER, keys::TOKEN, keys::TRUE));
-    Ok(secrets.list(&of).await?.items)
+    Ok(secrets.list(&of(user)).await?.items)
+}
+
+/// Revokes all tokens of a user.
+pub(super) async fn revoke_all(context: &Context<'_>, user: &UserName) -> Result<(), CliError> {
+    let secrets: Api<Secret> = Api::namespaced(context.client().await?, keys::USERS_NAMESPACE);
+    secrets.delete_collection(&DeleteParams::default(), &of(user)).await?;
+    Ok(())
+}
+
+/// The selector of the Secrets that the tokens of a user are bound to.
+fn of(user: &UserName) -> ListParams {
+    ListParams::default().labels(&format!("{}={user},{}={}", keys::USER, keys::TOKEN, keys::TRUE))
 }
 
 /// The ids of the tokens of a user.

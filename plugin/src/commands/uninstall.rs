@@ -9,10 +9,11 @@ use tokio::time::Instant;
 
 use cmp_client::ApiError;
 use cmp_core::keys;
+use cmp_core::name::UserName;
 
 use crate::cli::{DryRun, UninstallArgs};
 use crate::commands::install::{left, mirror};
-use crate::commands::probes;
+use crate::commands::{namespaces, probes, users};
 use crate::context::{Context, suffix};
 use crate::error::CliError;
 use crate::manifests::{Manifest, Manifests, Variant};
@@ -43,9 +44,12 @@ pub(crate) async fn run(context: &Context<'_>, args: UninstallArgs) -> Result<()
     }
     let going = Going { context, client: &client, dry_run, timeout, purge };
     if purge {
+        going.wishes(&accounts).await?;
         going.clusters(clusters).await?;
         going.accounts(accounts).await?;
         going.webhook().await?;
+        // Nobody makes another one from here on.
+        going.clusters(Vec::new()).await?;
         going.bounds().await
     } else {
         going.webhook().await?;
@@ -132,26 +136,50 @@ impl Going<'_, '_> {
         self.delete(webhook_rights).await
     }
 
-    /// All clusters, and those that are made meanwhile.
+    /// Asks in every account for the deletion of all clusters, and stops new ones. A cluster without a Namespace is deleted
+    /// in no other way. A failure is only a warning: the account goes with its Namespace in the end.
+    async fn wishes(&self, there: &[String]) -> Result<(), CliError> {
+        if self.dry_run != DryRun::None {
+            return Ok(());
+        }
+        for name in there {
+            let Ok(user) = name.parse::<UserName>() else { continue };
+            if let Err(error) = users::give_up(self.context, &user).await {
+                self.context.ui.note(&format!("Warning: user/{name}: {}", error.message()));
+            }
+        }
+        Ok(())
+    }
+
+    /// All clusters, and those that are made meanwhile. The policies stay for as long as one of them is there.
     async fn clusters(&self, there: Vec<String>) -> Result<(), CliError> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         for name in there {
-            if self.dry_run != DryRun::Client {
+            // One that cannot be deleted does not hold up the others, and is named below.
+            if self.dry_run == DryRun::Server {
                 removed(namespaces.delete(&name, &self.params()).await)?;
+            } else if self.dry_run == DryRun::None
+                && let Err(error) = removed(namespaces.delete(&name, &self.params()).await)
+            {
+                self.context.verbose(&format!("namespace/{name}: {}", error.message()));
+                continue;
             }
             self.say(&format!("namespace/{name}"))?;
         }
         if self.dry_run != DryRun::None {
             return Ok(());
         }
-        self.wait("the namespaces of all clusters to be gone", || async {
-            let more = clusters(self.client).await?;
-            for name in &more {
-                removed(namespaces.delete(name, &self.params()).await)?;
-            }
-            Ok(more.is_empty())
-        })
-        .await
+        let left = namespaces::all_gone(self.client, keys::OWNER, Instant::now() + self.timeout).await?;
+        for error in &left {
+            error.print(self.context.ui);
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        let seconds = self.timeout.as_secs();
+        Err(CliError::user(format!("{} not gone after {seconds} s", counted(left.len(), "namespace")))
+            .hint("cmp-webhook, the policies and the accounts stay until they are gone, since these bound what still runs")
+            .hint("`kubectl cmp uninstall --purge` goes on where this one ended"))
     }
 
     /// All accounts. Where cmp-webhook is there, it takes the clusters out of them first; else a policy keeps those
@@ -159,24 +187,44 @@ impl Going<'_, '_> {
     async fn accounts(&self, there: Vec<String>) -> Result<(), CliError> {
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), keys::USERS_NAMESPACE);
         let answers = self.dry_run == DryRun::None && probes::webhook(self.client).await.failure().is_none();
+        let deadline = Instant::now() + if answers { self.timeout } else { Duration::ZERO };
         for name in there {
-            let gone = match self.dry_run {
-                DryRun::Client => true,
-                DryRun::Server => removed_unless_held(maps.delete(&name, &self.params()).await)?,
-                DryRun::None => {
-                    let what = format!("cmp-webhook to take all clusters out of the account of {name}");
-                    let taken = self.wait(&what, || async {
-                        Ok(removed_unless_held(maps.delete(&name, &self.params()).await)? || !answers)
-                    });
-                    taken.await?;
-                    answers || maps.get_metadata_opt(&name).await?.is_none()
+            let gone = loop {
+                if self.dry_run == DryRun::Client {
+                    break true;
                 }
+                match maps.delete(&name, &self.params()).await.map_err(ApiError::from) {
+                    Err(error) if error.is_forbidden() && self.holds(&maps, &name).await? => {
+                        if self.dry_run == DryRun::Server {
+                            break false;
+                        }
+                    }
+                    Err(error) if !error.is_not_found() => {
+                        self.context.ui.note(&format!("Warning: user/{name}: {error}"));
+                        break false;
+                    }
+                    _ => break true,
+                }
+                if Instant::now() > deadline {
+                    self.context.ui.note(&format!(
+                        "user/{name}: the account still names clusters that are gone; it goes with namespace/{}",
+                        keys::USERS_NAMESPACE
+                    ));
+                    break false;
+                }
+                tokio::time::sleep(PAUSE).await;
             };
             if gone {
                 self.say(&format!("user/{name}"))?;
             }
         }
         Ok(())
+    }
+
+    /// Whether something is held in an account, whatever else of it can be read.
+    async fn holds(&self, maps: &Api<ConfigMap>, name: &str) -> Result<bool, CliError> {
+        let data = maps.get_opt(name).await?.and_then(|map| map.data).unwrap_or_default();
+        Ok(data.keys().any(|key| key.starts_with(keys::data::HELD)))
     }
 
     /// The rights of users, what bounded them, and the Namespaces, with the accounts that are left.
@@ -229,15 +277,5 @@ impl Going<'_, '_> {
             tokio::time::sleep(PAUSE).await;
         }
         Ok(())
-    }
-}
-
-/// The same, but an account that still has clusters is not gone, which is no failure.
-fn removed_unless_held<T>(answer: Result<T, kube::Error>) -> Result<bool, CliError> {
-    match answer.map_err(ApiError::from) {
-        Ok(_) => Ok(true),
-        Err(error) if error.is_not_found() => Ok(true),
-        Err(error) if error.is_forbidden() && error.to_string().contains("still has clusters") => Ok(false),
-        Err(error) => Err(error.into()),
     }
 }

@@ -1,6 +1,6 @@
 //! `create user`, `get users`, `delete user`: a ServiceAccount, an account, and the right to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
-use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use cmp_client::ApiError;
-use cmp_client::accounts::Stored;
+use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::private;
 use cmp_core::account::{Account, Change, Policy};
 use cmp_core::keys;
@@ -25,7 +26,8 @@ use cmp_core::resources::{CPU, MEMORY, Resources};
 use cmp_core::verdict::available;
 
 use crate::cli::{ChangeArgs, CreateUser, DeleteUser, DryRun, GetUsers, with_more};
-use crate::commands::{delete_cluster, tokens};
+use crate::commands::delete_cluster::Deadline;
+use crate::commands::{delete_cluster, namespaces, tokens};
 use crate::context::{Context, MANAGER, complete, each_said, once, suffix};
 use crate::error::CliError;
 use crate::output::{Heads, Item, age, done, print, print_object, yaml};
@@ -39,22 +41,19 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateUser) -> Result<()
     let dry_run = change.dry.dry_run;
     let title = format!("user/{name}");
     let policy = Policy { suspended: suspended.into(), ..Policy::default() };
-    let would = |new: bool| {
-        let word = if new { "created" } else { "unchanged" };
-        said(context, &change, &imagined(&name, &quota, &policy), word)
-    };
+    let would = |word: &str| said(context, &change, &imagined(&name, &quota, &policy), word);
     if dry_run == DryRun::Client {
-        return would(true);
+        return would(CREATED);
     }
     // Opened first: a file that cannot be written is found out before there is a user without a kubeconfig.
     let mut file = match (&kubeconfig_out, dry_run) {
         (Some(path), DryRun::None) => Some(open(path)?),
         _ => None,
     };
-    let new = account(context, &name, &quota, &policy, dry_run).await?;
+    let word = account(context, &name, &quota, &policy, dry_run).await?;
     rights(context, &name, dry_run).await?;
     if dry_run == DryRun::Server {
-        return would(new);
+        return would(word);
     }
     let settled = context
         .accounts()
@@ -64,7 +63,7 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateUser) -> Result<()
     if let Err(error) = settled {
         context.ui.note(&format!("Warning: nothing can be created by {name} yet: {error}; is cmp-webhook running?"));
     }
-    let word = if new { "created" } else { "unchanged" };
+    let new = word == CREATED;
     // A user that is new gets a credential. The same command again makes another only for a file that it names, so that
     // a script that repeats it leaves no tokens behind. Whoever asked for an object gets the object alone.
     let wanted = file.is_some() || (new && change.output.is_none());
@@ -122,14 +121,13 @@ pub(super) async fn create_without_token(
 ) -> Result<(), CliError> {
     let Asked { name, quota, policy } = asked;
     let dry_run = change.dry.dry_run;
-    let new = if dry_run == DryRun::Client {
-        true
+    let word = if dry_run == DryRun::Client {
+        CREATED
     } else {
-        let new = account(context, name, quota, policy, dry_run).await?;
+        let word = account(context, name, quota, policy, dry_run).await?;
         rights(context, name, dry_run).await?;
-        new
+        word
     };
-    let word = if new { "created" } else { "unchanged" };
     if dry_run == DryRun::None {
         said(context, change, &context.account(name).await?, word)?;
         context.ui.note(&format!("hint: a credential for them: kubectl cmp create token {name}"));
@@ -172,14 +170,17 @@ fn write(file: &mut File, kubeconfig: &str) -> Result<(), CliError> {
     Ok(file.write_all(kubeconfig.as_bytes())?)
 }
 
-/// Makes the account; that an equal one is there is what a second try finds.
+const CREATED: &str = "created";
+const UNCHANGED: &str = "unchanged";
+
+/// Makes the account, and says what became of it; that an equal one is there is what a second try finds.
 async fn account(
     context: &Context<'_>,
     name: &UserName,
     quota: &Resources,
     policy: &Policy,
     dry_run: DryRun,
-) -> Result<bool, CliError> {
+) -> Result<&'static str, CliError> {
     let accounts: Api<ConfigMap> = Api::namespaced(context.client().await?, keys::USERS_NAMESPACE);
     let mut data = Change::new().quota(quota);
     if *policy != Policy::default() {
@@ -195,12 +196,13 @@ async fn account(
         ..ConfigMap::default()
     };
     match accounts.create(&params(dry_run), &map).await.map_err(ApiError::from) {
-        Ok(_) => Ok(true),
+        Ok(_) => Ok(CREATED),
         Err(error) if error.is_already_there() => {
             let stored = context.account(name).await?;
             let is = stored.account.policy.suspended;
             if stored.account.quota == *quota && is == policy.suspended {
-                return Ok(false);
+                let stopped = allows_nothing(&stored.account.policy) && !allows_nothing(policy);
+                return if stopped { allow_again(context, stored, policy, dry_run).await } else { Ok(UNCHANGED) };
             }
             if stored.account.quota == *quota {
                 return Err(CliError::user(format!(
@@ -222,6 +224,30 @@ async fn account(
         }
         Err(error) if error.is_not_found() => Err(not_installed(error)),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// As `delete user` leaves it until the user is gone.
+pub(super) fn allows_nothing(policy: &Policy) -> bool {
+    policy.clusters == 0 && policy.instances == 0
+}
+
+/// Lets a user create clusters again whose deletion was begun and not finished.
+async fn allow_again(
+    context: &Context<'_>,
+    mut stored: Stored,
+    policy: &Policy,
+    dry_run: DryRun,
+) -> Result<&'static str, CliError> {
+    let accounts = context.accounts().await?;
+    let Policy { clusters, instances, .. } = *policy;
+    loop {
+        let again = Policy { clusters, instances, ..stored.account.policy.clone() };
+        match accounts.change(&stored, &Change::new().policy(&again), MANAGER, dry_run == DryRun::Server).await {
+            Ok(_) => return Ok("configured"),
+            Err(error) if error.is_conflict() => stored = context.account(&stored.account.user).await?,
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
@@ -396,9 +422,7 @@ pub(crate) async fn delete(context: &Context<'_>, args: DeleteUser) -> Result<()
     for (clusters, name) in &found {
         goes.push(format!("user/{name}: the account, the rights and all tokens"));
         if !cascade && !clusters.is_empty() {
-            let list: Vec<String> = clusters.iter().map(ToString::to_string).collect();
-            return Err(CliError::user(format!("user {name} still has clusters: {}", list.join(", ")))
-                .hint(format!("delete them too: kubectl cmp delete user {name} --cascade")));
+            return Err(still_has(name, clusters));
         }
         for cluster in clusters {
             goes.push(format!("cluster/{cluster} of {name}: its namespace and everything in it"));
@@ -407,26 +431,51 @@ pub(crate) async fn delete(context: &Context<'_>, args: DeleteUser) -> Result<()
     if dry_run == DryRun::None {
         context.ui.confirm(yes, &goes, "You are about to delete")?;
     }
+    let mut all_deleted = true;
     for (_, name) in &found {
-        if dry_run == DryRun::None {
-            remove(context, name, cascade, timeout).await?;
+        if dry_run == DryRun::None
+            && let Err(error) = remove(context, name, cascade, timeout).await
+        {
+            // The others go all the same.
+            error.about(&format!("user/{name}")).print(context.ui);
+            all_deleted = false;
+            continue;
         }
         context.ui.line(&format!("user/{name} deleted{}", suffix(dry_run)))?;
     }
-    complete(all_found)
+    complete(all_found && all_deleted)
 }
 
-/// The clusters that a user still has.
-async fn clusters(context: &Context<'_>, name: &UserName) -> Result<Vec<ClusterName>, CliError> {
+fn still_has(name: &UserName, clusters: &BTreeSet<ClusterName>) -> CliError {
+    let list: Vec<String> = clusters.iter().map(ToString::to_string).collect();
+    CliError::user(format!("user {name} still has clusters: {}", list.join(", ")))
+        .hint(format!("delete them too: kubectl cmp delete user {name} --cascade"))
+}
+
+/// The clusters that a user still has: those of the account, and those whose Namespaces the account does not know of.
+async fn clusters(context: &Context<'_>, name: &UserName) -> Result<BTreeSet<ClusterName>, CliError> {
+    let namespaces = namespaces::labelled(&context.client().await?, &owned_by(name)).await?;
+    let of_namespaces = namespaces.iter().filter_map(|namespace| namespace.labels().get(keys::CLUSTER)?.parse().ok());
+    let mut clusters: BTreeSet<ClusterName> = of_namespaces.collect();
     match context.accounts().await?.get(name).await {
-        Ok(stored) => Ok(stored.account.existing().map(|(cluster, _)| cluster.clone()).collect()),
+        Ok(stored) => clusters.extend(existing(&stored)),
         // Half deleted by an earlier try.
-        Err(error) if error.is_not_found() && exists(context, name).await? => Ok(Vec::new()),
-        Err(error) if error.is_not_found() => Err(CliError::not_found("user", name.as_str())),
-        // Damaged: what it holds is not known. The policy refuses its deletion if that is anything.
-        Err(ApiError::Damaged { .. }) => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
+        Err(error) if error.is_not_found() && (!clusters.is_empty() || exists(context, name).await?) => {}
+        Err(error) if error.is_not_found() => return Err(CliError::not_found("user", name.as_str())),
+        // Its clusters cannot be read. The policy refuses its deletion if something is held.
+        Err(ApiError::Damaged { .. }) => {}
+        Err(error) => return Err(error.into()),
     }
+    Ok(clusters)
+}
+
+fn existing(stored: &Stored) -> Vec<ClusterName> {
+    stored.account.existing().map(|(cluster, _)| cluster.clone()).collect()
+}
+
+/// The selector of the Namespaces of a user's clusters.
+fn owned_by(name: &UserName) -> String {
+    format!("{}={name}", keys::OWNER)
 }
 
 async fn exists(context: &Context<'_>, name: &UserName) -> Result<bool, CliError> {
@@ -434,28 +483,120 @@ async fn exists(context: &Context<'_>, name: &UserName) -> Result<bool, CliError
     Ok(users.get_opt(name.as_str()).await?.is_some())
 }
 
-/// The right goes first, so that nothing new is wanted; the account when it is empty; the ServiceAccount last.
+/// Deletes a user in an order in which every step can be repeated, and none takes away what a later one needs: the
+/// tokens, what may still be created, the clusters, the rights, the ServiceAccount, the account. cmp-webhook prepares
+/// and removes clusters of those only who have their rights, and as long as there is an account.
 async fn remove(context: &Context<'_>, name: &UserName, cascade: bool, timeout: Duration) -> Result<(), CliError> {
     let client = context.client().await?;
     let accounts = context.accounts().await?;
-    let users = keys::USERS_NAMESPACE;
+    let (users, deadline) = (keys::USERS_NAMESPACE, Deadline::after(timeout));
+    let kept = |error: CliError| {
+        error
+            .hint(format!("the same command goes on where this one ended; until then {name} can create nothing"))
+            .hint(format!(
+                "to keep the user instead: `kubectl cmp create user {name}` with the quota of {name}, then `kubectl cmp \
+                 create token {name}`"
+            ))
+    };
+    tokens::revoke_all(context, name).await?;
+    if let Some(stored) = stop(context, &accounts, name).await? {
+        let clusters = existing(&stored);
+        if !cascade && !clusters.is_empty() {
+            return Err(still_has(name, &clusters.into_iter().collect()));
+        }
+        empty(context, &accounts, stored, deadline).await.map_err(kept)?;
+    }
     gone(&Api::<RoleBinding>::namespaced(client.clone(), users), name).await?;
+    gone(&Api::<Role>::namespaced(client.clone(), users), name).await?;
     if cascade {
+        // No Namespace can be made for this user any more. One that was made after its wish was gone is known to nobody.
+        left(context, &namespaces::all_gone(&client, &owned_by(name), deadline.at).await?).map_err(kept)?;
         match accounts.get(name).await {
-            Ok(stored) => {
-                let clusters: Vec<_> = stored.account.existing().map(|(cluster, _)| cluster.clone()).collect();
-                delete_cluster::every(context, &accounts, &stored, clusters, timeout).await?;
-            }
+            Ok(stored) => empty(context, &accounts, stored, deadline).await.map_err(kept)?,
             Err(error) if error.is_not_found() => {}
+            Err(ApiError::Damaged { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    gone(&Api::<ConfigMap>::namespaced(client.clone(), users), name).await?;
-    gone(&Api::<Role>::namespaced(client.clone(), users), name).await?;
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), users);
-    let tokens = ListParams::default().labels(&format!("{}={name},{}={}", keys::USER, keys::TOKEN, keys::TRUE));
-    secrets.delete_collection(&DeleteParams::default(), &tokens).await?;
-    gone(&Api::<ServiceAccount>::namespaced(client, users), name).await
+    gone(&Api::<ServiceAccount>::namespaced(client.clone(), users), name).await?;
+    gone(&Api::<ConfigMap>::namespaced(client, users), name).await.map_err(kept)
+}
+
+/// Prints why something is left; an error if anything is.
+fn left(context: &Context<'_>, failed: &[CliError]) -> Result<(), CliError> {
+    for error in failed {
+        error.print(context.ui);
+    }
+    if failed.is_empty() { Ok(()) } else { Err(CliError::user("not deleted, since not all clusters are gone")) }
+}
+
+/// Stops a user from creating and growing clusters; cmp-webhook takes back wants that are not held yet. Returns the
+/// account, if there is one that can be read.
+async fn stop(context: &Context<'_>, accounts: &Accounts, name: &UserName) -> Result<Option<Stored>, CliError> {
+    loop {
+        let stored = match accounts.get(name).await {
+            Ok(stored) => stored,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error @ ApiError::Damaged { .. }) => {
+                let clusters = namespaces::labelled(&context.client().await?, &owned_by(name)).await?;
+                let hint =
+                    format!("correct that key with `kubectl edit configmap {name} -n cmp-users`, and repeat this");
+                return if clusters.is_empty() { Ok(None) } else { Err(CliError::from(error).hint(hint)) };
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let nothing = Policy { clusters: 0, instances: 0, ..stored.account.policy.clone() };
+        if stored.account.policy == nothing {
+            return Ok(Some(stored));
+        }
+        match accounts.change(&stored, &Change::new().policy(&nothing), MANAGER, false).await {
+            Ok(written) => return Ok(Some(written)),
+            Err(error) if error.is_conflict() => {}
+            // Then nothing is created or grown in any case, and a wish to delete can be written.
+            Err(ApiError::WebhookDown { .. }) => {
+                if stored.account.existing().next().is_some() {
+                    context
+                        .ui
+                        .note("Warning: cmp-webhook does not answer: it removes the clusters when it is there again");
+                }
+                return Ok(Some(stored));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Asks for the deletion of all clusters of a user, and stops new ones.
+pub(super) async fn give_up(context: &Context<'_>, name: &UserName) -> Result<(), CliError> {
+    let accounts = context.accounts().await?;
+    let Some(stored) = stop(context, &accounts, name).await? else { return Ok(()) };
+    let clusters = delete_cluster::look(context, &stored, existing(&stored)).await?;
+    let (_, failed) = delete_cluster::ask(&accounts, stored, clusters, DryRun::None).await?;
+    failed.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Deletes all clusters of an account, also those that come up meanwhile, and waits until they are gone.
+async fn empty(
+    context: &Context<'_>,
+    accounts: &Accounts,
+    mut stored: Stored,
+    deadline: Deadline,
+) -> Result<(), CliError> {
+    let user = stored.account.user.clone();
+    loop {
+        let names = existing(&stored);
+        if names.is_empty() {
+            return Ok(());
+        }
+        let clusters = delete_cluster::look(context, &stored, names).await?;
+        let (going, mut failed) = delete_cluster::ask(accounts, stored, clusters, DryRun::None).await?;
+        failed.extend(delete_cluster::all_gone(context, accounts, vec![(user.clone(), going)], deadline).await?);
+        left(context, &failed)?;
+        stored = match accounts.get(&user).await {
+            Err(error) if error.is_not_found() => return Ok(()),
+            read => read?,
+        };
+    }
 }
 
 async fn gone<K>(api: &Api<K>, name: &UserName) -> Result<(), CliError>

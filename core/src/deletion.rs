@@ -1,0 +1,109 @@
+//! How a cluster is asked to go.
+
+use crate::account::{Change, Entry};
+use crate::name::ClusterName;
+
+/// Adds to a change what asks for the deletion of one cluster; adds nothing if that was asked for already.
+///
+/// A cluster that is held goes by a wish that names its uid, which is empty until its Namespace exists. A want that is
+/// not held is removed. A refusal that stands alone is removed, so that it is not shown any more.
+#[must_use]
+pub fn wish(change: Change, cluster: &ClusterName, entry: &Entry) -> Change {
+    let Some(held) = &entry.held else {
+        let change = if entry.want.is_some() { change.want(cluster, None) } else { change };
+        return if entry.refused.is_some() { change.refused(cluster, None) } else { change };
+    };
+    if entry.delete.as_ref() == Some(&held.uid) { change } else { change.delete(cluster, Some(&held.uid)) }
+}
+
+/// A cluster that was asked to go, and whether it is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Going {
+    /// The uid of its Namespace; empty as long as that is not known, `None` if nothing was held.
+    uid: Option<String>,
+}
+
+impl Going {
+    /// After [`wish`] was written, from what the account says then.
+    pub fn of(entry: &Entry) -> Self {
+        Self { uid: entry.held.as_ref().map(|held| held.uid.clone()) }
+    }
+
+    /// Looks at a later version of the account. Another cluster may have taken the name meanwhile.
+    pub fn is_gone(&mut self, entry: &Entry) -> bool {
+        let (Some(uid), Some(held)) = (&self.uid, &entry.held) else { return true };
+        if uid.is_empty() && entry.delete.is_some() {
+            self.uid = Some(held.uid.clone());
+            return false;
+        }
+        *uid != held.uid
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::account::{Held, HeldState, InstanceType, Refused, Shape, Want};
+    use crate::quantity::Quantity;
+    use crate::resources::Resources;
+
+    /// An entry written `want held:uid delete:uid refused`.
+    fn entry(text: &str) -> Entry {
+        let size = Resources::new(Quantity::whole(1), Quantity::mebibytes(1));
+        let shape = Shape { count: 1, size: size.clone(), released: false };
+        let mut entry = Entry::default();
+        for word in text.split_whitespace() {
+            match word.split_once(':') {
+                None if word == "want" => entry.want = Some(Want::new(InstanceType::Container, 1, size.clone())),
+                Some(("held", uid)) => {
+                    entry.held = Some(Held::of(uid, InstanceType::Container, shape.clone(), HeldState::Ready));
+                }
+                Some(("delete", uid)) => entry.delete = Some(uid.to_owned()),
+                None => entry.refused = Some(Refused { reason: word.to_owned(), at: Timestamp::UNIX_EPOCH }),
+                other => panic!("{other:?}"),
+            }
+        }
+        entry
+    }
+
+    #[test]
+    fn what_is_written_names_what_is_held() {
+        let web: ClusterName = "web".parse().unwrap();
+        let check = |is: &str, expected: &[(&str, Option<&str>)]| {
+            let change = wish(Change::new(), &web, &entry(is));
+            assert_eq!(change.entries().collect::<Vec<_>>(), expected, "{is:?}");
+        };
+        check("", &[]);
+        check("want", &[("want.web", None)]);
+        check("refused", &[("refused.web", None)]);
+        check("want refused", &[("refused.web", None), ("want.web", None)]);
+        check("want held:a", &[("delete.web", Some("a"))]);
+        check("held:a", &[("delete.web", Some("a"))]);
+        check("want held:a refused", &[("delete.web", Some("a"))]);
+        check("want held:", &[("delete.web", Some(""))]);
+        check("want held: delete:", &[]);
+        check("want held:a delete:a", &[]);
+        // The Namespace was found in between; the wish was meant for an earlier cluster.
+        check("want held:a delete:", &[("delete.web", Some("a"))]);
+        check("want held:b delete:a", &[("delete.web", Some("b"))]);
+    }
+
+    #[test]
+    fn another_cluster_of_the_same_name_is_not_waited_for() {
+        let check = |asked: &str, later: &[(&str, bool)]| {
+            let mut going = Going::of(&entry(asked));
+            for (is, gone) in later {
+                assert_eq!(going.is_gone(&entry(is)), *gone, "{asked:?}, then {is:?}");
+            }
+        };
+        check("", &[("want held:a", true)]);
+        check("want held:a delete:a", &[("want held:a delete:a", false), ("", true)]);
+        check("want held:a delete:a", &[("want held:", true)]);
+        check("want held:a delete:a", &[("want held:b", true)]);
+        check("want held: delete:", &[("want held: delete:", false), ("want held:a delete:a", false), ("", true)]);
+        check("want held: delete:", &[("want held:a delete:a", false), ("want held:b", true)]);
+        check("want held: delete:", &[("want held:a", true)]);
+    }
+}

@@ -1,0 +1,57 @@
+//! Namespaces of clusters, deleted past cmp-webhook: by `delete user --cascade` and by `uninstall --purge`.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, DeleteParams, ListParams, Preconditions};
+use kube::{Client, ResourceExt};
+use tokio::time::Instant;
+
+use cmp_client::ApiError;
+
+use crate::error::CliError;
+
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Lists the Namespaces that a label selector finds, from etcd and not from a cache.
+pub(super) async fn labelled(client: &Client, selector: &str) -> Result<Vec<Namespace>, CliError> {
+    let all: Api<Namespace> = Api::all(client.clone());
+    Ok(all.list(&ListParams::default().labels(selector)).await?.items)
+}
+
+/// Deletes all that the selector finds, also those that are made meanwhile, and waits until they are gone. Returns why
+/// those are not gone that are left at the deadline.
+pub(super) async fn all_gone(client: &Client, selector: &str, deadline: Instant) -> Result<Vec<CliError>, CliError> {
+    let all: Api<Namespace> = Api::all(client.clone());
+    loop {
+        let left = labelled(client, selector).await?;
+        if left.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut refused = Vec::new();
+        for namespace in left.iter().filter(|namespace| namespace.metadata.deletion_timestamp.is_none()) {
+            let uid = namespace.metadata.uid.clone();
+            let only = DeleteParams::background().preconditions(Preconditions { uid, resource_version: None });
+            match all.delete(&namespace.name_any(), &only).await.map_err(ApiError::from) {
+                Err(error) if !error.is_not_found() && !error.is_conflict() => {
+                    refused.push(CliError::from(error).about(&format!("namespace/{}", namespace.name_any())));
+                }
+                _ => {}
+            }
+        }
+        if Instant::now() > deadline {
+            let going = left.iter().filter(|namespace| namespace.metadata.deletion_timestamp.is_some());
+            return Ok(refused.into_iter().chain(going.map(late)).collect());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// The error for one that is not gone; its conditions say why.
+fn late(namespace: &Namespace) -> CliError {
+    let conditions = namespace.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
+    let holds: Vec<&str> =
+        conditions.filter(|condition| condition.status == "True").filter_map(|one| one.message.as_deref()).collect();
+    let why = if holds.is_empty() { "kube-controller-manager has not said why".to_owned() } else { holds.join("; ") };
+    CliError::user(format!("namespace/{} is not gone: {why}", namespace.name_any()))
+}
