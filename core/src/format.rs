@@ -182,6 +182,21 @@ pub(crate) fn read<T: DeserializeOwned + Serialize>(text: &str) -> Result<(T, Ke
     Ok((value, Kept(Some(Arc::new(Original { text: text.to_owned(), known, fields: listed })))))
 }
 
+/// Reads a value that somebody typed: a field that is not known is a mistake there.
+///
+/// # Errors
+///
+/// The first unknown field, or the reason why the value cannot be read.
+pub fn typed<T: DeserializeOwned>(value: Value) -> Result<T, String> {
+    let mut unknown = None;
+    let read = serde_ignored::deserialize(value, |path| {
+        let path = path.to_string().replace(".?", "");
+        unknown.get_or_insert(path);
+    });
+    let read = read.map_err(|error: serde_json::Error| error.to_string())?;
+    unknown.map_or(Ok(read), |field| Err(format!("there is no field {}", quoted(&field))))
+}
+
 /// A message about a value of a newer format.
 pub(crate) fn newer_format(format: u32) -> String {
     format!("it is of format {format}, where this version reads format {FORMAT}")
@@ -246,6 +261,16 @@ mod tests {
         ] {
             assert!(!one.is_same(&kept(other)), "{other}");
         }
+    }
+
+    #[test]
+    fn a_typed_value_has_no_unknown_fields() {
+        let typed = |text: &str| typed::<Want>(serde_json::from_str(text).unwrap()).map(|want| want.count);
+        assert_eq!(typed(WANT), Ok(2));
+        assert_eq!(typed(&WANT.replacen('{', r#"{"imge":"a","#, 1)), Err(r#"there is no field "imge""#.to_owned()));
+        let nested = WANT.replacen('{', r#"{"schedule":{"suspended":"0 1 * * *"},"#, 1);
+        assert_eq!(typed(&nested), Err(r#"there is no field "schedule.suspended""#.to_owned()));
+        assert!(typed("{}").unwrap_err().contains("missing field"));
     }
 
     #[test]

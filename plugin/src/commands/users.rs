@@ -20,6 +20,7 @@ use cmp_client::ApiError;
 use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::private;
 use cmp_core::account::{Account, Change, Policy};
+use cmp_core::format;
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::resources::{CPU, MEMORY, Resources};
@@ -102,13 +103,16 @@ pub(super) fn of_object(object: &Value) -> Result<Asked, String> {
     if quota.named(CPU).is_none() || quota.named(MEMORY).is_none() {
         return Err(format!("{about}: cpu and memory have to be in it"));
     }
+    if let Some(resource) = quota.unknown() {
+        return Err(format!("{about}.{resource}: it is not a resource that can be handed out"));
+    }
     // As the flags have it: who is to have nothing of something is not given it.
     if let Some((resource, amount)) = quota.iter().find(|(_, amount)| amount.is_zero() || amount.is_negative()) {
         return Err(format!("{about}.{resource}: {amount} has to be above 0"));
     }
     let policy = match read("policy") {
         (Value::Null, _) => Policy::default(),
-        (policy, about) => serde_json::from_value(policy.clone()).map_err(|error| format!("{about}: {error}"))?,
+        (policy, about) => format::typed(policy.clone()).map_err(|error| format!("{about}: {error}"))?,
     };
     Ok(Asked { name, quota, policy })
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use cmp_core::account::{InstanceType, Want};
+use cmp_core::format;
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::off::Off;
@@ -70,8 +71,7 @@ fn cluster(object: &Value) -> Result<Asked, String> {
     }
     // It is not wanted of the cluster for good: it is how its instances are made.
     let off = spec.remove("instances");
-    let mut want: Want =
-        serde_json::from_value(Value::Object(spec)).map_err(|error| about(format!("spec: {error}")))?;
+    let mut want: Want = format::typed(Value::Object(spec)).map_err(|error| about(format!("spec: {error}")))?;
     cli::check(&want).map_err(|why| about(format!("spec.{why}")))?;
     // A cluster that is made now has missed nothing, and a timer that is over is not set again.
     let now = Timestamp::now();
