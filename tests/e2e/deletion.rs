@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use crate::support::{SOON, held, running, shared, want};
 
 /// A policy of the site itself: it denies what its rule matches, as Kyverno or Gatekeeper would. It goes at the end.
-struct SitePolicy<'a> {
+pub(crate) struct SitePolicy<'a> {
     world: &'a World<'a>,
     name: String,
 }
 
 impl<'a> SitePolicy<'a> {
     /// Denies the creation of Namespaces of this world's user. It holds when this returns.
-    fn against_namespaces(world: &'a World<'a>) -> Self {
+    pub(crate) fn against_namespaces(world: &'a World<'a>) -> Self {
         let namespaces =
             json!({ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["namespaces"] });
         let theirs = format!("object.metadata.name.endsWith('-{}-ns')", world.name);
@@ -82,12 +82,12 @@ fn admin_patches(world: &World<'_>, data: &Value) {
 }
 
 /// Whether the Namespace of a held cluster exists, as far as its account knows.
-fn has_uid(account: &Value, cluster: &str) -> Option<bool> {
+pub(crate) fn has_uid(account: &Value, cluster: &str) -> Option<bool> {
     Some(held(account, cluster)?["uid"].as_str()? != "")
 }
 
 /// That nothing of a user is there any more.
-fn nothing_is_left(world: &World<'_>) {
+pub(crate) fn nothing_is_left(world: &World<'_>) {
     let name = &world.name;
     let of = format!("kubectl-cmp.dev/owner={name}");
     world.admin(&["get", "namespaces", "-l", &of, "-o", "name"]).ok().says_not("namespace/");
@@ -246,13 +246,13 @@ fn one_that_cannot_go_holds_up_nobody() {
 }
 
 /// Puts something into a Namespace that holds it up when it is deleted.
-fn hold_up(world: &World<'_>, namespace: &str) {
+pub(crate) fn hold_up(world: &World<'_>, namespace: &str) {
     let map = json!({ "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": { "name": "held-up", "namespace": namespace, "finalizers": ["example.com/held"] } });
     world.installation.plane.admin_reading(&["create", "-f", "-"], &map.to_string()).ok();
 }
 
-fn let_go(world: &World<'_>, namespace: &str) {
+pub(crate) fn let_go(world: &World<'_>, namespace: &str) {
     let none = json!({ "metadata": { "finalizers": null } }).to_string();
     world.admin(&["patch", "configmap", "held-up", "-n", namespace, "--type=merge", "-p", &none]).ok();
 }

@@ -275,6 +275,26 @@ pub fn built() -> &'static Built {
     })
 }
 
+/// Both programs of a newer version: built with one field more in a want. They stand beside those that are installed.
+pub fn newer() -> &'static Newer {
+    static BUILT: OnceLock<Newer> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let bins = ["--bin", "kubectl-cmp-newer", "--bin", "cmp-webhook-newer"];
+        let features = ["--features", "kubectl-cmp/newer,cmp-webhook/newer"];
+        let all = cargo_build(&[bins.as_slice(), &features].concat());
+        let find = |name: &str| executable(&all, name).unwrap_or_else(|| panic!("cargo built no {name}"));
+        Newer { plugin: find("kubectl-cmp-newer"), webhook: find("cmp-webhook-newer") }
+    })
+}
+
+/// The programs of a newer version.
+pub struct Newer {
+    /// The plugin.
+    pub plugin: PathBuf,
+    /// The in-cluster half.
+    pub webhook: PathBuf,
+}
+
 /// What cargo says of the programs that it builds.
 fn cargo_build(which: &[&str]) -> String {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -1,7 +1,7 @@
 //! cmp in a control plane: installed with its own command, running under the ServiceAccount it ships with.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -19,6 +19,10 @@ pub struct Installation {
     /// The replicas.
     pub replicas: Vec<Process>,
     probes: Vec<u16>,
+    backends: Vec<SocketAddr>,
+    balancer: Balancer,
+    kubeconfig: PathBuf,
+    window: String,
     /// Where it is installed.
     pub plane: ControlPlane,
 }
@@ -48,30 +52,22 @@ impl Installation {
         }
         let token = plane.admin(&["create", "token", "cmp-webhook", "-n", "cmp-system", "--duration", "24h"]).ok();
         let kubeconfig = plane.kubeconfig_for("cmp-webhook", token.stdout.trim());
-        let (mut started, mut probes, mut backends) = (Vec::new(), Vec::new(), Vec::new());
+        let mut installation = Self {
+            replicas: Vec::new(),
+            probes: Vec::new(),
+            backends: Vec::new(),
+            balancer,
+            kubeconfig,
+            window: window.to_owned(),
+            plane,
+        };
         for at in 0..replicas {
-            let (port, probe) = (free_port(), free_port());
-            let arguments = [
-                "serve",
-                "--kubeconfig",
-                &kubeconfig.display().to_string(),
-                "--bind-address",
-                &format!("127.0.0.1:{port}"),
-                "--probe-address",
-                &format!("127.0.0.1:{probe}"),
-                "--admission-window",
-                window,
-                "--shutdown-delay",
-                "0s",
-            ]
-            .map(str::to_owned)
-            .to_vec();
-            started.push(Process::start(&format!("cmp-webhook-{at}"), &built().webhook, arguments, plane.folder()));
-            probes.push(probe);
-            backends.push(SocketAddr::from(([127, 0, 0, 1], port)));
+            let (process, probe, backend) = installation.replica(at, &built().webhook, "0s");
+            installation.replicas.push(process);
+            installation.probes.push(probe);
+            installation.backends.push(backend);
         }
-        balancer.set(backends);
-        let installation = Self { replicas: started, probes, plane };
+        installation.balancer.set(installation.backends.clone());
         installation.ready();
         Some(installation)
     }
@@ -93,6 +89,39 @@ impl Installation {
         let process = Process::start("cmp-mirror", &built().webhook, arguments.to_vec(), plane.folder());
         mirror_is_ready(&process, probe);
         (process, db, probe)
+    }
+
+    /// Starts a replica on ports of its own. It is told to end so long before it does, as a Pod is.
+    fn replica(&self, at: usize, program: &Path, shutdown_delay: &str) -> (Process, u16, SocketAddr) {
+        let (port, probe) = (free_port(), free_port());
+        let arguments = [
+            "serve",
+            "--kubeconfig",
+            &self.kubeconfig.display().to_string(),
+            "--bind-address",
+            &format!("127.0.0.1:{port}"),
+            "--probe-address",
+            &format!("127.0.0.1:{probe}"),
+            "--admission-window",
+            &self.window,
+            "--shutdown-delay",
+            shutdown_delay,
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        let process = Process::start(&format!("cmp-webhook-{at}"), program, arguments, self.plane.folder());
+        (process, probe, SocketAddr::from(([127, 0, 0, 1], port)))
+    }
+
+    /// Replaces a replica as a rolling update does: another one of this program is ready first, and no new connection
+    /// leads to the old one from the moment that it is told to end.
+    pub fn replace(&mut self, at: usize, program: &Path, shutdown_delay: &str) {
+        let (process, probe, backend) = self.replica(at + self.replicas.len(), program, shutdown_delay);
+        let mut old = std::mem::replace(&mut self.replicas[at], process);
+        (self.probes[at], self.backends[at]) = (probe, backend);
+        self.ready();
+        self.balancer.set(self.backends.clone());
+        old.stop();
     }
 
     /// Waits until every replica is ready.

@@ -5,6 +5,7 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use cmp_client::ApiError;
+use cmp_client::accounts::Stored;
 use cmp_core::keys;
 
 use crate::cli::VersionArgs;
@@ -34,10 +35,37 @@ pub(crate) async fn run(context: &Context<'_>, args: VersionArgs) -> Result<(), 
             context.ui.line(&format!("{name} Version: {version}"))?;
         }
     }
+    if !args.client {
+        for what in newer(context).await {
+            context.ui.note(&format!("Warning: a newer version wrote what this one does not know: {what}"));
+        }
+    }
     if let Some(difference) = other.and_then(|other| difference(OURS, &other)) {
         context.ui.note(&format!("Warning: {difference}"));
     }
     Ok(())
+}
+
+/// Everything in the accounts that a newer version wrote: in all of them for an administrator, else in the caller's own.
+/// Whoever may read none learns nothing.
+async fn newer(context: &Context<'_>) -> Vec<String> {
+    let Ok(accounts) = context.accounts().await else { return Vec::new() };
+    let all = match accounts.list().await {
+        Ok(all) => all.into_iter().flatten().collect(),
+        Err(_) => match context.account_of(None).await {
+            Ok(user) => accounts.get(&user).await.into_iter().collect(),
+            Err(_) => Vec::new(),
+        },
+    };
+    let of = |stored: &Stored| {
+        let user = &stored.account.user;
+        let entries = stored.account.clusters.iter();
+        let clusters = entries
+            .filter_map(move |(name, entry)| Some(format!("account {user}: cluster {name}: {}", entry.newer()?)));
+        let own = stored.account.newer().map(|what| format!("account {user}: {what}"));
+        own.into_iter().chain(clusters).collect::<Vec<_>>()
+    };
+    all.iter().flat_map(of).collect()
 }
 
 /// Which version `install` says that it has installed, for everyone to read. Administrators alone can write it.

@@ -1,0 +1,258 @@
+//! A cluster that does not go on says why, and has a way out in every state.
+
+use std::thread;
+
+use cmp_tests::{Installation, World, eventually};
+use serde_json::{Value, json};
+
+use crate::deletion::{SitePolicy, hold_up, let_go, nothing_is_left};
+use crate::support::{SOON, running, shared, want};
+
+/// The reason in every form in which the plugin shows it.
+fn shows(world: &World<'_>, cluster: &str, reason: &str) {
+    eventually("the reason is shown", SOON, || {
+        let shown = world.cmp(&["get", "cluster", cluster, "-o", "wide"]).ok();
+        if shown.stdout.contains(reason) { Ok(()) } else { Err(shown.to_string()) }
+    });
+    world.cmp(&["describe", "cluster", cluster]).ok().says(reason);
+    let object = world.cmp(&["get", "cluster", cluster, "-o", "json"]).ok().json();
+    assert!(object["status"]["reason"].as_str().is_some_and(|shown| shown.contains(reason)), "{object}");
+}
+
+/// Waits until an account says nothing of a cluster any more.
+fn is_gone(world: &World<'_>, cluster: &str) {
+    world.account_is(&format!("nothing of {cluster} is left"), |account| {
+        account.as_object().is_some_and(|keys| keys.keys().all(|key| !key.ends_with(&format!(".{cluster}"))))
+    });
+}
+
+/// How often a step of that name failed, in all replicas.
+fn failures(installation: &Installation, step: &str) -> u64 {
+    let of = |replica: usize| {
+        let text = installation.probe(replica, "/metrics");
+        let line = text.lines().find(|line| line.starts_with("cmp_controller_failures") && line.contains(step));
+        line.and_then(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).unwrap_or(0)
+    };
+    (0..installation.replicas.len()).map(of).sum()
+}
+
+#[test]
+fn a_denied_namespace_is_the_reason_and_is_told_once() {
+    let user = shared().user("4", "8Gi");
+    let web = user.cluster("web");
+    let site = SitePolicy::against_namespaces(&user);
+    let reason = "cannot create its namespace";
+    let create = ["create", "cluster", &web, "--cpu", "1", "--memory", "1Gi", "--timeout", "10s"];
+    user.cmp(&create)
+        .fails()
+        .says("is not ready after 10 s")
+        .says(reason)
+        .says("cost-center is missing")
+        .says(&format!("kubectl cmp delete cluster {web}"))
+        .says_not("is cmp-webhook running?");
+    shows(&user, &web, "cost-center is missing");
+    user.admin(&["cmp", "check"]).fails().says(&format!("cluster {web} does not go on")).says("cost-center is missing");
+    eventually("there is an Event", SOON, || {
+        let events = user.admin(&["get", "events", "-n", "cmp-users"]).ok();
+        let told = events.stdout.lines().any(|line| line.contains("ClusterBlocked") && line.contains(&web));
+        if told { Ok(()) } else { Err(events.to_string()) }
+    });
+    let version = || {
+        let path = "jsonpath={.metadata.resourceVersion}";
+        user.admin(&["get", "configmap", &user.name, "-n", "cmp-users", "-o", path]).ok().stdout
+    };
+    let (before, tried) = (version(), failures(shared(), "create_namespace"));
+    eventually("it is tried again", SOON, || {
+        let now = failures(shared(), "create_namespace");
+        if now >= tried + 2 { Ok(()) } else { Err(now.to_string()) }
+    });
+    assert_eq!(version(), before, "a reason is written when it changes, not with each try");
+    // Nothing but cmp-webhook writes it.
+    let key = format!("blocked.{web}");
+    for value in [Value::Null, json!(r#"{"reason":"x","at":"2026-11-23T20:00:00Z"}"#)] {
+        user.patch(&json!({ key.clone(): value })).fails().says("blocked.*");
+    }
+    drop(site);
+    user.cmp(&["create", "cluster", &web, "--cpu", "1", "--memory", "1Gi", "--wait"]).ok().says("created");
+    assert!(user.account()[key].is_null());
+}
+
+#[test]
+fn a_namespace_that_hangs_says_what_is_left_in_it() {
+    let user = shared().user("4", "8Gi");
+    let web = running(&user, "web", 1, "1", "1Gi");
+    let ns = format!("{web}-ns");
+    hold_up(&user, &ns);
+    user.cmp(&["delete", "cluster", &web, "--yes"]).ok();
+    shows(&user, &web, "example.com/held in 1 resource instances");
+    let_go(&user, &ns);
+    is_gone(&user, &web);
+}
+
+#[test]
+fn names_that_are_no_names_are_refused() {
+    let user = shared().user("4", "8Gi");
+    let key = format!("want.{}", user.cluster("t"));
+    let with = |field: &str, value: &str| {
+        let mut want: Value = serde_json::from_str(&want(1, "1", "1Gi")).unwrap();
+        want[field] = json!(value);
+        user.patch(&json!({ key.clone(): want.to_string() }))
+    };
+    for template in ["../../h-ns/configmaps/x", "a b", "", "\u{1b}[2J", "a?b=c", "a/b", "."] {
+        with("template", template).fails().says("is not the name of a template");
+    }
+    for image in ["", "a b", "\u{1b}[31mred", "a\nb"] {
+        with("image", image).fails().says("is no reference of an image");
+    }
+    for raw in [
+        r#"["container",1,{"cpu":"1","memory":"1Gi"}]"#,
+        r#"{"type":"container","count":1,"size":{"cpu":"1","cpu":"2","memory":"1Gi"}}"#,
+        "{",
+    ] {
+        user.patch(&json!({ key.clone(): raw })).fails().says("is not readable");
+    }
+    assert!(user.account()[key].is_null());
+}
+
+/// A state of an entry before its user wants to be rid of it, with whatever stands in the way outside.
+struct Cell {
+    /// Names the cluster; its user is named after it.
+    name: &'static str,
+    /// Written past everybody: the prefix of the key, and the new value from the old one.
+    broken: &'static [(&'static str, fn(&str) -> Value)],
+    /// Whether its Namespace hangs when it is deleted.
+    hangs: bool,
+    /// Whether its Namespace is deleted while nobody looks.
+    lost: bool,
+}
+
+const PLAIN: Cell = Cell { name: "", broken: &[], hangs: false, lost: false };
+
+fn more(old: &str) -> Value {
+    Value::from(old.replacen("\"count\":1", "\"count\":40", 1))
+}
+
+fn newer(old: &str) -> Value {
+    Value::from(old.replacen('{', r#"{"expires":"2027-01-01T00:00:00Z","#, 1))
+}
+
+fn newest(old: &str) -> Value {
+    let held: Value = serde_json::from_str(old).expect("it is held");
+    Value::from(json!({ "format": 2, "uid": held["uid"], "looks": "different" }).to_string())
+}
+
+const CELLS: [Cell; 15] = [
+    Cell { name: "whole", ..PLAIN },
+    Cell { name: "hangs", hangs: true, ..PLAIN },
+    Cell { name: "lost", lost: true, ..PLAIN },
+    Cell { name: "large", broken: &[("want", more)], ..PLAIN },
+    Cell { name: "large-hangs", broken: &[("want", more)], hangs: true, ..PLAIN },
+    Cell { name: "want-damaged", broken: &[("want", |_| Value::from("{"))], ..PLAIN },
+    Cell { name: "want-lost", broken: &[("want", |_| Value::Null)], ..PLAIN },
+    Cell { name: "held-damaged", broken: &[("held", |_| Value::from("[]"))], ..PLAIN },
+    Cell { name: "both-damaged", broken: &[("want", |_| Value::from("")), ("held", |_| Value::from("x"))], ..PLAIN },
+    Cell { name: "held-damaged-lost", broken: &[("held", |_| Value::from("[]"))], lost: true, ..PLAIN },
+    Cell { name: "refused-damaged", broken: &[("refused", |_| Value::from("no"))], ..PLAIN },
+    Cell { name: "want-newer", broken: &[("want", newer)], ..PLAIN },
+    Cell { name: "want-newer-hangs", broken: &[("want", newer)], hangs: true, ..PLAIN },
+    Cell { name: "held-newest", broken: &[("held", newest)], ..PLAIN },
+    Cell { name: "want-newest-lost", broken: &[("want", |_| Value::from(r#"{"format":2}"#))], lost: true, ..PLAIN },
+];
+
+/// Works on all cells, some at once.
+fn each(work: impl Fn(&Cell) + Sync) {
+    for some in CELLS.chunks(5) {
+        thread::scope(|scope| {
+            for cell in some {
+                scope.spawn(|| work(cell));
+            }
+        });
+    }
+}
+
+/// Every state of an entry with every way in which something outside stands in the way: no verb hangs, the reason is
+/// shown, and deleting leads out.
+#[test]
+fn every_state_of_an_entry_has_a_way_out() {
+    let mut installation = Installation::start(1, "1s");
+    each(|cell| {
+        let user = installation.user_named(&format!("u-{}", cell.name), "4", "8Gi");
+        user.running(cell.name, 1, "1m", "1Mi");
+    });
+    let path = "jsonpath={.webhooks[0].clientConfig.url}";
+    let configuration = ["validatingwebhookconfiguration", "cmp-webhook"];
+    let asked = installation.plane.admin(&["get", configuration[0], configuration[1], "-o", path]).ok().stdout;
+    let url = asked.trim_end_matches("/validate-account").to_owned();
+
+    // Nobody is asked, nobody looks, and nobody keeps anybody from writing what they like.
+    installation.stop();
+    let plane = &installation.plane;
+    plane.admin(&["delete", configuration[0], configuration[1]]).ok();
+    plane.admin(&["delete", "validatingadmissionpolicybinding", "cmp-accounts"]).ok();
+    each(|cell| {
+        let user = user_of(&installation, cell);
+        let ns = format!("{}-ns", cell.name);
+        if cell.hangs {
+            hold_up(&user, &ns);
+        }
+        if cell.lost {
+            plane.admin(&["delete", "namespace", &ns]).ok();
+        }
+        for (prefix, change) in cell.broken {
+            let key = format!("{prefix}.{}", cell.name);
+            let new = change(user.account()[&key].as_str().unwrap_or_default());
+            let patch = json!({ "data": { key: new } }).to_string();
+            let patch = ["patch", "configmap", &user.name, "-n", "cmp-users", "--type=merge", "-p", &patch];
+            eventually("the policy is gone", SOON, || {
+                let tried = plane.admin(&patch);
+                if tried.code == 0 { Ok(()) } else { Err(tried.to_string()) }
+            });
+        }
+    });
+    plane.admin(&["cmp", "install", "--webhook-url", &url]).ok();
+    installation.restart();
+
+    each(|cell| {
+        let (user, name) = (user_of(&installation, cell), cell.name);
+        // Each of them ends, and says something, whether it can be done or not.
+        for verb in [
+            ["suspend", "cluster", name].as_slice(),
+            &["resume", "cluster", name],
+            &["scale", "cluster", name, "--count", "1", "--yes"],
+            &["resize", "cluster", name, "--cpu", "1m", "--yes"],
+            &["get", "cluster", name, "-o", "wide"],
+            &["describe", "cluster", name],
+        ] {
+            let said = user.cmp(verb);
+            assert!(said.code == 0 || (said.code == 1 && said.stderr.contains("rror")), "{said}");
+        }
+        let is_newer = cell.broken.iter().any(|(_, change)| {
+            let changed = change(r#"{"uid":"u","count":1}"#);
+            changed.as_str().is_some_and(|text| text.contains("expires") || text.contains("format"))
+        });
+        if is_newer {
+            shows(&user, name, "upgrade kubectl-cmp");
+        }
+        let deleted = user.cmp(&["delete", "cluster", name, "--yes"]);
+        if !(cell.lost && deleted.stderr.contains("not found")) {
+            deleted.ok();
+        }
+        if cell.hangs {
+            if !is_newer {
+                shows(&user, name, "example.com/held in 1 resource instances");
+            }
+            let_go(&user, &format!("{name}-ns"));
+        }
+        is_gone(&user, name);
+        assert_eq!(user.cmp(&["quota", "-o", "json"]).ok().json()["used_cpu"], 0);
+        user.admin(&["cmp", "delete", "user", &user.name, "--cascade", "--yes"]).ok();
+        nothing_is_left(&user);
+    });
+}
+
+/// The user of a cell, with the kubeconfig that was handed out.
+fn user_of<'a>(installation: &'a Installation, cell: &Cell) -> World<'a> {
+    let name = format!("u-{}", cell.name);
+    let kubeconfig = installation.plane.folder().join(format!("{name}.kubeconfig"));
+    World { installation, name, kubeconfig }
+}
