@@ -1,6 +1,7 @@
 //! How a cluster is asked to go.
 
 use crate::account::{Change, Entry};
+use crate::keys::data;
 use crate::name::ClusterName;
 
 /// Adds to a change what asks for the deletion of one cluster; adds nothing if that was asked for already.
@@ -9,11 +10,11 @@ use crate::name::ClusterName;
 /// not held is removed. A refusal that stands alone is removed, so that it is not shown any more.
 #[must_use]
 pub fn wish(change: Change, cluster: &ClusterName, entry: &Entry) -> Change {
-    let Some(held) = &entry.held else {
-        let change = if entry.want.is_some() { change.want(cluster, None) } else { change };
+    let Some(uid) = entry.uid() else {
+        let change = if entry.exists() { change.want(cluster, None) } else { change };
         return if entry.refused.is_some() { change.refused(cluster, None) } else { change };
     };
-    if entry.delete.as_ref() == Some(&held.uid) { change } else { change.delete(cluster, Some(&held.uid)) }
+    if entry.delete.as_deref() == Some(uid) { change } else { change.delete(cluster, Some(uid)) }
 }
 
 /// A cluster that was asked to go, and whether it is gone.
@@ -26,18 +27,25 @@ pub struct Going {
 impl Going {
     /// After [`wish`] was written, from what the account says then.
     pub fn of(entry: &Entry) -> Self {
-        Self { uid: entry.held.as_ref().map(|held| held.uid.clone()) }
+        Self { uid: is_held(entry).then(|| entry.uid().unwrap_or_default().to_owned()) }
     }
 
     /// Looks at a later version of the account. Another cluster may have taken the name meanwhile.
     pub fn is_gone(&mut self, entry: &Entry) -> bool {
-        let (Some(uid), Some(held)) = (&self.uid, &entry.held) else { return true };
+        let (Some(uid), true) = (&self.uid, is_held(entry)) else { return true };
+        // A newer version may have hidden it.
+        let Some(now) = entry.uid() else { return false };
         if uid.is_empty() && entry.delete.is_some() {
-            self.uid = Some(held.uid.clone());
+            self.uid = Some(now.to_owned());
             return false;
         }
-        *uid != held.uid
+        uid != now
     }
+}
+
+/// Whether something is held for it, if only in a value of a newer version.
+fn is_held(entry: &Entry) -> bool {
+    entry.held.is_some() || entry.opaque.iter().any(|value| value.key.starts_with(data::HELD))
 }
 
 #[cfg(test)]
@@ -45,11 +53,11 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::account::{Held, HeldState, InstanceType, Refused, Shape, Want};
+    use crate::account::{Held, HeldState, InstanceType, Opaque, Refused, Shape, Want};
     use crate::quantity::Quantity;
     use crate::resources::Resources;
 
-    /// An entry written `want held:uid delete:uid refused`.
+    /// An entry written `want held:uid delete:uid refused newer.key:uid`.
     fn entry(text: &str) -> Entry {
         let size = Resources::new(Quantity::whole(1), Quantity::mebibytes(1));
         let shape = Shape { count: 1, size: size.clone(), released: false };
@@ -61,6 +69,11 @@ mod tests {
                     entry.held = Some(Held::of(uid, InstanceType::Container, shape.clone(), HeldState::Ready));
                 }
                 Some(("delete", uid)) => entry.delete = Some(uid.to_owned()),
+                Some((key @ ("newer.want" | "newer.held"), uid)) => entry.opaque.push(Opaque {
+                    key: format!("{}.web", key.trim_start_matches("newer.")),
+                    why: "newer".to_owned(),
+                    uid: Some(uid.to_owned()).filter(|uid| *uid != "hidden"),
+                }),
                 None => entry.refused = Some(Refused { reason: word.to_owned(), at: Timestamp::UNIX_EPOCH }),
                 other => panic!("{other:?}"),
             }
@@ -88,6 +101,10 @@ mod tests {
         // The Namespace was found in between; the wish was meant for an earlier cluster.
         check("want held:a delete:", &[("delete.web", Some("a"))]);
         check("want held:b delete:a", &[("delete.web", Some("b"))]);
+        // A newer version's cluster can be deleted, too.
+        check("newer.want:hidden", &[("want.web", None)]);
+        check("newer.want:hidden newer.held:a", &[("delete.web", Some("a"))]);
+        check("want newer.held:", &[("delete.web", Some(""))]);
     }
 
     #[test]
@@ -105,5 +122,7 @@ mod tests {
         check("want held: delete:", &[("want held: delete:", false), ("want held:a delete:a", false), ("", true)]);
         check("want held: delete:", &[("want held:a delete:a", false), ("want held:b", true)]);
         check("want held: delete:", &[("want held:a", true)]);
+        check("want held:a delete:a", &[("want newer.held:a delete:a", false), ("want newer.held:b", true)]);
+        check("newer.held:hidden", &[("newer.held:hidden", false), ("", true)]);
     }
 }

@@ -192,7 +192,8 @@ impl Cluster {
 
     /// The reason why it is not gone, if one is known.
     fn why(&self) -> Option<&str> {
-        self.entry.refused.as_ref().map(|refused| refused.reason.as_str())
+        let blocked = self.entry.blocked.as_ref().map(|blocked| blocked.reason.as_str());
+        blocked.or_else(|| self.entry.refused.as_ref().map(|refused| refused.reason.as_str()))
     }
 
     /// The error that says that it is not gone, and why.
