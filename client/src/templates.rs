@@ -14,6 +14,9 @@ use cmp_core::template::{LONGEST, Template, built_in_type};
 
 use crate::error::ApiError;
 
+/// The most events of YAML that aliases stand for, in all.
+const MOST_REPLAYED: usize = 10_000;
+
 /// A template as it is stored.
 #[derive(Debug, Clone)]
 pub struct Found {
@@ -47,7 +50,10 @@ pub fn manifest(text: &str) -> Result<Value, String> {
     if text.len() > LONGEST {
         return Err(format!("it takes {} bytes, where {LONGEST} are the most", text.len()));
     }
-    serde_saphyr::from_str(text).map_err(|error| not_yaml(&error))
+    // An alias stands for all that it names, and aliases in aliases for a multiple of it.
+    let mut options = serde_saphyr::Options::default();
+    options.alias_limits.max_total_replayed_events = MOST_REPLAYED;
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| not_yaml(&error))
 }
 
 /// Why a text is no YAML, in one line; the parser would draw it.

@@ -4,7 +4,7 @@
 //! damaged entry would be a cluster that costs nothing. Keys that are not ours are left alone. A value that a newer
 //! version stored is no damage: [`format`](crate::format) keeps it, and nothing of it grows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -554,16 +554,18 @@ impl Account {
         changes: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
     ) -> Result<Self, Unreadable> {
         let mut account = self.clone();
-        let mut damaged: Vec<&Unreadable> = damaged.iter().collect();
+        // By key: a list that is searched for each change would cost the square of its length.
+        let mut still: BTreeSet<&str> = damaged.iter().map(|unreadable| unreadable.key.as_str()).collect();
         for (key, text) in changes {
-            damaged.retain(|unreadable| unreadable.key != key);
+            still.remove(key);
             account.know(key);
             match text {
                 Some(text) => account.set_key(key, text).map_err(|wrong| unreadable(key, wrong))?,
                 None => account.remove_key(key)?,
             }
         }
-        damaged.first().map_or(Ok(account), |unreadable| Err((*unreadable).clone()))
+        let first = damaged.iter().find(|unreadable| still.contains(unreadable.key.as_str()));
+        first.map_or(Ok(account), |unreadable| Err(unreadable.clone()))
     }
 
     fn set_key(&mut self, key: &str, text: &str) -> Result<(), Wrong> {

@@ -31,17 +31,20 @@ pub fn footprint(pod: &PodSpec, rule: Rule) -> Option<Resources> {
     };
     let mut sum = Resources::default();
     for container in &pod.containers {
-        sum = sum.checked_add(&of(container.resources.as_ref())?)?;
+        sum.add_all(&of(container.resources.as_ref())?)?;
     }
     let (mut sidecars, mut largest) = (Resources::default(), Resources::default());
     for container in pod.init_containers.iter().flatten() {
         let amounts = of(container.resources.as_ref())?;
-        if container.restart_policy.as_deref() == Some("Always") {
-            sum = sum.checked_add(&amounts)?;
-            sidecars = sidecars.checked_add(&amounts)?;
-            largest = largest.max(&sidecars);
-        } else {
-            largest = largest.max(&sidecars.checked_add(&amounts)?);
+        let stays = container.restart_policy.as_deref() == Some("Always");
+        if stays {
+            sum.add_all(&amounts)?;
+            sidecars.add_all(&amounts)?;
+        }
+        // Only the resources of this container: the others are as large as they were.
+        for (name, amount) in amounts.iter() {
+            let amount = if stays { sidecars.get(name) } else { sidecars.get(name).checked_add(amount)? };
+            largest.raise(name, amount);
         }
     }
     let mut total = sum.max(&largest);

@@ -1,6 +1,7 @@
 //! Sizes, quotas and charges: amounts by the name a resource has in a container.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -54,6 +55,13 @@ impl ResourceName {
     /// Whether it is a resource with a domain, which comes in whole pieces.
     pub fn is_extended(&self) -> bool {
         self.0.contains('/')
+    }
+}
+
+// Equal and ordered as its text is.
+impl Borrow<str> for ResourceName {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 
@@ -112,29 +120,25 @@ impl fmt::Display for ResourceName {
 }
 
 /// Amounts by resource: the size of an instance, a quota, a charge. A resource that is not named counts as 0.
-// In the order of their names. There are two or three, where a list is quicker than a tree.
+// A tree and no sorted list: a list that somebody else wrote would cost the square of its length.
 #[derive(Debug, Clone, Default)]
-pub struct Resources(Vec<(ResourceName, Quantity)>);
+pub struct Resources(BTreeMap<ResourceName, Quantity>);
 
 impl Resources {
     /// A size of so much cpu and memory.
     pub fn new(cpu: Quantity, memory: Quantity) -> Self {
         let name = |name| ResourceName(Cow::Borrowed(name));
-        Self(vec![(name(CPU), cpu), (name(MEMORY), memory)])
-    }
-
-    fn find(&self, name: &ResourceName) -> Result<usize, usize> {
-        self.0.binary_search_by(|(other, _)| other.cmp(name))
+        Self([(name(CPU), cpu), (name(MEMORY), memory)].into())
     }
 
     /// The amount of one resource, if it is named.
     pub fn named(&self, name: &str) -> Option<Quantity> {
-        self.0.iter().find(|(key, _)| key.as_str() == name).map(|(_, amount)| *amount)
+        self.0.get(name).copied()
     }
 
     /// The amount of one resource; 0 if it is not named.
     pub fn get(&self, name: &ResourceName) -> Quantity {
-        self.find(name).ok().and_then(|at| self.0.get(at)).map_or(Quantity::ZERO, |(_, amount)| *amount)
+        self.0.get(name).copied().unwrap_or(Quantity::ZERO)
     }
 
     /// Cores.
@@ -149,20 +153,30 @@ impl Resources {
 
     /// Names `amount` for a resource.
     pub fn set(&mut self, name: ResourceName, amount: Quantity) {
-        match self.find(&name) {
-            Ok(at) => self.0[at].1 = amount,
-            Err(at) => self.0.insert(at, (name, amount)),
-        }
+        self.0.insert(name, amount);
     }
 
     /// Adds `amount` of a resource; `None`, and nothing is added, if the sum does not fit.
     #[must_use]
     pub fn add(&mut self, name: &ResourceName, amount: Quantity) -> Option<()> {
-        match self.find(name) {
-            Ok(at) => self.0[at].1 = self.0[at].1.checked_add(amount)?,
-            Err(at) => self.0.insert(at, (name.clone(), amount)),
+        match self.0.get_mut(name) {
+            Some(sum) => *sum = sum.checked_add(amount)?,
+            None => drop(self.0.insert(name.clone(), amount)),
         }
         Some(())
+    }
+
+    /// Adds all amounts of another one; `None` if a sum does not fit.
+    #[must_use]
+    pub fn add_all(&mut self, other: &Self) -> Option<()> {
+        other.iter().try_for_each(|(name, amount)| self.add(name, amount))
+    }
+
+    /// Names `amount` for a resource that has less, or that is not named.
+    pub fn raise(&mut self, name: &ResourceName, amount: Quantity) {
+        if self.0.get(name).is_none_or(|present| *present < amount) {
+            self.0.insert(name.clone(), amount);
+        }
     }
 
     /// Every resource that is named, in order.
@@ -172,12 +186,12 @@ impl Resources {
 
     /// The names of its resources, in order.
     pub fn names(&self) -> impl Iterator<Item = &ResourceName> {
-        self.0.iter().map(|(name, _)| name)
+        self.0.keys()
     }
 
     /// Whether a resource is named.
     pub fn contains(&self, name: &ResourceName) -> bool {
-        self.find(name).is_ok()
+        self.0.contains_key(name)
     }
 
     /// The first resource that this version does not know.
@@ -194,9 +208,7 @@ impl Resources {
     #[must_use]
     pub fn checked_add(&self, other: &Self) -> Option<Self> {
         let mut sum = self.clone();
-        for (name, amount) in other.iter() {
-            sum.add(name, amount)?;
-        }
+        sum.add_all(other)?;
         Some(sum)
     }
 
@@ -211,9 +223,7 @@ impl Resources {
     pub fn max(&self, other: &Self) -> Self {
         let mut larger = self.clone();
         for (name, amount) in other.iter() {
-            if !larger.contains(name) || larger.get(name) < amount {
-                larger.set(name.clone(), amount);
-            }
+            larger.raise(name, amount);
         }
         larger
     }
@@ -278,7 +288,7 @@ impl<'de> Deserialize<'de> for Resources {
                 f.write_str("amounts by resource")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Resources, A::Error> {
-                let mut resources = Resources(Vec::with_capacity(2));
+                let mut resources = Resources::default();
                 while let Some((name, amount)) = map.next_entry::<ResourceName, _>()? {
                     if resources.contains(&name) {
                         return Err(serde::de::Error::custom(format_args!("{name} is named twice")));

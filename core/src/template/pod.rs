@@ -17,6 +17,12 @@ use crate::resources::{CPU, MEMORY, Resources, STORAGE};
 /// Which container kubectl takes where none is named.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
+/// The most values that a Pod has. In memory, `{}` in a list of containers takes 2 KiB.
+const MOST_VALUES: usize = 5000;
+
+/// The most kinds of resources that the containers of a template name; no node has so many.
+const MOST_KINDS: usize = 16;
+
 /// The name of the disk of an instance, among the volumes of its Pod.
 const DISK: &str = "disk";
 
@@ -60,14 +66,30 @@ pub(super) fn json(pod: &PodTemplateSpec) -> Result<Value, Wrong> {
 
 /// Reads a Pod strictly: a field that is not known is an error, and not something that is left out.
 pub(super) fn read(json: &Value) -> Result<PodTemplateSpec, Wrong> {
-    let pod: PodTemplateSpec = serde_json::from_value(json.clone()).map_err(|error| {
-        let field = culprit(json).unwrap_or_else(|| "the Pod".to_owned());
-        Wrong::new(field, format!("cannot be read: {error}"))
+    let count = values(json);
+    if count > MOST_VALUES {
+        return Err(Wrong::new("the Pod", format!("has {count} values, where {MOST_VALUES} are the most")));
+    }
+    // The reader keeps the path of the field that it reads, so that an error costs no second look.
+    let pod: PodTemplateSpec = serde_path_to_error::deserialize(json).map_err(|error| {
+        let path = error.path().to_string();
+        let field = if path == "." { "the Pod".to_owned() } else { path };
+        Wrong::new(field, format!("cannot be read: {}", error.inner()))
     })?;
     match lost(json, &self::json(&pod)?) {
         Some(field) => Err(Wrong::new(field, "is no field of a Pod (Kubernetes 1.36)")),
         None => Ok(pod),
     }
+}
+
+/// How many values there are, with those in lists and objects.
+fn values(json: &Value) -> usize {
+    let below: usize = match json {
+        Value::Array(items) => items.iter().map(values).sum(),
+        Value::Object(fields) => fields.values().map(values).sum(),
+        _ => 0,
+    };
+    below + 1
 }
 
 fn below(path: &str, key: &str) -> String {
@@ -92,31 +114,6 @@ fn lost(written: &Value, read: &Value) -> Option<String> {
         }
     }
     at("", written, read)
-}
-
-/// The field without which a Pod could be read.
-fn culprit(json: &Value) -> Option<String> {
-    let (mut path, mut pointer) = (String::new(), String::new());
-    while let Some(here) = json.pointer(&pointer) {
-        let steps: Vec<(String, String)> = match here {
-            Value::Object(fields) => fields.keys().map(|key| (below(&path, key), key.clone())).collect(),
-            Value::Array(items) => (0..items.len()).map(|at| (format!("{path}[{at}]"), at.to_string())).collect(),
-            _ => break,
-        };
-        let guilty = steps.into_iter().find(|(_, step)| {
-            let mut without = json.clone();
-            match without.pointer_mut(&pointer) {
-                Some(Value::Object(fields)) => drop(fields.remove(step)),
-                Some(Value::Array(items)) => drop(step.parse().map(|at: usize| items.remove(at))),
-                _ => {}
-            }
-            serde_json::from_value::<PodTemplateSpec>(without).is_ok()
-        });
-        let Some((next, step)) = guilty else { break };
-        path = next;
-        pointer = format!("{pointer}/{}", step.replace('~', "~0").replace('/', "~1"));
-    }
-    Some(path).filter(|path| !path.is_empty())
 }
 
 /// The container that is the instance: the first.
@@ -256,7 +253,14 @@ pub(super) fn least(pod: &PodTemplateSpec) -> Result<Resources, Wrong> {
     let spec = pod.spec.clone().unwrap_or_default();
     beside(&spec)?;
     let some = Resources::new(Quantity::whole(1), Quantity::mebibytes(1024));
-    footprint(&spec, Rule::Limits).and_then(|taken| taken.checked_add(&some)).ok_or_else(too_much)
+    let least = footprint(&spec, Rule::Limits).and_then(|taken| taken.checked_add(&some)).ok_or_else(too_much)?;
+    // Each init container is given a share of each of them.
+    let kinds = least.names().count();
+    if kinds > MOST_KINDS {
+        let why = format!("ask for {kinds} kinds of resources, where {MOST_KINDS} are the most");
+        return Err(Wrong::new("spec.containers", why));
+    }
+    Ok(least)
 }
 
 fn too_much() -> Wrong {

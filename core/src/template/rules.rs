@@ -4,6 +4,8 @@
 //! here is the same once more, for an answer before anything is made, and for templates when they are stored. A test
 //! (`tests/e2e/templates.rs`) gives every case of `core/tests/vectors/pods-refused.json` to both.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::pod::BY_SIZE;
@@ -182,7 +184,7 @@ pub(super) fn grants(path: &str, spec: &Value) -> Result<Grants, Wrong> {
         .filter(|(_, value, usual)| !value.is_empty() && value != usual)
         .map(|(annotation, value, _)| (annotation, value.to_owned()))
         .collect();
-    let mut taints = Vec::new();
+    let mut taints = BTreeSet::new();
     for (at, toleration) in items(&spec["tolerations"]) {
         let key = text(&toleration["key"]);
         if key.is_empty() || key.contains(',') {
@@ -191,11 +193,10 @@ pub(super) fn grants(path: &str, spec: &Value) -> Result<Grants, Wrong> {
                 "is missing: name the taint that is tolerated, all of them is too much",
             ));
         }
-        taints.push(key);
+        taints.insert(key);
     }
-    taints.dedup();
     if !taints.is_empty() {
-        grants.insert(keys::TOLERATIONS, taints.join(","));
+        grants.insert(keys::TOLERATIONS, taints.into_iter().collect::<Vec<_>>().join(","));
     }
     Ok(grants)
 }
@@ -210,8 +211,8 @@ pub(super) fn placement_of(path: &str, spec: &Value, grants: &Grants) -> Checked
             return no(format!("{path}.{key}"), "is not the one of this cluster's template");
         }
     }
-    let taints = grants.get(keys::TOLERATIONS).map_or("", String::as_str);
-    let granted = |key: &str| !key.is_empty() && taints.split(',').any(|granted| granted == key);
+    let taints: BTreeSet<&str> = grants.get(keys::TOLERATIONS).into_iter().flat_map(|list| list.split(',')).collect();
+    let granted = |key: &str| !key.is_empty() && taints.contains(key);
     if let Some((at, _)) = items(&spec["tolerations"]).find(|(_, toleration)| !granted(text(&toleration["key"]))) {
         return no(format!("{path}.tolerations[{at}]"), "is not for this cluster: its template does not have it");
     }
