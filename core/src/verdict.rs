@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::account::{Account, Entry, InstanceType, Shape, Want};
+use crate::account::{Account, Entry, InstanceType, Want};
 use crate::beside::beside;
 use crate::name::{ClusterName, MAX_COUNT, UserName};
 use crate::quantity::Quantity;
@@ -21,6 +21,9 @@ const LONGEST_TEXT: usize = 1024;
 
 /// What a want may take in the account, in bytes.
 const LONGEST_WANT: usize = 8192;
+
+/// What a want may take in a review, in bytes: there every quote is escaped, and `<`, `>` and `&` take six bytes each.
+const LONGEST_IN_REVIEW: usize = 2 * LONGEST_WANT;
 
 /// Why a change of an account is refused. The text is what the user reads.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -143,7 +146,7 @@ pub fn judge(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
         if let Some(want) = &entry.want
             && entry.want != before.want
         {
-            judge_want(new, cluster, want, entry, &before.charged())?;
+            judge_want(new, cluster, want, entry, before)?;
             judge_newer(cluster, want, entry, before)?;
             // Such a want may still be mended or taken back, which makes it what is held.
             let as_held = entry.held.as_ref().is_some_and(|held| held.shape() == want.shape());
@@ -172,13 +175,27 @@ fn judge_newer(cluster: &ClusterName, want: &Want, entry: &Entry, before: &Entry
     }
 }
 
+/// Judges the length of a want as the API server writes it into a review, before a change and after it. Reviews have to
+/// stay readable whatever is in an account; a want that gets no longer is never refused.
+pub fn judge_length(cluster: &ClusterName, before: usize, after: usize) -> Result<(), Denial> {
+    if after <= LONGEST_IN_REVIEW || after <= before {
+        return Ok(());
+    }
+    Err(Denial::Invalid {
+        cluster: cluster.clone(),
+        field: format!("takes {after} bytes in a review"),
+        why: "where 16384 are the most, and each <, > and & takes 6: put what is long into a template, or into a \
+              ConfigMap in the cluster's namespace",
+    })
+}
+
 /// Whether there can be such a cluster at all.
 fn judge_want(
     account: &Account,
     cluster: &ClusterName,
     want: &Want,
     entry: &Entry,
-    before: &Shape,
+    before: &Entry,
 ) -> Result<(), Denial> {
     let invalid = |field: String, why| Err(Denial::Invalid { cluster: cluster.clone(), field, why });
     if let Some(held) = &entry.held
@@ -204,8 +221,9 @@ fn judge_want(
             );
         }
     }
+    // One that was stored while nobody was asked may be longer. It can be made smaller, and taken back, all the same.
     let length = want.stored().len();
-    if length > LONGEST_WANT {
+    if length > LONGEST_WANT && before.want.as_ref().is_none_or(|was| length > was.stored().len()) {
         return invalid(
             format!("takes {length} bytes"),
             "where 8192 are the most: put what is long into a template, or into a ConfigMap in the cluster's namespace",
@@ -216,9 +234,10 @@ fn judge_want(
             return invalid(format!("size.{required}"), "is missing: say how much each instance gets");
         }
     }
+    let charged = before.charged();
     for (name, amount) in want.size.iter() {
         let field = format!("size.{name} {amount}");
-        if !name.is_known() && !before.size.contains(name) {
+        if !name.is_known() && !charged.size.contains(name) {
             return invalid(field, "is not a resource: use cpu, memory, storage, or one with its domain");
         }
         if amount.is_zero() || amount.is_negative() {
@@ -242,7 +261,7 @@ fn judge_want(
             _ => {}
         }
         // Taken out of the quota later, it may still be given back in parts.
-        if !account.quota.contains(name) && !before.size.contains(name) {
+        if !account.quota.contains(name) && !charged.size.contains(name) {
             let named: Vec<&str> = account.quota.names().map(crate::resources::ResourceName::as_str).collect();
             return Err(Denial::NotInQuota {
                 user: account.user.clone(),

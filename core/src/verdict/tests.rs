@@ -105,6 +105,32 @@ fn several_wants_and_the_quota_in_one_write_are_judged_together() {
 }
 
 #[test]
+fn a_long_want_may_only_become_shorter() {
+    let of = |count: u32, bytes: usize| {
+        let image = "<".repeat(1000);
+        let value = "<".repeat(bytes);
+        format!(
+            r#"{{"type":"container","count":{count},"size":{{"cpu":"1","memory":"1Gi"}},"image":"{image}","env":[{{"name":"A","value":"{value}"}}]}}"#
+        )
+    };
+    let (fits, long, longer) = (of(2, 6000), of(2, 9000), of(2, 9001));
+    assert_eq!(verdict(&[], &[("want.web", &fits)]), "yes");
+    assert!(verdict(&[], &[("want.web", &long)]).contains("where 8192 are the most"));
+    // It was stored while nobody was asked.
+    assert!(verdict(&[("want.web", &long)], &[("want.web", &longer)]).contains("where 8192 are the most"));
+    for shorter in [of(1, 9000), fits] {
+        assert_eq!(verdict(&[("want.web", &long)], &[("want.web", &shorter)]), "yes");
+    }
+
+    let web = name("web");
+    assert_eq!(judge_length(&web, 0, 16384), Ok(()));
+    assert_eq!(judge_length(&web, 40000, 40000), Ok(()));
+    assert_eq!(judge_length(&web, 40000, 39999), Ok(()));
+    let denied = judge_length(&web, 16384, 16385).unwrap_err().to_string();
+    assert!(denied.starts_with("want.web: takes 16385 bytes in a review where 16384 are the most"), "{denied}");
+}
+
+#[test]
 fn wants_that_no_cluster_can_be_are_refused_by_field_value_and_remedy() {
     let check = |json: &str, expected: &str| {
         let said = verdict(&[("quota", r#"{"cpu":"16","memory":"64Gi","nvidia.com/gpu":"2"}"#)], &[("want.web", json)]);
