@@ -3,7 +3,8 @@
 //!
 //! One Secret holds a certificate authority and a leaf signed by it. Whichever replica finds it missing or old
 //! writes it under the version it read; the others take it over. The leaf is replaced after two thirds of its life;
-//! the authority a year before its end, and then both are made known until the old one has ended.
+//! the authority a year before its end, and then both are made known until the old one has ended. A new authority is
+//! made known an hour before the first leaf of it is served.
 //!
 //! Or the Secret is somebody else's, such as cert-manager's: then it is read, and nothing is written.
 
@@ -43,6 +44,8 @@ use crate::watches::Steady;
 const LEAF_LIFE: SignedDuration = SignedDuration::from_hours(24 * 365);
 const AUTHORITY_LIFE: SignedDuration = SignedDuration::from_hours(24 * 3650);
 const AUTHORITY_OVERLAP: SignedDuration = SignedDuration::from_hours(24 * 365);
+/// For how long a new authority is known before a leaf of it is served: every API server has to have read `caBundle`.
+const KNOWN_BEFORE: SignedDuration = SignedDuration::from_hours(1);
 /// For clocks that differ.
 const BEFORE: SignedDuration = SignedDuration::from_hours(1);
 
@@ -281,6 +284,10 @@ fn renewed(secret: Option<&Secret>, names: &[String], now: Timestamp) -> Result<
             // Until it has ended, a leaf of the old authority may still be served by another replica.
             if let Some((_, old, _)) = older.filter(|(.., ends)| now < *ends) {
                 bundle.push_str(&old);
+                // No API server knows the new authority yet: the leaf stays until they do, if it can.
+                if let Some(secret) = secret.filter(|secret| outlives(secret, &listed, now + KNOWN_BEFORE * 2)) {
+                    return Ok(Some(announced(secret, &bundle, &key, ends, now + KNOWN_BEFORE)));
+                }
             }
             (key, bundle, ends)
         }
@@ -324,6 +331,27 @@ fn renewed(secret: Option<&Secret>, names: &[String], now: Timestamp) -> Result<
     }))
 }
 
+/// Whether the leaf of a Secret can be served until then, under all of these names.
+fn outlives(secret: &Secret, names: &str, until: Timestamp) -> bool {
+    let known = secret.metadata.annotations.as_ref().and_then(|annotations| annotations.get(NAMES));
+    known.is_some_and(|known| known == names)
+        && annotated(secret, ENDS_AT).is_some_and(|ends| until < ends)
+        && server_config(secret).is_ok()
+}
+
+/// The Secret with a new authority beside the old one, and with the leaf that it has until `renew_at`.
+fn announced(secret: &Secret, bundle: &str, key: &KeyPair, ends: Timestamp, renew_at: Timestamp) -> Secret {
+    let mut announced = secret.clone();
+    let data = announced.data.get_or_insert_default();
+    for (name, value) in [(AUTHORITY, bundle.to_owned()), (AUTHORITY_KEY, key.serialize_pem())] {
+        data.insert(name.to_owned(), ByteString(value.into_bytes()));
+    }
+    let annotations = announced.metadata.annotations.get_or_insert_default();
+    annotations.insert(RENEW_AT.to_owned(), renew_at.to_string());
+    annotations.insert(AUTHORITY_ENDS_AT.to_owned(), ends.to_string());
+    announced
+}
+
 fn authority(now: Timestamp, ends: Timestamp) -> CertificateParams {
     let mut authority = CertificateParams::default();
     authority.distinguished_name = DistinguishedName::new();
@@ -362,6 +390,9 @@ pub fn empty() -> RustlsConfig {
 
 #[cfg(test)]
 mod tests {
+    use rustls::client::danger::ServerCertVerifier;
+    use rustls::pki_types::UnixTime;
+
     use super::*;
 
     fn install_provider() {
@@ -389,10 +420,57 @@ mod tests {
         let replaced = renewed(Some(&made), &service, later).unwrap().unwrap();
         assert_eq!(bundle(&replaced), bundle(&made));
         assert_ne!(text(&replaced, LEAF).unwrap(), text(&made, LEAF).unwrap());
+    }
 
-        let much_later = now + AUTHORITY_LIFE - AUTHORITY_OVERLAP;
-        let new = renewed(Some(&made), &service, much_later).unwrap().unwrap();
-        assert!(bundle(&new).ends_with(&bundle(&made)) && bundle(&new) != bundle(&made), "both are made known");
+    /// Whether whoever knows the bundle of one Secret accepts the leaf of another one.
+    fn accepts(known: &Secret, served: &Secret, at: Timestamp) -> bool {
+        let certificates = |secret: &Secret, key| -> Vec<CertificateDer<'static>> {
+            let pem = text(secret, key).unwrap().as_bytes();
+            CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().unwrap()
+        };
+        let mut roots = rustls::RootCertStore::empty();
+        for authority in certificates(known, AUTHORITY) {
+            roots.add(authority).unwrap();
+        }
+        let verifier = rustls::client::WebPkiServerVerifier::builder(Arc::new(roots)).build().unwrap();
+        let leaf = certificates(served, LEAF);
+        let name = "cmp-webhook.cmp-system.svc".try_into().unwrap();
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(at.as_second().unsigned_abs()));
+        verifier.verify_server_cert(&leaf[0], &[], &name, &[], at).is_ok()
+    }
+
+    #[test]
+    fn a_new_authority_is_known_before_a_leaf_of_it_is_served() {
+        install_provider();
+        let (service, now) = (names(&["cmp-webhook.cmp-system.svc"]), Timestamp::now());
+        let first = renewed(None, &service, now).unwrap().unwrap();
+        // The leaf of the last years of the first authority.
+        let late = now + AUTHORITY_LIFE - AUTHORITY_OVERLAP - LEAF_LIFE / 2;
+        let made = renewed(Some(&first), &service, late).unwrap().unwrap();
+        let at = now + AUTHORITY_LIFE - AUTHORITY_OVERLAP;
+
+        let announced = renewed(Some(&made), &service, at).unwrap().unwrap();
+        let bundle = text(&announced, AUTHORITY).unwrap();
+        assert!(bundle.ends_with(text(&made, AUTHORITY).unwrap()) && bundle != text(&made, AUTHORITY).unwrap());
+        assert_eq!(text(&announced, LEAF).unwrap(), text(&made, LEAF).unwrap(), "the leaf stays for now");
+        assert!(accepts(&made, &announced, at), "an API server that has not read the new bundle goes on");
+        assert!(renewed(Some(&announced), &service, at).unwrap().is_none());
+
+        let after = at + KNOWN_BEFORE + SignedDuration::from_secs(1);
+        let replaced = renewed(Some(&announced), &service, after).unwrap().unwrap();
+        assert_eq!(text(&replaced, AUTHORITY).unwrap(), bundle);
+        assert_ne!(text(&replaced, LEAF).unwrap(), text(&made, LEAF).unwrap());
+        assert!(accepts(&announced, &replaced, after) && !accepts(&made, &replaced, after));
+    }
+
+    #[test]
+    fn a_leaf_that_ends_too_soon_is_replaced_together_with_its_authority() {
+        install_provider();
+        let (service, now) = (names(&["cmp-webhook.cmp-system.svc"]), Timestamp::now());
+        let made = renewed(None, &service, now).unwrap().unwrap();
+        let at = now + AUTHORITY_LIFE - AUTHORITY_OVERLAP;
+        let new = renewed(Some(&made), &service, at).unwrap().unwrap();
+        assert!(accepts(&new, &new, at) && !accepts(&made, &new, at));
     }
 
     #[test]
