@@ -9,7 +9,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, LimitRange, Namespace, ObjectReference, ResourceQuota};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -75,12 +75,35 @@ impl Context {
     pub fn new(client: Client, window: Duration, metrics: Arc<Metrics>) -> Self {
         let accounts = Accounts::new(client.clone());
         let edges = schedules::Edges::default();
+        // Those of an earlier context are looked at anew.
+        metrics.damaged(0);
         let events = Recorder::new(client.clone(), keys::WEBHOOK.into());
         Self { client, accounts, window, metrics, memory: Mutex::default(), marks: Marks::default(), edges, events }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An account can be read, or is gone.
+    fn is_sound(&self, name: &str) {
+        let mut memory = self.memory();
+        if memory.damaged.remove(name) {
+            self.metrics.damaged(memory.damaged.len());
+        }
+    }
+
+    /// Hears of the accounts that are gone: they are reconciled no more.
+    fn hear(&self, event: &watcher::Event<ConfigMap>) {
+        match event {
+            watcher::Event::Delete(map) => self.is_sound(&map.name_any()),
+            // The watch begins anew, and one may have gone unseen. All that are there are reconciled once more.
+            watcher::Event::Init => {
+                self.memory().damaged.clear();
+                self.metrics.damaged(0);
+            }
+            watcher::Event::Apply(_) | watcher::Event::InitApply(_) | watcher::Event::InitDone => {}
+        }
     }
 
     /// Something in the Namespace of a cluster changed.
@@ -129,7 +152,9 @@ pub async fn run(context: Arc<Context>, readiness: Readiness, stop: impl Future<
     // Who wrote which key is most of an account's ConfigMap, and of no use here.
     let lean = |map: &mut ConfigMap| map.metadata.managed_fields = None;
     let (store, writer) = store();
-    let accounts = reflector(writer, watcher(api, only).modify(lean)).applied_objects();
+    let told = context.clone();
+    let heard = watcher(api, only).modify(lean).inspect_ok(move |event| told.hear(event));
+    let accounts = reflector(writer, heard).applied_objects();
     let controller = Controller::for_stream(accounts, store.clone())
         .with_config(kube::runtime::controller::Config::default().concurrency(ACCOUNTS_AT_ONCE))
         .trigger_backoff(Steady);
@@ -223,12 +248,7 @@ async fn reconcile(map: Arc<ConfigMap>, context: Arc<Context>) -> Result<Action,
         Ok(account) => account,
         Err(error) => return Ok(damaged(&context, name, &error).await),
     };
-    {
-        let mut memory = context.memory();
-        if memory.damaged.remove(&name) {
-            context.metrics.damaged(memory.damaged.len());
-        }
-    }
+    context.is_sound(&name);
     let user = account.user.clone();
     let failed = |source| Failure { user: user.clone(), source };
     if !account.is_settled() {
@@ -280,7 +300,10 @@ async fn damaged(context: &Context, name: String, error: &cmp_core::account::Unr
             warn!(%user, %error, "is damaged: nothing is done for it until an administrator mends it");
             Action::await_change()
         }
-        Err(failed) if failed.is_not_found() => Action::await_change(),
+        Err(failed) if failed.is_not_found() => {
+            context.is_sound(&name);
+            Action::await_change()
+        }
         Err(failed) => {
             warn!(%user, damage = %error, error = %failed, "is damaged, and could not be mended: will be tried again");
             Action::requeue(Duration::from_secs(5))
