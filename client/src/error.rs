@@ -25,6 +25,16 @@ pub enum ApiError {
         /// What the API server says of it.
         detail: String,
     },
+    /// cmp-webhook was asked, and answered with an error of HTTP in place of a verdict.
+    #[error(
+        "cmp-webhook answers with the status code {code}, so that nothing can be created or grown now; suspend, resume, start, stop and delete work"
+    )]
+    WebhookFails {
+        /// The status code.
+        code: u16,
+        /// What the API server says of it.
+        detail: String,
+    },
     /// The API server did not answer.
     #[error("{0}")]
     Unreachable(String),
@@ -94,11 +104,20 @@ fn plain(message: &str) -> &str {
     message
 }
 
+/// The status code that a webhook answered with. The API server has no other place for it than its message.
+fn answered_with(message: &str) -> Option<u16> {
+    let (_, rest) = message.split_once("the server responded with the status code ")?;
+    rest.split(' ').next()?.parse().ok()
+}
+
 impl From<Status> for ApiError {
     fn from(status: Status) -> Self {
         let Status { code, reason, message, .. } = status;
         if message.contains("failed calling webhook") && message.contains("kubectl-cmp.dev") {
-            return Self::WebhookDown { detail: message };
+            return match answered_with(&message) {
+                Some(code) => Self::WebhookFails { code, detail: message },
+                None => Self::WebhookDown { detail: message },
+            };
         }
         if code == 401 {
             return Self::Unauthorized(message);
@@ -163,5 +182,9 @@ mod tests {
             "Internal error occurred: failed calling webhook \"accounts.kubectl-cmp.dev\": connection refused";
         let error = ApiError::from(Status { code: 500, message: message.to_owned(), ..Status::default() });
         assert!(matches!(error, ApiError::WebhookDown { .. }));
+        let message = "Internal error occurred: failed calling webhook \"accounts.kubectl-cmp.dev\": failed to call webhook: \
+                       the server responded with the status code 429 but did not return more information";
+        let error = ApiError::from(Status { code: 500, message: message.to_owned(), ..Status::default() });
+        assert!(matches!(error, ApiError::WebhookFails { code: 429, .. }));
     }
 }

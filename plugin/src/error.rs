@@ -142,6 +142,14 @@ impl From<ApiError> for CliError {
             ApiError::WebhookDown { detail } => Self::user(message)
                 .hint("ask an administrator to look at cmp-webhook in cmp-system, and try again")
                 .hint(format!("the API server says: {detail}")),
+            ApiError::WebhookFails { code, detail } => {
+                let hint = match code {
+                    413 => "the account is too large to be judged: an administrator takes what is not needed out of it",
+                    429 => "it is busy: try again in a few seconds",
+                    _ => "ask an administrator to look at cmp-webhook in cmp-system, and try again",
+                };
+                Self::user(message).hint(hint).hint(format!("the API server says: {detail}"))
+            }
             ApiError::Unreachable(why) => Self::user(format!("unable to connect to the server: {why}"))
                 .hint("did you specify the right host or port? (--kubeconfig, --context, --server)"),
             ApiError::Unauthorized(why) => Self::user(format!("you must be logged in to the server ({why})"))

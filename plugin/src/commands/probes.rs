@@ -99,6 +99,9 @@ impl Answers {
         match (&self.good, &self.bad) {
             (Ok(()), Tried::Refused) => None,
             (Err(ApiError::WebhookDown { detail }), _) => Some(format!("it does not answer: {}", cause(detail))),
+            (Err(ApiError::WebhookFails { code, .. }), _) => {
+                Some(format!("it answers with the status code {code} in place of a verdict"))
+            }
             (Err(error), _) => Some(format!("it refuses a good account: {error}")),
             (Ok(()), Tried::Passed) => Some("nobody refuses what is no account: it is not asked".to_owned()),
             (Ok(()), Tried::Unknown(why)) => Some(format!("it did not refuse what is no account: {why}")),
@@ -162,6 +165,8 @@ mod tests {
         check(Ok(()), Tried::Passed, Some("it is not asked"));
         check(Ok(()), Tried::Unknown("no".to_owned()), Some("did not refuse what is no account: no"));
         check(down(), Tried::Unknown(String::new()), Some("it does not answer: connection refused"));
+        let busy = ApiError::WebhookFails { code: 429, detail: String::new() };
+        check(Err(busy), Tried::Unknown(String::new()), Some("it answers with the status code 429"));
         check(Err(ApiError::Other("no".to_owned())), Tried::Refused, Some("it refuses a good account: no"));
     }
 }
