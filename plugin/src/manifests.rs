@@ -27,7 +27,8 @@ const POLICIES: &[&str] = &[
 ];
 
 const WEBHOOK_RIGHTS: &[&str] = &[include_str!("../../manifests/base/rbac-webhook.yaml")];
-const DEPLOYMENT: &[&str] = &[include_str!("../../manifests/base/deployment.yaml")];
+const DEPLOYMENT: &[&str] =
+    &[include_str!("../../manifests/base/network.yaml"), include_str!("../../manifests/base/deployment.yaml")];
 const WEBHOOK: &[&str] = &[include_str!("../../manifests/base/webhook.yaml")];
 const USER_RIGHTS: &[&str] = &[include_str!("../../manifests/base/rbac-users.yaml")];
 const INSTALLED_VERSION: &[&str] = &[include_str!("../../manifests/base/version.yaml")];

@@ -37,6 +37,7 @@ const TYPES: &[(&str, &str, &str, &[&str])] = &[
     ("", "v1", "Service", SYSTEM),
     ("", "v1", "ConfigMap", SYSTEM),
     ("", "v1", "ServiceAccount", SYSTEM),
+    ("networking.k8s.io", "v1", "NetworkPolicy", SYSTEM),
     (CERT_MANAGER, "v1", "Certificate", SYSTEM),
     (CERT_MANAGER, "v1", "Issuer", SYSTEM),
     (PROMETHEUS, "v1", "PodMonitor", SYSTEM),
