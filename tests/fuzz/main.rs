@@ -28,6 +28,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
+mod work;
+
 /// The texts that an input stands for.
 fn texts(bytes: &[u8], words: &[&str], sound: &str) -> [String; 3] {
     let plain = String::from_utf8_lossy(bytes).into_owned();
@@ -363,7 +365,7 @@ fn ask(body: String) -> (StatusCode, Value) {
 fn ask_at(path: &str, body: String) -> (StatusCode, Value) {
     static HANDLER: OnceLock<(Runtime, Router)> = OnceLock::new();
     let (runtime, router) = HANDLER.get_or_init(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         (runtime, cmp_webhook::admission::router(Arc::default()))
     });
     runtime.block_on(async {
@@ -408,7 +410,7 @@ fn admission_reviews() {
     });
     println!("{} inputs", inputs.into_inner());
     // Beyond the largest body nothing is read.
-    let large = format!("{sound}{}", " ".repeat(7 << 20));
+    let large = format!("{sound}{}", " ".repeat(cmp_webhook::door::LARGEST));
     assert_eq!(ask(large).0, StatusCode::PAYLOAD_TOO_LARGE);
 }
 

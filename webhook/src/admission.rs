@@ -4,7 +4,6 @@
 //! question, so that a forged question changes nothing.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,42 +12,80 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use kube::core::admission::AdmissionResponse;
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
-use tracing::info;
+use tokio::time::timeout;
+use tracing::{error, info};
 
 use cmp_core::account::{Account, Unreadable};
 use cmp_core::beside::beside;
 use cmp_core::keys;
-use cmp_core::name::{InvalidName, UserName};
-use cmp_core::verdict::judge;
+use cmp_core::name::{ClusterName, InvalidName, UserName};
+use cmp_core::verdict::{Denial, judge, judge_length};
 
+use crate::door::{self, busy, hold};
+use crate::logged::Logged;
 use crate::metrics::Metrics;
 use crate::templates;
 
-/// A review carries the old and the new object, of up to 3 MiB each in etcd's terms, and more in JSON's.
-const LARGEST_BODY: usize = 7 << 20;
-/// At most so many at once; what comes beyond is told to come again rather than kept in memory.
-const AT_ONCE: usize = 64;
+/// How many accounts are judged at one time: one judgement takes 0.1 ms, and up to 40 MiB beside its review.
+const ACCOUNTS_AT_ONCE: usize = 2;
+/// How many templates. They have places of their own, so that no account waits for a template.
+const TEMPLATES_AT_ONCE: usize = 1;
+
+/// The most entries of an account that are read. Five for each of a thousand clusters are half as many.
+const MOST_ENTRIES: usize = 10_000;
+/// The most that all values of a ConfigMap take, in bytes: no API server stores more.
+const MOST_DATA: usize = 1 << 20;
+/// The longest message of a refusal, in bytes: it may contain text of the request.
+const LONGEST_MESSAGE: usize = 2048;
+
+/// The question that a review asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Whether an account may change so.
+    Account,
+    /// Whether something may be a template.
+    Template,
+}
+
+/// The verdict, in one word, and the answer; or why the review cannot be read.
+pub type Answered = Result<(&'static str, AdmissionResponse), serde_json::Error>;
+
+impl Question {
+    /// Reads a review and answers it.
+    pub fn answer(self, review: &[u8]) -> Answered {
+        match self {
+            Self::Account => answer_for_account(review),
+            Self::Template => templates::answer(review),
+        }
+    }
+}
 
 #[derive(Clone)]
 struct Judge {
     metrics: Arc<Metrics>,
+    question: Question,
     places: Arc<Semaphore>,
 }
 
 /// The routes.
 pub fn router(metrics: Arc<Metrics>) -> Router {
+    let route = |question, at_once| {
+        let judge = Judge { metrics: metrics.clone(), question, places: Arc::new(Semaphore::new(at_once)) };
+        post(review).with_state(judge)
+    };
     Router::new()
-        .route(keys::ACCOUNT_PATH, post(of_account))
-        .route(keys::TEMPLATE_PATH, post(of_template))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .with_state(Judge { metrics, places: Arc::new(Semaphore::new(AT_ONCE)) })
+        .route(keys::ACCOUNT_PATH, route(Question::Account, ACCOUNTS_AT_ONCE))
+        .route(keys::TEMPLATE_PATH, route(Question::Template, TEMPLATES_AT_ONCE))
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(door::room_for_bodies(), hold))
 }
 
 /// Who judges, for whoever asks with [`keys::PROBE`].
@@ -56,7 +93,7 @@ const VERSION: &str = concat!("cmp-webhook/", env!("CARGO_PKG_VERSION"));
 
 /// As much of a question as is judged. Everything else in a review, such as who manages which field, is passed over.
 #[derive(Deserialize)]
-struct Question<'a> {
+struct Review<'a> {
     #[serde(borrow)]
     request: Request<'a>,
 }
@@ -93,32 +130,39 @@ struct Map<'a> {
 
 /// Its data, in the order of the keys. Each value as it stands in the review: most of those of a large account are the
 /// same in the old and the new one, and need not be read twice.
-struct Data<'a>(Vec<(&'a str, &'a RawValue)>);
+struct Data<'a> {
+    values: Vec<(&'a str, &'a RawValue)>,
+    /// How many there are; no more than [`MOST_ENTRIES`] are kept.
+    count: usize,
+}
 
 impl<'de: 'a, 'a> Deserialize<'de> for Data<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Values;
         impl<'de> Visitor<'de> for Values {
-            type Value = Vec<(&'de str, &'de RawValue)>;
+            type Value = Data<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a map of texts")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut values = Vec::new();
+                let (mut values, mut count) = (Vec::new(), 0);
                 while let Some(value) = map.next_entry()? {
-                    values.push(value);
+                    count += 1;
+                    if count <= MOST_ENTRIES {
+                        values.push(value);
+                    }
                 }
-                Ok(values)
+                Ok(Data { values, count })
             }
         }
-        let mut values = deserializer.deserialize_map(Values)?;
+        let Data { mut values, count } = deserializer.deserialize_map(Values)?;
         // The API server writes them in this order. Of a key that comes twice the last counts, as everywhere.
         if !values.is_sorted_by(|(one, _), (other, _)| one < other) {
             values.reverse();
             values.sort_by_key(|(key, _)| *key);
             values.dedup_by_key(|(key, _)| *key);
         }
-        Ok(Self(values))
+        Ok(Self { values, count })
     }
 }
 
@@ -128,21 +172,65 @@ struct Metadata<'a> {
     name: Cow<'a, str>,
     #[serde(borrow, default)]
     uid: Cow<'a, str>,
-    #[serde(default)]
-    labels: Option<BTreeMap<String, String>>,
     #[serde(borrow, default)]
-    annotations: Option<BTreeMap<Cow<'a, str>, &'a RawValue>>,
+    labels: Option<Ours<'a>>,
+    #[serde(borrow, default)]
+    annotations: Option<Ours<'a>>,
+}
+
+/// Of labels or annotations, the ones that are looked at here; the others are passed over.
+#[derive(Default)]
+pub(crate) struct Ours<'a>(Vec<(&'static str, &'a RawValue)>);
+
+impl Ours<'_> {
+    const KEYS: [&'static str; 3] = [keys::ACCOUNT, keys::TEMPLATE, keys::PROBE];
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.0.iter().any(|(ours, _)| *ours == key)
+    }
+
+    /// Whether a label is set to true. Of a key that comes twice the last counts.
+    pub(crate) fn is_true(&self, key: &str) -> bool {
+        let value = self.0.iter().rev().find(|(ours, _)| *ours == key).map(|(_, value)| value.get());
+        value.is_some_and(|value| serde_json::from_str::<Cow<'_, str>>(value).is_ok_and(|value| value == keys::TRUE))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Ours<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Ours<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of texts")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut ours = Ours::default();
+                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                    match Ours::KEYS.into_iter().find(|ours| *ours == key) {
+                        // The last one counts, so that the earlier one need not be kept.
+                        Some(key) => {
+                            ours.0.retain(|(earlier, _)| *earlier != key);
+                            ours.0.push((key, map.next_value()?));
+                        }
+                        None => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(ours)
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
 }
 
 impl Map<'_> {
     fn is_account(&self) -> bool {
-        let label = self.metadata.labels.as_ref().and_then(|labels| labels.get(keys::ACCOUNT));
-        label.is_some_and(|value| value == keys::TRUE)
+        self.metadata.labels.as_ref().is_some_and(|labels| labels.is_true(keys::ACCOUNT))
     }
 
     /// Whether it is only tried, by somebody who wants to know who judges.
     fn is_probe(&self) -> bool {
-        self.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(keys::PROBE))
+        self.metadata.annotations.as_ref().is_some_and(|annotations| annotations.has(keys::PROBE))
     }
 
     fn user(&self) -> Result<UserName, Unreadable> {
@@ -151,17 +239,33 @@ impl Map<'_> {
     }
 
     fn values(&self) -> impl Iterator<Item = (&str, &RawValue)> {
-        self.data.iter().flat_map(|data| &data.0).map(|(key, value)| (*key, *value))
+        self.data.iter().flat_map(|data| &data.values).map(|(key, value)| (*key, *value))
+    }
+
+    /// That it is no larger than a ConfigMap can be. What is read of it takes up to sixteen times as much memory.
+    fn fits(&self) -> Result<(), Unreadable> {
+        let too_much = |why: String| Err(Unreadable { key: "data".to_owned(), why });
+        let count = self.data.as_ref().map_or(0, |data| data.count);
+        if count > MOST_ENTRIES {
+            return too_much(format!("it has {count} entries, where {MOST_ENTRIES} are the most"));
+        }
+        let length: usize = self.values().map(|(_, raw)| decoded_length(raw.get())).sum();
+        if length > MOST_DATA {
+            return too_much(format!("it has {length} bytes, where a ConfigMap has at most {MOST_DATA}"));
+        }
+        Ok(())
     }
 
     /// Reads the account; and what of it cannot be.
     fn account(&self) -> Result<(Account, Vec<Unreadable>), Unreadable> {
+        self.fits()?;
         let data: Result<Vec<_>, _> = self.values().map(|(key, raw)| Ok((key, text(key, raw)?))).collect();
         Ok(Account::read_what_can_be(self.user()?, &self.metadata.uid, data?))
     }
 
     /// Reads the account that `old`, which is `before`, becomes.
     fn account_after(&self, old: &Self, before: &Account, damaged: &[Unreadable]) -> Result<Account, Unreadable> {
+        self.fits()?;
         let mut changes = Vec::new();
         for (key, was, is) in beside(old.values(), self.values()) {
             if was.map(RawValue::get) != is.map(RawValue::get) {
@@ -170,6 +274,22 @@ impl Map<'_> {
         }
         before.changed(damaged, changes.iter().map(|(key, text)| (*key, text.as_deref())))
     }
+}
+
+/// How many bytes a JSON string has at the least once it is read: an escape is one byte or more.
+fn decoded_length(raw: &str) -> usize {
+    let bytes = raw.as_bytes();
+    let (mut at, mut length) = (0, 0_usize);
+    while let Some(byte) = bytes.get(at) {
+        at += match (byte, bytes.get(at + 1)) {
+            (b'\\', Some(b'u')) => 6,
+            (b'\\', _) => 2,
+            _ => 1,
+        };
+        length += 1;
+    }
+    // The quotes around it.
+    length.saturating_sub(2)
 }
 
 /// The text that a value of a ConfigMap is.
@@ -207,44 +327,48 @@ struct EnvelopeRequest {
     uid: String,
 }
 
-async fn of_account(State(judge): State<Judge>, body: Bytes) -> Response {
-    review(&judge, &body, |body| {
-        let question = serde_json::from_slice::<Question>(body)?;
-        let (verdict, mut answer) = answer(&question.request);
-        if question.request.object.as_ref().is_some_and(Map::is_probe) {
-            answer.warnings = Some(vec![VERSION.to_owned()]);
-        }
-        Ok((verdict, answer))
-    })
+fn answer_for_account(review: &[u8]) -> Answered {
+    let Review { request } = serde_json::from_slice(review)?;
+    let (verdict, mut answer) = answer(&request);
+    if request.object.as_ref().is_some_and(Map::is_probe) {
+        answer.warnings = Some(vec![VERSION.to_owned()]);
+    }
+    Ok((verdict, answer))
 }
 
-async fn of_template(State(judge): State<Judge>, body: Bytes) -> Response {
-    review(&judge, &body, templates::answer)
-}
-
-/// Answers a question, or says why it has no answer.
-fn review(
-    judge: &Judge,
-    body: &[u8],
-    answer: impl Fn(&[u8]) -> Result<(&'static str, AdmissionResponse), serde_json::Error>,
-) -> Response {
-    let Ok(_place) = judge.places.try_acquire() else {
-        return (StatusCode::TOO_MANY_REQUESTS, "too many questions at once").into_response();
-    };
-    let started = Instant::now();
-    let (verdict, answer) = match answer(body) {
-        Ok(answered) => answered,
+/// Answers a review on a thread of its own: whatever one costs, the probes and the other connections go on.
+async fn review(State(judge): State<Judge>, body: Bytes) -> Response {
+    let places = judge.places.acquire_owned();
+    let Ok(Ok(place)) = timeout(door::WAIT, places).await else { return busy() };
+    let judged = tokio::task::spawn_blocking(move || {
+        // Held by the thread, which goes on even if nobody waits for its answer any more.
+        let _place = place;
+        let started = Instant::now();
+        let (verdict, answer) = judged(judge.question, &body)?;
+        judge.metrics.judged(verdict, started.elapsed());
+        Some(answer)
+    });
+    match judged.await {
+        Ok(Some(answer)) => axum::Json(answer.into_review()).into_response(),
+        Ok(None) => (StatusCode::BAD_REQUEST, "not an AdmissionReview").into_response(),
         Err(error) => {
-            // Looked for only now: what is read twice takes twice as long.
-            let Ok(envelope) = serde_json::from_slice::<Envelope>(body) else {
-                return (StatusCode::BAD_REQUEST, "not an AdmissionReview").into_response();
-            };
-            let why = format!("the ConfigMap is not readable: {error}");
-            ("Unreadable", refused(&envelope.request.uid, 422, "Invalid", &why))
+            error!(%error, "a review has no answer");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
-    };
-    judge.metrics.judged(verdict, started.elapsed());
-    axum::Json(answer.into_review()).into_response()
+    }
+}
+
+/// Answers a question, or says why it has no answer; `None` if it is no question at all.
+fn judged(question: Question, body: &[u8]) -> Option<(&'static str, AdmissionResponse)> {
+    question.answer(body).map_or_else(
+        |error| {
+            // Looked for only now: what is read twice takes twice as long.
+            let envelope = serde_json::from_slice::<Envelope>(body).ok()?;
+            let why = format!("the ConfigMap is not readable: {error}");
+            Some(("Unreadable", refused(&envelope.request.uid, 422, "Invalid", &why)))
+        },
+        Some,
+    )
 }
 
 pub(crate) fn allowed(uid: &str) -> AdmissionResponse {
@@ -256,7 +380,11 @@ pub(crate) fn allowed(uid: &str) -> AdmissionResponse {
 }
 
 pub(crate) fn refused(uid: &str, code: u16, reason: &str, message: &str) -> AdmissionResponse {
-    let mut response = AdmissionResponse::invalid(message);
+    let shown = message.floor_char_boundary(LONGEST_MESSAGE);
+    let mut response = match message.split_at(shown) {
+        (all, "") => AdmissionResponse::invalid(all),
+        (start, rest) => AdmissionResponse::invalid(format!("{start}... ({} bytes more)", rest.len())),
+    };
     response.uid = uid.to_owned();
     // Without code and reason the API server would answer 400, and kubectl would not know what it was.
     response.result.status = Some(kube::core::response::StatusSummary::Failure);
@@ -278,29 +406,41 @@ fn accounts(object: &Map, old: Option<&Map>) -> Result<(Option<Account>, Account
     Ok((Some(before), after))
 }
 
+/// Refuses a want that is too long for the reviews to come, as it stands in this one.
+fn judge_lengths(object: &Map, old: Option<&Map>) -> Result<(), Denial> {
+    let length = |raw: Option<&RawValue>| raw.map_or(0, |raw| raw.get().len());
+    for (key, was, is) in beside(old.into_iter().flat_map(Map::values), object.values()) {
+        if let Some(Ok(cluster)) = key.strip_prefix(keys::data::WANT).map(str::parse::<ClusterName>) {
+            judge_length(&cluster, length(was), length(is))?;
+        }
+    }
+    Ok(())
+}
+
 /// Judges one change.
 fn answer(request: &Request) -> (&'static str, AdmissionResponse) {
     // Deletions are not asked about; should one be, it raises nothing.
     let Some(object) = request.object.as_ref().filter(|object| object.is_account()) else {
         return ("Allowed", allowed(&request.uid));
     };
-    let by = &request.user_info.username;
-    let (before, after) = match accounts(object, request.old_object.as_ref().filter(|old| old.is_account())) {
+    let by = Logged(&request.user_info.username);
+    let old = request.old_object.as_ref().filter(|old| old.is_account());
+    let (before, after) = match accounts(object, old) {
         Ok(accounts) => accounts,
         Err(error) => {
             let message = error.to_string();
-            info!(user = %object.metadata.name, %by, refused = message, "judged");
+            info!(user = %Logged(&object.metadata.name), %by, refused = %Logged(&message), "judged");
             return ("Unreadable", refused(&request.uid, 422, "Invalid", &message));
         }
     };
-    match judge(before.as_ref(), &after) {
+    match judge(before.as_ref(), &after).and_then(|()| judge_lengths(object, old)) {
         Ok(()) => {
             info!(user = %after.user, %by, dry_run = request.dry_run, "allowed");
             ("Allowed", allowed(&request.uid))
         }
         Err(denial) => {
             let message = denial.to_string();
-            info!(user = %after.user, %by, dry_run = request.dry_run, refused = message, "judged");
+            info!(user = %after.user, %by, dry_run = request.dry_run, refused = %Logged(&message), "judged");
             (denial.reason(), refused(&request.uid, 403, "Forbidden", &message))
         }
     }
@@ -442,7 +582,7 @@ mod tests {
     async fn what_is_no_question_is_no_answer() {
         assert_eq!(ask("{}".to_owned()).await.0, StatusCode::BAD_REQUEST);
         assert_eq!(ask("\u{0}".to_owned()).await.0, StatusCode::BAD_REQUEST);
-        let large = format!("{}{}", question(&account(None)), " ".repeat(LARGEST_BODY));
+        let large = format!("{}{}", question(&account(None)), " ".repeat(door::LARGEST));
         assert_eq!(ask(large).await.0, StatusCode::PAYLOAD_TOO_LARGE);
     }
 }

@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum_server::Handle;
 use futures::stream;
 use jiff::Timestamp;
 use prometheus_client::encoding::text::encode;
@@ -27,6 +28,7 @@ use cmp_mirror::follow::{self, Mode, Told};
 use cmp_mirror::{History, Store};
 
 use crate::args::Mirror;
+use crate::door;
 use crate::health::{self, Readiness};
 use crate::run::{Failure, client};
 
@@ -78,8 +80,8 @@ pub async fn run(args: &Mirror) -> Result<(), Failure> {
     let mut store = Store::open(&args.db)?;
     let exposed = metrics.clone();
     let probes = health::router(readiness.clone(), Arc::new(move || exposed.text())).into_make_service();
-    let probes = axum_server::bind(args.process.probe_address).serve(probes);
-    let copies = axum_server::bind(args.copy_address).serve(copies(args.db.clone()).into_make_service());
+    let probes = door::server(args.process.probe_address, Handle::new()).serve(probes);
+    let copies = door::server(args.copy_address, Handle::new()).serve(copies(args.db.clone()).into_make_service());
     info!(version = env!("CARGO_PKG_VERSION"), db = %args.db.display(), probes = %args.process.probe_address, copies = %args.copy_address, "mirroring");
     let tell = |told| match told {
         Told::Seen { clusters, instances } => {

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum_server::Handle;
-use axum_server::accept::NoDelayAcceptor;
-use axum_server::tls_rustls::RustlsAcceptor;
 use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -22,7 +20,7 @@ use crate::certs::{self, Certificates};
 use crate::controller::{self, Context};
 use crate::health::{self, Readiness};
 use crate::metrics::Metrics;
-use crate::{admission, watches};
+use crate::{admission, door, logged, watches};
 
 /// How long requests under way may take to end.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -66,7 +64,7 @@ fn log(process: &Process) -> Result<(), Failure> {
     // Colours are for people; a file or a collector gets plain text.
     let builder = builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     match process.log_format {
-        LogFormat::Text => builder.try_init(),
+        LogFormat::Text => builder.fmt_fields(logged::fields()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     }
 }
@@ -117,13 +115,11 @@ pub async fn serve(serve: &Serve) -> Result<(), Failure> {
         }
     });
 
-    // An answer is small and awaited: without this it waits for the acknowledgement of its first half, for 40 ms.
-    let acceptor = RustlsAcceptor::new(config).acceptor(NoDelayAcceptor::new());
-    let server = axum_server::bind(serve.bind_address).acceptor(acceptor).handle(tls.clone());
+    let server = door::tls_server(serve.bind_address, tls.clone(), config);
     let routes = admission::router(metrics.clone()).into_make_service();
     tasks.spawn(async move { ("admission", server.serve(routes).await.map_err(Failure::from)) });
 
-    let server = axum_server::bind(serve.process.probe_address).handle(probes.clone());
+    let server = door::server(serve.process.probe_address, probes.clone());
     let routes = health::router(readiness.clone(), Arc::new(move || metrics.text())).into_make_service();
     tasks.spawn(async move { ("probes", server.serve(routes).await.map_err(Failure::from)) });
     info!(version = env!("CARGO_PKG_VERSION"), admission = %serve.bind_address, probes = %serve.process.probe_address, "serving");

@@ -3,50 +3,101 @@
 //! As with accounts there is no read, no write, no state and no clock: [`cmp_client::templates::judge`] of the object in
 //! the question is the answer. A template that is wrong is refused when it is stored, and not when somebody uses it.
 
-use k8s_openapi::api::authentication::v1::UserInfo;
+use std::borrow::Cow;
+
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::ResourceExt;
-use kube::core::admission::AdmissionResponse;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 use tracing::info;
 
-use cmp_client::templates::{is_template, judge};
+use cmp_client::templates::judge;
+use cmp_core::keys;
 
-use crate::admission::{allowed, refused};
+use crate::admission::{Answered, Ours, allowed, refused};
+use crate::logged::Logged;
 
-/// As much of a question as is judged.
+/// As much of a question as is judged; the rest, such as `managedFields`, is passed over.
 #[derive(Deserialize)]
-struct Question {
-    request: Request,
+struct Question<'a> {
+    #[serde(borrow)]
+    request: Request<'a>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Request {
-    uid: String,
-    user_info: UserInfo,
+struct Request<'a> {
+    #[serde(borrow)]
+    uid: Cow<'a, str>,
+    #[serde(borrow)]
+    user_info: UserInfo<'a>,
     #[serde(default)]
     dry_run: bool,
-    object: Option<ConfigMap>,
+    #[serde(borrow)]
+    object: Option<Map<'a>>,
+}
+
+#[derive(Deserialize)]
+struct UserInfo<'a> {
+    #[serde(borrow, default)]
+    username: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Map<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+    #[serde(borrow, default)]
+    data: Option<Data<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Metadata<'a> {
+    #[serde(borrow, default)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    labels: Option<Ours<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Data<'a> {
+    #[serde(borrow, default)]
+    template: Option<Cow<'a, str>>,
+}
+
+impl Map<'_> {
+    fn is_template(&self) -> bool {
+        self.metadata.labels.as_ref().is_some_and(|labels| labels.is_true(keys::TEMPLATE))
+    }
+
+    /// The ConfigMap that is judged.
+    fn config_map(&self) -> ConfigMap {
+        let template = self.data.as_ref().and_then(|data| data.template.as_ref());
+        ConfigMap {
+            metadata: ObjectMeta { name: Some(self.metadata.name.to_string()), ..ObjectMeta::default() },
+            data: template.map(|text| [(keys::data::TEMPLATE.to_owned(), text.to_string())].into()),
+            ..ConfigMap::default()
+        }
+    }
 }
 
 /// Reads a question and answers it.
-pub(crate) fn answer(body: &[u8]) -> Result<(&'static str, AdmissionResponse), serde_json::Error> {
+pub(crate) fn answer(body: &[u8]) -> Answered {
     let Question { request } = serde_json::from_slice(body)?;
-    let Some(map) = request.object.as_ref().filter(|map| is_template(map)) else {
+    let Some(map) = request.object.as_ref().filter(|map| map.is_template()) else {
         return Ok(("Allowed", allowed(&request.uid)));
     };
-    let (template, by) = (map.name_any(), request.user_info.username.as_deref().unwrap_or_default());
-    Ok(match judge(map) {
+    let (template, by) = (Logged(&map.metadata.name), Logged(&request.user_info.username));
+    Ok(match judge(&map.config_map()) {
         Ok((_, unused)) => {
-            info!(template, by, dry_run = request.dry_run, "allowed");
+            info!(%template, %by, dry_run = request.dry_run, "allowed");
             let mut response = allowed(&request.uid);
             response.warnings = Some(unused).filter(|unused| !unused.is_empty());
             ("Allowed", response)
         }
         Err(why) => {
-            info!(template, by, dry_run = request.dry_run, refused = why, "judged");
-            ("BadTemplate", refused(&request.uid, 422, "Invalid", &format!("template {template}: {why}")))
+            info!(%template, %by, dry_run = request.dry_run, refused = %Logged(&why), "judged");
+            let message = format!("template {}: {why}", map.metadata.name);
+            ("BadTemplate", refused(&request.uid, 422, "Invalid", &message))
         }
     })
 }
