@@ -89,6 +89,11 @@ pub struct Serve {
     #[arg(long, env = "CMP_CERTIFICATE_SECRET")]
     pub certificate_secret: Option<String>,
 
+    /// A file with the certificate authorities, as PEM, that sign the client certificates of the API servers. With it,
+    /// nobody else is answered; without it, anybody who reaches the port is
+    #[arg(long, env = "CMP_CLIENT_CA", value_name = "FILE")]
+    pub client_ca: Option<PathBuf>,
+
     /// For how long a request that was admitted may still land: the request timeout of the API servers, and some
     /// more. What a user gives up is charged for at least as long
     #[arg(long, env = "CMP_ADMISSION_WINDOW", default_value = "90s", value_parser = duration)]

@@ -9,6 +9,7 @@
 //! Or the Secret is somebody else's, such as cert-manager's: then it is read, and nothing is written.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ use rcgen::{
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use tracing::{info, warn};
 
 use cmp_client::ApiError;
@@ -63,6 +66,8 @@ enum CertError {
     Make(#[from] rcgen::Error),
     #[error("cannot serve with the certificate in the Secret: {0}")]
     Use(String),
+    #[error("cannot ask for client certificates with --client-ca {0}: {1}")]
+    ClientCa(String, String),
 }
 
 impl From<kube::Error> for CertError {
@@ -87,6 +92,8 @@ pub struct Certificates {
     configurations: Api<ValidatingWebhookConfiguration>,
     service: String,
     config: RustlsConfig,
+    /// The authorities of the API servers' client certificates.
+    client_ca: Option<PathBuf>,
     metrics: Arc<Metrics>,
     readiness: Readiness,
 }
@@ -109,9 +116,30 @@ impl Certificates {
             configurations: Api::all(client.clone()),
             service: format!("{}.{namespace}.svc", keys::WEBHOOK),
             config,
+            client_ca: None,
             metrics,
             readiness,
         }
+    }
+
+    /// Asks whoever connects for a certificate of an authority in this file. It is read at each look.
+    #[must_use]
+    pub fn asking_for(self, client_ca: Option<PathBuf>) -> Self {
+        Self { client_ca, ..self }
+    }
+
+    /// Serves with the certificate in a Secret from now on.
+    async fn serve_with(&self, secret: &Secret) -> Result<(), CertError> {
+        let clients = match &self.client_ca {
+            None => None,
+            Some(path) => {
+                let wrong = |why: String| CertError::ClientCa(path.display().to_string(), why);
+                let pem = tokio::fs::read(path).await.map_err(|error| wrong(error.to_string()))?;
+                Some(client_verifier(&pem).map_err(wrong)?)
+            }
+        };
+        self.config.reload_from_config(server_config(secret, clients)?);
+        Ok(())
     }
 
     /// Looks at once, at each change of the Secret and of the webhook configuration, and every hour.
@@ -160,7 +188,7 @@ impl Certificates {
         let name = self.secret();
         let secret = self.secrets.get_opt(name).await?;
         let secret = secret.ok_or_else(|| CertError::Use(format!("nobody has written the Secret {name} yet")))?;
-        self.config.reload_from_config(server_config(&secret)?);
+        self.serve_with(&secret).await?;
         let configuration = self.configurations.get_opt(keys::WEBHOOK).await?.ok_or_else(unasked)?;
         if configuration.webhooks.iter().flatten().any(|webhook| webhook.client_config.ca_bundle.is_none()) {
             let why = format!("nobody has made the authority of {name} known to the API server yet");
@@ -193,7 +221,7 @@ impl Certificates {
             };
         }
         let secret = secret.ok_or_else(|| CertError::Use("it is gone".to_owned()))?;
-        self.config.reload_from_config(server_config(&secret)?);
+        self.serve_with(&secret).await?;
         if let Some(ends) = annotated(&secret, ENDS_AT) {
             self.metrics.certificate_ends(ends.as_second());
         }
@@ -265,7 +293,7 @@ fn renewed(secret: Option<&Secret>, names: &[String], now: Timestamp) -> Result<
         let known = secret.metadata.annotations.as_ref().and_then(|annotations| annotations.get(NAMES));
         let fresh = annotated(secret, RENEW_AT).is_some_and(|at| now < at)
             && annotated(secret, AUTHORITY_ENDS_AT).is_some_and(|ends| now + AUTHORITY_OVERLAP < ends);
-        if fresh && known == Some(&listed) && server_config(secret).is_ok() {
+        if fresh && known == Some(&listed) && server_config(secret, None).is_ok() {
             return Ok(None);
         }
     }
@@ -336,7 +364,7 @@ fn outlives(secret: &Secret, names: &str, until: Timestamp) -> bool {
     let known = secret.metadata.annotations.as_ref().and_then(|annotations| annotations.get(NAMES));
     known.is_some_and(|known| known == names)
         && annotated(secret, ENDS_AT).is_some_and(|ends| until < ends)
-        && server_config(secret).is_ok()
+        && server_config(secret, None).is_ok()
 }
 
 /// The Secret with a new authority beside the old one, and with the leaf that it has until `renew_at`.
@@ -367,13 +395,29 @@ fn date(at: Timestamp) -> time::OffsetDateTime {
     time::OffsetDateTime::from_unix_timestamp(at.as_second()).unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
 }
 
-fn server_config(secret: &Secret) -> Result<Arc<rustls::ServerConfig>, CertError> {
+/// Accepts client certificates of these authorities, and no client without one.
+fn client_verifier(pem: &[u8]) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    if roots.is_empty() {
+        return Err("there is no certificate in it".to_owned());
+    }
+    WebPkiClientVerifier::builder(Arc::new(roots)).build().map_err(|error| error.to_string())
+}
+
+fn server_config(
+    secret: &Secret,
+    clients: Option<Arc<dyn ClientCertVerifier>>,
+) -> Result<Arc<rustls::ServerConfig>, CertError> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text(secret, LEAF)?.as_bytes()).collect();
     let chain = chain.map_err(|error| CertError::Use(error.to_string()))?;
     let key = PrivateKeyDer::from_pem_slice(text(secret, LEAF_KEY)?.as_bytes())
         .map_err(|error| CertError::Use(error.to_string()))?;
     let mut config = rustls::ServerConfig::builder()
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients.unwrap_or_else(WebPkiClientVerifier::no_client_auth))
         .with_single_cert(chain, key)
         .map_err(|error| CertError::Use(error.to_string()))?;
     // HTTP/1.1 alone: an API server holds on to an HTTP/2 connection to a replica that is gone.
@@ -480,6 +524,6 @@ mod tests {
         let mut made = renewed(None, &service, now).unwrap().unwrap();
         made.data.as_mut().unwrap().insert(LEAF.to_owned(), ByteString(b"damaged".to_vec()));
         let mended = renewed(Some(&made), &service, now).unwrap().unwrap();
-        assert!(server_config(&mended).is_ok());
+        assert!(server_config(&mended, None).is_ok());
     }
 }

@@ -88,7 +88,8 @@ pub async fn serve(serve: &Serve) -> Result<(), Failure> {
     let config = certs::empty();
     let whose = serve.certificate_secret.clone().map_or(certs::Whose::Ours, certs::Whose::Others);
     let at = (serve.namespace.as_str(), whose);
-    let certificates = Certificates::new(&client, at, config.clone(), metrics.clone(), readiness.clone());
+    let certificates = Certificates::new(&client, at, config.clone(), metrics.clone(), readiness.clone())
+        .asking_for(serve.client_ca.clone());
     let watched = client.clone();
     tasks.spawn(async move {
         loop {
