@@ -7,6 +7,7 @@ mod completion;
 mod create;
 mod deletion;
 mod demo;
+mod door;
 mod emergency;
 mod examples;
 mod export;

@@ -23,6 +23,7 @@ pub struct Installation {
     balancer: Balancer,
     kubeconfig: PathBuf,
     window: String,
+    flags: Vec<String>,
     /// Where it is installed.
     pub plane: ControlPlane,
 }
@@ -46,6 +47,17 @@ impl Installation {
         window: &str,
         install: impl FnOnce(&ControlPlane, &str) -> bool,
     ) -> Option<Self> {
+        Self::with_flags(plane, replicas, window, &[], install)
+    }
+
+    /// The same with further flags of cmp-webhook.
+    pub fn with_flags(
+        plane: ControlPlane,
+        replicas: usize,
+        window: &str,
+        flags: &[String],
+        install: impl FnOnce(&ControlPlane, &str) -> bool,
+    ) -> Option<Self> {
         let balancer = Balancer::start();
         if !install(&plane, &format!("https://localhost:{}", balancer.port())) {
             return None;
@@ -59,6 +71,7 @@ impl Installation {
             balancer,
             kubeconfig,
             window: window.to_owned(),
+            flags: flags.to_vec(),
             plane,
         };
         for at in 0..replicas {
@@ -108,7 +121,9 @@ impl Installation {
             shutdown_delay,
         ]
         .map(str::to_owned)
-        .to_vec();
+        .into_iter()
+        .chain(self.flags.iter().cloned())
+        .collect();
         let process = Process::start(&format!("cmp-webhook-{at}"), program, arguments, self.plane.folder());
         (process, probe, SocketAddr::from(([127, 0, 0, 1], port)))
     }
@@ -136,6 +151,18 @@ impl Installation {
                 }
             });
         }
+    }
+
+    /// The ports on which the replicas are asked.
+    pub fn doors(&self) -> Vec<u16> {
+        self.backends.iter().map(SocketAddr::port).collect()
+    }
+
+    /// The address that the API server asks.
+    pub fn asked(&self) -> String {
+        let path = "jsonpath={.webhooks[0].clientConfig.url}";
+        let read = self.plane.admin(&["get", "validatingwebhookconfiguration", "cmp-webhook", "-o", path]).ok();
+        read.stdout.trim_end_matches("/validate-account").to_owned()
     }
 
     /// What a replica answers on its port of probes.
