@@ -44,7 +44,9 @@ pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), 
     let client = context.client().await?;
     let last = flags::last(&client, args.reset_flags).await?;
     let Settled { flags, notes } = flags::settle(&last, &args.flags)?;
-    notes.iter().for_each(|note| context.ui.note(note));
+    for note in &notes {
+        context.ui.note(note);
+    }
     let variant = variant(&flags);
     let mut manifests = filled(&flags)?;
     flags::remember(&mut manifests.version, &flags)?;
@@ -102,7 +104,9 @@ async fn confirm(
 ) -> Result<(), CliError> {
     let Taken { lines, keeps } = answers::taken_away(client, manifests).await?;
     if args.change.dry.dry_run != DryRun::None {
-        lines.iter().for_each(|line| context.ui.note(&format!("asks first: {line}")));
+        for line in &lines {
+            context.ui.note(&format!("asks first: {line}"));
+        }
         return Ok(());
     }
     let asked = context.ui.confirm(args.yes, &lines, "You are about to change who answers the API server");
