@@ -114,6 +114,19 @@ fn names_in_kubernetes_are_spelled_once() {
 }
 
 #[test]
+fn one_module_writes_to_the_terminal() {
+    // It escapes what others wrote.
+    for (path, text) in sources(&["plugin/src"]) {
+        if path.ends_with("ui.rs") || path.ends_with("ui/progress.rs") {
+            continue;
+        }
+        for stream in ["stdout()", "stderr()"] {
+            assert!(!text.contains(stream), "{} has {stream}", path.display());
+        }
+    }
+}
+
+#[test]
 fn nothing_is_left_undone() {
     let unfinished = ["todo!", "unimplemented!", "#[ignore", "FIXME", "XXX"];
     for (path, text) in sources(&["core", "client", "mirror", "plugin", "webhook", "tests"]) {
