@@ -196,7 +196,7 @@ fn a_schedule_is_said_shown_and_taken_along() {
     assert_eq!((stdout, stderr), (1, 6));
     set(&[]).ok().says("unchanged");
     let shown = user.cmp(&["get", "schedules"]).ok();
-    shown.says("0 19 * * 1-5").says("0 8 * * 1-5").says("Europe/Berlin").says("suspend ");
+    shown.says("0 19 * * 1-5").says("0 8 * * 1-5").says("Europe/Berlin").says(":00 +0");
     user.cmp(&["get", "schedules", "-o", "name"]).ok().says(&format!("schedule/{name}"));
     let shown = user.cmp(&["get", "schedule", &name, "-o", "json"]).ok().json();
     assert_eq!((&shown["kind"], &shown["spec"]["owner"]), (&json!("Schedule"), &json!(user.name)));
