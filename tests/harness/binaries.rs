@@ -12,16 +12,52 @@ use crate::child::{self, BUILD, PATIENCE};
 
 /// The version of Kubernetes that is built, and the oldest that is supported, which is built where a run asks for it.
 pub const KUBERNETES: &str = "v1.36.3";
+const KUBERNETES_OLDEST: &str = "v1.30.14";
+
+/// Names the version for a run: `oldest` or `newest`.
+const KUBERNETES_VARIABLE: &str = "CMP_TESTS_KUBERNETES";
+
+/// Which Kubernetes the control plane is of. The expectations of a test differ where Kubernetes itself differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kubernetes {
+    /// The oldest that is supported.
+    Oldest,
+    /// The newest that was published when the pins were set.
+    Newest,
+}
+
+impl Kubernetes {
+    /// The one of this run.
+    pub fn get() -> Self {
+        match env::var(KUBERNETES_VARIABLE).as_deref() {
+            Ok("oldest") => Self::Oldest,
+            Ok("newest" | "") | Err(env::VarError::NotPresent) => Self::Newest,
+            other => panic!("{KUBERNETES_VARIABLE} is {other:?}: use oldest or newest"),
+        }
+    }
+
+    /// The expectation of this run: that of the oldest version, or that of the newest.
+    pub fn expects<T>(oldest: T, newest: T) -> T {
+        match Self::get() {
+            Self::Oldest => oldest,
+            Self::Newest => newest,
+        }
+    }
+}
 
 /// What is built: the name of the binary, the module it is pinned in, its package.
-const PROGRAMS: [(&str, &str, &str); 6] = [
-    ("etcd", "kubernetes", "go.etcd.io/etcd/server/v3"),
-    ("kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver"),
-    ("kube-controller-manager", "kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager"),
-    ("kube-scheduler", "kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler"),
-    ("kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl"),
-    ("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
-];
+const PROGRAMS: [(&str, &str, &str); 2] =
+    [("etcd", "kubernetes", "go.etcd.io/etcd/server/v3"), ("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok")];
+
+/// What is built of Kubernetes itself, from the module of this version.
+const fn of_kubernetes(module: &'static str) -> [(&'static str, &'static str, &'static str); 4] {
+    [
+        ("kube-apiserver", module, "k8s.io/kubernetes/cmd/kube-apiserver"),
+        ("kube-controller-manager", module, "k8s.io/kubernetes/cmd/kube-controller-manager"),
+        ("kube-scheduler", module, "k8s.io/kubernetes/cmd/kube-scheduler"),
+        ("kubectl", module, "k8s.io/kubernetes/cmd/kubectl"),
+    ]
+}
 
 /// The version of KubeVirt that is built.
 pub const KUBEVIRT: &str = "v1.7.0";
@@ -89,10 +125,11 @@ fn flags(module: &str) -> String {
     if module == "kubevirt" {
         return format!("-s -w -X kubevirt.io/client-go/version.gitVersion={KUBEVIRT}");
     }
-    let (major, minor) = KUBERNETES.trim_start_matches('v').split_once('.').unwrap_or_default();
+    let version = if module == "kubernetes-oldest" { KUBERNETES_OLDEST } else { KUBERNETES };
+    let (major, minor) = version.trim_start_matches('v').split_once('.').unwrap_or_default();
     let minor = minor.split('.').next().unwrap_or_default();
     let set = "-X k8s.io/component-base/version.git";
-    format!("-s -w {set}Version={KUBERNETES} {set}Major={major} {set}Minor={minor}")
+    format!("-s -w {set}Version={version} {set}Major={major} {set}Minor={minor}")
 }
 
 /// One folder for each state of the pins, so that an old checkout does not take a new one's.
@@ -131,8 +168,19 @@ fn lock(folder: &Path) -> Result<fs::File, String> {
 fn find() -> Result<Binaries, String> {
     let pins = ["kubernetes/go.mod", "kubernetes/go.sum", "kwok/go.mod", "kwok/go.sum"];
     let folder = cache("control-plane", &flags("kubernetes"), &pins)?;
-    let _locked = lock(&folder)?;
-    Ok(Binaries { programs: programs(&PROGRAMS, &folder)?, stages: stages(&folder)? })
+    let locked = lock(&folder)?;
+    let (mut all, stages) = (programs(&PROGRAMS, &folder)?, stages(&folder)?);
+    match Kubernetes::get() {
+        Kubernetes::Newest => all.append(&mut programs(&of_kubernetes("kubernetes"), &folder)?),
+        Kubernetes::Oldest => {
+            drop(locked);
+            let pins = ["kubernetes-oldest/go.mod", "kubernetes-oldest/go.sum"];
+            let folder = cache("control-plane-oldest", &flags("kubernetes-oldest"), &pins)?;
+            let _locked = lock(&folder)?;
+            all.append(&mut programs(&of_kubernetes("kubernetes-oldest"), &folder)?);
+        }
+    }
+    Ok(Binaries { programs: all, stages })
 }
 
 fn find_kubevirt() -> Result<Binaries, String> {

@@ -17,6 +17,7 @@ pub mod shell;
 pub mod terminal;
 pub mod transcript;
 
+pub use binaries::Kubernetes;
 pub use control_plane::ControlPlane;
 pub use installation::{Installation, World, held, want};
 pub use shell::{Output, SOON, eventually};
