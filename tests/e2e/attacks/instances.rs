@@ -257,17 +257,13 @@ fn what_john_tries_with_instances_and_pods() {
                 "cannot patch resource \"pods\"",
             ),
             (
-                attempt(
-                    "resizing it",
-                    format!("patch pod {pod} -n {ns} --subresource=resize --type=merge"),
-                    json!({ "spec": {} }),
-                ),
+                attempt("resizing it", format!("replace --raw {pods}/{pod}/resize -f -"), json!({ "spec": {} })),
                 "resource \"pods/resize\"",
             ),
             (
                 attempt(
                     "a container more",
-                    format!("patch pod {pod} -n {ns} --subresource=ephemeralcontainers --type=merge"),
+                    format!("replace --raw {pods}/{pod}/ephemeralcontainers -f -"),
                     json!({ "spec": {} }),
                 ),
                 "resource \"pods/ephemeralcontainers\"",
