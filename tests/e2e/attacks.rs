@@ -1,6 +1,7 @@
 //! What john tries with his own token, and is refused: kubectl says "Forbidden" or "is forbidden".
 
 mod account;
+mod fields;
 mod forged;
 mod instances;
 mod matrix;

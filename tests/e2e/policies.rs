@@ -125,7 +125,7 @@ fn a_stolen_token_of_cmp_webhook_is_worth_our_namespaces() {
         .says("binds a Namespace's owner to the role of its type");
     let thief = json!({ "kind": "ServiceAccount", "name": "thief", "namespace": "cmp-users" });
     create(binding(&ns, "cmp-container-user", thief)).fails().says("nobody and nothing else");
-    create(binding(&ns, "cmp-container-user", owner)).ok();
+    create(binding(&ns, "cmp-container-user", owner)).fails().says("binds a Namespace's owner to the role of its type");
     let quota = |ns: &str| json!({ "apiVersion": "v1", "kind": "ResourceQuota", "metadata": { "name": "q", "namespace": ns }, "spec": { "hard": { "pods": "0" } } });
     create(quota("kube-system")).fails().says("cmp-webhook does not CREATE resourcequotas here");
     create(quota("default")).fails().says("does not CREATE");

@@ -25,6 +25,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
     };
     let namespace = |name: &str, labels: Value| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": labels } });
     let new = format!("new-{me}");
+    let uid = john.admin(&["get", "namespace", &ns, "-o", "jsonpath={.metadata.uid}"]).ok().stdout;
     let new_ns = format!("{new}-ns");
     let with = |label: &str, value: &str| {
         let mut all = labels(me, &new, "baseline");
@@ -61,7 +62,17 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
     let configuration = "patch validatingwebhookconfiguration cmp-webhook --type=json";
     let replaced = |path: &str, value: Value| json!([{ "op": "replace", "path": path, "value": value }]);
     let ours = "cmp-webhook creates Namespaces of clusters only";
-    let like_a_cluster = "with the labels of a cluster and Pod Security baseline or restricted only";
+    let like_a_cluster = "with the labels and annotations of a cluster and Pod Security baseline or restricted only";
+    let no_grant = "changes only the annotations of a Namespace that say what may run in it";
+    let annotated = |key: &str, value: &str| {
+        let mut namespace = namespace(&new_ns, labels(me, &new, "baseline"));
+        namespace["metadata"]["annotations"] = json!({ key: value });
+        namespace
+    };
+    let annotate = |what, annotation: &str| {
+        (attempt(what, format!("annotate namespace {ns} --overwrite {annotation}"), Value::Null), no_grant)
+    };
+    let held_up = json!({ "metadata": { "finalizers": ["example.com/held"] } });
     let cannot = "cannot create resource";
     let the_bundle = "writes the caBundle of its configuration and nothing else";
 
@@ -107,6 +118,58 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     namespace(&new_ns, labels("cmp-webhook", &new, "baseline")),
                 ),
                 "creates Namespaces of users only",
+            ),
+            (
+                attempt(
+                    "one with the priority of the nodes' Pods",
+                    create,
+                    annotated("kubectl-cmp.dev/priority-class", "system-node-critical"),
+                ),
+                "a priority class of the system (system-*) is not granted to a cluster",
+            ),
+            (
+                attempt(
+                    "one with an annotation of a scheduler",
+                    create,
+                    annotated("scheduler.alpha.kubernetes.io/node-selector", "a=b"),
+                ),
+                like_a_cluster,
+            ),
+            // What a template grants, later.
+            annotate("a priority class", "kubectl-cmp.dev/priority-class=system-node-critical"),
+            annotate("tolerations", "kubectl-cmp.dev/tolerations=node-role.kubernetes.io/control-plane"),
+            annotate("another scheduler", "kubectl-cmp.dev/scheduler=mine"),
+            annotate("a runtime class", "kubectl-cmp.dev/runtime-class=kata"),
+            annotate("nodes of its choice", "scheduler.alpha.kubernetes.io/node-selector=a=b"),
+            annotate("other users inside of containers", "openshift.io/sa.scc.uid-range=0/1"),
+            annotate("a proxy in every Pod", "linkerd.io/inject=enabled"),
+            (
+                attempt(
+                    "a Namespace that stays",
+                    format!("patch namespace {ns} --type=merge"),
+                    json!({ "metadata": { "finalizers": ["example.com/held"] } }),
+                ),
+                "adds neither finalizers nor ownerReferences to a Namespace",
+            ),
+            (
+                attempt("a quota that stays", format!("patch resourcequota cmp -n {ns} --type=merge"), held_up.clone()),
+                "adds neither finalizers nor ownerReferences to what is around a cluster",
+            ),
+            (
+                attempt(
+                    "a quota with a label of others",
+                    format!("patch resourcequota cmp -n {ns} --type=merge"),
+                    json!({ "metadata": { "labels": { "a": "b" } } }),
+                ),
+                "writes no labels and annotations but its own",
+            ),
+            (
+                attempt("a second quota", create, {
+                    let mut quota = object("v1", "ResourceQuota", &ns, json!({ "spec": { "hard": { "pods": "0" } } }));
+                    quota["metadata"]["annotations"] = json!({ "kubectl-cmp.dev/made-for": uid });
+                    quota
+                }),
+                "makes one fence of each kind in a Namespace, named cmp",
             ),
             // Namespaces of others.
             (
@@ -510,19 +573,19 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
         ],
     );
     // What it is there for works with the same token.
+    let bundle = ["get", "validatingwebhookconfiguration", "cmp-webhook", "-o"];
+    let bundle = john.admin(&[&bundle[..], &["jsonpath={.webhooks[1].clientConfig.caBundle}"]].concat()).ok().stdout;
     let dry = format!("{create} --dry-run=server");
     allowed(
         &kubeconfig,
         &[
             attempt("a Namespace of a user's cluster", &dry, namespace(&new_ns, labels(me, &new, "baseline"))),
             attempt("a stricter one", &dry, namespace(&new_ns, labels(me, &new, "restricted"))),
-            attempt("letting the owner in", &dry, binding(&ns, role("ClusterRole", "cmp-container-user"), account(me))),
-            attempt("a quota in a cluster", &dry, {
-                let mut quota = object("v1", "ResourceQuota", &ns, json!({ "spec": { "hard": { "pods": "0" } } }));
-                let uid = john.admin(&["get", "namespace", &ns, "-o", "jsonpath={.metadata.uid}"]).ok().stdout;
-                quota["metadata"]["annotations"] = json!({ "kubectl-cmp.dev/made-for": uid });
-                quota
-            }),
+            attempt(
+                "a quota in a cluster",
+                format!("patch resourcequota cmp -n {ns} --type=merge --dry-run=server"),
+                json!({ "spec": { "hard": { "pods": "0" } } }),
+            ),
             attempt(
                 "taking the token away",
                 format!("patch serviceaccount default -n {ns} --type=merge"),
@@ -531,7 +594,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
             attempt(
                 "its certificate",
                 format!("{configuration} --dry-run=server"),
-                json!([{ "op": "add", "path": "/metadata/annotations", "value": { "a": "b" } }]),
+                json!([{ "op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": bundle }]),
             ),
         ],
     );
