@@ -76,6 +76,8 @@ pub const SCHEDULER: &str = "kubectl-cmp.dev/scheduler";
 pub const TOLERATIONS: &str = "kubectl-cmp.dev/tolerations";
 /// Annotation of a Namespace: the format of its other annotations; format 1 is not named.
 pub const FORMAT: &str = "kubectl-cmp.dev/format";
+/// Annotation of a Namespace: the audiences of the tokens that its template projects, with commas between.
+pub const AUDIENCES: &str = "kubectl-cmp.dev/audiences";
 /// Annotation of the three fences: a value that is new with each write of ours, since the API server does not
 /// count a write that changes nothing.
 pub const FENCE: &str = "kubectl-cmp.dev/fence";

@@ -254,7 +254,28 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
     if vm["terminationGracePeriodSeconds"].as_i64().is_some_and(|seconds| seconds > 600) {
         return no(format!("{AT}.terminationGracePeriodSeconds"), "must be 600 or less");
     }
+    for probe in ["livenessProbe", "readinessProbe"] {
+        for action in ["httpGet", "tcpSocket"] {
+            if vm[probe][action]["host"].as_str().is_some_and(|host| !host.is_empty()) {
+                let why = "is not for instances: the node would ask others for them; leave it out";
+                return no(format!("{AT}.{probe}.{action}.host"), why);
+            }
+        }
+    }
     for (at, disk) in items(&spec["dataVolumeTemplates"]) {
+        for claim in ["pvc", "storage"] {
+            let claim_spec = &disk["spec"][claim];
+            let there = claim_spec["volumeName"].as_str().is_some_and(|name| !name.is_empty());
+            if there || claim_spec["storageClassName"] == "" {
+                return no(
+                    format!(
+                        "spec.dataVolumeTemplates[{at}].spec.{claim}.{}",
+                        if there { "volumeName" } else { "storageClassName" }
+                    ),
+                    "takes a volume that is there already, which no quota counts: leave it out",
+                );
+            }
+        }
         for key in ["finalizers", "ownerReferences"] {
             if !disk["metadata"][key].is_null() {
                 return no(

@@ -61,6 +61,8 @@ const VOLUMES: [&str; 9] = [
     "ephemeral",
     "image",
 ];
+/// What a projected volume may have; others are identities.
+const SOURCES: [&str; 5] = ["configMap", "secret", "downwardAPI", "clusterTrustBundle", "serviceAccountToken"];
 /// What of a Pod's metadata an instance takes over.
 const METADATA: [&str; 2] = ["labels", "annotations"];
 
@@ -76,7 +78,7 @@ pub(super) fn check(pod: &Value, grants: &Grants) -> Checked {
     let spec = &pod["spec"];
     fixed(spec)?;
     placement(spec, grants)?;
-    volumes(spec)?;
+    volumes(spec, grants)?;
     security("spec.securityContext", &spec["securityContext"])?;
     for (list, what) in [("containers", "instance"), ("initContainers", "init container")] {
         for (at, container) in items(&spec[list]) {
@@ -177,6 +179,9 @@ const PLACES: [(&str, &str, &str); 3] = [
     ("schedulerName", keys::SCHEDULER, "default-scheduler"),
 ];
 
+/// The prefix of the priority classes that Kubernetes makes for its own Pods.
+const SYSTEM_CLASSES: &str = "system-";
+
 /// What a template may have that is not for everybody.
 pub(super) fn grants(path: &str, spec: &Value) -> Result<Grants, Wrong> {
     let places = PLACES.iter().map(|(key, annotation, usual)| (*annotation, text(&spec[*key]), *usual));
@@ -184,6 +189,13 @@ pub(super) fn grants(path: &str, spec: &Value) -> Result<Grants, Wrong> {
         .filter(|(_, value, usual)| !value.is_empty() && value != usual)
         .map(|(annotation, value, _)| (annotation, value.to_owned()))
         .collect();
+    // The policies refuse them, too: an instance would end the Pods of everybody else, those of the cluster itself included.
+    if grants.get(keys::PRIORITY_CLASS).is_some_and(|class| class.starts_with(SYSTEM_CLASSES)) {
+        return Err(Wrong::new(
+            format!("{path}.priorityClassName"),
+            "is a class of the system, which no template grants: name a PriorityClass of your own",
+        ));
+    }
     let mut taints = BTreeSet::new();
     for (at, toleration) in items(&spec["tolerations"]) {
         let key = text(&toleration["key"]);
@@ -198,7 +210,31 @@ pub(super) fn grants(path: &str, spec: &Value) -> Result<Grants, Wrong> {
     if !taints.is_empty() {
         grants.insert(keys::TOLERATIONS, taints.into_iter().collect::<Vec<_>>().join(","));
     }
+    let mut audiences = BTreeSet::new();
+    for (field, token) in tokens(path, spec) {
+        let audience = text(&token["audience"]);
+        if audience.is_empty() || audience.contains(',') {
+            return Err(Wrong::new(
+                format!("{field}.serviceAccountToken.audience"),
+                "is missing: name the audience of the token, without a comma",
+            ));
+        }
+        audiences.insert(audience);
+    }
+    if !audiences.is_empty() {
+        grants.insert(keys::AUDIENCES, audiences.into_iter().collect::<Vec<_>>().join(","));
+    }
     Ok(grants)
+}
+
+/// The sources of projected volumes that are tokens of the ServiceAccount, each with its field.
+fn tokens<'a>(path: &'a str, spec: &'a Value) -> impl Iterator<Item = (String, &'a Value)> {
+    items(&spec["volumes"]).flat_map(move |(at, volume)| {
+        items(&volume["projected"]["sources"]).filter_map(move |(source_at, source)| {
+            let token = &source["serviceAccountToken"];
+            (!token.is_null()).then(|| (format!("{path}.volumes[{at}].projected.sources[{source_at}]"), token))
+        })
+    })
 }
 
 /// Where it runs, and before whom, as far as a template may say it.
@@ -239,8 +275,36 @@ fn placement(spec: &Value, grants: &Grants) -> Checked {
     Ok(())
 }
 
-fn volumes(spec: &Value) -> Checked {
+fn volumes(spec: &Value, grants: &Grants) -> Checked {
+    let audiences = grants.get(keys::AUDIENCES).map_or("", String::as_str);
+    let granted = |audience: &str| !audience.is_empty() && audiences.split(',').any(|granted| granted == audience);
+    if let Some((field, _)) = tokens("spec", spec).find(|(_, token)| !granted(text(&token["audience"]))) {
+        return no(
+            format!("{field}.serviceAccountToken"),
+            "is not for this cluster: its template does not have a token for this audience",
+        );
+    }
     for (at, volume) in items(&spec["volumes"]) {
+        for (source_at, source) in items(&volume["projected"]["sources"]) {
+            if let Some((kind, _)) = fields(source).find(|(key, _)| !SOURCES.contains(key)) {
+                return no(
+                    format!("spec.volumes[{at}].projected.sources[{source_at}].{kind}"),
+                    "is not for instances: a source may be configMap, secret, downwardAPI, clusterTrustBundle or \
+                     serviceAccountToken",
+                );
+            }
+        }
+        let claim = &volume["ephemeral"]["volumeClaimTemplate"]["spec"];
+        let there = !text(&claim["volumeName"]).is_empty();
+        if there || claim["storageClassName"] == "" {
+            return no(
+                format!(
+                    "spec.volumes[{at}].ephemeral.volumeClaimTemplate.spec.{}",
+                    if there { "volumeName" } else { "storageClassName" }
+                ),
+                "takes a volume that is there already, which no quota counts: leave it out",
+            );
+        }
         if let Some((kind, _)) = fields(volume).find(|(key, _)| !VOLUMES.contains(key)) {
             return no(
                 format!("spec.volumes[{at}].{kind}"),

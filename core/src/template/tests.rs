@@ -103,7 +103,7 @@ fn every_rule_of_the_policies_has_a_case() {
         "spec.podManagementPolicy",
         "spec.revisionHistoryLimit",
         "spec.persistentVolumeClaimRetentionPolicy",
-        "the claims of instances",
+        "spec.template must be 128 KiB",
         "is not one of the",
         "at most one replica",
         "given its quota back",
@@ -222,6 +222,11 @@ fn a_template_is_tried_when_it_is_read() {
     };
     check(with("hostNetwork", json!(true)), "spec.hostNetwork is not for instances");
     check(with("tolerations", json!([{ "operator": "Exists" }])), "spec.tolerations[0].key is missing");
+    for class in ["system-node-critical", "system-cluster-critical"] {
+        check(with("priorityClassName", json!(class)), "spec.priorityClassName is a class of the system");
+    }
+    let token = json!([{ "name": "id", "projected": { "sources": [{ "serviceAccountToken": { "path": "t" } }] } }]);
+    check(with("volumes", token), "spec.volumes[0].projected.sources[0].serviceAccountToken.audience is missing");
     check(with("nodename", json!("x")), "spec.nodename is no field of a Pod");
 }
 
@@ -231,9 +236,15 @@ fn what_a_template_has_that_is_not_for_everybody_is_granted_to_it_alone() {
         "containers": [{ "name": "web", "image": "nginx" }],
         "priorityClassName": "batch", "runtimeClassName": "kata", "schedulerName": "default-scheduler",
         "tolerations": [{ "key": "gpu", "operator": "Exists" }, { "key": "spot", "value": "x" }],
+        "volumes": [{ "name": "id", "projected": { "sources": [{ "serviceAccountToken": { "audience": "vault", "path": "t" } }] } }],
     });
     let (template, _) = Template::read(&json!({ "apiVersion": "v1", "kind": "Pod", "spec": spec })).unwrap();
-    let grants = [(keys::PRIORITY_CLASS, "batch"), (keys::RUNTIME_CLASS, "kata"), (keys::TOLERATIONS, "gpu,spot")];
+    let grants = [
+        (keys::AUDIENCES, "vault"),
+        (keys::PRIORITY_CLASS, "batch"),
+        (keys::RUNTIME_CLASS, "kata"),
+        (keys::TOLERATIONS, "gpu,spot"),
+    ];
     assert_eq!(*template.grants(), Grants::from(grants.map(|(key, value)| (key, value.to_owned()))));
     let patched = |patch: Value| template.blueprint(&patched(patch)).map(|_| ()).map_err(|wrong| wrong.to_string());
     assert_eq!(patched(json!({ "spec": { "priorityClassName": null } })), Ok(()), "less is always allowed");

@@ -49,8 +49,8 @@ fn what_john_tries_with_instances_and_pods() {
     let kinds = "others are outside of every quota";
     let others_pods = "affinity to Pods of other namespaces";
     let not_sized = "a container asks for a resource that is not in the size of this cluster, which names cpu, memory";
-    // Kubernetes itself does not have them there.
-    let locked = "volumeClaimTemplate.metadata.finalizers: Forbidden: cannot be set";
+    // Newer versions of Kubernetes do not have them there.
+    let locked = "finalizers and ownerReferences are not for the claims of instances | volumeClaimTemplate.metadata.finalizers: Forbidden: cannot be set";
 
     refused(
         &john.kubeconfig,
