@@ -11,11 +11,12 @@ use cmp_core::controller::{Fences, SeenFence, SeenNamespace};
 use cmp_core::keys;
 use cmp_core::manifest::network_policy;
 use cmp_core::name::ClusterName;
+use cmp_core::settings::Settings;
 
 use crate::error::ApiError;
 
 /// Reads the fences of a cluster, each from etcd and not from a cache. The account is to be read after them.
-pub async fn read(client: &Client, cluster: &ClusterName) -> Result<Fences, ApiError> {
+pub async fn read(client: &Client, cluster: &ClusterName, settings: &Settings) -> Result<Fences, ApiError> {
     let namespace = cluster.namespace();
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let Some(seen) = namespaces.get_opt(&namespace).await? else { return Ok(Fences::default()) };
@@ -42,7 +43,7 @@ pub async fn read(client: &Client, cluster: &ClusterName) -> Result<Fences, ApiE
     Ok(Fences {
         quota: quota.as_ref().map(SeenFence::of_quota),
         limits: limits.as_ref().map(SeenFence::of_limits),
-        network_policy: policy.is_some_and(|policy| policy.spec == network_policy(cluster, kind).spec),
+        network_policy: policy.is_some_and(|policy| policy.spec == network_policy(cluster, kind, settings).spec),
         service_account: account.is_some_and(|account| account.automount_service_account_token == Some(false)),
         role_binding: bound(keys::BINDING_NAME),
         schedule_binding: bound(keys::SCHEDULE_ROLE),

@@ -11,6 +11,7 @@ pub mod instances;
 pub mod kubevirt;
 pub mod lists;
 pub mod private;
+pub mod settings;
 pub mod templates;
 
 pub use error::ApiError;

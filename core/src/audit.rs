@@ -5,6 +5,7 @@ use crate::controller::SeenNamespace;
 use crate::manifest;
 use crate::name::ClusterName;
 use crate::quantity::{Amounts, Quantity};
+use crate::settings::Settings;
 
 /// Something that does not agree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -126,13 +127,14 @@ pub fn fences<'a>(
     account: &Account,
     quota: impl Fn(&str) -> Option<&'a Amounts>,
     limits: impl Fn(&str) -> Option<&'a Amounts>,
+    settings: &Settings,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (cluster, held) in account.clusters.iter().filter_map(|(name, entry)| Some((name, entry.held.as_ref()?))) {
         let namespace = cluster.namespace();
         let sound = [
             ("ResourceQuota", quota(&namespace) == Some(&manifest::hard(held.kind, &held.shape()))),
-            ("LimitRange", limits(&namespace) == Some(&manifest::limits(held.kind, &held.size))),
+            ("LimitRange", limits(&namespace) == Some(&manifest::limits(held.kind, &held.size, settings))),
         ];
         // Before it is ready, and while something of it is given up, they are on their way.
         let unsound = sound.into_iter().filter(|(_, sound)| held.state == HeldState::Ready && !sound);
@@ -248,9 +250,10 @@ mod tests {
     fn what_stands_around_a_cluster_that_is_ready_is_as_it_was_made() {
         let account = read(&[("held.web", &held("a", 2, "ready")), ("held.db", &held("b", 2, "preparing"))]);
         let web = account.clusters.values().find_map(|entry| entry.held.as_ref()).unwrap();
-        let (hard, limits) = (manifest::hard(web.kind, &web.shape()), manifest::limits(web.kind, &web.size));
+        let settings = Settings::default();
+        let (hard, limits) = (manifest::hard(web.kind, &web.shape()), manifest::limits(web.kind, &web.size, &settings));
         let found = |hard: Option<&Amounts>, limits: Option<&Amounts>| -> Vec<String> {
-            fences(&account, |_| hard, |_| limits).iter().map(ToString::to_string).collect()
+            fences(&account, |_| hard, |_| limits, &settings).iter().map(ToString::to_string).collect()
         };
         assert_eq!(found(Some(&hard), Some(&limits)), [""; 0]);
         assert_eq!(

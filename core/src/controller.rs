@@ -23,6 +23,7 @@ use crate::manifest;
 use crate::name::{ClusterName, UserName};
 use crate::quantity::{Amounts, amounts_of};
 use crate::resources::Resources;
+use crate::settings::Settings;
 use crate::verdict::{self, Denial};
 
 /// How long a refusal stays to be read.
@@ -392,6 +393,8 @@ pub struct Seen<'a> {
     pub fences: &'a Fences,
     /// For how long this controller has seen these very fences.
     pub unchanged_for: Duration,
+    /// What the administrator has set for all clusters.
+    pub settings: &'a Settings,
 }
 
 /// Decides the next step. `window` is how long an admitted request may take to land; `now` only dates refusals.
@@ -621,7 +624,7 @@ fn fence(seen: &Seen<'_>, namespace: &SeenNamespace, held: &Held, target: &Shape
         fence.as_ref().is_some_and(|fence| fence.amounts.as_ref() == Some(&amounts))
     };
     let missing = [
-        (Part::Limits, allows(&fences.limits, manifest::limits(kind, &target.size))),
+        (Part::Limits, allows(&fences.limits, manifest::limits(kind, &target.size, seen.settings))),
         (Part::Quota, allows(&fences.quota, manifest::hard(kind, target))),
         (Part::NetworkPolicy, fences.network_policy),
         (Part::ServiceAccount, fences.service_account),

@@ -49,6 +49,7 @@ pub mod progress;
 pub mod quantity;
 pub mod resources;
 pub mod schedule;
+pub mod settings;
 pub mod state;
 pub mod template;
 pub mod usage;

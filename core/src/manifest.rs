@@ -6,7 +6,9 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{
     LimitRange, LimitRangeItem, LimitRangeSpec, Namespace, PodSpec, ResourceQuota, ResourceQuotaSpec, ServiceAccount,
 };
-use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec};
+use k8s_openapi::api::networking::v1::{
+    IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec,
+};
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
 
@@ -14,7 +16,8 @@ use crate::account::{InstanceType, Shape};
 use crate::keys;
 use crate::name::{ClusterName, UserName};
 use crate::quantity::{Amounts, Quantity, amounts_of, stored};
-use crate::resources::{CPU, MEMORY, Resources, STORAGE};
+use crate::resources::{CPU, EPHEMERAL_STORAGE, MEMORY, Resources, STORAGE};
+use crate::settings::{CONTAINERS, Cidr, Settings};
 use crate::template::{self, Wrong};
 
 /// The image of the built-in container template: small, and with a shell to enter.
@@ -26,8 +29,15 @@ pub const VM_TEMPLATE: &str = "vm";
 /// The name of the container in the built-in template.
 pub const CONTAINER: &str = "instance";
 
-/// How many ConfigMaps, Secrets and Services a user can make in a cluster: enough for people, too few to fill etcd.
+/// How many ConfigMaps and Secrets a user can make in a cluster: enough for people, too few to fill etcd.
 const OTHERS: u32 = 100;
+/// How many Services a user can make in a cluster, beside those for each instance. Addresses of Services are few.
+const SERVICES: u32 = 10;
+/// How many Services a user can make for each instance, up to [`OTHERS`] in all.
+const SERVICES_OF_INSTANCE: u32 = 2;
+/// How many `ControllerRevisions` an instance has at the most: ten that are kept (`cmp-instances` allows no more), those of
+/// the Pod, the last and the next template, and one that is made before an old one is removed.
+const REVISIONS: u32 = 14;
 
 /// A map of labels or annotations.
 pub fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
@@ -90,7 +100,8 @@ pub fn hard(kind: InstanceType, shape: &Shape) -> Amounts {
         match (kind, name.as_str()) {
             // A launcher's Pod asks for other amounts than its guest sees.
             (InstanceType::Vm, CPU | MEMORY) => {}
-            (InstanceType::Container, CPU | MEMORY) => {
+            (InstanceType::Vm, EPHEMERAL_STORAGE) => {}
+            (InstanceType::Container, CPU | MEMORY | EPHEMERAL_STORAGE) => {
                 hard.insert(format!("requests.{name}"), charge);
                 hard.insert(format!("limits.{name}"), charge);
             }
@@ -115,13 +126,18 @@ pub fn hard(kind: InstanceType, shape: &Shape) -> Amounts {
     for (key, amount) in [
         ("services.loadbalancers", 0),
         ("services.nodeports", 0),
-        ("count/services", OTHERS),
+        ("count/services", SERVICES.saturating_add(shape.count.saturating_mul(SERVICES_OF_INSTANCE)).min(OTHERS)),
         ("count/configmaps", OTHERS),
         ("count/secrets", OTHERS),
         ("count/persistentvolumeclaims", OTHERS.max(shape.count)),
         (instances, count),
     ] {
         hard.insert(key.to_owned(), Quantity::whole(amount));
+    }
+    if kind == InstanceType::Container {
+        // Of an instance that is off they stay.
+        let revisions = shape.count.saturating_mul(REVISIONS);
+        hard.insert("count/controllerrevisions.apps".to_owned(), Quantity::whole(revisions));
     }
     hard
 }
@@ -142,11 +158,12 @@ pub fn resource_quota(
 }
 
 /// What the LimitRange of a cluster says, as `<type>.<rule>.<resource>`.
-pub fn limits(kind: InstanceType, size: &Resources) -> Amounts {
+pub fn limits(kind: InstanceType, size: &Resources, settings: &Settings) -> Amounts {
     let mut limits = Amounts::new();
     for (name, amount) in size.iter() {
         match (kind, name.as_str()) {
-            (InstanceType::Vm, CPU | MEMORY) => {}
+            // A launcher's Pod has containers that its owner does not see: each is bounded, and not their sum.
+            (InstanceType::Vm, CPU | MEMORY | EPHEMERAL_STORAGE) => {}
             (_, STORAGE) => {
                 limits.insert(format!("PersistentVolumeClaim.max.{name}"), amount);
             }
@@ -154,6 +171,22 @@ pub fn limits(kind: InstanceType, size: &Resources) -> Amounts {
                 limits.insert(format!("Pod.max.{name}"), amount);
             }
         }
+    }
+    // What a container writes is bounded, whether the size names it or not. A Pod then has a limit for each of them, which
+    // the kubelet holds emptyDir to as well.
+    let named = size.named(EPHEMERAL_STORAGE);
+    let each = named.unwrap_or(settings.ephemeral_storage);
+    limits.insert(format!("Container.max.{EPHEMERAL_STORAGE}"), each);
+    limits.insert(format!("Container.default.{EPHEMERAL_STORAGE}"), each);
+    // A limit of 0 would mean no limit. Where the size does not name it, a policy lets nobody say a limit, and nothing is set
+    // aside: else a node would take fewer instances than before.
+    let least = if named.is_some() { Quantity::mebibytes(1).min(each) } else { Quantity::ZERO };
+    limits.insert(format!("Container.defaultRequest.{EPHEMERAL_STORAGE}"), least);
+    if named.is_some() {
+        limits.insert(format!("Container.min.{EPHEMERAL_STORAGE}"), least);
+    } else if kind == InstanceType::Container {
+        let all = each.checked_mul(CONTAINERS).unwrap_or(each);
+        limits.insert(format!("Pod.max.{EPHEMERAL_STORAGE}"), all);
     }
     if kind == InstanceType::Container {
         // A limit of 0 would mean no limit, so that each container has more; what it leaves out is filled in.
@@ -171,8 +204,15 @@ pub fn limits(kind: InstanceType, size: &Resources) -> Amounts {
 
 /// The LimitRange of a cluster: the fence around the size. Kubernetes sums a Pod's containers for it, sidecars, init
 /// containers and pod-level resources included.
-pub fn limit_range(cluster: &ClusterName, kind: InstanceType, size: &Resources, uid: &str, fence: &str) -> LimitRange {
-    let limits = limits(kind, size);
+pub fn limit_range(
+    cluster: &ClusterName,
+    kind: InstanceType,
+    size: &Resources,
+    settings: &Settings,
+    uid: &str,
+    fence: &str,
+) -> LimitRange {
+    let limits = limits(kind, size, settings);
     let rule = |of: &str, rule: &str| {
         let prefix = format!("{of}.{rule}.");
         let amounts = limits.iter().filter_map(|(key, amount)| Some((key.strip_prefix(&prefix)?.to_owned(), *amount)));
@@ -215,9 +255,22 @@ pub fn limits_of(range: &LimitRange) -> Option<Amounts> {
 /// Namespace of such a name.
 const KUBEVIRT_NAMESPACES: [&str; 3] = ["kubevirt", "kubevirt-hyperconverged", "openshift-cnv"];
 
-/// The NetworkPolicy of a cluster: nothing comes in from other Namespaces. To VMs virt-api does, which leads their owner
+/// Where instances may connect to if some ranges are closed: all Pods and all other addresses. Some networks do not take the
+/// address of a Pod for one of a range, so that Pods are named.
+fn egress(denied: &[Cidr]) -> NetworkPolicyEgressRule {
+    let pods = NetworkPolicyPeer { namespace_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() };
+    let blocks = [("0.0.0.0/0", false), ("::/0", true)].map(|(all, v6)| {
+        let except: Vec<String> = denied.iter().filter(|cidr| cidr.is_v6() == v6).map(ToString::to_string).collect();
+        let except = Some(except).filter(|except| !except.is_empty());
+        NetworkPolicyPeer { ip_block: Some(IPBlock { cidr: all.to_owned(), except }), ..NetworkPolicyPeer::default() }
+    });
+    NetworkPolicyEgressRule { to: Some([pods].into_iter().chain(blocks).collect()), ports: None }
+}
+
+/// The NetworkPolicy of a cluster: nothing comes in from other Namespaces, and nothing goes out to the ranges that the
+/// administrator has closed. To VMs virt-api does, which leads their owner
 /// there (`virtctl ssh` and `port-forward`); to a Pod its kubelet leads, which no policy is about.
-pub fn network_policy(cluster: &ClusterName, kind: InstanceType) -> NetworkPolicy {
+pub fn network_policy(cluster: &ClusterName, kind: InstanceType, settings: &Settings) -> NetworkPolicy {
     let labelled = |key: &str, value: &str| LabelSelector {
         match_labels: Some(BTreeMap::from([(key.to_owned(), value.to_owned())])),
         ..LabelSelector::default()
@@ -239,13 +292,15 @@ pub fn network_policy(cluster: &ClusterName, kind: InstanceType) -> NetworkPolic
             ..NetworkPolicyPeer::default()
         });
     }
+    let closed = !settings.deny_egress_to.is_empty();
+    let directions = [Some("Ingress"), closed.then_some("Egress")];
     NetworkPolicy {
         metadata: own_metadata(cluster),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector::default()),
-            policy_types: Some(vec!["Ingress".to_owned()]),
+            policy_types: Some(directions.into_iter().flatten().map(str::to_owned).collect()),
             ingress: Some(vec![NetworkPolicyIngressRule { from: Some(from), ports: None }]),
-            egress: None,
+            egress: closed.then(|| vec![egress(&settings.deny_egress_to)]),
         }),
     }
 }
@@ -335,8 +390,8 @@ mod tests {
         let charged = shape(3, "cpu=2,memory=4Gi,nvidia.com/gpu=1,storage=10Gi");
         assert_eq!(
             listed(&hard(InstanceType::Container, &charged)),
-            "count/configmaps=100 count/persistentvolumeclaims=100 count/secrets=100 count/services=100 \
-             count/statefulsets.apps=106 limits.cpu=6 limits.memory=12Gi requests.cpu=6 requests.memory=12Gi \
+            "count/configmaps=100 count/controllerrevisions.apps=42 count/persistentvolumeclaims=100 \
+             count/secrets=100 count/services=16 count/statefulsets.apps=106 limits.cpu=6 limits.memory=12Gi requests.cpu=6 requests.memory=12Gi \
              requests.nvidia.com/gpu=3 requests.storage=30Gi services.loadbalancers=0 services.nodeports=0"
         );
         let released = listed(&hard(InstanceType::Container, &Shape { released: true, ..charged.clone() }));
@@ -348,12 +403,14 @@ mod tests {
         assert!(listed(&hard(InstanceType::Container, &none)).contains("requests.storage=0"));
         assert!(!listed(&hard(InstanceType::Vm, &charged)).contains("cpu"));
         assert_eq!(
-            listed(&limits(InstanceType::Container, &charged.size)),
-            "Container.default.cpu=100m Container.default.memory=64Mi Container.defaultRequest.cpu=100m \
-             Container.defaultRequest.memory=64Mi Container.min.cpu=1m Container.min.memory=1Mi \
-             PersistentVolumeClaim.max.storage=10Gi Pod.max.cpu=2 Pod.max.memory=4Gi Pod.max.nvidia.com/gpu=1"
+            listed(&limits(InstanceType::Container, &charged.size, &Settings::default())),
+            "Container.default.cpu=100m Container.default.ephemeral-storage=10Gi Container.default.memory=64Mi \
+             Container.defaultRequest.cpu=100m Container.defaultRequest.ephemeral-storage=0 \
+             Container.defaultRequest.memory=64Mi Container.max.ephemeral-storage=10Gi Container.min.cpu=1m \
+             Container.min.memory=1Mi PersistentVolumeClaim.max.storage=10Gi Pod.max.cpu=2 \
+             Pod.max.ephemeral-storage=40Gi Pod.max.memory=4Gi Pod.max.nvidia.com/gpu=1"
         );
-        let small = limits(InstanceType::Container, &size("cpu=50m,memory=32Mi"));
+        let small = limits(InstanceType::Container, &size("cpu=50m,memory=32Mi"), &Settings::default());
         assert_eq!(small["Container.default.cpu"].to_string(), "50m");
     }
 
@@ -361,8 +418,9 @@ mod tests {
     fn a_fence_that_is_read_back_says_the_same() {
         let shape = shape(3, "cpu=2,memory=4Gi,storage=10Gi");
         for kind in [InstanceType::Container, InstanceType::Vm] {
-            let range = limit_range(&name("web"), kind, &shape.size, "u", "1");
-            assert_eq!(limits_of(&range), Some(limits(kind, &shape.size)));
+            let settings = Settings::default();
+            let range = limit_range(&name("web"), kind, &shape.size, &settings, "u", "1");
+            assert_eq!(limits_of(&range), Some(limits(kind, &shape.size, &settings)));
             let quota = resource_quota(&name("web"), kind, &shape, "u", "1");
             assert_eq!(amounts_of(quota.spec.unwrap().hard.as_ref()), Some(hard(kind, &shape)));
         }
@@ -371,7 +429,7 @@ mod tests {
     #[test]
     fn what_comes_in_is_from_the_same_namespace_and_to_vms_from_virt_api() {
         let from = |kind| {
-            let policy = network_policy(&name("web"), kind);
+            let policy = network_policy(&name("web"), kind, &Settings::default());
             assert_eq!(policy.metadata.namespace.as_deref(), Some("web-ns"));
             serde_json::to_value(policy.spec).unwrap()["ingress"][0]["from"].clone()
         };
@@ -386,5 +444,53 @@ mod tests {
             "podSelector": { "matchLabels": { "kubevirt.io": "virt-api" } },
         });
         assert_eq!(from(InstanceType::Vm), serde_json::json!([same, virt_api]));
+    }
+
+    #[test]
+    fn what_a_container_writes_is_bounded_whether_the_size_names_it_or_not() {
+        let of = |kind, text: &str| {
+            let limits = limits(kind, &size(text), &Settings::default());
+            let limits: Amounts = limits.into_iter().filter(|(key, _)| key.ends_with(EPHEMERAL_STORAGE)).collect();
+            listed(&limits).replace(".ephemeral-storage", "")
+        };
+        assert_eq!(
+            of(InstanceType::Container, "cpu=1,memory=1Gi,ephemeral-storage=2Gi"),
+            "Container.default=2Gi Container.defaultRequest=1Mi Container.max=2Gi Container.min=1Mi Pod.max=2Gi"
+        );
+        assert_eq!(
+            of(InstanceType::Vm, "cpu=1,memory=1Gi,ephemeral-storage=2Gi"),
+            "Container.default=2Gi Container.defaultRequest=1Mi Container.max=2Gi Container.min=1Mi"
+        );
+        assert_eq!(
+            of(InstanceType::Vm, "cpu=1,memory=1Gi"),
+            "Container.default=10Gi Container.defaultRequest=0 Container.max=10Gi"
+        );
+        let shape = shape(3, "cpu=1,memory=1Gi,ephemeral-storage=2Gi");
+        let charged = listed(&hard(InstanceType::Container, &shape));
+        assert!(charged.contains("limits.ephemeral-storage=6Gi"), "{charged}");
+        assert!(charged.contains("requests.ephemeral-storage=6Gi"), "{charged}");
+        let released = listed(&hard(InstanceType::Container, &Shape { released: true, ..shape }));
+        assert!(released.contains("limits.ephemeral-storage=0"), "{released}");
+    }
+
+    #[test]
+    fn what_an_administrator_closes_is_not_gone_out_to() {
+        let denied = ["169.254.0.0/16", "10.0.0.7/32", "fd00:ec2::254/128"];
+        let settings = Settings {
+            deny_egress_to: denied.iter().map(|cidr| cidr.parse().unwrap()).collect(),
+            ..Settings::default()
+        };
+        let spec = serde_json::to_value(network_policy(&name("web"), InstanceType::Container, &settings).spec).unwrap();
+        assert_eq!(spec["policyTypes"], serde_json::json!(["Ingress", "Egress"]));
+        assert_eq!(
+            spec["egress"],
+            serde_json::json!([{ "to": [
+                { "namespaceSelector": {} },
+                { "ipBlock": { "cidr": "0.0.0.0/0", "except": ["169.254.0.0/16", "10.0.0.7/32"] } },
+                { "ipBlock": { "cidr": "::/0", "except": ["fd00:ec2::254/128"] } },
+            ] }])
+        );
+        let open = network_policy(&name("web"), InstanceType::Container, &Settings::default()).spec.unwrap();
+        assert_eq!((open.egress, open.policy_types), (None, Some(vec!["Ingress".to_owned()])));
     }
 }

@@ -17,7 +17,10 @@ pub const MEMORY: &str = "memory";
 /// The resource of an instance's disk, in bytes.
 pub const STORAGE: &str = "storage";
 
-/// The name of a countable resource: `cpu`, `memory`, `storage`, or one with a domain, such as `nvidia.com/gpu`.
+/// The resource of a node's disk: what containers write, their logs and `emptyDir`, in bytes.
+pub const EPHEMERAL_STORAGE: &str = "ephemeral-storage";
+
+/// The name of a countable resource: `cpu`, `memory`, `storage`, `ephemeral-storage`, or one with a domain, such as `nvidia.com/gpu`.
 // Borrowed where it is one of ours: an account names them hundreds of times.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
@@ -26,7 +29,7 @@ pub struct ResourceName(Cow<'static, str>);
 /// Why a text is no resource name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not a resource: use cpu, memory, storage, or an extended resource with its domain, such as nvidia.com/gpu"
+    "{0:?} is not a resource: use cpu, memory, storage, ephemeral-storage, or an extended resource with its domain, such as nvidia.com/gpu"
 )]
 pub struct InvalidResourceName(String);
 
@@ -77,8 +80,8 @@ impl FromStr for ResourceName {
                 && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
         };
         // Kubernetes counts everything without a domain, and everything in its own, as built in: of those only the
-        // three are amounts that can be handed out. `requests.` would be taken for the quota key of another one.
-        if let Some(ours) = [CPU, MEMORY, STORAGE].into_iter().find(|ours| *ours == text) {
+        // four are amounts that can be handed out. `requests.` would be taken for the quota key of another one.
+        if let Some(ours) = [CPU, MEMORY, STORAGE, EPHEMERAL_STORAGE].into_iter().find(|ours| *ours == text) {
             return Ok(Self(Cow::Borrowed(ours)));
         }
         let valid = match text.split_once('/') {
@@ -323,7 +326,7 @@ mod tests {
 
     #[test]
     fn only_countable_resources_have_names() {
-        for good in ["cpu", "memory", "storage", "nvidia.com/gpu", "amd.com/gpu_v2", "a.b/c.d"] {
+        for good in ["cpu", "memory", "storage", "ephemeral-storage", "nvidia.com/gpu", "amd.com/gpu_v2", "a.b/c.d"] {
             assert!(good.parse::<ResourceName>().is_ok(), "{good:?}");
         }
         for bad in [
@@ -332,7 +335,6 @@ mod tests {
             "pods",
             "gpu",
             "hugepages-2Mi",
-            "ephemeral-storage",
             "kubernetes.io/x",
             "a.kubernetes.io/x",
             "requests.nvidia.com/gpu",

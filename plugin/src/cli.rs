@@ -17,8 +17,9 @@ use cmp_core::usage::range;
 
 use crate::output::{Format, Selector, Template, field_of};
 use values::{
-    amount, count, cron, currency, disk, duration, image, image_or_none, kind, lifetime, login, memory, moment, name,
-    port, priced, quantity, request_timeout, span, time_zone, token, variable, webhook_url, zone,
+    amount, count, cron, currency, denied, disk, duration, ephemeral_storage, image, image_or_none, kind, lifetime,
+    login, memory, moment, name, port, priced, quantity, request_timeout, span, time_zone, token, variable,
+    webhook_url, zone,
 };
 
 #[cfg(test)]
@@ -1194,6 +1195,12 @@ pub(crate) struct InstallArgs {
     pub(crate) change: ChangeArgs,
 }
 
+/// The metadata services of clouds, and the nodes.
+const DENIED: [&str; 3] = ["169.254.0.0/16", "fd00:ec2::254/128", NODES];
+
+/// What stands for the addresses of all nodes among ranges.
+pub(crate) const NODES: &str = "nodes";
+
 /// The flags of `install` that say what is installed. They are remembered in the cluster under their names, and hold for
 /// the next `install` as well, unless it says otherwise.
 ///
@@ -1220,6 +1227,13 @@ pub(crate) struct InstallFlags {
     /// Keep what instances were, and for how long, in a volume
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub(crate) mirror: Option<bool>,
+    /// How much of a node's disk a container may fill if the size does not name it [default: 10Gi]
+    #[arg(long, value_name = "QUANTITY", value_parser = ephemeral_storage)]
+    pub(crate) ephemeral_storage: Option<String>,
+    /// Where instances may not connect to: ranges of addresses, and `nodes` for those of all nodes; without a value
+    /// 169.254.0.0/16,fd00:ec2::254/128,nodes
+    #[arg(long, value_name = "CIDR,...", value_delimiter = ',', num_args = 0.., default_missing_values = DENIED, value_parser = denied)]
+    pub(crate) deny_egress_to: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -215,11 +215,12 @@ fn want(count: u32, cpu: &str, memory: &str) -> Want {
 fn objects(user: &UserName, cluster: &ClusterName, want: &Want) -> Vec<Value> {
     let (kind, shape) = (InstanceType::Container, want.shape());
     let json = |object: Result<Value, serde_json::Error>| object.unwrap();
+    let settings = cmp_core::settings::Settings::default();
     let mut all = vec![
         json(serde_json::to_value(manifest::namespace(user, cluster, kind, &want.size, "1"))),
         json(serde_json::to_value(manifest::resource_quota(cluster, kind, &shape, "u", "1"))),
-        json(serde_json::to_value(manifest::limit_range(cluster, kind, &want.size, "u", "1"))),
-        json(serde_json::to_value(manifest::network_policy(cluster, kind))),
+        json(serde_json::to_value(manifest::limit_range(cluster, kind, &want.size, &settings, "u", "1"))),
+        json(serde_json::to_value(manifest::network_policy(cluster, kind, &settings))),
         json(serde_json::to_value(manifest::role_binding(user, cluster, kind))),
     ];
     let blueprint = Template::container().blueprint(want).unwrap();

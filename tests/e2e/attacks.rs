@@ -2,6 +2,7 @@
 
 mod account;
 mod fields;
+mod fills;
 mod forged;
 mod instances;
 mod matrix;

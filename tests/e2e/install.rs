@@ -305,6 +305,43 @@ fn remembered(plane: &ControlPlane, url: &str) {
     asks(url);
 }
 
+/// What an administrator sets changes the clusters that are there, and goes again.
+fn settings_reach_the_clusters_that_there_are(plane: &ControlPlane, cluster: &str) {
+    let (url, ns) = (url(plane), format!("{cluster}-ns"));
+    let here = ["--webhook-url", url.as_str()];
+    let spec = |what: &str| plane.admin(&["get", what, "cmp", "-n", &ns, "-o", "json"]).ok().json()["spec"].clone();
+    let becomes = |what: &str, expected: &dyn Fn(&Value, &Value) -> bool| {
+        eventually(what, SOON, || {
+            let (limits, policy) = (spec("limitrange"), spec("networkpolicy"));
+            if expected(&limits, &policy) { Ok(()) } else { Err(format!("{limits}\n{policy}")) }
+        });
+        plane.admin(&["cmp", "check"]).ok().says_not("LimitRange");
+    };
+    let of_container = |limits: &Value| {
+        let items = limits["limits"].as_array().unwrap();
+        items.iter().find(|item| item["type"] == "Container").unwrap()["default"]["ephemeral-storage"].clone()
+    };
+    let flags = ["--ephemeral-storage", "2Gi", "--deny-egress-to", "169.254.0.0/16,fd00:ec2::254/128,nodes"];
+    let said = changed(plane, &[&here[..], &flags].concat());
+    assert_eq!(said, ["configmap/cmp-version configured"]);
+    becomes("the settings are in its namespace", &|limits, policy| {
+        let except = policy["egress"][0]["to"][1]["ipBlock"]["except"].as_array().cloned().unwrap_or_default();
+        // The nodes, besides.
+        of_container(limits) == "2Gi" && except.contains(&json!("169.254.0.0/16")) && except.len() > 1
+    });
+    assert_eq!(changed(plane, &here), [""; 0], "they hold until they are taken away");
+    let away = ["--ephemeral-storage", "", "--deny-egress-to", ""];
+    assert_eq!(changed(plane, &[&here[..], &away].concat()), ["configmap/cmp-version configured"]);
+    becomes("they are gone again", &|limits, policy| {
+        of_container(limits) == "10Gi" && policy["policyTypes"] == json!(["Ingress"])
+    });
+    for (flag, value) in
+        [("--deny-egress-to", "0.0.0.0/0"), ("--deny-egress-to", "metadata"), ("--ephemeral-storage", "much")]
+    {
+        plane.admin(&["cmp", "install", flag, value]).fails().says(flag);
+    }
+}
+
 #[test]
 fn upgraded_it_is_as_new_uninstalled_the_rules_stay_and_purged_nothing_does() {
     let mut installation = Installation::start(1, "3s");
@@ -312,6 +349,7 @@ fn upgraded_it_is_as_new_uninstalled_the_rules_stay_and_purged_nothing_does() {
     let user = installation.user_named("john", "4", "8Gi");
     let name = running(&user, "web", 2, "1", "1Gi");
     let (kubeconfig, other) = (user.kubeconfig.clone(), user.cluster("db"));
+    settings_reach_the_clusters_that_there_are(&installation.plane, &name);
     installation.stop();
     let plane = &installation.plane;
     plane.admin(&["cmp", "uninstall"]).fails().says("--yes").says("what runs goes on");

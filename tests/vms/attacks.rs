@@ -89,6 +89,28 @@ fn a_machine_is_never_larger_than_declared() {
         ),
         ("a priority", machine(&json!({ "priorityClassName": "system-node-critical" })), "priorityClassName"),
         ("a scheduler", machine(&json!({ "schedulerName": "mine" })), "schedulerName"),
+        (
+            "a probe of the metadata service",
+            machine(&json!({ "readinessProbe": { "httpGet": { "host": "169.254.169.254", "port": 80 } } })),
+            "a probe with a host is not for instances",
+        ),
+        (
+            "another probe of others",
+            machine(&json!({ "livenessProbe": { "tcpSocket": { "host": "10.0.0.1", "port": 80 } } })),
+            "a probe with a host is not for instances",
+        ),
+        (
+            "a volume that is there",
+            json!({ "spec": { "dataVolumeTemplates": [{ "metadata": { "name": "d" }, "spec": {
+                "source": { "blank": {} }, "storage": { "storageClassName": "", "resources": { "requests": { "storage": "1" } } } } }] } }),
+            "volumeName and an empty storageClassName are not for the disks of instances",
+        ),
+        (
+            "a volume by its name",
+            json!({ "spec": { "dataVolumeTemplates": [{ "metadata": { "name": "d" }, "spec": {
+                "source": { "blank": {} }, "pvc": { "volumeName": "large", "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1" } } } } }] } }),
+            "volumeName and an empty storageClassName are not for the disks of instances",
+        ),
         ("tolerations", machine(&json!({ "tolerations": [{ "operator": "Exists" }] })), "tolerations"),
         ("affinity", machine(&json!({ "affinity": { "podAffinity": {} } })), "affinity is not for instances"),
         (

@@ -60,6 +60,6 @@ fn machines_are_made_from_a_template_and_a_patch() {
     let name = format!("{plain}-0");
     john.kubectl(&["patch", "vm", &name, "-n", &format!("{plain}-ns"), "--type=merge", "-p", taken])
         .fails()
-        .says("spec.template.spec.tolerations are not for this cluster: its template has none");
+        .says("spec.template.spec.tolerations are not for this cluster: its template does not have them");
     admin(&["cmp", "delete", "template", &template, "--yes"], "").ok();
 }

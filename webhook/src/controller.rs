@@ -28,6 +28,7 @@ use cmp_core::account::Entry;
 use cmp_core::controller::{Fences, Seen, SeenNamespace, Step, backoff, next_step, report, settle};
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
+use cmp_core::settings::Settings;
 
 use crate::health::Readiness;
 use crate::metrics::Metrics;
@@ -56,6 +57,7 @@ pub struct Context {
     client: Client,
     accounts: Accounts,
     window: Duration,
+    settings: Settings,
     metrics: Arc<Metrics>,
     memory: Mutex<Memory>,
     marks: Marks,
@@ -71,14 +73,24 @@ struct Memory {
 }
 
 impl Context {
-    /// For a client, with the time that an admitted request may take to land.
-    pub fn new(client: Client, window: Duration, metrics: Arc<Metrics>) -> Self {
+    /// For a client, with the time that an admitted request may take to land, and what the administrator has set.
+    pub fn new(client: Client, window: Duration, settings: Settings, metrics: Arc<Metrics>) -> Self {
         let accounts = Accounts::new(client.clone());
         let edges = schedules::Edges::default();
         // Those of an earlier context are looked at anew.
         metrics.damaged(0);
         let events = Recorder::new(client.clone(), keys::WEBHOOK.into());
-        Self { client, accounts, window, metrics, memory: Mutex::default(), marks: Marks::default(), edges, events }
+        Self {
+            client,
+            accounts,
+            window,
+            settings,
+            metrics,
+            memory: Mutex::default(),
+            marks: Marks::default(),
+            edges,
+            events,
+        }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -375,7 +387,7 @@ impl Known {
     ) -> Result<(Fences, Stored), ApiError> {
         let fences = match self.fences.take() {
             Some(fences) => fences,
-            None => fences::read(&context.client, cluster).await?,
+            None => fences::read(&context.client, cluster, &context.settings).await?,
         };
         let stored = match self.stored.take() {
             Some(stored) => stored,
@@ -406,7 +418,8 @@ async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Dur
             }
         };
         let unchanged_for = unchanged_for(context, user, cluster, &fences);
-        let seen = Seen { account: &stored.account, cluster, fences: &fences, unchanged_for };
+        let settings = &context.settings;
+        let seen = Seen { account: &stored.account, cluster, fences: &fences, unchanged_for, settings };
         let step = next_step(&seen, context.window, Timestamp::now());
         let releasing = matches!(&step, Step::Lower { .. } | Step::Wait { again: Some(_), .. });
         if !releasing && let Some(remembered) = context.memory().clusters.get_mut(user, cluster) {

@@ -103,7 +103,8 @@ pub async fn serve(serve: &Serve) -> Result<(), Failure> {
     let (ready, told, counted, window) = (readiness.clone(), stop.clone(), metrics.clone(), serve.admission_window);
     tasks.spawn(async move {
         loop {
-            let context = Arc::new(Context::new(client.clone(), window, counted.clone()));
+            let settings = watches::settings(&client).await;
+            let context = Arc::new(Context::new(client.clone(), window, settings.clone(), counted.clone()));
             let mut told = told.clone();
             let stop = async move {
                 // The sender is dropped only when everything ends.
@@ -112,6 +113,7 @@ pub async fn serve(serve: &Serve) -> Result<(), Failure> {
             tokio::select! {
                 () = controller::run(context, ready.clone(), stop) => return ("controllers", Ok(())),
                 () = watches::restored(&client) => warn!("etcd was restored from a snapshot: starting afresh"),
+                () = watches::changed(&client, &settings) => info!("the settings were changed: looking at every cluster"),
             }
         }
     });

@@ -6,14 +6,18 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
 use kube::runtime::utils::Backoff;
 use kube::{Api, Client};
-use tracing::debug;
+use tracing::{debug, warn};
 
+use cmp_client::settings;
 use cmp_core::keys;
+use cmp_core::settings::Settings;
 
 /// How long to wait after a watch has failed, each time.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How often the revision is looked at; and how long that may take.
 const LOOK: Duration = Duration::from_secs(2);
+/// How often the settings are looked at.
+const SETTINGS: Duration = Duration::from_secs(10);
 
 /// Always the same wait. The controllers share one between all their watches, each of which fails once after an API
 /// server was restarted: a wait that doubled would leave them blind for minutes.
@@ -62,6 +66,34 @@ pub async fn restored(client: &Client) {
             Err(error) => debug!(%error, "the revision cannot be read"),
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Reads what the administrator has set. Without it no fence can be judged, so that this goes on until it is read.
+pub async fn settings(client: &Client) -> Settings {
+    loop {
+        match settings::read(client).await {
+            Ok((settings, invalid)) => {
+                for invalid in invalid {
+                    warn!(%invalid, "a setting cannot be used: `kubectl cmp install` writes it anew");
+                }
+                return settings;
+            }
+            Err(error) => warn!(%error, "the settings cannot be read: will be tried again"),
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Returns when the administrator has set something else.
+pub async fn changed(client: &Client, settings: &Settings) {
+    loop {
+        tokio::time::sleep(SETTINGS).await;
+        match settings::read(client).await {
+            Ok((now, _)) if now != *settings => return,
+            Ok(_) => {}
+            Err(error) => debug!(%error, "the settings cannot be read"),
+        }
     }
 }
 

@@ -36,7 +36,7 @@ fn fenced(count: u32) -> Fences {
     Fences {
         namespace: Some(namespace("john", count, "cpu=2,memory=4Gi")),
         quota: fence(manifest::hard(InstanceType::Container, &shape)),
-        limits: fence(manifest::limits(InstanceType::Container, &shape.size)),
+        limits: fence(manifest::limits(InstanceType::Container, &shape.size, &Settings::default())),
         network_policy: true,
         service_account: true,
         role_binding: true,
@@ -49,7 +49,8 @@ fn step(rows: &[(&str, &str)], fences: &Fences) -> Step {
 }
 
 fn step_after(rows: &[(&str, &str)], fences: &Fences, unchanged_for: Duration) -> Step {
-    let seen = Seen { account: &account(rows), cluster: &name("web"), fences, unchanged_for };
+    let settings = Settings::default();
+    let seen = Seen { account: &account(rows), cluster: &name("web"), fences, unchanged_for, settings: &settings };
     next_step(&seen, WINDOW, now())
 }
 

@@ -12,7 +12,7 @@ use crate::account::Want;
 use crate::footprint::{Rule, footprint};
 use crate::manifest::{CONTAINER, DEFAULT_IMAGE};
 use crate::quantity::{Quantity, stored};
-use crate::resources::{CPU, MEMORY, Resources, STORAGE};
+use crate::resources::{CPU, EPHEMERAL_STORAGE, MEMORY, Resources, STORAGE};
 
 /// Which container kubectl takes where none is named.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
@@ -252,8 +252,16 @@ pub(super) fn without_size(pod: &mut PodTemplateSpec) {
 pub(super) fn least(pod: &PodTemplateSpec) -> Result<Resources, Wrong> {
     let spec = pod.spec.clone().unwrap_or_default();
     beside(&spec)?;
-    let some = Resources::new(Quantity::whole(1), Quantity::mebibytes(1024));
-    let least = footprint(&spec, Rule::Limits).and_then(|taken| taken.checked_add(&some)).ok_or_else(too_much)?;
+    let some = Quantity::mebibytes(1024);
+    let room = |mut taken: Resources| {
+        let more = Resources::new(Quantity::whole(1), some);
+        let name = taken.names().find(|name| name.as_str() == EPHEMERAL_STORAGE).cloned();
+        if let Some(name) = name {
+            taken.add(&name, some)?;
+        }
+        taken.checked_add(&more)
+    };
+    let least = footprint(&spec, Rule::Limits).and_then(room).ok_or_else(too_much)?;
     // Each init container is given a share of each of them.
     let kinds = least.names().count();
     if kinds > MOST_KINDS {
@@ -289,6 +297,9 @@ pub(super) fn beside(pod: &PodSpec) -> Result<Resources, Wrong> {
 /// done before it starts.
 pub fn share(pod: &mut PodSpec, size: &Resources) -> Result<(), Wrong> {
     let taken = beside(pod)?;
+    if size.named(EPHEMERAL_STORAGE).is_some() {
+        writes_bounded(pod)?;
+    }
     let Some(main) = pod.containers.first_mut() else {
         return Err(Wrong::new("spec.containers", "is empty: the first container is the instance"));
     };
@@ -297,7 +308,7 @@ pub fn share(pod: &mut PodSpec, size: &Resources) -> Result<(), Wrong> {
     let size = &size.without(STORAGE);
     for (name, amount) in size.iter() {
         let rest = amount.checked_sub(taken.get(name)).ok_or_else(too_much)?;
-        if rest.is_negative() || (rest.is_zero() && [CPU, MEMORY].contains(&name.as_str())) {
+        if rest.is_negative() || (rest.is_zero() && [CPU, MEMORY, EPHEMERAL_STORAGE].contains(&name.as_str())) {
             let why =
                 format!("beside the first take {taken}, which leaves nothing of {size} for it: ask for a larger size");
             return Err(Wrong::new("spec.containers", why));
@@ -328,6 +339,23 @@ pub fn share(pod: &mut PodSpec, size: &Resources) -> Result<(), Wrong> {
         }
         None => Err(too_much()),
     }
+}
+
+/// That each container beside the instance says how much of a node's disk it fills, where the size names it.
+fn writes_bounded(pod: &PodSpec) -> Result<(), Wrong> {
+    let others = pod.containers.iter().enumerate().skip(1).map(|(at, one)| (format!("spec.containers[{at}]"), one));
+    let sidecars = pod.init_containers.iter().flatten().enumerate().filter(|(_, init)| is_sidecar(init));
+    let sidecars = sidecars.map(|(at, init)| (format!("spec.initContainers[{at}]"), init));
+    for (field, container) in others.chain(sidecars) {
+        let limits = container.resources.as_ref().and_then(|resources| resources.limits.as_ref());
+        if limits.is_none_or(|limits| !limits.contains_key(EPHEMERAL_STORAGE)) {
+            return Err(Wrong::new(
+                format!("{field}.resources.limits.{EPHEMERAL_STORAGE}"),
+                "is missing: the size names it, so that a container beside the instance says how much it takes of it",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// That a container beside the instance says what it takes at the most.

@@ -90,6 +90,37 @@ fn what_is_refused_is_refused_with_its_field() {
     }
 }
 
+#[test]
+fn a_container_beside_the_instance_says_what_it_writes_where_the_size_names_it() {
+    let sidecar = |writes: Value| {
+        let limits = json!({ "cpu": "100m", "memory": "64Mi", "ephemeral-storage": writes });
+        let sidecar = json!({ "name": "log", "image": "x", "resources": { "limits": limits } });
+        json!([{ "op": "add", "path": "/spec/containers/-", "value": sidecar }])
+    };
+    let of = |size: &str, patch: Value| pod(&Want { patch: Some(patch), ..want(1, size) });
+    let named = "cpu=1,memory=1Gi,ephemeral-storage=2Gi";
+    let made = of(named, sidecar(json!("512Mi"))).unwrap();
+    assert_eq!(
+        made.containers[0].resources.as_ref().unwrap().limits.as_ref().unwrap()["ephemeral-storage"].0,
+        "1536Mi"
+    );
+    let mut silent = sidecar(Value::Null);
+    silent[0]["value"]["resources"]["limits"].as_object_mut().unwrap().remove("ephemeral-storage");
+    let wrong = of(named, silent.clone()).unwrap_err().to_string();
+    assert!(wrong.contains("spec.containers[1].resources.limits.ephemeral-storage is missing"), "{wrong}");
+    let wrong = of(named, sidecar(json!("2Gi"))).unwrap_err().to_string();
+    assert!(wrong.contains("which leaves nothing of"), "{wrong}");
+    // Where it is not named, the LimitRange says it.
+    assert!(of("cpu=1,memory=1Gi", silent).is_ok());
+    // A template that says it is one of clusters whose size names it.
+    let main = json!({ "name": "web", "image": "nginx" });
+    let spec = json!({ "containers": [main, sidecar(json!("512Mi"))[0]["value"]] });
+    let (template, _) = Template::read(&json!({ "apiVersion": "v1", "kind": "Pod", "spec": spec })).unwrap();
+    let wrong = template.blueprint(&want(1, "cpu=1,memory=1Gi")).unwrap_err().to_string();
+    assert!(wrong.contains("ask for ephemeral-storage, which is not in the size"), "{wrong}");
+    assert!(template.blueprint(&want(1, named)).is_ok());
+}
+
 /// A rule of the policies that has no case here is one that core may not know.
 #[test]
 fn every_rule_of_the_policies_has_a_case() {

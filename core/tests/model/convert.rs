@@ -12,6 +12,7 @@ use cmp_core::manifest;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::Resources;
+use cmp_core::settings::Settings;
 use cmp_core::template::Template;
 use cmp_core::verdict;
 use jiff::Timestamp;
@@ -170,7 +171,9 @@ fn decided(seen: Option<&Namespace>, model: &Account, waited: bool) -> Step {
     let fences = Fences {
         namespace: seen.map(namespace),
         quota: seen.and_then(|seen| seen.quota.map(|shape| fence(manifest::hard(kind, &shaped(shape)), seen.in_force))),
-        limits: seen.and_then(|seen| seen.limits).map(|limits| fence(manifest::limits(kind, &size(limits)), true)),
+        limits: seen
+            .and_then(|seen| seen.limits)
+            .map(|limits| fence(manifest::limits(kind, &size(limits), &Settings::default()), true)),
         network_policy: true,
         service_account: true,
         role_binding: seen.is_some_and(|seen| seen.binding),
@@ -178,7 +181,8 @@ fn decided(seen: Option<&Namespace>, model: &Account, waited: bool) -> Step {
     };
     let (account, cluster) = (account(model), web());
     let unchanged_for = if waited { WINDOW } else { Duration::ZERO };
-    let seen = Seen { account: &account, cluster: &cluster, fences: &fences, unchanged_for };
+    let settings = Settings::default();
+    let seen = Seen { account: &account, cluster: &cluster, fences: &fences, unchanged_for, settings: &settings };
     controller::next_step(&seen, WINDOW, Timestamp::UNIX_EPOCH)
 }
 

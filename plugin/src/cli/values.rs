@@ -100,6 +100,23 @@ pub(super) fn image_or_none(text: &str) -> Result<String, String> {
     if text.is_empty() { Ok(String::new()) } else { image(text) }
 }
 
+/// A range of addresses, `nodes`, or an empty text for none.
+pub(super) fn denied(text: &str) -> Result<String, String> {
+    if text.is_empty() || text == super::NODES {
+        return Ok(text.to_owned());
+    }
+    let range: Result<cmp_core::settings::Cidr, _> = text.parse();
+    range.map(|range| range.to_string()).map_err(|error| format!("it {error}, or nodes"))
+}
+
+/// An amount of `ephemeral-storage`, or an empty text for the default.
+pub(super) fn ephemeral_storage(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    cmp_core::settings::amount(text).map(|amount| amount.to_string()).map_err(|why| format!("it {why}"))
+}
+
 /// The name of somebody in a guest; ssh takes one that begins with a dash for a flag.
 pub(super) fn login(text: &str) -> Result<String, String> {
     let strange = |letter: char| letter.is_whitespace() || letter.is_control() || letter == '@';

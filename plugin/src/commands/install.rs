@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::api::Api;
+use k8s_openapi::api::core::v1::Node;
+use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use cmp_core::keys;
+use cmp_core::settings::{self, Cidr};
 
-use crate::cli::{DryRun, InstallArgs, InstallFlags};
+use crate::cli::{DryRun, InstallArgs, InstallFlags, NODES};
 use crate::commands::probes;
 use crate::context::{Context, suffix};
 use crate::error::CliError;
@@ -39,7 +41,9 @@ pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), 
     if dry_run == DryRun::Client {
         // What is printed is for other tools to apply. They have no last time, and neither is a server needed.
         let Settled { flags, .. } = flags::settle(&Last::default(), &args.flags)?;
-        return print(context, &filled(&flags)?, format);
+        let mut manifests = filled(&flags)?;
+        set(context, &mut manifests, &flags).await?;
+        return print(context, &manifests, format);
     }
     let client = context.client().await?;
     let last = flags::last(&client, args.reset_flags).await?;
@@ -49,6 +53,7 @@ pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), 
     }
     let variant = variant(&flags);
     let mut manifests = filled(&flags)?;
+    set(context, &mut manifests, &flags).await?;
     flags::remember(&mut manifests.version, &flags)?;
     requirements::check(&client, variant).await?;
     confirm(context, &client, &manifests, &args).await?;
@@ -133,6 +138,34 @@ fn filled(flags: &InstallFlags) -> Result<Manifests, CliError> {
         }
     }
     Ok(manifests)
+}
+
+/// What the flags set for all clusters, into the ConfigMap where cmp-webhook reads it.
+async fn set(context: &Context<'_>, manifests: &mut Manifests, flags: &InstallFlags) -> Result<(), CliError> {
+    let mut ranges: Vec<Cidr> = flags.deny_egress_to.iter().filter_map(|text| text.parse().ok()).collect();
+    if flags.deny_egress_to.iter().any(|text| text == NODES) {
+        ranges.extend(nodes(&context.client().await?).await?);
+    }
+    ranges.sort();
+    ranges.dedup();
+    let denied = ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let amount = flags.ephemeral_storage.clone().unwrap_or_default();
+    for manifest in &mut manifests.version {
+        for (key, value) in [(settings::EPHEMERAL_STORAGE, &amount), (settings::DENY_EGRESS_TO, &denied)] {
+            if !value.is_empty() {
+                manifest.object.data["data"][key] = json!(value);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The addresses of all nodes.
+async fn nodes(client: &Client) -> Result<Vec<Cidr>, CliError> {
+    let nodes: Api<Node> = Api::all(client.clone());
+    let nodes = nodes.list(&ListParams::default()).await?;
+    let addresses = nodes.items.iter().filter_map(|node| node.status.as_ref()?.addresses.as_ref()).flatten();
+    Ok(addresses.filter_map(|address| address.address.parse().ok().map(Cidr::of)).collect())
 }
 
 /// As kubectl prints what it would apply: documents of YAML, or a list.

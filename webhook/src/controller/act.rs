@@ -287,13 +287,13 @@ impl Act<'_> {
                 put(&self.namespaced::<ResourceQuota>(), &quota, fences.quota.is_some(), &post).await
             }
             Part::Limits => {
-                let mut limits = manifest::limit_range(cluster, kind, &shape.size, uid, &fence);
+                let mut limits = manifest::limit_range(cluster, kind, &shape.size, &self.context.settings, uid, &fence);
                 limits.metadata.resource_version = version(fences.limits.as_ref());
                 put(&self.namespaced::<LimitRange>(), &limits, fences.limits.is_some(), &post).await
             }
             Part::NetworkPolicy => {
                 let api: Api<NetworkPolicy> = self.namespaced();
-                let policy = manifest::network_policy(cluster, kind);
+                let policy = manifest::network_policy(cluster, kind, &self.context.settings);
                 let there = api.get_opt(keys::FENCE_NAME).await?;
                 let policy = NetworkPolicy {
                     metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {

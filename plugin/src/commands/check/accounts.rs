@@ -121,11 +121,12 @@ async fn read(client: &Client) -> Result<Seen, CliError> {
     let (quotas, limits): (Api<ResourceQuota>, Api<LimitRange>) = (Api::all(client.clone()), Api::all(client.clone()));
     let owned = ListParams::default().labels(keys::OWNER);
     let fences = ListParams::default().fields(&format!("metadata.name={}", keys::FENCE_NAME));
-    let (accounts, namespaces, quotas, limits) = futures::try_join!(
+    let (accounts, namespaces, quotas, limits, (settings, _)) = futures::try_join!(
         accounts.list(),
         async { namespaces.list(&owned).await.map_err(ApiError::from) },
         async { quotas.list(&fences).await.map_err(ApiError::from) },
         async { limits.list(&fences).await.map_err(ApiError::from) },
+        cmp_client::settings::read(client),
     )?;
     let quotas = allowed(&quotas.items, SeenFence::of_quota);
     let limits = allowed(&limits.items, SeenFence::of_limits);
@@ -141,7 +142,12 @@ async fn read(client: &Client) -> Result<Seen, CliError> {
                 let user = stored.account.user.to_string();
                 let namespaces = theirs.remove(&user).unwrap_or_default();
                 let mut findings = audit::account(&stored.account, &namespaces);
-                findings.extend(audit::fences(&stored.account, |name| quotas.get(name), |name| limits.get(name)));
+                findings.extend(audit::fences(
+                    &stored.account,
+                    |name| quotas.get(name),
+                    |name| limits.get(name),
+                    &settings,
+                ));
                 (user, findings.into_iter().map(Found::Finding).collect())
             }
             Err(ApiError::Damaged { user, source }) => {
