@@ -6,6 +6,12 @@
 //! so that any number of replicas may run and each may be killed at any time. The [`mirror`] is a process of its own, that
 //! nobody waits for.
 
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+
 pub mod admission;
 pub mod args;
 pub mod certs;
@@ -18,3 +24,12 @@ pub mod mirror;
 pub mod run;
 mod templates;
 pub mod watches;
+
+/// Runs what the command line asks for.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Command::Serve(serve) => run::main(&serve.process, run::serve(&serve)),
+        Command::Mirror(args) => run::main(&args.process, mirror::run(&args)),
+    }
+}
