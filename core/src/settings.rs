@@ -1,8 +1,8 @@
 //! What an administrator sets for all clusters: `kubectl cmp install` writes it into the ConfigMap `cmp-version`.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::quantity::Quantity;

@@ -30,7 +30,7 @@ fn what_is_in_the_namespace_of_a_cluster() {
     }
     let limits = get("limitrange/cmp")["spec"]["limits"].clone();
     let of_pods = limits.as_array().unwrap().iter().find(|limit| limit["type"] == "Pod").unwrap();
-    assert_eq!(of_pods["max"], json!({ "cpu": "1", "memory": "1Gi" }));
+    assert_eq!(of_pods["max"], json!({ "cpu": "1", "ephemeral-storage": "40Gi", "memory": "1Gi" }));
 
     let bindings = get("rolebindings")["items"].clone();
     let subjects: Vec<&Value> =

@@ -149,11 +149,16 @@ fn names(pod: &PodSpec) -> BTreeSet<&str> {
 fn excess(pod: &PodSpec) -> Option<String> {
     for rule in [Rule::Requests, Rule::Limits] {
         let sum = footprint(pod, rule).expect("an accepted Pod can be counted");
-        if !sum.fits(&size()) {
+        // The size does not name it: four containers of 10Gi, and nothing is set aside.
+        let writes = if rule == Rule::Limits { "40Gi" } else { "0" };
+        let mut bound = size();
+        bound.set("ephemeral-storage".parse().unwrap(), writes.parse().unwrap());
+        if !sum.fits(&bound) {
             return Some(format!("{rule:?} {sum}"));
         }
         // A limit of 0 is no limit.
-        if rule == Rule::Limits && (sum.cpu().is_zero() || sum.memory().is_zero()) {
+        let unbounded = sum.named("ephemeral-storage").is_none_or(|writes| writes.is_zero());
+        if rule == Rule::Limits && (sum.cpu().is_zero() || sum.memory().is_zero() || unbounded) {
             return Some(format!("no limit: {sum}"));
         }
     }
