@@ -305,7 +305,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// `jitter`, in 1/1000, takes up to half of it away, so that what failed at once is not tried at once.
 pub fn backoff(failures: u32, jitter: u16) -> Duration {
     let full = Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(LONGEST_PAUSE);
-    full - full * u32::from(jitter.min(1000)) / 2000
+    full.saturating_sub(full * u32::from(jitter.min(1000)) / 2000)
 }
 
 /// One step; every one of them is safe to repeat.

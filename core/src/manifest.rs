@@ -99,8 +99,7 @@ pub fn hard(kind: InstanceType, shape: &Shape) -> Amounts {
         let charge = amount.checked_mul(shape.count).filter(|_| runs).unwrap_or(Quantity::ZERO);
         match (kind, name.as_str()) {
             // A launcher's Pod asks for other amounts than its guest sees.
-            (InstanceType::Vm, CPU | MEMORY) => {}
-            (InstanceType::Vm, EPHEMERAL_STORAGE) => {}
+            (InstanceType::Vm, CPU | MEMORY | EPHEMERAL_STORAGE) => {}
             (InstanceType::Container, CPU | MEMORY | EPHEMERAL_STORAGE) => {
                 hard.insert(format!("requests.{name}"), charge);
                 hard.insert(format!("limits.{name}"), charge);

@@ -89,7 +89,7 @@ fn microseconds(mut work: impl FnMut()) -> f64 {
 /// The verdict in process: the body of a review in, the answer out, and what of it each part takes.
 fn verdict() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let router = cmp_webhook::admission::router(Arc::default());
+    let router = cmp_webhook::admission::router(&Arc::default());
     let user: UserName = "john".parse().unwrap();
     println!("| clusters | bytes | whole answer | JSON passed over | one account read | judge |");
     println!("|---|---|---|---|---|---|");

@@ -226,7 +226,7 @@ fn another_version(plane: &ControlPlane, authority: &Authority) {
             ([(axum::http::header::CONTENT_TYPE, "application/json")], said)
         });
         let tls = RustlsConfig::from_pem_file(certificate, key).await.unwrap();
-        let routes = admission::router(std::sync::Arc::new(Metrics::default())).layer(older);
+        let routes = admission::router(&std::sync::Arc::new(Metrics::default())).layer(older);
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
         axum_server::bind_rustls(address, tls).serve(routes.into_make_service()).await.unwrap();
     });

@@ -366,7 +366,7 @@ fn ask_at(path: &str, body: String) -> (StatusCode, Value) {
     static HANDLER: OnceLock<(Runtime, Router)> = OnceLock::new();
     let (runtime, router) = HANDLER.get_or_init(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        (runtime, cmp_webhook::admission::router(Arc::default()))
+        (runtime, cmp_webhook::admission::router(&Arc::default()))
     });
     runtime.block_on(async {
         let request = Request::post(path).body(Body::from(body)).unwrap();

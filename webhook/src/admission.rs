@@ -76,7 +76,7 @@ struct Judge {
 }
 
 /// The routes.
-pub fn router(metrics: Arc<Metrics>) -> Router {
+pub fn router(metrics: &Arc<Metrics>) -> Router {
     let route = |question, at_once| {
         let judge = Judge { metrics: metrics.clone(), question, places: Arc::new(Semaphore::new(at_once)) };
         post(review).with_state(judge)
@@ -457,7 +457,7 @@ mod tests {
 
     async fn ask(body: String) -> (StatusCode, Value) {
         let request = http::Request::post(keys::ACCOUNT_PATH).body(Body::from(body)).unwrap();
-        let response = router(Arc::default()).oneshot(request).await.unwrap();
+        let response = router(&Arc::default()).oneshot(request).await.unwrap();
         let status = response.status();
         let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
         (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))

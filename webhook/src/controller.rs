@@ -371,7 +371,7 @@ impl Known {
             // One that was made just now is only written into the account; for the others it is read again.
             act::News::Namespace(now) => {
                 let stored = Some(stored).filter(|_| fences.namespace.is_none());
-                (Fences { namespace: Some(now), ..fences }, stored)
+                (Fences { namespace: Some(*now), ..fences }, stored)
             }
             act::News::Bound => (Fences { role_binding: true, ..fences }, Some(stored)),
         };

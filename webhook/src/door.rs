@@ -49,7 +49,7 @@ const CONNECTIONS: usize = 512;
 const GREETING: Duration = Duration::from_secs(5);
 /// How long a connection may be idle, or take for a later header. An API server closes idle connections after 90 seconds;
 /// if the door were first, it could close one that is just being used.
-const IDLE: Duration = Duration::from_secs(120);
+const IDLE: Duration = Duration::from_mins(2);
 /// The largest header, in bytes.
 const HEADER: usize = 32 << 10;
 

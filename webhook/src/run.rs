@@ -119,7 +119,7 @@ pub async fn serve(serve: &Serve) -> Result<(), Failure> {
     });
 
     let server = door::tls_server(serve.bind_address, tls.clone(), config);
-    let routes = admission::router(metrics.clone()).into_make_service();
+    let routes = admission::router(&metrics).into_make_service();
     tasks.spawn(async move { ("admission", server.serve(routes).await.map_err(Failure::from)) });
 
     let server = door::server(serve.process.probe_address, probes.clone());

@@ -44,7 +44,7 @@ pub enum News {
     /// The account, as it is now.
     Account(Box<Stored>),
     /// The Namespace, as it is now.
-    Namespace(SeenNamespace),
+    Namespace(Box<SeenNamespace>),
     /// The RoleBinding is there.
     Bound,
 }
@@ -108,7 +108,7 @@ pub async fn carry_out(
             let grants = act.grants(stored, *kind).await?;
             annotations.extend(grants.into_iter().map(|(key, value)| (key.to_owned(), value)));
             let made = act.cluster_scoped::<Namespace>().create(&PostParams::default(), &namespace).await?;
-            News::Namespace(SeenNamespace::of(&made))
+            News::Namespace(Box::new(SeenNamespace::of(&made)))
         }
         Step::RemoveNamespace => {
             if let Some(seen) = &fences.namespace {
@@ -144,7 +144,7 @@ pub async fn carry_out(
                 (keys::READY): keys::TRUE,
                 (keys::FENCE): context.fence(),
             });
-            act.annotate(fences, open).await?.map_or(News::Unknown, News::Namespace)
+            act.annotate(fences, open).await?.map_or(News::Unknown, |now| News::Namespace(Box::new(now)))
         }
         Step::Bind { kind } => {
             let binding = manifest::role_binding(user, cluster, *kind);
