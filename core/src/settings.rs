@@ -67,12 +67,14 @@ impl Settings {
 /// Reads an amount of `ephemeral-storage`.
 pub fn amount(text: &str) -> Result<Quantity, String> {
     let amount: Quantity = text.parse().map_err(|_| "is not a quantity: use a form such as 10Gi".to_owned())?;
-    // Four containers are allowed, and the sum has to be an amount, too.
-    match amount.checked_mul(CONTAINERS) {
-        Some(_) if amount >= Quantity::mebibytes(1) => Ok(amount),
-        Some(_) => Err("is too small: the least is 1Mi".to_owned()),
-        None => Err("is too large".to_owned()),
+    // Four containers are allowed, and Kubernetes has to count the sum.
+    if amount > Quantity::mebibytes(u32::MAX) {
+        return Err("is too large: the most is 4095Ti".to_owned());
     }
+    if amount < Quantity::mebibytes(1) {
+        return Err("is too small: the least is 1Mi".to_owned());
+    }
+    Ok(amount)
 }
 
 /// How many times [`Settings::ephemeral_storage`] all containers of an instance may fill together.
