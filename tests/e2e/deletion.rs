@@ -140,7 +140,7 @@ fn a_user_is_deleted_while_clusters_are_being_created() {
             let ready = names.iter().filter(|name| has_uid(account, name) == Some(true));
             names.iter().any(|name| has_uid(account, name).is_some()) && ready.count() >= prepared
         });
-        user.admin(&["cmp", "delete", "user", &user.name, "--cascade", "--yes"])
+        user.admin(&["cmp", "delete", "user", &user.name, "--cascade", "--yes", "--timeout", "4m"])
             .ok()
             .says(&format!("user/{} deleted", user.name));
         nothing_is_left(&user);
@@ -158,7 +158,7 @@ fn a_user_whose_rights_went_first_can_be_deleted() {
     });
     admin_patches(&user, &json!({ format!("want.{name}"): want(2, "1", "1Gi") }));
     user.account_is("it is held without a Namespace", |account| has_uid(account, &name) == Some(false));
-    user.admin(&["cmp", "delete", "user", &user.name, "--cascade", "--yes"])
+    user.admin(&["cmp", "delete", "user", &user.name, "--cascade", "--yes", "--timeout", "4m"])
         .ok()
         .says(&format!("cluster/{name} deleted"))
         .says(&format!("user/{} deleted", user.name));
@@ -212,7 +212,7 @@ fn one_that_cannot_go_holds_up_nobody() {
         let shown: Vec<&str> = shown.stdout.lines().collect();
         assert_eq!(shown, expected.iter().map(|name| format!("cluster/{name}")).collect::<Vec<_>>());
     };
-    let said = user.cmp(&["delete", "cluster", "--all", "--yes", "--wait"]).fails();
+    let said = user.cmp(&["delete", "cluster", "--all", "--yes", "--wait", "--timeout", "4m"]).fails();
     let said = said.says(&denied).says("it is kept by the auditors");
     let said = said.says(&format!("cluster/{} deleted", names[0])).says(&format!("cluster/{} deleted", names[2]));
     said.says_not(&format!("cluster/{} deleted", names[1]));
