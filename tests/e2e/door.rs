@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use cmp_tests::authority::Authority;
+use cmp_tests::child::connect;
 use cmp_tests::control_plane::Options;
 use cmp_tests::process::Folder;
 use cmp_tests::{ControlPlane, Installation, Output, World, eventually};
@@ -58,7 +59,7 @@ impl Direct {
     }
 
     fn connect(&self) -> io::Result<Tls> {
-        let stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        let stream = connect(([127, 0, 0, 1], self.port))?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         stream.set_write_timeout(Some(Duration::from_secs(10)))?;
         let name = "localhost".try_into().unwrap();
@@ -152,7 +153,7 @@ fn slow_bodies(installation: &Installation, direct: &Direct, good: &str) {
 
 /// More connections than there is room for: those that have said nothing for the longest time go.
 fn idle_connections(direct: &Direct, good: &str) {
-    let idle: Vec<TcpStream> = (0..600).filter_map(|_| TcpStream::connect(("127.0.0.1", direct.port)).ok()).collect();
+    let idle: Vec<TcpStream> = (0..600).filter_map(|_| connect(([127, 0, 0, 1], direct.port)).ok()).collect();
     eventually("others are answered", SOON, || match direct.ask("/validate-account", good) {
         Ok(said) if said.starts_with("HTTP/1.1 200") => Ok(()),
         Ok(said) => Err(said),
