@@ -1231,7 +1231,7 @@ pub(crate) struct InstallFlags {
     #[arg(long, value_name = "QUANTITY", value_parser = ephemeral_storage)]
     pub(crate) ephemeral_storage: Option<String>,
     /// Where instances may not connect to: ranges of addresses, and `nodes` for those of all nodes; without a value
-    /// 169.254.0.0/16,fd00:ec2::254/128,nodes
+    /// `169.254.0.0/16,fd00:ec2::254/128,nodes`
     #[arg(long, value_name = "CIDR,...", value_delimiter = ',', num_args = 0.., default_missing_values = DENIED, value_parser = denied)]
     pub(crate) deny_egress_to: Vec<String>,
 }

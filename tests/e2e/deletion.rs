@@ -83,7 +83,7 @@ fn admin_patches(world: &World<'_>, data: &Value) {
 
 /// Whether the Namespace of a held cluster exists, as far as its account knows.
 pub(crate) fn has_uid(account: &Value, cluster: &str) -> Option<bool> {
-    Some(held(account, cluster)?["uid"].as_str()? != "")
+    Some(!held(account, cluster)?["uid"].as_str()?.is_empty())
 }
 
 /// That nothing of a user is there any more.

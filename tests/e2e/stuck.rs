@@ -119,12 +119,14 @@ struct Cell {
     /// Names the cluster; its user is named after it.
     name: &'static str,
     /// Written past everybody: the prefix of the key, and the new value from the old one.
-    broken: &'static [(&'static str, fn(&str) -> Value)],
+    broken: &'static [Break],
     /// Whether its Namespace hangs when it is deleted.
     hangs: bool,
     /// Whether its Namespace is deleted while nobody looks.
     lost: bool,
 }
+
+type Break = (&'static str, fn(&str) -> Value);
 
 const PLAIN: Cell = Cell { name: "", broken: &[], hangs: false, lost: false };
 

@@ -25,7 +25,7 @@ use tracing::{info, warn};
 use cmp_client::accounts::{self, Accounts, Stored};
 use cmp_client::{ApiError, fences};
 use cmp_core::account::Entry;
-use cmp_core::controller::{Fences, Seen, SeenNamespace, Step, backoff, next_step, report, settle};
+use cmp_core::controller::{Awaited, Fences, Seen, SeenNamespace, Step, backoff, next_step, report, settle};
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::settings::Settings;
@@ -45,6 +45,8 @@ const ACCOUNTS_AT_ONCE: u16 = 32;
 const CLUSTERS_AT_ONCE: usize = 16;
 /// A cluster waits so long before its account says for what; most waits are over by then.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same for a Namespace that is being deleted: that takes long where many are.
+const GOING: Duration = Duration::from_secs(20);
 /// The longest note of an Event, in characters: they may take up to four bytes each.
 const LONGEST_NOTE: usize = 256;
 /// Everything is looked at again so often, even if nobody said that it changed.
@@ -433,7 +435,7 @@ async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Dur
             }
             Step::Wait { what, again } => {
                 let again = again.unwrap_or(Duration::from_secs(30));
-                return if what.is_reported() { look.wait(what.to_string(), again).await } else { again };
+                return if what.is_reported() { look.wait(what, again).await } else { again };
             }
             step => {
                 let name = act::name(step);
@@ -497,21 +499,30 @@ impl Look<'_> {
     }
 
     /// Something has to happen first. Says when to look again.
-    async fn wait(&self, reason: String, again: Duration) -> Duration {
-        let (since, _) = self.hold_up(&reason);
-        self.explain(&reason, since, false).await;
-        again.min(PATIENCE.saturating_sub(since.elapsed()).max(Duration::from_secs(1)))
+    async fn wait(&self, what: &Awaited, again: Duration) -> Duration {
+        let reason = what.to_string();
+        let patience = if matches!(what, Awaited::NamespaceGone { .. }) { GOING } else { PATIENCE };
+        let since = self.hold_up(&reason, |_| Duration::ZERO).0;
+        match patience.checked_sub(since.elapsed()) {
+            Some(left) if !left.is_zero() => again.min(left),
+            _ => {
+                self.explain(&reason).await;
+                again
+            }
+        }
     }
 
     /// A step failed, or what is left is too much. Says when to try again. A `refusal` is explained at once.
     async fn failed(&self, reason: String, refusal: bool) -> Duration {
-        let (since, pause) = self.hold_up(&reason);
-        self.explain(&reason, since, refusal).await;
+        let (since, pause) = self.hold_up(&reason, |failures| backoff(failures, fastrand::u16(0..=1000)));
+        if refusal || since.elapsed() >= PATIENCE {
+            self.explain(&reason).await;
+        }
         pause
     }
 
     /// Remembers the reason; since when it has been so, and how long to pause.
-    fn hold_up(&self, reason: &str) -> (Instant, Duration) {
+    fn hold_up(&self, reason: &str, pause: impl FnOnce(u32) -> Duration) -> (Instant, Duration) {
         let now = Instant::now();
         let entry = self.stored.account.cluster(self.cluster);
         let wish = self.context.marks.of_wish(&entry);
@@ -520,17 +531,14 @@ impl Look<'_> {
         let before = remembered.held_up.take();
         let since = before.as_ref().filter(|before| before.reason == reason).map_or(now, |before| before.since);
         let failures = before.map_or(0, |before| before.failures).saturating_add(1);
-        let pause = backoff(failures, fastrand::u16(0..=1000));
+        let pause = pause(failures);
         let until = (wish, self.changes, now + pause);
         remembered.held_up = Some(Box::new(HeldUp { reason: reason.to_owned(), since, failures, until }));
         (since, pause)
     }
 
-    /// Writes the reason into the account, and an Event, once it is clear that it lasts.
-    async fn explain(&self, reason: &str, since: Instant, at_once: bool) {
-        if !at_once && since.elapsed() < PATIENCE {
-            return;
-        }
+    /// Writes the reason into the account, and an Event about it.
+    async fn explain(&self, reason: &str) {
         let Self { context, user, cluster, stored, .. } = self;
         let Some(change) = report(&stored.account, cluster, reason, Timestamp::now()) else { return };
         match context.accounts.change(stored, &change, keys::WEBHOOK, false).await {

@@ -646,7 +646,7 @@ impl State {
                     // The answer says how the Namespace is now; the account is read again.
                     let seen = snapshot.namespace?;
                     let (quota, in_force, limits, binding) = (seen.quota, seen.in_force, seen.limits, seen.binding);
-                    let namespace = Some(Namespace { quota, in_force, limits, binding, ..now });
+                    let namespace = Some(Namespace { binding, quota, in_force, limits, ..now });
                     let fresh = [true, snapshot.fresh[1], snapshot.fresh[2]];
                     return Some(At::Fences(Snapshot { namespace, fresh, same: None }));
                 }

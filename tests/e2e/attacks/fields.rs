@@ -277,7 +277,7 @@ fn without(object: &Value) -> Vec<(String, Value)> {
             let mut less = whole.clone();
             less.pointer_mut(pointer).and_then(Value::as_object_mut).unwrap().remove(key);
             let step = Step::Key(key.clone(), Value::Null);
-            let end = shown(&[step.clone()]);
+            let end = shown(std::slice::from_ref(&step));
             let below = match path {
                 "" => end,
                 "metadata.labels" | "metadata.annotations" | "data" => format!("{path}[{key}]"),
