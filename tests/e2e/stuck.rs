@@ -6,7 +6,7 @@ use cmp_tests::{Installation, World, eventually};
 use serde_json::{Value, json};
 
 use crate::deletion::{SitePolicy, hold_up, let_go, nothing_is_left};
-use crate::support::{SOON, running, shared, want};
+use crate::support::{SOON, held, running, shared, want};
 
 /// The reason in every form in which the plugin shows it.
 fn shows(world: &World<'_>, cluster: &str, reason: &str) {
@@ -87,6 +87,34 @@ fn a_namespace_that_hangs_says_what_is_left_in_it() {
     shows(&user, &web, "example.com/held in 1 resource instances");
     let_go(&user, &ns);
     is_gone(&user, &web);
+}
+
+#[test]
+fn what_a_cluster_waits_for_is_its_reason() {
+    let mut installation = Installation::start(1, "20s");
+    let kubeconfig = installation.user_named("john", "4", "8Gi").kubeconfig;
+    let john = |installation| World { installation, name: "john".to_owned(), kubeconfig: kubeconfig.clone() };
+    let create = |world: &World<'_>, name: &str| {
+        world.cmp(&["create", "cluster", name, "--cpu", "1", "--memory", "1Gi", "--count", "2", "--timeout", "8s"])
+    };
+    create(&john(&installation), "web").ok();
+    john(&installation).cmp(&["scale", "cluster", "web", "--count", "1", "--yes"]).ok();
+    shows(&john(&installation), "web", "requests that were admitted before may still land");
+    john(&installation).account_is("it is given back, and nothing is said any more", |account| {
+        account["blocked.web"].is_null() && held(account, "web").is_some_and(|held| held["state"] == "ready")
+    });
+
+    installation.plane.controller_manager.pause();
+    create(&john(&installation), "db").fails().says("its ResourceQuota is not in force yet");
+    shows(&john(&installation), "db", "its ResourceQuota is not in force yet: kube-controller-manager has to see it");
+    installation.plane.controller_manager.resume();
+    let user = john(&installation);
+    user.cmp(&["create", "cluster", "db", "--cpu", "1", "--memory", "1Gi", "--count", "2"]).ok();
+
+    // Nobody is at work: what is wanted is not held. The configuration goes, so that it can be wanted at all.
+    installation.plane.admin(&["delete", "validatingwebhookconfiguration", "cmp-webhook"]).ok();
+    installation.stop();
+    create(&john(&installation), "late").fails().says("nothing is held for it yet").says("is cmp-webhook running?");
 }
 
 #[test]

@@ -38,7 +38,8 @@ pub struct ControlPlane {
     pub apiserver: Process,
     /// etcd.
     pub etcd: Process,
-    controller_manager: Process,
+    /// kube-controller-manager.
+    pub controller_manager: Process,
     scheduler: Process,
     kwok: Process,
     port: u16,

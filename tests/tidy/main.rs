@@ -228,9 +228,9 @@ fn every_refusal_of_a_policy_is_met_by_a_test() {
     assert!(messages > 40, "the policies are read: {messages}");
 }
 
-#[test]
-fn what_is_claimed_of_isolation_is_tried_by_a_test() {
-    let text = fs::read_to_string(root().join("docs/NAMESPACE_ISOLATION.md")).unwrap();
+/// The tests of a document that are named as `file.rs::test` are there. Says how many it names.
+fn names_tests(document: &str) -> usize {
+    let text = fs::read_to_string(root().join("docs").join(document)).unwrap();
     let mut named = 0;
     for (file, test) in text.split('`').filter_map(|code| code.split_once(".rs::")) {
         let path =
@@ -239,12 +239,26 @@ fn what_is_claimed_of_isolation_is_tried_by_a_test() {
         assert!(source.contains(&format!("#[test]\nfn {test}(")), "{} has no test {test}", path.display());
         named += 1;
     }
-    assert!(named > 20, "the claims are read: {named}");
-    for claim in text.lines().filter(|line| line.starts_with("| ") && !line.contains("proved by")) {
-        let in_table_of_claims =
-            text.find("## What a neighbour cannot do").is_some_and(|at| text.find(claim) > Some(at));
-        assert!(!in_table_of_claims || claim.contains(".rs::"), "nothing proves {claim}");
+    named
+}
+
+/// The rows of a table under a heading.
+fn rows(document: &str, heading: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join("docs").join(document)).unwrap();
+    let (_, section) = text.split_once(heading).unwrap_or_else(|| panic!("{document} has no {heading}"));
+    let section = section.split("\n## ").next().unwrap_or_default();
+    section.lines().filter(|line| line.starts_with("| ")).skip(1).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_documents_claim_is_tried_by_a_test() {
+    assert!(names_tests("NAMESPACE_ISOLATION.md") > 20 && names_tests("OPERATIONS.md") > 8);
+    let claims = rows("NAMESPACE_ISOLATION.md", "## What a neighbour cannot do");
+    let reasons = rows("OPERATIONS.md", "## Stuck: what it says, what to do");
+    for row in claims.iter().chain(&reasons) {
+        assert!(row.contains(".rs::"), "nothing proves {row}");
     }
+    assert!(claims.len() > 10 && reasons.len() > 8, "the tables are read: {} and {}", claims.len(), reasons.len());
 }
 
 #[test]
