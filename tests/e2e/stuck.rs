@@ -1,5 +1,6 @@
 //! A cluster that does not go on says why, and has a way out in every state.
 
+use std::path::Path;
 use std::thread;
 
 use cmp_tests::{Installation, World, eventually};
@@ -93,28 +94,40 @@ fn a_namespace_that_hangs_says_what_is_left_in_it() {
 fn what_a_cluster_waits_for_is_its_reason() {
     let mut installation = Installation::start(1, "20s");
     let kubeconfig = installation.user_named("john", "4", "8Gi").kubeconfig;
-    let john = |installation| World { installation, name: "john".to_owned(), kubeconfig: kubeconfig.clone() };
     let create = |world: &World<'_>, name: &str| {
         world.cmp(&["create", "cluster", name, "--cpu", "1", "--memory", "1Gi", "--count", "2", "--timeout", "8s"])
     };
-    create(&john(&installation), "web").ok();
-    john(&installation).cmp(&["scale", "cluster", "web", "--count", "1", "--yes"]).ok();
-    shows(&john(&installation), "web", "requests that were admitted before may still land");
-    john(&installation).account_is("it is given back, and nothing is said any more", |account| {
+    create(&john(&installation, &kubeconfig), "web").ok();
+    john(&installation, &kubeconfig).cmp(&["scale", "cluster", "web", "--count", "1", "--yes"]).ok();
+    shows(&john(&installation, &kubeconfig), "web", "requests that were admitted before may still land");
+    john(&installation, &kubeconfig).account_is("it is given back, and nothing is said any more", |account| {
         account["blocked.web"].is_null() && held(account, "web").is_some_and(|held| held["state"] == "ready")
     });
 
     installation.plane.controller_manager.pause();
-    create(&john(&installation), "db").fails().says("its ResourceQuota is not in force yet");
-    shows(&john(&installation), "db", "its ResourceQuota is not in force yet: kube-controller-manager has to see it");
+    create(&john(&installation, &kubeconfig), "db").fails().says("its ResourceQuota is not in force yet");
+    shows(
+        &john(&installation, &kubeconfig),
+        "db",
+        "its ResourceQuota is not in force yet: kube-controller-manager has to see it",
+    );
     installation.plane.controller_manager.resume();
-    let user = john(&installation);
-    user.cmp(&["create", "cluster", "db", "--cpu", "1", "--memory", "1Gi", "--count", "2"]).ok();
+    john(&installation, &kubeconfig)
+        .cmp(&["create", "cluster", "db", "--cpu", "1", "--memory", "1Gi", "--count", "2"])
+        .ok();
 
     // Nobody is at work: what is wanted is not held. The configuration goes, so that it can be wanted at all.
     installation.plane.admin(&["delete", "validatingwebhookconfiguration", "cmp-webhook"]).ok();
     installation.stop();
-    create(&john(&installation), "late").fails().says("nothing is held for it yet").says("is cmp-webhook running?");
+    create(&john(&installation, &kubeconfig), "late")
+        .fails()
+        .says("nothing is held for it yet")
+        .says("is cmp-webhook running?");
+}
+
+/// John in an installation, with the kubeconfig that was handed out.
+fn john<'a>(installation: &'a Installation, kubeconfig: &Path) -> World<'a> {
+    World { installation, name: "john".to_owned(), kubeconfig: kubeconfig.to_owned() }
 }
 
 #[test]

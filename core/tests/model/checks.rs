@@ -75,7 +75,7 @@ fn one_controller_and_everything_at_once() {
 
 #[test]
 fn a_site_that_denies_namespaces() {
-    holds(&world(Start::Nothing, 1, 4, &[Do::Want, Do::Delete, Do::Deny]));
+    holds(&world(Start::Nothing, 1, 3, &[Do::Want, Do::Delete, Do::Deny]));
 }
 
 #[test]

@@ -48,6 +48,15 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("rolebindings (create)", "roleRef.apiGroup", "the API server fills it in"),
     ("rolebindings (create)", "subjects[].apiGroup", "the API server fills it in"),
     ("validatingwebhookconfigurations", "webhooks[].clientConfig.caBundle", "the authority of its certificate"),
+    ("events", "note", "why a cluster does not go on"),
+    ("events", "action", "nothing goes by it"),
+    ("events", "series*", "how often the same was told"),
+    ("events", "reportingInstance", "which replica told it"),
+    ("events", "related*", "nothing goes by it"),
+    ("events", "regarding.*", "which account it is about; the kind and the Namespace are fixed"),
+    ("events", "eventTime", "when it was told"),
+    ("events", "deprecated*", "nothing goes by it"),
+    ("configmaps", "data[blocked.*", "why a cluster does not go on"),
     ("configmaps", "data[held.*", "what is held"),
     ("configmaps", "data[refused.*", "why a want was taken back"),
     ("configmaps", "data[scheduled.*", "what a schedule did"),
@@ -110,6 +119,7 @@ const KEYS: &[&str] = &[
     "delete.thief",
     "refused.thief",
     "scheduled.thief",
+    "blocked.thief",
     "quota",
     "policy",
     "settled",
@@ -351,6 +361,7 @@ fn target(john: &World<'_>, [ns, night]: [&str; 2], group: &str, resource: &str)
         "rolebindings" => of("rolebindings", "RoleBinding", Some(ns), "cmp-user"),
         "secrets" => of("secrets", "Secret", Some("cmp-system"), "cmp-webhook-cert"),
         "configmaps" => of("configmaps", "ConfigMap", Some("cmp-users"), &john.name),
+        "events" => of("events", "Event", Some("cmp-users"), &format!("told-{}", john.name)),
         "validatingwebhookconfigurations" => {
             of("validatingwebhookconfigurations", "ValidatingWebhookConfiguration", None, "cmp-webhook")
         }
@@ -452,6 +463,13 @@ fn no_other_field_is_written_with_a_stolen_token() {
         if bound.code == 0 { Ok(()) } else { Err(bound.to_string()) }
     });
     let plane = &john.installation.plane;
+    // As cmp-webhook tells why a cluster does not go on.
+    let about = json!({ "apiVersion": "v1", "kind": "ConfigMap", "name": john.name, "namespace": "cmp-users" });
+    let told = json!({ "apiVersion": "events.k8s.io/v1", "kind": "Event", "type": "Warning", "reason": "ClusterBlocked",
+        "metadata": { "name": format!("told-{}", john.name), "namespace": "cmp-users" }, "regarding": about,
+        "reportingController": "cmp-webhook", "reportingInstance": "cmp-webhook", "action": "Reconcile",
+        "eventTime": "2026-01-01T00:00:00.000000Z", "note": "cluster web: it waits" });
+    plane.admin_reading(&["create", "-f", "-"], &told.to_string()).ok();
     let document = |group: &str| {
         let path = if group.is_empty() { "/openapi/v3/api/v1".into() } else { format!("/openapi/v3/apis/{group}/v1") };
         john.admin(&["get", "--raw", &path]).ok().json()["components"]["schemas"].clone()
