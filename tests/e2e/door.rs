@@ -118,7 +118,8 @@ fn whoever_comes_to_the_door() {
     a_damaged_account_that_is_deleted(&installation);
 }
 
-/// Fifty clients send most of a large body, and stop: memory is bounded, and others are answered meanwhile.
+/// Fifty clients send most of a large body, and stop: memory is bounded, and others are answered meanwhile. Without a
+/// bound they would take 300 MiB; a body has 64, and is held several times while it is read.
 fn slow_bodies(installation: &Installation, direct: &Direct, good: &str) {
     let replica = &installation.replicas[0];
     let before = replica.memory().unwrap();
@@ -148,7 +149,7 @@ fn slow_bodies(installation: &Installation, direct: &Direct, good: &str) {
         }
     });
     println!("slow bodies: {} to {} MiB, {asked} others answered", before / MIB, peak / MIB);
-    assert!(asked > 0 && peak < before + 110 * MIB, "{} MiB", peak / MIB);
+    assert!(asked > 0 && peak < before + 200 * MIB, "{} MiB", peak / MIB);
 }
 
 /// More connections than there is room for: those that have said nothing for the longest time go.

@@ -57,7 +57,7 @@ fn what_is_wrong_in_a_file_is_named_and_the_rest_is_made() {
     let (web, db, large) = (user.cluster("web"), user.cluster("db"), user.cluster("large"));
     for (spec, says) in [
         (json!({}), "spec: missing field `size`"),
-        (json!({ "size": size, "colour": "red" }), "spec: unknown field `colour`"),
+        (json!({ "size": size, "colour": "red" }), "spec: there is no field \"colour\""),
         (json!({ "size": { "cpus": "1" } }), "\"cpus\" is not a resource"),
         (json!({ "size": { "cpu": "1", "memory": "64" } }), "is below 1Mi"),
         (json!({ "size": size, "count": 0 }), "count 0 is no cluster"),

@@ -85,7 +85,7 @@ fn a_forged_question_changes_nothing() {
         (b"\xff\xfe\x00".to_vec(), "400"),
         (br#"{"request":{"uid":["#.to_vec(), "400"),
         (b"[".repeat(100_000), "400"),
-        (vec![b' '; 8 << 20], "413"),
+        (vec![b' '; 21 << 20], "413"),
     ] {
         let (status, text) = post(port, &authorities, &body);
         assert!(status.contains(expected), "{expected}: {status} {text}");

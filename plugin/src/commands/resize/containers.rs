@@ -59,7 +59,9 @@ async fn change(sets: &Api<StatefulSet>, name: &InstanceName, want: &Want) -> Re
 async fn runs(pods: &Api<Pod>, name: &InstanceName, size: &Resources) -> Result<bool, CliError> {
     let pod = pods.get_opt(&format!("{name}-0")).await?;
     Ok(pod.is_some_and(|pod| {
-        let resized = pod.spec.as_ref().is_some_and(|spec| footprint(spec, Rule::Limits).as_ref() == Some(size));
+        // A LimitRange may bound more of the Pod than the size names, such as ephemeral-storage.
+        let taken = pod.spec.as_ref().and_then(|spec| footprint(spec, Rule::Limits));
+        let resized = taken.is_some_and(|taken| size.iter().all(|(name, amount)| taken.get(name) == amount));
         let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
         resized && phase == Some("Running") && pod.metadata.deletion_timestamp.is_none()
     }))
