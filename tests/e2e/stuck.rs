@@ -93,7 +93,7 @@ fn a_namespace_that_hangs_says_what_is_left_in_it() {
 #[test]
 fn what_a_cluster_waits_for_is_its_reason() {
     let mut installation = Installation::start(1, "20s");
-    let kubeconfig = installation.user_named("john", "4", "8Gi").kubeconfig;
+    let kubeconfig = installation.user_named("john", "8", "8Gi").kubeconfig;
     let create = |world: &World<'_>, name: &str| {
         world.cmp(&["create", "cluster", name, "--cpu", "1", "--memory", "1Gi", "--count", "2", "--timeout", "8s"])
     };

@@ -16,7 +16,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, RETRY_AFTER};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum_server::accept::Accept;
@@ -24,7 +24,7 @@ use axum_server::{Handle, Server};
 use futures::StreamExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// The largest review that is read, in bytes.
@@ -342,6 +342,16 @@ pub async fn hold(State(room): State<Room>, request: Request, next: Next) -> Res
     let answer = next.run(Request::from_parts(head, Body::from(body))).await;
     drop(seat);
     answer
+}
+
+/// Has API servers take another connection for their next question, and so another replica, once this one is ending. A
+/// connection that it closed later by itself could be one on which a question is just on its way.
+pub async fn part(State(ending): State<watch::Receiver<bool>>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if *ending.borrow() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 fn content_length(headers: &HeaderMap) -> Option<usize> {

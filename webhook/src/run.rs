@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::middleware::from_fn_with_state;
 use axum_server::Handle;
 use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
@@ -82,6 +83,7 @@ pub async fn serve(serve: &Serve) -> Result<(), Failure> {
     let client = client(&serve.process).await?;
     let (metrics, readiness) = (Arc::new(Metrics::default()), Readiness::default());
     let (stopping, stop) = watch::channel(false);
+    let (ending, ends) = watch::channel(false);
     let (tls, probes) = (Handle::new(), Handle::new());
     let mut tasks: JoinSet<(&'static str, Result<(), Failure>)> = JoinSet::new();
 
@@ -119,7 +121,7 @@ pub async fn serve(serve: &Serve) -> Result<(), Failure> {
     });
 
     let server = door::tls_server(serve.bind_address, tls.clone(), config);
-    let routes = admission::router(&metrics).into_make_service();
+    let routes = admission::router(&metrics).layer(from_fn_with_state(ends, door::part)).into_make_service();
     tasks.spawn(async move { ("admission", server.serve(routes).await.map_err(Failure::from)) });
 
     let server = door::server(serve.process.probe_address, probes.clone());
@@ -141,6 +143,7 @@ pub async fn serve(serve: &Serve) -> Result<(), Failure> {
     }
     info!(delay = ?serve.shutdown_delay, "ending");
     readiness.set("shutdown", Some("ending".to_owned()));
+    ending.send_replace(true);
     let end = async {
         tokio::time::sleep(serve.shutdown_delay).await;
         stopping.send_replace(true);

@@ -8,6 +8,7 @@ use cmp_core::format;
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::off::Off;
+use cmp_core::resources::ResourceName;
 use cmp_core::schedule::{Cause, Schedule};
 use cmp_core::template::built_in_type;
 
@@ -72,6 +73,9 @@ fn cluster(object: &Value) -> Result<Asked, String> {
     // It is not wanted of the cluster for good: it is how its instances are made.
     let off = spec.remove("instances");
     let mut want: Want = format::typed(Value::Object(spec)).map_err(|error| about(format!("spec: {error}")))?;
+    if let Some(Err(invalid)) = want.size.unknown().map(|name| name.as_str().parse::<ResourceName>()) {
+        return Err(about(format!("spec.size: {invalid}")));
+    }
     cli::check(&want).map_err(|why| about(format!("spec.{why}")))?;
     // A cluster that is made now has missed nothing, and a timer that is over is not set again.
     let now = Timestamp::now();
