@@ -316,6 +316,8 @@ pub struct Opaque {
     pub key: String,
     /// Why it cannot be read.
     pub why: String,
+    /// The value as it is stored.
+    pub text: String,
     /// In `held.*`: the uid of the cluster's Namespace, if that can be read.
     pub uid: Option<String>,
 }
@@ -327,7 +329,7 @@ impl Opaque {
             uid: String,
         }
         let uid = serde_json::from_str::<Uid>(text).ok().map(|held| held.uid);
-        Self { key: key.to_owned(), why, uid }
+        Self { key: key.to_owned(), why, text: text.to_owned(), uid }
     }
 }
 
@@ -654,11 +656,8 @@ impl Account {
             let entry = self.entry(cluster);
             entry.scheduled = Some(scheduled);
             // It is written anew at the next edge, which would lose what is not known.
-            entry.opaque.extend(kept.newer().map(|fields| Opaque {
-                key: key.to_owned(),
-                why: format!("this version does not know {fields}"),
-                uid: None,
-            }));
+            let newer = kept.newer().map(|fields| format!("this version does not know {fields}"));
+            entry.opaque.extend(newer.map(|why| Opaque::of(key, why, text)));
         } else if let Some(cluster) = key.strip_prefix(data::BLOCKED) {
             let (cluster, (blocked, _)) = (cluster_named(cluster)?, format::read(text)?);
             self.entry(cluster).blocked = Some(blocked);
@@ -885,6 +884,10 @@ impl Account {
                 .refused(cluster, entry.refused.as_ref())
                 .scheduled(cluster, entry.scheduled.as_ref())
                 .blocked(cluster, entry.blocked.as_ref());
+        }
+        for Opaque { key, text, .. } in self.opaque.iter().chain(self.clusters.values().flat_map(|entry| &entry.opaque))
+        {
+            change.0.insert(key.clone(), Some(text.clone()));
         }
         change.0.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
     }

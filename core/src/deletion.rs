@@ -71,6 +71,7 @@ mod tests {
                 Some(("delete", uid)) => entry.delete = Some(uid.to_owned()),
                 Some((key @ ("newer.want" | "newer.held"), uid)) => entry.opaque.push(Opaque {
                     key: format!("{}.web", key.trim_start_matches("newer.")),
+                    text: String::new(),
                     why: "newer".to_owned(),
                     uid: Some(uid.to_owned()).filter(|uid| *uid != "hidden"),
                 }),
