@@ -48,6 +48,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("rolebindings (create)", "roleRef.apiGroup", "the API server fills it in"),
     ("rolebindings (create)", "subjects[].apiGroup", "the API server fills it in"),
     ("validatingwebhookconfigurations", "webhooks[].clientConfig.caBundle", "the authority of its certificate"),
+    ("events", "deprecated*", "nothing goes by it"),
     ("configmaps", "data[blocked.*", "why a cluster does not go on"),
     ("configmaps", "data[held.*", "what is held"),
     ("configmaps", "data[refused.*", "why a want was taken back"),
