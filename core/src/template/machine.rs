@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::pod::BY_SIZE;
-use super::rules::{Checked, fields, items, no, own_metadata, placement_of};
+use super::rules::{Checked, asks_no_others, fields, items, no, own_metadata, placement_of, takes_no_volume};
 use super::{Grants, Wrong};
 use crate::account::Want;
 use crate::keys;
@@ -255,26 +255,11 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
         return no(format!("{AT}.terminationGracePeriodSeconds"), "must be 600 or less");
     }
     for probe in ["livenessProbe", "readinessProbe"] {
-        for action in ["httpGet", "tcpSocket"] {
-            if vm[probe][action]["host"].as_str().is_some_and(|host| !host.is_empty()) {
-                let why = "is not for instances: the node would ask others for them; leave it out";
-                return no(format!("{AT}.{probe}.{action}.host"), why);
-            }
-        }
+        asks_no_others(&format!("{AT}.{probe}"), &vm[probe])?;
     }
     for (at, disk) in items(&spec["dataVolumeTemplates"]) {
         for claim in ["pvc", "storage"] {
-            let claim_spec = &disk["spec"][claim];
-            let there = claim_spec["volumeName"].as_str().is_some_and(|name| !name.is_empty());
-            if there || claim_spec["storageClassName"] == "" {
-                return no(
-                    format!(
-                        "spec.dataVolumeTemplates[{at}].spec.{claim}.{}",
-                        if there { "volumeName" } else { "storageClassName" }
-                    ),
-                    "takes a volume that is there already, which no quota counts: leave it out",
-                );
-            }
+            takes_no_volume(&format!("spec.dataVolumeTemplates[{at}].spec.{claim}"), &disk["spec"][claim])?;
         }
         for key in ["finalizers", "ownerReferences"] {
             if !disk["metadata"][key].is_null() {

@@ -279,14 +279,17 @@ fn is_sidecar(init: &Container) -> bool {
     init.restart_policy.as_deref() == Some("Always")
 }
 
+/// The containers that run beside the instance, each with its field.
+fn others(pod: &PodSpec) -> impl Iterator<Item = (String, &Container)> {
+    let others = pod.containers.iter().enumerate().skip(1).map(|(at, one)| (format!("spec.containers[{at}]"), one));
+    let sidecars = pod.init_containers.iter().flatten().enumerate().filter(|(_, init)| is_sidecar(init));
+    others.chain(sidecars.map(|(at, init)| (format!("spec.initContainers[{at}]"), init)))
+}
+
 /// What the containers beside the instance take; each has to say it.
 pub(super) fn beside(pod: &PodSpec) -> Result<Resources, Wrong> {
-    let others = pod.containers.iter().enumerate().skip(1);
-    let inits = pod.init_containers.iter().flatten().enumerate();
     let mut beside = PodSpec::default();
-    for (field, container) in others.map(|(at, container)| (format!("spec.containers[{at}]"), container)).chain(
-        inits.filter(|(_, init)| is_sidecar(init)).map(|(at, init)| (format!("spec.initContainers[{at}]"), init)),
-    ) {
+    for (field, container) in others(pod) {
         bounded(&field, container)?;
         beside.containers.push(container.clone());
     }
@@ -343,10 +346,7 @@ pub fn share(pod: &mut PodSpec, size: &Resources) -> Result<(), Wrong> {
 
 /// That each container beside the instance says how much of a node's disk it fills, where the size names it.
 fn writes_bounded(pod: &PodSpec) -> Result<(), Wrong> {
-    let others = pod.containers.iter().enumerate().skip(1).map(|(at, one)| (format!("spec.containers[{at}]"), one));
-    let sidecars = pod.init_containers.iter().flatten().enumerate().filter(|(_, init)| is_sidecar(init));
-    let sidecars = sidecars.map(|(at, init)| (format!("spec.initContainers[{at}]"), init));
-    for (field, container) in others.chain(sidecars) {
+    for (field, container) in others(pod) {
         let limits = container.resources.as_ref().and_then(|resources| resources.limits.as_ref());
         if limits.is_none_or(|limits| !limits.contains_key(EPHEMERAL_STORAGE)) {
             return Err(Wrong::new(

@@ -98,6 +98,27 @@ pub(super) fn fields(object: &Value) -> impl Iterator<Item = (&str, &Value)> {
     object.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), value))
 }
 
+/// That a probe or a hook asks the instance itself.
+pub(super) fn asks_no_others(path: &str, handler: &Value) -> Checked {
+    match ["httpGet", "tcpSocket"].into_iter().find(|action| !text(&handler[action]["host"]).is_empty()) {
+        Some(action) => no(
+            format!("{path}.{action}.host"),
+            "is not for instances: the node would ask others for them; leave it out",
+        ),
+        None => Ok(()),
+    }
+}
+
+/// That the specification of a claim asks for a volume of its own.
+pub(super) fn takes_no_volume(path: &str, claim: &Value) -> Checked {
+    let field = match (text(&claim["volumeName"]), &claim["storageClassName"]) {
+        ("", class) if class == "" => "storageClassName",
+        ("", _) => return Ok(()),
+        _ => "volumeName",
+    };
+    no(format!("{path}.{field}"), "takes a volume that is there already, which no quota counts: leave it out")
+}
+
 /// What of the metadata is an instance's own.
 pub(super) fn own_metadata(path: &str, metadata: &Value) -> Checked {
     if !metadata.is_null() && !metadata.is_object() {
@@ -294,17 +315,10 @@ fn volumes(spec: &Value, grants: &Grants) -> Checked {
                 );
             }
         }
-        let claim = &volume["ephemeral"]["volumeClaimTemplate"]["spec"];
-        let there = !text(&claim["volumeName"]).is_empty();
-        if there || claim["storageClassName"] == "" {
-            return no(
-                format!(
-                    "spec.volumes[{at}].ephemeral.volumeClaimTemplate.spec.{}",
-                    if there { "volumeName" } else { "storageClassName" }
-                ),
-                "takes a volume that is there already, which no quota counts: leave it out",
-            );
-        }
+        takes_no_volume(
+            &format!("spec.volumes[{at}].ephemeral.volumeClaimTemplate.spec"),
+            &volume["ephemeral"]["volumeClaimTemplate"]["spec"],
+        )?;
         if let Some((kind, _)) = fields(volume).find(|(key, _)| !VOLUMES.contains(key)) {
             return no(
                 format!("spec.volumes[{at}].{kind}"),
@@ -397,15 +411,8 @@ fn container(field: &str, container: &Value, what: &str) -> Checked {
         }
     }
     for handler in ["livenessProbe", "readinessProbe", "startupProbe", "lifecycle/postStart", "lifecycle/preStop"] {
-        let at = container.pointer(&format!("/{handler}")).unwrap_or(&Value::Null);
-        for action in ["httpGet", "tcpSocket"] {
-            if !text(&at[action]["host"]).is_empty() {
-                return no(
-                    format!("{field}.{}.{action}.host", handler.replace('/', ".")),
-                    "is not for instances: the node would ask others for them; leave it out",
-                );
-            }
-        }
+        let asked = container.pointer(&format!("/{handler}")).unwrap_or(&Value::Null);
+        asks_no_others(&format!("{field}.{}", handler.replace('/', ".")), asked)?;
     }
     Ok(())
 }
