@@ -322,7 +322,18 @@ pub struct Opaque {
     pub uid: Option<String>,
 }
 
+impl fmt::Display for Opaque {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.why)
+    }
+}
+
 impl Opaque {
+    /// Whether the value is a want or a holding, which costs something that this version cannot tell.
+    fn is_charged(&self) -> bool {
+        [data::WANT, data::HELD].iter().any(|prefix| self.key.starts_with(prefix))
+    }
+
     fn of(key: &str, why: String, text: &str) -> Self {
         #[derive(Deserialize)]
         struct Uid {
@@ -450,9 +461,7 @@ impl Entry {
 
     /// Whether there is a cluster at all, wanted or held.
     pub fn exists(&self) -> bool {
-        self.want.is_some()
-            || self.held.is_some()
-            || self.opaque.iter().any(|value| value.key.starts_with(data::WANT) || value.key.starts_with(data::HELD))
+        self.want.is_some() || self.held.is_some() || self.opaque.iter().any(Opaque::is_charged)
     }
 
     /// The uid of its Namespace; empty while it is held without one, `None` if nothing is held.
@@ -464,14 +473,14 @@ impl Entry {
     /// What a newer version put into its want or its holding, in a message; `None` if this version knows all of it.
     /// Such a cluster is neither grown nor shrunk nor mended by this version; its owner may delete it.
     pub fn newer(&self) -> Option<String> {
-        if let Some(Opaque { key, why, .. }) = self.opaque.first() {
-            return Some(format!("{key}: {why}"));
+        if let Some(opaque) = self.opaque.first() {
+            return Some(opaque.to_string());
         }
         let want = self.want.as_ref().map(|want| (data::WANT, &want.kept, &want.size));
         let held = self.held.as_ref().map(|held| (data::HELD, &held.kept, &held.size));
         want.into_iter().chain(held).find_map(|(key, kept, size)| {
             let fields = kept.newer().or_else(|| size.unknown().map(|name| format!("\"size.{name}\"")))?;
-            Some(format!("{}: this version does not know {fields}", key.trim_end_matches('.')))
+            Some(format!("{}: {}", key.trim_end_matches('.'), format::unknown(&fields)))
         })
     }
 }
@@ -578,11 +587,7 @@ impl Account {
                 self.policy = Policy { kept, ..policy };
             }
             data::SETTLED => self.settled = Some(text.to_owned()),
-            data::FORMAT => match text.parse::<u32>() {
-                Ok(format) if format > format::FORMAT => return Err(Wrong::Newer(format::newer_format(format))),
-                Ok(_) => {}
-                Err(_) => return Err(Wrong::Newer(format!("{text:?} is no format that this version knows"))),
-            },
+            data::FORMAT => format::beyond(text).map_or(Ok(()), |why| Err(Wrong::Newer(why)))?,
             _ => self.read_key(key, text)?,
         }
         Ok(())
@@ -656,8 +661,7 @@ impl Account {
             let entry = self.entry(cluster);
             entry.scheduled = Some(scheduled);
             // It is written anew at the next edge, which would lose what is not known.
-            let newer = kept.newer().map(|fields| format!("this version does not know {fields}"));
-            entry.opaque.extend(newer.map(|why| Opaque::of(key, why, text)));
+            entry.opaque.extend(kept.newer().map(|fields| Opaque::of(key, format::unknown(&fields), text)));
         } else if let Some(cluster) = key.strip_prefix(data::BLOCKED) {
             let (cluster, (blocked, _)) = (cluster_named(cluster)?, format::read(text)?);
             self.entry(cluster).blocked = Some(blocked);
@@ -666,9 +670,9 @@ impl Account {
     }
 
     /// The change that mends what of an account cannot be read, as far as that is not an administrator's business:
-    /// `None` if the quota or the policy is damaged, or of a newer version. A cluster whose `held` is damaged is forgotten together with
-    /// `settled`, so that nothing grows until it has been adopted from its Namespace; a damaged want becomes what is
-    /// held, or is taken back if nothing is.
+    /// `None` if the quota or the policy is damaged, or of a newer version. A cluster whose `held` is damaged is forgotten
+    /// together with `settled`, so that nothing grows until it has been adopted from its Namespace; a damaged want becomes
+    /// what is held, or is taken back if nothing is.
     pub fn mend(&self, damaged: &[Unreadable], now: Timestamp) -> Option<Change> {
         let mut change = Change::new();
         if self.newer().is_some() {
@@ -700,17 +704,16 @@ impl Account {
     /// What a newer version put into the account besides its clusters, in a message; `None` if this version knows all
     /// of it. Nothing of such an account grows by this version.
     pub fn newer(&self) -> Option<String> {
-        if let Some(Opaque { key, why, .. }) = self.opaque.first() {
-            return Some(format!("{key}: {why}"));
+        if let Some(opaque) = self.opaque.first() {
+            return Some(opaque.to_string());
         }
-        self.policy.kept.newer().map(|fields| format!("{}: this version does not know {fields}", data::POLICY))
+        self.policy.kept.newer().map(|fields| format!("{}: {}", data::POLICY, format::unknown(&fields)))
     }
 
     /// The first value whose charge this version cannot tell, in a message.
     pub fn uncounted(&self) -> Option<String> {
-        let charged = |opaque: &&Opaque| [data::WANT, data::HELD].iter().any(|prefix| opaque.key.starts_with(prefix));
-        let opaque = self.clusters.values().flat_map(|entry| &entry.opaque).filter(charged);
-        opaque.map(|Opaque { key, why, .. }| format!("{key}: {why}")).next()
+        let opaque = self.clusters.values().flat_map(|entry| &entry.opaque);
+        opaque.filter(|opaque| opaque.is_charged()).map(ToString::to_string).next()
     }
 
     /// What the account says about a cluster.

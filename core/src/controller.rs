@@ -17,7 +17,7 @@ use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::account::{Account, Blocked, Change, Entry, Held, HeldState, InstanceType, Refused, Shape};
-use crate::format::{FORMAT, newer_format};
+use crate::format;
 use crate::keys;
 use crate::manifest;
 use crate::name::{ClusterName, UserName};
@@ -121,11 +121,7 @@ impl SeenNamespace {
             ready: annotation(keys::READY) == Some(keys::TRUE),
             deleting: metadata.deletion_timestamp.is_some(),
             left: metadata.deletion_timestamp.as_ref().and_then(|_| left(namespace)),
-            newer: annotation(keys::FORMAT).and_then(|format| match format.parse::<u32>() {
-                Ok(known) if known <= FORMAT => None,
-                Ok(newer) => Some(newer_format(newer)),
-                Err(_) => Some("its format is none that this version knows".to_owned()),
-            }),
+            newer: annotation(keys::FORMAT).and_then(format::beyond),
             version: Version::of(metadata),
         }
     }
@@ -400,8 +396,7 @@ pub struct Seen<'a> {
 /// Decides the next step. `window` is how long an admitted request may take to land; `now` only dates refusals.
 pub fn next_step(seen: &Seen<'_>, window: Duration, now: Timestamp) -> Step {
     let entry = seen.account.cluster(seen.cluster);
-    let namespace = seen.fences.namespace.as_ref().filter(|namespace| is_ours(seen, namespace));
-    let newer = namespace.and_then(|namespace| Some(format!("the namespace: {}", namespace.newer.as_ref()?)));
+    let newer = ours(seen).and_then(|namespace| Some(format!("the namespace: {}", namespace.newer.as_ref()?)));
     if let Some(what) = entry.newer().or_else(|| seen.account.newer()).or(newer) {
         return leave(seen, &entry, what);
     }
@@ -437,6 +432,11 @@ fn leave(seen: &Seen<'_>, entry: &Entry, what: String) -> Step {
     }
 }
 
+/// The Namespace of that name, if it is the one of this cluster.
+fn ours<'a>(seen: &Seen<'a>) -> Option<&'a SeenNamespace> {
+    seen.fences.namespace.as_ref().filter(|namespace| is_ours(seen, namespace))
+}
+
 fn is_ours(seen: &Seen<'_>, namespace: &SeenNamespace) -> bool {
     namespace.owner.as_ref() == Some(&seen.account.user) && namespace.cluster.as_ref() == Some(seen.cluster)
 }
@@ -453,8 +453,8 @@ fn taken(cluster: &ClusterName) -> String {
 /// Neither wanted nor held.
 fn unmentioned(seen: &Seen<'_>, entry: &Entry, now: Timestamp) -> Step {
     let change = Change::new();
-    let namespace = seen.fences.namespace.as_ref().filter(|namespace| is_ours(seen, namespace));
-    if entry.delete.is_some() && namespace.is_none_or(|namespace| entry.delete.as_deref() != Some(&namespace.uid)) {
+    let namespace = ours(seen);
+    if entry.delete.as_ref().is_some_and(|uid| namespace.is_none_or(|namespace| namespace.uid != *uid)) {
         return Step::Account(change.delete(seen.cluster, None));
     }
     if let Some(namespace) = namespace {
@@ -489,9 +489,8 @@ fn leftover(seen: &Seen<'_>, namespace: &SeenNamespace) -> Step {
 
 /// Wanted, not held yet.
 fn begin(seen: &Seen<'_>, entry: &Entry, now: Timestamp) -> Step {
-    let ours = seen.fences.namespace.as_ref().filter(|namespace| is_ours(seen, namespace));
     if let Some(uid) = &entry.delete {
-        return match ours {
+        return match ours(seen) {
             // Its holding was damaged while it was being deleted: held again, it goes on being deleted.
             Some(namespace) if namespace.uid == *uid => leftover(seen, namespace),
             Some(_) => Step::Account(Change::new().delete(seen.cluster, None)),

@@ -198,8 +198,22 @@ pub fn typed<T: DeserializeOwned>(value: Value) -> Result<T, String> {
 }
 
 /// A message about a value of a newer format.
-pub(crate) fn newer_format(format: u32) -> String {
+fn newer_format(format: u32) -> String {
     format!("it is of format {format}, where this version reads format {FORMAT}")
+}
+
+/// Why a format is none that this version reads, given the text that names it; `None` if it is one.
+pub(crate) fn beyond(text: &str) -> Option<String> {
+    match text.parse::<u32>() {
+        Ok(known) if known <= FORMAT => None,
+        Ok(newer) => Some(newer_format(newer)),
+        Err(_) => Some(format!("{} is no format that this version knows", quoted(text))),
+    }
+}
+
+/// A message about fields that this version does not know.
+pub(crate) fn unknown(fields: &str) -> String {
+    format!("this version does not know {fields}")
 }
 
 /// A name that somebody chose, fit for a message.

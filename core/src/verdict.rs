@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::account::{Account, Entry, InstanceType, Want};
 use crate::beside::beside;
+use crate::format;
 use crate::name::{ClusterName, MAX_COUNT, UserName};
 use crate::quantity::Quantity;
 use crate::resources::{CPU, MEMORY, Resources, STORAGE};
@@ -165,7 +166,7 @@ pub fn judge(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
 fn judge_newer(cluster: &ClusterName, want: &Want, entry: &Entry, before: &Entry) -> Result<(), Denial> {
     let same = before.want.as_ref().is_some_and(|before| before.kept.is_same(&want.kept));
     if let Some(fields) = want.kept.newer().filter(|_| !same) {
-        return Err(Denial::Newer { what: format!("want.{cluster}: this version does not know {fields}") });
+        return Err(Denial::Newer { what: format!("want.{cluster}: {}", format::unknown(&fields)) });
     }
     match entry.newer().or_else(|| before.newer()) {
         Some(what) if !entry.charged().fits(&before.charged()) => {
