@@ -118,6 +118,39 @@ pub fn of_virtual_machines(machines: &[VirtualMachine], guests: &[VirtualMachine
     in_order(machines.iter().filter_map(|vm| of_virtual_machine(vm, guests.get(vm.metadata.name.as_deref()?).copied())))
 }
 
+impl Instance {
+    /// An instance in a state, with what the metadata of an object says of it, and nothing else.
+    pub(crate) fn new(name: InstanceName, kind: InstanceType, state: State, metadata: &Metadata) -> Self {
+        Self {
+            name,
+            kind,
+            state,
+            reason: None,
+            message: None,
+            size: Resources::default(),
+            image: None,
+            node: None,
+            ip: None,
+            restarts: 0,
+            suspension: None,
+            created: metadata.creation_timestamp.as_ref().map(|time| time.0),
+            uid: metadata.uid.clone().unwrap_or_default(),
+            version: metadata.resource_version.clone().unwrap_or_default(),
+            asked: None,
+            on: false,
+            ending: false,
+            paused: false,
+            labels: metadata.labels.clone().unwrap_or_default(),
+        }
+    }
+}
+
+/// The instance of this name, if the object is in the Namespace of its cluster.
+fn named(name: &str, metadata: &Metadata) -> Option<InstanceName> {
+    let name: InstanceName = name.parse().ok()?;
+    (metadata.namespace.as_deref() == Some(name.cluster.namespace().as_str())).then_some(name)
+}
+
 /// A Pod or a VirtualMachineInstance without its StatefulSet or VirtualMachine. `kubectl delete --cascade=orphan` leaves it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Orphan {
@@ -151,33 +184,16 @@ pub fn orphaned_guests(machines: &[VirtualMachine], guests: &[VirtualMachineInst
 }
 
 fn orphan(instance: &str, metadata: &Metadata, kind: InstanceType, is: &str, of: &str) -> Option<Orphan> {
-    let name: InstanceName = instance.parse().ok()?;
+    let name = named(instance, metadata).filter(|name| name.to_string() == instance)?;
     let object = metadata.name.clone()?;
-    if metadata.namespace.as_deref() != Some(name.cluster.namespace().as_str()) || name.to_string() != instance {
-        return None;
-    }
     let goes = metadata.deletion_timestamp.is_some();
     let rest = if goes { "is being deleted" } else { "is still there" };
     let shown = Instance {
-        kind,
-        state: State::Running,
         reason: Some("Orphaned".to_owned()),
         message: Some(format!("its {of} is gone, and its {is} {object} {rest}")),
-        size: Resources::default(),
-        image: None,
-        node: None,
-        ip: None,
-        restarts: 0,
-        suspension: None,
-        created: metadata.creation_timestamp.as_ref().map(|time| time.0),
-        uid: metadata.uid.clone().unwrap_or_default(),
-        version: metadata.resource_version.clone().unwrap_or_default(),
-        asked: None,
         on: true,
         ending: goes,
-        paused: false,
-        labels: metadata.labels.clone().unwrap_or_default(),
-        name,
+        ..Instance::new(name, kind, State::Running, metadata)
     };
     Some(Orphan { object, shown })
 }
@@ -195,10 +211,7 @@ fn in_order(instances: impl Iterator<Item = Instance>) -> Vec<Instance> {
 /// Derives what a container instance is shown to be from its StatefulSet and its Pod; `None` for a StatefulSet that is
 /// not named as an instance of its Namespace.
 pub fn of_stateful_set(set: &Set, pod: Option<&Pod>) -> Option<Instance> {
-    let name: InstanceName = set.metadata.name.as_ref()?.parse().ok()?;
-    if set.metadata.namespace.as_deref() != Some(name.cluster.namespace().as_str()) {
-        return None;
-    }
+    let name = named(set.metadata.name.as_deref()?, &set.metadata)?;
     let replicas = set.spec.replicas.unwrap_or(1);
     let shown = match (replicas, asked(&set.metadata)) {
         (0, Some(State::Suspended)) => Shown::plain(State::Suspended),
@@ -210,8 +223,6 @@ pub fn of_stateful_set(set: &Set, pod: Option<&Pod>) -> Option<Instance> {
     let status = pod.and_then(|pod| pod.status.as_ref());
     let running = matches!(shown.state, State::Running | State::Pending | State::Failed);
     Some(Instance {
-        kind: InstanceType::Container,
-        state: shown.state,
         reason: shown.reason,
         message: shown.message,
         size: template.and_then(|pod| footprint(pod, Rule::Limits)).unwrap_or_default(),
@@ -220,25 +231,17 @@ pub fn of_stateful_set(set: &Set, pod: Option<&Pod>) -> Option<Instance> {
         ip: status.filter(|_| running).and_then(|status| status.pod_ip.clone()),
         restarts: container_statuses(pod).map(|status| status.restart_count).sum(),
         suspension: suspension(&set.metadata).filter(|_| shown.state == State::Suspended),
-        created: set.metadata.creation_timestamp.as_ref().map(|time| time.0),
-        uid: set.metadata.uid.clone().unwrap_or_default(),
-        version: set.metadata.resource_version.clone().unwrap_or_default(),
         asked: asked(&set.metadata),
         on: replicas > 0,
         ending: replicas == 0 && pod.is_some(),
-        paused: false,
-        labels: set.metadata.labels.clone().unwrap_or_default(),
-        name,
+        ..Instance::new(name, InstanceType::Container, shown.state, &set.metadata)
     })
 }
 
 /// Derives what a VM is shown to be from its VirtualMachine and its VirtualMachineInstance; `None` for a
 /// VirtualMachine that is not named as an instance of its Namespace.
 pub fn of_virtual_machine(vm: &VirtualMachine, instance: Option<&VirtualMachineInstance>) -> Option<Instance> {
-    let name: InstanceName = vm.metadata.name.as_ref()?.parse().ok()?;
-    if vm.metadata.namespace.as_deref() != Some(name.cluster.namespace().as_str()) {
-        return None;
-    }
+    let name = named(vm.metadata.name.as_deref()?, &vm.metadata)?;
     let on = vm.is_on();
     let asked = asked(&vm.metadata);
     let shown = match asked {
@@ -259,25 +262,18 @@ pub fn of_virtual_machine(vm: &VirtualMachine, instance: Option<&VirtualMachineI
     };
     let machine = &vm.spec.template.spec;
     Some(Instance {
-        kind: InstanceType::Vm,
-        state: shown.state,
         reason: shown.reason,
         message: shown.message,
         size: machine.size().unwrap_or_default(),
         image: machine.image(),
         node: instance.filter(|_| on).and_then(|instance| instance.status.node_name.clone()),
         ip: instance.filter(|_| on).and_then(|instance| instance.status.interfaces.first()?.ip_address.clone()),
-        restarts: 0,
         suspension: suspension(&vm.metadata).filter(|_| shown.state == State::Suspended),
-        created: vm.metadata.creation_timestamp.as_ref().map(|time| time.0),
-        uid: vm.metadata.uid.clone().unwrap_or_default(),
-        version: vm.metadata.resource_version.clone().unwrap_or_default(),
-        labels: vm.metadata.labels.clone().unwrap_or_default(),
         asked,
         on,
         ending: !on && instance.is_some(),
         paused: vm.is_paused(),
-        name,
+        ..Instance::new(name, InstanceType::Vm, shown.state, &vm.metadata)
     })
 }
 

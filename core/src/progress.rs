@@ -111,7 +111,7 @@ mod tests {
 
     use super::*;
     use crate::account::InstanceType;
-    use crate::resources::Resources;
+    use crate::containers::Metadata;
 
     /// An instance written `web-1 pending 30 no node`: its name, what it is, its age in seconds, and why.
     fn instance(text: &str) -> Instance {
@@ -127,25 +127,11 @@ mod tests {
         };
         let age: i64 = words.next().unwrap_or("0").parse().unwrap();
         Instance {
-            kind: InstanceType::Container,
-            state,
-            reason: None,
             message: words.next().map(str::to_owned),
-            size: Resources::default(),
-            image: None,
-            node: None,
-            ip: None,
-            restarts: 0,
-            suspension: None,
             created: Some(Timestamp::UNIX_EPOCH - SignedDuration::from_secs(age)),
-            uid: String::new(),
-            version: String::new(),
-            asked: None,
             on: !ending,
             ending,
-            paused: false,
-            labels: BTreeMap::new(),
-            name,
+            ..Instance::new(name, InstanceType::Container, state, &Metadata::default())
         }
     }
 

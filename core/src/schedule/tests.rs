@@ -3,6 +3,7 @@ use jiff::civil::DateTime;
 use proptest::prelude::*;
 
 use super::*;
+use crate::containers::Metadata;
 
 const NIGHT: &str = "0 19 * * 1-5";
 const MORNING: &str = "0 8 * * 1-5";
@@ -458,26 +459,11 @@ fn instance(state: State, suspended: Option<(&str, &str, Option<Cause>)>) -> Ins
         reason: None,
         woken_by,
     });
+    let name = "web-0".parse().unwrap();
     Instance {
-        name: "web-0".parse().unwrap(),
-        kind: InstanceType::Container,
-        state,
-        reason: None,
-        message: None,
-        size: crate::resources::Resources::default(),
-        image: None,
-        node: None,
-        ip: None,
-        restarts: 0,
         suspension,
-        created: None,
-        uid: String::new(),
-        version: String::new(),
-        asked: None,
         on: state == State::Running,
-        ending: false,
-        paused: false,
-        labels: std::collections::BTreeMap::new(),
+        ..Instance::new(name, InstanceType::Container, state, &Metadata::default())
     }
 }
 
