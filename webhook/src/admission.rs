@@ -92,31 +92,31 @@ pub fn router(metrics: &Arc<Metrics>) -> Router {
 const VERSION: &str = concat!("cmp-webhook/", env!("CARGO_PKG_VERSION"));
 
 /// As much of a question as is judged. Everything else in a review, such as who manages which field, is passed over.
+/// `New` and `Old` are as much of the objects in it as is read.
 #[derive(Deserialize)]
-struct Review<'a> {
+#[serde(bound = "New: Deserialize<'de>, Old: Deserialize<'de>")]
+pub(crate) struct Review<'a, New, Old = IgnoredAny> {
     #[serde(borrow)]
-    request: Request<'a>,
+    pub(crate) request: Request<'a, New, Old>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Request<'a> {
+#[serde(rename_all = "camelCase", bound = "New: Deserialize<'de>, Old: Deserialize<'de>")]
+pub(crate) struct Request<'a, New, Old> {
     #[serde(borrow)]
-    uid: Cow<'a, str>,
+    pub(crate) uid: Cow<'a, str>,
     #[serde(borrow)]
-    user_info: UserInfo<'a>,
+    pub(crate) user_info: UserInfo<'a>,
     #[serde(default)]
-    dry_run: bool,
-    #[serde(borrow)]
-    object: Option<Map<'a>>,
-    #[serde(borrow)]
-    old_object: Option<Map<'a>>,
+    pub(crate) dry_run: bool,
+    pub(crate) object: Option<New>,
+    old_object: Option<Old>,
 }
 
 #[derive(Deserialize)]
-struct UserInfo<'a> {
+pub(crate) struct UserInfo<'a> {
     #[serde(borrow, default)]
-    username: Cow<'a, str>,
+    pub(crate) username: Cow<'a, str>,
 }
 
 /// A ConfigMap.
@@ -328,7 +328,7 @@ struct EnvelopeRequest {
 }
 
 fn answer_for_account(review: &[u8]) -> Answered {
-    let Review { request } = serde_json::from_slice(review)?;
+    let Review { request }: Review<'_, Map<'_>, Map<'_>> = serde_json::from_slice(review)?;
     let (verdict, mut answer) = answer(&request);
     if request.object.as_ref().is_some_and(Map::is_probe) {
         answer.warnings = Some(vec![VERSION.to_owned()]);
@@ -418,7 +418,7 @@ fn judge_lengths(object: &Map, old: Option<&Map>) -> Result<(), Denial> {
 }
 
 /// Judges one change.
-fn answer(request: &Request) -> (&'static str, AdmissionResponse) {
+fn answer(request: &Request<'_, Map<'_>, Map<'_>>) -> (&'static str, AdmissionResponse) {
     // Deletions are not asked about; should one be, it raises nothing.
     let Some(object) = request.object.as_ref().filter(|object| object.is_account()) else {
         return ("Allowed", allowed(&request.uid));

@@ -13,35 +13,10 @@ use tracing::info;
 use cmp_client::templates::judge;
 use cmp_core::keys;
 
-use crate::admission::{Answered, Ours, allowed, refused};
+use crate::admission::{Answered, Ours, Review, allowed, refused};
 use crate::logged::Logged;
 
-/// As much of a question as is judged; the rest, such as `managedFields`, is passed over.
-#[derive(Deserialize)]
-struct Question<'a> {
-    #[serde(borrow)]
-    request: Request<'a>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Request<'a> {
-    #[serde(borrow)]
-    uid: Cow<'a, str>,
-    #[serde(borrow)]
-    user_info: UserInfo<'a>,
-    #[serde(default)]
-    dry_run: bool,
-    #[serde(borrow)]
-    object: Option<Map<'a>>,
-}
-
-#[derive(Deserialize)]
-struct UserInfo<'a> {
-    #[serde(borrow, default)]
-    username: Cow<'a, str>,
-}
-
+/// As much of the object as is judged.
 #[derive(Deserialize)]
 struct Map<'a> {
     #[serde(borrow)]
@@ -82,7 +57,7 @@ impl Map<'_> {
 
 /// Reads a question and answers it.
 pub(crate) fn answer(body: &[u8]) -> Answered {
-    let Question { request } = serde_json::from_slice(body)?;
+    let Review { request }: Review<'_, Map<'_>> = serde_json::from_slice(body)?;
     let Some(map) = request.object.as_ref().filter(|map| map.is_template()) else {
         return Ok(("Allowed", allowed(&request.uid)));
     };
