@@ -276,10 +276,10 @@ async fn reconcile(map: Arc<ConfigMap>, context: Arc<Context>) -> Result<Action,
     let mut undone: Vec<ClusterName> = Vec::new();
     for cluster in clusters {
         let entry = account.cluster(&cluster);
-        let (mark, wish) = (context.marks.of(&entry), context.marks.of_wish(&entry));
+        let mark = context.marks.of(&entry);
         let mut memory = context.memory();
         let remembered = memory.clusters.entry(&user, &cluster);
-        match remembered.paused(wish) {
+        match remembered.paused(|| context.marks.of_wish(&entry)) {
             Some(left) => soonest = soonest.min(left),
             None if remembered.is_done(mark, RESYNC) => {}
             None => undone.push(cluster),

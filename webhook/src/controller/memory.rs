@@ -34,10 +34,11 @@ pub(super) struct HeldUp {
 
 impl Remembered {
     /// How long it is to be left alone, since it was tried in vain and nothing has changed.
-    pub(super) fn paused(&self, entry: Mark) -> Option<Duration> {
+    /// `wish` makes the mark of what is asked for, which costs as much as the entry is long: hardly any cluster needs it.
+    pub(super) fn paused(&self, wish: impl FnOnce() -> Mark) -> Option<Duration> {
         let (tried, changes, until) = self.held_up.as_ref()?.until;
         let left = until.saturating_duration_since(Instant::now());
-        (tried == entry && changes == self.changes && !left.is_zero()).then_some(left)
+        (changes == self.changes && !left.is_zero() && tried == wish()).then_some(left)
     }
 
     /// Whether nothing is to be done for as long as nothing changes.
@@ -155,12 +156,12 @@ mod tests {
         let until = (wish("a", None), 0, Instant::now() + Duration::from_hours(1));
         let held_up = HeldUp { reason: "denied".to_owned(), since: Instant::now(), failures: 1, until };
         let mut remembered = Remembered { held_up: Some(Box::new(held_up)), ..Remembered::default() };
-        assert!(remembered.paused(wish("a", None)).is_some());
-        assert!(remembered.paused(wish("a", Some("denied"))).is_some(), "our own report does not start it anew");
-        assert!(remembered.paused(wish("b", None)).is_none());
+        assert!(remembered.paused(|| wish("a", None)).is_some());
+        assert!(remembered.paused(|| wish("a", Some("denied"))).is_some(), "our own report does not start it anew");
+        assert!(remembered.paused(|| wish("b", None)).is_none());
         remembered.changes += 1;
-        assert!(remembered.paused(wish("a", None)).is_none());
-        assert!(Remembered::default().paused(wish("a", None)).is_none());
+        assert!(remembered.paused(|| wish("a", None)).is_none());
+        assert!(Remembered::default().paused(|| wish("a", None)).is_none());
     }
 
     #[test]
