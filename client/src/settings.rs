@@ -1,4 +1,6 @@
-//! The settings of an installation, as everyone may read them.
+//! The ConfigMap of an installation, as everyone may read it: its version, its flags and its settings.
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
@@ -8,9 +10,13 @@ use cmp_core::settings::{InvalidSetting, Settings};
 
 use crate::error::ApiError;
 
+/// Reads what the last `install` wrote. Administrators alone can write it. Where nothing is installed it is empty.
+pub async fn installed(client: &Client) -> Result<BTreeMap<String, String>, ApiError> {
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), keys::TEMPLATES_NAMESPACE);
+    Ok(maps.get_opt(keys::INSTALLED_VERSION).await?.and_then(|map| map.data).unwrap_or_default())
+}
+
 /// Reads the settings, and what of them cannot be used. Where nothing is installed they are the defaults.
 pub async fn read(client: &Client) -> Result<(Settings, Vec<InvalidSetting>), ApiError> {
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), keys::TEMPLATES_NAMESPACE);
-    let map = maps.get_opt(keys::INSTALLED_VERSION).await?;
-    Ok(Settings::read(&map.and_then(|map| map.data).unwrap_or_default()))
+    Ok(Settings::read(&installed(client).await?))
 }

@@ -8,6 +8,7 @@ use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 
 use cmp_client::ApiError;
+use cmp_core::controller::SeenNamespace;
 
 use crate::error::CliError;
 
@@ -49,9 +50,7 @@ pub(super) async fn all_gone(client: &Client, selector: &str, deadline: Instant)
 
 /// The error for one that is not gone; its conditions say why.
 fn late(namespace: &Namespace) -> CliError {
-    let conditions = namespace.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
-    let holds: Vec<&str> =
-        conditions.filter(|condition| condition.status == "True").filter_map(|one| one.message.as_deref()).collect();
-    let why = if holds.is_empty() { "kube-controller-manager has not said why".to_owned() } else { holds.join("; ") };
+    let left = SeenNamespace::of(namespace).left;
+    let why = left.unwrap_or_else(|| "kube-controller-manager has not said why".to_owned());
     CliError::user(format!("namespace/{} is not gone: {why}", namespace.name_any()))
 }

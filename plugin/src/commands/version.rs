@@ -1,11 +1,11 @@
 //! `version`.
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, Client};
+use kube::Client;
 use serde_json::json;
 
 use cmp_client::ApiError;
 use cmp_client::accounts::Stored;
+use cmp_client::settings;
 use cmp_core::keys;
 
 use crate::cli::VersionArgs;
@@ -68,11 +68,10 @@ async fn newer(context: &Context<'_>) -> Vec<String> {
     all.iter().flat_map(of).collect()
 }
 
-/// Which version `install` says that it has installed, for everyone to read. Administrators alone can write it.
+/// Which version `install` says that it has installed.
 async fn installed(client: &Client) -> Result<Option<String>, ApiError> {
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), keys::TEMPLATES_NAMESPACE);
-    let map = maps.get_opt(keys::INSTALLED_VERSION).await?;
-    Ok(map.and_then(|map| map.data?.remove(keys::INSTALLED_VERSION_KEY)).filter(|version| is_version(version)))
+    let mut data = settings::installed(client).await?;
+    Ok(data.remove(keys::INSTALLED_VERSION_KEY).filter(|version| is_version(version)))
 }
 
 /// Whether it may be one: whatever else somebody has written there is not for a terminal.

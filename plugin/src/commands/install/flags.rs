@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, Command, FromArgMatches};
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, Client};
+use kube::Client;
 use serde_json::Value;
 
+use cmp_client::settings;
 use cmp_core::keys;
 
 use crate::cli::{InstallFlags, what_is_wrong};
@@ -40,8 +40,7 @@ pub(super) struct Settled {
 /// Reads what the last `install` has left. An installation that is not there, or of a version that remembered nothing,
 /// has left nothing.
 pub(super) async fn last(client: &Client, reset: bool) -> Result<Last, CliError> {
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), keys::TEMPLATES_NAMESPACE);
-    let mut data = maps.get_opt(keys::INSTALLED_VERSION).await?.and_then(|map| map.data).unwrap_or_default();
+    let mut data = settings::installed(client).await?;
     let version = data.remove(keys::INSTALLED_VERSION_KEY);
     let flags = match data.remove(keys::INSTALLED_FLAGS_KEY).map(|text| serde_json::from_str(&text)) {
         Some(Ok(flags)) => flags,
