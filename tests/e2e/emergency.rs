@@ -10,10 +10,7 @@ fn the_ways_out_of_an_emergency() {
     let mut installation = Installation::start(1, "3s");
     let john = installation.user_named("john", "4", "8Gi");
     let web = running(&john, "web", 2, "1", "1Gi");
-    let kubeconfig = john.kubeconfig.clone();
-    let path = "jsonpath={.webhooks[0].clientConfig.url}";
-    let asked = john.admin(&["get", "validatingwebhookconfiguration", "cmp-webhook", "-o", path]).ok().stdout;
-    let url = asked.trim_end_matches("/validate-account").to_owned();
+    let url = installation.asked();
     let install = |john: &World<'_>| {
         john.admin(&["cmp", "install", "--webhook-url", &url]).ok();
     };
@@ -73,7 +70,7 @@ fn the_ways_out_of_an_emergency() {
     // cmp-webhook is down, and a quota has to change all the same: nobody is asked; what is wanted meanwhile is judged
     // when somebody is there again.
     installation.stop();
-    let john = World { installation: &installation, name: "john".to_owned(), kubeconfig: kubeconfig.clone() };
+    let john = installation.known("john");
     let set = ["cmp", "set", "quota", "john", "--cpu", "5"];
     john.admin(&set).fails().says("cmp-webhook does not answer");
     john.admin(&["delete", "validatingwebhookconfiguration", "cmp-webhook"]).ok();
@@ -86,7 +83,7 @@ fn the_ways_out_of_an_emergency() {
     john.patch(&json!({ "quota": "{}" })).fails().says("a user may change want.* and delete.*, and remove refused.*");
     install(&john);
     installation.restart();
-    let john = World { installation: &installation, name: "john".to_owned(), kubeconfig };
+    let john = installation.known("john");
     john.account_is("what was too much is taken back", |account| {
         account[format!("want.{name}")].is_null()
             && account[format!("refused.{name}")].as_str().is_some_and(|why| why.contains("exceeded quota"))

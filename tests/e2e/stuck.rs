@@ -1,6 +1,5 @@
 //! A cluster that does not go on says why, and has a way out in every state.
 
-use std::path::Path;
 use std::thread;
 
 use cmp_tests::{Installation, World, eventually};
@@ -93,41 +92,34 @@ fn a_namespace_that_hangs_says_what_is_left_in_it() {
 #[test]
 fn what_a_cluster_waits_for_is_its_reason() {
     let mut installation = Installation::start(1, "20s");
-    let kubeconfig = installation.user_named("john", "8", "8Gi").kubeconfig;
+    installation.user_named("john", "8", "8Gi");
     let create = |world: &World<'_>, name: &str| {
         world.cmp(&["create", "cluster", name, "--cpu", "1", "--memory", "1Gi", "--count", "2", "--timeout", "8s"])
     };
-    create(&john(&installation, &kubeconfig), "web").ok();
-    john(&installation, &kubeconfig).cmp(&["scale", "cluster", "web", "--count", "1", "--yes"]).ok();
-    shows(&john(&installation, &kubeconfig), "web", "requests that were admitted before may still land");
-    john(&installation, &kubeconfig).account_is("it is given back, and nothing is said any more", |account| {
+    create(&installation.known("john"), "web").ok();
+    installation.known("john").cmp(&["scale", "cluster", "web", "--count", "1", "--yes"]).ok();
+    shows(&installation.known("john"), "web", "requests that were admitted before may still land");
+    installation.known("john").account_is("it is given back, and nothing is said any more", |account| {
         account["blocked.web"].is_null() && held(account, "web").is_some_and(|held| held["state"] == "ready")
     });
 
     installation.plane.controller_manager.pause();
-    create(&john(&installation, &kubeconfig), "db").fails().says("its ResourceQuota is not in force yet");
+    create(&installation.known("john"), "db").fails().says("its ResourceQuota is not in force yet");
     shows(
-        &john(&installation, &kubeconfig),
+        &installation.known("john"),
         "db",
         "its ResourceQuota is not in force yet: kube-controller-manager has to see it",
     );
     installation.plane.controller_manager.resume();
-    john(&installation, &kubeconfig)
-        .cmp(&["create", "cluster", "db", "--cpu", "1", "--memory", "1Gi", "--count", "2"])
-        .ok();
+    installation.known("john").cmp(&["create", "cluster", "db", "--cpu", "1", "--memory", "1Gi", "--count", "2"]).ok();
 
     // Nobody is at work: what is wanted is not held. The configuration goes, so that it can be wanted at all.
     installation.plane.admin(&["delete", "validatingwebhookconfiguration", "cmp-webhook"]).ok();
     installation.stop();
-    create(&john(&installation, &kubeconfig), "late")
+    create(&installation.known("john"), "late")
         .fails()
         .says("nothing is held for it yet")
         .says("is cmp-webhook running?");
-}
-
-/// John in an installation, with the kubeconfig that was handed out.
-fn john<'a>(installation: &'a Installation, kubeconfig: &Path) -> World<'a> {
-    World { installation, name: "john".to_owned(), kubeconfig: kubeconfig.to_owned() }
 }
 
 #[test]
@@ -202,6 +194,11 @@ const CELLS: [Cell; 15] = [
     Cell { name: "want-newest-lost", broken: &[("want", |_| Value::from(r#"{"format":2}"#))], lost: true, ..PLAIN },
 ];
 
+/// The name of a cell's user.
+fn user_of(cell: &Cell) -> String {
+    format!("u-{}", cell.name)
+}
+
 /// Works on all cells, some at once.
 fn each(work: impl Fn(&Cell) + Sync) {
     for some in CELLS.chunks(5) {
@@ -219,21 +216,18 @@ fn each(work: impl Fn(&Cell) + Sync) {
 fn every_state_of_an_entry_has_a_way_out() {
     let mut installation = Installation::start(1, "1s");
     each(|cell| {
-        let user = installation.user_named(&format!("u-{}", cell.name), "4", "8Gi");
+        let user = installation.user_named(&user_of(cell), "4", "8Gi");
         user.running(cell.name, 1, "1m", "1Mi");
     });
-    let path = "jsonpath={.webhooks[0].clientConfig.url}";
-    let configuration = ["validatingwebhookconfiguration", "cmp-webhook"];
-    let asked = installation.plane.admin(&["get", configuration[0], configuration[1], "-o", path]).ok().stdout;
-    let url = asked.trim_end_matches("/validate-account").to_owned();
+    let url = installation.asked();
 
     // Nobody is asked, nobody looks, and nobody keeps anybody from writing what they like.
     installation.stop();
     let plane = &installation.plane;
-    plane.admin(&["delete", configuration[0], configuration[1]]).ok();
+    plane.admin(&["delete", "validatingwebhookconfiguration", "cmp-webhook"]).ok();
     plane.admin(&["delete", "validatingadmissionpolicybinding", "cmp-accounts"]).ok();
     each(|cell| {
-        let user = user_of(&installation, cell);
+        let user = installation.known(&user_of(cell));
         let ns = format!("{}-ns", cell.name);
         if cell.hangs {
             hold_up(&user, &ns);
@@ -256,7 +250,7 @@ fn every_state_of_an_entry_has_a_way_out() {
     installation.restart();
 
     each(|cell| {
-        let (user, name) = (user_of(&installation, cell), cell.name);
+        let (user, name) = (installation.known(&user_of(cell)), cell.name);
         // Each of them ends, and says something, whether it can be done or not.
         for verb in [
             ["suspend", "cluster", name].as_slice(),
@@ -291,11 +285,4 @@ fn every_state_of_an_entry_has_a_way_out() {
         user.admin(&["cmp", "delete", "user", &user.name, "--cascade", "--yes"]).ok();
         nothing_is_left(&user);
     });
-}
-
-/// The user of a cell, with the kubeconfig that was handed out.
-fn user_of<'a>(installation: &'a Installation, cell: &Cell) -> World<'a> {
-    let name = format!("u-{}", cell.name);
-    let kubeconfig = installation.plane.folder().join(format!("{name}.kubeconfig"));
-    World { installation, name, kubeconfig }
 }

@@ -45,7 +45,6 @@ fn an_older_version_keeps_what_a_newer_one_stored() {
     let create = ["create", "-f", "-", "--wait", "--timeout", "60s"];
     newer_plugin(&john, &create, &expiring("web")).ok().says("cluster/web created");
     running(&john, "plain", 1, "1", "1Gi");
-    let kubeconfig = john.kubeconfig.clone();
     let key = "want.web";
     let before = stored(&john, key);
     assert!(before.contains(r#""expires":"2027-01-01T00:00:00Z""#), "{before}");
@@ -65,7 +64,7 @@ fn an_older_version_keeps_what_a_newer_one_stored() {
 
     // A rollback: the older cmp-webhook alone. It judges, prepares and deletes what it knows, and leaves the rest alone.
     installation.replace(0, &built().webhook, "0s");
-    let john = World { installation: &installation, name: "john".to_owned(), kubeconfig };
+    let john = installation.known("john");
     john.cmp(&["scale", "cluster", "plain-john", "--count", "2", "--wait"]).ok();
     newer_plugin(&john, &create, &expiring("late"))
         .fails()

@@ -190,10 +190,16 @@ impl Installation {
 
     /// A new user with this name and quota.
     pub fn user_named(&self, name: &str, cpu: &str, memory: &str) -> World<'_> {
-        let kubeconfig = self.plane.folder().join(format!("{name}.kubeconfig"));
-        let out = kubeconfig.display().to_string();
+        let world = self.known(name);
+        let out = world.kubeconfig.display().to_string();
         let create = ["cmp", "create", "user", name, "--cpu", cpu, "--memory", memory, "--kubeconfig-out", &out];
         self.plane.admin(&create).ok().says(&format!("user/{name} created"));
+        world
+    }
+
+    /// A user who was made before, with the kubeconfig that was handed out then.
+    pub fn known(&self, name: &str) -> World<'_> {
+        let kubeconfig = self.plane.folder().join(format!("{name}.kubeconfig"));
         World { installation: self, name: name.to_owned(), kubeconfig }
     }
 }
