@@ -112,14 +112,16 @@ impl Template {
     pub fn read(manifest: &Value) -> Result<(Self, Vec<String>), Wrong> {
         if manifest["kind"] == "VirtualMachine" {
             let (machine, unused) = machine::of_manifest(manifest)?;
-            let grants = rules::grants("spec.template.spec", &machine["spec"]["template"]["spec"])?;
+            let spec = &machine["spec"]["template"]["spec"];
+            let grants = rules::grants("spec.template.spec", spec, machine::claims(&machine))?;
             let template = Self { look: Look::Machine(machine), grants };
             let some = Resources::new(Quantity::whole(1), Quantity::mebibytes(1024));
             template.blueprint(&Want::new(InstanceType::Vm, 1, some))?;
             return Ok((template, unused));
         }
         let (mut pod, unused) = pod::of_manifest(manifest)?;
-        let grants = rules::grants("spec", &pod::json(&pod)?["spec"])?;
+        let spec = &pod::json(&pod)?["spec"];
+        let grants = rules::grants("spec", spec, rules::claims_of_pod(spec))?;
         pod::without_size(&mut pod);
         let least = pod::least(&pod)?;
         let template = Self { look: Look::Pod { pod: Box::new(pod), sleeps: false }, grants };

@@ -133,6 +133,8 @@ pub(super) fn of_manifest(manifest: &Value) -> Result<(Value, Vec<String>), Wron
     Ok((machine, unused))
 }
 
+/// The fields of a DataVolume that hold the specification of its claim.
+const CLAIMS: [&str; 2] = ["pvc", "storage"];
 const DOMAIN_AT: &str = "/spec/template/spec/domain";
 
 fn dotted(pointer: &str) -> String {
@@ -205,6 +207,12 @@ fn only(path: &str, object: &Value, known: &[&str]) -> Checked {
     }
 }
 
+/// The claims of the disks that a VirtualMachine makes.
+pub(super) fn claims(machine: &Value) -> impl Iterator<Item = &Value> {
+    items(&machine["spec"]["dataVolumeTemplates"])
+        .flat_map(|(_, disk)| CLAIMS.into_iter().map(|claim| &disk["spec"][claim]))
+}
+
 /// Checks a VirtualMachine.
 pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
     const AT: &str = "spec.template.spec";
@@ -258,8 +266,8 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
         asks_no_others(&format!("{AT}.{probe}"), &vm[probe])?;
     }
     for (at, disk) in items(&spec["dataVolumeTemplates"]) {
-        for claim in ["pvc", "storage"] {
-            takes_no_volume(&format!("spec.dataVolumeTemplates[{at}].spec.{claim}"), &disk["spec"][claim])?;
+        for claim in CLAIMS {
+            takes_no_volume(&format!("spec.dataVolumeTemplates[{at}].spec.{claim}"), &disk["spec"][claim], grants)?;
         }
         for key in ["finalizers", "ownerReferences"] {
             if !disk["metadata"][key].is_null() {

@@ -109,14 +109,21 @@ pub(super) fn asks_no_others(path: &str, handler: &Value) -> Checked {
     }
 }
 
-/// That the specification of a claim asks for a volume of its own.
-pub(super) fn takes_no_volume(path: &str, claim: &Value) -> Checked {
+/// Refuses a claim that takes an existing volume, unless the template of the cluster names this volume.
+pub(super) fn takes_no_volume(path: &str, claim: &Value, grants: &Grants) -> Checked {
+    let granted = grants.get(keys::VOLUMES).map_or("", String::as_str);
     let field = match (text(&claim["volumeName"]), &claim["storageClassName"]) {
         ("", class) if class == "" => "storageClassName",
         ("", _) => return Ok(()),
+        (volume, _) if granted.split(',').any(|granted| granted == volume) => return Ok(()),
         _ => "volumeName",
     };
     no(format!("{path}.{field}"), "takes a volume that is there already, which no quota counts: leave it out")
+}
+
+/// The claims of the ephemeral volumes of a Pod.
+pub(super) fn claims_of_pod(spec: &Value) -> impl Iterator<Item = &Value> {
+    items(&spec["volumes"]).map(|(_, volume)| &volume["ephemeral"]["volumeClaimTemplate"]["spec"])
 }
 
 /// What of the metadata is an instance's own.
@@ -204,7 +211,7 @@ const PLACES: [(&str, &str, &str); 3] = [
 const SYSTEM_CLASSES: &str = "system-";
 
 /// What a template may have that is not for everybody.
-pub(super) fn grants(path: &str, spec: &Value) -> Result<Grants, Wrong> {
+pub(super) fn grants<'a>(path: &str, spec: &Value, claims: impl Iterator<Item = &'a Value>) -> Result<Grants, Wrong> {
     let places = PLACES.iter().map(|(key, annotation, usual)| (*annotation, text(&spec[*key]), *usual));
     let mut grants: Grants = places
         .filter(|(_, value, usual)| !value.is_empty() && value != usual)
@@ -244,6 +251,12 @@ pub(super) fn grants(path: &str, spec: &Value) -> Result<Grants, Wrong> {
     }
     if !audiences.is_empty() {
         grants.insert(keys::AUDIENCES, audiences.into_iter().collect::<Vec<_>>().join(","));
+    }
+    // The name of a volume has no comma: the API server refuses such a PersistentVolume.
+    let volumes: BTreeSet<&str> =
+        claims.map(|claim| text(&claim["volumeName"])).filter(|name| !name.is_empty() && !name.contains(',')).collect();
+    if !volumes.is_empty() {
+        grants.insert(keys::VOLUMES, volumes.into_iter().collect::<Vec<_>>().join(","));
     }
     Ok(grants)
 }
@@ -318,6 +331,7 @@ fn volumes(spec: &Value, grants: &Grants) -> Checked {
         takes_no_volume(
             &format!("spec.volumes[{at}].ephemeral.volumeClaimTemplate.spec"),
             &volume["ephemeral"]["volumeClaimTemplate"]["spec"],
+            grants,
         )?;
         if let Some((kind, _)) = fields(volume).find(|(key, _)| !VOLUMES.contains(key)) {
             return no(

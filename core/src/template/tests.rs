@@ -267,7 +267,13 @@ fn what_a_template_has_that_is_not_for_everybody_is_granted_to_it_alone() {
         "containers": [{ "name": "web", "image": "nginx" }],
         "priorityClassName": "batch", "runtimeClassName": "kata", "schedulerName": "default-scheduler",
         "tolerations": [{ "key": "gpu", "operator": "Exists" }, { "key": "spot", "value": "x" }],
-        "volumes": [{ "name": "id", "projected": { "sources": [{ "serviceAccountToken": { "audience": "vault", "path": "t" } }] } }],
+        "volumes": [
+            { "name": "id", "projected": { "sources": [{ "serviceAccountToken": { "audience": "vault", "path": "t" } }] } },
+            { "name": "old", "ephemeral": { "volumeClaimTemplate": { "spec": {
+                "accessModes": ["ReadWriteMany"], "storageClassName": "", "volumeName": "archive",
+                "resources": { "requests": { "storage": "1Gi" } },
+            } } } },
+        ],
     });
     let (template, _) = Template::read(&json!({ "apiVersion": "v1", "kind": "Pod", "spec": spec })).unwrap();
     let grants = [
@@ -275,6 +281,7 @@ fn what_a_template_has_that_is_not_for_everybody_is_granted_to_it_alone() {
         (keys::PRIORITY_CLASS, "batch"),
         (keys::RUNTIME_CLASS, "kata"),
         (keys::TOLERATIONS, "gpu,spot"),
+        (keys::VOLUMES, "archive"),
     ];
     assert_eq!(*template.grants(), Grants::from(grants.map(|(key, value)| (key, value.to_owned()))));
     let patched = |patch: Value| template.blueprint(&patched(patch)).map(|_| ()).map_err(|wrong| wrong.to_string());
@@ -283,6 +290,10 @@ fn what_a_template_has_that_is_not_for_everybody_is_granted_to_it_alone() {
     assert!(other.contains("is not the one of this cluster's template"), "{other}");
     let other = patched(json!({ "spec": { "tolerations": [{ "key": "master", "operator": "Exists" }] } })).unwrap_err();
     assert!(other.contains("spec.tolerations[0] is not for this cluster"), "{other}");
+    let claim = json!({ "spec": { "volumeName": "payroll", "resources": { "requests": { "storage": "1Gi" } } } });
+    let volumes = json!([{ "name": "new", "ephemeral": { "volumeClaimTemplate": claim } }]);
+    let other = patched(json!({ "spec": { "volumes": volumes } })).unwrap_err();
+    assert!(other.contains("volumeName takes a volume that is there already"), "{other}");
 }
 
 fn vm(patch: Option<Value>) -> Result<Value, Wrong> {

@@ -62,6 +62,51 @@ fn claims_take_no_volume_that_is_there() {
 }
 
 #[test]
+fn a_template_names_the_volume_that_its_instances_may_take() {
+    let john = shared().user("4", "8Gi");
+    john.admin(&["cmp", "set", "quota", &john.name, "--resource", "storage=2Gi"]).ok();
+    let (volume, other) = (john.cluster("archive"), john.cluster("payroll"));
+    for name in [&volume, &other] {
+        let made = json!({ "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": name }, "spec": {
+            "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"], "hostPath": { "path": "/archive" },
+        } });
+        shared().plane.admin_reading(&["create", "-f", "-"], &made.to_string()).ok();
+    }
+    let claim = |name: &str| {
+        json!([{ "name": "old", "ephemeral": { "volumeClaimTemplate": { "spec": {
+            "accessModes": ["ReadWriteOnce"], "storageClassName": "", "volumeName": name,
+            "resources": { "requests": { "storage": "1Gi" } },
+        } } } }])
+    };
+    let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "archivist" }, "spec": {
+        "containers": [{ "name": "c", "image": "i" }], "volumes": claim(&volume),
+    } });
+    let template = john.cluster("archivist");
+    shared().plane.admin_reading(&["cmp", "create", "template", &template, "-f", "-"], &pod.to_string()).ok();
+    let web = john.cluster("web");
+    let size = ["--cpu", "1", "--memory", "1Gi", "--resource", "storage=1Gi", "--template", &template, "--wait"];
+    john.cmp(&[&["create", "cluster", &web][..], &size].concat()).ok();
+    let bound = john.admin(&["get", "persistentvolume", &volume, "-o", "json"]).ok().json();
+    assert_eq!(bound["spec"]["claimRef"]["namespace"], format!("{web}-ns"), "{bound}");
+    // No other volume, neither through cmp nor past it, and none without a name.
+    let patch = json!({ "spec": { "volumes": claim(&other) } }).to_string();
+    let again = john.cluster("again");
+    john.cmp(&[&["create", "cluster", &again, "--patch", &patch][..], &size].concat())
+        .fails()
+        .says("spec.volumes[0].ephemeral.volumeClaimTemplate.spec.volumeName takes a volume that is there already");
+    let mut unnamed = claim(&volume);
+    unnamed[0]["ephemeral"]["volumeClaimTemplate"]["spec"].as_object_mut().unwrap().remove("volumeName");
+    for volumes in [claim(&other), unnamed] {
+        let patch = json!([{ "op": "replace", "path": "/spec/template/spec/volumes", "value": volumes }]).to_string();
+        let set =
+            ["patch", "statefulset", &format!("{web}-0"), "-n", &format!("{web}-ns"), "--type=json", "-p", &patch];
+        john.kubectl(&set).fails().says("unless the template of this cluster names it");
+    }
+    john.cmp(&["delete", "cluster", &web, "--yes", "--wait"]).ok();
+    john.admin(&["delete", "persistentvolume", &volume, &other]).ok();
+}
+
+#[test]
 fn services_are_few_and_their_addresses_are_not_chosen() {
     let john = shared().user("4", "8Gi");
     let ns = format!("{}-ns", running(&john, "web", 1, "1", "1Gi"));
