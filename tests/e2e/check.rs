@@ -237,7 +237,21 @@ fn another_version(plane: &ControlPlane, authority: &Authority) {
     comes_to_fail(plane, &["version", "certificate"], text);
 
     // What everybody may read is what was installed.
-    patch(plane, &["configmap", "cmp-version", "-n", "cmp-templates"], &json!({ "data": { "version": "0.9.3" } }));
+    let map = ["configmap", "cmp-version", "-n", "cmp-templates"];
+    patch(plane, &map, &json!({ "data": { "ephemeral-storage": "10 GB", "deny-egress-to": "10.0.0.0/33" } }));
+    comes_to_fail(
+        plane,
+        &["version", "settings", "certificate"],
+        "ephemeral-storage is \"10 GB\", which is not a quantity",
+    );
+    plane
+        .admin(&["cmp", "check"])
+        .fails()
+        .says("deny-egress-to is \"10.0.0.0/33\"")
+        .says("install --ephemeral-storage");
+    patch(plane, &map, &json!({ "data": { "ephemeral-storage": null, "deny-egress-to": null } }));
+    comes_to_fail(plane, &["version", "certificate"], text);
+    patch(plane, &map, &json!({ "data": { "version": "0.9.3" } }));
     plane
         .admin(&["cmp", "version"])
         .ok()

@@ -22,7 +22,8 @@ fn without_any_webhook_all_that_is_there_works() {
     user.cmp(&["resume", "cluster", &web, "--wait"]).ok().says("2 resumed, 0 failed");
     user.cmp(&["stop", "instance", &format!("{web}-1"), "--wait"]).ok();
     user.cmp(&["start", "instance", &format!("{web}-1"), "--wait"]).ok();
-    user.kubectl(&["delete", "pod", &format!("{web}-0-0"), "-n", &ns]).ok();
+    // kubectl 1.30 does not notice that the Pod of this name is another one by now.
+    user.kubectl(&["delete", "pod", &format!("{web}-0-0"), "-n", &ns, "--wait=false"]).ok();
     eventually("the Pod is back", SOON, || {
         let shown = user.cmp(&["get", "cluster", &web]).ok();
         if shown.stdout.contains("2/2") { Ok(()) } else { Err(shown.to_string()) }

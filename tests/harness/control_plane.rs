@@ -303,6 +303,12 @@ impl ControlPlane {
         [kwok, scheduler, controller_manager].into_iter().for_each(Process::restart);
     }
 
+    /// The last lines of each part that has ended by itself.
+    pub fn ended(&self) -> String {
+        let parts = [&self.etcd, &self.apiserver, &self.controller_manager, &self.scheduler, &self.kwok];
+        parts.into_iter().filter(|part| !part.is_running()).map(Process::last_words).collect()
+    }
+
     /// kubectl as the administrator.
     pub fn admin(&self, arguments: &[&str]) -> Output {
         kubectl(&self.kubeconfig(), arguments)

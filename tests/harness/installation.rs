@@ -146,7 +146,7 @@ impl Installation {
                 assert!(replica.is_running(), "cmp-webhook ended\n{}", replica.last_words());
                 match get(*probe, "/readyz") {
                     Ok(text) if text.starts_with("HTTP/1.1 200") => Ok(()),
-                    Ok(text) => Err(format!("{text}\n{}", replica.last_words())),
+                    Ok(text) => Err(format!("{text}\n{}{}", replica.last_words(), self.plane.ended())),
                     Err(error) => Err(error.to_string()),
                 }
             });

@@ -9,7 +9,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::table::{allowed, attempt, refused};
+use super::table::{allowed, attempt, cannot_scale, refused};
 use crate::support::{SOON, rights_of_the_mirror, running, shared};
 
 #[test]
@@ -89,7 +89,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
             (attempt("an instance", create, object("apps/v1", "StatefulSet", &ns, json!({ "spec": {} }))), cannot),
             (
                 attempt("more of what runs", format!("scale statefulset {web}-0 -n {ns} --replicas=1"), Value::Null),
-                "cannot",
+                cannot_scale(),
             ),
             // Namespaces of its own.
             (attempt("a plain Namespace", create, namespace("plain", json!({}))), ours),
@@ -640,7 +640,10 @@ fn what_a_thief_of_the_mirrors_token_tries() {
             nothing("deleting an instance", format!("delete statefulset {web}-0 -n {ns}")),
             nothing("deleting a cluster", format!("delete namespace {ns}")),
             nothing("deleting an account", format!("delete configmap {me} -n cmp-users")),
-            nothing("switching off", format!("scale statefulset {web}-0 -n {ns} --replicas=0")),
+            (
+                attempt("switching off", format!("scale statefulset {web}-0 -n {ns} --replicas=0"), Value::Null),
+                cannot_scale(),
+            ),
             patched("another owner", &format!("patch namespace {ns} --type=merge")),
             patched("an instance", &format!("patch statefulset {web}-0 -n {ns} --type=merge")),
             patched("a quota", &format!("patch configmap {me} -n cmp-users --type=merge")),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cmp_tests::{Output, shell};
+use cmp_tests::{Kubernetes, Output, shell};
 use serde_json::Value;
 
 /// One attempt, as somebody with a kubeconfig types it.
@@ -46,6 +46,11 @@ pub(crate) fn refused(kubeconfig: &Path, rows: &[(Attempt, &str)]) {
         })
         .collect();
     assert!(wrong.is_empty(), "{} of {} attacks:\n{}", wrong.len(), rows.len(), wrong.join("\n\n"));
+}
+
+/// Whoever may not read a StatefulSet cannot scale it. kubectl 1.30 does not say why.
+pub(crate) fn cannot_scale() -> &'static str {
+    Kubernetes::expects("no objects passed to scale", " cannot ")
 }
 
 /// That each works: what is forbidden is no more than what has to be.
