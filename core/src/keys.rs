@@ -78,7 +78,7 @@ pub const TOLERATIONS: &str = "kubectl-cmp.dev/tolerations";
 pub const FORMAT: &str = "kubectl-cmp.dev/format";
 /// Annotation of a Namespace: the audiences of the tokens that its template projects, with commas between.
 pub const AUDIENCES: &str = "kubectl-cmp.dev/audiences";
-/// Annotation of a Namespace: the PersistentVolumes that the claims of its template name, with commas between.
+/// Annotation of a Namespace: the `PersistentVolumes` that the claims of its template name, with commas between.
 pub const VOLUMES: &str = "kubectl-cmp.dev/volumes";
 /// Annotation of the three fences: a value that is new with each write of ours, since the API server does not
 /// count a write that changes nothing.

@@ -133,7 +133,7 @@ pub(super) fn of_manifest(manifest: &Value) -> Result<(Value, Vec<String>), Wron
     Ok((machine, unused))
 }
 
-/// The fields of a DataVolume that hold the specification of its claim.
+/// The fields of a `DataVolume` that hold the specification of its claim.
 const CLAIMS: [&str; 2] = ["pvc", "storage"];
 const DOMAIN_AT: &str = "/spec/template/spec/domain";
 

@@ -61,8 +61,23 @@ impl Installation {
             checks.push(self.deployed().await.unwrap_or_else(|error| Check::of("deployment", Err(error))));
         }
         checks.extend(self.answers(context).await);
+        checks.extend(self.settings().await);
         checks.extend(self.left().await);
         checks
+    }
+
+    /// Names the settings that cmp-webhook cannot use, because somebody edited them.
+    async fn settings(&self) -> Option<Check> {
+        let invalid = match cmp_client::settings::read(&self.client).await {
+            Ok((_, invalid)) => invalid,
+            Err(error) => return Some(Check::of("settings", Err(error.into()))),
+        };
+        let said = invalid.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let map = format!("configmap/{} in {}", keys::INSTALLED_VERSION, keys::TEMPLATES_NAMESPACE);
+        invalid.first().map(|first| {
+            Check::failed("settings", format!("{map}: {said}"))
+                .hint(format!("`kubectl cmp install --{}=VALUE` sets it anew; until then it has no effect", first.key))
+        })
     }
 
     async fn configured(&self) -> Check {
