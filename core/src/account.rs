@@ -1,8 +1,8 @@
-//! One ConfigMap that says what a user may have, wants and holds, read strictly.
+//! The account of one user: a ConfigMap with the quota, the wants and the holdings, read strictly.
 //!
-//! A value that cannot be read is an error that names its key; nothing is guessed and nothing counts as empty, or a
-//! damaged entry would be a cluster that costs nothing. Keys that are not ours are left alone. A value that a newer
-//! version stored is no damage: [`format`](crate::format) keeps it, and nothing of it grows.
+//! A value that cannot be read is an error that names its key. Nothing is guessed and nothing counts as empty, because
+//! a damaged entry would then be a cluster that costs nothing. Keys that are not ours are left alone. A value that a
+//! newer version stored is not damage: [`format`](crate::format) keeps it, and this version grows nothing of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,18 +20,18 @@ use crate::quantity::Quantity;
 use crate::resources::{Resources, STORAGE};
 use crate::schedule::{Carried, Schedule};
 
-/// What an instance is.
+/// The type of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InstanceType {
-    /// A one-replica StatefulSet.
+    /// A StatefulSet with one replica.
     Container,
-    /// A KubeVirt VirtualMachine.
+    /// A VirtualMachine of KubeVirt.
     Vm,
 }
 
 impl InstanceType {
-    /// As on the command line and in labels.
+    /// Returns the name on the command line and in labels.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Container => "container",
@@ -57,15 +57,15 @@ impl std::str::FromStr for InstanceType {
     }
 }
 
-/// How many instances of which size: what a want and what is held have in common.
+/// The number of instances and their size, as a want and a holding both have them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shape {
-    /// How many.
+    /// The number of instances.
     pub count: u32,
-    /// Of which size each.
+    /// The size of each instance.
     pub size: Resources,
-    /// Whether they are off, and give back what only running instances need: all but their storage.
+    /// Whether the instances are off and give back all resources that only running instances need: all but storage.
     #[serde(default, skip_serializing_if = "is_false")]
     pub released: bool,
 }
@@ -76,12 +76,12 @@ fn is_false(flag: &bool) -> bool {
 }
 
 impl Shape {
-    /// Nothing at all.
+    /// Returns the shape that needs no resources: no instances, no size, released.
     pub fn nothing() -> Self {
         Self { count: 0, size: Resources::default(), released: true }
     }
 
-    /// The larger of both, in count and in each resource of the size; released only if both are.
+    /// Returns the larger of both, in count and in each resource of the size. The result is released only if both are.
     #[must_use]
     pub fn max(&self, other: &Self) -> Self {
         Self {
@@ -91,15 +91,16 @@ impl Shape {
         }
     }
 
-    /// Whether this is no more than the other, in count and in each resource of the size; what may run is more than
-    /// what is released.
+    /// Reports whether this shape is no more than `within`, in count and in each resource of the size. A shape that may
+    /// run is more than a released one.
     pub fn fits(&self, within: &Self) -> bool {
         self.count <= within.count && self.size.fits(&within.size) && (self.released || !within.released)
     }
 
-    /// What it costs: the size, or what of it is kept while it is released, as many times as there are instances.
-    /// An amount below 0, which can only have been stored while nobody was asked, costs nothing; it makes nothing else
-    /// cheaper. `None` if it does not fit.
+    /// Returns the charge: the size times the count. While the shape is released, only storage is charged.
+    ///
+    /// An amount below 0 can only have been stored while nobody was asked. It costs nothing and makes nothing else
+    /// cheaper. Returns `None` if the charge does not fit.
     pub fn charge(&self) -> Option<Resources> {
         let charged = self.size.iter().filter(|(name, _)| !self.released || name.as_str() == STORAGE);
         charged
@@ -108,50 +109,51 @@ impl Shape {
     }
 }
 
-/// What a user wants a cluster to be.
+/// The cluster that a user wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Want {
-    /// What its instances are; fixed once the cluster is held.
+    /// The type of its instances; fixed once the cluster is held.
     #[serde(rename = "type")]
     pub kind: InstanceType,
-    /// How many instances.
+    /// The number of instances.
     pub count: u32,
-    /// The size of each.
+    /// The size of each instance.
     pub size: Resources,
-    /// Whether its instances are to be off, and their quota given back but for storage.
+    /// Whether its instances are to be off and their quota given back, except for storage.
     #[serde(default, skip_serializing_if = "is_false")]
     pub released: bool,
-    /// The template of its instances; the built-in one of its type if it is not named.
+    /// The template of its instances; the built-in one of its type if none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<TemplateName>,
-    /// The image of its instances; the template's if it is not named.
+    /// The image of its instances; the image of the template if none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// The public key that may log in to its VMs, as a line of `authorized_keys`.
     #[serde(default, rename = "sshKey", skip_serializing_if = "Option::is_none")]
     pub ssh_key: Option<String>,
-    /// What its instances run, instead of the program of the image.
+    /// The command that its instances run instead of the program of the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
-    /// What the program of the image is given.
+    /// The arguments of the program of the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
-    /// Variables of its instances; a later one may refer to an earlier one, so that the order is kept.
+    /// Environment variables of its instances. A later one may refer to an earlier one, so the order is kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<Variable>,
     /// The ports that its instances listen on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<u16>,
-    /// Where the disk of each instance is mounted, which is as large as the storage of its size.
+    /// The mount path of the disk of each instance. The disk is as large as the storage of its size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<String>,
-    /// What else is different from the template: a JSON Patch or a merge patch of the Pod or the VirtualMachine.
+    /// Further differences from the template: a JSON Patch or a merge patch of the Pod or the VirtualMachine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patch: Option<Value>,
-    /// When it is suspended and resumed by itself. It costs nothing.
+    /// The schedule that suspends and resumes the cluster. It costs nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
-    /// When the cluster is deleted by itself. A field of the builds by which the tests play a newer version.
+    /// The time at which the cluster is deleted automatically. This field exists in the builds by which the tests play
+    /// a newer version.
     #[cfg(feature = "newer")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
@@ -160,18 +162,18 @@ pub struct Want {
     pub kept: Kept,
 }
 
-/// A variable of an instance.
+/// An environment variable of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variable {
-    /// Its name.
+    /// The name of the variable.
     pub name: String,
-    /// Its value.
+    /// The value of the variable; empty if the account does not name it.
     #[serde(default)]
     pub value: String,
 }
 
 impl Want {
-    /// So many instances of such a size, as the built-in template has them.
+    /// Returns a want for `count` instances of `size`, as the built-in template makes them.
     pub fn new(kind: InstanceType, count: u32, size: Resources) -> Self {
         Self {
             kind,
@@ -194,23 +196,23 @@ impl Want {
         }
     }
 
-    /// The value to store, with everything in it that a newer version put there.
+    /// Returns the value to store, with everything in it that a newer version put there.
     pub fn stored(&self) -> String {
         self.kept.write(stored(self))
     }
 
-    /// Count and size.
+    /// Returns count, size and `released`.
     pub fn shape(&self) -> Shape {
         Shape { count: self.count, size: self.size.clone(), released: self.released }
     }
 
-    /// What is held, and nothing else.
+    /// Returns a want for exactly the shape and type that are held.
     fn of(held: &Held) -> Self {
         let Held { kind, count, size, released, .. } = held.clone();
         Self { released, ..Self::new(kind, count, size) }
     }
 
-    /// The same want, asking for no more and no less than what is held.
+    /// Returns the same want with the shape and type that are held.
     #[must_use]
     pub fn as_held(&self, held: &Held) -> Self {
         let Held { kind, count, size, released, .. } = held.clone();
@@ -218,22 +220,22 @@ impl Want {
     }
 }
 
-/// How far a cluster is.
+/// The state of a cluster that is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HeldState {
-    /// Its Namespace and its fences are being made or raised.
+    /// cmp-webhook creates or raises the Namespace and the fences.
     Preparing,
-    /// Its instances may run.
+    /// The instances may run.
     Ready,
-    /// What was given up is not known to be gone yet.
+    /// Resources were given up, and they are not known to be gone yet.
     Releasing,
-    /// Its Namespace is going.
+    /// The Namespace is being deleted.
     Deleting,
 }
 
 impl HeldState {
-    /// As it is stored and shown.
+    /// Returns the name as it is stored and shown.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Preparing => "preparing",
@@ -244,22 +246,22 @@ impl HeldState {
     }
 }
 
-/// What is held for a cluster.
+/// The holding of one cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// The uid of the cluster's Namespace; empty until it exists.
     pub uid: String,
-    /// What its instances are.
+    /// The type of its instances.
     #[serde(rename = "type")]
     pub kind: InstanceType,
-    /// How many instances.
+    /// The number of instances.
     pub count: u32,
-    /// The size of each.
+    /// The size of each instance.
     pub size: Resources,
-    /// Whether nothing but storage is held: its instances may not run.
+    /// Whether only storage is held: the instances may not run.
     #[serde(default, skip_serializing_if = "is_false")]
     pub released: bool,
-    /// How far it is.
+    /// The state of the cluster.
     pub state: HeldState,
     /// Everything else in the value, which a newer version stored.
     #[serde(skip)]
@@ -267,58 +269,58 @@ pub struct Held {
 }
 
 impl Held {
-    /// Of this shape.
+    /// Returns a holding of this shape, in this state.
     pub fn of(uid: &str, kind: InstanceType, shape: Shape, state: HeldState) -> Self {
         let Shape { count, size, released } = shape;
         Self { uid: uid.to_owned(), kind, count, size, released, state, kept: Kept::default() }
     }
 
-    /// The same cluster, with another shape held for it.
+    /// Returns the same holding with another shape and state.
     #[must_use]
     pub fn with(&self, shape: Shape, state: HeldState) -> Self {
         let Shape { count, size, released } = shape;
         Self { count, size, released, state, ..self.clone() }
     }
 
-    /// The value to store, with everything in it that a newer version put there.
+    /// Returns the value to store, with everything in it that a newer version put there.
     pub fn stored(&self) -> String {
         self.kept.write(stored(self))
     }
 
-    /// Count and size.
+    /// Returns count, size and `released`.
     pub fn shape(&self) -> Shape {
         Shape { count: self.count, size: self.size.clone(), released: self.released }
     }
 }
 
-/// Why a want was taken back.
+/// The reason why a want was taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// In a sentence.
+    /// The reason in a sentence.
     pub reason: String,
-    /// When.
+    /// The time of the refusal.
     pub at: Timestamp,
 }
 
-/// Why cmp-webhook cannot go on with a cluster.
+/// The reason why cmp-webhook cannot go on with a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blocked {
-    /// In a sentence; it may quote others, and is bounded.
+    /// The reason in a sentence. It may quote others, and its length is bounded.
     pub reason: String,
-    /// Since when.
+    /// The time since which the cluster is blocked.
     pub at: Timestamp,
 }
 
-/// A value of a newer format, which only its key and perhaps its uid can be read of.
+/// A value of a newer format. This version reads its key, and the uid if it can.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opaque {
-    /// The key of the ConfigMap.
+    /// The key in the ConfigMap.
     pub key: String,
-    /// Why it cannot be read.
+    /// The reason why the value cannot be read.
     pub why: String,
     /// The value as it is stored.
     pub text: String,
-    /// In `held.*`: the uid of the cluster's Namespace, if that can be read.
+    /// In `held.*`: the uid of the cluster's Namespace, if it can be read.
     pub uid: Option<String>,
 }
 
@@ -329,7 +331,7 @@ impl fmt::Display for Opaque {
 }
 
 impl Opaque {
-    /// Whether the value is a want or a holding, which costs something that this version cannot tell.
+    /// Reports whether the value is a want or a holding. Its cost is unknown to this version.
     fn is_charged(&self) -> bool {
         [data::WANT, data::HELD].iter().any(|prefix| self.key.starts_with(prefix))
     }
@@ -344,14 +346,14 @@ impl Opaque {
     }
 }
 
-/// Whether what is suspended stays charged.
+/// Whether a suspended cluster stays charged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Suspended {
-    /// It does: it comes back for certain.
+    /// The cluster stays charged, so that it can always be resumed.
     #[default]
     Keep,
-    /// It is given back.
+    /// The cluster gives its quota back.
     Release,
 }
 
@@ -368,11 +370,11 @@ impl fmt::Display for Suspended {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Policy {
-    /// Whether what is suspended stays charged.
+    /// Whether a suspended cluster stays charged.
     pub suspended: Suspended,
-    /// At most so many clusters.
+    /// The most clusters that the user may have.
     pub clusters: u32,
-    /// At most so many instances in all.
+    /// The most instances that the user may have in all clusters together.
     pub instances: u32,
     /// Everything else in the value, which a newer version stored.
     #[serde(skip)]
@@ -386,53 +388,53 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The value to store, with everything in it that a newer version put there.
+    /// Returns the value to store, with everything in it that a newer version put there.
     pub fn stored(&self) -> String {
         self.kept.write(stored(self))
     }
 }
 
-/// All that an account says about one cluster.
+/// The keys of one cluster in an account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Entry {
-    /// What its user wants.
+    /// The cluster that its user wants.
     pub want: Option<Want>,
-    /// What is held for it.
+    /// The holding of the cluster.
     pub held: Option<Held>,
-    /// The uid of the Namespace that its user wishes to be deleted.
+    /// The uid of the Namespace whose deletion the user asked for.
     pub delete: Option<String>,
-    /// Why the last want was taken back.
+    /// The reason why the last want was taken back.
     pub refused: Option<Refused>,
-    /// What its schedule did last.
+    /// The edge that its schedule executed last.
     pub scheduled: Option<Carried>,
-    /// Why cmp-webhook cannot go on with it.
+    /// The reason why cmp-webhook cannot go on with the cluster.
     pub blocked: Option<Blocked>,
     /// Values of a newer format.
     pub opaque: Vec<Opaque>,
 }
 
 impl Entry {
-    /// Count and size that this cluster is charged for: the larger of want and held.
+    /// Returns the shape that this cluster is charged for: the larger of want and held.
     pub fn charged(&self) -> Shape {
         let want = self.want.as_ref().map_or_else(Shape::nothing, Want::shape);
         self.held.as_ref().map_or(want.clone(), |held| want.max(&held.shape()))
     }
 
-    /// How many instances this cluster is charged for.
+    /// Returns the number of instances that this cluster is charged for.
     pub fn charged_count(&self) -> u32 {
         let (want, held) = (self.want.as_ref(), self.held.as_ref());
         want.map_or(0, |want| want.count).max(held.map_or(0, |held| held.count))
     }
 
-    /// What this cluster costs its user. `None` if it does not fit.
+    /// Returns the charge of this cluster, or `None` if it does not fit.
     pub fn charge(&self) -> Option<Resources> {
         let mut charge = Resources::default();
         self.charge_to(&mut charge)?;
         Some(charge)
     }
 
-    /// Adds to `sum` what [`charged`](Self::charged) costs, without making it: a verdict does this for every cluster of
-    /// an account. `None` if it does not fit.
+    /// Adds the charge of [`charged`](Self::charged) to `sum` without building that shape, because a verdict does this
+    /// for every cluster of an account. Returns `None` if the sum does not fit.
     pub(crate) fn charge_to(&self, sum: &mut Resources) -> Option<()> {
         let (want, held) = (self.want.as_ref(), self.held.as_ref());
         let count = self.charged_count();
@@ -448,30 +450,31 @@ impl Entry {
         Some(())
     }
 
-    /// What its instances are, if there is such a cluster.
+    /// Returns the type of the instances, if the cluster is wanted or held.
     pub fn kind(&self) -> Option<InstanceType> {
         self.want.as_ref().map(|want| want.kind).or_else(|| self.held.as_ref().map(|held| held.kind))
     }
 
-    /// Its schedule, if anything is to come of it yet.
+    /// Returns the schedule, if any edge of it is still to come.
     pub fn schedule(&self) -> Option<&Schedule> {
         let schedule = self.want.as_ref()?.schedule.as_ref()?;
         schedule.is_live(self.scheduled.as_ref()).then_some(schedule)
     }
 
-    /// Whether there is a cluster at all, wanted or held.
+    /// Reports whether the cluster exists: it is wanted or held.
     pub fn exists(&self) -> bool {
         self.want.is_some() || self.held.is_some() || self.opaque.iter().any(Opaque::is_charged)
     }
 
-    /// The uid of its Namespace; empty while it is held without one, `None` if nothing is held.
+    /// Returns the uid of the Namespace. The uid is empty while the cluster is held without a Namespace, and `None` if
+    /// nothing is held.
     pub fn uid(&self) -> Option<&str> {
         let opaque = || self.opaque.iter().find(|value| value.key.starts_with(data::HELD))?.uid.as_deref();
         self.held.as_ref().map(|held| held.uid.as_str()).or_else(opaque)
     }
 
-    /// What a newer version put into its want or its holding, in a message; `None` if this version knows all of it.
-    /// Such a cluster is neither grown nor shrunk nor mended by this version; its owner may delete it.
+    /// Describes the parts of the want or the holding that a newer version stored; `None` if this version knows all of
+    /// it. This version neither grows nor shrinks nor mends such a cluster. Its owner may delete it.
     pub fn newer(&self) -> Option<String> {
         if let Some(opaque) = self.opaque.first() {
             return Some(opaque.to_string());
@@ -485,44 +488,45 @@ impl Entry {
     }
 }
 
-/// One user's account.
+/// The account of one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Whose it is.
+    /// The user who owns the account.
     pub user: UserName,
     /// The uid of the ConfigMap.
     pub uid: String,
-    /// What the user may have.
+    /// The resources that the user may have.
     pub quota: Resources,
-    /// Further rules.
+    /// Further rules for the user.
     pub policy: Policy,
-    /// Every cluster that is mentioned. Shared with the account that this one was made of by [`changed`](Self::changed), so
-    /// that a verdict need not look at what is the same in both.
+    /// Every cluster that a key names. [`changed`](Self::changed) shares the entries that it leaves alone with the old
+    /// account, so that a verdict does not compare them.
     pub clusters: BTreeMap<ClusterName, Arc<Entry>>,
     /// The uid of the ConfigMap whose Namespaces have been looked up.
     pub settled: Option<String>,
-    /// Values of a newer format that belong to no cluster, and the format itself if that is newer.
+    /// Values of a newer format that belong to no cluster, and the format itself if it is newer.
     pub opaque: Vec<Opaque>,
 }
 
-/// A value that is not as cmp writes it.
+/// A value that cmp does not write in this form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key:?} of the account is not readable: {why}")]
 pub struct Unreadable {
-    /// The key of the ConfigMap.
+    /// The key in the ConfigMap.
     pub key: String,
-    /// What is wrong with it.
+    /// The reason why the value cannot be read.
     pub why: String,
 }
 
 impl Account {
-    /// Reads an account from the data of its ConfigMap.
+    /// Reads an account from the data of its ConfigMap. The error names the first key that cannot be read.
     pub fn read(user: UserName, uid: &str, stored: &BTreeMap<String, String>) -> Result<Self, Unreadable> {
         let (account, mut damaged) = Self::read_what_can_be(user, uid, stored);
         if damaged.is_empty() { Ok(account) } else { Err(damaged.swap_remove(0)) }
     }
 
-    /// Reads as much of an account as can be read, and says what cannot. A quota that cannot be read is none.
+    /// Reads as much of an account as can be read, and returns the keys that cannot be. A quota that cannot be read
+    /// counts as no quota.
     pub fn read_what_can_be(
         user: UserName,
         uid: &str,
@@ -557,15 +561,15 @@ impl Account {
         (account, damaged)
     }
 
-    /// The account that this one becomes by a change of some keys, `None` for a key that goes; what does not change is
-    /// not read again. `damaged` says what of this one could not be read.
+    /// Returns the account after a change of some keys. `None` removes a key. Keys that do not change are not read
+    /// again. `damaged` lists the keys of this account that could not be read.
     pub fn changed<'a>(
         &self,
         damaged: &[Unreadable],
         changes: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
     ) -> Result<Self, Unreadable> {
         let mut account = self.clone();
-        // By key: a list that is searched for each change would cost the square of its length.
+        // A set: searching a list for each change would cost the square of its length.
         let mut still: BTreeSet<&str> = damaged.iter().map(|unreadable| unreadable.key.as_str()).collect();
         for (key, text) in changes {
             still.remove(key);
@@ -593,7 +597,7 @@ impl Account {
         Ok(())
     }
 
-    /// Keeps a value of a newer format in mind.
+    /// Stores a value of a newer format as opaque.
     fn leave(&mut self, opaque: Opaque) -> Result<(), Unreadable> {
         match opaque.key.split_once('.') {
             None => self.opaque.push(opaque),
@@ -605,7 +609,7 @@ impl Account {
         Ok(())
     }
 
-    /// Forgets that the value of a key could not be read.
+    /// Drops the opaque value of a key.
     fn know(&mut self, key: &str) {
         self.opaque.retain(|opaque| opaque.key != key);
         let cluster = key.split_once('.').and_then(|(_, cluster)| cluster.parse::<ClusterName>().ok());
@@ -660,7 +664,7 @@ impl Account {
             let (cluster, (scheduled, kept)) = (cluster_named(cluster)?, format::read(text)?);
             let entry = self.entry(cluster);
             entry.scheduled = Some(scheduled);
-            // It is written anew at the next edge, which would lose what is not known.
+            // The next edge rewrites this value, and unknown fields would be lost.
             entry.opaque.extend(kept.newer().map(|fields| Opaque::of(key, format::unknown(&fields), text)));
         } else if let Some(cluster) = key.strip_prefix(data::BLOCKED) {
             let (cluster, (blocked, _)) = (cluster_named(cluster)?, format::read(text)?);
@@ -669,10 +673,11 @@ impl Account {
         Ok(())
     }
 
-    /// The change that mends what of an account cannot be read, as far as that is not an administrator's business:
-    /// `None` if the quota or the policy is damaged, or of a newer version. A cluster whose `held` is damaged is forgotten
-    /// together with `settled`, so that nothing grows until it has been adopted from its Namespace; a damaged want becomes
-    /// what is held, or is taken back if nothing is.
+    /// Returns the change that mends the damaged keys of an account. Returns `None` if the quota or the policy is
+    /// damaged or of a newer version, because only an administrator may mend those.
+    ///
+    /// A cluster whose `held` is damaged is forgotten together with `settled`. Nothing grows until it has been adopted
+    /// from its Namespace. A damaged want becomes the holding, or is taken back if nothing is held.
     pub fn mend(&self, damaged: &[Unreadable], now: Timestamp) -> Option<Change> {
         let mut change = Change::new();
         if self.newer().is_some() {
@@ -701,8 +706,8 @@ impl Account {
         Arc::make_mut(self.clusters.entry(cluster).or_default())
     }
 
-    /// What a newer version put into the account besides its clusters, in a message; `None` if this version knows all
-    /// of it. Nothing of such an account grows by this version.
+    /// Describes the parts of the account, besides its clusters, that a newer version stored. Returns `None` if this
+    /// version knows all of them. This version grows nothing of such an account.
     pub fn newer(&self) -> Option<String> {
         if let Some(opaque) = self.opaque.first() {
             return Some(opaque.to_string());
@@ -710,23 +715,23 @@ impl Account {
         self.policy.kept.newer().map(|fields| format!("{}: {}", data::POLICY, format::unknown(&fields)))
     }
 
-    /// The first value whose charge this version cannot tell, in a message.
+    /// Describes the first value whose charge this version cannot tell.
     pub fn uncounted(&self) -> Option<String> {
         let opaque = self.clusters.values().flat_map(|entry| &entry.opaque);
         opaque.filter(|opaque| opaque.is_charged()).map(ToString::to_string).next()
     }
 
-    /// What the account says about a cluster.
+    /// Returns the entry of a cluster; an empty one if no key names it.
     pub fn cluster(&self, cluster: &ClusterName) -> Entry {
         self.clusters.get(cluster).map(|entry| Entry::clone(entry)).unwrap_or_default()
     }
 
-    /// The clusters that exist, wanted or held.
+    /// Iterates over the clusters that are wanted or held.
     pub fn existing(&self) -> impl Iterator<Item = (&ClusterName, &Entry)> {
         self.clusters.iter().map(|(cluster, entry)| (cluster, &**entry)).filter(|(_, entry)| entry.exists())
     }
 
-    /// The sum of all charges. `None` if it does not fit.
+    /// Returns the sum of all charges, or `None` if it does not fit.
     pub fn charge(&self) -> Option<Resources> {
         self.clusters.values().try_fold(Resources::default(), |mut sum, entry| {
             entry.charge_to(&mut sum)?;
@@ -734,14 +739,14 @@ impl Account {
         })
     }
 
-    /// How many clusters and how many instances are charged.
+    /// Returns the number of clusters and the number of instances that are charged.
     pub fn counts(&self) -> (u32, u32) {
         self.existing().fold((0, 0), |(clusters, instances), (_, entry)| {
             (clusters.saturating_add(1), instances.saturating_add(entry.charged_count()))
         })
     }
 
-    /// Whether the Namespaces of this very ConfigMap have been looked up, so that no cluster is forgotten.
+    /// Reports whether the Namespaces of this ConfigMap have been looked up, so that no cluster is forgotten.
     pub fn is_settled(&self) -> bool {
         self.settled.as_deref() == Some(self.uid.as_str())
     }
@@ -763,85 +768,85 @@ fn cluster_named(name: &str) -> Result<ClusterName, Wrong> {
     name.parse().map_err(|error: crate::name::InvalidName| Wrong::Malformed(error.to_string()))
 }
 
-/// A value whose fields are all data.
+/// Reads a value without a format: all its fields are data.
 fn whole<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
     serde_json::from_str(text).map_err(|error| Wrong::Malformed(error.to_string()))
 }
 
-/// What a value of the account is stored as.
+/// Returns the JSON text that stores a value of the account.
 pub fn stored<T: Serialize>(value: &T) -> String {
-    // These types have string keys and no fallible parts, so that writing them cannot fail.
+    // Writing cannot fail: these types have string keys and no fallible parts.
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// A change of an account's data: the keys to set, and those to remove (`None`). It is also the body of the merge
-/// patch that makes it.
+/// A change of an account's data: the keys to set, and the keys to remove (`None`). A merge patch with the same keys
+/// makes the change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Change(BTreeMap<String, Option<String>>);
 
 impl Change {
-    /// Nothing yet.
+    /// Returns a change that sets and removes no key.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets what is wanted of a cluster.
+    /// Sets or removes the want of a cluster.
     #[must_use]
     pub fn want(self, cluster: &ClusterName, want: Option<&Want>) -> Self {
         self.set(data::WANT, cluster, want.map(Want::stored))
     }
 
-    /// Sets what is held for a cluster.
+    /// Sets or removes the holding of a cluster.
     #[must_use]
     pub fn held(self, cluster: &ClusterName, held: Option<&Held>) -> Self {
         self.set(data::HELD, cluster, held.map(Held::stored))
     }
 
-    /// Sets the wish to delete a cluster.
+    /// Sets or removes the wish to delete a cluster.
     #[must_use]
     pub fn delete(self, cluster: &ClusterName, uid: Option<&str>) -> Self {
         self.set(data::DELETE, cluster, uid.map(str::to_owned))
     }
 
-    /// Sets why a want was taken back.
+    /// Sets or removes the reason why a want was taken back.
     #[must_use]
     pub fn refused(self, cluster: &ClusterName, refused: Option<&Refused>) -> Self {
         self.set(data::REFUSED, cluster, refused.map(stored))
     }
 
-    /// Sets what a schedule did last.
+    /// Sets or removes the edge that a schedule executed last.
     #[must_use]
     pub fn scheduled(self, cluster: &ClusterName, scheduled: Option<&Carried>) -> Self {
         self.set(data::SCHEDULED, cluster, scheduled.map(stored))
     }
 
-    /// Sets why cmp-webhook cannot go on with a cluster.
+    /// Sets or removes the reason why cmp-webhook cannot go on with a cluster.
     #[must_use]
     pub fn blocked(self, cluster: &ClusterName, blocked: Option<&Blocked>) -> Self {
         self.set(data::BLOCKED, cluster, blocked.map(stored))
     }
 
-    /// Forgets a cluster: every key of it goes.
+    /// Removes every key of a cluster.
     #[must_use]
     pub fn forget(self, cluster: &ClusterName) -> Self {
         data::OF_A_CLUSTER.into_iter().fold(self, |change, prefix| change.set(prefix, cluster, None))
     }
 
-    /// Sets the quota.
+    /// Sets the quota of the user.
     #[must_use]
     pub fn quota(mut self, quota: &Resources) -> Self {
         self.0.insert(data::QUOTA.to_owned(), Some(stored(quota)));
         self
     }
 
-    /// Sets the further rules.
+    /// Sets the further rules of the user.
     #[must_use]
     pub fn policy(mut self, policy: &Policy) -> Self {
         self.0.insert(data::POLICY.to_owned(), Some(policy.stored()));
         self
     }
 
-    /// Says that the Namespaces of this ConfigMap have been looked up.
+    /// Records that the Namespaces of this ConfigMap have been looked up.
     #[must_use]
     pub fn settled(mut self, uid: &str) -> Self {
         self.0.insert(data::SETTLED.to_owned(), Some(uid.to_owned()));
@@ -853,24 +858,24 @@ impl Change {
         self
     }
 
-    /// Whether it changes nothing.
+    /// Reports whether the change has no key.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The keys to set and to remove.
+    /// Iterates over the keys to set and to remove.
     pub fn entries(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_deref()))
     }
 
-    /// Makes the change in an account that was read.
+    /// Returns the account that was read with the change applied.
     pub fn apply(&self, account: &Account) -> Result<Account, Unreadable> {
         account.changed(&[], self.entries())
     }
 }
 
 impl Account {
-    /// The data of its ConfigMap, as far as it is ours.
+    /// Returns the data of the ConfigMap, without the keys that are not ours.
     pub fn data(&self) -> BTreeMap<String, String> {
         let mut change = Change::new().quota(&self.quota);
         if self.policy != Policy::default() {

@@ -1,4 +1,4 @@
-//! Whether an account says what is there: its entries against the Namespaces of its clusters, and what stands around them.
+//! Compares an account with the cluster: its entries with the Namespaces of its clusters and with their fences.
 
 use crate::account::{Account, HeldState};
 use crate::controller::SeenNamespace;
@@ -7,69 +7,69 @@ use crate::name::ClusterName;
 use crate::quantity::{Amounts, Quantity};
 use crate::settings::Settings;
 
-/// Something that does not agree.
+/// A difference between an account and the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Finding {
-    /// The account was made anew, and cmp-webhook has not looked its clusters up.
+    /// The account was made anew, and cmp-webhook has not looked up its clusters.
     #[error("it is not settled: its clusters have not been looked up")]
     NotSettled,
-    /// Something is held for a cluster that is not there.
+    /// A cluster is held, and its Namespace is gone.
     #[error("cluster {0} is held, and its namespace is gone")]
     Gone(ClusterName),
-    /// A Namespace of that name is there, but not the one that is held.
+    /// A Namespace of that name exists, but its uid is not the one that is held.
     #[error("cluster {0} is held, and its namespace is another one of that name")]
     Other(ClusterName),
-    /// There is a Namespace of this user that the account does not know.
+    /// A Namespace of this user exists that the account does not know.
     #[error("namespace {0} is theirs, and the account does not know it")]
     Unlisted(String),
-    /// Of a Namespace of this user that was ready it cannot be read what may run in it.
+    /// A Namespace of this user was ready, and how much may run in it cannot be read.
     #[error("namespace {0} is theirs, and how much may run in it cannot be read: it costs them nothing")]
     Unreadable(String),
-    /// What may run in the Namespace is more than what is held.
+    /// The Namespace is open for more than is held.
     #[error("cluster {0} is open for more than what is held for it")]
     Wider(ClusterName),
-    /// The ResourceQuota or the LimitRange is missing, or not as it was made.
+    /// The ResourceQuota or the LimitRange is missing, or it was changed.
     #[error("cluster {cluster} is ready, and its {fence} is missing or was changed")]
     Unfenced {
-        /// Of which cluster.
+        /// The cluster without that fence.
         cluster: ClusterName,
-        /// Which of them.
+        /// The kind of the fence: `ResourceQuota` or `LimitRange`.
         fence: &'static str,
     },
-    /// A newer version stored something that this one does not know.
+    /// A newer version stored a value that this one does not know.
     #[error("{0}")]
     Newer(String),
     /// cmp-webhook cannot go on with a cluster.
     #[error("cluster {cluster} does not go on: {reason}")]
     Blocked {
-        /// Which cluster.
+        /// The cluster that is blocked.
         cluster: ClusterName,
-        /// Why not, in the words of the account.
+        /// The reason, in the words of the account.
         reason: String,
     },
-    /// More is charged than can be counted.
+    /// The sum of the charges does not fit.
     #[error("its charges are more than can be counted")]
     Uncountable,
-    /// More is charged than the quota.
+    /// The charge of a resource is above the quota.
     #[error("{resource}={charged} is charged, and the quota is {quota}")]
     OverQuota {
-        /// Of which resource.
+        /// The name of the resource.
         resource: String,
-        /// How much.
+        /// The charge of that resource.
         charged: Quantity,
-        /// Of how much.
+        /// The quota of that resource.
         quota: Quantity,
     },
 }
 
 impl Finding {
-    /// Whether something is broken. A quota below what is used is none, and a newer version is none.
+    /// Reports whether the finding is a failure. A quota below the charges and a newer version are not failures.
     pub fn is_failure(&self) -> bool {
         !matches!(self, Self::OverQuota { .. } | Self::Newer(_))
     }
 }
 
-/// Looks an account over. `namespaces` are all those that say they are this user's.
+/// Audits an account. `namespaces` are all Namespaces whose label names this user as the owner.
 pub fn account(account: &Account, namespaces: &[SeenNamespace]) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !account.is_settled() {
@@ -84,7 +84,8 @@ pub fn account(account: &Account, namespaces: &[SeenNamespace]) -> Vec<Finding> 
         );
     }
     for (cluster, held) in account.clusters.iter().filter_map(|(name, entry)| Some((name, entry.held.as_ref()?))) {
-        // Without a uid the Namespace has not been made yet; what is being deleted is taken out when it is gone.
+        // Without a uid the Namespace has not been made yet. A cluster that is being deleted is removed when its
+        // Namespace is gone.
         let expected = !held.uid.is_empty() && held.state != HeldState::Deleting;
         match namespaces.iter().find(|seen| seen.cluster.as_ref() == Some(cluster)) {
             None if expected => findings.push(Finding::Gone(cluster.clone())),
@@ -105,7 +106,7 @@ pub fn account(account: &Account, namespaces: &[SeenNamespace]) -> Vec<Finding> 
                 findings.push(Finding::Newer(format!("namespace {name}: {newer}")));
                 continue;
             }
-            // cmp-webhook adopts one that was ready, if it can read what to hold for it.
+            // cmp-webhook adopts a Namespace that was ready, if it can read how much to hold for it.
             let unreadable = seen.ready && seen.adopted().is_none();
             findings.push(if unreadable { Finding::Unreadable(name) } else { Finding::Unlisted(name) });
         }
@@ -121,8 +122,8 @@ pub fn account(account: &Account, namespaces: &[SeenNamespace]) -> Vec<Finding> 
     findings
 }
 
-/// Looks over what stands around the clusters of an account that are ready: `quota` and `limits` find what the
-/// ResourceQuota and the LimitRange in a Namespace of this name allow.
+/// Audits the fences of the clusters that are ready. `quota` and `limits` return the amounts that the ResourceQuota and
+/// the LimitRange in a Namespace of this name allow.
 pub fn fences<'a>(
     account: &Account,
     quota: impl Fn(&str) -> Option<&'a Amounts>,
@@ -136,7 +137,7 @@ pub fn fences<'a>(
             ("ResourceQuota", quota(&namespace) == Some(&manifest::hard(held.kind, &held.shape()))),
             ("LimitRange", limits(&namespace) == Some(&manifest::limits(held.kind, &held.size, settings))),
         ];
-        // Before it is ready, and while something of it is given up, they are on their way.
+        // The fences are in transition before the cluster is ready, and while resources are given up.
         let unsound = sound.into_iter().filter(|(_, sound)| held.state == HeldState::Ready && !sound);
         findings.extend(unsound.map(|(fence, _)| Finding::Unfenced { cluster: cluster.clone(), fence }));
     }
@@ -194,7 +195,7 @@ mod tests {
     fn what_agrees_is_not_spoken_of() {
         check(&[], &[], &[]);
         check(&[("held.web", &held("a", 2, "ready"))], &[namespace("web", "a", 2)], &[]);
-        // On its way: being made, being grown, being given up, being deleted.
+        // In transition: created, grown, released, deleted.
         check(&[("held.web", &held("", 2, "preparing"))], &[], &[]);
         check(&[("held.web", &held("", 2, "preparing"))], &[namespace("web", "a", 0)], &[]);
         check(&[("held.web", &held("a", 3, "preparing"))], &[namespace("web", "a", 2)], &[]);

@@ -1,8 +1,9 @@
-//! Two sorted lists, side by side.
+//! A merge join of two sorted lists.
 
 use std::cmp::Ordering;
 
-/// Every key of either list with what each has for it. Both have to be in the order of their keys, and name none twice.
+/// Returns every key of either list with the value that each list has for it. Both lists must be sorted by key, without
+/// duplicates.
 pub fn beside<K: Ord, A, B>(
     old: impl IntoIterator<Item = (K, A)>,
     new: impl IntoIterator<Item = (K, B)>,

@@ -1,5 +1,5 @@
-//! The few fields of StatefulSets and Pods that are read to show instances. Most of what the API server sends with them is
-//! who manages which field, which costs more to read than all the rest.
+//! The fields of StatefulSets and Pods that are read to show instances. Most of an object from the API server is
+//! `managedFields`, which costs more to read than all the rest.
 
 use std::collections::BTreeMap;
 
@@ -8,27 +8,27 @@ use k8s_openapi::api::core::v1::{self, PodSpec, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde::Deserialize;
 
-/// What is read of an object's metadata.
+/// The fields of an object's metadata that are read.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Metadata {
-    /// Its name.
+    /// The name of the object.
     pub name: Option<String>,
-    /// Its Namespace.
+    /// The Namespace of the object.
     pub namespace: Option<String>,
-    /// Its uid.
+    /// The uid of the object.
     pub uid: Option<String>,
-    /// How often it was to be something else.
+    /// The number of changes of the desired state.
     pub generation: Option<i64>,
-    /// The version that was read.
+    /// The `resourceVersion` that was read.
     pub resource_version: Option<String>,
-    /// When it was made.
+    /// The creation time of the object.
     pub creation_timestamp: Option<Time>,
-    /// When it is to be gone.
+    /// The time at which the object is to be gone.
     pub deletion_timestamp: Option<Time>,
-    /// Its labels.
+    /// The labels of the object.
     pub labels: Option<BTreeMap<String, String>>,
-    /// Its annotations.
+    /// The annotations of the object.
     pub annotations: Option<BTreeMap<String, String>>,
 }
 
@@ -48,51 +48,51 @@ impl From<ObjectMeta> for Metadata {
     }
 }
 
-/// What is read of a StatefulSet.
+/// The fields of a StatefulSet that are read.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Set {
-    /// Name, labels, version.
+    /// The name, the labels and the version.
     pub metadata: Metadata,
-    /// What it is to be.
+    /// The desired state of the StatefulSet.
     pub spec: SetSpec,
 }
 
-/// What a StatefulSet is to be.
+/// The desired state of a StatefulSet.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct SetSpec {
-    /// How many Pods it is to have.
+    /// The desired number of Pods.
     pub replicas: Option<i32>,
-    /// What they are made of.
+    /// The template of the Pods.
     pub template: SetTemplate,
 }
 
-/// What the Pods of a StatefulSet are made of.
+/// The template of the Pods of a StatefulSet.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct SetTemplate {
-    /// Its containers.
+    /// The spec of the Pods, with the containers.
     pub spec: Option<Box<PodSpec>>,
 }
 
-/// What is read of a Pod.
+/// The fields of a Pod that are read.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Pod {
-    /// Its name.
+    /// The name, the labels and the version.
     pub metadata: Metadata,
-    /// Where it runs.
+    /// The node that the Pod runs on.
     pub spec: PodPlace,
-    /// What has come of it.
+    /// The observed status of the Pod.
     pub status: Option<Box<PodStatus>>,
 }
 
-/// Where a Pod runs.
+/// The place of a Pod: the part of its spec that names the node.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodPlace {
-    /// The node.
+    /// The name of the node.
     pub node_name: Option<String>,
 }
 

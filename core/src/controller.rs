@@ -1,14 +1,14 @@
-//! The next step that brings a cluster to what its user wants: one function of what was seen.
+//! The reconcile function of a cluster: it decides one next step from the observed state.
 //!
-//! Growing is held first, then the three fences (Namespace, LimitRange, ResourceQuota) are raised. Shrinking lowers
-//! the fences, waits until nothing above them can still land, looks at the evidence, and lowers what is held last.
-//! Whoever carries a step out keeps four rules; `docs/ARCHITECTURE.md` has them with their reasons:
+//! To grow, the controller raises `held` first, then the three fences (Namespace, LimitRange, ResourceQuota). To
+//! shrink, it lowers the fences and waits until nothing above them can still land. Then it checks the evidence and
+//! lowers `held` last. Whoever executes a step keeps four rules; `docs/ARCHITECTURE.md` has them with their reasons:
 //!
-//! 1. fences are read first, then the account, all by quorum reads; a fence is written only under the
-//!    `resourceVersion` that was read;
-//! 2. before held is lowered all three fences are written, so that a writer with older knowledge fails;
-//! 3. held is lowered on evidence: the lists fit, and these very fences have been seen for the admission window;
-//! 4. held is lowered by compare-and-swap on the account that was read in rule 1.
+//! 1. Fences are read first, then the account, all by quorum reads. A fence is written only under the `resourceVersion`
+//!    that was read.
+//! 2. Before `held` is lowered, all three fences are written, so that a writer with older knowledge fails.
+//! 3. `held` is lowered on evidence: the lists fit, and these very fences have been seen for the admission window.
+//! 4. `held` is lowered by compare-and-swap on the account that was read in rule 1.
 
 use std::time::Duration;
 
@@ -26,15 +26,15 @@ use crate::resources::Resources;
 use crate::settings::Settings;
 use crate::verdict::{self, Denial};
 
-/// How long a refusal stays to be read.
+/// The time for which a refusal stays readable.
 const REFUSED_FOR: SignedDuration = SignedDuration::from_hours(1);
 
 /// The version of an object that was read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Version {
-    /// Under which it may be written.
+    /// The `resourceVersion` under which the object may be written.
     pub resource_version: String,
-    /// New with each write of ours, and only then.
+    /// The nonce of the fence. Only our own writes change it, and each of them does.
     pub fence: String,
 }
 
@@ -48,38 +48,39 @@ impl Version {
     }
 }
 
-/// A cluster's Namespace as it was read.
+/// The observed Namespace of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenNamespace {
-    /// Its uid.
+    /// The uid of the Namespace.
     pub uid: String,
-    /// Whose it is; `None` if it is not of ours.
+    /// The user who owns the Namespace; `None` if it is not one of ours.
     pub owner: Option<UserName>,
-    /// The cluster it says it is of.
+    /// The cluster that its label names.
     pub cluster: Option<ClusterName>,
-    /// What its instances are.
+    /// The type of its instances.
     pub kind: Option<InstanceType>,
-    /// How many instance names are open.
+    /// The number of instance names that are open.
     pub count: Option<u32>,
-    /// The size that the policies go by.
+    /// The size that the policies enforce.
     pub size: Option<Resources>,
     /// Whether its cluster is released.
     pub released: bool,
-    /// What is held for it, while that is more than what it is open for.
+    /// The shape that is held for it, while that is more than the shape it is open for.
     pub reserved: Reserved,
-    /// Whether it was ready once.
+    /// Whether the Namespace was ready once.
     pub ready: bool,
-    /// Whether it is going.
+    /// Whether the Namespace is being deleted.
     pub deleting: bool,
-    /// If it is going: what is left in it, in the words of its own conditions.
+    /// For a Namespace that is being deleted: the content that is left, in the words of its own conditions.
     pub left: Option<String>,
     /// The format of its annotations, if a newer version wrote them.
     pub newer: Option<String>,
-    /// Its version.
+    /// The version that was read.
     pub version: Version,
 }
 
-/// The conditions of a Namespace that goes by which Kubernetes says why it is not gone (`NamespaceConditionType`).
+/// The conditions of a Namespace by which Kubernetes reports why its deletion has not finished
+/// (`NamespaceConditionType`).
 const LEFT: [&str; 5] = [
     "NamespaceContentRemaining",
     "NamespaceFinalizersRemaining",
@@ -88,7 +89,7 @@ const LEFT: [&str; 5] = [
     "NamespaceDeletionDiscoveryFailure",
 ];
 
-/// The conditions that hold, in the order above.
+/// Returns the messages of the conditions that hold, in the order above.
 fn left(namespace: &Namespace) -> Option<String> {
     let conditions = namespace.status.as_ref()?.conditions.as_ref()?;
     let said = LEFT.into_iter().filter_map(|kind| {
@@ -100,7 +101,7 @@ fn left(namespace: &Namespace) -> Option<String> {
 }
 
 impl SeenNamespace {
-    /// Reads a Namespace.
+    /// Reads the labels, annotations and conditions of a Namespace.
     pub fn of(namespace: &Namespace) -> Self {
         let metadata = &namespace.metadata;
         let label = |key| metadata.labels.as_ref()?.get(key).map(String::as_str);
@@ -126,12 +127,13 @@ impl SeenNamespace {
         }
     }
 
-    /// What it is open for, if that can be read.
+    /// Returns the shape that the Namespace is open for, if it can be read.
     pub fn shape(&self) -> Option<Shape> {
         Some(Shape { count: self.count?, size: self.size.clone()?, released: self.released })
     }
 
-    /// The most that may be, or come to be, in it: what is adopted should its account be lost.
+    /// Returns the largest shape that may exist in the Namespace, now or later. This shape is adopted if the account is
+    /// lost.
     fn most(&self) -> Option<Shape> {
         match &self.reserved {
             Reserved::Nothing => self.shape(),
@@ -140,44 +142,44 @@ impl SeenNamespace {
         }
     }
 
-    /// What is held for it if its account was lost.
+    /// Returns the holding for this Namespace if its account was lost.
     pub(crate) fn adopted(&self) -> Option<Held> {
         Some(Held::of(&self.uid, self.kind?, self.most()?, HeldState::Preparing))
     }
 }
 
-/// What a Namespace says is held for it beyond what it is open for.
+/// The holding of a Namespace beyond the shape that it is open for, as its annotation records it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Reserved {
-    /// No more than what it is open for.
+    /// The Namespace reserves no more than the shape it is open for.
     #[default]
     Nothing,
-    /// This much.
+    /// The shape that is held for the Namespace.
     Shape(Shape),
-    /// It cannot be read.
+    /// The annotation cannot be read.
     Unreadable,
 }
 
 impl Reserved {
-    /// What is to be said of a Namespace that is open for one shape, while another one is held.
+    /// Returns the annotation for a Namespace that is open for one shape, while another one is held.
     fn beyond(open: &Shape, holds: &Shape) -> Self {
         if open == holds { Self::Nothing } else { Self::Shape(holds.clone()) }
     }
 }
 
-/// A fence in the Namespace as it was read.
+/// An observed fence inside the Namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SeenFence {
-    /// What it allows; `None` if that cannot be read.
+    /// The amounts that the fence allows; `None` if they cannot be read.
     pub amounts: Option<Amounts>,
-    /// Whether Kubernetes enforces it yet: for a ResourceQuota, `status.hard` is `spec.hard`.
+    /// Whether Kubernetes enforces the fence yet. For a ResourceQuota: `status.hard` is `spec.hard`.
     pub in_force: bool,
-    /// Its version.
+    /// The version that was read.
     pub version: Version,
 }
 
 impl SeenFence {
-    /// Reads a ResourceQuota.
+    /// Reads the amounts and the status of a ResourceQuota.
     pub fn of_quota(quota: &ResourceQuota) -> Self {
         let hard = quota.spec.as_ref().and_then(|spec| spec.hard.as_ref());
         let enforced = quota.status.as_ref().and_then(|status| status.hard.as_ref());
@@ -189,34 +191,35 @@ impl SeenFence {
         }
     }
 
-    /// Reads a LimitRange.
+    /// Reads the amounts of a LimitRange.
     pub fn of_limits(range: &LimitRange) -> Self {
         Self { amounts: manifest::limits_of(range), in_force: true, version: Version::of(&range.metadata) }
     }
 }
 
-/// What stands around a cluster, read before its account.
+/// The observed fences of a cluster, read before its account.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is whether one object is there")]
 pub struct Fences {
-    /// The Namespace `<cluster>-ns`, whoever's it is.
+    /// The Namespace `<cluster>-ns`, whoever owns it.
     pub namespace: Option<SeenNamespace>,
-    /// The ResourceQuota in it.
+    /// The ResourceQuota in the Namespace.
     pub quota: Option<SeenFence>,
-    /// The LimitRange in it.
+    /// The LimitRange in the Namespace.
     pub limits: Option<SeenFence>,
-    /// Whether the NetworkPolicy is there.
+    /// Whether the NetworkPolicy exists.
     pub network_policy: bool,
-    /// Whether the ServiceAccount `default` is there without a mounted token.
+    /// Whether the ServiceAccount `default` exists without a mounted token.
     pub service_account: bool,
-    /// Whether the owner's RoleBinding is there.
+    /// Whether the owner's RoleBinding exists.
     pub role_binding: bool,
-    /// Whether that of cmp-webhook itself is there, for a schedule.
+    /// Whether the RoleBinding of cmp-webhook itself exists, for a schedule.
     pub schedule_binding: bool,
 }
 
 impl Fences {
-    /// What tells these very fences from any other: the values that are new with each write of ours.
+    /// Returns the nonces of the three fences. They identify these very fences, because each of our writes sets a new
+    /// nonce.
     pub fn marks(&self) -> [String; 3] {
         let mark = |version: Option<&Version>| version.map_or_else(String::new, |version| version.fence.clone());
         [
@@ -227,173 +230,176 @@ impl Fences {
     }
 }
 
-/// An object in the Namespace that is missing, or not as it should be.
+/// An object in the Namespace that is missing, or differs from the desired state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// The ResourceQuota.
+    /// The ResourceQuota of the cluster.
     Quota,
-    /// The LimitRange.
+    /// The LimitRange of the cluster.
     Limits,
-    /// The NetworkPolicy.
+    /// The NetworkPolicy of the cluster.
     NetworkPolicy,
-    /// The ServiceAccount `default`.
+    /// The ServiceAccount `default` of the Namespace.
     ServiceAccount,
 }
 
-/// What a cluster waits for. The text is the reason that its user reads.
+/// The condition that a cluster waits for. Its text is the reason that the user reads.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Awaited {
-    /// The account was made anew.
+    /// The account was made anew, and its Namespaces have to be looked up.
     #[error("the clusters of this account have not been looked up yet")]
     Settled,
-    /// The Namespace is going.
+    /// The Namespace is being deleted.
     #[error("its namespace is being deleted{}", .left.as_ref().map(|left| format!(": {left}")).unwrap_or_default())]
     NamespaceGone {
-        /// What its conditions say.
+        /// The content that is left, in the words of its conditions.
         left: Option<String>,
     },
-    /// Nobody but an administrator knows what may run in it.
+    /// Only an administrator knows how much may run in the Namespace.
     #[error("the annotations of its namespace cannot be read: an administrator deletes the namespace or mends them")]
     Administrator,
     /// kube-controller-manager has not counted yet.
     #[error("its ResourceQuota is not in force yet: kube-controller-manager has to see it")]
     QuotaInForce,
-    /// The admission window.
+    /// The admission window has not passed yet.
     #[error("requests that were admitted before may still land: its quota is given back after that")]
     Landing,
-    /// A refusal that is shown.
+    /// The refusal is still shown.
     #[error("its refusal is shown for an hour")]
     Refusal,
-    /// A newer version stored something that this one does not know.
+    /// A newer version stored a value that this one does not know.
     #[error("{what}: upgrade cmp-webhook")]
     Newer {
-        /// The key and what of it is not known.
+        /// The key and its unknown part.
         what: String,
     },
 }
 
 impl Awaited {
-    /// Whether the reason is written into the account. A newer version does not wait for what this one does not know,
-    /// and both would write against each other; a refusal is in the account already.
+    /// Reports whether the reason is written into the account. Values of a newer version are not reported: that version
+    /// goes on, and both would write against each other. A refusal is in the account already.
     pub fn is_reported(&self) -> bool {
         !matches!(self, Self::Refusal | Self::Newer { .. } | Self::Settled)
     }
 }
 
-/// A reason is cut after so many characters: others may have written a part of it.
+/// The most characters of a reason. Longer ones are cut, because others may have written a part of it.
 const LONGEST_REASON: usize = 1024;
 
-/// The change that says why cmp-webhook cannot go on with a cluster; `None` if the account says so already, or knows
-/// no such cluster. Every replica makes the same text of the same cause, so that it is written once.
+/// Returns the change that records why cmp-webhook cannot go on with a cluster. Returns `None` if the account says so
+/// already, or knows no such cluster. Every replica makes the same text of the same cause, so that the reason is
+/// written once.
 pub fn report(account: &Account, cluster: &ClusterName, reason: &str, now: Timestamp) -> Option<Change> {
     let entry = account.cluster(cluster);
     let reason: String = reason.chars().take(LONGEST_REASON).collect();
     let is_said = entry.blocked.as_ref().is_some_and(|blocked| blocked.reason == reason);
-    // What a newer version stored is its own to explain.
+    // The newer version explains its own values.
     let is_ours = entry.exists() && entry.newer().is_none() && account.newer().is_none();
     (is_ours && !is_said).then(|| Change::new().blocked(cluster, Some(&Blocked { reason, at: now })))
 }
 
-/// The longest pause between two tries of what failed.
+/// The longest pause between two attempts of a failed step.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// How long to wait before what failed so many times is tried again: twice as long each time, up to a minute.
-/// `jitter`, in 1/1000, takes up to half of it away, so that what failed at once is not tried at once.
+/// Returns the back-off after so many failures. The pause doubles with each failure, up to a minute. `jitter`, in
+/// 1/1000, subtracts up to half of it, so that steps that failed at the same time are not retried at the same time.
 pub fn backoff(failures: u32, jitter: u16) -> Duration {
     let full = Duration::from_secs(1 << failures.saturating_sub(1).min(6)).min(LONGEST_PAUSE);
     full.saturating_sub(full * u32::from(jitter.min(1000)) / 2000)
 }
 
-/// One step; every one of them is safe to repeat.
+/// One step of the reconcile loop. Every step is idempotent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// All is as it should be.
+    /// The observed state is the desired state.
     Nothing,
-    /// Something has to happen first; come back when it has, or after so long.
+    /// A condition has to be met first. The controller looks again when it is met, or after the given time.
     Wait {
-        /// For what.
+        /// The condition that the cluster waits for.
         what: Awaited,
-        /// When to look again without having been told.
+        /// The time after which to look again without an event.
         again: Option<Duration>,
     },
-    /// Change the account, if it is still what was read.
+    /// Change the account by compare-and-swap on the account that was read.
     Account(Change),
-    /// Create the Namespace.
+    /// Create the Namespace, with no instance name open.
     CreateNamespace {
-        /// What its instances are.
+        /// The type of its instances.
         kind: InstanceType,
-        /// Their size.
+        /// The size of its instances.
         size: Resources,
     },
-    /// Delete the owner's RoleBinding and the Namespace, if it is still what was read.
+    /// Delete the owner's RoleBinding and the Namespace, if the Namespace is still the one that was read.
     RemoveNamespace,
     /// Write these objects, each under the version that was read, if there was one.
     Write {
-        /// Which.
+        /// The objects to write.
         parts: Vec<Part>,
-        /// What they are to allow.
+        /// The shape that they are to allow.
         shape: Shape,
-        /// For instances of this type.
+        /// The type of the instances.
         kind: InstanceType,
-        /// What the Namespace is to remember before that, written under the version that was read: where a fence that
-        /// is there is changed, the Namespace knows first how much there may be, should its account be lost.
+        /// The shape to record on the Namespace before the objects are written, under the version that was read. If an
+        /// existing fence changes, the Namespace first records how much may exist in it. The record is adopted if the
+        /// account is lost.
         reserve: Option<Shape>,
     },
-    /// Write count and size onto the Namespace, under the version that was read, and that it was ready: from now on
-    /// something may run there, so that it is adopted and not forgotten should its account be lost.
+    /// Write count, size and the ready mark onto the Namespace, under the version that was read. From then on instances
+    /// may run there. If the account is lost, the Namespace is adopted and not forgotten.
     Open {
-        /// How many of which size.
+        /// The count and the size that are open.
         shape: Shape,
-        /// What is held beyond that.
+        /// The holding beyond that shape.
         reserved: Reserved,
     },
-    /// Write the Namespace under the version that was read, so that whoever knows an older account fails, then change
-    /// the account: it holds again what stands there.
+    /// Write the Namespace under the version that was read, so that whoever knows an older account fails. Then change
+    /// the account, so that it holds again what exists there.
     Adopt(Change),
     /// Create the owner's RoleBinding.
     Bind {
-        /// To the role of this type.
+        /// The type whose role is bound.
         kind: InstanceType,
     },
     /// Create the RoleBinding by which cmp-webhook suspends and resumes instances.
     BindSchedule,
-    /// Delete it: nothing is to be done by schedule there.
+    /// Delete that RoleBinding: the cluster has no live schedule.
     UnbindSchedule,
-    /// Change the account, if the Namespace with this uid is gone. That is to be read once more: the fences were read
-    /// before the account, and the Namespace may have been made in between.
+    /// Change the account, if the Namespace with this uid is gone. The Namespace has to be read again first: the fences
+    /// were read before the account, and the Namespace may have been made in between.
     Forget {
         /// The uid that is held.
         uid: String,
-        /// The change that says so.
+        /// The change that removes the cluster.
         change: Change,
     },
-    /// Write all three fences as they are, look at the evidence for `to`, and change the account if it fits.
+    /// Write all three fences unchanged, check the evidence for `to`, and change the account if it fits.
     Lower {
-        /// What is to be held from now on.
+        /// The shape to hold from now on.
         to: Shape,
-        /// For instances of this type.
+        /// The type of the instances.
         kind: InstanceType,
-        /// The change that says so.
+        /// The change that lowers `held`.
         change: Change,
     },
 }
 
-/// What the next step is decided from.
+/// The observed state from which the next step is decided.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
-    /// Whose cluster, and everything that is said about it; read after the fences.
+    /// The account of the cluster's user, read after the fences.
     pub account: &'a Account,
-    /// Which cluster.
+    /// The name of the cluster.
     pub cluster: &'a ClusterName,
-    /// What stands around it; read before the account.
+    /// The fences of the cluster, read before the account.
     pub fences: &'a Fences,
-    /// For how long this controller has seen these very fences.
+    /// The time for which this controller has seen these very fences.
     pub unchanged_for: Duration,
-    /// What the administrator has set for all clusters.
+    /// The settings of the administrator for all clusters.
     pub settings: &'a Settings,
 }
 
-/// Decides the next step. `window` is how long an admitted request may take to land; `now` only dates refusals.
+/// Decides the next step. `window` is how long an admitted request may take to land. `now` dates refusals and expires
+/// them; nothing else depends on the clock.
 pub fn next_step(seen: &Seen<'_>, window: Duration, now: Timestamp) -> Step {
     let entry = seen.account.cluster(seen.cluster);
     let newer = ours(seen).and_then(|namespace| Some(format!("the namespace: {}", namespace.newer.as_ref()?)));
@@ -416,8 +422,8 @@ fn gone(namespace: &SeenNamespace) -> Awaited {
     Awaited::NamespaceGone { left: namespace.left.clone() }
 }
 
-/// A newer version stored something of it. That is neither grown nor shrunk nor mended by this one; but its owner may
-/// delete it, whichever version runs.
+/// Handles a cluster of which a newer version stored something. This version neither grows nor shrinks nor mends it.
+/// Its owner may delete it, whichever version runs.
 fn leave(seen: &Seen<'_>, entry: &Entry, what: String) -> Step {
     let Some(uid) = &entry.delete else { return wait(Awaited::Newer { what }) };
     let forget = Change::new().forget(seen.cluster);
@@ -432,7 +438,7 @@ fn leave(seen: &Seen<'_>, entry: &Entry, what: String) -> Step {
     }
 }
 
-/// The Namespace of that name, if it is the one of this cluster.
+/// Returns the Namespace of that name, if it belongs to this cluster.
 fn ours<'a>(seen: &Seen<'a>) -> Option<&'a SeenNamespace> {
     seen.fences.namespace.as_ref().filter(|namespace| is_ours(seen, namespace))
 }
@@ -445,12 +451,12 @@ fn refusal(reason: String, now: Timestamp) -> Refused {
     Refused { reason, at: now }
 }
 
-/// Not by whom: a user learns nothing of others.
+/// Returns the reason for a name that is taken. It does not say by whom: a user learns nothing about others.
 fn taken(cluster: &ClusterName) -> String {
     format!("the name {cluster} is taken: choose another")
 }
 
-/// Neither wanted nor held.
+/// Decides for a cluster that is neither wanted nor held.
 fn unmentioned(seen: &Seen<'_>, entry: &Entry, now: Timestamp) -> Step {
     let change = Change::new();
     let namespace = ours(seen);
@@ -475,11 +481,11 @@ fn unmentioned(seen: &Seen<'_>, entry: &Entry, now: Timestamp) -> Step {
     }
 }
 
-/// A Namespace of ours that its account does not know: adopted if it was ready once, so that a lost account destroys
-/// nothing; else a trace of a creation that was given up.
+/// Decides for a Namespace of ours that its account does not know. If it was ready once, it is adopted, so that a lost
+/// account destroys nothing. Otherwise it is the trace of a creation that was given up, and it is removed.
 fn leftover(seen: &Seen<'_>, namespace: &SeenNamespace) -> Step {
     match (namespace.ready, namespace.adopted()) {
-        // One that goes is charged until it is gone, too: its Pods may still be running.
+        // A Namespace that is being deleted is charged until it is gone: its Pods may still be running.
         (true, Some(held)) => Step::Adopt(Change::new().held(seen.cluster, Some(&held))),
         _ if namespace.deleting => wait(gone(namespace)),
         (true, None) => wait(Awaited::Administrator),
@@ -487,11 +493,11 @@ fn leftover(seen: &Seen<'_>, namespace: &SeenNamespace) -> Step {
     }
 }
 
-/// Wanted, not held yet.
+/// Decides for a cluster that is wanted and not held yet.
 fn begin(seen: &Seen<'_>, entry: &Entry, now: Timestamp) -> Step {
     if let Some(uid) = &entry.delete {
         return match ours(seen) {
-            // Its holding was damaged while it was being deleted: held again, it goes on being deleted.
+            // The holding was damaged during a deletion. Once it is held again, the deletion goes on.
             Some(namespace) if namespace.uid == *uid => leftover(seen, namespace),
             Some(_) => Step::Account(Change::new().delete(seen.cluster, None)),
             None => Step::Account(Change::new().forget(seen.cluster)),
@@ -515,7 +521,7 @@ fn begin(seen: &Seen<'_>, entry: &Entry, now: Timestamp) -> Step {
     }
 }
 
-/// Takes a want back to what is held, and says why in the same write.
+/// Reduces a want to what is held, and records the reason in the same write.
 fn take_back(seen: &Seen<'_>, entry: &Entry, held: Option<&Held>, reason: String, now: Timestamp) -> Step {
     let back = match (&entry.want, held) {
         (Some(want), Some(held)) => Some(want.as_held(held)),
@@ -525,7 +531,7 @@ fn take_back(seen: &Seen<'_>, entry: &Entry, held: Option<&Held>, reason: String
     Step::Account(change)
 }
 
-/// Held, but the Namespace is not known to exist yet.
+/// Decides for a cluster that is held, while the uid of its Namespace is not known yet.
 fn make(seen: &Seen<'_>, entry: &Entry, held: &Held, now: Timestamp) -> Step {
     let forget = || Change::new().forget(seen.cluster);
     match &seen.fences.namespace {
@@ -546,11 +552,12 @@ fn make(seen: &Seen<'_>, entry: &Entry, held: &Held, now: Timestamp) -> Step {
     }
 }
 
-/// Held, with a Namespace.
+/// Decides for a cluster that is held and has a Namespace.
 fn keep(seen: &Seen<'_>, entry: &Entry, held: &Held, window: Duration, now: Timestamp) -> Step {
     let cluster = seen.cluster;
     let Some(namespace) = seen.fences.namespace.as_ref().filter(|namespace| namespace.uid == held.uid) else {
-        // Gone, by whomever it was deleted: nothing is held, and nothing wanted. Or not made yet when it was read.
+        // The Namespace is gone, whoever deleted it: nothing is held and nothing is wanted. Or it had not been made yet
+        // when it was read.
         let change = Change::new().forget(cluster);
         return Step::Forget { uid: held.uid.clone(), change };
     };
@@ -563,14 +570,15 @@ fn keep(seen: &Seen<'_>, entry: &Entry, held: &Held, window: Duration, now: Time
         };
     }
     if entry.delete.is_some() {
-        // A late wish that was meant for an earlier cluster of this name.
+        // This wish came late and was meant for an earlier cluster of this name.
         return Step::Account(Change::new().delete(cluster, None));
     }
 
     let holds = held.shape();
     let target = match (&entry.want, namespace.shape()) {
         (Some(want), _) => want.shape(),
-        // Adopted: what was being given up when the account was lost is given up, what was asked for is not known.
+        // The cluster was adopted and its want is not known. If it was shrinking when the account was lost, it goes on
+        // shrinking.
         (None, Some(open)) if namespace.ready && open.fits(&holds) => open,
         (None, _) => holds.clone(),
     };
@@ -616,7 +624,7 @@ fn keep(seen: &Seen<'_>, entry: &Entry, held: &Held, window: Duration, now: Time
     }
 }
 
-/// What is missing until the fences allow exactly `target`, and the owner is let in.
+/// Returns the step that is missing until the fences allow exactly `target` and the owner has access.
 fn fence(seen: &Seen<'_>, namespace: &SeenNamespace, held: &Held, target: &Shape) -> Option<Step> {
     let (fences, kind, holds) = (seen.fences, held.kind, held.shape());
     let allows = |fence: &Option<SeenFence>, amounts: Amounts| {
@@ -648,9 +656,10 @@ fn fence(seen: &Seen<'_>, namespace: &SeenNamespace, held: &Held, target: &Shape
     (!fences.role_binding).then_some(Step::Bind { kind })
 }
 
-/// The change that settles an account: every Namespace of its user that was ready once is in it.
-/// `namespaces` are all those that bear the user's name, by a quorum read, each written since under the version that
-/// was read: whoever decided something from the account that was lost can do nothing about it any more.
+/// Returns the change that settles an account: it holds every Namespace of its user that was ready once.
+///
+/// `namespaces` are all Namespaces that bear the user's name, by a quorum read. The caller has written each of them
+/// under the version that was read. Whoever decided something from the lost account can therefore no longer act on it.
 pub fn settle(account: &Account, namespaces: &[SeenNamespace]) -> Change {
     let mut change = Change::new().settled(&account.uid);
     for namespace in namespaces.iter().filter(|namespace| namespace.ready) {

@@ -1,13 +1,13 @@
-//! How a cluster is asked to go.
+//! The wish to delete a cluster, and the test whether it is gone.
 
 use crate::account::{Change, Entry};
 use crate::keys::data;
 use crate::name::ClusterName;
 
-/// Adds to a change what asks for the deletion of one cluster; adds nothing if that was asked for already.
+/// Adds the wish to delete one cluster to a change. Adds nothing if the wish is already there.
 ///
-/// A cluster that is held goes by a wish that names its uid, which is empty until its Namespace exists. A want that is
-/// not held is removed. A refusal that stands alone is removed, so that it is not shown any more.
+/// For a cluster that is held, the wish names its uid, which is empty until its Namespace exists. A want that is not
+/// held is removed. A refusal that stands alone is removed, so that it is no longer shown.
 #[must_use]
 pub fn wish(change: Change, cluster: &ClusterName, entry: &Entry) -> Change {
     let Some(uid) = entry.uid() else {
@@ -17,23 +17,24 @@ pub fn wish(change: Change, cluster: &ClusterName, entry: &Entry) -> Change {
     if entry.delete.as_deref() == Some(uid) { change } else { change.delete(cluster, Some(uid)) }
 }
 
-/// A cluster that was asked to go, and whether it is gone.
+/// A cluster whose deletion was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Going {
-    /// The uid of its Namespace; empty as long as that is not known, `None` if nothing was held.
+    /// The uid of its Namespace; empty as long as it is not known, `None` if nothing was held.
     uid: Option<String>,
 }
 
 impl Going {
-    /// After [`wish`] was written, from what the account says then.
+    /// Returns the cluster to wait for, from the entry after [`wish`] was written.
     pub fn of(entry: &Entry) -> Self {
         Self { uid: is_held(entry).then(|| entry.uid().unwrap_or_default().to_owned()) }
     }
 
-    /// Looks at a later version of the account. Another cluster may have taken the name meanwhile.
+    /// Reports whether the cluster is gone in a later version of the account. Another cluster may have taken the name
+    /// meanwhile.
     pub fn is_gone(&mut self, entry: &Entry) -> bool {
         let (Some(uid), true) = (&self.uid, is_held(entry)) else { return true };
-        // A newer version may have hidden it.
+        // The uid may be in a value of a newer version that cannot be read.
         let Some(now) = entry.uid() else { return false };
         if uid.is_empty() && entry.delete.is_some() {
             self.uid = Some(now.to_owned());
@@ -43,7 +44,7 @@ impl Going {
     }
 }
 
-/// Whether something is held for it, if only in a value of a newer version.
+/// Reports whether something is held for the cluster, if only in a value of a newer version.
 fn is_held(entry: &Entry) -> bool {
     entry.held.is_some() || entry.opaque.iter().any(|value| value.key.starts_with(data::HELD))
 }
@@ -57,7 +58,7 @@ mod tests {
     use crate::quantity::Quantity;
     use crate::resources::Resources;
 
-    /// An entry written `want held:uid delete:uid refused newer.key:uid`.
+    /// Reads an entry from text such as `want held:uid delete:uid refused newer.key:uid`.
     fn entry(text: &str) -> Entry {
         let size = Resources::new(Quantity::whole(1), Quantity::mebibytes(1));
         let shape = Shape { count: 1, size: size.clone(), released: false };
@@ -99,10 +100,10 @@ mod tests {
         check("want held:", &[("delete.web", Some(""))]);
         check("want held: delete:", &[]);
         check("want held:a delete:a", &[]);
-        // The Namespace was found in between; the wish was meant for an earlier cluster.
+        // The Namespace was found in between, or the wish was meant for an earlier cluster.
         check("want held:a delete:", &[("delete.web", Some("a"))]);
         check("want held:b delete:a", &[("delete.web", Some("b"))]);
-        // A newer version's cluster can be deleted, too.
+        // A cluster of a newer version can be deleted, too.
         check("newer.want:hidden", &[("want.web", None)]);
         check("newer.want:hidden newer.held:a", &[("delete.web", Some("a"))]);
         check("want newer.held:", &[("delete.web", Some(""))]);

@@ -1,4 +1,4 @@
-//! What is left of a cluster, and whether that is little enough to give up the rest.
+//! The evidence on which `held` is lowered: the remaining objects of a cluster, compared with a shape.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -10,18 +10,19 @@ use crate::name::InstanceName;
 use crate::quantity::Quantity;
 use crate::resources::{Resources, STORAGE};
 
-/// What is left of a cluster, by quorum lists.
+/// The remaining objects of a cluster, by quorum lists.
 #[derive(Debug, Clone)]
 pub struct Remains {
-    /// Its StatefulSets.
+    /// The StatefulSets of the cluster.
     pub sets: Vec<StatefulSet>,
-    /// Its Pods; of a cluster of VMs they are KubeVirt's, and ask for other amounts than their guests see.
+    /// The Pods of the cluster. The Pods of a VM cluster belong to KubeVirt, and their requests differ from the size
+    /// that the guests see.
     pub pods: Vec<Pod>,
-    /// Its VirtualMachines.
+    /// The VirtualMachines of the cluster.
     pub machines: Vec<VirtualMachine>,
-    /// Those of them that are on.
+    /// The VirtualMachineInstances: the VMs that are on.
     pub running: Vec<VirtualMachineInstance>,
-    /// The storage its claims ask for, in all.
+    /// The sum of the storage that the claims ask for.
     pub storage: Quantity,
 }
 
@@ -31,7 +32,7 @@ impl Default for Remains {
     }
 }
 
-/// Whether what is left fits a shape; if not, what is too much.
+/// Checks that the remaining objects fit a shape. The error names the object that is too much.
 pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), String> {
     let sets = remains.sets.iter().map(|set| {
         let on = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1) > 0;
@@ -48,7 +49,7 @@ pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), Str
             return Err(format!("instance {name} is not off"));
         }
     }
-    // The next guest of a VM that is on is made without anybody being asked; of one that is off, a policy is.
+    // Nobody is asked when the next guest of a VM that is on is made. For a VM that is off, a policy decides.
     for vm in remains.machines.iter().filter(|vm| vm.is_on()) {
         let name = vm.metadata.name.as_deref().unwrap_or_default();
         match vm.spec.template.spec.size() {
@@ -60,7 +61,7 @@ pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), Str
     let pods = remains.pods.iter().filter_map(|pod| {
         let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
         let ended = matches!(phase, Some("Succeeded" | "Failed"));
-        // `None` is a Pod that cannot be counted, and more than anything.
+        // `None` is a Pod that cannot be counted; it counts as more than any size.
         let size = footprint(pod.spec.as_ref().filter(|_| !ended)?, Rule::Requests);
         Some((format!("Pod {}", pod.metadata.name.as_deref().unwrap_or_default()), size))
     });

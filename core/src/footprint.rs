@@ -1,26 +1,30 @@
-//! What a Pod costs.
+//! The cost of a Pod, as Kubernetes counts it.
 
 use k8s_openapi::api::core::v1::{PodSpec, ResourceRequirements};
 
 use crate::quantity::{Amounts, amounts_of};
 use crate::resources::{CPU, MEMORY, Resources};
 
-/// Which of the two amounts of a container counts.
+/// The amount of a container that counts: the requests or the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// What the scheduler sets aside.
+    /// The amounts that the scheduler reserves.
     Requests,
-    /// What it may use at the most.
+    /// The most that the container may use.
     Limits,
 }
 
-/// The resources that a Pod itself can name, beside its containers; others it may name are not counted.
+/// The pod-level resources that count. Others that a Pod may name at its own level are not counted.
 const POD_LEVEL: [&str; 2] = [CPU, MEMORY];
 
-/// What a Pod costs, as Kubernetes counts it (`PodRequests` and `PodLimits` of k8s.io/component-helpers): the sum of
-/// containers and sidecars, or the largest init container with the sidecars started before it, whichever is more;
-/// pod-level resources instead of the sum where they are named; plus the overhead of its runtime class.
-/// `None` if an amount cannot be read or the sum does not fit: then it is more than anything.
+/// Returns the cost of a Pod, as Kubernetes counts it (`PodRequests` and `PodLimits` of k8s.io/component-helpers).
+///
+/// - The base is the sum of containers and sidecars, or the largest init container with the sidecars started before it,
+///   whichever is more.
+/// - Pod-level resources replace the base where they are named.
+/// - The overhead of the runtime class is added.
+///
+/// Returns `None` if an amount cannot be read or the sum does not fit. The caller treats `None` as more than any size.
 pub fn footprint(pod: &PodSpec, rule: Rule) -> Option<Resources> {
     let of = |resources: Option<&ResourceRequirements>| {
         let amounts = resources.and_then(|resources| match rule {
@@ -41,7 +45,7 @@ pub fn footprint(pod: &PodSpec, rule: Rule) -> Option<Resources> {
             sum.add_all(&amounts)?;
             sidecars.add_all(&amounts)?;
         }
-        // Only the resources of this container: the others are as large as they were.
+        // Only the resources of this container can raise the maximum; the others did not change.
         for (name, amount) in amounts.iter() {
             let amount = if stays { sidecars.get(name) } else { sidecars.get(name).checked_add(amount)? };
             largest.raise(name, amount);
@@ -62,7 +66,7 @@ pub fn footprint(pod: &PodSpec, rule: Rule) -> Option<Resources> {
     }
 }
 
-/// The amounts that are resources of ours; others cannot be in a size.
+/// Keeps the amounts whose names are resources of ours. Others cannot be in a size.
 fn named(amounts: Amounts) -> Resources {
     amounts.into_iter().filter_map(|(name, amount)| Some((name.parse().ok()?, amount))).collect()
 }

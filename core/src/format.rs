@@ -1,8 +1,9 @@
 //! Values that a newer version stored: how this version tells them from damage, and how it keeps them.
 //!
-//! Accounts, their values and the annotations of Namespaces have a format, an integer. A value that names none is of
-//! format 1. A version may add fields without a new format; a value of a new format may look in any way. This version
-//! keeps fields that it does not know byte for byte, and leaves a value alone whose format is above [`FORMAT`].
+//! Accounts, their values and the annotations of Namespaces have a format, an integer. A value that names no format is
+//! of format 1. A version may add fields without a new format. A value of a new format may look in any way. This
+//! version keeps fields that it does not know byte for byte, and leaves a value alone if its format is above
+//! [`FORMAT`].
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ pub const FORMAT: u32 = 1;
 /// The field of a value, and the key of an account's data, that names the format.
 pub const FIELD: &str = "format";
 
-/// A message names so many unknown fields at most, and so many characters of each.
+/// The most unknown fields that a message names, and the most characters of each.
 const NAMED: usize = 5;
 const NAMED_LENGTH: usize = 64;
 
@@ -30,18 +31,18 @@ pub struct Kept(Option<Arc<Original>>);
 struct Original {
     /// The value as it was stored.
     text: String,
-    /// The part of it that this version knows, as this version writes it.
+    /// The known part of the value, as this version writes it.
     known: String,
-    /// The paths of the unknown fields.
+    /// The unknown fields, as a message lists them.
     fields: Vec<String>,
 }
 
-/// Why a value cannot be read.
+/// The reason why a value cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wrong {
-    /// No version writes it so.
+    /// No version writes such a value.
     Malformed(String),
-    /// It is of a newer format.
+    /// The value is of a newer format.
     Newer(String),
 }
 
@@ -52,18 +53,18 @@ struct Format {
 }
 
 impl Kept {
-    /// The unknown fields, as a message lists them; `None` if this version knows all of the value.
+    /// Returns the unknown fields, as a message lists them, or `None` if this version knows all of the value.
     pub fn newer(&self) -> Option<String> {
         let fields = &self.0.as_ref()?.fields;
         (!fields.is_empty()).then(|| fields.join(", "))
     }
 
-    /// Whether both hold the same unknown fields with the same values.
+    /// Reports whether both hold the same unknown fields with the same values.
     pub fn is_same(&self, other: &Self) -> bool {
         self.0 == other.0 || self.unknown() == other.unknown()
     }
 
-    /// The unknown fields with their values.
+    /// Returns the unknown fields with their values.
     fn unknown(&self) -> Option<Value> {
         let original = self.0.as_ref()?;
         let mut text: Value = serde_json::from_str(&original.text).ok()?;
@@ -71,8 +72,8 @@ impl Kept {
         Some(text)
     }
 
-    /// The text to store: `now` is the known part as it is to be. Fields that did not change, and all unknown ones,
-    /// stay as they were stored.
+    /// Returns the text to store, given `now`, the new text of the known part. Unknown fields and unchanged fields stay
+    /// as they were stored.
     pub(crate) fn write(&self, now: String) -> String {
         let Some(original) = &self.0 else { return now };
         if original.known == now {
@@ -82,7 +83,7 @@ impl Kept {
     }
 }
 
-/// Takes out of a value all that is known of it.
+/// Removes the known fields from a value.
 fn remove(from: &mut Value, known: &Value) {
     match (from, known) {
         (Value::Object(from), Value::Object(known)) => {
@@ -105,7 +106,7 @@ fn remove(from: &mut Value, known: &Value) {
     }
 }
 
-/// The fields of an object, in their order, as they stand in its text.
+/// The fields of an object, in their order, with the raw text of each value.
 type Fields<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
 fn fields(text: &str) -> Option<Fields<'_>> {
@@ -148,7 +149,7 @@ fn merge(original: &Original, now: &str) -> Option<String> {
 
 /// Reads a value that is a JSON object.
 pub(crate) fn read<T: DeserializeOwned + Serialize>(text: &str) -> Result<(T, Kept), Wrong> {
-    // A struct can be read from an array as well, which no version writes.
+    // serde reads a struct from an array as well, which no version writes.
     if !text.trim_start().starts_with('{') {
         return Err(Wrong::Malformed("it is not a JSON object".to_owned()));
     }
@@ -182,7 +183,7 @@ pub(crate) fn read<T: DeserializeOwned + Serialize>(text: &str) -> Result<(T, Ke
     Ok((value, Kept(Some(Arc::new(Original { text: text.to_owned(), known, fields: listed })))))
 }
 
-/// Reads a value that somebody typed: a field that is not known is a mistake there.
+/// Reads a value that a user typed. An unknown field is an error there.
 ///
 /// # Errors
 ///
@@ -197,12 +198,13 @@ pub fn typed<T: DeserializeOwned>(value: Value) -> Result<T, String> {
     unknown.map_or(Ok(read), |field| Err(format!("there is no field {}", quoted(&field))))
 }
 
-/// A message about a value of a newer format.
+/// Returns the message about a value of a newer format.
 fn newer_format(format: u32) -> String {
     format!("it is of format {format}, where this version reads format {FORMAT}")
 }
 
-/// Why a format is none that this version reads, given the text that names it; `None` if it is one.
+/// Returns the reason why this version does not read a format, given the text that names it. Returns `None` if it reads
+/// the format.
 pub(crate) fn beyond(text: &str) -> Option<String> {
     match text.parse::<u32>() {
         Ok(known) if known <= FORMAT => None,
@@ -211,12 +213,12 @@ pub(crate) fn beyond(text: &str) -> Option<String> {
     }
 }
 
-/// A message about fields that this version does not know.
+/// Returns the message about fields that this version does not know.
 pub(crate) fn unknown(fields: &str) -> String {
     format!("this version does not know {fields}")
 }
 
-/// A name that somebody chose, fit for a message.
+/// Quotes a name that somebody chose, and shortens it for a message.
 fn quoted(path: &str) -> String {
     let short: String = path.chars().take(NAMED_LENGTH).collect();
     format!("{short:?}")
@@ -242,7 +244,7 @@ mod tests {
 
     #[test]
     fn unknown_fields_stay_byte_for_byte() {
-        // Spaces, the order, a number that no float holds, a nested field and an escape.
+        // Spaces, the field order, a number that no float holds, a nested field and an escape.
         let text = r#"{ "expires" : "2027-01-01T00:00:00Z", "type":"container","count":2, "big":1.00000000000000000001,
             "size":{"memory":"1Gi","cpu":"1"},"schedule":{"suspend":"0 1 * * *","grace":{"a":"\u00e4"}} }"#;
         let (before, kept) = want(text);

@@ -1,7 +1,7 @@
-//! What one instance is shown to be.
+//! The state of one instance, as the commands show it.
 //!
-//! What was asked for is a label on the instance. What is shown is derived from it and from what the objects report;
-//! it is never stored, so that it cannot go stale.
+//! The desired state is a label on the instance. The shown state is derived from that label and from the reported
+//! status of the objects. It is never stored, so it cannot become stale.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,18 +19,18 @@ use crate::resources::{CPU, MEMORY, Resources};
 use crate::schedule::Cause;
 use crate::state::State;
 
-/// How something is suspended.
+/// The mode of a suspension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// Frozen: a VM keeps its memory and its place on the node.
+    /// The VM is frozen: it keeps its memory and its place on the node.
     Pause,
-    /// Switched off.
+    /// The instance is switched off.
     Halt,
 }
 
 impl Mode {
-    /// As it is typed and stored.
+    /// Returns the name as it is typed and stored.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pause => "pause",
@@ -43,19 +43,19 @@ impl Mode {
     }
 }
 
-/// What is remembered of a suspension.
+/// The record of a suspension, in the annotations of the instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suspension {
-    /// Who asked for it: a username.
+    /// The username of the user who asked for the suspension.
     pub by: String,
-    /// When.
+    /// The time of the suspension.
     pub at: Timestamp,
-    /// How.
+    /// The mode of the suspension.
     pub mode: Mode,
-    /// Why, if it was said.
+    /// The reason, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What wakes it; without it, only somebody does.
+    /// The cause that resumes the instance. Without a cause, only a user resumes it.
     #[serde(rename = "wokenBy", skip_serializing_if = "Option::is_none")]
     pub woken_by: Option<Cause>,
 }
@@ -63,47 +63,47 @@ pub struct Suspension {
 /// An instance as it is shown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Instance {
-    /// Its name.
+    /// The name of the instance.
     pub name: InstanceName,
-    /// What it is.
+    /// The type of the instance.
     pub kind: InstanceType,
-    /// What it is shown to be.
+    /// The state that is shown.
     pub state: State,
-    /// Why it is pending or failed, in a word: `Unschedulable`.
+    /// The reason why the instance is pending or failed, in one word: `Unschedulable`.
     pub reason: Option<String>,
-    /// The same in a sentence.
+    /// The same reason in a sentence.
     pub message: Option<String>,
-    /// What it asks for.
+    /// The resources that the instance asks for.
     pub size: Resources,
-    /// Its image.
+    /// The image of the instance.
     pub image: Option<String>,
-    /// The node it runs on.
+    /// The node that the instance runs on.
     pub node: Option<String>,
-    /// Its address in the cluster.
+    /// The IP address of the instance in the cluster.
     pub ip: Option<String>,
-    /// How often its containers were restarted.
+    /// The number of restarts of its containers.
     pub restarts: i32,
-    /// What is remembered of its suspension.
+    /// The record of its suspension.
     pub suspension: Option<Suspension>,
-    /// When it was created.
+    /// The creation time of the instance.
     pub created: Option<Timestamp>,
-    /// Its uid.
+    /// The uid of the StatefulSet or the VirtualMachine.
     pub uid: String,
-    /// The version that was read.
+    /// The `resourceVersion` that was read.
     pub version: String,
     /// The state that was asked for.
     pub asked: Option<State>,
-    /// Whether it is switched on, whatever has come of that.
+    /// Whether the instance is switched on, whatever its status is.
     pub on: bool,
-    /// Whether something still runs for it though it is switched off.
+    /// Whether something still runs for the instance though it is switched off.
     pub ending: bool,
-    /// Whether it is a VM that is frozen.
+    /// Whether the instance is a VM that is frozen.
     pub paused: bool,
-    /// Its labels.
+    /// The labels of the instance.
     pub labels: BTreeMap<String, String>,
 }
 
-/// The instances of containers in one Namespace, in the order of their indexes.
+/// Returns the container instances of one Namespace, sorted by index.
 pub fn of_stateful_sets(sets: &[Set], pods: &[Pod]) -> Vec<Instance> {
     let pods = by_name(pods, |pod| &pod.metadata);
     in_order(sets.iter().filter_map(|set| {
@@ -112,14 +112,14 @@ pub fn of_stateful_sets(sets: &[Set], pods: &[Pod]) -> Vec<Instance> {
     }))
 }
 
-/// The VMs in one Namespace, in the order of their indexes.
+/// Returns the VMs of one Namespace, sorted by index.
 pub fn of_virtual_machines(machines: &[VirtualMachine], guests: &[VirtualMachineInstance]) -> Vec<Instance> {
     let guests = by_name(guests, |guest| &guest.metadata);
     in_order(machines.iter().filter_map(|vm| of_virtual_machine(vm, guests.get(vm.metadata.name.as_deref()?).copied())))
 }
 
 impl Instance {
-    /// An instance in a state, with what the metadata of an object says of it, and nothing else.
+    /// Returns an instance in a state, with the fields that the metadata of an object gives and no others.
     pub(crate) fn new(name: InstanceName, kind: InstanceType, state: State, metadata: &Metadata) -> Self {
         Self {
             name,
@@ -145,22 +145,23 @@ impl Instance {
     }
 }
 
-/// The instance of this name, if the object is in the Namespace of its cluster.
+/// Returns the instance of this name, if the object is in the Namespace of its cluster.
 fn named(name: &str, metadata: &Metadata) -> Option<InstanceName> {
     let name: InstanceName = name.parse().ok()?;
     (metadata.namespace.as_deref() == Some(name.cluster.namespace().as_str())).then_some(name)
 }
 
-/// A Pod or a VirtualMachineInstance without its StatefulSet or VirtualMachine. `kubectl delete --cascade=orphan` leaves it.
+/// A Pod or a VirtualMachineInstance without its StatefulSet or VirtualMachine. `kubectl delete --cascade=orphan`
+/// leaves such an object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Orphan {
-    /// The Pod or the VirtualMachineInstance.
+    /// The name of the Pod or the VirtualMachineInstance.
     pub object: String,
     /// The instance, as it is shown.
     pub shown: Instance,
 }
 
-/// The Pods of one Namespace that are named as those of an instance, where there is no StatefulSet of that name.
+/// Returns the Pods of one Namespace that are named as the Pod of an instance and have no StatefulSet of that name.
 pub fn orphaned_pods(sets: &[Set], pods: &[Pod]) -> Vec<Orphan> {
     let sets = by_name(sets, |set| &set.metadata);
     let orphans = pods.iter().filter_map(|pod| {
@@ -172,8 +173,8 @@ pub fn orphaned_pods(sets: &[Set], pods: &[Pod]) -> Vec<Orphan> {
     orphans.collect()
 }
 
-/// The VirtualMachineInstances of one Namespace that are named as an instance, where there is no VirtualMachine of that
-/// name.
+/// Returns the VirtualMachineInstances of one Namespace that are named as an instance and have no VirtualMachine of
+/// that name.
 pub fn orphaned_guests(machines: &[VirtualMachine], guests: &[VirtualMachineInstance]) -> Vec<Orphan> {
     let machines = by_name(machines, |vm| &vm.metadata);
     let orphans = guests.iter().filter_map(|guest| {
@@ -208,8 +209,8 @@ fn in_order(instances: impl Iterator<Item = Instance>) -> Vec<Instance> {
     instances
 }
 
-/// Derives what a container instance is shown to be from its StatefulSet and its Pod; `None` for a StatefulSet that is
-/// not named as an instance of its Namespace.
+/// Derives the shown state of a container instance from its StatefulSet and its Pod. Returns `None` for a StatefulSet
+/// that is not named as an instance of its Namespace.
 pub fn of_stateful_set(set: &Set, pod: Option<&Pod>) -> Option<Instance> {
     let name = named(set.metadata.name.as_deref()?, &set.metadata)?;
     let replicas = set.spec.replicas.unwrap_or(1);
@@ -238,7 +239,7 @@ pub fn of_stateful_set(set: &Set, pod: Option<&Pod>) -> Option<Instance> {
     })
 }
 
-/// Derives what a VM is shown to be from its VirtualMachine and its VirtualMachineInstance; `None` for a
+/// Derives the shown state of a VM from its VirtualMachine and its VirtualMachineInstance. Returns `None` for a
 /// VirtualMachine that is not named as an instance of its Namespace.
 pub fn of_virtual_machine(vm: &VirtualMachine, instance: Option<&VirtualMachineInstance>) -> Option<Instance> {
     let name = named(vm.metadata.name.as_deref()?, &vm.metadata)?;
@@ -277,7 +278,8 @@ pub fn of_virtual_machine(vm: &VirtualMachine, instance: Option<&VirtualMachineI
     })
 }
 
-/// What is shown of a VM that is switched on, by `status.printableStatus`: all that KubeVirt 1.7 can write there.
+/// Derives the shown state of a VM that is switched on from `status.printableStatus`. It covers every value that
+/// KubeVirt 1.7 can write there.
 fn of_status(vm: &VirtualMachine, instance: Option<&VirtualMachineInstance>) -> Shown {
     let status = vm.status.printable_status.as_deref().unwrap_or("Starting");
     let failure = |conditions: &[kubevirt::LooseCondition], type_: &str, status: &str| {
@@ -300,10 +302,10 @@ fn of_status(vm: &VirtualMachine, instance: Option<&VirtualMachineInstance>) -> 
         "Stopping" => (State::Pending, "its last run is still ending"),
         "WaitingForVolumeBinding" => (State::Pending, "its disk is being made"),
         "WaitingForReceiver" => (State::Pending, "it waits for a migration"),
-        // Starting, Provisioning, Stopped before it is started, and what a later KubeVirt may say.
+        // Starting, Provisioning, Stopped before it is started, and any value of a later KubeVirt.
         _ => (State::Pending, "it is being started"),
     };
-    // What refused it says more than the one word.
+    // The condition that refused the VM says more than the one word.
     match refused.or(unsynchronized).or(unscheduled) {
         Some((reason, message)) if !message.is_empty() && status != "Stopping" => {
             let state = if reason == "FailedCreate" && status == "Stopped" { State::Failed } else { state };
@@ -351,7 +353,7 @@ fn container_statuses(pod: Option<&Pod>) -> impl Iterator<Item = &ContainerStatu
     })
 }
 
-/// Waiting for one of these passes by itself.
+/// Waiting reasons that pass without intervention.
 const PASSING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 
 fn of_pod(pod: &Pod) -> Shown {
@@ -410,7 +412,7 @@ fn of_pod(pod: &Pod) -> Shown {
     }
 }
 
-/// The two resources that every instance has, as a table shows them.
+/// Returns the two resources that every instance has, as a table shows them.
 pub fn columns(size: &Resources) -> [String; 2] {
     [CPU, MEMORY].map(|name| size.named(name).map_or_else(|| "<none>".to_owned(), |amount| amount.to_string()))
 }

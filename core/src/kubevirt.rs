@@ -1,4 +1,4 @@
-//! The few fields of KubeVirt's objects that are read and written here: `kubevirt.io/v1`, as of KubeVirt 1.7.
+//! The few fields of KubeVirt's objects that this project reads and writes: `kubevirt.io/v1`, as of KubeVirt 1.7.
 
 use std::collections::BTreeMap;
 
@@ -13,47 +13,47 @@ use crate::resources::Resources;
 
 /// The API group of VirtualMachines.
 pub const GROUP: &str = "kubevirt.io";
-/// The API group that pauses.
+/// The API group of the subresources that pause and unpause a VM.
 pub const SUBRESOURCES: &str = "subresources.kubevirt.io";
-/// The version of both.
+/// The version of both API groups.
 pub const VERSION: &str = "v1";
 /// The image of the disk that a VM starts from, if none is named.
 pub const DEFAULT_IMAGE: &str = "kubevirt/fedora-cloud-container-disk-demo:latest";
 
-/// `spec.runStrategy` of a VM that is switched on.
+/// The `spec.runStrategy` of a VM that is switched on.
 pub const ALWAYS: &str = "Always";
-/// `spec.runStrategy` of a VM that is switched off.
+/// The `spec.runStrategy` of a VM that is switched off.
 pub const HALTED: &str = "Halted";
 
-/// A VirtualMachine.
+/// A VirtualMachine, as far as it is read.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct VirtualMachine {
-    /// Name, labels, version.
+    /// The name, the labels and the version.
     #[serde(default)]
     pub metadata: Metadata,
-    /// What it is to be.
+    /// The desired state of the VM.
     #[serde(default)]
     pub spec: VirtualMachineSpec,
-    /// What KubeVirt says of it.
+    /// The status that KubeVirt reports.
     #[serde(default)]
     pub status: VirtualMachineStatus,
 }
 
-/// What a VirtualMachine is to be.
+/// The desired state of a VirtualMachine.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VirtualMachineSpec {
-    /// Whether it is on.
+    /// The run strategy, which says whether the VM is on.
     pub run_strategy: Option<String>,
-    /// What its instance is made of.
+    /// The template of its VirtualMachineInstance.
     pub template: Template,
 }
 
-/// What the instance of a VirtualMachine is made of.
+/// The template of the VirtualMachineInstance of a VirtualMachine.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Template {
-    /// Its machine.
+    /// The spec of the machine.
     pub spec: Machine,
 }
 
@@ -61,25 +61,25 @@ pub struct Template {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Machine {
-    /// The hardware.
+    /// The virtual hardware of the machine.
     pub domain: Domain,
-    /// What its disks are made of.
+    /// The sources of its disks.
     pub volumes: Vec<Volume>,
 }
 
-/// The hardware.
+/// The virtual hardware of a machine.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Domain {
-    /// Its processors.
+    /// The processors of the guest.
     pub cpu: Cpu,
-    /// Its memory.
+    /// The memory of the guest.
     pub memory: Memory,
-    /// What its launcher is to ask for, by `requests` and `limits`: within the size, if it is said at all.
+    /// The `requests` and `limits` of its launcher. If they are set, they are within the size.
     pub resources: BTreeMap<String, Value>,
 }
 
-/// Processors: the product of all three; one that is not named is 1.
+/// The processors of a guest: the product of all three fields. A field that is not named counts as 1.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Cpu {
@@ -88,115 +88,115 @@ pub struct Cpu {
     threads: u32,
 }
 
-/// Memory.
+/// The memory of a guest.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Memory {
     guest: Option<Stored>,
 }
 
-/// What a disk is made of.
+/// The source of a disk.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Volume {
     container_disk: Option<ContainerDisk>,
 }
 
-/// A disk in an image.
+/// A disk in a container image.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct ContainerDisk {
     image: String,
 }
 
-/// What KubeVirt says of a VirtualMachine.
+/// The status of a VirtualMachine that KubeVirt reports.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VirtualMachineStatus {
-    /// One word for all of it.
+    /// The summary of the status in one word.
     pub printable_status: Option<String>,
-    /// Why.
+    /// The conditions, with the reasons of the status.
     pub conditions: Vec<LooseCondition>,
 }
 
-/// A condition; KubeVirt's lack fields that Kubernetes' have.
+/// A condition. Conditions of KubeVirt lack fields that those of Kubernetes have.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct LooseCondition {
-    /// Of what.
+    /// The type of the condition.
     #[serde(rename = "type")]
     pub type_: String,
-    /// `True`, `False` or `Unknown`.
+    /// The status of the condition: `True`, `False` or `Unknown`.
     pub status: String,
-    /// In a word.
+    /// The reason in one word.
     pub reason: Option<String>,
-    /// In a sentence.
+    /// The reason in a sentence.
     pub message: Option<String>,
 }
 
 /// A VirtualMachineInstance: a VM that is on.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct VirtualMachineInstance {
-    /// Name, labels, version.
+    /// The name, the labels and the version.
     #[serde(default)]
     pub metadata: Metadata,
-    /// Its machine.
+    /// The spec of the machine.
     #[serde(default)]
     pub spec: Machine,
-    /// What KubeVirt says of it.
+    /// The status that KubeVirt reports.
     #[serde(default)]
     pub status: VirtualMachineInstanceStatus,
 }
 
-/// What KubeVirt says of a VirtualMachineInstance.
+/// The status of a VirtualMachineInstance that KubeVirt reports.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VirtualMachineInstanceStatus {
-    /// How far it is.
+    /// The phase of the machine.
     pub phase: Option<String>,
-    /// Where it runs.
+    /// The node that the machine runs on.
     pub node_name: Option<String>,
-    /// Its addresses.
+    /// The network interfaces with their addresses.
     pub interfaces: Vec<Interface>,
-    /// Why.
+    /// The conditions, with the reasons of the status.
     pub conditions: Vec<LooseCondition>,
 }
 
-/// An interface of a guest.
+/// A network interface of a guest.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Interface {
-    /// Its address in the cluster.
+    /// The IP address in the cluster.
     pub ip_address: Option<String>,
 }
 
 impl VirtualMachine {
-    /// Whether it is switched on, whatever has come of that.
+    /// Reports whether the VM is switched on, whatever its status is.
     pub fn is_on(&self) -> bool {
         self.spec.run_strategy.as_deref() != Some(HALTED)
     }
 
-    /// Whether its guest is frozen.
+    /// Reports whether the guest is frozen.
     pub fn is_paused(&self) -> bool {
         self.status.printable_status.as_deref() == Some("Paused")
     }
 }
 
 impl VirtualMachineInstance {
-    /// Whether its guest is on.
+    /// Reports whether the guest runs and is not being deleted.
     pub fn runs(&self) -> bool {
         self.status.phase.as_deref() == Some("Running") && self.metadata.deletion_timestamp.is_none()
     }
 
-    /// Whether it has come to its end: nothing of it runs any more.
+    /// Reports whether the VM has ended: nothing of it runs any more.
     pub fn ended(&self) -> bool {
         matches!(self.status.phase.as_deref(), Some("Succeeded" | "Failed"))
     }
 }
 
 impl Machine {
-    /// What its guest sees: that is what is charged, and not what the Pod around it asks for. `None` if that cannot be
-    /// read, which is more than fits anywhere.
+    /// Returns the size that the guest sees. This size is charged, not the requests of the Pod around it. Returns
+    /// `None` if the size cannot be read, which counts as more than any size.
     pub fn size(&self) -> Option<Resources> {
         let Cpu { cores, sockets, threads } = self.domain.cpu;
         let cpus = [cores, sockets, threads].map(|count| count.max(1));
@@ -205,19 +205,20 @@ impl Machine {
         Some(Resources::new(Quantity::whole(cpus), memory))
     }
 
-    /// The image of its first disk.
+    /// Returns the image of the first disk.
     pub fn image(&self) -> Option<String> {
         self.volumes.iter().find_map(|volume| volume.container_disk.as_ref().map(|disk| disk.image.clone()))
     }
 }
 
-/// Whether a machine is of the wanted size.
+/// Reports whether a machine has the wanted size.
 pub fn is_of_size(machine: &Machine, want: &Want) -> bool {
     machine.size() == Some(Resources::new(want.size.cpu(), want.size.memory()))
 }
 
-/// What gives the next guest of a VM the wanted size: a merge patch under the version that was read; `None` if it has it.
-/// However its processors were put together, they are cores then, as of a VM that is new.
+/// Returns the merge patch that gives the next guest of a VM the wanted size, under the version that was read. Returns
+/// `None` if the VM has that size. Afterwards its processors are cores of one socket, as in a new VM, however they were
+/// combined before.
 pub fn resized(vm: &VirtualMachine, want: &Want) -> Option<Value> {
     let machine = &vm.spec.template.spec;
     if is_of_size(machine, want) {
@@ -249,12 +250,12 @@ pub fn resized(vm: &VirtualMachine, want: &Want) -> Option<Value> {
     }))
 }
 
-/// One socket, and no more to come: else KubeVirt keeps room for four times as much.
+/// Returns one socket, and `maxSockets` 1. Without that limit KubeVirt reserves room for four times as many.
 pub(crate) fn processors(want: &Want) -> Value {
     json!({ "cores": cores(want), "sockets": 1, "threads": 1, "maxSockets": 1 })
 }
 
-/// How many cores; the verdict has refused what is no whole number.
+/// Returns the number of cores. The verdict has refused a number that is not whole.
 fn cores(want: &Want) -> u32 {
     want.size.cpu().as_whole().unwrap_or(1)
 }
@@ -326,7 +327,7 @@ mod tests {
                 "resources": { "requests": { "cpu": "1", "memory": "2Gi" }, "limits": { "memory": "2Gi" } },
             })),
         );
-        // What cannot be read is of no size.
+        // A machine whose size cannot be read differs from every wanted size.
         check(
             json!({}),
             "cpu=1,memory=2Gi",
@@ -341,7 +342,7 @@ mod tests {
             let machine: Machine = serde_json::from_value(json!({ "domain": domain })).unwrap();
             assert_eq!(machine.size().unwrap().cpu(), Quantity::whole(cpus));
         };
-        // What cannot be read is not nothing.
+        // A size that cannot be read does not count as nothing.
         for memory in [json!({}), json!({ "guest": "much" })] {
             let machine: Machine = serde_json::from_value(json!({ "domain": { "memory": memory } })).unwrap();
             assert_eq!(machine.size(), None);

@@ -1,33 +1,33 @@
-//! What `kubectl cmp` means, and nothing it does.
+//! The decisions of `kubectl cmp`, without any I/O.
 //!
-//! Everything here is decided from values alone: no API call, no clock, no file, no thread. Whoever needs the
-//! time or the world passes it in. The plugin, the webhook and the controllers ask this crate, so that a
-//! friendly answer before a request and the binding answer to it come from the same lines.
+//! Everything here is decided from values alone: no API call, no clock, no file, no thread. The caller passes in the
+//! time and the observed state. The plugin, the webhook and the controllers use the same functions. The plugin's answer
+//! before a request and the binding answer to it therefore come from the same lines.
 //!
 //! | module | decides |
 //! |---|---|
-//! | [`name`] | what is a name of a user, a cluster, an instance |
-//! | [`keys`] | how everything of ours is called in Kubernetes |
+//! | [`name`] | the valid names of users, clusters and instances |
+//! | [`keys`] | the names of everything of ours in Kubernetes |
 //! | [`quantity`], [`resources`] | exact amounts, and sizes made of them |
-//! | [`account`] | what a user may have, wants and holds; to and from a ConfigMap |
+//! | [`account`] | the quota, the wants and the holdings of a user; to and from a ConfigMap |
 //! | [`format`] | which stored values are of a newer version, and how they are kept |
-//! | [`audit`] | whether an account says what is there |
-//! | [`verdict`] | whether an account may change so |
-//! | [`beside`] | two sorted lists, side by side |
-//! | [`controller`] | the next step that brings a cluster to what its user wants |
-//! | [`deletion`] | how a cluster is asked to go |
-//! | [`footprint`] | what a Pod costs |
+//! | [`audit`] | whether an account agrees with the cluster |
+//! | [`verdict`] | whether a change of an account is allowed |
+//! | [`beside`] | a merge join of two sorted lists |
+//! | [`controller`] | the next step that brings a cluster to its user's want |
+//! | [`deletion`] | the wish to delete a cluster, and whether it is gone |
+//! | [`footprint`] | the cost of a Pod |
 //! | [`containers`] | StatefulSets and Pods, as far as they are read |
-//! | [`evidence`] | whether what is left of a cluster is little enough to give up the rest |
-//! | [`state`], [`instance`] | what an instance is shown to be |
-//! | [`lifecycle`] | what may be asked of an instance, and what makes it so |
+//! | [`evidence`] | whether the remaining objects of a cluster allow `held` to be lowered |
+//! | [`state`], [`instance`] | the shown state of an instance |
+//! | [`lifecycle`] | the verbs that apply to an instance, and the patch that executes them |
 //! | [`off`] | which instances of a cluster are off, in a file and when they are made |
-//! | [`schedule`] | when a cluster is suspended and resumed by itself |
-//! | [`progress`] | how far many instances have come, in one line |
+//! | [`schedule`] | when a cluster is suspended and resumed automatically |
+//! | [`progress`] | the progress of many instances, in one line |
 //! | [`manifest`] | the objects in a cluster's Namespace |
-//! | [`template`] | how an instance looks, and what a want makes of it |
+//! | [`template`] | the template of an instance, and the objects that a want makes of it |
 //! | [`kubevirt`] | virtual machines, as far as they are read and written |
-//! | [`usage`] | what was used over a time |
+//! | [`usage`] | the resources that were used over a time |
 
 pub mod account;
 pub mod audit;

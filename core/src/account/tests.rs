@@ -8,7 +8,7 @@ pub(crate) fn name(text: &str) -> ClusterName {
     text.parse().unwrap()
 }
 
-/// An account that is settled, from rows of key and value.
+/// Returns a settled account from rows of key and value.
 pub(crate) fn account(rows: &[(&str, &str)]) -> Account {
     let mut data: BTreeMap<String, String> =
         rows.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -25,7 +25,7 @@ pub(crate) fn held(count: u32, of: &str, state: HeldState) -> Held {
     Held::of("ns-uid", InstanceType::Container, shape(count, of), state)
 }
 
-/// So many of such a size, which may run.
+/// Returns a shape of `count` instances of size `of` that may run.
 pub(crate) fn shape(count: u32, of: &str) -> Shape {
     Shape { count, size: size(of), released: false }
 }
@@ -38,13 +38,13 @@ fn what_is_released_costs_its_storage() {
     check(&runs, "cpu=6,memory=12Gi,storage=30Gi");
     check(&off, "storage=30Gi");
     check(&Shape { released: true, ..shape(3, "cpu=2,memory=4Gi,nvidia.com/gpu=1") }, "");
-    // What may run is more than what may not.
+    // A shape that may run is more than a released one.
     assert!(off.fits(&runs) && !runs.fits(&off));
     assert_eq!(off.max(&runs), runs);
     assert_eq!(off.max(&off), off);
     assert_eq!(Shape::nothing().max(&off), off);
     assert!(Shape::nothing().fits(&off));
-    // Bringing it back is charged from the moment that it is wanted.
+    // Resuming is charged from the moment that it is wanted.
     let entry = Entry {
         want: Some(want(3, "cpu=2,memory=4Gi")),
         held: Some(Held::of(
@@ -145,12 +145,12 @@ fn what_is_damaged_is_mended_and_nothing_is_lost_or_made_up() {
         Some(list.join(" "))
     };
     assert_eq!(mended(&[("held.web", held)]).as_deref(), Some(""));
-    // What is held is looked up where it stands; until then nothing grows.
+    // A damaged holding is read back from its Namespace. Nothing grows until then.
     assert_eq!(
         mended(&[("held.web", "{}"), ("held.db", held), ("settled", "u")]).as_deref(),
         Some("held.web- settled-")
     );
-    // A want is what is held, or none.
+    // A damaged want becomes the holding, or is removed if nothing is held.
     let want = mended(&[("want.web", "{"), ("held.web", held)]).unwrap();
     assert!(want.starts_with(r#"refused.web={"reason":"the want was damaged: "#), "{want}");
     assert!(want.ends_with(r#"want.web={"type":"container","count":2,"size":{"cpu":"1","memory":"1Gi"}}"#), "{want}");
@@ -160,7 +160,7 @@ fn what_is_damaged_is_mended_and_nothing_is_lost_or_made_up() {
         mended(&[("refused.web", "no"), ("want.No", "{}"), ("held._", held)]).as_deref(),
         Some("held._- refused.web- settled- want.No-")
     );
-    // What a user may have is an administrator's word.
+    // Only an administrator may set the quota and the policy.
     assert_eq!(mended(&[("quota", "much"), ("held.web", "{}")]), None);
     assert_eq!(mended(&[("policy", "{]")]), None);
 }
@@ -179,7 +179,7 @@ fn a_newer_version_is_no_damage() {
     let web = account.cluster(&name("web"));
     assert_eq!(web.newer().as_deref(), Some(r#"want: this version does not know "expires""#));
     assert_eq!(web.charge(), Some(size("cpu=2,memory=2Gi")), "it costs what it says");
-    // Whoever writes it back keeps it.
+    // Unknown fields survive every write.
     assert_eq!(account.data()["want.web"], expires);
     assert_eq!(account.data()["policy"], r#"{"clusters":3,"nights":true}"#);
     let closed = Change::new().policy(&Policy { clusters: 0, ..account.policy.clone() });
@@ -187,19 +187,19 @@ fn a_newer_version_is_no_damage() {
         closed.entries().collect::<Vec<_>>(),
         [("policy", Some(r#"{"clusters":0,"nights":true,"suspended":"keep","instances":1000}"#))]
     );
-    // A value of a newer format may look in any way: it exists, and what it costs is not known.
+    // A value of a newer format may look in any way: the cluster exists, and its cost is not known.
     let two = r#"{"format":2,"uid":"u-1","kind":"microvm"}"#;
     let account = read(&[("held.web", two), ("want.db", r#"{"format":3}"#), ("refused.x", r#"{"format":2}"#)]);
     assert_eq!(account.counts(), (2, 0));
     assert_eq!(account.cluster(&name("web")).uid(), Some("u-1"));
     assert_eq!(account.cluster(&name("db")).uid(), None);
     assert!(account.uncounted().is_some() && account.newer().is_none());
-    // It is known again once it is written as this version writes it, or gone.
+    // The value is known again once this version writes it, or once it is removed.
     let known = Change::new().want(&name("db"), Some(&want(1, "cpu=1,memory=1Gi"))).apply(&account).unwrap();
     assert!(known.cluster(&name("db")).opaque.is_empty());
     let gone = Change::new().forget(&name("web")).forget(&name("x")).apply(&known).unwrap();
     assert_eq!((gone.uncounted(), gone.counts()), (None, (1, 1)));
-    // A change to a format that is not known is refused by its key, and says what to do.
+    // A change to a format that is not known is refused by its key, and the message says what to do.
     let wrong = account.changed(&[], [("want.web", Some(r#"{"format":2,"x":1}"#))]).unwrap_err();
     assert!(wrong.key == "want.web" && wrong.why.ends_with("upgrade cmp-webhook and kubectl-cmp"), "{wrong}");
 }

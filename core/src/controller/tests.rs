@@ -3,7 +3,7 @@ use crate::account::tests::{account, name, shape, size};
 
 const WANT: &str = r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"}}"#;
 const HELD: &str = r#"{"uid":"ns-uid","type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"},"state":"ready"}"#;
-/// Every key of a cluster goes.
+/// The change that removes every key of a cluster.
 const GONE: &str = "blocked.web- delete.web- held.web- refused.web- scheduled.web- want.web-";
 const WINDOW: Duration = Duration::from_secs(90);
 
@@ -29,7 +29,7 @@ fn namespace(owner: &str, count: u32, of: &str) -> SeenNamespace {
     }
 }
 
-/// Everything as it should be for so many instances of 2 CPU and 4Gi.
+/// Returns complete fences for `count` instances of 2 CPU and 4Gi.
 fn fenced(count: u32) -> Fences {
     let shape = shape(count, "cpu=2,memory=4Gi");
     let fence = |amounts| Some(SeenFence { amounts: Some(amounts), in_force: true, version: Version::default() });
@@ -54,7 +54,7 @@ fn step_after(rows: &[(&str, &str)], fences: &Fences, unchanged_for: Duration) -
     next_step(&seen, WINDOW, now())
 }
 
-/// The change of a step as rows of `key=value`, `key-` for a removal.
+/// Returns the change of a step as rows of `key=value`, or `key-` for a removal.
 fn changes(step: &Step) -> String {
     let (Step::Account(change) | Step::Adopt(change) | Step::Forget { change, .. } | Step::Lower { change, .. }) = step
     else {
@@ -179,7 +179,7 @@ fn shrinking_lowers_what_is_held_last() {
     assert!(matches!(step(&rows, &fenced(3)), Step::Write { .. }));
     let mut half = fenced(1);
     half.namespace.as_mut().unwrap().count = Some(3);
-    // What is still held is remembered where it would be looked for if the account were lost.
+    // The Namespace records what is still held, because the controller looks there if the account is lost.
     let reserved = Reserved::Shape(shape(3, "cpu=2,memory=4Gi"));
     assert_eq!(step(&rows, &half), Step::Open { shape: shape(1, "cpu=2,memory=4Gi"), reserved: reserved.clone() });
     let mut lowered = fenced(1);
@@ -192,7 +192,7 @@ fn shrinking_lowers_what_is_held_last() {
     assert!(matches!(lower, Step::Lower { ref to, .. } if to.count == 1), "{lower:?}");
     let one_held = HELD.replace('3', "1");
     assert_eq!(changes(&lower), format!("held.web={one_held}"));
-    // And forgotten when it is given back.
+    // The record is removed when the resources are given back.
     let open = step(&[("want.web", one.as_str()), ("held.web", &one_held)], &lowered);
     assert!(matches!(open, Step::Open { reserved: Reserved::Nothing, .. }), "{open:?}");
 }
@@ -222,7 +222,7 @@ fn releasing_shuts_the_instances_off_before_it_gives_back() {
     (namespace.released, namespace.reserved) = (true, reserved);
     let lower = step_after(&rows, &fences, WINDOW);
     assert!(changes(&lower).contains(r#""released":true,"state":"ready""#), "{lower:?}");
-    // Coming back is held first.
+    // To resume, `held` is raised first.
     let held = HELD.replace(r#""state""#, r#""released":true,"state""#);
     let back = changes(&step(&[("want.web", WANT), ("held.web", &held)], &fences));
     assert!(back.contains(r#""state":"preparing"}"#) && !back.contains("released"), "{back}");
@@ -252,7 +252,7 @@ fn a_deletion_goes_by_the_uid_and_ends_when_the_namespace_is_gone() {
         "delete.web-"
     );
     assert_eq!(changes(&step(&[("delete.web", "old")], &Fences::default())), "delete.web-");
-    // Said before the Namespace was known, it is carried over to it.
+    // A wish that was written before the uid of the Namespace was known gets that uid.
     let nameless = HELD.replace("ns-uid", "");
     let early = [("want.web", WANT), ("held.web", nameless.as_str()), ("delete.web", "")];
     assert_eq!(changes(&step(&early, &fenced(0))), format!("delete.web=ns-uid held.web={HELD}"));
@@ -294,7 +294,7 @@ fn a_lost_entry_is_adopted_if_the_cluster_was_ready_once() {
     assert_eq!(step(&[], &never_ready), Step::RemoveNamespace);
     let foreign = Fences { namespace: Some(namespace("mary", 1, "cpu=1,memory=1Gi")), ..Fences::default() };
     assert_eq!(step(&[], &foreign), Step::Nothing);
-    // What was still held when the account was lost is held again, and given back as it was to be.
+    // The shape that was still held when the account was lost is held again, and then shrinks as it was to shrink.
     let mut shrinking = fenced(1);
     shrinking.namespace.as_mut().unwrap().reserved = Reserved::Shape(shape(3, "cpu=2,memory=4Gi"));
     assert_eq!(changes(&step(&[], &shrinking)), format!("held.web={adopted}"));
@@ -350,21 +350,21 @@ fn a_damaged_want_is_mended_while_its_cluster_is_deleted() {
     let mended = before.mend(&[damaged], now()).unwrap().apply(&before).unwrap();
     assert!(mended.cluster(&name("web")).want.is_some());
     assert_eq!(verdict::judge(Some(&before), &mended), Ok(()));
-    // Its own want does not grow under that.
+    // The deletion does not let the want of the same cluster grow.
     let grown = account(&[("want.web", &WANT.replace('3', "4")), rows[0], rows[1]]);
     assert!(matches!(verdict::judge(Some(&mended), &grown), Err(Denial::BeingDeleted { .. })));
 }
 
 #[test]
 fn a_deletion_goes_on_after_its_holding_was_damaged() {
-    // The damaged value is gone, and the account is settled again.
+    // The damaged value is removed, and the account is settled again.
     let wished = [("want.web", WANT), ("delete.web", "ns-uid")];
     let adopted = HELD.replace("ready", "preparing");
     assert_eq!(changes(&step(&wished, &fenced(3))), format!("held.web={adopted}"));
     assert_eq!(changes(&step(&wished, &Fences::default())), GONE);
     assert_eq!(changes(&step(&wished[1..], &fenced(3))), format!("held.web={adopted}"));
     assert_eq!(changes(&step(&wished[1..], &Fences::default())), "delete.web-");
-    // It is meant for one Namespace, and for no other of that name.
+    // The wish names one Namespace, and no other Namespace of that name.
     let mut another = fenced(3);
     another.namespace.as_mut().unwrap().uid = "another".to_owned();
     assert_eq!(changes(&step(&wished, &another)), "delete.web-");
@@ -384,7 +384,7 @@ fn the_account_says_why_nothing_goes_on_and_no_longer_than_that() {
     assert_eq!(report(&account(&rows), &name("db"), denied, now()), None, "there is no such cluster");
     let long = report(&account(&rows), &name("web"), &"ä".repeat(5000), now()).unwrap();
     assert!(changes(&Step::Account(long)).chars().count() < 1200);
-    // It came to rest, or is gone.
+    // The cluster came to rest, or it is gone.
     let rested = [("want.web", WANT), ("held.web", HELD), ("blocked.web", blocked)];
     assert_eq!(changes(&step(&rested, &fenced(3))), format!("blocked.web- held.web={HELD}"));
     assert_eq!(changes(&step(&rested[2..], &Fences::default())), "blocked.web- scheduled.web-");
@@ -414,7 +414,7 @@ fn a_newer_version_is_left_alone_and_its_cluster_can_be_deleted() {
     let expires = WANT.replacen('{', r#"{"expires":"2027-01-01T00:00:00Z","#, 1);
     let two = r#"{"format":2,"kind":"microvm","uid":"ns-uid"}"#;
     let newer = |step: Step| matches!(step, Step::Wait { what: Awaited::Newer { .. }, .. });
-    // Neither held, nor grown, shrunk, put right or given up.
+    // The controller neither holds nor grows nor shrinks nor mends nor gives up such a cluster.
     assert!(newer(step(&[("want.web", &expires)], &Fences::default())));
     assert!(newer(step(&[("want.web", &expires.replace('3', "5")), ("held.web", HELD)], &fenced(3))));
     assert!(newer(step(&[("want.web", &expires.replace('3', "2")), ("held.web", HELD)], &fenced(3))));
@@ -427,7 +427,7 @@ fn a_newer_version_is_left_alone_and_its_cluster_can_be_deleted() {
     marked.namespace.as_mut().unwrap().newer = Some("it is of format 2".to_owned());
     assert!(newer(step(&[("want.web", WANT), ("held.web", HELD)], &marked)));
     assert!(newer(step(&[], &marked)), "it is not adopted");
-    // Deleted it is by whichever version runs.
+    // Any version may delete the cluster.
     let mut going = fenced(3);
     going.namespace.as_mut().unwrap().deleting = true;
     let nameless = HELD.replace("ns-uid", "");

@@ -22,7 +22,7 @@ fn evidence_of_vms_is_what_their_guests_see() {
     let none = fits(&one, InstanceType::Vm, &shape(0, "cpu=2,memory=4Gi"));
     assert_eq!(none, Err("instance web-0 still exists".to_owned()));
     let smaller = fits(&one, InstanceType::Vm, &shape(1, "cpu=1,memory=4Gi"));
-    // Whatever its guest is now: the next one is made of what the VM says, and nobody is asked.
+    // The size of the current guest does not matter: the next guest is made from the VM, and nobody is asked.
     assert_eq!(smaller, Err("instance web-0 still is to have cpu=2,memory=4Gi".to_owned()));
     let gone = Remains { running: vec![], ..one.clone() };
     let smaller = shape(1, "cpu=1,memory=4Gi");

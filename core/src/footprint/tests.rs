@@ -19,8 +19,8 @@ fn a_pod_costs_what_kubernetes_counts() {
     check(json!({ "containers": [container("1")], "overhead": { "cpu": "250m" } }), "cpu=1250m");
 }
 
-/// Random Pods with what the real `PodRequests` and `PodLimits` make of them; `tests/control-plane/kubernetes/pods`
-/// makes the file.
+/// Random Pods with the results of the real `PodRequests` and `PodLimits`; `tests/control-plane/kubernetes/pods` makes
+/// the file.
 const PODS: &str = include_str!("../../tests/vectors/pods.jsonl");
 
 #[test]
@@ -30,7 +30,7 @@ fn a_random_pod_costs_what_kubernetes_counts() {
         let vector: Value = serde_json::from_str(line).unwrap();
         let pod = serde_json::from_value(vector["pod"].clone()).unwrap();
         for (rule, sums) in [(Rule::Requests, "requests"), (Rule::Limits, "limits")] {
-            // What cannot be in a size is not counted.
+            // A resource that cannot be in a size is not counted.
             let expected: Resources = vector[sums]
                 .as_object()
                 .unwrap()

@@ -11,7 +11,7 @@ pub(crate) fn made(index: u32) -> StatefulSet {
     blueprint.stateful_set(&name("web").instance(index)).unwrap()
 }
 
-/// As it is read.
+/// Returns the StatefulSet of an instance as it is read.
 pub(crate) fn set(replicas: i32, asked: &str) -> Set {
     let mut set = made(0);
     set.spec.as_mut().unwrap().replicas = Some(replicas);
@@ -40,7 +40,7 @@ fn the_shown_state_is_derived() {
     };
     check(0, "suspended", None, "suspended");
     check(0, "stopped", None, "stopped");
-    // Scaled to 0 past us: off is off.
+    // Something else scaled the StatefulSet to 0: the instance is shown as stopped.
     check(0, "running", None, "stopped");
     check(1, "running", None, "pending NoPod");
     check(1, "suspended", Some(json!({ "phase": "Running" })), "running");
@@ -182,14 +182,14 @@ fn every_status_of_a_vm_is_a_state() {
         ("Unknown", "failed Unknown"),
     ] {
         check("Always", "running", status, expected);
-        // Off is off, however long the last run takes to end.
+        // The instance is shown as off, however long the last run takes to end.
         check("Halted", "stopped", status, "stopped");
         check("Halted", "suspended", status, "suspended");
     }
     check("Always", "suspended", "Paused", "suspended");
     check("Always", "running", "Paused", "suspended StillPaused");
     check("Always", "suspended", "Running", "running NotPausedYet");
-    // KubeVirt could not make it: it says why.
+    // KubeVirt could not make the VirtualMachineInstance, and its condition says why.
     let mut refused = vm("Always", "running", "Stopped");
     refused.status.conditions = serde_json::from_value(json!([
         { "type": "Failure", "status": "True", "reason": "FailedCreate", "message": "no room" },
