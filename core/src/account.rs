@@ -455,7 +455,7 @@ impl Entry {
         self.want.as_ref().map(|want| want.kind).or_else(|| self.held.as_ref().map(|held| held.kind))
     }
 
-    /// Returns the schedule, if any edge of it is still to come.
+    /// Returns the schedule, if any edge of it is still to come or to be retried.
     pub fn schedule(&self) -> Option<&Schedule> {
         let schedule = self.want.as_ref()?.schedule.as_ref()?;
         schedule.is_live(self.scheduled.as_ref()).then_some(schedule)

@@ -1,4 +1,4 @@
-//! What may be asked of an instance, and what makes it so.
+//! The verbs of an instance: the table of transitions, and the patch that executes a verb.
 
 use std::fmt;
 
@@ -12,24 +12,24 @@ use crate::name::InstanceName;
 use crate::schedule::Cause;
 use crate::state::State;
 
-/// What can be asked of an instance.
+/// A verb of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// Switch it on.
+    /// Switch the instance on.
     Start,
-    /// Switch it off.
+    /// Switch the instance off.
     Stop,
-    /// Free what it uses, and remember.
+    /// Free the resources of the instance, and record who suspended it, when and why.
     Suspend,
-    /// Bring it back.
+    /// Bring a suspended instance back.
     Resume,
 }
 
 impl Verb {
-    /// All of them.
+    /// All verbs, in the order of this enum.
     pub const ALL: [Self; 4] = [Self::Start, Self::Stop, Self::Suspend, Self::Resume];
 
-    /// As it is typed.
+    /// Returns the verb as it is typed.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -39,7 +39,7 @@ impl Verb {
         }
     }
 
-    /// What an instance is said to be after it: `instance/web-0 stopped`.
+    /// Returns the past participle for messages: `instance/web-0 stopped`.
     pub fn done(self) -> &'static str {
         match self {
             Self::Start => "started",
@@ -49,7 +49,7 @@ impl Verb {
         }
     }
 
-    /// The state that it leads to.
+    /// Returns the state that the verb leads to.
     fn target(self) -> State {
         match self {
             Self::Start | Self::Resume => State::Running,
@@ -65,12 +65,12 @@ impl fmt::Display for Verb {
     }
 }
 
-/// What a verb does to an instance in a state.
+/// The effect of a verb on an instance in a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transition {
-    /// It changes.
+    /// The verb changes the state.
     Change,
-    /// It is so already.
+    /// The instance is in that state already.
     Already,
 }
 
@@ -78,23 +78,23 @@ pub enum Transition {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {verb} {instance}: it is {state}, and a {state} instance can be {legal}")]
 pub struct Illegal {
-    /// Which instance.
+    /// The name of the instance.
     pub instance: InstanceName,
-    /// In which state.
+    /// The state of the instance.
     pub state: State,
-    /// What was asked.
+    /// The verb that was asked for.
     pub verb: Verb,
     legal: String,
 }
 
 impl Illegal {
-    /// The verbs that do apply.
+    /// Returns the verbs that change an instance in this state.
     pub fn legal(state: State) -> Vec<Verb> {
         Verb::ALL.into_iter().filter(|verb| transition(state, *verb) == Some(Transition::Change)).collect()
     }
 }
 
-/// The table of transitions; `None` is illegal.
+/// Returns the entry of the transition table; `None` is an illegal transition.
 pub fn transition(state: State, verb: Verb) -> Option<Transition> {
     use State::{Failed, Pending, Running, Stopped, Suspended};
     use Transition::{Already, Change};
@@ -102,7 +102,7 @@ pub fn transition(state: State, verb: Verb) -> Option<Transition> {
         (Running | Pending | Failed, Verb::Stop | Verb::Suspend)
         | (Stopped, Verb::Start)
         | (Suspended, Verb::Resume) => Some(Change),
-        // Asking for what was asked for already is no error.
+        // Asking again for the same state is not an error.
         (Running | Pending | Failed, Verb::Start | Verb::Resume)
         | (Stopped, Verb::Stop)
         | (Suspended, Verb::Suspend) => Some(Already),
@@ -110,7 +110,7 @@ pub fn transition(state: State, verb: Verb) -> Option<Transition> {
     }
 }
 
-/// Applies the table to one instance.
+/// Applies the transition table to one instance.
 pub fn apply(instance: &InstanceName, state: State, verb: Verb) -> Result<Transition, Illegal> {
     transition(state, verb).ok_or_else(|| {
         let legal: Vec<&str> = Illegal::legal(state).into_iter().map(Verb::done).collect();
@@ -118,30 +118,30 @@ pub fn apply(instance: &InstanceName, state: State, verb: Verb) -> Result<Transi
     })
 }
 
-/// Who asks for a suspension, when and why.
+/// The author of a suspension, with its time and reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asker {
-    /// A username.
+    /// The username of the author.
     pub by: String,
-    /// When.
+    /// The time of the suspension.
     pub at: Timestamp,
-    /// Why, if it was said.
+    /// The reason, if one was given.
     pub reason: Option<String>,
-    /// What is to wake it.
+    /// The cause that will resume the instance.
     pub woken_by: Option<Cause>,
 }
 
-/// A call that is made after the patch: KubeVirt freezes a VM by a call of its own.
+/// A call that follows the patch. KubeVirt freezes a VM by a call of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
-    /// Freeze it.
+    /// Freeze the VM in its memory.
     Pause,
-    /// Let it go on.
+    /// Let a frozen VM go on.
     Unpause,
 }
 
 impl Call {
-    /// The subresource of the VirtualMachineInstance.
+    /// Returns the subresource of the VirtualMachineInstance.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pause => "pause",
@@ -150,37 +150,40 @@ impl Call {
     }
 }
 
-/// What makes an instance what a verb asks: a merge patch, which carries the `resourceVersion` that was read, so that two
-/// who write at once do not overwrite each other's memory; and the call that follows it. The wish is written first: where
-/// the call does not come, it shows, and the same verb makes it.
+/// The requests that execute a verb: a merge patch, and the call that follows it.
+///
+/// The patch carries the `resourceVersion` that was read, so that two concurrent writers do not overwrite each other's
+/// record. The wish is written first. If the call does not follow, the shown state says so, and the same verb makes the
+/// call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Act {
-    /// The merge patch.
+    /// The merge patch of the StatefulSet or the VirtualMachine.
     pub patch: serde_json::Value,
-    /// The call after it.
+    /// The call after the patch.
     pub call: Option<Call>,
 }
 
-/// Why nothing is done.
+/// The reason why a verb is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The verb does not apply.
+    /// The verb does not apply in this state.
     #[error(transparent)]
     Illegal(#[from] Illegal),
-    /// A container has no memory to keep.
+    /// A container cannot be paused, because it has no memory to keep.
     #[error("containers cannot be paused: use --mode halt")]
     NoPause,
 }
 
-/// Decides what a verb does to an instance; `None` if it is so already.
+/// Decides the requests that execute a verb on an instance. Returns `None` if the instance is in the desired state
+/// already.
 pub fn act(shown: &Instance, verb: Verb, mode: Option<Mode>, asker: Option<&Asker>) -> Result<Option<Act>, Refusal> {
     if verb == Verb::Suspend && mode == Some(Mode::Pause) && shown.kind == InstanceType::Container {
         return Err(Refusal::NoPause);
     }
     let target = verb.target();
-    // A pause, or the end of one, that was written down and not carried out.
+    // A pause, or the end of a pause, was recorded and not executed.
     let half_done = shown.kind == InstanceType::Vm && shown.asked.is_some_and(|asked| asked != target);
-    // What is paused can still be switched off, to free what it keeps.
+    // A paused VM can still be switched off, which frees its memory.
     let deeper = verb == Verb::Suspend && mode == Some(Mode::Halt) && shown.paused;
     match apply(&shown.name, shown.state, verb)? {
         Transition::Already if !half_done && !deeper => return Ok(None),
@@ -207,7 +210,7 @@ pub fn act(shown: &Instance, verb: Verb, mode: Option<Mode>, asker: Option<&Aske
         "metadata": {
             "resourceVersion": shown.version,
             "labels": { (keys::ASKED): target.as_str() },
-            // null removes what an earlier suspension left.
+            // `null` removes the record of an earlier suspension.
             "annotations": {
                 (keys::SUSPENDED_BY): remembered.map(|asker| &asker.by),
                 (keys::SUSPENDED_AT): remembered.map(|asker| asker.at.to_string()),

@@ -1,4 +1,4 @@
-//! The objects in a cluster's Namespace, made from values that are valid already: nothing here can fail.
+//! The objects in a cluster's Namespace. They are made from valid values, so nothing here can fail.
 
 use std::collections::BTreeMap;
 
@@ -29,22 +29,23 @@ pub const VM_TEMPLATE: &str = "vm";
 /// The name of the container in the built-in template.
 pub const CONTAINER: &str = "instance";
 
-/// How many ConfigMaps and Secrets a user can make in a cluster: enough for people, too few to fill etcd.
+/// The most ConfigMaps and the most Secrets that a user can make in a cluster: enough for people, too few to fill etcd.
 const OTHERS: u32 = 100;
-/// How many Services a user can make in a cluster, beside those for each instance. Addresses of Services are few.
+/// The most Services that a user can make in a cluster, besides those for each instance. Addresses of Services are
+/// scarce.
 const SERVICES: u32 = 10;
-/// How many Services a user can make for each instance, up to [`OTHERS`] in all.
+/// The most Services that a user can make for each instance, up to [`OTHERS`] in all.
 const SERVICES_OF_INSTANCE: u32 = 2;
-/// How many `ControllerRevisions` an instance has at the most: ten that are kept (`cmp-instances` allows no more), those of
-/// the Pod, the last and the next template, and one that is made before an old one is removed.
+/// The most `ControllerRevisions` of an instance. Ten are kept (`cmp-instances` allows no more). The Pod, the last
+/// template and the next template have one each. One more is made before an old one is removed.
 const REVISIONS: u32 = 14;
 
-/// A map of labels or annotations.
+/// Builds a map of labels or annotations.
 pub fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
-/// The Namespace of a cluster as it is created: no instance name is open yet.
+/// Returns the Namespace of a cluster at its creation: no instance name is open yet.
 pub fn namespace(
     user: &UserName,
     cluster: &ClusterName,
@@ -58,7 +59,7 @@ pub fn namespace(
         (keys::TYPE, kind.as_str()),
         (keys::MANAGED_BY, keys::MANAGER),
     ]);
-    // A KubeVirt launcher is refused at restricted, and admitted at baseline.
+    // Pod Security refuses a KubeVirt launcher at restricted, and admits it at baseline.
     labels.extend(pairs([
         ("pod-security.kubernetes.io/enforce", "baseline"),
         ("pod-security.kubernetes.io/warn", "baseline"),
@@ -74,7 +75,7 @@ pub fn namespace(
     }
 }
 
-/// Of an object of ours in the Namespace of a cluster.
+/// Returns the metadata of an object of ours in the Namespace of a cluster.
 fn own_metadata(cluster: &ClusterName) -> ObjectMeta {
     ObjectMeta {
         name: Some(keys::FENCE_NAME.to_owned()),
@@ -84,36 +85,38 @@ fn own_metadata(cluster: &ClusterName) -> ObjectMeta {
     }
 }
 
-/// Of a fence: the uid of the Namespace that it is for, and the mark of the write.
+/// Returns the metadata of a fence: the uid of its Namespace, and the nonce of the write.
 fn fence_metadata(cluster: &ClusterName, uid: &str, fence: &str) -> ObjectMeta {
     let annotations = Some(pairs([(keys::MADE_FOR, uid), (keys::FENCE, fence)]));
     ObjectMeta { annotations, ..own_metadata(cluster) }
 }
 
-/// What the ResourceQuota of a cluster allows.
+/// Returns the amounts that the ResourceQuota of a cluster allows.
 pub fn hard(kind: InstanceType, shape: &Shape) -> Amounts {
     let mut hard = Amounts::new();
     for (name, amount) in shape.size.iter() {
-        // The verdict has refused what does not fit; should it be asked here all the same, nothing is allowed.
+        // The verdict has refused a charge that does not fit. If such a charge arrives here all the same, nothing is
+        // allowed.
         let runs = !shape.released || name.as_str() == STORAGE;
         let charge = amount.checked_mul(shape.count).filter(|_| runs).unwrap_or(Quantity::ZERO);
         match (kind, name.as_str()) {
-            // A launcher's Pod asks for other amounts than its guest sees.
+            // The requests of a launcher's Pod differ from the size that its guest sees.
             (InstanceType::Vm, CPU | MEMORY | EPHEMERAL_STORAGE) => {}
             (InstanceType::Container, CPU | MEMORY | EPHEMERAL_STORAGE) => {
                 hard.insert(format!("requests.{name}"), charge);
                 hard.insert(format!("limits.{name}"), charge);
             }
-            // Storage and extended resources are counted by their requests alone.
+            // Kubernetes counts storage and extended resources by their requests alone.
             _ => {
                 hard.insert(format!("requests.{name}"), charge);
             }
         }
     }
     hard.entry(format!("requests.{STORAGE}")).or_insert(Quantity::ZERO);
-    // A StatefulSet stays while it is off; of a VM that is off, there is no VirtualMachineInstance. How many StatefulSets
-    // there are, their names say, exactly. Here is room for more: Kubernetes counts one that was refused as AlreadyExists
-    // until it counts anew, minutes later, and two who make the same instances would run into it.
+    // A StatefulSet exists while its instance is off; the VirtualMachineInstance of a VM does not. The names of the
+    // StatefulSets limit their number exactly, so this count leaves room for more. Kubernetes counts a creation that
+    // was refused as AlreadyExists until it recounts, minutes later. Two clients that create the same instances would
+    // otherwise run into the limit.
     let (instances, count) = match kind {
         InstanceType::Container => (
             "count/statefulsets.apps",
@@ -134,14 +137,14 @@ pub fn hard(kind: InstanceType, shape: &Shape) -> Amounts {
         hard.insert(key.to_owned(), Quantity::whole(amount));
     }
     if kind == InstanceType::Container {
-        // Of an instance that is off they stay.
+        // The revisions of an instance that is off stay.
         let revisions = shape.count.saturating_mul(REVISIONS);
         hard.insert("count/controllerrevisions.apps".to_owned(), Quantity::whole(revisions));
     }
     hard
 }
 
-/// The ResourceQuota of a cluster: the second fence around the count.
+/// Returns the ResourceQuota of a cluster: the second fence around the count.
 pub fn resource_quota(
     cluster: &ClusterName,
     kind: InstanceType,
@@ -156,12 +159,12 @@ pub fn resource_quota(
     }
 }
 
-/// What the LimitRange of a cluster says, as `<type>.<rule>.<resource>`.
+/// Returns the amounts in the LimitRange of a cluster, as `<type>.<rule>.<resource>`.
 pub fn limits(kind: InstanceType, size: &Resources, settings: &Settings) -> Amounts {
     let mut limits = Amounts::new();
     for (name, amount) in size.iter() {
         match (kind, name.as_str()) {
-            // A launcher's Pod has containers that its owner does not see: each is bounded, and not their sum.
+            // A launcher's Pod has containers that its owner does not see. Each of them is bounded, not their sum.
             (InstanceType::Vm, CPU | MEMORY | EPHEMERAL_STORAGE) => {}
             (_, STORAGE) => {
                 limits.insert(format!("PersistentVolumeClaim.max.{name}"), amount);
@@ -171,14 +174,15 @@ pub fn limits(kind: InstanceType, size: &Resources, settings: &Settings) -> Amou
             }
         }
     }
-    // What a container writes is bounded, whether the size names it or not. A Pod then has a limit for each of them, which
-    // the kubelet holds emptyDir to as well.
+    // The disk that a container writes to is bounded, whether the size names it or not. Each container of a Pod then
+    // has a limit, and the kubelet holds `emptyDir` volumes to that limit, too.
     let named = size.named(EPHEMERAL_STORAGE);
     let each = named.unwrap_or(settings.ephemeral_storage);
     limits.insert(format!("Container.max.{EPHEMERAL_STORAGE}"), each);
     limits.insert(format!("Container.default.{EPHEMERAL_STORAGE}"), each);
-    // A limit of 0 would mean no limit. Where the size does not name it, a policy lets nobody say a limit, and nothing is set
-    // aside: else a node would take fewer instances than before.
+    // A limit of 0 would mean no limit, so the minimum is above 0. If the size does not name the resource, a policy
+    // forbids everybody to set a limit. No request is set then, because a node would otherwise take fewer instances
+    // than before.
     let least = if named.is_some() { Quantity::mebibytes(1).min(each) } else { Quantity::ZERO };
     limits.insert(format!("Container.defaultRequest.{EPHEMERAL_STORAGE}"), least);
     if named.is_some() {
@@ -188,7 +192,8 @@ pub fn limits(kind: InstanceType, size: &Resources, settings: &Settings) -> Amou
         limits.insert(format!("Pod.max.{EPHEMERAL_STORAGE}"), all);
     }
     if kind == InstanceType::Container {
-        // A limit of 0 would mean no limit, so that each container has more; what it leaves out is filled in.
+        // A limit of 0 would mean no limit, so the minimum of each container is above 0. Missing amounts are filled in
+        // by default.
         let (least_cpu, least_memory) = (Quantity::milli(1), Quantity::mebibytes(1));
         let (cpu, memory) = (size.cpu().min(Quantity::milli(100)), size.memory().min(Quantity::mebibytes(64)));
         for (rule, cpu, memory) in
@@ -201,8 +206,8 @@ pub fn limits(kind: InstanceType, size: &Resources, settings: &Settings) -> Amou
     limits
 }
 
-/// The LimitRange of a cluster: the fence around the size. Kubernetes sums a Pod's containers for it, sidecars, init
-/// containers and pod-level resources included.
+/// Returns the LimitRange of a cluster: the fence around the size. Kubernetes sums a Pod's containers for it, including
+/// sidecars, init containers and pod-level resources.
 pub fn limit_range(
     cluster: &ClusterName,
     kind: InstanceType,
@@ -231,7 +236,8 @@ pub fn limit_range(
     }
 }
 
-/// What a LimitRange that was read says, in the form of [`limits`]; `None` if an amount cannot be read.
+/// Returns the amounts of a LimitRange that was read, in the form of [`limits`]. Returns `None` if an amount cannot be
+/// read.
 pub fn limits_of(range: &LimitRange) -> Option<Amounts> {
     let mut limits = Amounts::new();
     for item in range.spec.iter().flat_map(|spec| &spec.limits) {
@@ -250,12 +256,12 @@ pub fn limits_of(range: &LimitRange) -> Option<Amounts> {
     Some(limits)
 }
 
-/// Where KubeVirt is installed by its own manifests, by its operator of operators, and by OpenShift. No user can have a
-/// Namespace of such a name.
+/// The Namespaces of KubeVirt: as installed by its own manifests, by its operator of operators, and by OpenShift. No
+/// user can have a Namespace of such a name.
 const KUBEVIRT_NAMESPACES: [&str; 3] = ["kubevirt", "kubevirt-hyperconverged", "openshift-cnv"];
 
-/// Where instances may connect to if some ranges are closed: all Pods and all other addresses. Some networks do not take the
-/// address of a Pod for one of a range, so that Pods are named.
+/// Returns the egress rule for closed ranges: instances may connect to all Pods and to all other addresses. The rule
+/// names Pods explicitly, because some networks do not match the address of a Pod against an address range.
 fn egress(denied: &[Cidr]) -> NetworkPolicyEgressRule {
     let pods = NetworkPolicyPeer { namespace_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() };
     let blocks = [("0.0.0.0/0", false), ("::/0", true)].map(|(all, v6)| {
@@ -266,9 +272,11 @@ fn egress(denied: &[Cidr]) -> NetworkPolicyEgressRule {
     NetworkPolicyEgressRule { to: Some([pods].into_iter().chain(blocks).collect()), ports: None }
 }
 
-/// The NetworkPolicy of a cluster: nothing comes in from other Namespaces, and nothing goes out to the ranges that the
-/// administrator has closed. To VMs virt-api does, which leads their owner
-/// there (`virtctl ssh` and `port-forward`); to a Pod its kubelet leads, which no policy is about.
+/// Returns the NetworkPolicy of a cluster. No traffic comes in from other Namespaces, and none goes out to the ranges
+/// that the administrator has closed.
+///
+/// For VMs, virt-api may connect, because it forwards their owner's connections (`virtctl ssh` and `port-forward`). For
+/// Pods, the kubelet forwards such connections, and no NetworkPolicy applies to it.
 pub fn network_policy(cluster: &ClusterName, kind: InstanceType, settings: &Settings) -> NetworkPolicy {
     let labelled = |key: &str, value: &str| LabelSelector {
         match_labels: Some(BTreeMap::from([(key.to_owned(), value.to_owned())])),
@@ -304,7 +312,7 @@ pub fn network_policy(cluster: &ClusterName, kind: InstanceType, settings: &Sett
     }
 }
 
-/// The ServiceAccount that the instances run under: no rights, and no token to lose.
+/// Returns the ServiceAccount that the instances run under. It has no rights and no token to lose.
 pub fn service_account(cluster: &ClusterName) -> ServiceAccount {
     ServiceAccount {
         metadata: ObjectMeta {
@@ -317,7 +325,7 @@ pub fn service_account(cluster: &ClusterName) -> ServiceAccount {
     }
 }
 
-/// The ClusterRole of a user in a cluster of a type.
+/// Returns the ClusterRole of a user in a cluster of this type.
 pub fn role(kind: InstanceType) -> &'static str {
     match kind {
         InstanceType::Container => keys::CONTAINER_ROLE,
@@ -325,12 +333,13 @@ pub fn role(kind: InstanceType) -> &'static str {
     }
 }
 
-/// The RoleBinding that lets the owner in.
+/// Returns the RoleBinding that gives the owner access.
 pub fn role_binding(user: &UserName, cluster: &ClusterName, kind: InstanceType) -> RoleBinding {
     bound(cluster, keys::BINDING_NAME, role(kind), user.as_str(), keys::USERS_NAMESPACE)
 }
 
-/// cmp-webhook suspends and resumes instances where there is a schedule, and nowhere else.
+/// Returns the RoleBinding by which cmp-webhook suspends and resumes instances. It exists only in clusters that have a
+/// schedule.
 pub fn schedule_binding(cluster: &ClusterName) -> RoleBinding {
     bound(cluster, keys::SCHEDULE_ROLE, keys::SCHEDULE_ROLE, keys::WEBHOOK, keys::SYSTEM_NAMESPACE)
 }
@@ -353,7 +362,7 @@ fn bound(cluster: &ClusterName, name: &str, role: &str, account: &str, of: &str)
     }
 }
 
-/// A container instance with another size; `None` if it has that already. What its owner added to it stays.
+/// Returns a container instance with another size, or `None` if it has that size already. Additions of its owner stay.
 pub fn resized(set: &StatefulSet, size: &Resources) -> Result<Option<StatefulSet>, Wrong> {
     let mut other = set.clone();
     let Some(pod) = other.spec.as_mut().and_then(|spec| spec.template.spec.as_mut()) else { return Ok(None) };
@@ -435,7 +444,7 @@ mod tests {
         let same = serde_json::json!({ "podSelector": {} });
         assert_eq!(from(InstanceType::Container), serde_json::json!([same]));
         let virt_api = serde_json::json!({
-            // Both in one peer: whoever bears the label elsewhere is not let in.
+            // Both selectors are in one peer, so that a Pod with this label in another Namespace is not let in.
             "namespaceSelector": { "matchExpressions": [{
                 "key": "kubernetes.io/metadata.name", "operator": "In",
                 "values": ["kubevirt", "kubevirt-hyperconverged", "openshift-cnv"],

@@ -1,4 +1,4 @@
-//! Names, valid by construction: whoever holds one need not check it again.
+//! Names that are valid by construction, so that later code need not check them again.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys;
 
-/// How many instances a cluster can have at the most; the policies in the API server read no longer index.
+/// The most instances of a cluster. The policies in the API server accept no longer index.
 pub const MAX_COUNT: u32 = 1000;
 
-/// Why a text is no name; the text of the error is the help.
+/// The reason why a text is not a valid name. The text of the error tells the user what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not {what}: {rule}")]
 pub struct InvalidName {
@@ -20,7 +20,7 @@ pub struct InvalidName {
     rule: String,
 }
 
-/// Kubernetes' DNS label (RFC 1123) with a length of our own.
+/// Reports whether a text is a DNS label of Kubernetes (RFC 1123) with a maximum length of our own.
 fn is_label(text: &str, longest: usize) -> bool {
     let edge = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();
@@ -43,7 +43,7 @@ macro_rules! name {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The name as text.
+            /// Returns the name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -86,13 +86,14 @@ macro_rules! name {
 }
 
 name!(
-    /// The name of a user: a ServiceAccount and a ConfigMap of this name in `cmp-users`.
-    /// `default` is Kubernetes' own ServiceAccount there; `kube-root-ca.crt`, its ConfigMap, is no DNS label anyway.
+    /// The name of a user: a ServiceAccount and a ConfigMap of this name in `cmp-users`. `default` is reserved, because
+    /// Kubernetes has its own ServiceAccount of that name there. Kubernetes' ConfigMap `kube-root-ca.crt` needs no
+    /// reservation: its name is not a DNS label.
     UserName, "a user name", 63, ["default"]
 );
 name!(
-    /// The name of a cluster; its Namespace is called `<name>-ns`. The nouns of the command line are no names,
-    /// so that `get clusters web` and `get web` can be told apart.
+    /// The name of a cluster; its Namespace is called `<name>-ns`. The nouns of the command line are reserved, so that
+    /// `get clusters web` and `get web` can be told apart.
     ClusterName, "a cluster name", 40,
     ["cluster", "clusters", "instance", "instances", "user", "users", "token", "tokens", "template", "templates", "quota"]
 );
@@ -103,29 +104,29 @@ name!(
 );
 
 impl UserName {
-    /// The user behind a Kubernetes username, if it is one of ours.
+    /// Returns the user with this Kubernetes username, if it is one of ours.
     pub fn from_username(username: &str) -> Option<Self> {
         username.strip_prefix(keys::USER_PREFIX)?.parse().ok()
     }
 
-    /// The Kubernetes username of this user.
+    /// Returns the Kubernetes username of this user.
     pub fn username(&self) -> String {
         format!("{}{self}", keys::USER_PREFIX)
     }
 }
 
 impl ClusterName {
-    /// The Namespace of this cluster.
+    /// Returns the name of this cluster's Namespace.
     pub fn namespace(&self) -> String {
         format!("{self}-ns")
     }
 
-    /// The cluster whose Namespace would have this name.
+    /// Returns the cluster whose Namespace would have this name.
     pub fn from_namespace(namespace: &str) -> Option<Self> {
         namespace.strip_suffix("-ns")?.parse().ok()
     }
 
-    /// The instance with this index.
+    /// Returns the name of the instance with this index.
     pub fn instance(&self, index: u32) -> InstanceName {
         InstanceName { cluster: self.clone(), index }
     }
@@ -134,15 +135,15 @@ impl ClusterName {
 /// The name of an instance, `<cluster>-<index>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceName {
-    /// The cluster it is one of.
+    /// The cluster that the instance belongs to.
     pub cluster: ClusterName,
-    /// Its index, from 0.
+    /// The index of the instance, from 0.
     pub index: u32,
 }
 
 impl FromStr for InstanceName {
     type Err = InvalidName;
-    /// Takes `web-0` and `web/0`.
+    /// Parses `web-0` and `web/0`.
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         let invalid = || InvalidName {
             text: text.to_owned(),

@@ -1,4 +1,4 @@
-//! Which instances of a cluster are off: as it is written into a file, and how they are made so.
+//! The instances of a cluster that are off: their form in a file, and their objects when they are created.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,21 +12,21 @@ use crate::name::MAX_COUNT;
 use crate::schedule::Cause;
 use crate::state::State;
 
-/// The instances of a cluster that are off, by their indexes; all others are to run.
+/// The instances of a cluster that are off, by index. All others are to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Off {
     states: BTreeMap<u32, State>,
-    /// By what those of them wake that were suspended by a schedule, or for a while.
+    /// The cause that resumes each instance that a schedule suspended, or that was suspended for a limited time.
     wakes: BTreeMap<u32, Cause>,
 }
 
-/// The states that can be said, as they are written.
+/// The states that can be written, in the order in which they are written.
 const STATES: [State; 2] = [State::Suspended, State::Stopped];
-/// The field that says what wakes which of the suspended ones.
+/// The field that lists the suspended instances by the cause that resumes them.
 const WOKEN_BY: &str = "wokenBy";
 
 impl Off {
-    /// Those of these instances, as far as the cluster has so many.
+    /// Returns those of these instances that are off, if their index is below `count`.
     pub fn of(instances: &[Instance], count: u32) -> Self {
         let off = || instances.iter().filter(|shown| shown.name.index < count && STATES.contains(&shown.state));
         let woken_by = |shown: &Instance| {
@@ -39,8 +39,8 @@ impl Off {
         }
     }
 
-    /// Reads what [`Off::value`] writes, of a cluster of so many instances. The error follows the
-    /// name of the field.
+    /// Reads the form that [`Off::value`] writes, for a cluster of `count` instances. The error text follows the name
+    /// of the field.
     pub fn read(value: &Value, count: u32) -> Result<Self, String> {
         let Value::Object(fields) = value else {
             return Err(format!(": {value} says of no instance what it is: use a form such as {{\"suspended\": [0]}}"));
@@ -79,7 +79,8 @@ impl Off {
         Ok(Self { states: off, wakes })
     }
 
-    /// As it is written: `{"suspended": ["0-4", 7], "wokenBy": {"once": ["0-4"]}}`; nothing if none is off.
+    /// Returns the written form: `{"suspended": ["0-4", 7], "wokenBy": {"once": ["0-4"]}}`. Returns `None` if no
+    /// instance is off.
     pub fn value(&self) -> Option<Value> {
         let mut fields = serde_json::Map::new();
         for state in STATES {
@@ -96,38 +97,38 @@ impl Off {
         Some(Value::Object(fields)).filter(|_| !self.is_empty())
     }
 
-    /// What an instance is to be, if it is to be off.
+    /// Returns the state of an instance that is to be off.
     pub fn state(&self, index: u32) -> Option<State> {
         self.states.get(&index).copied()
     }
 
-    /// What wakes an instance that is to be suspended, if something does.
+    /// Returns the cause that resumes a suspended instance, if there is one.
     pub fn woken_by(&self, index: u32) -> Option<Cause> {
         self.wakes.get(&index).copied()
     }
 
-    /// Without a cause that will not come: what it would have woken stays suspended.
+    /// Removes a cause that will not occur. The instances that it would have resumed stay suspended.
     pub fn forget(&mut self, cause: Cause) {
         self.wakes.retain(|_, wakes| *wakes != cause);
     }
 
-    /// Whether none is.
+    /// Reports whether no instance is off.
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()
     }
 
-    /// Whether all of so many instances are suspended, so that they need nothing but their disks.
+    /// Reports whether all of `count` instances are suspended, so that they need only their disks.
     pub fn all_suspended(&self, count: u32) -> bool {
         count > 0 && (0..count).all(|index| self.state(index) == Some(State::Suspended))
     }
 
-    /// The indexes of those that are to run.
+    /// Returns the indexes of the instances that are to run.
     pub fn others(&self, count: u32) -> impl Iterator<Item = u32> {
         (0..count).filter(|index| !self.states.contains_key(index))
     }
 }
 
-/// The indexes that are so, as a list of numbers and ranges; nothing if none is.
+/// Returns the indexes with this value, as a list of numbers and ranges. Returns `None` if there are none.
 fn ranges<T: PartialEq>(of: &BTreeMap<u32, T>, so: &T) -> Option<Value> {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for index in of.iter().filter(|(_, is)| *is == so).map(|(index, _)| *index) {
@@ -140,7 +141,7 @@ fn ranges<T: PartialEq>(of: &BTreeMap<u32, T>, so: &T) -> Option<Value> {
     Some(ranges.into_iter().map(written).collect()).filter(|listed: &Vec<Value>| !listed.is_empty()).map(Value::Array)
 }
 
-/// The indexes that a list says: numbers, and ranges from the first to the last.
+/// Reads a list of indexes: numbers, and ranges from the first to the last.
 fn indexes(listed: &Value, count: u32) -> Result<BTreeSet<u32>, String> {
     let Value::Array(items) = listed else {
         return Err(format!("{listed} is no list: use a form such as [0, \"2-4\"]"));
@@ -173,13 +174,14 @@ fn indexes(listed: &Value, count: u32) -> Result<BTreeSet<u32>, String> {
     Ok(indexes)
 }
 
-/// A container instance that is made off, as the verb would have made it; it never runs.
+/// Returns the StatefulSet of a container instance that is created off. It has the fields that the verb would have set,
+/// and it never runs.
 pub fn stateful_set(set: &StatefulSet, to: State, asker: &Asker) -> Option<StatefulSet> {
     let shown = of_stateful_set(&set.clone().into(), None)?;
     serde_json::from_value(made(serde_json::to_value(set).ok()?, &shown, to, asker)?).ok()
 }
 
-/// The same for a VM instance.
+/// Returns the VirtualMachine of a VM instance that is created off.
 pub fn virtual_machine(machine: &Value, to: State, asker: &Asker) -> Option<Value> {
     let read: VirtualMachine = serde_json::from_value(machine.clone()).ok()?;
     made(machine.clone(), &of_virtual_machine(&read, None)?, to, asker)
@@ -187,10 +189,10 @@ pub fn virtual_machine(machine: &Value, to: State, asker: &Asker) -> Option<Valu
 
 fn made(mut object: Value, shown: &Instance, to: State, asker: &Asker) -> Option<Value> {
     let verb = if to == State::Suspended { Verb::Suspend } else { Verb::Stop };
-    // In a cluster whose quota is given back it is off as it is made, without anybody having asked.
+    // In a released cluster the new object is off without a verb. The verb is applied as if it were on.
     let on = Instance { state: State::Pending, on: true, ..shown.clone() };
     let mut patch = act(&on, verb, Some(Mode::Halt).filter(|_| verb == Verb::Suspend), Some(asker)).ok()??.patch;
-    // It is new: there is no version of it that anybody has read.
+    // The object is new, so there is no `resourceVersion` to compare.
     patch["metadata"]["resourceVersion"] = Value::Null;
     json_patch::merge(&mut object, &patch);
     Some(object)

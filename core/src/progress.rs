@@ -1,4 +1,4 @@
-//! How far many instances have come on the way to one state, in one line.
+//! The progress of many instances towards one goal, in one line.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,12 +7,12 @@ use crate::instance::Instance;
 use crate::name::InstanceName;
 use crate::state::State;
 
-/// What instances are to come to.
+/// The goal that instances are to reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
-    /// To this state, with nothing left that belongs to another.
+    /// The instances are in this state, and nothing of another state is left.
     State(State),
-    /// To be gone.
+    /// The instances are gone.
     Gone,
 }
 
@@ -25,29 +25,30 @@ impl fmt::Display for Goal {
     }
 }
 
-/// An instance that has not come there yet.
+/// An instance that has not reached the goal yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Late {
-    /// Which.
+    /// The name of the instance.
     pub name: InstanceName,
-    /// What it is instead: a state, or `ending`.
+    /// The present state of the instance, or `ending`.
     pub is: &'static str,
-    /// Why, if that is known.
+    /// The reason, if it is known.
     pub why: Option<String>,
 }
 
-/// How far they have come.
+/// The progress of the instances.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally {
-    /// To what.
+    /// The goal of the instances.
     pub goal: Goal,
-    /// How many they are.
+    /// The number of the instances.
     pub total: usize,
-    /// Those that are not there yet; the one that tells most of why comes first.
+    /// The instances that have not reached the goal. The most informative one comes first.
     pub late: Vec<Late>,
 }
 
-/// Compares what is to be with what is shown. An instance that is not shown is pending, and gone if it is to be.
+/// Compares the goal with the shown instances. An instance that is not shown counts as pending, or as gone if that is
+/// the goal.
 pub fn tally(goal: Goal, names: &[InstanceName], shown: &[Instance]) -> Tally {
     let shown: BTreeMap<&InstanceName, &Instance> = shown.iter().map(|instance| (&instance.name, instance)).collect();
     let mut late: Vec<(Late, Option<jiff::Timestamp>)> = Vec::new();
@@ -64,18 +65,20 @@ pub fn tally(goal: Goal, names: &[InstanceName], shown: &[Instance]) -> Tally {
         let why = instance.and_then(|instance| instance.message.clone().or_else(|| instance.reason.clone()));
         late.push((Late { name: name.clone(), is, why }, instance.and_then(|instance| instance.created)));
     }
-    // What failed will not come by waiting; of the others the one that has been waiting longest says most.
+    // A failed instance comes first, because waiting does not help it. Among the others, the one with a reason and the
+    // longest wait is the most informative.
     late.sort_by_key(|(late, created)| (late.is != State::Failed.as_str(), late.why.is_none(), *created));
     Tally { goal, total: names.len(), late: late.into_iter().map(|(late, _)| late).collect() }
 }
 
 impl Tally {
-    /// Whether all have come there.
+    /// Reports whether all instances have reached the goal.
     pub fn is_done(&self) -> bool {
         self.late.is_empty()
     }
 
-    /// How many are there, and how many are what else: `73/100 running, 27 pending`.
+    /// Returns the number of instances that have reached the goal, and the numbers of the others: `73/100 running, 27
+    /// pending`.
     pub fn counts(&self) -> String {
         let mut counts = format!("{}/{} {}", self.total.saturating_sub(self.late.len()), self.total, self.goal);
         let mut others: BTreeMap<&str, usize> = BTreeMap::new();
@@ -88,7 +91,7 @@ impl Tally {
         counts
     }
 
-    /// Why one of them is not there yet: `web-81: 0/3 nodes are available`.
+    /// Returns the reason why one instance has not reached the goal: `web-81: 0/3 nodes are available`.
     pub fn why(&self) -> Option<String> {
         let late = self.late.first()?;
         Some(format!("{}: {}", late.name, late.why.as_deref()?))
@@ -113,7 +116,7 @@ mod tests {
     use crate::account::InstanceType;
     use crate::containers::Metadata;
 
-    /// An instance written `web-1 pending 30 no node`: its name, what it is, its age in seconds, and why.
+    /// Reads an instance from text such as `web-1 pending 30 no node`: name, state, age in seconds, reason.
     fn instance(text: &str) -> Instance {
         let mut words = text.splitn(4, ' ');
         let name: InstanceName = words.next().unwrap().parse().unwrap();

@@ -1,10 +1,11 @@
 //! Exact quantities, as Kubernetes writes them.
 //!
-//! A [`Quantity`] is a whole number of nano-units in an `i128`, with the family of suffixes it was written in, so
-//! that sums print as a person expects. It reads what `resource.ParseQuantity` of apimachinery reads and prints what
-//! its `String` prints; vectors made with the real one are in `tests/vectors/quantity.tsv`. On purpose stricter:
-//! a text without any digit (there it is 0), and amounts beyond 2^63-1 units (there they are capped or kept,
-//! depending on the suffix), are refused.
+//! A [`Quantity`] is a whole number of nano-units in an `i128`. It keeps the family of suffixes it was written in, so
+//! that sums print as a person expects. It reads the texts that `resource.ParseQuantity` of apimachinery reads, and
+//! prints like its `String`. Vectors made with the real apimachinery are in `tests/vectors/quantity.tsv`.
+//!
+//! Two cases are refused on purpose. Apimachinery reads a text without any digit as 0. It caps or keeps amounts beyond
+//! 2^63-1 units, depending on the suffix.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -18,14 +19,14 @@ use serde::{Deserialize, Serialize, Serializer};
 const NANO: i128 = 1_000_000_000;
 const MAX: i128 = i64::MAX as i128 * NANO;
 
-/// The family of suffixes a quantity is printed with; named as in apimachinery.
+/// The family of suffixes that a quantity is printed with, named as in apimachinery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
-    /// `12Mi`
+    /// Binary suffixes, as in `12Mi`.
     Binary,
-    /// `12M`, `12m`
+    /// Decimal suffixes, as in `12M` and `12m`.
     Decimal,
-    /// `12e6`
+    /// Decimal exponents, as in `12e6`.
     Exponent,
 }
 
@@ -36,87 +37,87 @@ pub struct Quantity {
     format: Format,
 }
 
-/// Why a text is no quantity.
+/// The reason why a text is not a quantity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidQuantity {
-    /// It does not have the form of one.
+    /// The text does not have the form of a quantity.
     #[error("{0:?} is not a quantity: write a number with an optional suffix, such as 2, 500m or 4Gi")]
     Form(String),
-    /// It is larger than any machine.
+    /// The amount is above the largest quantity, 2^63-1 units.
     #[error("{0:?} is too large: the largest quantity is 9223372036854775807")]
     TooLarge(String),
 }
 
 impl Quantity {
-    /// Nothing.
+    /// The amount of 0 units.
     pub const ZERO: Self = Self { nanos: 0, format: Format::Decimal };
 
-    /// A whole number of units.
+    /// Returns a whole number of units.
     pub fn whole(units: u32) -> Self {
         Self { nanos: i128::from(units) * NANO, format: Format::Decimal }
     }
 
-    /// How many units it is, if it is a whole number of them.
+    /// Returns the number of units, if it is a whole number that fits.
     pub fn as_whole(self) -> Option<u32> {
         if self.nanos % NANO == 0 { u32::try_from(self.nanos / NANO).ok() } else { None }
     }
 
-    /// A number of mebibytes.
+    /// Returns an amount of mebibytes, printed with binary suffixes.
     pub fn mebibytes(mebibytes: u32) -> Self {
         Self { nanos: (i128::from(mebibytes) << 20) * NANO, format: Format::Binary }
     }
 
-    /// A number of thousandths.
+    /// Returns an amount of thousandths of a unit.
     pub fn milli(thousandths: u32) -> Self {
         Self { nanos: i128::from(thousandths) * 1_000_000, format: Format::Decimal }
     }
 
-    /// The amount in 10^-9 of a unit.
+    /// Returns the amount in 10^-9 of a unit.
     pub fn nanos(self) -> i128 {
         self.nanos
     }
 
-    /// Whether it is 0.
+    /// Reports whether the amount is 0.
     pub fn is_zero(self) -> bool {
         self.nanos == 0
     }
 
-    /// Whether it is below 0.
+    /// Reports whether the amount is below 0.
     pub fn is_negative(self) -> bool {
         self.nanos < 0
     }
 
-    /// Whether it is a whole multiple of `step`.
+    /// Reports whether the amount is a whole multiple of `step`.
     pub fn is_multiple_of(self, step: Self) -> bool {
         step.nanos != 0 && self.nanos % step.nanos == 0
     }
 
-    /// The sum; `None` if it does not fit.
+    /// Returns the sum, or `None` if it does not fit.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
         let format = if self.is_zero() { other.format } else { self.format };
         Some(Self { nanos: self.nanos.checked_add(other.nanos)?, format })
     }
 
-    /// The difference, possibly below 0; `None` if it does not fit.
+    /// Returns the difference, possibly below 0, or `None` if it does not fit.
     #[must_use]
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         let format = if self.is_zero() { other.format } else { self.format };
         Some(Self { nanos: self.nanos.checked_sub(other.nanos)?, format })
     }
 
-    /// So many times as much; `None` if it does not fit.
+    /// Returns the amount multiplied by `times`, or `None` if the product does not fit.
     #[must_use]
     pub fn checked_mul(self, times: u32) -> Option<Self> {
         Some(Self { nanos: self.nanos.checked_mul(i128::from(times))?, format: self.format })
     }
 
-    /// The amount in units, as a decimal number without suffix and without rounding: `1.5`, `0.000000001`.
+    /// Returns the amount in units, as a decimal number without suffix and without rounding: `1.5`, `0.000000001`.
     pub fn decimal(self) -> String {
         self.decimal_of(NANO)
     }
 
-    /// The amount in gibibytes, as a decimal number cut after nine digits: `4`, `0.5`.
+    /// Returns the amount in gibibytes, as a decimal number cut after nine digits: `4`, `0.5`.
     pub fn gibibytes(self) -> String {
         let scaled = Self { nanos: self.nanos >> 30, ..self };
         scaled.decimal_of(NANO)
@@ -150,14 +151,15 @@ impl Ord for Quantity {
     }
 }
 
-/// What a suffix multiplies by: a power of ten or of two.
+/// The factor of a suffix: a power of ten or of two.
 enum Scale {
     Ten(i32),
     Two(u32),
 }
 
 impl Scale {
-    /// How many nano-units it is, if it is a whole number of them of which four thousand million are not too many.
+    /// Returns the factor in nano-units, if it is a whole number and small enough that four thousand million of them
+    /// still fit.
     fn nanos(&self) -> Option<i128> {
         match self {
             Self::Ten(power) => 10_i128.checked_pow(u32::try_from(power.checked_add(9)?).ok()?).filter(|_| *power <= 9),
@@ -210,19 +212,19 @@ impl FromStr for Quantity {
             return Err(form());
         }
         let (scale, format) = suffix(rest).ok_or_else(form)?;
-        // Nearly every amount is a small whole number of something.
+        // Fast path: nearly every amount is a small whole number of something.
         if let (true, Ok(value), Some(unit)) = (fraction.is_empty(), whole.parse::<u32>(), scale.nanos()) {
             let nanos = i128::from(value) * unit;
             return Ok(Self { nanos: if negative { -nanos } else { nanos }, format });
         }
 
-        // The digits as one whole number, times 10^-(length of the fraction), times the suffix, times 10^9 for nano.
+        // The digits form one whole number, times 10^-(length of the fraction), times the suffix, times 10^9 for nano.
         let digits = format!("{whole}{fraction}");
         let significant = digits.trim_start_matches('0');
         if significant.is_empty() {
             return Ok(Self { nanos: 0, format });
         }
-        // Zeros at the end go into the exponent, so that 0.500000000000000000000000000000000 stays small.
+        // Trailing zeros move into the exponent, so that 0.500000000000000000000000000000000 stays small.
         let trimmed = significant.trim_end_matches('0');
         let dropped = i64::try_from(significant.len() - trimmed.len()).map_err(|_| too_large())?;
         let places = i64::try_from(fraction.len()).map_err(|_| form())?;
@@ -230,7 +232,7 @@ impl FromStr for Quantity {
         let mut value: i128 = if trimmed.len() <= 38 {
             trimmed.parse().map_err(|_| too_large())?
         } else {
-            // More digits than an i128 holds: those after the 37th can only matter by being there (rounding up).
+            // An i128 cannot hold more digits. Those after the 37th matter only by their presence (rounding up).
             let (head, tail) = trimmed.split_at(37);
             exponent += i64::try_from(tail.len()).map_err(|_| form())?;
             head.parse::<i128>().map_err(|_| too_large())? + 1
@@ -246,7 +248,8 @@ impl FromStr for Quantity {
                 value = value.checked_mul(1 << power).ok_or_else(too_large)?;
             }
         }
-        // Kubernetes rounds what is finer than nano away from zero: whoever asks for something gets something.
+        // Kubernetes rounds amounts finer than nano away from zero, so that a request for something is never a request
+        // for 0.
         while exponent < 0 && value > 1 {
             value = value / 10 + i128::from(value % 10 != 0);
             exponent += 1;
@@ -295,13 +298,13 @@ impl From<Quantity> for Stored {
 }
 
 impl fmt::Display for Quantity {
-    /// Kubernetes' canonical form: no precision lost, no fraction, the largest suffix that allows both.
+    /// Writes Kubernetes' canonical form: no precision lost, no fraction, the largest suffix that allows both.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (sign, magnitude) = if self.nanos < 0 { ("-", -self.nanos) } else { ("", self.nanos) };
         if magnitude == 0 {
             return f.pad("0");
         }
-        // Below 1024 and fractions are not written in binary, "to avoid rounding and hopefully confusion".
+        // Amounts below 1024 and fractions are not written in binary, "to avoid rounding and hopefully confusion".
         let binary = self.format == Format::Binary && magnitude >= 1024 * NANO && magnitude % NANO == 0;
         let (mut value, suffixes): (i128, &[&str]) = if binary {
             (magnitude / NANO, &["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"])
@@ -326,14 +329,14 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// Amounts by key, as the `hard` of a ResourceQuota has them.
+/// Amounts by key, as in the `hard` of a ResourceQuota.
 pub type Amounts = BTreeMap<String, Quantity>;
 
 pub(crate) fn stored(amounts: impl IntoIterator<Item = (String, Quantity)>) -> BTreeMap<String, Stored> {
     amounts.into_iter().map(|(name, amount)| (name, amount.into())).collect()
 }
 
-/// Amounts that were read; `None` if one of them cannot be.
+/// Parses amounts that were read. Returns `None` if one of them cannot be parsed.
 pub fn amounts_of(amounts: Option<&BTreeMap<String, Stored>>) -> Option<Amounts> {
     amounts.into_iter().flatten().map(|(name, amount)| Some((name.clone(), amount.0.parse().ok()?))).collect()
 }

@@ -1,4 +1,4 @@
-//! Sizes, quotas and charges: amounts by the name a resource has in a container.
+//! Sizes, quotas and charges: amounts by the name that a resource has in a container.
 
 use std::borrow::{Borrow, Cow};
 use std::collections::BTreeMap;
@@ -17,16 +17,17 @@ pub const MEMORY: &str = "memory";
 /// The resource of an instance's disk, in bytes.
 pub const STORAGE: &str = "storage";
 
-/// The resource of a node's disk: what containers write, their logs and `emptyDir`, in bytes.
+/// The resource of a node's disk in bytes: files that containers write, their logs and `emptyDir`.
 pub const EPHEMERAL_STORAGE: &str = "ephemeral-storage";
 
-/// The name of a countable resource: `cpu`, `memory`, `storage`, `ephemeral-storage`, or one with a domain, such as `nvidia.com/gpu`.
-// Borrowed where it is one of ours: an account names them hundreds of times.
+/// The name of a countable resource: `cpu`, `memory`, `storage`, `ephemeral-storage`, or one with a domain, such as
+/// `nvidia.com/gpu`.
+// The names of our own resources are borrowed, because an account contains them hundreds of times.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct ResourceName(Cow<'static, str>);
 
-/// Why a text is no resource name.
+/// The reason why a text is not a resource name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a resource: use cpu, memory, storage, ephemeral-storage, or an extended resource with its domain, such as nvidia.com/gpu"
@@ -34,17 +35,18 @@ pub struct ResourceName(Cow<'static, str>);
 pub struct InvalidResourceName(String);
 
 impl ResourceName {
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this version can hand it out. One that is not known was stored by a newer version, or by mistake.
+    /// Reports whether this version can hand the resource out. An unknown one was stored by a newer version, or by
+    /// mistake.
     pub fn is_known(&self) -> bool {
         self.0.parse::<Self>().is_ok()
     }
 
-    /// A name that is stored: a newer version may know more of those without a domain.
+    /// Reads a stored name. It is less strict, because a newer version may know more names without a domain.
     fn stored(text: &str) -> Result<Self, InvalidResourceName> {
         let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let bytes = text.as_bytes();
@@ -55,13 +57,13 @@ impl ResourceName {
         text.parse().or_else(|invalid| if plain { Ok(Self(Cow::Owned(text.to_owned()))) } else { Err(invalid) })
     }
 
-    /// Whether it is a resource with a domain, which comes in whole pieces.
+    /// Reports whether the resource has a domain. Such a resource comes in whole pieces.
     pub fn is_extended(&self) -> bool {
         self.0.contains('/')
     }
 }
 
-// Equal and ordered as its text is.
+// `Borrow` requires that a name compares equal and sorts as its text does.
 impl Borrow<str> for ResourceName {
     fn borrow(&self) -> &str {
         &self.0
@@ -79,8 +81,9 @@ impl FromStr for ResourceName {
                 && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
                 && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
         };
-        // Kubernetes counts everything without a domain, and everything in its own, as built in: of those only the
-        // four are amounts that can be handed out. `requests.` would be taken for the quota key of another one.
+        // Kubernetes treats every name without a domain, and every name in its own domain, as built in. Only four of
+        // those are amounts that can be handed out. A name with the prefix `requests.` would be mistaken for the quota
+        // key of another resource.
         if let Some(ours) = [CPU, MEMORY, STORAGE, EPHEMERAL_STORAGE].into_iter().find(|ours| *ours == text) {
             return Ok(Self(Cow::Borrowed(ours)));
         }
@@ -123,43 +126,43 @@ impl fmt::Display for ResourceName {
 }
 
 /// Amounts by resource: the size of an instance, a quota, a charge. A resource that is not named counts as 0.
-// A tree and no sorted list: a list that somebody else wrote would cost the square of its length.
+// A tree, not a sorted list: an unsorted list from somebody else would cost the square of its length.
 #[derive(Debug, Clone, Default)]
 pub struct Resources(BTreeMap<ResourceName, Quantity>);
 
 impl Resources {
-    /// A size of so much cpu and memory.
+    /// Returns a size of CPU and memory.
     pub fn new(cpu: Quantity, memory: Quantity) -> Self {
         let name = |name| ResourceName(Cow::Borrowed(name));
         Self([(name(CPU), cpu), (name(MEMORY), memory)].into())
     }
 
-    /// The amount of one resource, if it is named.
+    /// Returns the amount of one resource, if it is named.
     pub fn named(&self, name: &str) -> Option<Quantity> {
         self.0.get(name).copied()
     }
 
-    /// The amount of one resource; 0 if it is not named.
+    /// Returns the amount of one resource; 0 if it is not named.
     pub fn get(&self, name: &ResourceName) -> Quantity {
         self.0.get(name).copied().unwrap_or(Quantity::ZERO)
     }
 
-    /// Cores.
+    /// Returns the amount of `cpu`, in cores.
     pub fn cpu(&self) -> Quantity {
         self.named(CPU).unwrap_or(Quantity::ZERO)
     }
 
-    /// Bytes of memory.
+    /// Returns the amount of `memory`, in bytes.
     pub fn memory(&self) -> Quantity {
         self.named(MEMORY).unwrap_or(Quantity::ZERO)
     }
 
-    /// Names `amount` for a resource.
+    /// Sets the amount of a resource.
     pub fn set(&mut self, name: ResourceName, amount: Quantity) {
         self.0.insert(name, amount);
     }
 
-    /// Adds `amount` of a resource; `None`, and nothing is added, if the sum does not fit.
+    /// Adds `amount` of a resource. Returns `None`, and adds nothing, if the sum does not fit.
     #[must_use]
     pub fn add(&mut self, name: &ResourceName, amount: Quantity) -> Option<()> {
         match self.0.get_mut(name) {
@@ -169,45 +172,45 @@ impl Resources {
         Some(())
     }
 
-    /// Adds all amounts of another one; `None` if a sum does not fit.
+    /// Adds all amounts of another map. Returns `None` if a sum does not fit.
     #[must_use]
     pub fn add_all(&mut self, other: &Self) -> Option<()> {
         other.iter().try_for_each(|(name, amount)| self.add(name, amount))
     }
 
-    /// Names `amount` for a resource that has less, or that is not named.
+    /// Raises a resource to `amount`, if it has less or is not named.
     pub fn raise(&mut self, name: &ResourceName, amount: Quantity) {
         if self.0.get(name).is_none_or(|present| *present < amount) {
             self.0.insert(name.clone(), amount);
         }
     }
 
-    /// Every resource that is named, in order.
+    /// Iterates over the named resources, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&ResourceName, Quantity)> {
         self.0.iter().map(|(name, amount)| (name, *amount))
     }
 
-    /// The names of its resources, in order.
+    /// Iterates over the names of the resources, sorted.
     pub fn names(&self) -> impl Iterator<Item = &ResourceName> {
         self.0.keys()
     }
 
-    /// Whether a resource is named.
+    /// Reports whether a resource is named.
     pub fn contains(&self, name: &ResourceName) -> bool {
         self.0.contains_key(name)
     }
 
-    /// The first resource that this version does not know.
+    /// Returns the first resource that this version does not know.
     pub fn unknown(&self) -> Option<&ResourceName> {
         self.names().find(|name| !name.is_known())
     }
 
-    /// Whether no resource is named.
+    /// Reports whether no resource is named.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The sum, resource by resource; `None` if it does not fit.
+    /// Returns the sum of each resource, or `None` if one does not fit.
     #[must_use]
     pub fn checked_add(&self, other: &Self) -> Option<Self> {
         let mut sum = self.clone();
@@ -215,13 +218,13 @@ impl Resources {
         Some(sum)
     }
 
-    /// So many times as much; `None` if it does not fit.
+    /// Returns each amount multiplied by `times`, or `None` if one does not fit.
     #[must_use]
     pub fn checked_mul(&self, times: u32) -> Option<Self> {
         self.iter().map(|(name, amount)| Some((name.clone(), amount.checked_mul(times)?))).collect()
     }
 
-    /// The larger of both, resource by resource.
+    /// Returns the larger amount of each resource.
     #[must_use]
     pub fn max(&self, other: &Self) -> Self {
         let mut larger = self.clone();
@@ -231,19 +234,19 @@ impl Resources {
         larger
     }
 
-    /// All but one resource.
+    /// Returns all resources but one.
     #[must_use]
     pub fn without(&self, name: &str) -> Self {
         self.iter().filter(|(key, _)| key.as_str() != name).map(|(key, amount)| (key.clone(), amount)).collect()
     }
 
-    /// Whether no resource is above the other's.
+    /// Reports whether no resource is above the other's.
     pub fn fits(&self, within: &Self) -> bool {
         self.iter().all(|(name, amount)| amount <= within.get(name))
     }
 
-    /// Reads what [`Display`](fmt::Display) writes: `cpu=2,memory=4Gi`. `None` if any part of it is not a resource
-    /// with its amount, or names one again.
+    /// Reads the form that [`Display`](fmt::Display) writes: `cpu=2,memory=4Gi`. Returns `None` if a part of it is not
+    /// a resource with its amount, or names a resource again.
     pub fn from_list(text: &str) -> Option<Self> {
         let mut resources = Self::default();
         for part in text.split(',').filter(|_| !text.is_empty()) {
@@ -258,7 +261,7 @@ impl Resources {
     }
 }
 
-/// Equal where every amount is, named or not.
+/// Two maps are equal if every amount is equal, whether it is named or counts as 0.
 impl PartialEq for Resources {
     fn eq(&self, other: &Self) -> bool {
         self.fits(other) && other.fits(self)
@@ -306,7 +309,8 @@ impl<'de> Deserialize<'de> for Resources {
 }
 
 impl fmt::Display for Resources {
-    /// `cpu=2,memory=4Gi`: as Kubernetes writes amounts into its refusals, and as the Namespace's size is written.
+    /// Writes `cpu=2,memory=4Gi`. Kubernetes writes amounts into its refusals in this form, and the size annotation of
+    /// a Namespace has it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, (name, amount)) in self.iter().enumerate() {
             let comma = if at == 0 { "" } else { "," };

@@ -1,7 +1,7 @@
-//! When a cluster is suspended and resumed by itself: what is due, from what was said and what was carried out last.
+//! The schedule of a cluster: it decides what is due from the settings and from the edge that was executed last.
 //!
-//! It goes by levels and not by alarms: whoever looks, however late, finds the newest edge that passed, and whether it
-//! was carried out. An edge that was missed is caught up with; older ones have no effect any more.
+//! Level-triggered: however late it runs, the controller finds the most recent due edge and whether it was executed. A
+//! missed edge is executed late. Older edges no longer have an effect.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -19,66 +19,66 @@ pub mod cron;
 
 use cron::{Cron, Happens};
 
-/// The zone of a schedule that names none.
+/// The time zone of a schedule that names none.
 pub const UTC: &str = "UTC";
-/// After how long what was refused is tried again, the first time and at most.
+/// The back-off of an edge that failed: the first pause and the longest pause.
 const SOON: SignedDuration = SignedDuration::from_secs(30);
 const LATE: SignedDuration = SignedDuration::from_mins(10);
-/// Of so many instances at most it is said which are left.
+/// The most instances that [`Carried::left`] lists. If more are left, it lists none.
 pub const MOST_LEFT: usize = 50;
-/// A line of cron that says something is shorter.
+/// The longest line of cron, in bytes. Every useful line is shorter.
 const LONGEST_LINE: usize = 200;
 
-/// When a cluster is suspended and resumed by itself.
+/// The schedule by which a cluster is suspended and resumed automatically.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Schedule {
-    /// When it is suspended: a line of cron with five fields.
+    /// The times at which the cluster is suspended: a line of cron with five fields.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<String>,
-    /// When what the schedule suspended is resumed.
+    /// The times at which instances that the schedule suspended are resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<String>,
-    /// By the clocks of which zone: a name of the IANA database.
+    /// The time zone of the lines: a name of the IANA database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
-    /// How it is suspended; as the verb does it, if that is not said.
+    /// The mode of the suspension. Without it, the default of the verb applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// When it was said: what would have been before does not count.
+    /// The time at which the lines were set. Edges of the lines before that do not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    /// Before that nothing of it happens.
+    /// The time before which the lines have no effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip_until: Option<Timestamp>,
-    /// What happens once, beside the lines.
+    /// An edge that happens once, besides the lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub once: Option<Once>,
 }
 
-/// What happens once, as after `--for 3h`.
+/// A single suspension or resumption, as after `--for 3h`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Once {
-    /// When the cluster is suspended.
+    /// The time at which the cluster is suspended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<Timestamp>,
-    /// When what was suspended until then is resumed.
+    /// The time at which instances suspended until then are resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<Timestamp>,
 }
 
-/// What an edge does.
+/// The effect of an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Turn {
-    /// It suspends the cluster.
+    /// The edge suspends the cluster.
     Suspend,
-    /// It resumes what was suspended by a schedule.
+    /// The edge resumes the instances that a schedule suspended.
     Resume,
 }
 
 impl Turn {
-    /// The verb that does the same.
+    /// Returns the verb with the same effect.
     pub fn verb(self) -> Verb {
         match self {
             Self::Suspend => Verb::Suspend,
@@ -93,21 +93,21 @@ impl fmt::Display for Turn {
     }
 }
 
-/// What an edge comes of. On an instance that is suspended it says what wakes it.
+/// The origin of an edge. On a suspended instance, it names the origin of the edge that will resume it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
     /// The lines of cron.
     Schedule,
-    /// What was to happen once.
+    /// The single edge of [`Once`].
     Once,
 }
 
 impl Cause {
-    /// All of them.
+    /// All causes, in the order of this enum.
     pub const ALL: [Self; 2] = [Self::Schedule, Self::Once];
 
-    /// As it is stored.
+    /// Returns the name as it is stored.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Schedule => "schedule",
@@ -115,47 +115,47 @@ impl Cause {
         }
     }
 
-    /// As it was stored.
+    /// Reads the name as it is stored.
     pub fn read(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|cause| cause.as_str() == text)
     }
 }
 
-/// A moment at which a cluster is to be suspended or resumed.
+/// A transition of a cluster: the moment at which it is to be suspended or resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Edge {
-    /// When.
+    /// The moment of the transition.
     pub at: Timestamp,
-    /// What happens.
+    /// The effect of the transition.
     pub turn: Turn,
-    /// Because of what.
+    /// The origin of the transition.
     pub cause: Cause,
 }
 
-/// What was carried out last.
+/// The record of the edge that was executed last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Carried {
-    /// What was done.
+    /// The effect of the edge.
     pub turn: Turn,
-    /// Because of what.
+    /// The origin of the edge.
     pub cause: Cause,
-    /// When it was due.
+    /// The moment at which the edge was due.
     pub due: Timestamp,
-    /// When it was done, or tried last.
+    /// The time at which it was executed, or of the last attempt.
     pub at: Timestamp,
-    /// How many instances were changed.
+    /// The number of instances that were changed.
     pub changed: u32,
-    /// How many could not be.
+    /// The number of instances that could not be changed.
     pub failed: u32,
-    /// How many it does not apply to.
+    /// The number of instances that the edge does not apply to.
     pub skipped: u32,
-    /// How often it was tried in vain.
+    /// The number of failed attempts.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tries: u32,
-    /// The indexes of those that could not be changed, unless they are many.
+    /// The indexes of the instances that could not be changed, unless there are more than [`MOST_LEFT`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<u32>,
-    /// Why they could not be, or why nothing was done at all.
+    /// The reason why they could not be changed, or why nothing was done at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -166,17 +166,17 @@ fn is_zero(number: &u32) -> bool {
 }
 
 impl Carried {
-    /// How late it was.
+    /// Returns the delay between the due moment and the execution.
     pub fn late(&self) -> SignedDuration {
         self.at.duration_since(self.due)
     }
 
-    /// Whether this edge it is.
+    /// Reports whether the record is about this edge.
     pub fn is(&self, edge: &Edge) -> bool {
         self.due == edge.at && self.turn == edge.turn && self.cause == edge.cause
     }
 
-    /// When it is tried again, if it has to be: later and later.
+    /// Returns the time of the next attempt, if one is needed. The pause doubles with each attempt.
     fn again(&self) -> Option<Timestamp> {
         let doubled = 1_i32.checked_shl(self.tries.saturating_sub(1)).and_then(|times| SOON.checked_mul(times));
         let pace = doubled.filter(SignedDuration::is_positive).map_or(LATE, |pace| pace.min(LATE));
@@ -184,24 +184,24 @@ impl Carried {
     }
 }
 
-/// What a schedule asks for now.
+/// The answer of a schedule at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// This is to be carried out.
+    /// The edge that is to be executed now.
     Now(Edge),
-    /// Nothing before then.
+    /// The moment before which there is nothing to do.
     At(Timestamp),
-    /// Nothing any more.
+    /// There is nothing left to do.
     Never,
 }
 
-/// What is wrong with a schedule.
+/// An error in a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("schedule{field} {why}")]
 pub struct Invalid {
-    /// Which field of it, with its value: `.suspend "x"`.
+    /// The field with its value: `.suspend "x"`.
     pub field: String,
-    /// What is wrong with it, and the remedy.
+    /// The error, and the remedy.
     pub why: &'static str,
 }
 
@@ -209,14 +209,14 @@ fn invalid<T>(field: &str, value: &str, why: &'static str) -> Result<T, Invalid>
     Err(Invalid { field: format!(".{field} {value:?}"), why })
 }
 
-/// The zone of this name, from the database that is built in.
+/// Returns the time zone of this name, from the database that is built in.
 pub fn zone(name: &str) -> Result<TimeZone, Invalid> {
     TimeZoneDatabase::bundled().get(name).or_else(|_| {
         invalid("timeZone", name, "is no time zone: use a name of the IANA database, such as Europe/Berlin, or UTC")
     })
 }
 
-/// A schedule that can be read.
+/// The parsed form of a schedule.
 struct Read {
     suspend: Option<Cron>,
     resume: Option<Cron>,
@@ -240,12 +240,12 @@ impl Schedule {
         })
     }
 
-    /// The zone by whose clocks it goes.
+    /// Returns the time zone of the lines.
     pub fn zone(&self) -> Result<TimeZone, Invalid> {
         zone(self.time_zone.as_deref().unwrap_or(UTC))
     }
 
-    /// Whether there can be such a schedule, for instances of a type.
+    /// Checks that a schedule is valid for instances of a type.
     pub fn check(&self, kind: InstanceType) -> Result<(), Invalid> {
         let wrong = |field: &str, why| Err(Invalid { field: field.to_owned(), why });
         let Read { suspend, resume, .. } = self.read()?;
@@ -273,12 +273,13 @@ impl Schedule {
         Ok(())
     }
 
-    /// Whether it has lines of cron, and happens again and again.
+    /// Reports whether the schedule has lines of cron, so that it repeats.
     pub fn has_lines(&self) -> bool {
         self.suspend.is_some() || self.resume.is_some()
     }
 
-    /// The same, said anew: for a cluster that is made now, say. What it missed does not count.
+    /// Returns the same schedule as if it were set now, for example for a cluster that is created now. Edges in the
+    /// past do not count.
     #[must_use]
     pub fn anew(&self, now: Timestamp) -> Self {
         let to_come = |at: &Timestamp| *at > now;
@@ -294,24 +295,24 @@ impl Schedule {
         }
     }
 
-    /// Whether both say the same, whenever they said it and whatever of it is over.
+    /// Reports whether both schedules mean the same from `now` on, whenever they were set.
     pub fn says_what(&self, other: &Self, now: Timestamp) -> bool {
         self.anew(now) == other.anew(now)
     }
 
-    /// What happens once.
+    /// Iterates over the edges that happen once.
     fn single(&self) -> impl Iterator<Item = Edge> {
         let once = self.once.clone().unwrap_or_default();
         let edge = |turn| move |at| Edge { at, turn, cause: Cause::Once };
         once.suspend.map(edge(Turn::Suspend)).into_iter().chain(once.resume.map(edge(Turn::Resume)))
     }
 
-    /// What was to happen once, and is over by now.
+    /// Returns the single edge, if it is in the past.
     pub fn over(&self, now: Timestamp) -> Option<Edge> {
         self.single().find(|edge| edge.at <= now)
     }
 
-    /// Whether it resumes what was suspended because of this.
+    /// Reports whether the schedule resumes instances that were suspended for this cause.
     pub fn wakes(&self, cause: Cause) -> bool {
         match cause {
             Cause::Schedule => self.resume.is_some(),
@@ -319,24 +320,24 @@ impl Schedule {
         }
     }
 
-    /// Whether anything is to come of it yet.
+    /// Reports whether any edge is still to come or to be retried.
     pub fn is_live(&self, last: Option<&Carried>) -> bool {
         let over =
             |edge: &Edge| last.is_some_and(|last| edge.at < last.due || (edge.at == last.due && last.tries == 0));
         self.has_lines() || self.single().any(|edge| !over(&edge))
     }
 
-    /// The edges after a moment, in their order.
+    /// Iterates over the edges after a moment, in order.
     pub fn after(&self, moment: Timestamp) -> Result<impl Iterator<Item = Edge>, Invalid> {
         let read = self.read()?;
         let skip_until = self.skip_until;
         let single: Vec<Edge> = self.single().collect();
         let mut from = moment;
         Ok(std::iter::from_fn(move || {
-            // The moment of the skip counts again.
+            // An edge at the very moment at which the skip ends counts.
             let lines_from = skip_until.and_then(|skip| skip.checked_sub(SignedDuration::from_nanos(1)).ok());
             let lines_from = lines_from.map_or(from, |skip| skip.max(from));
-            // Of those at one moment the one with the later local time is the newest, as for `newest`.
+            // If several edges fall on one moment, the one with the latest local time is the newest, as in `newest`.
             let lines = read
                 .edges(|cron| cron.after(lines_from, &read.zone))
                 .min_by_key(|(happens, turn)| (happens.at, Reverse((happens.wall, *turn))));
@@ -348,19 +349,19 @@ impl Schedule {
         }))
     }
 
-    /// The newest edge that passed.
+    /// Returns the most recent edge, up to and including `now`.
     fn newest(&self, read: &Read, now: Timestamp) -> Option<Edge> {
         let counts = |(happens, _): &(Happens, Turn)| {
             self.since.is_some_and(|since| happens.at > since) && self.skip_until.is_none_or(|skip| happens.at >= skip)
         };
         let lines = read.edges(|cron| cron.up_to(now, &read.zone)).filter(counts).max();
         let lines = lines.map(|(happens, turn)| Edge { at: happens.at, turn, cause: Cause::Schedule });
-        // What was said for once is the newer wish where both fall together.
+        // The single edge is the newer wish if both fall together.
         let single = self.single().filter(|edge| edge.at <= now);
         lines.into_iter().chain(single).max_by_key(|edge| edge.at)
     }
 
-    /// What is to be done now, if `last` was carried out last.
+    /// Returns what is due at `now`, given the record of the edge that was executed last.
     pub fn due(&self, last: Option<&Carried>, now: Timestamp) -> Result<Due, Invalid> {
         let read = self.read()?;
         let again = match (self.newest(&read, now), last) {
@@ -387,13 +388,13 @@ impl Read {
     }
 }
 
-/// Whether an edge is about an instance: it suspends what is on, and wakes only what it, or another edge of its kind,
-/// suspended; never what somebody suspended or stopped.
+/// Reports whether an edge applies to an instance. A suspension applies to instances that are on. A resumption applies
+/// only to instances that the same cause suspended, never to those that a user suspended or stopped.
 pub fn is_for(edge: &Edge, shown: &Instance) -> bool {
     let woken_by = shown.suspension.as_ref().and_then(|suspension| suspension.woken_by);
     match (edge.turn, shown.state) {
         (Turn::Suspend, state) => ![State::Suspended, State::Stopped].contains(&state),
-        // The wish to wake it was written down, and the call did not come.
+        // The wish to resume it was recorded, and the call did not follow.
         (Turn::Resume, State::Suspended) => {
             woken_by == Some(edge.cause) || (shown.on && shown.asked == Some(State::Running))
         }
@@ -401,13 +402,14 @@ pub fn is_for(edge: &Edge, shown: &Instance) -> bool {
     }
 }
 
-/// Whether an edge has suspended an instance already, in the name of `by`: another replica may be at it.
+/// Reports whether `by` has suspended an instance for this edge already. Another replica may be executing the same
+/// edge.
 pub fn is_done(edge: &Edge, shown: &Instance, by: &str) -> bool {
     let suspended = shown.suspension.as_ref().filter(|_| shown.state == State::Suspended);
     edge.turn == Turn::Suspend && suspended.is_some_and(|suspension| suspension.by == by && suspension.at >= edge.at)
 }
 
-/// A moment as the clocks of a zone show it, with their distance from UTC: `2026-03-29 08:00 +02:00`.
+/// Returns a moment in the local time of a zone, with the offset from UTC: `2026-03-29 08:00 +02:00`.
 pub fn shown(at: Timestamp, zone: &TimeZone) -> String {
     let (wall, offset) = (zone.to_datetime(at), zone.to_offset(at).seconds() / 60);
     let sign = if offset < 0 { '-' } else { '+' };

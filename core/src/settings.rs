@@ -1,4 +1,5 @@
-//! What an administrator sets for all clusters: `kubectl cmp install` writes it into the ConfigMap `cmp-version`.
+//! The settings of an administrator for all clusters. `kubectl cmp install` writes them into the ConfigMap
+//! `cmp-version`.
 
 use core::net::IpAddr;
 use std::collections::BTreeMap;
@@ -15,9 +16,10 @@ pub const DENY_EGRESS_TO: &str = "deny-egress-to";
 /// The settings of an installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// How much of a node's disk a container may fill if the size of its cluster does not name `ephemeral-storage`.
+    /// The disk of a node that a container may fill, in bytes, if the size of its cluster does not name
+    /// `ephemeral-storage`.
     pub ephemeral_storage: Quantity,
-    /// Where instances may not connect to, in order and without duplicates.
+    /// The address ranges that instances may not connect to, sorted and without duplicates.
     pub deny_egress_to: Vec<Cidr>,
 }
 
@@ -31,7 +33,7 @@ impl Default for Settings {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key} is {value:?}, which {why}")]
 pub struct InvalidSetting {
-    /// Its key in the ConfigMap.
+    /// The key in the ConfigMap.
     pub key: &'static str,
     /// The value, or the part of it that is wrong.
     pub value: String,
@@ -40,8 +42,8 @@ pub struct InvalidSetting {
 }
 
 impl Settings {
-    /// Reads the data of the ConfigMap. What cannot be read does not take the rest with it: an amount becomes the default,
-    /// and of a list the other items stay in force.
+    /// Reads the data of the ConfigMap. A setting that cannot be read does not affect the others. A wrong amount
+    /// becomes the default. The other items of a list stay in force.
     pub fn read(data: &BTreeMap<String, String>) -> (Self, Vec<InvalidSetting>) {
         let (mut settings, mut invalid) = (Self::default(), Vec::new());
         if let Some(text) = data.get(EPHEMERAL_STORAGE) {
@@ -64,7 +66,7 @@ impl Settings {
     }
 }
 
-/// Reads an amount of `ephemeral-storage`.
+/// Parses an amount of `ephemeral-storage`, from 1Mi to 4095Ti.
 pub fn amount(text: &str) -> Result<Quantity, String> {
     let amount: Quantity = text.parse().map_err(|_| "is not a quantity: use a form such as 10Gi".to_owned())?;
     // Four containers are allowed, and Kubernetes has to count the sum.
@@ -77,7 +79,7 @@ pub fn amount(text: &str) -> Result<Quantity, String> {
     Ok(amount)
 }
 
-/// How many times [`Settings::ephemeral_storage`] all containers of an instance may fill together.
+/// The factor of [`Settings::ephemeral_storage`] that all containers of an instance may fill together.
 pub const CONTAINERS: u32 = 4;
 
 /// A range of addresses, with the bits after its prefix cleared.
@@ -87,18 +89,18 @@ pub struct Cidr {
     prefix: u8,
 }
 
-/// Why a text is no range of addresses; the rest of a sentence about it.
+/// The reason why a text is not an address range, as the rest of a sentence about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidCidr(&'static str);
 
 impl Cidr {
-    /// Whether its addresses are of IPv6.
+    /// Reports whether the addresses are IPv6 addresses.
     pub fn is_v6(self) -> bool {
         self.address.is_ipv6()
     }
 
-    /// The range of one address.
+    /// Returns the range of one address.
     pub fn of(address: IpAddr) -> Self {
         Self { address, prefix: if address.is_ipv6() { 128 } else { 32 } }
     }
@@ -110,7 +112,7 @@ impl FromStr for Cidr {
         const FORM: InvalidCidr = InvalidCidr("is not a range of addresses: use a form such as 169.254.0.0/16");
         let (address, prefix) = text.split_once('/').ok_or(FORM)?;
         let address: IpAddr = address.parse().map_err(|_| FORM)?;
-        // Kubernetes reads no `+4` and no `04`.
+        // Kubernetes accepts neither `+4` nor `04`.
         let plain = prefix == "0" || (prefix.bytes().all(|byte| byte.is_ascii_digit()) && !prefix.starts_with('0'));
         let prefix: u8 = prefix.parse().ok().filter(|_| plain).ok_or(FORM)?;
         let cleared = match address {

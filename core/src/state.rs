@@ -1,27 +1,27 @@
-//! What an instance is shown to be, and how many of them are what.
+//! The states of instances, and the number of instances in each state.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What an instance is shown to be.
+/// The state of an instance, as it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It is to run, and does not yet.
+    /// The instance is to run, and does not run yet.
     Pending,
-    /// It runs.
+    /// The instance is up and running.
     Running,
-    /// It is off.
+    /// The instance is off.
     Stopped,
-    /// It is off, or frozen, and remembers how to come back.
+    /// The instance is off or frozen, with a record of how to resume it.
     Suspended,
-    /// It is to run, and cannot.
+    /// The instance is to run, and cannot.
     Failed,
 }
 
 impl State {
-    /// As it is shown.
+    /// Returns the name as it is shown.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -39,25 +39,25 @@ impl fmt::Display for State {
     }
 }
 
-/// How many instances are in which state.
+/// The number of instances in each state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// In all.
+    /// The number of all instances.
     pub total: u32,
-    /// Running.
+    /// The number of running instances.
     pub running: u32,
-    /// Pending.
+    /// The number of pending instances.
     pub pending: u32,
-    /// Stopped.
+    /// The number of stopped instances.
     pub stopped: u32,
-    /// Suspended.
+    /// The number of suspended instances.
     pub suspended: u32,
-    /// Failed.
+    /// The number of failed instances.
     pub failed: u32,
 }
 
 impl Counts {
-    /// Counts states.
+    /// Counts the states of a set of instances.
     pub fn of(states: impl IntoIterator<Item = State>) -> Self {
         let mut counts = Self::default();
         for state in states {
@@ -73,7 +73,7 @@ impl Counts {
         counts
     }
 
-    /// The state that all share, if there is one.
+    /// Returns the state that all instances share, if there is one.
     pub fn shared(self) -> Option<State> {
         [
             (self.pending, State::Pending),

@@ -1,9 +1,11 @@
-//! How an instance looks: a template, and what a want makes of it.
+//! Templates: the base of an instance, and the objects that a want makes of it.
 //!
-//! A template is a Pod or a VirtualMachine: the built-in one, or what an administrator stored. In a Pod, what the want says (image, command, variables, ports) is put into its first container, which is
-//! the instance; the patch is applied to the Pod; then the first container is given what the others leave of the size.
-//! What comes of it is held to the [`rules`], so that what a policy or Pod Security would refuse is refused here, with the
-//! field that is wrong, before there is a cluster that cannot run.
+//! A template is a Pod or a VirtualMachine: the built-in one, or one that an administrator stored. In a Pod, the first
+//! container is the instance. The settings of the want (image, command, variables, ports) are put into that container.
+//! The patch is applied to the Pod. Then the first container gets the rest of the size that the other containers leave.
+//!
+//! The result has to pass the [`rules`]. An instance that a policy or Pod Security would refuse is refused here, with
+//! the field that is wrong. A cluster that cannot run is thus never created.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,14 +31,14 @@ mod rules;
 
 pub use pod::share;
 
-/// What is wrong with a template, or with what a want makes of it.
+/// An error in a template, or in the result of a want.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Wrong {
-    /// The operation of the JSON Patch that brought it in, from 1.
+    /// The number of the operation in the JSON Patch that caused the error, from 1.
     pub operation: Option<usize>,
     /// The field of the Pod: `spec.hostNetwork`.
     pub field: String,
-    /// What is wrong with it, and the remedy; it follows the field in a sentence.
+    /// The error, and the remedy. It follows the field in a sentence.
     pub why: String,
 }
 
@@ -55,14 +57,14 @@ impl fmt::Display for Wrong {
     }
 }
 
-/// What a template may be besides: annotations of the Namespace by which the policies let its instances have what is not
-/// for everybody, such as a priority class.
+/// The privileges of a template: annotations of the Namespace by which the policies allow its instances a restricted
+/// feature, such as a priority class.
 pub type Grants = BTreeMap<&'static str, String>;
 
-/// The longest template, in bytes: each instance is a copy of it.
+/// The longest template, in bytes. Each instance is a copy of it.
 pub const LONGEST: usize = 65536;
 
-/// The type of the built-in template of this name, if there is one.
+/// Returns the type of the built-in template of this name, if there is one.
 pub fn built_in_type(name: &str) -> Option<InstanceType> {
     match name {
         manifest::CONTAINER_TEMPLATE => Some(InstanceType::Container),
@@ -71,7 +73,7 @@ pub fn built_in_type(name: &str) -> Option<InstanceType> {
     }
 }
 
-/// How an instance looks, before anybody says of which size it is.
+/// The form of an instance before its size is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template {
     look: Look,
@@ -82,24 +84,24 @@ pub struct Template {
 enum Look {
     Pod {
         pod: Box<PodTemplateSpec>,
-        /// Whether its program only keeps it alive, so that an image that was named brings its own.
+        /// Whether its command only keeps the container alive. An image that was named brings its own command.
         sleeps: bool,
     },
     Machine(Value),
 }
 
 impl Template {
-    /// The built-in template of containers.
+    /// Returns the built-in template of containers.
     pub fn container() -> Self {
         Self { look: Look::Pod { pod: Box::new(pod::built_in()), sleeps: true }, grants: Grants::new() }
     }
 
-    /// The built-in template of VMs.
+    /// Returns the built-in template of VMs.
     pub fn machine() -> Self {
         Self { look: Look::Machine(machine::built_in()), grants: Grants::new() }
     }
 
-    /// The built-in template of this name, if there is one.
+    /// Returns the built-in template of this name, if there is one.
     pub fn built_in(name: &str) -> Option<Self> {
         built_in_type(name).map(|kind| match kind {
             InstanceType::Container => Self::container(),
@@ -107,8 +109,8 @@ impl Template {
         })
     }
 
-    /// Reads what an administrator wrote, a Pod, a `PodTemplate` or a `VirtualMachine`, and tries it. Beside it: what of it
-    /// is not used.
+    /// Reads the manifest of an administrator, a Pod, a `PodTemplate` or a `VirtualMachine`, and tests it. The second
+    /// value lists the parts of the manifest that are not used.
     pub fn read(manifest: &Value) -> Result<(Self, Vec<String>), Wrong> {
         if manifest["kind"] == "VirtualMachine" {
             let (machine, unused) = machine::of_manifest(manifest)?;
@@ -129,7 +131,7 @@ impl Template {
         Ok((template, unused))
     }
 
-    /// What its instances are.
+    /// Returns the type of its instances.
     pub fn kind(&self) -> InstanceType {
         match self.look {
             Look::Pod { .. } => InstanceType::Container,
@@ -137,12 +139,12 @@ impl Template {
         }
     }
 
-    /// What its instances may have that is not for everybody.
+    /// Returns the privileges of its instances.
     pub fn grants(&self) -> &Grants {
         &self.grants
     }
 
-    /// The image of its instances.
+    /// Returns the image of its instances.
     pub fn image(&self) -> Option<&str> {
         match &self.look {
             Look::Pod { pod, .. } => pod::main(pod).ok()?.image.as_deref(),
@@ -150,7 +152,7 @@ impl Template {
         }
     }
 
-    /// What containers beside the instance take of the size.
+    /// Returns the part of the size that the containers beside the instance take.
     pub fn beside(&self) -> Resources {
         match &self.look {
             Look::Pod { pod, .. } => pod.spec.as_ref().and_then(|spec| pod::beside(spec).ok()).unwrap_or_default(),
@@ -158,7 +160,7 @@ impl Template {
         }
     }
 
-    /// As a manifest.
+    /// Returns the template as a manifest.
     pub fn manifest(&self) -> Value {
         let (mut manifest, version, kind) = match &self.look {
             Look::Pod { pod, .. } => (pod::json(pod).unwrap_or_default(), "v1".to_owned(), "Pod"),
@@ -171,11 +173,11 @@ impl Template {
         manifest
     }
 
-    /// What a want makes of it.
+    /// Applies a want to the template.
     pub fn blueprint(&self, want: &Want) -> Result<Blueprint, Wrong> {
         let made = self.made(want, want.patch.as_ref());
         let (Err(wrong), Some(Value::Array(operations))) = (&made, &want.patch) else { return made };
-        // The first after which it is wrong in this way.
+        // The first operation after which the same field is wrong.
         let blamed = (1..=operations.len()).find(|count| {
             let first = operations.get(..*count).map(|first| Value::Array(first.to_vec()));
             self.made(want, first.as_ref()).is_err_and(|earlier| earlier.field == wrong.field)
@@ -229,7 +231,7 @@ impl Template {
     }
 }
 
-/// What every instance of a cluster is made from.
+/// The blueprint of every instance of a cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Blueprint {
     made: Made,
@@ -240,14 +242,14 @@ pub struct Blueprint {
 enum Made {
     Pod {
         pod: Box<PodTemplateSpec>,
-        /// How large the disk of each is, if they have one.
+        /// The size of each instance's disk, if the instances have one.
         disk: Option<Quantity>,
     },
     Machine(Value),
 }
 
 impl Blueprint {
-    /// A VM instance, if that is what it is.
+    /// Returns the VirtualMachine of an instance, if the cluster is of VMs.
     pub fn virtual_machine(&self, instance: &InstanceName) -> Option<Value> {
         match &self.made {
             Made::Machine(machine) => Some(machine::named(machine, instance, self.released)),
@@ -255,13 +257,14 @@ impl Blueprint {
         }
     }
 
-    /// A container instance, if that is what it is: one replica, or none while the cluster is released.
+    /// Returns the StatefulSet of an instance, if the cluster is of containers. It has one replica, or none while the
+    /// cluster is released.
     pub fn stateful_set(&self, instance: &InstanceName) -> Option<StatefulSet> {
         let Made::Pod { pod, disk } = &self.made else { return None };
         let name = instance.to_string();
         let identity = pairs([(keys::CLUSTER, instance.cluster.as_str()), (keys::INSTANCE, &name)]);
         let mut labels = identity.clone();
-        // What is released is off, and comes on when it is resumed.
+        // A released instance is created off and suspended, so that a resumption switches it on.
         let asked = if self.released { State::Suspended } else { State::Running };
         labels.extend(pairs([(keys::ASKED, asked.as_str()), (keys::MANAGED_BY, keys::MANAGER)]));
         let mut template = (**pod).clone();
@@ -275,13 +278,13 @@ impl Blueprint {
             },
             spec: Some(StatefulSetSpec {
                 replicas: Some(i32::from(!self.released)),
-                // Parallel: a Pod that never was ready is replaced all the same, and shrinking does not hang on it.
+                // Parallel: a Pod that was never ready is replaced all the same, and shrinking does not wait for it.
                 pod_management_policy: Some("Parallel".to_owned()),
                 revision_history_limit: Some(2),
                 selector: LabelSelector { match_labels: Some(identity), ..LabelSelector::default() },
                 template,
                 volume_claim_templates: disk.map(|size| vec![pod::claim(size)]),
-                // A disk outlives a stop, and goes with its instance.
+                // A disk survives a stop, and is deleted with its instance.
                 persistent_volume_claim_retention_policy: disk.map(|_| {
                     StatefulSetPersistentVolumeClaimRetentionPolicy {
                         when_deleted: Some("Delete".to_owned()),

@@ -70,14 +70,14 @@ fn a_vm_is_paused_after_the_wish_is_written() {
     let strategy = |strategy: &str| json!({ "runStrategy": strategy });
     check(running, Verb::Suspend, None, (json!({}), Some(Call::Pause), "suspended"));
     check(running, Verb::Suspend, Some(Mode::Halt), (strategy("Halted"), None, "suspended"));
-    // One that does not run yet has nothing to keep.
+    // A VM that does not run yet has no memory to keep.
     check(starting, Verb::Suspend, None, (strategy("Halted"), None, "suspended"));
     check(paused, Verb::Resume, None, (json!({}), Some(Call::Unpause), "running"));
     check(paused, Verb::Suspend, Some(Mode::Halt), (strategy("Halted"), None, "suspended"));
     check(halted, Verb::Resume, None, (strategy("Always"), None, "running"));
     check(running, Verb::Stop, None, (strategy("Halted"), None, "stopped"));
     check(("Halted", "stopped", "Stopped"), Verb::Start, None, (strategy("Always"), None, "running"));
-    // Half done, either way: the same verb finishes it, the other one takes it back.
+    // The transition is half done, in either direction: the same verb completes it, the other one reverts it.
     check(("Always", "suspended", "Running"), Verb::Suspend, None, (json!({}), Some(Call::Pause), "suspended"));
     check(("Always", "running", "Paused"), Verb::Resume, None, (json!({}), Some(Call::Unpause), "running"));
     check(("Always", "running", "Paused"), Verb::Suspend, None, (json!({}), Some(Call::Pause), "suspended"));

@@ -89,7 +89,7 @@ fn what_wakes_an_instance_is_read_and_can_be_forgotten() {
     assert!(off.all_suspended(3));
 }
 
-/// It is made as the verb would have made it of one that runs, and shown as that.
+/// An instance that is created off has the same record as a running instance after the verb, and is shown the same way.
 #[test]
 fn an_instance_is_made_off_with_what_is_remembered_of_it() {
     let asker = Asker {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What the real apimachinery says to each text; `tests/control-plane/vectors` makes the file.
+/// The results of the real apimachinery for each text; `tests/control-plane/vectors` makes the file.
 const VECTORS: &str = include_str!("../../tests/vectors/quantity.tsv");
 
 #[test]
@@ -20,7 +20,7 @@ fn reads_and_prints_what_kubernetes_does() {
         let (canonical, nanos) = (verdict, fields.next().unwrap());
         let digitless = !text.bytes().any(|byte| byte.is_ascii_digit());
         let beyond = nanos.parse::<i128>().map_or(true, |nanos| nanos.abs() > MAX);
-        // 9223372036854775807 is where Kubernetes caps larger amounts with a binary suffix: those are refused here, too.
+        // Kubernetes caps larger amounts with a binary suffix at 9223372036854775807. They are refused here, too.
         let capped = nanos.trim_start_matches('-') == MAX.to_string() && text.ends_with('i');
         if digitless || beyond || capped {
             assert!(ours.is_err(), "{text:?}: on purpose refused, we read {ours:?}");

@@ -1,15 +1,16 @@
-//! Lines of cron, as far as schedules have them: five fields, with lists, ranges, steps and names.
+//! Lines of cron, as far as schedules support them: five fields, with lists, ranges, steps and names.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
-/// 29 February comes again after 8 years at the latest; what does not happen for so long never does.
+/// The longest gap between two dates of a line, in days. 29 February returns after 8 years at the latest. A line that
+/// matches no day in that time never does.
 const LONGEST_GAP: usize = 366 * 8 + 1;
-/// How often a day: each time may change every instance of a cluster.
+/// The most occurrences a day, because each may change every instance of a cluster.
 const MOST_A_DAY: u32 = 24;
 
-/// When something happens, by the clock on the wall.
+/// A line of cron, in local time. Each field is a bit set of the values that match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cron {
     minutes: u64,
@@ -19,7 +20,7 @@ pub struct Cron {
     weekdays: u64,
 }
 
-/// A field of a line: what it may hold.
+/// The valid values of one field of a line.
 struct Field {
     least: u64,
     most: u64,
@@ -59,7 +60,7 @@ impl Field {
         (self.least..=self.most).contains(&value).then_some(value)
     }
 
-    /// The values that a field names, as bits.
+    /// Returns the values that a field names, as bits.
     fn read(&self, text: &str) -> Option<u64> {
         let mut bits = 0;
         for part in text.split(',') {
@@ -73,7 +74,7 @@ impl Field {
             let (from, to) = match range.split_once('-') {
                 _ if range == "*" => (self.least, self.most),
                 Some((from, to)) => (self.value(from)?, self.value(to)?),
-                // From there on, if there is a step.
+                // A single value with a step starts a range up to the largest value.
                 None => (self.value(range)?, if step.is_some() { self.most } else { self.value(range)? }),
             };
             if from > to {
@@ -85,7 +86,7 @@ impl Field {
         Some(bits)
     }
 
-    /// All that it may hold.
+    /// Returns all valid values of the field, as bits.
     fn all(&self) -> u64 {
         (self.least..=self.most).fold(0, |bits, value| bits | 1 << value)
     }
@@ -96,7 +97,7 @@ fn has(bits: u64, value: i8) -> bool {
 }
 
 impl Cron {
-    /// Reads a line; an error says what is wrong, as it follows the line.
+    /// Parses a line. The error text follows the line in a message.
     pub fn read(line: &str) -> Result<Self, &'static str> {
         let fields: Vec<&str> = line.split([' ', '\t']).filter(|field| !field.is_empty()).collect();
         if fields.len() != FIELDS.len() {
@@ -109,7 +110,7 @@ impl Cron {
             *bits = field.read(text).ok_or(field.wrong)?;
         }
         let [minutes, hours, days, months, weekdays] = bits;
-        // Sunday is 0 and 7.
+        // Both 0 and 7 mean Sunday.
         let weekdays = (weekdays | weekdays >> 7) & 0b111_1111;
         let cron = Self { minutes, hours, days, months, weekdays };
         if minutes.count_ones() * hours.count_ones() > MOST_A_DAY {
@@ -121,14 +122,14 @@ impl Cron {
         Ok(cron)
     }
 
-    /// Every kind of day that there is.
+    /// Iterates over a period that contains every kind of date.
     fn dates() -> impl Iterator<Item = Date> {
         let first = Date::constant(2000, 1, 1);
         std::iter::successors(Some(first), |date| date.tomorrow().ok()).take(LONGEST_GAP)
     }
 
-    /// Whether it happens on a day. Where both the day of the month and that of the week are named, either is enough,
-    /// as in cron.
+    /// Reports whether the line matches a day. If both the day of the month and the day of the week are restricted,
+    /// either is enough, as in cron.
     fn on(&self, date: Date) -> bool {
         let day = has(self.days, date.day());
         let weekday = has(self.weekdays, date.weekday().to_sunday_zero_offset());
@@ -142,21 +143,22 @@ impl Cron {
             }
     }
 
-    /// Whether both happen at one time of one day.
+    /// Reports whether both lines match one time of one day.
     pub fn meets(&self, other: &Self) -> bool {
         self.minutes & other.minutes != 0
             && self.hours & other.hours != 0
             && Self::dates().any(|date| self.on(date) && other.on(date))
     }
 
-    /// The times of a day at which it happens.
+    /// Iterates over the times of a day that the line matches.
     fn times(&self, date: Date) -> impl DoubleEndedIterator<Item = DateTime> {
         let hours = (0..24).filter(|hour| has(self.hours, *hour));
         let minutes: Vec<i8> = (0..60).filter(|minute| has(self.minutes, *minute)).collect();
         hours.flat_map(move |hour| minutes.clone().into_iter().map(move |minute| date.at(hour, minute, 0, 0)))
     }
 
-    /// When it happens next after a moment: of the times that fall together there, the latest.
+    /// Returns the next occurrence after a moment. If several local times fall on that moment, it is the latest of
+    /// them.
     pub fn after(&self, moment: Timestamp, zone: &TimeZone) -> Option<Happens> {
         let from = zone.to_datetime(moment);
         let days = std::iter::successors(Some(from.date()), |date| date.tomorrow().ok()).take(LONGEST_GAP);
@@ -167,9 +169,10 @@ impl Cron {
         Some(times.take_while(|happens| happens.at == first.at).last().unwrap_or(first))
     }
 
-    /// When it happened last, up to and with a moment.
+    /// Returns the most recent occurrence, up to and including a moment.
     pub fn up_to(&self, moment: Timestamp, zone: &TimeZone) -> Option<Happens> {
-        // Where the clock was put back since, the wall shows an earlier time than it did.
+        // If the clock was put back since the occurrence, the present local time is earlier than that of the
+        // occurrence. The search starts one day later for that reason.
         let from = zone.to_datetime(moment).date();
         let from = from.tomorrow().unwrap_or(from);
         let days = std::iter::successors(Some(from), |date| date.yesterday().ok()).take(LONGEST_GAP);
@@ -178,18 +181,19 @@ impl Cron {
     }
 }
 
-/// A moment, and what the clock on the wall was to show: two that fall together because the clock is put forward keep
-/// their order.
+/// An occurrence: its moment and its local time. Two occurrences can fall on one moment when the clock is put forward.
+/// The local time keeps their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Happens {
-    /// The moment.
+    /// The moment of the occurrence.
     pub at: Timestamp,
-    /// By the clock on the wall.
+    /// The local time of the occurrence.
     pub wall: DateTime,
 }
 
 impl Happens {
-    /// What the wall shows twice happens the first time; what it never shows, when the clock is put forward.
+    /// Resolves a local time. A time that the clock shows twice happens the first time. A time that the clock skips
+    /// happens when the clock is put forward.
     fn at(wall: DateTime, zone: &TimeZone) -> Option<Self> {
         let ambiguous = zone.to_ambiguous_timestamp(wall);
         let gap = matches!(ambiguous.offset(), AmbiguousOffset::Gap { .. });

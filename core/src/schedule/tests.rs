@@ -12,7 +12,7 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// Lines in a zone, set long ago.
+/// Returns a schedule with these lines in a zone, set long ago.
 fn schedule(suspend: &str, resume: &str, zone: &str) -> Schedule {
     let line = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     Schedule {
@@ -30,7 +30,7 @@ fn carried(turn: Turn, due: &str) -> Carried {
     Carried { turn, cause, due, at: due, changed: 1, failed: 0, skipped: 0, tries: 0, left: Vec::new(), reason: None }
 }
 
-/// The first edges after a moment, by the clocks of the schedule's zone.
+/// Returns the first edges after a moment, in the local time of the schedule's zone.
 fn next(schedule: &Schedule, from: &str, count: usize) -> Vec<String> {
     let zone = schedule.zone().unwrap();
     let edges = schedule.after(time(from)).unwrap().take(count);
@@ -72,13 +72,13 @@ fn a_line_is_read_as_cron_reads_it() {
         "2026-01-03T00:00:00Z",
         &["suspend 2026-01-04 00:00 +00:00", "suspend 2026-01-09 00:00 +00:00"],
     );
-    // Either of both kinds of days is enough.
+    // Either the day of the month or the day of the week is enough.
     check(
         "0 0 13 * 5",
         "2026-01-09T12:00:00Z",
         &["suspend 2026-01-13 00:00 +00:00", "suspend 2026-01-16 00:00 +00:00"],
     );
-    // The ends of months, and the day that comes every four years, or eight.
+    // The last days of months, and 29 February, which returns after four or eight years.
     check(
         "0 0 31 * *",
         "2026-01-31T00:00:00Z",
@@ -141,7 +141,7 @@ fn a_schedule_that_cannot_be_says_why() {
     check(&schedule(NIGHT, MORNING, "CET-1CEST"), "schedule.timeZone");
     check(&schedule("", MORNING, ""), "schedule.resume \"0 8 * * 1-5\" wakes only what");
     check(&schedule(NIGHT, NIGHT, ""), "schedule.resume \"0 19 * * 1-5\" falls together");
-    // Once a week at least.
+    // The two lines meet at least once a week.
     check(&schedule(NIGHT, "0 */19 * * 3", ""), "schedule.resume \"0 */19 * * 3\" falls together");
     check(&schedule("0 0 13 * *", "0 0 * * 5", ""), "schedule.resume \"0 0 * * 5\" falls together");
     check(&schedule("0 0 13 * *", "0 0 14 * *", ""), "");
@@ -187,12 +187,12 @@ fn what_the_clock_never_shows_happens_when_it_is_put_forward_and_what_it_shows_t
         ["suspend 2026-10-25 02:30 +02:00", "resume 2026-10-25 02:45 +02:00", "suspend 2026-10-26 02:30 +01:00"]
     );
     let due = |schedule: &Schedule, last: Option<Carried>, now: &str| schedule.due(last.as_ref(), time(now)).unwrap();
-    // While the wall shows 02:10 for the second time, both have been.
+    // While the clock shows 02:10 for the second time, both edges have passed.
     let resume = Edge { at: time("2026-10-25T00:45:00Z"), turn: Turn::Resume, cause: Cause::Schedule };
     assert_eq!(due(&early, None, "2026-10-25T01:10:00Z"), Due::Now(resume));
     let done = carried(Turn::Resume, "2026-10-25T00:45:00Z");
     assert_eq!(due(&early, Some(done), "2026-10-25T01:50:00Z"), Due::At(time("2026-10-26T01:30:00Z")));
-    // Both fall together when the clock is put forward: the one that the wall would have shown later is the newer one.
+    // Both edges fall together when the clock is put forward. The one with the later local time is the newer one.
     let forward = time("2026-03-29T01:00:00Z");
     let resume = Edge { at: forward, turn: Turn::Resume, cause: Cause::Schedule };
     assert_eq!(due(&early, None, "2026-03-29T01:00:00Z"), Due::Now(resume));
@@ -204,7 +204,8 @@ fn what_the_clock_never_shows_happens_when_it_is_put_forward_and_what_it_shows_t
     );
 }
 
-/// An hour of each night that one night does not have: the suspension, which is later by the clock, is what counts.
+/// The schedule leaves the cluster on for one hour of each night, and one night does not have that hour. The suspension
+/// has the later local time, so it decides.
 #[test]
 fn an_hour_that_is_left_out_ends_as_it_would_have_ended() {
     let hour = schedule("0 3 * * *", "0 2 * * *", "Europe/Berlin");
@@ -215,12 +216,12 @@ fn an_hour_that_is_left_out_ends_as_it_would_have_ended() {
     let last = carried(Turn::Suspend, "2027-03-27T02:00:00Z");
     assert_eq!(due(&hour, Some(&last), "2027-03-28T00:59:59Z"), "at 2027-03-28T01:00:00Z");
     assert_eq!(due(&hour, Some(&last), "2027-03-28T01:00:00Z"), "suspend 2027-03-28T01:00:00Z");
-    // Of one line with two times in the hour, the later one.
+    // If one line has two times in the missing hour, the later one is the edge.
     let halves = schedule("0,30 2 * * *", "15 2 * * *", "Europe/Berlin");
     assert_eq!(next(&halves, "2027-03-27T12:00:00Z", 2)[0], "suspend 2027-03-28 03:00 +02:00");
 }
 
-/// What is due: `suspend 2026-..`, `at 2026-..`, or `never`.
+/// Returns what is due: `suspend 2026-..`, `at 2026-..`, or `never`.
 fn due(schedule: &Schedule, last: Option<&Carried>, now: &str) -> String {
     match schedule.due(last, time(now)).unwrap() {
         Due::Now(Edge { at, turn, cause: Cause::Schedule }) => format!("{turn} {at}"),
@@ -236,16 +237,16 @@ fn of_what_was_missed_the_newest_counts_and_nothing_from_before_it_was_said() {
     let last = carried(Turn::Suspend, "2026-01-05T19:00:00Z");
     assert_eq!(due(&weekdays, Some(&last), "2026-01-05T23:00:00Z"), "at 2026-01-06T08:00:00Z");
     assert_eq!(due(&weekdays, Some(&last), "2026-01-06T08:00:00Z"), "resume 2026-01-06T08:00:00Z");
-    // However late: days after.
+    // The edge is still due days later.
     assert_eq!(due(&weekdays, Some(&last), "2026-01-10T12:00:00Z"), "suspend 2026-01-09T19:00:00Z");
     let late = Carried { at: time("2026-01-10T12:00:00Z"), ..carried(Turn::Suspend, "2026-01-09T19:00:00Z") };
     assert_eq!(due(&weekdays, Some(&late), "2026-01-10T12:00:00Z"), "at 2026-01-12T08:00:00Z");
     assert_eq!(late.late(), SignedDuration::from_hours(17));
-    // Said at noon, it does not resume what was suspended in the night before.
+    // A schedule that was set at noon does not resume instances that were suspended the night before.
     let today = Schedule { since: Some(time("2026-01-06T12:00:00Z")), ..weekdays.clone() };
     assert_eq!(due(&today, None, "2026-01-06T12:00:01Z"), "at 2026-01-06T19:00:00Z");
     assert_eq!(due(&today, None, "2026-01-06T19:00:00Z"), "suspend 2026-01-06T19:00:00Z");
-    // A replica whose clock is ahead has carried it out.
+    // A replica whose clock is ahead has executed the edge already.
     assert_eq!(due(&weekdays, Some(&late), "2026-01-09T18:59:59Z"), "at 2026-01-09T19:00:00Z");
     assert_eq!(
         due(&weekdays, Some(&carried(Turn::Resume, "2026-01-07T08:00:00Z")), "2026-01-07T07:59:00Z"),
@@ -276,7 +277,7 @@ fn what_happens_once_has_no_more_effect_after_it() {
     assert!(once.is_live(None) && !once.is_live(Some(&done)));
     assert!(once.is_live(Some(&Carried { tries: 1, ..done.clone() })), "it is tried again");
     assert_eq!(due(&once, Some(&done), "2026-01-06T12:00:00Z"), "never");
-    // Beside lines it is one edge among them.
+    // Beside lines, the single edge is one edge among others.
     let both = Schedule { once: once.once.clone(), ..schedule(NIGHT, MORNING, "UTC") };
     assert_eq!(due(&both, Some(&done), "2026-01-06T13:00:00Z"), "at 2026-01-06T19:00:00Z");
     assert_eq!(due(&both, None, "2026-01-06T19:30:00Z"), "suspend 2026-01-06T19:00:00Z");
@@ -311,13 +312,13 @@ fn the_same_schedule_is_the_same_whenever_it_was_said() {
     assert!(!one.says_what(&schedule(NIGHT, "0 9 * * *", "UTC"), now));
 }
 
-/// A line that happens once a day, at this minute of it.
+/// Returns a line that happens once a day, at this minute of the day.
 fn daily(minute: i16) -> String {
     format!("{} {} * * *", minute % 60, minute / 60)
 }
 
-/// A person who reads the clock on the wall now and then, and does by its readings what two times of each day say. A time
-/// that the clock jumps over is done after the jump. A reading that comes again is nothing new.
+/// The reference model: a person who reads the local clock now and then, and follows two times of each day. A time that
+/// the clock skips is done after the jump. A reading that the clock shows again is not new.
 struct Person {
     suspend: i16,
     resume: i16,
@@ -325,7 +326,7 @@ struct Person {
 }
 
 impl Person {
-    /// The state after a reading, if one of the times has passed since the reading before.
+    /// Returns the state after a reading, if one of the times has passed since the previous reading.
     fn reads(&mut self, wall: DateTime) -> Option<Turn> {
         let mut newest = None;
         let mut date = self.latest.date();
@@ -343,11 +344,11 @@ impl Person {
     }
 }
 
-/// Follows a schedule through these moments in three ways: as a person who reads the clock, by what is due, and by the
-/// list of the next edges. All three have to agree at each moment.
+/// Follows a schedule through these moments in three ways: as a person, by `due`, and by the list of the next edges.
+/// The person reads the clock. All three must agree at each moment.
 fn follow(zone: &TimeZone, name: &str, suspend: i16, resume: i16, moments: &[Timestamp]) {
     let schedule = Schedule { since: Some(Timestamp::UNIX_EPOCH), ..schedule(&daily(suspend), &daily(resume), name) };
-    // The person knows the clock for a day already.
+    // The person has known the clock for a day already.
     let mut person = Person { suspend, resume, latest: zone.to_datetime(moments[0]) - 1.day() };
     let first = person.reads(zone.to_datetime(moments[0])).unwrap();
     let mut listed = schedule.after(moments[0]).unwrap().peekable();
@@ -366,7 +367,8 @@ fn follow(zone: &TimeZone, name: &str, suspend: i16, resume: i16, moments: &[Tim
     }
 }
 
-/// Every zone of the database, with the moments at which its clocks change in a year; of those with the same changes one.
+/// Returns the zones of the database, with the moments at which their clocks change in a year. Zones with the same
+/// changes count once.
 fn zones(year: i16) -> Vec<(String, TimeZone, Vec<Timestamp>)> {
     let at = |year| TimeZone::UTC.to_timestamp(DateTime::new(year, 1, 1, 0, 0, 0, 0).unwrap()).unwrap();
     let (from, to) = (at(year), at(year + 1));
@@ -388,12 +390,12 @@ fn every_day_of_a_year_ends_as_a_person_expects_who_reads_the_clock() {
     let days: Vec<DateTime> = days.take_while(|day| day.year() == 2027).collect();
     for (name, zone, _) in zones(2027) {
         let ends: Vec<Timestamp> = days.iter().map(|end| zone.to_timestamp(*end).unwrap()).collect();
-        // The clocks of Berlin go from 02:00 to 03:00: both times are one moment then.
+        // The clocks of Berlin go from 02:00 to 03:00, so that both times are one moment then.
         follow(&zone, &name, 3 * 60, 2 * 60, &ends);
     }
 }
 
-/// All pairs of times around those at which clocks change. In 2011 the clocks of Apia left out a whole day.
+/// Tests all pairs of times around the clock changes. In 2011 the clocks of Apia left out a whole day.
 #[test]
 fn a_change_of_the_clocks_leaves_what_a_person_expects() {
     let times = [0, 90, 120, 150, 180, 23 * 60 + 30];
@@ -411,7 +413,8 @@ fn a_change_of_the_clocks_leaves_what_a_person_expects() {
 }
 
 proptest! {
-    /// What comes next comes later, in order; and what is found looking back is what was found looking forward.
+    /// Edges come in order, each later than the one before. The search backwards finds the same edges as the search
+    /// forwards.
     #[test]
     fn looking_back_finds_what_looking_forward_found(
         from in 1_700_000_000_i64..1_900_000_000,
@@ -428,7 +431,7 @@ proptest! {
         let mut earlier = from;
         for edge in &edges {
             prop_assert!(edge.at > earlier);
-            // Nothing before it, and it itself from then on.
+            // Just before its moment the edge is not due; from its moment on, it is.
             match schedule.due(None, edge.at - SignedDuration::from_secs(1)).unwrap() {
                 Due::Now(before) => prop_assert!(before.at <= earlier),
                 other => prop_assert!(false, "{:?}", other),
@@ -450,7 +453,7 @@ proptest! {
     }
 }
 
-/// An instance that `by` suspended at a time, if anybody did, and what wakes it.
+/// Returns an instance that `by` suspended at a time, with the cause that resumes it.
 fn instance(state: State, suspended: Option<(&str, &str, Option<Cause>)>) -> Instance {
     let suspension = suspended.map(|(by, at, woken_by)| crate::instance::Suspension {
         by: by.to_owned(),
@@ -472,7 +475,8 @@ fn which_instances_an_edge_is_about_and_which_are_done() {
     let edge = |turn| Edge { at: time("2026-03-02T19:00:00Z"), turn, cause: Cause::Schedule };
     let (before, after) = ("2026-03-02T18:59:59Z", "2026-03-02T19:00:01Z");
     let ours = Some(Cause::Schedule);
-    // An instance; whether a suspension is about it, and is done; whether a resumption is about it.
+    // Columns: the instance, whether a suspension applies to it, whether it is done, and whether a resumption applies
+    // to it.
     for (shown, suspends, done, resumes) in [
         (instance(State::Running, None), true, false, false),
         (instance(State::Failed, None), true, false, false),

@@ -1,7 +1,7 @@
 //! The VirtualMachine of a VM instance.
 //!
-//! As in `manifests/policies/vms.yaml` only what is named can be set: a field that is not known today may cost something
-//! tomorrow. The lists are the policy's; a test holds them to it.
+//! As in `manifests/policies/vms.yaml`, only the fields listed here can be set. A field that is unknown today may cost
+//! something tomorrow. The lists are those of the policy; a test compares them.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::state::State;
 
 /// The name of the disk with the public key.
 const CLOUD_INIT: &str = "cloudinit";
-/// What says how large it is.
+/// The fields of `cpu` that belong to the size.
 const SIZE: [&str; 4] = ["cores", "sockets", "threads", "maxSockets"];
 
 pub(super) const SPEC: [&str; 3] = ["runStrategy", "template", "dataVolumeTemplates"];
@@ -77,7 +77,7 @@ pub(super) const MACHINE: [&str; 18] = [
     "tolerations",
 ];
 
-/// The VirtualMachine of the built-in template.
+/// Returns the VirtualMachine of the built-in template.
 pub(super) fn built_in() -> Value {
     json!({
         "spec": { "template": { "spec": {
@@ -93,7 +93,7 @@ pub(super) fn built_in() -> Value {
     })
 }
 
-/// The VirtualMachine in a manifest, and what of the manifest is not used.
+/// Returns the VirtualMachine in a manifest, and the parts of the manifest that are not used.
 pub(super) fn of_manifest(manifest: &Value) -> Result<(Value, Vec<String>), Wrong> {
     let version = format!("{GROUP}/{VERSION}");
     if manifest["apiVersion"] != version.as_str() {
@@ -145,13 +145,13 @@ fn remove(machine: &mut Value, at: &str, key: &str) -> bool {
     machine.pointer_mut(at).and_then(Value::as_object_mut).is_some_and(|fields| fields.remove(key).is_some())
 }
 
-/// The image of its first disk.
+/// Returns the image of the first disk.
 pub(super) fn image(machine: &Value) -> Option<&str> {
     let volumes = &machine["spec"]["template"]["spec"]["volumes"];
     items(volumes).find_map(|(_, volume)| volume["containerDisk"]["image"].as_str())
 }
 
-/// Puts what a want says into it.
+/// Puts the settings of a want into the VirtualMachine.
 pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), Wrong> {
     let spec = &mut machine["spec"]["template"]["spec"];
     if let Some(image) = &want.image {
@@ -167,7 +167,7 @@ pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), Wrong> {
             let why = "have a cloud-init of their own, which --ssh-key would be put into: say the key there";
             return Err(Wrong::new("spec.template.spec.volumes", why));
         }
-        // A JSON string is one of YAML: whatever the comment of a key holds.
+        // Every JSON string is also a YAML string, so the comment of a key may contain any characters.
         let user_data = format!("#cloud-config\nssh_authorized_keys:\n- {}\n", json!(key));
         let disk = json!({ "name": CLOUD_INIT, "disk": { "bus": "virtio" } });
         let volume = json!({ "name": CLOUD_INIT, "cloudInitNoCloud": { "userData": user_data } });
@@ -181,7 +181,7 @@ pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// That a patch has left alone what the size and the verbs say.
+/// Checks that a patch has not changed the fields that belong to the size and to the verbs.
 pub(super) fn still_instance(machine: &Value) -> Checked {
     for key in ["runStrategy", "running"] {
         if !machine["spec"][key].is_null() {
@@ -213,7 +213,7 @@ pub(super) fn claims(machine: &Value) -> impl Iterator<Item = &Value> {
         .flat_map(|(_, disk)| CLAIMS.into_iter().map(|claim| &disk["spec"][claim]))
 }
 
-/// Checks a VirtualMachine.
+/// Checks a VirtualMachine against the rules for instances.
 pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
     const AT: &str = "spec.template.spec";
     only("the VirtualMachine", machine, &["metadata", "spec", "apiVersion", "kind"])?;
@@ -284,7 +284,7 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
     placement_of(AT, vm, grants)
 }
 
-/// Gives it its size: one socket of so many cores.
+/// Sets the size: one socket with the wanted number of cores, and the memory.
 pub(super) fn shape(machine: &mut Value, want: &Want) {
     let domain = &mut machine["spec"]["template"]["spec"]["domain"];
     for (key, amount) in fields(&processors(want)) {
@@ -293,7 +293,7 @@ pub(super) fn shape(machine: &mut Value, want: &Want) {
     domain["memory"] = json!({ "guest": want.size.memory().to_string() });
 }
 
-/// One of them by its name; off while its cluster is released.
+/// Returns the VirtualMachine of one instance; off while its cluster is released.
 pub(super) fn named(machine: &Value, instance: &InstanceName, released: bool) -> Value {
     let name = instance.to_string();
     let (asked, strategy) = if released { (State::Suspended, HALTED) } else { (State::Running, ALWAYS) };

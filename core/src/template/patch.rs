@@ -1,4 +1,4 @@
-//! A patch: a list is a JSON Patch (RFC 6902), an object a merge patch (RFC 7396), as in `kubectl patch`.
+//! Patches: a list is a JSON Patch (RFC 6902), an object is a merge patch (RFC 7396), as in `kubectl patch`.
 
 use json_patch::PatchOperation;
 use serde_json::Value;
@@ -30,7 +30,7 @@ pub(super) fn apply(object: &mut Value, patch: &Value) -> Result<(), Wrong> {
     }
 }
 
-/// What is wrong with one operation.
+/// Returns the error of one operation.
 fn of(at: usize, operation: &Value, why: &str) -> Wrong {
     let word = |key: &str| operation[key].as_str().unwrap_or_default().to_owned();
     let field = format!("{} {}", word("op"), word("path"));

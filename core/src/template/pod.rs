@@ -14,21 +14,21 @@ use crate::manifest::{CONTAINER, DEFAULT_IMAGE};
 use crate::quantity::{Quantity, stored};
 use crate::resources::{CPU, EPHEMERAL_STORAGE, MEMORY, Resources, STORAGE};
 
-/// Which container kubectl takes where none is named.
+/// The annotation that names the container kubectl uses by default.
 const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 
-/// The most values that a Pod has. In memory, `{}` in a list of containers takes 2 KiB.
+/// The most values in a Pod. In memory, `{}` in a list of containers takes 2 KiB.
 const MOST_VALUES: usize = 5000;
 
-/// The most kinds of resources that the containers of a template name; no node has so many.
+/// The most kinds of resources that the containers of a template name. No node has so many.
 const MOST_KINDS: usize = 16;
 
-/// The name of the disk of an instance, among the volumes of its Pod.
+/// The name of an instance's disk, among the volumes of its Pod.
 const DISK: &str = "disk";
 
-/// The Pod of the built-in template.
+/// Returns the Pod of the built-in template.
 pub(super) fn built_in() -> PodTemplateSpec {
-    // The default image has no program of its own to run. It ends at once when it is told to.
+    // The default image has no program of its own to run. This one ends as soon as it receives TERM.
     let sleep = ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"].map(str::to_owned).to_vec();
     PodTemplateSpec {
         metadata: None,
@@ -59,18 +59,18 @@ pub(super) fn built_in() -> PodTemplateSpec {
     }
 }
 
-/// A Pod as JSON.
+/// Returns a Pod as JSON.
 pub(super) fn json(pod: &PodTemplateSpec) -> Result<Value, Wrong> {
     serde_json::to_value(pod).map_err(|error| Wrong::new("the Pod", format!("cannot be written: {error}")))
 }
 
-/// Reads a Pod strictly: a field that is not known is an error, and not something that is left out.
+/// Reads a Pod strictly: an unknown field is an error and is not left out.
 pub(super) fn read(json: &Value) -> Result<PodTemplateSpec, Wrong> {
     let count = values(json);
     if count > MOST_VALUES {
         return Err(Wrong::new("the Pod", format!("has {count} values, where {MOST_VALUES} are the most")));
     }
-    // The reader keeps the path of the field that it reads, so that an error costs no second look.
+    // The deserializer tracks the path of the field, so that an error needs no second pass.
     let pod: PodTemplateSpec = serde_path_to_error::deserialize(json).map_err(|error| {
         let path = error.path().to_string();
         let field = if path == "." { "the Pod".to_owned() } else { path };
@@ -82,7 +82,7 @@ pub(super) fn read(json: &Value) -> Result<PodTemplateSpec, Wrong> {
     }
 }
 
-/// How many values there are, with those in lists and objects.
+/// Counts the values, including those in lists and objects.
 fn values(json: &Value) -> usize {
     let below: usize = match json {
         Value::Array(items) => items.iter().map(values).sum(),
@@ -96,7 +96,7 @@ fn below(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-/// The first field of what was written that is not in what was read.
+/// Returns the first field of the written JSON that is not in the JSON that was read.
 fn lost(written: &Value, read: &Value) -> Option<String> {
     fn at(path: &str, written: &Value, read: &Value) -> Option<String> {
         match (written, read) {
@@ -116,13 +116,13 @@ fn lost(written: &Value, read: &Value) -> Option<String> {
     at("", written, read)
 }
 
-/// The container that is the instance: the first.
+/// Returns the container that is the instance: the first one.
 pub(super) fn main(pod: &PodTemplateSpec) -> Result<&Container, Wrong> {
     let first = pod.spec.as_ref().and_then(|spec| spec.containers.first());
     first.ok_or_else(|| Wrong::new("spec.containers", "is empty: the first container is the instance"))
 }
 
-/// That a patch has left the instance first, and its size alone.
+/// Checks that a patch has left the instance as the first container, and has not changed its size.
 pub(super) fn still_instance(pod: &PodTemplateSpec, name: &str) -> Result<(), Wrong> {
     let first = main(pod)?;
     if first.name != name {
@@ -135,10 +135,10 @@ pub(super) fn still_instance(pod: &PodTemplateSpec, name: &str) -> Result<(), Wr
     Ok(())
 }
 
-/// Why a field is not to be set.
+/// The reason why a field of the size may not be set.
 pub(super) const BY_SIZE: &str = "is what the size says: use --cpu, --memory and --resource";
 
-/// Puts what a want says into the instance's container.
+/// Puts the settings of a want into the instance's container.
 pub(super) fn dress(pod: &mut PodTemplateSpec, want: &Want, sleeps: bool) {
     let Some(main) = pod.spec.as_mut().and_then(|spec| spec.containers.first_mut()) else { return };
     if sleeps && want.image.is_some() {
@@ -177,7 +177,7 @@ pub(super) fn dress(pod: &mut PodTemplateSpec, want: &Want, sleeps: bool) {
     }
 }
 
-/// The claim that the disk of an instance is made by.
+/// Returns the claim template for the disk of an instance.
 pub(super) fn claim(size: Quantity) -> PersistentVolumeClaim {
     let requests = stored([(STORAGE.to_owned(), size)]);
     PersistentVolumeClaim {
@@ -191,7 +191,7 @@ pub(super) fn claim(size: Quantity) -> PersistentVolumeClaim {
     }
 }
 
-/// That no other volume has the name of the disk: it would be replaced without a word.
+/// Checks that no other volume has the name of the disk: it would be replaced without a word.
 pub(super) fn no_other_disk(pod: &PodTemplateSpec) -> Result<(), Wrong> {
     let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
     match volumes.enumerate().find(|(_, volume)| volume.name == DISK) {
@@ -203,7 +203,7 @@ pub(super) fn no_other_disk(pod: &PodTemplateSpec) -> Result<(), Wrong> {
     }
 }
 
-/// The Pod in a manifest, and what of the manifest is not used.
+/// Returns the Pod in a manifest, and the parts of the manifest that are not used.
 pub(super) fn of_manifest(manifest: &Value) -> Result<(PodTemplateSpec, Vec<String>), Wrong> {
     let kind = manifest["kind"].as_str().unwrap_or_default();
     let (metadata, spec, known) = match kind {
@@ -231,7 +231,7 @@ pub(super) fn of_manifest(manifest: &Value) -> Result<(PodTemplateSpec, Vec<Stri
     let mut unused = Vec::new();
     let ObjectMeta { labels, mut annotations, finalizers, owner_references, .. } = pod.metadata.unwrap_or_default();
     if let Some(annotations) = &mut annotations {
-        // kubectl's own, of the object that this was copied from.
+        // This annotation is kubectl's own, from the object that was copied.
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
     pod.metadata = Some(ObjectMeta { labels, annotations, finalizers, owner_references, ..ObjectMeta::default() });
@@ -241,14 +241,14 @@ pub(super) fn of_manifest(manifest: &Value) -> Result<(PodTemplateSpec, Vec<Stri
     Ok((pod, unused))
 }
 
-/// Takes the size of the first container away: the cluster says it.
+/// Removes the size of the first container: the cluster sets it.
 pub(super) fn without_size(pod: &mut PodTemplateSpec) {
     if let Some(main) = pod.spec.as_mut().and_then(|spec| spec.containers.first_mut()) {
         main.resources = None;
     }
 }
 
-/// A size in which a Pod has room, its first container included.
+/// Returns a size in which a Pod has room, including its first container.
 pub(super) fn least(pod: &PodTemplateSpec) -> Result<Resources, Wrong> {
     let spec = pod.spec.clone().unwrap_or_default();
     beside(&spec)?;
@@ -262,7 +262,7 @@ pub(super) fn least(pod: &PodTemplateSpec) -> Result<Resources, Wrong> {
         taken.checked_add(&more)
     };
     let least = footprint(&spec, Rule::Limits).and_then(room).ok_or_else(too_much)?;
-    // Each init container is given a share of each of them.
+    // Each init container gets a share of each resource.
     let kinds = least.names().count();
     if kinds > MOST_KINDS {
         let why = format!("ask for {kinds} kinds of resources, where {MOST_KINDS} are the most");
@@ -279,14 +279,14 @@ fn is_sidecar(init: &Container) -> bool {
     init.restart_policy.as_deref() == Some("Always")
 }
 
-/// The containers that run beside the instance, each with its field.
+/// Iterates over the containers that run beside the instance, each with its field.
 fn others(pod: &PodSpec) -> impl Iterator<Item = (String, &Container)> {
     let others = pod.containers.iter().enumerate().skip(1).map(|(at, one)| (format!("spec.containers[{at}]"), one));
     let sidecars = pod.init_containers.iter().flatten().enumerate().filter(|(_, init)| is_sidecar(init));
     others.chain(sidecars.map(|(at, init)| (format!("spec.initContainers[{at}]"), init)))
 }
 
-/// What the containers beside the instance take; each has to say it.
+/// Returns the resources that the containers beside the instance take. Each of them must set its limits.
 pub(super) fn beside(pod: &PodSpec) -> Result<Resources, Wrong> {
     let mut beside = PodSpec::default();
     for (field, container) in others(pod) {
@@ -296,8 +296,8 @@ pub(super) fn beside(pod: &PodSpec) -> Result<Resources, Wrong> {
     footprint(&beside, Rule::Limits).ok_or_else(too_much)
 }
 
-/// Gives the first container what the others leave of a size. Init containers that name nothing get as much: they are
-/// done before it starts.
+/// Gives the first container the rest of a size that the others leave. Init containers that name no resources get the
+/// same amounts, because they end before it starts.
 pub fn share(pod: &mut PodSpec, size: &Resources) -> Result<(), Wrong> {
     let taken = beside(pod)?;
     if size.named(EPHEMERAL_STORAGE).is_some() {
@@ -344,7 +344,8 @@ pub fn share(pod: &mut PodSpec, size: &Resources) -> Result<(), Wrong> {
     }
 }
 
-/// That each container beside the instance says how much of a node's disk it fills, where the size names it.
+/// Checks that each container beside the instance limits how much of a node's disk it fills. Call it only if the size
+/// names that resource.
 fn writes_bounded(pod: &PodSpec) -> Result<(), Wrong> {
     for (field, container) in others(pod) {
         let limits = container.resources.as_ref().and_then(|resources| resources.limits.as_ref());
@@ -358,7 +359,7 @@ fn writes_bounded(pod: &PodSpec) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// That a container beside the instance says what it takes at the most.
+/// Checks that a container beside the instance sets its limits, and that its requests are within them.
 fn bounded(field: &str, container: &Container) -> Result<(), Wrong> {
     let resources = container.resources.as_ref();
     let limits = resources.and_then(|resources| resources.limits.as_ref());

@@ -1,8 +1,8 @@
-//! What the Pod of an instance may not be.
+//! The restrictions for the Pod of an instance.
 //!
-//! The API server is who refuses, by the policies in `manifests/policies/instances.yaml` and by Pod Security at baseline;
-//! here is the same once more, for an answer before anything is made, and for templates when they are stored. A test
-//! (`tests/e2e/templates.rs`) gives every case of `core/tests/vectors/pods-refused.json` to both.
+//! The API server enforces them, by the policies in `manifests/policies/instances.yaml` and by Pod Security at
+//! baseline. This module repeats them, for an answer before anything is made, and for templates when they are stored. A
+//! test (`tests/e2e/templates.rs`) gives every case of `core/tests/vectors/pods-refused.json` to both.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ const CAPABILITIES: [&str; 13] = [
     "SETUID",
     "SYS_CHROOT",
 ];
-/// The sysctls that it lets a Pod set.
+/// The sysctls that Pod Security lets a Pod set at baseline.
 const SYSCTLS: [&str; 13] = [
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
@@ -45,11 +45,11 @@ const SYSCTLS: [&str; 13] = [
     "net.ipv4.tcp_wmem",
     "",
 ];
-/// The types of `SELinux` that it lets a container have.
+/// The types of `SELinux` that Pod Security lets a container have at baseline.
 const SELINUX: [&str; 5] = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
-/// The annotations by which `AppArmor` was asked for before there was a field.
+/// The prefix of the annotations that set `AppArmor` profiles before there was a field.
 const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
-/// What volumes may be; others lead to the node, or to storage that no quota counts.
+/// The allowed fields of volumes. Others lead to the node, or to storage that no quota counts.
 const VOLUMES: [&str; 9] = [
     "name",
     "configMap",
@@ -61,9 +61,9 @@ const VOLUMES: [&str; 9] = [
     "ephemeral",
     "image",
 ];
-/// What a projected volume may have; others are identities.
+/// The allowed sources of a projected volume. Others are identities.
 const SOURCES: [&str; 5] = ["configMap", "secret", "downwardAPI", "clusterTrustBundle", "serviceAccountToken"];
-/// What of a Pod's metadata an instance takes over.
+/// The fields of a Pod's metadata that an instance takes over.
 const METADATA: [&str; 2] = ["labels", "annotations"];
 
 pub(super) type Checked = Result<(), Wrong>;
@@ -72,7 +72,7 @@ pub(super) fn no(field: impl Into<String>, why: &str) -> Checked {
     Err(Wrong::new(field, why))
 }
 
-/// Checks a Pod, as JSON of fields that are all known.
+/// Checks a Pod, given as JSON whose fields are all known.
 pub(super) fn check(pod: &Value, grants: &Grants) -> Checked {
     own_metadata("metadata", &pod["metadata"])?;
     let spec = &pod["spec"];
@@ -88,17 +88,17 @@ pub(super) fn check(pod: &Value, grants: &Grants) -> Checked {
     Ok(())
 }
 
-/// The items of a list with their places; nothing if there is none.
+/// Iterates over the items of a list with their positions. Any other value has none.
 pub(super) fn items(list: &Value) -> impl Iterator<Item = (usize, &Value)> {
     list.as_array().into_iter().flatten().enumerate()
 }
 
-/// The fields of an object; nothing if there is none.
+/// Iterates over the fields of an object. Any other value has none.
 pub(super) fn fields(object: &Value) -> impl Iterator<Item = (&str, &Value)> {
     object.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), value))
 }
 
-/// That a probe or a hook asks the instance itself.
+/// Checks that a probe or a hook targets the instance itself.
 pub(super) fn asks_no_others(path: &str, handler: &Value) -> Checked {
     match ["httpGet", "tcpSocket"].into_iter().find(|action| !text(&handler[action]["host"]).is_empty()) {
         Some(action) => no(
@@ -126,7 +126,7 @@ pub(super) fn claims_of_pod(spec: &Value) -> impl Iterator<Item = &Value> {
     items(&spec["volumes"]).map(|(_, volume)| &volume["ephemeral"]["volumeClaimTemplate"]["spec"])
 }
 
-/// What of the metadata is an instance's own.
+/// Checks that the metadata has only labels and annotations that an instance may set itself.
 pub(super) fn own_metadata(path: &str, metadata: &Value) -> Checked {
     if !metadata.is_null() && !metadata.is_object() {
         return no(path, "must be an object");
@@ -156,7 +156,7 @@ pub(super) fn own_metadata(path: &str, metadata: &Value) -> Checked {
     Ok(())
 }
 
-/// What is the same for all instances.
+/// Checks the fields that no template may change.
 fn fixed(spec: &Value) -> Checked {
     for (key, why) in [
         ("hostNetwork", "is not for instances: they have a network of their own"),
@@ -199,8 +199,8 @@ fn fixed(spec: &Value) -> Checked {
     Ok(())
 }
 
-/// Where it runs, and before whom, is an administrator's business: only a template says these, and the Namespaces of its
-/// clusters name them.
+/// The placement and the priority of a Pod. Only an administrator may choose them: they come from a template, and the
+/// Namespaces of its clusters name them.
 const PLACES: [(&str, &str, &str); 3] = [
     ("runtimeClassName", keys::RUNTIME_CLASS, ""),
     ("priorityClassName", keys::PRIORITY_CLASS, ""),
@@ -210,14 +210,15 @@ const PLACES: [(&str, &str, &str); 3] = [
 /// The prefix of the priority classes that Kubernetes makes for its own Pods.
 const SYSTEM_CLASSES: &str = "system-";
 
-/// What a template may have that is not for everybody.
+/// Returns the privileges that a template uses.
 pub(super) fn grants<'a>(path: &str, spec: &Value, claims: impl Iterator<Item = &'a Value>) -> Result<Grants, Wrong> {
     let places = PLACES.iter().map(|(key, annotation, usual)| (*annotation, text(&spec[*key]), *usual));
     let mut grants: Grants = places
         .filter(|(_, value, usual)| !value.is_empty() && value != usual)
         .map(|(annotation, value, _)| (annotation, value.to_owned()))
         .collect();
-    // The policies refuse them, too: an instance would end the Pods of everybody else, those of the cluster itself included.
+    // The policies refuse these classes, too. An instance with one would evict the Pods of everybody else, including
+    // those of the cluster itself.
     if grants.get(keys::PRIORITY_CLASS).is_some_and(|class| class.starts_with(SYSTEM_CLASSES)) {
         return Err(Wrong::new(
             format!("{path}.priorityClassName"),
@@ -261,7 +262,7 @@ pub(super) fn grants<'a>(path: &str, spec: &Value, claims: impl Iterator<Item = 
     Ok(grants)
 }
 
-/// The sources of projected volumes that are tokens of the ServiceAccount, each with its field.
+/// Iterates over the sources of projected volumes that are tokens of the ServiceAccount, each with its field.
 fn tokens<'a>(path: &'a str, spec: &'a Value) -> impl Iterator<Item = (String, &'a Value)> {
     items(&spec["volumes"]).flat_map(move |(at, volume)| {
         items(&volume["projected"]["sources"]).filter_map(move |(source_at, source)| {
@@ -271,7 +272,7 @@ fn tokens<'a>(path: &'a str, spec: &'a Value) -> impl Iterator<Item = (String, &
     })
 }
 
-/// Where it runs, and before whom, as far as a template may say it.
+/// Checks the placement and the priority against the privileges of the template.
 pub(super) fn placement_of(path: &str, spec: &Value, grants: &Grants) -> Checked {
     for (key, annotation, usual) in PLACES {
         let value = &spec[key];
@@ -353,7 +354,7 @@ fn volumes(spec: &Value, grants: &Grants) -> Checked {
     Ok(())
 }
 
-/// What Pod Security asks of the security context of a Pod, and of a container.
+/// Checks the security context of a Pod or a container against Pod Security.
 fn security(field: &str, context: &Value) -> Checked {
     if !SELINUX.contains(&text(&context["seLinuxOptions"]["type"])) {
         return no(

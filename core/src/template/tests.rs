@@ -37,7 +37,7 @@ fn what_a_want_says_is_in_the_first_container() {
     let texts = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let main = |want: &Want| pod(want).unwrap().containers.remove(0);
     assert!(main(&plain).command.unwrap()[0].contains("sh"), "what keeps the default image alive");
-    // An image brings its own program, and so does a command or what the image is given.
+    // An image brings its own program. A command or arguments replace the built-in program as well.
     assert_eq!(main(&Want { image: Some("nginx".to_owned()), ..plain.clone() }).command, None);
     let given = main(&Want { args: texts(&["-v"]), ..plain.clone() });
     assert_eq!((given.command, given.args), (None, Some(texts(&["-v"]))));
@@ -110,9 +110,9 @@ fn a_container_beside_the_instance_says_what_it_writes_where_the_size_names_it()
     assert!(wrong.contains("spec.containers[1].resources.limits.ephemeral-storage is missing"), "{wrong}");
     let wrong = of(named, sidecar(json!("2Gi"))).unwrap_err().to_string();
     assert!(wrong.contains("which leaves nothing of"), "{wrong}");
-    // Where it is not named, the LimitRange says it.
+    // If the size does not name the resource, the LimitRange sets the limit.
     assert!(of("cpu=1,memory=1Gi", silent).is_ok());
-    // A template that says it is one of clusters whose size names it.
+    // A template that names the resource is only for clusters whose size names it.
     let main = json!({ "name": "web", "image": "nginx" });
     let spec = json!({ "containers": [main, sidecar(json!("512Mi"))[0]["value"]] });
     let (template, _) = Template::read(&json!({ "apiVersion": "v1", "kind": "Pod", "spec": spec })).unwrap();
@@ -121,12 +121,12 @@ fn a_container_beside_the_instance_says_what_it_writes_where_the_size_names_it()
     assert!(template.blueprint(&want(1, named)).is_ok());
 }
 
-/// A rule of the policies that has no case here is one that core may not know.
+/// Core may not know a rule of the policies that has no case here.
 #[test]
 fn every_rule_of_the_policies_has_a_case() {
     let cases = include_str!("../../tests/vectors/pods-refused.json");
     let policy = include_str!("../../../manifests/policies/instances.yaml");
-    // Of what is not the Pod: the names, the replicas and the update, which are nobody's to patch.
+    // The rules outside of the Pod: the names, the replicas and the update, which no user may patch.
     let rest = [
         "this is no cluster",
         "spec.ordinals",
@@ -168,7 +168,7 @@ fn sidecars_count_inside_the_size() {
     };
     assert_eq!((limit(&pod, "cpu"), limit(&pod, "memory")), ("800m".to_owned(), "896Mi".to_owned()));
     assert_eq!(footprint(&pod, Rule::Limits), Some(size("cpu=1,memory=1Gi")));
-    // Another size is the first container's to take or give; what comes before it follows.
+    // A size change goes to the first container. Init containers follow it.
     let larger = resized(&set, &size("cpu=2,memory=2Gi")).unwrap().unwrap();
     let pod = larger.spec.clone().unwrap().template.spec.unwrap();
     assert_eq!((limit(&pod, "cpu"), limit(&pod, "memory")), ("1800m".to_owned(), "1920Mi".to_owned()));
@@ -179,7 +179,7 @@ fn sidecars_count_inside_the_size() {
 }
 
 proptest! {
-    /// Whatever stands beside the instance: all of it is the size, or it is refused.
+    /// The size is used up whatever runs beside the instance, or the Pod is refused.
     #[test]
     fn all_of_it_is_the_size(
         cpu in 1u32..4000, memory in 1u32..4096,
@@ -218,9 +218,9 @@ fn a_template_is_tried_when_it_is_read() {
     let plain = json!({ "containers": [{ "name": "web", "image": "nginx" }] });
     let (template, unused) = Template::read(&manifest(plain.clone())).unwrap();
     assert_eq!((template.image(), unused.len(), template.beside().is_empty()), (Some("nginx"), 0, true));
-    // What it was made from comes out again, and another image leaves its command alone.
+    // The manifest of the template reads as the same template, and another image keeps its command.
     assert_eq!(Template::read(&template.manifest()).unwrap().0, template);
-    // PodTemplates are as good, and a size of their own is not used.
+    // A PodTemplate is accepted as well, and a size of its own is not used.
     let sized = json!({ "containers": [
         { "name": "web", "image": "nginx", "command": ["nginx"], "resources": { "limits": { "cpu": "64" } } },
         { "name": "log", "image": "x", "resources": { "limits": { "cpu": "100m", "memory": "64Mi", "a.b/c": "1" } } },
@@ -362,7 +362,7 @@ fn a_machine_may_be_a_template() {
     let built_in = Template::machine();
     let mut manifest = built_in.manifest();
     assert_eq!(Template::read(&manifest).unwrap(), (built_in, vec![]));
-    // As it is written for a machine of its own.
+    // A manifest as an administrator writes it for a standalone machine.
     manifest["metadata"] = json!({ "name": "mine", "labels": { "a": "b" } });
     manifest["spec"]["running"] = json!(true);
     manifest["spec"]["template"]["spec"]["domain"]["cpu"] = json!({ "cores": 64, "model": "host-model" });
@@ -389,7 +389,7 @@ fn a_machine_may_be_a_template() {
     assert!(Template::read(&manifest).unwrap_err().to_string().contains("spec.template.spec is missing"));
 }
 
-/// The lists of what can be set are those of the policy.
+/// The lists of the allowed fields are those of the policy.
 #[test]
 fn what_can_be_set_in_a_machine_is_what_the_policy_says() {
     let policy = include_str!("../../../manifests/policies/vms.yaml");
