@@ -1,7 +1,8 @@
-//! What was used: in which state each instance was, for how long, and what comes of it over a time.
+//! Usage: the state of each instance over time, and the sums over a range.
 //!
-//! Everything is a whole number: 10^-9 of a unit of a resource times milliseconds, and milliseconds. What is added up in
-//! another order, or split anywhere, comes to the same; only what is printed is rounded, once and at the end.
+//! Every sum is a whole number: 10^-9 of a unit of a resource times milliseconds, and milliseconds. The order of
+//! additions does not change a sum, and neither does splitting a span. Only the printed values are rounded, once and at
+//! the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,49 +22,50 @@ use range::Range;
 
 /// Milliseconds of an hour.
 const HOUR: i128 = 3_600_000;
-/// 10^-9 of a unit.
+/// The number of nano-units (10^-9) in a unit.
 const NANO: i128 = 1_000_000_000;
 
-/// One instance in one state for one time.
+/// A time span in which one instance was in one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
-    /// Whose it was.
+    /// The user who owned the instance.
     pub owner: UserName,
-    /// Of which cluster.
+    /// The cluster of the instance.
     pub cluster: ClusterName,
-    /// The uid of its Namespace: another cluster of the same name has another one.
+    /// The uid of the cluster's Namespace. Another cluster of the same name has another uid.
     pub cluster_uid: String,
-    /// Which.
+    /// The name of the instance.
     pub instance: InstanceName,
-    /// Its uid: another instance of the same name has another one.
+    /// The uid of the instance. Another instance of the same name has another uid.
     pub instance_uid: String,
-    /// What it was.
+    /// The type of the instance.
     pub kind: InstanceType,
-    /// What it was shown to be.
+    /// The state that was shown.
     pub state: State,
-    /// Whether it was a VM that was frozen: suspended, and still in its place on the node.
+    /// Whether it was a frozen VM: suspended, and still in its place on the node.
     pub paused: bool,
-    /// Who suspended it: a username.
+    /// The username of the user who suspended it.
     pub by: Option<String>,
-    /// What it asked for.
+    /// The resources that the instance asked for.
     pub size: Resources,
-    /// Since when.
+    /// The start of the span.
     pub from: Timestamp,
-    /// Until when; this moment is no part of it.
+    /// The end of the span, exclusive.
     pub until: Timestamp,
 }
 
-/// A time in which somebody was looking at all.
+/// A time span in which an observer was running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Watched {
-    /// Since when.
+    /// The start of the span.
     pub from: Timestamp,
-    /// Until when; this moment is no part of it.
+    /// The end of the span, exclusive.
     pub until: Timestamp,
 }
 
 impl Span {
-    /// Whether it held what it asked for: it was on, though it may not have come up, or was frozen in its place.
+    /// Reports whether the instance held its resources. It did while it was on, even if it had not come up, and while
+    /// it was frozen.
     pub fn is_on(&self) -> bool {
         match self.state {
             State::Running | State::Pending | State::Failed => true,
@@ -73,12 +75,12 @@ impl Span {
     }
 }
 
-/// It is more than can be counted.
+/// The error of a sum that does not fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is more than can be added up: choose a shorter time")]
 pub struct TooMuch;
 
-/// Amounts times how long, by resource.
+/// Amounts multiplied by time, by resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Uses(BTreeMap<ResourceName, i128>);
 
@@ -90,29 +92,29 @@ impl Uses {
         Ok(())
     }
 
-    /// The resources, in order.
+    /// Iterates over the resources, sorted by name.
     pub fn names(&self) -> impl Iterator<Item = &ResourceName> {
         self.0.keys()
     }
 
-    /// How much of it, in 10^-9 units times milliseconds.
+    /// Returns the sum of one resource, in 10^-9 units times milliseconds.
     pub fn get(&self, name: &ResourceName) -> i128 {
         self.0.get(name).copied().unwrap_or(0)
     }
 
-    /// Hours of a resource, rounded to so many digits after the point: of cores, GiB or pieces.
+    /// Returns the hours of a resource, rounded to `digits` digits after the point: hours of cores, GiB or pieces.
     pub fn hours(&self, name: &ResourceName, digits: u32) -> String {
         decimal(self.get(name), unit_hour(name), digits)
     }
 
-    /// Seconds of a resource without any rounding: of cores, bytes or pieces.
+    /// Returns the seconds of a resource without rounding: seconds of cores, bytes or pieces.
     pub fn seconds(&self, name: &ResourceName) -> String {
         let text = decimal(self.get(name), NANO * 1000, 12);
         if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
     }
 }
 
-/// What a resource is counted in by the hour: memory and storage in GiB, everything else in itself.
+/// Returns the unit of a resource in hours: GiB for memory and storage, `core` for CPU, the resource itself for others.
 pub fn unit(name: &ResourceName) -> &str {
     match name.as_str() {
         MEMORY | STORAGE => "GiB",
@@ -121,17 +123,17 @@ pub fn unit(name: &ResourceName) -> &str {
     }
 }
 
-/// An hour of such a unit, in 10^-9 units times milliseconds.
+/// Returns an hour of that unit, in 10^-9 units times milliseconds.
 fn unit_hour(name: &ResourceName) -> i128 {
     let bytes = matches!(name.as_str(), MEMORY | STORAGE);
     NANO * HOUR * if bytes { 1 << 30 } else { 1 }
 }
 
-/// A fraction of two numbers that are not below 0, rounded to so many digits after the point, half of one up.
+/// Returns the fraction of two numbers that are not below 0. It is rounded to `digits` digits after the point, half up.
 pub fn decimal(of: i128, by: i128, digits: u32) -> String {
     let (mut whole, rest) = (of / by, of % by);
     let scale = 10_i128.pow(digits);
-    // What is left is below an hour of a GiB, so that this fits.
+    // The remainder is below an hour of a GiB, so this product fits.
     let mut fraction = (rest * scale + by / 2) / by;
     if fraction == scale {
         whole += 1;
@@ -141,47 +143,47 @@ pub fn decimal(of: i128, by: i128, digits: u32) -> String {
     if digits == 0 { whole.to_string() } else { format!("{whole}.{fraction:0width$}") }
 }
 
-/// A part of a whole in percent, with one digit; nothing of nothing is `0.0`.
+/// Returns a part of a whole in percent, with one digit. A part of 0 in a whole of 0 is `0.0`.
 pub fn percent(part: i128, whole: i128) -> String {
     decimal(part.saturating_mul(100), whole.max(1), 1)
 }
 
-/// By what rows are made.
+/// The grouping of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
     /// A row for each user.
     User,
-    /// A row for each cluster of each user; one that was deleted and made anew is the same cluster.
+    /// A row for each cluster of each user. A cluster that was deleted and made anew is the same cluster.
     Cluster,
     /// A row for each day of a time zone.
     Day,
 }
 
-/// What a row is of.
+/// The key of a row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
-    /// A user.
+    /// A row of one user.
     User(UserName),
-    /// A cluster, and whose it was.
+    /// A cluster, and the user who owned it.
     Cluster(ClusterName, UserName),
-    /// A day.
+    /// A day of the time zone.
     Day(Date),
 }
 
-/// What was used, and what was not because it was off.
+/// The usage, and the savings while instances were off.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sums {
-    /// What instances held while they were on; storage as long as they existed.
+    /// The resources that instances held while they were on. Storage counts as long as they existed.
     pub used: Uses,
-    /// What they would have held, had they been on all the time.
+    /// The resources that they would also have held if they had been on all the time.
     pub saved: Uses,
     /// Milliseconds in which instances were on and not frozen.
     pub on: i128,
-    /// Milliseconds in which they were frozen in their place.
+    /// Milliseconds in which instances were frozen in their place.
     pub paused: i128,
-    /// Milliseconds in which they were suspended, and off.
+    /// Milliseconds in which instances were suspended and off.
     pub suspended: i128,
-    /// Milliseconds in which they were stopped.
+    /// Milliseconds in which instances were stopped.
     pub stopped: i128,
     instances: BTreeSet<String>,
     clusters: BTreeSet<String>,
@@ -201,29 +203,29 @@ impl Sums {
             State::Running | State::Pending | State::Failed => &mut self.on,
         };
         *time += milliseconds;
-        // What has no uid is told apart by its name.
+        // An object without a uid is identified by its name.
         let known = |uid: &String, name: String| if uid.is_empty() { name } else { uid.clone() };
         self.instances.insert(known(&span.instance_uid, span.instance.to_string()));
         self.clusters.insert(known(&span.cluster_uid, span.cluster.to_string()));
         Ok(())
     }
 
-    /// How many instances there were.
+    /// Returns the number of instances.
     pub fn instances(&self) -> usize {
         self.instances.len()
     }
 
-    /// How many clusters they were of.
+    /// Returns the number of clusters of these instances.
     pub fn clusters(&self) -> usize {
         self.clusters.len()
     }
 
-    /// Milliseconds in which instances existed.
+    /// Returns the milliseconds in which instances existed.
     pub fn existed(&self) -> i128 {
         self.on + self.paused + self.suspended + self.stopped
     }
 
-    /// The share of that in which they were suspended, frozen or off, or stopped: in percent.
+    /// Returns the share of that time in which instances were suspended (frozen or off) or stopped, in percent.
     pub fn suspended_share(&self) -> String {
         percent(self.paused + self.suspended + self.stopped, self.existed())
     }
@@ -232,41 +234,41 @@ impl Sums {
 /// A row of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// What it is of.
+    /// The user, the cluster or the day of the row.
     pub key: Key,
-    /// What was used.
+    /// The usage of that user, cluster or day.
     pub sums: Sums,
-    /// Of a day: how much of it is in the range, and how much of that was watched, in milliseconds.
+    /// For a day: the part of it that is in the range, and the part of that which was watched, in milliseconds.
     pub watched: Option<(i128, i128)>,
 }
 
-/// What was used over a time.
+/// The usage over a range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Over which.
+    /// The range of the report.
     pub range: Range,
-    /// The rows, in order.
+    /// The rows, sorted by key.
     pub rows: Vec<Row>,
-    /// All of them together.
+    /// The sum of all rows.
     pub total: Sums,
-    /// When nobody was looking.
+    /// The times in which no observer was running.
     pub gaps: Vec<Watched>,
 }
 
 impl Report {
-    /// The resources that anything is known of, in order.
+    /// Returns the resources that any row uses or saves, sorted by name.
     pub fn resources(&self) -> Vec<ResourceName> {
         let names: BTreeSet<&ResourceName> = self.total.used.names().chain(self.total.saved.names()).collect();
         names.into_iter().cloned().collect()
     }
 
-    /// How much of the range was watched, in milliseconds.
+    /// Returns the watched part of the range, in milliseconds.
     pub fn watched(&self) -> i128 {
         self.range.milliseconds() - self.gaps.iter().map(|gap| between(gap.from, gap.until)).sum::<i128>()
     }
 }
 
-/// Adds spans up, one after another, in any order. Those of one instance do not overlap.
+/// A sum of spans, which are added one after another in any order. Spans of one instance do not overlap.
 #[derive(Debug, Clone)]
 pub struct Tally {
     range: Range,
@@ -277,12 +279,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Of a range, by users, clusters or the days of a time zone.
+    /// Returns an empty sum over a range, by users, clusters or the days of a time zone.
     pub fn new(range: Range, by: By, zone: TimeZone) -> Self {
         Self { range, by, zone, rows: BTreeMap::new(), total: Sums::default() }
     }
 
-    /// Adds what of a span is in the range.
+    /// Adds the part of a span that is in the range.
     pub fn add(&mut self, span: &Span) -> Result<(), TooMuch> {
         let mut from = span.from.max(self.range.from);
         let until = span.until.min(self.range.until);
@@ -306,8 +308,8 @@ impl Tally {
         self.rows.entry(key).or_default().add(span, between(from, until))
     }
 
-    /// What comes of it, with when anybody was looking at all. Of days there is a row for each from the first that is
-    /// known of to the last.
+    /// Returns the report, given the times in which an observer was running. By days, it has a row for each day from
+    /// the first known day to the last.
     pub fn finish(self, watched: &[Watched]) -> Report {
         let Self { range, by, zone, mut rows, total } = self;
         let watched = merged(watched, range);
@@ -318,7 +320,7 @@ impl Tally {
                 _ => None,
             });
             let looked = watched.first().zip(watched.last()).map(|(first, last)| {
-                // A watch that ended as a day began saw nothing of it.
+                // A watch that ended at the start of a day saw nothing of that day.
                 let end = last.until.as_nanosecond() - 1;
                 let end = Timestamp::from_nanosecond(end).unwrap_or(last.until);
                 [day(first.from, &zone).0, day(end, &zone).0]
@@ -350,24 +352,24 @@ impl Tally {
     }
 }
 
-/// Milliseconds from one moment to another. Whatever is between two moments adds up, wherever it is cut.
+/// Returns the milliseconds from one moment to another. The parts of a split span add up to the whole.
 fn between(from: Timestamp, until: Timestamp) -> i128 {
     i128::from(until.as_millisecond()) - i128::from(from.as_millisecond())
 }
 
-/// The day of a moment, and when it ends.
+/// Returns the day of a moment, and the end of that day.
 fn day(at: Timestamp, zone: &TimeZone) -> (Date, Timestamp) {
     let here = at.to_zoned(zone.clone());
     let next = here.date().tomorrow().ok().and_then(|next| start(next, zone));
     (here.date(), next.filter(|next| *next > at).unwrap_or(Timestamp::MAX))
 }
 
-/// When a day begins.
+/// Returns the start of a day.
 fn start(day: Date, zone: &TimeZone) -> Option<Timestamp> {
     day.to_zoned(zone.clone()).ok().and_then(|start: Zoned| start.start_of_day().ok()).map(|start| start.timestamp())
 }
 
-/// The same times within the range, in order, none touching another.
+/// Returns the same times within the range, sorted and merged where they overlap or touch.
 fn merged(watched: &[Watched], range: Range) -> Vec<Watched> {
     let within = |one: &Watched| Watched { from: one.from.max(range.from), until: one.until.min(range.until) };
     let mut times: Vec<Watched> = watched.iter().map(within).filter(|one| one.from < one.until).collect();
@@ -382,7 +384,7 @@ fn merged(watched: &[Watched], range: Range) -> Vec<Watched> {
     merged
 }
 
-/// What is left of the range without these times, which are in order.
+/// Returns the parts of the range outside of these times, which are sorted.
 fn gaps(watched: &[Watched], range: Range) -> Vec<Watched> {
     let starts = std::iter::once(range.from).chain(watched.iter().map(|one| one.until));
     let ends = watched.iter().map(|one| one.from).chain(std::iter::once(range.until));

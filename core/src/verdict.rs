@@ -1,7 +1,7 @@
-//! Whether an account may change so: the whole of the quota, as one function of two values.
+//! The verdict on a change of an account: the whole quota check, as one function of two values.
 //!
-//! No state, no clock, no look elsewhere: the API server asks about exactly the pair that it is about to store, so
-//! any number of API servers and replicas that answer are exact together.
+//! The verdict has no state, reads no clock and looks at nothing else. The API server asks about exactly the pair that
+//! it is about to store. Any number of API servers and replicas that answer are therefore exact together.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,84 +14,85 @@ use crate::quantity::Quantity;
 use crate::resources::{CPU, MEMORY, Resources, STORAGE};
 use crate::schedule;
 
-/// The most processors that a VM can have; QEMU has no machine with more.
+/// The most processors of a VM; QEMU has no machine with more.
 const MAX_CORES: u32 = 1024;
 
-/// Of an image; no registry takes longer names.
+/// The longest name of an image, in bytes; no registry accepts longer names.
 const LONGEST_TEXT: usize = 1024;
 
-/// What a want may take in the account, in bytes.
+/// The longest want in the account, in bytes.
 const LONGEST_WANT: usize = 8192;
 
-/// What a want may take in a review, in bytes: there every quote is escaped, and `<`, `>` and `&` take six bytes each.
+/// The longest want in a review, in bytes. In a review every quote is escaped, and `<`, `>` and `&` take six bytes
+/// each.
 const LONGEST_IN_REVIEW: usize = 2 * LONGEST_WANT;
 
-/// Why a change of an account is refused. The text is what the user reads.
+/// The reason why a change of an account is refused. Its text is shown to the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
-    /// More than the quota; only the resources that are exceeded.
+    /// The change exceeds the quota. Only the exceeded resources are listed.
     #[error("exceeded quota: {user}, requested: {requested}, used: {used}, limited: {limited}")]
     OverQuota {
-        /// Whose quota.
+        /// The user whose quota is exceeded.
         user: UserName,
-        /// What the change adds.
+        /// The amounts that the change adds.
         requested: Amounts,
-        /// What is charged now.
+        /// The amounts that are charged now.
         used: Amounts,
-        /// The quota.
+        /// The quota of these resources.
         limited: Amounts,
     },
-    /// A resource that the quota does not name.
+    /// The want names a resource that the quota does not name.
     #[error(
         "{resource} is not in the quota of {user}, which names {named}: leave it out, or ask an administrator for it"
     )]
     NotInQuota {
-        /// Whose quota.
+        /// The user whose quota it is.
         user: UserName,
         /// The resource asked for.
         resource: String,
-        /// What there is.
+        /// The resources that the quota names.
         named: String,
     },
-    /// A want that no cluster can be.
+    /// The want cannot be a cluster.
     #[error("want.{cluster}: {field} {why}")]
     Invalid {
-        /// Of which cluster.
+        /// The name of the cluster.
         cluster: ClusterName,
         /// The field and its value.
         field: String,
-        /// What is wrong, and the remedy.
+        /// The error, and the remedy.
         why: &'static str,
     },
     /// The type of a cluster is fixed.
     #[error("cluster {cluster} is of type {held}, which cannot be changed: delete it and create it anew")]
     TypeIsFixed {
-        /// Of which cluster.
+        /// The name of the cluster.
         cluster: ClusterName,
-        /// What it is.
+        /// The type that is held.
         held: InstanceType,
     },
-    /// A cluster that is being deleted does not change.
+    /// A cluster that is being deleted cannot change.
     #[error("cluster {cluster} is being deleted: wait until it is gone, then create it anew")]
     BeingDeleted {
-        /// Which cluster.
+        /// The name of the cluster.
         cluster: ClusterName,
     },
-    /// The account was made anew and its Namespaces have not been looked up.
+    /// The account was made anew, and its Namespaces have not been looked up.
     #[error(
         "the account of {user} is not settled yet: nothing can be created or grown until its clusters have been looked up; try again in a few seconds"
     )]
     NotSettled {
-        /// Whose account.
+        /// The user of the account.
         user: UserName,
     },
-    /// A newer version stored something that this one cannot judge.
+    /// A newer version stored a value that this one cannot judge.
     #[error("{what}: upgrade cmp-webhook and kubectl-cmp, then try again")]
     Newer {
-        /// The key and what of it is not known.
+        /// The key and its unknown part.
         what: String,
     },
-    /// A quota that names no resource.
+    /// The quota names something that is not a resource.
     #[error(
         "quota: {resource} is not a resource that can be handed out: use cpu, memory, storage, or one with its domain, such as nvidia.com/gpu; or upgrade cmp-webhook, if a newer version knows it"
     )]
@@ -102,7 +103,7 @@ pub enum Denial {
 }
 
 impl Denial {
-    /// One word for metrics and logs.
+    /// Returns the reason in one word, for metrics and logs.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::OverQuota { .. } => "OverQuota",
@@ -117,7 +118,7 @@ impl Denial {
     }
 }
 
-/// Amounts as a refusal lists them; `clusters` and `instances` stand beside the resources.
+/// Amounts as a refusal lists them. `clusters` and `instances` are listed beside the resources.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Amounts(Vec<(String, String)>);
 
@@ -134,8 +135,8 @@ impl fmt::Display for Amounts {
     }
 }
 
-/// Judges the change from `old` to `new`. `old` is `None` for an account that is made, or one whose old value
-/// cannot be read and is being mended: then everything in `new` counts as added.
+/// Judges the change from `old` to `new`. `old` is `None` for an account that is created, or for one that is mended
+/// because its old value cannot be read. Then everything in `new` counts as added.
 pub fn judge(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
     let nothing = Entry::default();
     if let Some(resource) = new.quota.unknown().filter(|name| old.is_none_or(|old| !old.quota.contains(name))) {
@@ -149,7 +150,7 @@ pub fn judge(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
         {
             judge_want(new, cluster, want, entry, before)?;
             judge_newer(cluster, want, entry, before)?;
-            // Such a want may still be mended or taken back, which makes it what is held.
+            // Such a want may still be mended or taken back, so that it equals what is held.
             let as_held = entry.held.as_ref().is_some_and(|held| held.shape() == want.shape());
             if before.delete.is_some() && before.held.is_some() && !as_held {
                 return Err(Denial::BeingDeleted { cluster: cluster.clone() });
@@ -162,7 +163,7 @@ pub fn judge(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
     judge_quota(old, new)
 }
 
-/// Refuses fields that this version cannot judge, and growth of a cluster of which it does not know all.
+/// Refuses fields that this version cannot judge, and growth of a cluster that this version does not know completely.
 fn judge_newer(cluster: &ClusterName, want: &Want, entry: &Entry, before: &Entry) -> Result<(), Denial> {
     let same = before.want.as_ref().is_some_and(|before| before.kept.is_same(&want.kept));
     if let Some(fields) = want.kept.newer().filter(|_| !same) {
@@ -176,8 +177,8 @@ fn judge_newer(cluster: &ClusterName, want: &Want, entry: &Entry, before: &Entry
     }
 }
 
-/// Judges the length of a want as the API server writes it into a review, before a change and after it. Reviews have to
-/// stay readable whatever is in an account; a want that gets no longer is never refused.
+/// Judges the length of a want as the API server writes it into a review, before and after a change. Reviews have to
+/// stay readable whatever is in an account. A want that does not get longer is never refused.
 pub fn judge_length(cluster: &ClusterName, before: usize, after: usize) -> Result<(), Denial> {
     if after <= LONGEST_IN_REVIEW || after <= before {
         return Ok(());
@@ -190,7 +191,7 @@ pub fn judge_length(cluster: &ClusterName, before: usize, after: usize) -> Resul
     })
 }
 
-/// Whether there can be such a cluster at all.
+/// Checks whether such a cluster can exist at all.
 fn judge_want(
     account: &Account,
     cluster: &ClusterName,
@@ -210,7 +211,7 @@ fn judge_want(
     if want.count > MAX_COUNT {
         return invalid(format!("count {}", want.count), "is more than the 1000 instances that a cluster can have");
     }
-    // The account has room for every cluster, or what is held could not be written into it.
+    // The account must have room for every cluster, or the holding could not be written into it.
     if let Some(image) = &want.image {
         if image.len() > LONGEST_TEXT {
             return invalid("image".to_owned(), "is longer than 1024 characters");
@@ -222,7 +223,7 @@ fn judge_want(
             );
         }
     }
-    // One that was stored while nobody was asked may be longer. It can be made smaller, and taken back, all the same.
+    // A want that was stored while nobody was asked may be longer. It may still be made smaller or taken back.
     let length = want.stored().len();
     if length > LONGEST_WANT && before.want.as_ref().is_none_or(|was| length > was.stored().len()) {
         return invalid(
@@ -261,7 +262,7 @@ fn judge_want(
             _ if !amount.is_multiple_of(Quantity::whole(1)) => return invalid(field, "must be a whole number"),
             _ => {}
         }
-        // Taken out of the quota later, it may still be given back in parts.
+        // A resource that was later taken out of the quota may still be given back in parts.
         if !account.quota.contains(name) && !charged.size.contains(name) {
             let named: Vec<&str> = account.quota.names().map(crate::resources::ResourceName::as_str).collect();
             return Err(Denial::NotInQuota {
@@ -304,7 +305,7 @@ fn judge_want(
     Ok(())
 }
 
-/// Every cluster of either account, side by side.
+/// Iterates over the clusters of both accounts, side by side.
 fn clusters<'a>(
     old: Option<&'a Account>,
     new: &'a Account,
@@ -312,12 +313,12 @@ fn clusters<'a>(
     beside(old.into_iter().flat_map(|old| &old.clusters), &new.clusters)
 }
 
-/// Whether both are one and the same, without a look into them.
+/// Reports whether both entries are the same object, without comparing their content.
 fn is_shared(before: Option<&Arc<Entry>>, after: Option<&Arc<Entry>>) -> bool {
     matches!((before, after), (Some(before), Some(after)) if Arc::ptr_eq(before, after))
 }
 
-/// What an account costs, and how many clusters and instances it has.
+/// The charge of an account, with the number of its clusters and instances.
 #[derive(Clone, Default)]
 struct Sum {
     charge: Resources,
@@ -326,7 +327,7 @@ struct Sum {
 }
 
 impl Sum {
-    /// Adds a cluster; `None` if the sum does not fit.
+    /// Adds a cluster. Returns `None` if the sum does not fit.
     fn add(&mut self, entry: &Entry) -> Option<()> {
         if entry.exists() {
             self.clusters = self.clusters.saturating_add(1);
@@ -336,7 +337,8 @@ impl Sum {
     }
 }
 
-/// The sums of the old account and of the new one; what they share is added up once. `None` if one does not fit.
+/// Returns the sums of the old account and of the new one. Shared entries are added up once. Returns `None` if a sum
+/// does not fit.
 fn sums(old: Option<&Account>, new: &Account) -> Option<(Sum, Sum)> {
     let mut before = Sum::default();
     let mut differing = Vec::new();
@@ -354,7 +356,7 @@ fn sums(old: Option<&Account>, new: &Account) -> Option<(Sum, Sum)> {
     Some((before, after))
 }
 
-/// Refuses what raises a sum above both the quota and what it was.
+/// Refuses a change that raises a sum above both the quota and its old value.
 fn judge_quota(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
     let too_much = || Denial::OverQuota {
         user: new.user.clone(),
@@ -394,11 +396,12 @@ fn judge_quota(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
     }
 }
 
-/// Judges again what one cluster asks for beyond what it holds: a want may have been stored while nobody was asked.
+/// Judges again the growth of one cluster beyond its holding, because its want may have been stored while nobody was
+/// asked.
 pub fn judge_again(account: &Account, cluster: &ClusterName) -> Result<(), Denial> {
     let mut before = account.clone();
     if let Some(entry) = before.clusters.get_mut(cluster).map(Arc::make_mut) {
-        // What is held is charged in any case; only the want is in question.
+        // The holding is charged in any case, so only the want is in question.
         entry.want = match (&entry.want, &entry.held) {
             (Some(want), Some(held)) => Some(want.as_held(held)),
             _ => None,
@@ -408,7 +411,8 @@ pub fn judge_again(account: &Account, cluster: &ClusterName) -> Result<(), Denia
     judge(Some(&before), account)
 }
 
-/// What a user could still add: the quota less the charges; below 0 where the quota was lowered under them.
+/// Returns the amounts that a user could still add: the quota minus the charges. An amount is below 0 if the quota was
+/// lowered below the charge.
 pub fn available(account: &Account) -> Option<Resources> {
     let used = account.charge()?;
     account.quota.iter().map(|(name, limit)| Some((name.clone(), limit.checked_sub(used.get(name))?))).collect()

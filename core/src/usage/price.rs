@@ -1,4 +1,4 @@
-//! What it costs: prices by the hour, and exact sums of them.
+//! Costs: prices by the hour, and exact sums of them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,11 +7,11 @@ use std::str::FromStr;
 use super::{NANO, Uses, unit_hour};
 use crate::resources::ResourceName;
 
-/// What an hour of a core, a GiB or a piece costs: in 10^-9 of whatever is paid with.
+/// The price of an hour of a core, a GiB or a piece, in 10^-9 of the currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Price(i128);
 
-/// Why a text is no price.
+/// The reason why a text is not a price.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a price: use a number such as 0.03, with at most 9 digits before and after the point")]
 pub struct InvalidPrice(String);
@@ -37,26 +37,26 @@ impl fmt::Display for Price {
     }
 }
 
-/// Prices by resource; what is not named costs nothing.
+/// Prices by resource. A resource that is not named costs nothing.
 pub type Prices = BTreeMap<ResourceName, Price>;
 
-/// A sum of money, in 10^-9 of whatever is paid with.
+/// A sum of money, in 10^-9 of the currency.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Money(i128);
 
 impl Money {
-    /// Rounded to so many digits after the point.
+    /// Returns the sum rounded to `digits` digits after the point.
     pub fn decimal(self, digits: u32) -> String {
         super::decimal(self.0, NANO, digits)
     }
 
-    /// In 10^-9 of whatever is paid with.
+    /// Returns the sum in 10^-9 of the currency.
     pub fn nanos(self) -> i128 {
         self.0
     }
 }
 
-/// What it costs, each resource rounded to 10^-9; `None` if it is more than can be counted.
+/// Returns the cost, with each resource rounded to 10^-9. Returns `None` if the sum does not fit.
 pub fn cost(uses: &Uses, prices: &Prices) -> Option<Money> {
     let mut sum = 0_i128;
     for (name, price) in prices {
@@ -65,7 +65,8 @@ pub fn cost(uses: &Uses, prices: &Prices) -> Option<Money> {
     Some(Money(sum))
 }
 
-/// `of * price / by`, rounded, in steps that fit: the product of what is left and of a whole price would not.
+/// Returns `of * price / by`, rounded. It computes in steps that fit, because the product of the remainder and a whole
+/// price would not.
 fn times(of: i128, price: i128, by: i128) -> Option<i128> {
     let (whole, rest) = (of / by, of % by);
     let (units, nanos) = (price / NANO, price % NANO);

@@ -1,37 +1,37 @@
-//! From when until when.
+//! The time range of a report.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
-/// From one moment until another, which is no part of it.
+/// A time range from one moment until another, exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
-    /// From when.
+    /// The start of the range.
     pub from: Timestamp,
-    /// Until when; later than that.
+    /// The end of the range, exclusive; later than the start.
     pub until: Timestamp,
 }
 
-/// So many days a report is of, if nothing else is said.
+/// The length of a report's range in days, if the user gives no start.
 pub const DAYS: i64 = 30;
 
-/// What can be said of a moment.
+/// A moment as a user writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Moment {
-    /// A moment.
+    /// A point in time.
     At(Timestamp),
-    /// So long ago.
+    /// A point in time before now, by this duration.
     Ago(SignedDuration),
-    /// A day of a time zone, all of it.
+    /// A whole day of a time zone.
     Day(Date),
-    /// A month of a time zone, all of it, by its first day.
+    /// A whole month of a time zone, by its first day.
     Month(Date),
 }
 
 impl std::str::FromStr for Moment {
     type Err = String;
-    /// Reads what RFC 3339 allows, `2026-11-01`, `2026-11`, and `7d`.
+    /// Parses RFC 3339 times, `2026-11-01`, `2026-11`, and `7d`.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong =
             || format!("{text:?} is no time: use a form such as 7d, 36h, 2026-11-01, 2026-11 or 2026-11-01T08:00:00Z");
@@ -49,7 +49,7 @@ impl std::str::FromStr for Moment {
             _ => None,
         };
         if let Some(hours) = hours {
-            // More than a thousand years is no time that anything was recorded in.
+            // Nothing was recorded more than a thousand years ago.
             let hours = number.parse().ok().and_then(|number: i64| number.checked_mul(hours));
             let hours = hours.filter(|hours| (1..=24 * 366 * 1000).contains(hours)).ok_or_else(wrong)?;
             return Ok(Self::Ago(SignedDuration::from_hours(hours)));
@@ -82,8 +82,8 @@ impl Moment {
 }
 
 impl Range {
-    /// From what was said: the last 30 days if nothing was. A day or a month is counted whole, and what has not come yet
-    /// is left out.
+    /// Returns the range between two moments. The default is the last 30 days. A day or a month counts whole, and the
+    /// part of it in the future is left out.
     pub fn new(from: Option<&Moment>, to: Option<&Moment>, now: Timestamp, zone: &TimeZone) -> Result<Self, String> {
         let far = |flag: &str| format!("{flag}: there is no such time");
         let until = to.map_or(Some(now), |to| to.end(now, zone)).ok_or_else(|| far("--to"))?.min(now);
@@ -98,7 +98,7 @@ impl Range {
         Ok(Self { from, until })
     }
 
-    /// How long it is.
+    /// Returns the length in milliseconds.
     pub fn milliseconds(self) -> i128 {
         super::between(self.from, self.until)
     }

@@ -10,7 +10,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// A span of instance `name`, of john's, with 2 cores, 4 GiB and a disk of 10 GiB.
+/// Returns a span of instance `name` of user john, with 2 cores, 4 GiB and a disk of 10 GiB.
 fn span(name: &str, state: State, from: &str, until: &str) -> Span {
     let instance: InstanceName = name.parse().unwrap();
     Span {
@@ -45,7 +45,7 @@ fn named(name: &str) -> ResourceName {
     name.parse().unwrap()
 }
 
-/// `cpu used/saved, memory used/saved, storage used/saved, suspended`.
+/// Formats sums as `cpu used/saved, memory used/saved, storage used/saved, suspended`.
 fn shown(sums: &Sums) -> String {
     let hours = ["cpu", "memory", "storage"].map(|name| {
         let of = |uses: &Uses| uses.hours(&named(name), 2);
@@ -67,12 +67,12 @@ fn worked_examples() {
     check(&[], "0.00/0.00 0.00/0.00 0.00/0.00 0.0 %");
     // Two cores for three hours.
     check(&[one(Running, "08:00:00", "11:00:00")], "6.00/0.00 12.00/0.00 30.00/0.00 0.0 %");
-    // What is to run holds its place, whether it has come up or not.
+    // An instance that is to run holds its place, whether it has come up or not.
     check(
         &[one(Pending, "08:00:00", "09:00:00"), one(Failed, "09:00:00", "10:00:00")],
         "4.00/0.00 8.00/0.00 20.00/0.00 0.0 %",
     );
-    // On for 8 hours, suspended for 16: two thirds are saved, but for the disk.
+    // On for 8 hours, suspended for 16: two thirds are saved, except for the disk.
     check(
         &[one(Running, "00:00:00", "08:00:00"), one(Suspended, "08:00:00", "23:59:59.999")],
         "16.00/32.00 32.00/64.00 240.00/0.00 66.7 %",
@@ -81,7 +81,7 @@ fn worked_examples() {
     // A frozen VM is suspended, and saves nothing.
     let frozen = Span { paused: true, kind: InstanceType::Vm, ..one(Suspended, "08:00:00", "09:00:00") };
     check(&[frozen], "2.00/0.00 4.00/0.00 10.00/0.00 100.0 %");
-    // Only what is in the range counts.
+    // Only the part in the range counts.
     check(
         &[span("web-0", Running, "2026-11-01T00:00:00Z", "2026-11-02T00:30:00Z")],
         "1.00/0.00 2.00/0.00 5.00/0.00 0.0 %",
@@ -90,7 +90,7 @@ fn worked_examples() {
         &[span("web-0", Running, "2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z")],
         "0.00/0.00 0.00/0.00 0.00/0.00 0.0 %",
     );
-    // A third of a second of half a core is not nothing.
+    // A third of a second of half a core is more than nothing.
     let short = Span {
         size: Resources::from_list("cpu=500m").unwrap(),
         until: at("2026-11-02T08:00:00.333Z"),
@@ -130,7 +130,7 @@ fn rows_are_of_users_of_clusters_or_of_days() {
     check(By::User, &TimeZone::UTC, &["john: 18 of 3", "mary: 2 of 1"]);
     check(By::Cluster, &TimeZone::UTC, &["db of john: 0 of 1", "web of john: 18 of 2", "web of mary: 2 of 1"]);
     check(By::Day, &TimeZone::UTC, &["2026-11-01: 8 of 1", "2026-11-02: 12 of 3"]);
-    // Five hours to the east the second of November begins at 19:00.
+    // In a time zone five hours to the east, the second of November begins at 19:00.
     check(By::Day, &TimeZone::fixed(tz::offset(5)), &["2026-11-02: 20 of 3"]);
 }
 
@@ -163,7 +163,7 @@ fn what_nobody_looked_at_is_said() {
         watched("2026-11-04T00:00:00Z", "2026-11-05T00:00:00Z"),
     ];
     assert_eq!(seen.gaps, expected);
-    // A day in between is there, though nothing is known of it.
+    // A day in between has a row, though nothing is known of it.
     let days: Vec<String> = seen
         .rows
         .iter()
@@ -198,8 +198,8 @@ fn a_year_of_a_thousand_large_clusters_is_added_up() {
     assert_eq!(total.used.hours(&named("memory"), 2), "26910720000.00");
     let prices: Prices = [(named("memory"), "0.004".parse().unwrap())].into();
     assert_eq!(cost(&total.used, &prices).unwrap().decimal(2), "107642880.00");
-    // What does not fit is said, and nothing wraps around.
-    // One alone, and several together.
+    // A sum that does not fit is an error, and no sum wraps around. The two cases are one amount alone, and several
+    // together.
     for size in ["memory=7Ei", "memory=1Ei"] {
         let mut tally = Tally::new(year, By::User, TimeZone::UTC);
         let huge = Resources::from_list(size).unwrap();
@@ -235,7 +235,7 @@ fn prices_are_exact() {
     };
     assert_eq!(cost_of("cpu=3", "0.1", 1), "0.300000000");
     assert_eq!(cost_of("memory=1Gi", "999999999.999999999", 24), "23999999999.999999976");
-    // A core for a third of its price: rounded, not cut.
+    // A thousandth of a core at 0.0000005 an hour: the cost is rounded, not cut.
     assert_eq!(cost_of("cpu=1m", "0.0000005", 1), "0.000000001");
     assert_eq!(cost_of("memory=512Mi", "7.000000001", 1), "3.500000001");
     assert_eq!(cost_of("a.b/c=2", "0.5", 3), "3.000000000");
@@ -287,7 +287,7 @@ fn times_are_said_as_people_say_them() {
     assert_eq!(wrong("7d", Some("8d")), "--from 2026-11-18T12:00:00Z is not before --to 2026-11-17T12:00:00Z");
 }
 
-/// Any spans of any states within a few days, some of them beyond the range.
+/// Generates spans in any state within a few days, some of them beyond the range.
 fn spans() -> impl Strategy<Value = Vec<Span>> {
     let one = (0..3_usize, 0..4_u32, 0..5_usize, any::<bool>(), 1..9000_u32, 0..200_000_000_i64, 1..200_000_000_i64);
     proptest::collection::vec(one, 0..20).prop_map(|spans| {
@@ -308,7 +308,7 @@ fn spans() -> impl Strategy<Value = Vec<Span>> {
     })
 }
 
-/// The sums of all rows together.
+/// Returns the sum of all rows.
 fn together(report: &Report) -> Sums {
     let mut all = Sums::default();
     for row in &report.rows {
@@ -364,7 +364,7 @@ proptest! {
         let report = report(range, By::Day, &TimeZone::UTC, &spans, &[]);
         let prices: Prices = [(named("cpu"), price.parse().unwrap()), (named("memory"), price.parse().unwrap())].into();
         let rows: i128 = report.rows.iter().map(|row| cost(&row.sums.used, &prices).unwrap().nanos()).sum();
-        // Each is rounded to 10^-9 for each price.
+        // Each row is rounded to 10^-9 for each price.
         let off = (rows - cost(&report.total.used, &prices).unwrap().nanos()).abs();
         prop_assert!(off <= 2 * (1 + i128::try_from(report.rows.len()).unwrap()), "{}", off);
     }

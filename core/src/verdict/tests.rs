@@ -7,7 +7,7 @@ use crate::account::{Change, HeldState};
 const WEB: &str = r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"}}"#;
 const WEB_HELD: &str = r#"{"uid":"u","type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"},"state":"ready"}"#;
 
-/// The verdict on setting rows in an account; `""` removes a key.
+/// Returns the verdict on setting rows in an account; `""` removes a key.
 fn verdict(before: &[(&str, &str)], rows: &[(&str, &str)]) -> String {
     let old = account(before);
     let mut new: Vec<(&str, &str)> =
@@ -47,13 +47,13 @@ fn what_fits_is_allowed_and_what_exceeds_is_refused_with_the_sums() {
 
 #[test]
 fn want_and_held_are_charged_as_the_larger_of_both() {
-    // Growing one and shrinking the other of count and size asks quota for both.
+    // A change that grows one of count and size and shrinks the other needs quota for the larger of both.
     check(
         &[("want.web", WEB), ("held.web", WEB_HELD)],
         &[("want.web", r#"{"type":"container","count":9,"size":{"cpu":"1","memory":"1Gi"}}"#)],
         "exceeded quota: john, requested: cpu=12, used: cpu=6, limited: cpu=16",
     );
-    // What is given up stays charged while it is held.
+    // A resource that is given up stays charged while it is held.
     let shrunk = r#"{"type":"container","count":1,"size":{"cpu":"2","memory":"4Gi"}}"#;
     check(&[("want.web", WEB), ("held.web", WEB_HELD)], &[("want.web", shrunk)], "yes");
     check(
@@ -70,14 +70,14 @@ fn what_raises_nothing_is_never_refused() {
     let shrunk = r#"{"type":"container","count":2,"size":{"cpu":"2","memory":"4Gi"}}"#;
     check(&[("want.web", WEB), small], &[("want.web", shrunk)], "yes");
     check(&[("want.web", WEB), small], &[("want.web", "")], "yes");
-    // Only what grows is looked at: memory is exceeded already, cpu is free.
+    // Only growth is judged: memory is over the quota already, CPU is free.
     let quota = ("quota", r#"{"cpu":"100","memory":"1Gi"}"#);
     check(
         &[("want.web", WEB), quota],
         &[("want.web", r#"{"type":"container","count":3,"size":{"cpu":"4","memory":"4Gi"}}"#)],
         "yes",
     );
-    // One cluster gives what another takes.
+    // One cluster gives the amount that another takes.
     check(
         &[("want.web", WEB), ("want.db", WEB), ("quota", r#"{"cpu":"1","memory":"1Gi"}"#)],
         &[("want.web", r#"{"type":"container","count":4,"size":{"cpu":"2","memory":"4Gi"}}"#), ("want.db", shrunk)],
@@ -116,7 +116,7 @@ fn a_long_want_may_only_become_shorter() {
     let (fits, long, longer) = (of(2, 6000), of(2, 9000), of(2, 9001));
     assert_eq!(verdict(&[], &[("want.web", &fits)]), "yes");
     assert!(verdict(&[], &[("want.web", &long)]).contains("where 8192 are the most"));
-    // It was stored while nobody was asked.
+    // The long want was stored while nobody was asked.
     assert!(verdict(&[("want.web", &long)], &[("want.web", &longer)]).contains("where 8192 are the most"));
     for shorter in [of(1, 9000), fits] {
         assert_eq!(verdict(&[("want.web", &long)], &[("want.web", &shorter)]), "yes");
@@ -243,7 +243,7 @@ fn nothing_is_raised_before_the_account_is_settled() {
     let said = "the account of john is not settled yet: nothing can be created or grown until its clusters have been looked up; try again in a few seconds";
     check(&[("settled", "another-uid")], &[("want.web", WEB)], said);
     check(&[("settled", "another-uid"), ("want.web", WEB)], &[("want.web", "")], "yes");
-    // Not even when another cluster gives as much.
+    // The change is refused even if another cluster gives as much.
     check(&[("settled", "another-uid"), ("want.web", WEB)], &[("want.web", ""), ("want.db", WEB)], said);
     let new = account(&[("settled", "another-uid"), ("want.web", WEB)]);
     assert!(matches!(judge(None, &new), Err(Denial::NotSettled { .. })));
@@ -270,7 +270,7 @@ fn what_is_available_may_be_below_zero() {
 }
 
 proptest! {
-    /// Whatever is asked for in whatever order, what was allowed never sums to more than the quota.
+    /// In any order of requests, the allowed wants never sum to more than the quota.
     #[test]
     fn never_above_the_quota(asks in proptest::collection::vec((0..4usize, 0..6u32, 1..9u32, 1..20u32), 0..40)) {
         let clusters = ["a", "b", "c", "d"].map(name);
@@ -286,7 +286,7 @@ proptest! {
         }
     }
 
-    /// Holding what is wanted, and giving back what is no longer wanted, never costs more.
+    /// Holding a want, and giving back the rest, never costs more.
     #[test]
     fn holding_what_is_wanted_costs_nothing(count in 1..5u32, cpu in 1..3u32, held_count in 0..5u32, held_cpu in 1..3u32) {
         let before = account(&[]);
@@ -322,7 +322,7 @@ fn a_field_that_this_version_cannot_judge_is_refused_and_one_that_is_there_does_
     check(&there, &[("want.web", &WEB.replace('3', "1"))], "yes");
     check(&there, &[("want.db", &WEB.replace('3', "1"))], "yes");
     check(&there, &[("quota", r#"{"cpu":"1"}"#)], "yes");
-    // Where what something costs is not known, nothing is added to it; what lowers passes.
+    // While the cost of a value is unknown, nothing is added; a change that lowers passes.
     let opaque = [("held.old", r#"{"format":2,"uid":"u"}"#), ("want.web", WEB)];
     let why = "held.old: it is of format 2, where this version reads format 1";
     check(&opaque, &[("want.db", &WEB.replace('3', "1"))], &grows(&format!("nothing of john grows, {why}")));
