@@ -1,4 +1,4 @@
-//! What is explored.
+//! The explored worlds, with and without each rule.
 
 use stateright::{Checker, Model};
 

@@ -1,4 +1,4 @@
-//! Between the small numbers of the model and the types that production uses.
+//! Conversions between the small numbers of the model and the types that production uses.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -33,19 +33,19 @@ fn size(cpu: u8) -> Resources {
     Resources::new(Quantity::whole(cpu.into()), Quantity::mebibytes(1))
 }
 
-/// A released shape is one of size 0 here; what its instances would have is 1, the least there is.
+/// Converts a shape. A released shape has size 0 in the model; its instances would have size 1, the least there is.
 fn shaped(shape: Shape) -> account::Shape {
     account::Shape { count: shape.count.into(), size: size(shape.limits()), released: shape.size == 0 }
 }
 
-/// Back from count and size.
+/// Converts a shape back from count and size.
 pub(crate) fn shape(shape: &account::Shape) -> Shape {
     let cpu = (0..=9).find(|cpu| Quantity::whole(u32::from(*cpu)) == shape.size.cpu()).unwrap();
     assert!(!shape.released || cpu <= 1, "released shapes are of the least size in this model");
     Shape { count: u8::try_from(shape.count).unwrap(), size: if shape.released { 0 } else { cpu } }
 }
 
-/// Back from what a Namespace remembers.
+/// Converts a reserved shape back from the annotation of a Namespace.
 pub(crate) fn reserved(reserved: &Reserved) -> Option<Shape> {
     match reserved {
         Reserved::Shape(reserved) => Some(shape(reserved)),
@@ -57,7 +57,7 @@ fn uid(uid: u8) -> String {
     if uid == 0 { String::new() } else { format!("namespace-{uid}") }
 }
 
-/// Whether this is the uid of that Namespace.
+/// Reports whether the text is the uid of that Namespace.
 pub(crate) fn is_uid(model: u8, text: &str) -> bool {
     uid(model) == text
 }
@@ -115,7 +115,7 @@ fn back(account: &account::Account, model: &Account) -> Account {
     }
 }
 
-/// The change that mends what is damaged.
+/// Returns the change that mends the damaged value.
 pub(crate) fn mended(model: &Account) -> Change {
     let key = match model.damaged {
         Some(Damaged::Want) => "want.web",
@@ -126,17 +126,17 @@ pub(crate) fn mended(model: &Account) -> Change {
     account(model).mend(&[damaged], Timestamp::UNIX_EPOCH).unwrap()
 }
 
-/// Whether the account is told why a step failed.
+/// Reports whether the account is told why a step failed.
 pub(crate) fn is_told(model: &Account) -> bool {
     controller::report(&account(model), &web(), "denied", Timestamp::UNIX_EPOCH).is_some()
 }
 
-/// Whether cmp-webhook lets this change pass.
+/// Reports whether cmp-webhook lets this change pass.
 pub(crate) fn judged(old: &Account, new: &Account) -> bool {
     verdict::judge(Some(&account(old)), &account(new)).is_ok()
 }
 
-/// An account after a change.
+/// Returns the account after a change.
 pub(crate) fn changed(model: &Account, change: &Change) -> Account {
     back(&change.apply(&account(model)).unwrap(), model)
 }
@@ -159,7 +159,7 @@ fn namespace(model: &Namespace) -> SeenNamespace {
     }
 }
 
-/// An account after its Namespaces have been looked up.
+/// Returns the account after its Namespaces have been looked up.
 pub(crate) fn settled(model: &Account, found: Option<&Namespace>) -> Account {
     let found: Vec<SeenNamespace> = found.map(namespace).into_iter().collect();
     changed(model, &controller::settle(&account(model), &found))
@@ -186,7 +186,7 @@ fn decided(seen: Option<&Namespace>, model: &Account, waited: bool) -> Step {
     controller::next_step(&seen, WINDOW, Timestamp::UNIX_EPOCH)
 }
 
-/// What production decides from this. The same is asked for again and again, so that answers are kept.
+/// Returns the step that production decides. The answers are cached, because the same question comes again and again.
 pub(crate) fn next_step(seen: Option<&Namespace>, model: &Account, waited: bool) -> Arc<Step> {
     type Known = HashMap<(Option<Namespace>, Account, bool), Arc<Step>>;
     thread_local! {
@@ -196,7 +196,7 @@ pub(crate) fn next_step(seen: Option<&Namespace>, model: &Account, waited: bool)
     KNOWN.with_borrow_mut(|known| known.entry(key).or_insert_with(|| Arc::new(decided(seen, model, waited))).clone())
 }
 
-/// Whether the instances fit, as the lists are judged.
+/// Reports whether the instances fit, by the evidence function that judges the lists.
 pub(crate) fn fits(instances: &[Option<u8>; 2], to: Shape) -> bool {
     thread_local! {
         static KNOWN: RefCell<HashMap<([Option<u8>; 2], Shape), bool>> = RefCell::default();

@@ -1,13 +1,16 @@
 //! The protocol of accounts and fences, explored exhaustively.
 //!
-//! One user with one cluster that is looked after (`web`), and one that only wants (`db`) and spends whatever is given
-//! back. What is decided is decided by the functions of this crate that production runs: [`cmp_core::verdict::judge`],
-//! [`cmp_core::controller::next_step`] and [`cmp_core::controller::settle`]; how a step is carried out follows
-//! `webhook/src/controller/act.rs` write by write. `resourceVersion`s and marks are not counted but kept as "has been
-//! written since I read it", so that the states are finite.
+//! There is one user with two clusters. The controllers reconcile `web`. `db` is only a want, which spends any quota
+//! that is given back. The decisions come from the functions of this crate that production runs:
+//! [`cmp_core::verdict::judge`], [`cmp_core::controller::next_step`] and [`cmp_core::controller::settle`]. The
+//! execution of a step follows `webhook/src/controller/act.rs` write by write. `resourceVersion`s and nonces are not
+//! counted. The model keeps only whether an object was written since it was read, so that the states are finite.
 //!
-//! What the API server is taken to guarantee: writes under a `resourceVersion` fail if the object was written since;
-//! a GET is what etcd has; a request that was admitted lands within the window, or never.
+//! The model assumes three guarantees of the API server:
+//!
+//! - A write under a `resourceVersion` fails if the object was written since.
+//! - A GET returns the object that etcd has.
+//! - A request that was admitted lands within the window, or never.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The states, and what can happen in each.
+//! The states of the model, and the actions that can happen in each.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use stateright::{Model, Property};
 
 use crate::convert;
 
-/// Count and size: how many of how many CPU; of none if they are released.
+/// Count and size: the number of instances, and the CPU of each; 0 CPU if they are released.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Shape {
     pub(crate) count: u8,
@@ -31,7 +31,7 @@ impl Shape {
         self.count * self.size
     }
 
-    /// What the LimitRange says: it knows nothing of releasing.
+    /// Returns the size in the LimitRange, which ignores releasing.
     pub(crate) fn limits(self) -> u8 {
         self.size.max(1)
     }
@@ -39,7 +39,7 @@ impl Shape {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Held {
-    /// 0 while the Namespace is not known.
+    /// The uid of the Namespace; 0 while it is not known.
     pub(crate) uid: u8,
     pub(crate) shape: Shape,
     pub(crate) state: HeldState,
@@ -62,9 +62,9 @@ pub(crate) struct Account {
     pub(crate) delete: Option<u8>,
     /// Whether the last want was refused.
     pub(crate) refused: bool,
-    /// A value that somebody damaged while nobody was asked.
+    /// The value that somebody damaged while nobody was asked.
     pub(crate) damaged: Option<Damaged>,
-    /// What the other cluster wants.
+    /// The size that the other cluster wants.
     pub(crate) other: u8,
     pub(crate) settled: bool,
 }
@@ -76,12 +76,12 @@ impl Account {
     }
 }
 
-/// The Namespace with all that stands in it but the instances.
+/// The Namespace with everything in it except the instances.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Namespace {
     pub(crate) uid: u8,
     pub(crate) open: Shape,
-    /// What is held beyond what it is open for.
+    /// The holding beyond the shape that the Namespace is open for.
     pub(crate) reserved: Option<Shape>,
     pub(crate) ready: bool,
     pub(crate) deleting: bool,
@@ -92,25 +92,25 @@ pub(crate) struct Namespace {
     pub(crate) limits: Option<u8>,
 }
 
-/// What a controller read of the fences, and whether each is still what it read.
+/// The fences as a controller read them, and whether each is still unchanged.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) namespace: Option<Namespace>,
-    /// Namespace, ResourceQuota, LimitRange: not written since they were read.
+    /// Whether the Namespace, the ResourceQuota and the LimitRange are unwritten since they were read.
     fresh: [bool; 3],
-    /// The same for the marks that this controller remembers, as they were when this was read.
+    /// The same for the nonces that this controller remembers, at the time of this read.
     same: Option<[bool; 3]>,
 }
 
-/// Where a controller is.
+/// The position of a controller in its reconcile loop.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum At {
     Idle,
-    /// The Namespace has been read.
+    /// The controller has read the Namespace.
     Namespace(Snapshot),
-    /// What is in it, too.
+    /// The controller has also read the fences in it.
     Fences(Snapshot),
-    /// The account as well: so many writes of the step that follows from it are done.
+    /// The controller has also read the account. `done` writes of the resulting step are done.
     Acting {
         snapshot: Snapshot,
         account: Account,
@@ -118,11 +118,12 @@ pub(crate) enum At {
         waited: bool,
         done: u8,
     },
-    /// The Namespaces have been listed for an account that is not settled; and whether it was written since.
+    /// The Namespaces have been listed for an account that is not settled. The flag says whether the Namespace is
+    /// unwritten since then.
     Listed(Option<Namespace>, bool),
-    /// It has been written under the version that was read.
+    /// The Namespace has been written under the version that was read.
     Touched(Option<Namespace>),
-    /// And the account was read.
+    /// The account has been read after that.
     Settling {
         namespace: Option<Namespace>,
         account: Account,
@@ -133,7 +134,7 @@ pub(crate) enum At {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Controller {
     pub(crate) at: At,
-    /// Whether each fence still bears the mark that is remembered, if marks are remembered.
+    /// Whether each fence still has the nonce that is remembered, if nonces are remembered.
     marks: Option<[bool; 3]>,
 }
 
@@ -142,7 +143,7 @@ pub(crate) struct Controller {
 pub(crate) struct Flight {
     index: u8,
     size: u8,
-    /// For each controller: it was admitted before that one began to count its window.
+    /// Whether the request was admitted before each controller began to count its window.
     before: [bool; 2],
 }
 
@@ -150,24 +151,24 @@ pub(crate) struct Flight {
 pub(crate) struct State {
     pub(crate) account: Option<Account>,
     pub(crate) namespace: Option<Namespace>,
-    /// The sizes of the instances that exist, by index.
+    /// The sizes of the existing instances, by index.
     pub(crate) instances: [Option<u8>; 2],
     pub(crate) flight: Option<Flight>,
     pub(crate) controllers: [Controller; 2],
-    /// The uids that come next.
+    /// The last uids that were assigned.
     namespaces: u8,
     accounts: u8,
-    /// How often people may still do something.
+    /// The number of actions that people may still take.
     budget: u8,
-    /// The highest quota there was: what an administrator lowers is no violation.
+    /// The highest quota so far. Lowering the quota is not a violation.
     highest: u8,
-    /// Something was stored that nobody judged.
+    /// Whether a value was stored that nobody judged.
     unjudged: bool,
-    /// A policy of the site denies Namespaces of clusters.
+    /// Whether a policy of the site denies Namespaces of clusters.
     denied: bool,
 }
 
-/// What may happen in a run, and which rule is left out.
+/// The limits of a run: the allowed actions, and the rule that is left out.
 #[derive(Clone, Debug)]
 pub(crate) struct World {
     pub(crate) start: Start,
@@ -183,7 +184,7 @@ pub(crate) enum Start {
     Ready(Shape),
 }
 
-/// What people do.
+/// An action of people.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub(crate) enum Do {
     /// The user wants another shape.
@@ -202,30 +203,30 @@ pub(crate) enum Do {
     Quota,
     /// The user's wants are stored while nobody is asked.
     Unjudged,
-    /// The administrator of the site denies Namespaces of clusters, and lets them pass again.
+    /// The administrator of the site denies Namespaces of clusters, and admits them again.
     Deny,
     /// A value of the account is damaged while nobody is asked.
     Damage,
 }
 
-/// The rules, each of which is needed.
+/// A rule of the protocol. The checks leave out one at a time, to show that each is needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Rule {
     /// The fences are read first, then the account.
     FencesFirst,
     /// A fence is written under the version that was read.
     Versions,
-    /// All three fences are written before held is lowered.
+    /// All three fences are written before `held` is lowered.
     Touch,
-    /// Held is lowered on the evidence of lists.
+    /// `held` is lowered on the evidence of lists.
     Evidence,
-    /// And after the window.
+    /// `held` is lowered after the window.
     Window,
-    /// And by compare-and-swap on the account.
+    /// `held` is lowered by compare-and-swap on the account.
     Swap,
-    /// The Namespace knows first how much there may be in it.
+    /// The Namespace first records how much there may be in it.
     Reserve,
-    /// It is written before it is adopted.
+    /// The Namespace is written before it is adopted.
     Adopt,
 }
 
@@ -270,7 +271,7 @@ impl World {
 }
 
 impl State {
-    /// An object was written: whoever read it before knows an older one.
+    /// Records a write of an object: whoever read it before knows an older one.
     fn wrote(&mut self, fence: usize, by_marks: bool) {
         for controller in &mut self.controllers {
             match &mut controller.at {
@@ -299,17 +300,17 @@ impl State {
         (0..3).for_each(|fence| self.wrote(fence, true));
     }
 
-    /// The evidence of lists, by the function that production runs.
+    /// Checks the evidence of lists, by the function that production runs.
     fn fits(&self, to: Shape) -> bool {
         convert::fits(&self.instances, to)
     }
 
-    /// The user writes the account, if the API server lets it pass.
+    /// Returns the state after the user writes the account, if the API server lets the write pass.
     fn written(&self, change: impl FnOnce(&mut Account), judged: bool) -> Option<Self> {
         let old = self.account?;
         let mut new = old;
         change(&mut new);
-        // The policy cmp-accounts: a cluster that is being deleted does not change.
+        // The policy `cmp-accounts` refuses changes of a cluster that is being deleted.
         let changes = new.want != old.want;
         if new == old || old.damaged.is_some() || (changes && old.delete.is_some() && old.held.is_some()) {
             return None;
@@ -331,7 +332,7 @@ impl State {
         match action {
             Action::Want(shape) => return self.written(|account| account.want = Some(shape), true),
             Action::Unjudged(shape) => return self.written(|account| account.want = Some(shape), false),
-            // The policy: not while it is held.
+            // The policy refuses this while the cluster is held.
             Action::Forget => {
                 self.account.filter(|account| account.held.is_none())?;
                 return self.written(|account| account.want = None, true);
@@ -374,8 +375,8 @@ impl State {
             }
             Action::Admit(index, size) => {
                 let namespace = self.namespace.filter(|namespace| namespace.binding && !namespace.deleting)?;
-                // The ResourceQuota of a released cluster lets nothing in, once it is in force. While another one is
-                // not in force yet, what counts is what was before it; the Namespace was opened for that.
+                // The ResourceQuota of a released cluster admits nothing once it is in force. While a new one is not in
+                // force, the previous one counts. The Namespace was opened for that one.
                 let allowed = if namespace.in_force { namespace.quota? } else { namespace.open };
                 let off = allowed.size == 0;
                 let small = namespace.limits.is_some_and(|limits| size <= limits);
@@ -400,7 +401,7 @@ impl State {
                 let namespace = next.namespace.as_mut().filter(|namespace| !namespace.in_force)?;
                 namespace.quota?;
                 namespace.in_force = true;
-                // The status is written: the version moves, the mark does not.
+                // Only the status is written: the `resourceVersion` changes, the nonce does not.
                 next.wrote(1, false);
             }
             Action::Gone => {
@@ -414,7 +415,7 @@ impl State {
         Some(next)
     }
 
-    /// One read or one write of a controller.
+    /// Executes one read or one write of a controller.
     pub(crate) fn step(&self, world: &World, which: usize) -> Option<Self> {
         let mut next = self.clone();
         let controller = self.controllers[which];
@@ -428,7 +429,7 @@ impl State {
             At::Namespace(snapshot) => At::Fences(self.look(snapshot, controller.marks)),
             At::Fences(snapshot) => match self.account {
                 None => At::Idle,
-                // Mended before anything else is done for it, in one write under the version that was read.
+                // A damaged account is mended before anything else, in one write under the version that was read.
                 Some(account) if account.damaged.is_some() => {
                     next.mend(&account);
                     At::Idle
@@ -467,7 +468,7 @@ impl State {
                 next.act(world, which, snapshot, &account, unchanged, &decided, done)?
             }
         };
-        // Rule 1 left out: the account first, the fences after it.
+        // Without rule 1, the controller reads the account first and the fences after it.
         if world.without(Rule::FencesFirst)
             && let (At::Idle, At::Namespace(snapshot)) = (controller.at, next.controllers[which].at)
             && let Some(account) = self.account
@@ -478,9 +479,9 @@ impl State {
         Some(next)
     }
 
-    /// Reads what is in the Namespace.
+    /// Reads the fences in the Namespace.
     fn look(&self, snapshot: Snapshot, marks: Option<[bool; 3]>) -> Snapshot {
-        // Another Namespace of this name, or none: then there is nothing to read in the old one.
+        // If the Namespace is gone or replaced by another one of this name, the old one has nothing to read.
         let inside = self.namespace.filter(|now| snapshot.namespace.is_some_and(|seen| seen.uid == now.uid));
         let namespace = snapshot.namespace.map(|seen| Namespace {
             quota: inside.and_then(|now| now.quota),
@@ -493,7 +494,7 @@ impl State {
         Snapshot { namespace, fresh: [snapshot.fresh[0], true, true], same }
     }
 
-    /// The account was read: the marks are compared, and the window begins anew if they differ.
+    /// Decides after the account was read. It compares the nonces, and the window begins anew if they differ.
     fn decide(&mut self, world: &World, which: usize, snapshot: Snapshot, account: Account) -> At {
         let same = snapshot.same == Some([true; 3]);
         let waiting = self.flight.is_some_and(|flight| flight.before[which]) && !world.without(Rule::Window);
@@ -512,7 +513,7 @@ impl State {
         }
     }
 
-    /// One write of a step, as `act.rs` has them. `None` if nothing can be done.
+    /// Executes one write of a step, as in `act.rs`. Returns `None` if nothing can be done.
     fn act(
         &mut self,
         world: &World,
@@ -524,7 +525,7 @@ impl State {
         done: u8,
     ) -> Option<At> {
         if done == u8::MAX {
-            // Rule 1 left out: the account was read already.
+            // Without rule 1, the account was read already.
             let snapshot = self.look(Snapshot { namespace: self.namespace, ..snapshot }, self.controllers[which].marks);
             let snapshot = Snapshot { fresh: [true; 3], same: self.controllers[which].marks, ..snapshot };
             let mut at = self.decide(world, which, snapshot, *account);
@@ -545,9 +546,9 @@ impl State {
             .is_some_and(|seen| self.namespace.is_some_and(|now| now.uid == seen.uid && !now.deleting));
         let may = |fence: usize| same_namespace && (snapshot.fresh[fence] || !versions);
         match &**decided {
-            // No fence hangs on a schedule.
+            // A schedule changes no fence.
             Step::Nothing | Step::Wait { .. } | Step::BindSchedule | Step::UnbindSchedule => {}
-            // The answer says how the account is now: the next step is decided from it and from the same fences.
+            // The response contains the new account. The next step is decided from it and from the same fences.
             Step::Account(change) => {
                 if let Some(now) = self.swap(world, account, unchanged, change) {
                     return Some(self.decide(world, which, snapshot, now));
@@ -581,14 +582,14 @@ impl State {
                     };
                     self.namespace = Some(made);
                     self.all_wrote();
-                    // Its uid goes into the account that was read, if that has not changed.
+                    // The uid goes into the account that was read, if the account has not changed.
                     let snapshot = Snapshot { namespace: Some(made), fresh: [true; 3], same: None };
                     return Some(self.go_on(world, which, snapshot, account, unchanged));
                 }
             }
             Step::RemoveNamespace => {
                 if done == 0 {
-                    // By its name, in whichever Namespace of this name there is.
+                    // The RoleBinding is deleted by name, in whichever Namespace has this name.
                     if let Some(namespace) = &mut self.namespace {
                         namespace.binding = false;
                     }
@@ -643,7 +644,7 @@ impl State {
                     namespace.ready = true;
                     let now = *namespace;
                     self.wrote(0, true);
-                    // The answer says how the Namespace is now; the account is read again.
+                    // The response contains the new Namespace. The account is read again.
                     let seen = snapshot.namespace?;
                     let (quota, in_force, limits, binding) = (seen.quota, seen.in_force, seen.limits, seen.binding);
                     let namespace = Some(Namespace { binding, quota, in_force, limits, ..now });
@@ -674,7 +675,7 @@ impl State {
                 match done {
                     0 if !evidence => {}
                     0 => return Some(more(self)),
-                    // One fence after the other, each under the version that was read.
+                    // The fences are written one after the other, each under the version that was read.
                     1..=3 => {
                         let fence = usize::from(done) - 1;
                         if !may(fence) {
@@ -682,7 +683,7 @@ impl State {
                         }
                         if !world.without(Rule::Touch) {
                             self.wrote(fence, true);
-                            // The version that was read is the own one now.
+                            // The controller's own write is the version that it remembers now.
                             if let Some(marks) = &mut self.controllers[which].marks {
                                 marks[fence] = true;
                             }
@@ -699,7 +700,7 @@ impl State {
         Some(At::Idle)
     }
 
-    /// Decides from what is known after a write, without reading it again; the account may have changed since.
+    /// Decides from the known state after a write, without reading again. The account may have changed since.
     fn go_on(&mut self, world: &World, which: usize, snapshot: Snapshot, account: &Account, unchanged: bool) -> At {
         let mut at = self.decide(world, which, snapshot, *account);
         if let At::Acting { unchanged: now, .. } = &mut at {
@@ -708,7 +709,7 @@ impl State {
         at
     }
 
-    /// Mends what is damaged. The API server asks cmp-webhook about that write as about any other.
+    /// Mends the damaged value. The API server asks cmp-webhook about that write as about any other.
     fn mend(&mut self, account: &Account) {
         let change = convert::mended(account);
         let now = convert::changed(account, &change);
@@ -718,7 +719,8 @@ impl State {
         }
     }
 
-    /// Changes the account, if it is what was read. Whoever writes a want is judged, a controller as well.
+    /// Changes the account, if it is still the one that was read. A write that changes a want is judged, even if a
+    /// controller makes it.
     fn swap(
         &mut self,
         world: &World,
@@ -865,7 +867,7 @@ impl Model for World {
 
 impl State {
     fn within(&self) -> bool {
-        // Until an account that was lost is settled, what it held is not known.
+        // Until a lost account is settled, its holding is not known.
         let readable = |account: &Account| account.settled && account.damaged.is_none();
         let Some(account) = self.account.filter(readable) else { return true };
         let held = account.held.map_or(NOTHING, |held| held.shape);
@@ -877,21 +879,21 @@ impl State {
                 && namespace.limits.is_none_or(|limits| limits <= held.limits())
                 && namespace.quota.is_none_or(|quota| quota.charge() <= held.charge())
         });
-        // A Namespace that goes, or was never opened, admits nothing.
+        // A Namespace that is being deleted, or was never opened, admits nothing.
         let going = self.namespace.is_some_and(|namespace| namespace.deleting || !namespace.ready);
         beyond.next().is_none() && (fences || going)
     }
 
-    /// I3 as safety: one controller that works on, while nobody else does anything, comes to rest within a bound, with
-    /// what is held equal to what is wanted, or to what still exists if that is more.
+    /// Checks I3 as a safety property. One controller works on, while nobody else does anything. It comes to rest
+    /// within a bound. Then `held` equals the want, or the remaining instances if they are more.
     fn comes_to_rest(&self, world: &World) -> bool {
         let mut state = self.clone();
         if state.flight.is_some() {
-            // It lands, or it never will.
+            // The request lands now, or it never will.
             state = state.people(Action::Land).unwrap_or(state);
         }
         state.controllers = [Controller { at: At::Idle, marks: None }; 2];
-        // Nothing of this matters from here on, so that many states are one, and are followed once.
+        // These fields do not matter from here on. Clearing them makes many states one, which is followed once.
         (state.budget, state.highest, state.unjudged, state.denied) = (0, 0, false, false);
         thread_local! {
             static KNOWN: RefCell<HashMap<State, bool>> = RefCell::default();
@@ -904,7 +906,8 @@ impl State {
         rests
     }
 
-    /// The user asks for the deletion, if there is anything to delete, and whatever a site denied is let through.
+    /// Checks that the cluster is deleted in the end. The user asks for the deletion, if there is anything to delete,
+    /// and the site admits the Namespace again.
     fn is_deleted_in_the_end(&self, world: &World) -> bool {
         let mut state = self.clone();
         state.budget = 1;
@@ -929,8 +932,8 @@ impl State {
         deleted
     }
 
-    /// A cluster that is held without a Namespace is at the step that fails, whose error the account is told; or its
-    /// user asked for its deletion, which needs no Namespace.
+    /// Checks that a denied creation is reported. A cluster that is held without a Namespace is at the step that fails,
+    /// and the account is told its error. Or its user asked for the deletion, which needs no Namespace.
     fn says_what_is_denied(&self) -> bool {
         let Some(account) = self.account.filter(|_| self.denied && self.namespace.is_none()) else { return true };
         let waits = account.settled && account.damaged.is_none() && account.delete.is_none();
@@ -941,7 +944,7 @@ impl State {
         matches!(&*step, Step::CreateNamespace { .. }) && convert::is_told(&account)
     }
 
-    /// One controller works on, while nobody else does anything, until it is so.
+    /// Lets one controller work on, while nobody else does anything, until `is_so` holds.
     fn ends(self, world: &World, is_so: impl Fn(&Self) -> bool) -> bool {
         let mut state = self;
         for _ in 0..120 {
@@ -979,10 +982,10 @@ impl State {
         }
         match (account.want, account.held) {
             (None, None) => self.namespace.is_none() && account.delete.is_none(),
-            // The want waits for a Namespace of that name to be gone, or for the quota.
+            // The want waits for the quota, or until a Namespace of that name is gone.
             (Some(_), None) => false,
             (want, Some(held)) => {
-                // Adopted: what it is open for is all that is known.
+                // The cluster was adopted: only the shape that it is open for is known.
                 let open = self.namespace.map_or(held.shape, |namespace| namespace.open);
                 let target = want.unwrap_or(open);
                 let reached = self.namespace.is_some_and(|namespace| {
