@@ -65,7 +65,7 @@ pub fn read_what_can_be(map: &ConfigMap) -> Result<(Account, Vec<Unreadable>), U
 fn stored(map: &ConfigMap) -> Result<Stored, ApiError> {
     if !is_account(map) {
         let message = format!("ConfigMap {} in {} is not an account", map.name_any(), keys::USERS_NAMESPACE);
-        return Err(ApiError::Refused { code: 404, reason: "NotFound".to_owned(), message });
+        return Err(ApiError::refused(404, "NotFound", message));
     }
     let account = read(map).map_err(|source| ApiError::Damaged { user: map.name_any(), source })?;
     Ok(Stored {

@@ -15,6 +15,7 @@ use cmp_core::name::{ClusterName, InstanceName};
 
 use crate::accounts::changes;
 use crate::error::ApiError;
+use crate::texts;
 
 /// The machines of one cluster.
 #[derive(Clone)]
@@ -118,14 +119,14 @@ impl Machines {
     pub async fn call(&self, name: &InstanceName, call: Call, dry_run: bool) -> Result<(), ApiError> {
         let body = if dry_run { json!({ "dryRun": ["All"] }) } else { json!({}) };
         let call = format!("virtualmachineinstances/{name}/{}", call.as_str());
-        // KubeVirt's words (`VMI is already paused`, `VMI is not paused`): two who ask at once.
-        unless(self.put(&call, &body).await, &["already paused", "not paused"])
+        // Two may ask at once.
+        unless(self.put(&call, &body).await, &texts::PAUSED_ALREADY)
     }
 
     /// Starts its guest anew, with whatever its VM says by now. That there is none is no error: the next one has it.
     pub async fn restart(&self, name: &InstanceName) -> Result<(), ApiError> {
         let restarted = self.put(&format!("virtualmachines/{name}/restart"), &json!({})).await;
-        unless(restarted, &["not running", "does not support manual restart"])
+        unless(restarted, &texts::NOTHING_TO_RESTART)
     }
 
     /// One of KubeVirt's calls that are no object.

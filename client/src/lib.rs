@@ -13,5 +13,6 @@ pub mod lists;
 pub mod private;
 pub mod settings;
 pub mod templates;
+mod texts;
 
 pub use error::ApiError;

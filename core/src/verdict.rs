@@ -27,6 +27,11 @@ const LONGEST_WANT: usize = 8192;
 /// each.
 const LONGEST_IN_REVIEW: usize = 2 * LONGEST_WANT;
 
+/// The reason of [`Denial::OverQuota`].
+pub const OVER_QUOTA: &str = "OverQuota";
+/// The reason of [`Denial::NotSettled`].
+pub const NOT_SETTLED: &str = "NotSettled";
+
 /// The reason why a change of an account is refused. Its text is shown to the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
@@ -103,15 +108,15 @@ pub enum Denial {
 }
 
 impl Denial {
-    /// Returns the reason in one word, for metrics and logs.
+    /// Returns the reason in one word, for metrics, logs, and the first cause in the details of a refusal.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::OverQuota { .. } => "OverQuota",
+            Self::OverQuota { .. } => OVER_QUOTA,
             Self::NotInQuota { .. } => "NotInQuota",
             Self::Invalid { .. } => "Invalid",
             Self::TypeIsFixed { .. } => "TypeIsFixed",
             Self::BeingDeleted { .. } => "BeingDeleted",
-            Self::NotSettled { .. } => "NotSettled",
+            Self::NotSettled { .. } => NOT_SETTLED,
             Self::Newer { .. } => "Newer",
             Self::UnknownResource { .. } => "UnknownResource",
         }

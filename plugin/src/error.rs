@@ -124,11 +124,12 @@ impl From<kube::Error> for CliError {
 impl From<ApiError> for CliError {
     fn from(error: ApiError) -> Self {
         let message = error.to_string();
+        let (over_quota, lacks_rights) = (error.is_over_quota(), error.lacks_rights());
         match error {
             ApiError::Refused { reason, message, .. } => {
-                let hint = if message.starts_with("exceeded quota:") {
+                let hint = if over_quota {
                     Some("`kubectl cmp quota` shows what is used and what is left")
-                } else if reason == "Forbidden" && message.contains(" cannot ") && message.contains(" in API group ") {
+                } else if lacks_rights {
                     Some("this takes the rights of an administrator; `kubectl cmp whoami` shows who you are")
                 } else {
                     None
@@ -207,13 +208,16 @@ mod tests {
 
     #[test]
     fn errors_read_as_kubectls_do() {
-        let refused = |reason: &str, message: &str| {
-            CliError::from(ApiError::Refused { code: 403, reason: reason.to_owned(), message: message.to_owned() })
-                .text()
-        };
+        let refused = |reason: &str, message: &str| CliError::from(ApiError::refused(403, reason, message)).text();
         assert_eq!(refused("Forbidden", "no"), "Error from server (Forbidden): no\n");
+        let over_quota = ApiError::Refused {
+            code: 403,
+            reason: "Forbidden".to_owned(),
+            message: "exceeded quota: john".to_owned(),
+            cause: Some("OverQuota".to_owned()),
+        };
         assert_eq!(
-            refused("Forbidden", "exceeded quota: john"),
+            CliError::from(over_quota).text(),
             "Error from server (Forbidden): exceeded quota: john\nhint: `kubectl cmp quota` shows what is used and what is left\n"
         );
         assert_eq!(CliError::user("no").hint("yes").text(), "error: no\nhint: yes\n");

@@ -34,5 +34,6 @@ mod stuck;
 mod support;
 mod templates;
 mod terminal;
+mod texts;
 mod users;
 mod versions;

@@ -114,6 +114,22 @@ fn names_in_kubernetes_are_spelled_once() {
 }
 
 #[test]
+fn one_module_compares_texts() {
+    let compared = ["to_string().contains(", "message.contains(", "message.starts_with(", "message().contains("];
+    for (path, source) in sources(&["client/src", "plugin/src", "webhook/src"]) {
+        let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+        // `client/src/error.rs` is where the texts of `client/src/texts.rs` become predicates.
+        if path.ends_with("client/src/error.rs") || path.ends_with("client/src/kubevirt.rs") {
+            assert!(source.contains("texts::"), "{} compares the texts of texts.rs", path.display());
+            continue;
+        }
+        for text in compared {
+            assert!(!source.contains(text), "{}: {text} decides by a text: see client/src/texts.rs", path.display());
+        }
+    }
+}
+
+#[test]
 fn one_module_writes_to_the_terminal() {
     // It escapes what others wrote.
     for (path, text) in sources(&["plugin/src"]) {

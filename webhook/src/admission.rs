@@ -16,6 +16,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use kube::core::admission::AdmissionResponse;
+use kube::core::response::{StatusCause, StatusDetails};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -441,7 +442,19 @@ fn answer(request: &Request<'_, Map<'_>, Map<'_>>) -> (&'static str, AdmissionRe
         Err(denial) => {
             let message = denial.to_string();
             info!(user = %after.user, %by, dry_run = request.dry_run, refused = %Logged(&message), "judged");
-            (denial.reason(), refused(&request.uid, 403, "Forbidden", &message))
+            let mut response = refused(&request.uid, 403, "Forbidden", &message);
+            // The API server passes them on. The plugin goes by the reason and not by the message.
+            let cause =
+                StatusCause { reason: denial.reason().to_owned(), message: String::new(), field: String::new() };
+            response.result.details = Some(StatusDetails {
+                name: object.metadata.name.to_string(),
+                group: String::new(),
+                kind: "configmaps".to_owned(),
+                uid: String::new(),
+                causes: vec![cause],
+                retry_after_seconds: 0,
+            });
+            (denial.reason(), response)
         }
     }
 }

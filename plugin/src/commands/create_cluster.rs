@@ -49,10 +49,6 @@ const AT_ONCE: usize = 32;
 const RESTORED: &str = "as in the file it was created from";
 /// For how long a refusal is tried again that comes from an API server which has not seen yet what was just written.
 const CATCH_UP: Duration = Duration::from_secs(15);
-/// What the API server says when the ResourceQuota of a cluster is reached.
-const FENCED: &str = "exceeded quota: cmp,";
-/// What an API server says that has not seen yet that the ResourceQuota is in force.
-const UNKNOWN: &str = "status unknown for quota: cmp,";
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A cluster that is asked for.
@@ -246,8 +242,7 @@ async fn write_want(
         if let Err(denial) = &verdict
             && stored.account.is_settled()
         {
-            let error = ApiError::Refused { code: 403, reason: "Forbidden".to_owned(), message: denial.to_string() };
-            return Err(error.into());
+            return Err(ApiError::denied(denial).into());
         }
         if dry_run == DryRun::Client {
             return Ok(Stored { account: changed, ..stored });
@@ -255,7 +250,7 @@ async fn write_want(
         match accounts.change(&stored, &change, MANAGER, dry_run == DryRun::Server).await {
             Ok(written) => return Ok(written),
             Err(error) if error.is_conflict() => {}
-            Err(error) if error.to_string().contains("is not settled yet") && Instant::now() < deadline => {
+            Err(error) if error.is_not_settled() && Instant::now() < deadline => {
                 context.verbose("waiting for the account to be settled");
                 tokio::time::sleep(PAUSE).await;
             }
@@ -464,20 +459,14 @@ async fn make_instance(
             Ok(()) => return Ok(true),
             Err(error) if error.is_already_there() => return Ok(false),
             // The ResourceQuota is asked before whether the object is there: somebody else may just have made it.
-            Err(error) if error.to_string().contains(FENCED) && view::instance(client, instance).await?.is_some() => {
+            Err(error) if error.is_fenced() && view::instance(client, instance).await?.is_some() => {
                 return Ok(false);
             }
             // The RoleBinding or the count was written a moment ago: not every API server has seen it.
-            Err(error) if not_seen_yet(&error) && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+            Err(error) if error.is_not_seen_yet() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-fn not_seen_yet(error: &ApiError) -> bool {
-    let text = error.to_string();
-    error.is_forbidden()
-        && ["cannot create resource", "is not one of the", FENCED, UNKNOWN].iter().any(|words| text.contains(words))
 }
 
 /// Waits until all of these instances run.

@@ -28,8 +28,6 @@ use crate::view;
 
 /// How many instances are changed at once.
 const AT_ONCE: usize = 32;
-/// What the API server says of an instance of a released cluster.
-const RELEASED: &str = "has given its quota back";
 /// For how long that is tried again after the cluster was brought back.
 const CATCH_UP: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(200);
@@ -99,11 +97,8 @@ impl Ask<'_> {
             match carry_out(&self.client, &shown, &act, MANAGER, dry_run).await {
                 Ok(()) => return Came::Changed { paused: act.call == Some(Call::Pause) },
                 Err(error) if error.is_conflict() && act.call.is_none() => {}
-                Err(error) if error.is_conflict() && error.to_string().contains("modified") => {}
-                Err(error)
-                    if error.to_string().contains(RELEASED)
-                        && self.patient_until.is_some_and(|until| Instant::now() < until) =>
-                {
+                Err(error) if error.is_modified() => {}
+                Err(error) if error.is_released() && self.patient_until.is_some_and(|until| Instant::now() < until) => {
                     tokio::time::sleep(PAUSE).await;
                 }
                 Err(error) => return Came::Failed(error.into()),

@@ -2,9 +2,11 @@
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Api, ObjectMeta, PostParams};
+use kube::core::Status;
 use kube::{Client, Error};
 
 use cmp_client::ApiError;
+use cmp_client::error::{is_denied_by_policy, is_denied_by_webhook};
 use cmp_core::keys;
 use cmp_core::manifest::pairs;
 
@@ -28,18 +30,18 @@ pub(crate) enum Tried {
 }
 
 impl Tried {
-    /// Of an answer of the API server; `by` is in the words of whoever has to refuse.
-    pub(crate) fn of<T>(answer: Result<T, Error>, by: &str) -> Self {
+    /// Reads an answer of the API server. `refused` reports whether the expected party refused the request.
+    fn of<T>(answer: Result<T, Error>, refused: impl Fn(&Status) -> bool) -> Self {
         match answer {
             Ok(_) => Self::Passed,
-            Err(Error::Api(status)) if status.message.contains(by) => Self::Refused,
+            Err(Error::Api(status)) if refused(&status) => Self::Refused,
             Err(error) => Self::Unknown(ApiError::from(error).to_string()),
         }
     }
 
-    /// How a policy begins its refusal.
+    /// Reads the answer to a request that this policy has to refuse.
     pub(crate) fn by_policy<T>(answer: Result<T, Error>, policy: &str) -> Self {
-        Self::of(answer, &format!("ValidatingAdmissionPolicy '{policy}'"))
+        Self::of(answer, |status| is_denied_by_policy(status, policy))
     }
 
     pub(crate) fn is_refused(&self) -> bool {
@@ -130,7 +132,7 @@ pub(crate) async fn webhook(client: &Client) -> Answers {
             Err(error) if !error.is_already_there() => Err(error),
             _ => Ok(()),
         },
-        bad: Tried::of(bad, "kubectl-cmp.dev\" denied the request: "),
+        bad: Tried::of(bad, is_denied_by_webhook),
     }
 }
 

@@ -44,8 +44,7 @@ pub(super) async fn change(
         }
         // Asked here first, for an answer without a round trip; the webhook's answer is the one that counts.
         if let Err(denial) = judge(Some(&stored.account), &changed) {
-            let message = denial.to_string();
-            return Err(ApiError::Refused { code: 403, reason: "Forbidden".to_owned(), message }.into());
+            return Err(ApiError::denied(&denial).into());
         }
         if dry_run == DryRun::Client {
             return Ok(Stored { account: changed, ..stored });

@@ -9,6 +9,7 @@ use kube::{Api, Client, ResourceExt};
 
 use cmp_client::ApiError;
 use cmp_client::accounts::Accounts;
+use cmp_core::account::Unreadable;
 use cmp_core::audit::{self, Finding};
 use cmp_core::controller::{SeenFence, SeenNamespace};
 use cmp_core::keys;
@@ -36,7 +37,7 @@ struct Seen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Found {
     Finding(Finding),
-    Damaged(String),
+    Damaged(Unreadable),
     NoAccount(String),
 }
 
@@ -94,10 +95,9 @@ fn check(user: &str, found: &[Found]) -> Check {
     let check = Check::failed(&name, texts);
     if found.iter().any(|one| matches!(one, Found::NoAccount(_))) {
         check.hint(format!("kubectl cmp create user {user}, with their quota, finds the clusters again"))
-    } else if found
-        .iter()
-        .any(|one| matches!(one, Found::Damaged(why) if why.contains("\"quota\"") || why.contains("\"policy\"")))
-    {
+    } else if found.iter().any(
+        |one| matches!(one, Found::Damaged(why) if [keys::data::QUOTA, keys::data::POLICY].contains(&why.key.as_str())),
+    ) {
         check.hint(format!("kubectl edit configmap {user} -n {}", keys::USERS_NAMESPACE))
     } else if has(|one| matches!(one, Finding::Blocked { .. })) {
         check
@@ -152,7 +152,7 @@ async fn read(client: &Client) -> Result<Seen, CliError> {
             }
             Err(ApiError::Damaged { user, source }) => {
                 theirs.remove(&user);
-                (user, vec![Found::Damaged(source.to_string())])
+                (user, vec![Found::Damaged(source)])
             }
             Err(error) => return Err(error.into()),
         };

@@ -161,11 +161,7 @@ mod tests {
 
     #[test]
     fn what_may_not_be_looked_at_has_not_failed() {
-        let forbidden = CliError::from(cmp_client::ApiError::Refused {
-            code: 403,
-            reason: "Forbidden".to_owned(),
-            message: "no".to_owned(),
-        });
+        let forbidden = CliError::from(cmp_client::ApiError::refused(403, "Forbidden", "no"));
         assert_eq!(Check::of("rights", Err(forbidden)).status, Status::Warning);
         assert_eq!(Check::of("rights", Err(CliError::user("no").hint("yes"))).hints, ["yes"]);
     }
