@@ -1,6 +1,6 @@
-//! Accounts in their ConfigMaps: read, patched under the version that was read, waited for.
+//! Accounts stored as ConfigMaps: read, patch under the `resourceVersion` that was read, and wait.
 //!
-//! Nobody else knows that an account is a ConfigMap.
+//! No other module knows that an account is a ConfigMap.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -25,13 +25,13 @@ use crate::error::ApiError;
 /// An account, and the version of it that was read.
 #[derive(Debug, Clone)]
 pub struct Stored {
-    /// The account.
+    /// The parsed content of the ConfigMap.
     pub account: Account,
-    /// Under which it may be written.
+    /// The `resourceVersion` that a write has to name.
     pub version: String,
-    /// When it was made.
+    /// The creation time of the ConfigMap.
     pub created: Option<jiff::Timestamp>,
-    /// Its labels.
+    /// The labels of the ConfigMap.
     pub labels: BTreeMap<String, String>,
 }
 
@@ -41,18 +41,18 @@ pub struct Accounts {
     api: Api<ConfigMap>,
 }
 
-/// Whether a ConfigMap in the users' Namespace is an account.
+/// Reports whether a ConfigMap in the users' Namespace is an account.
 pub fn is_account(map: &ConfigMap) -> bool {
     map.labels().get(keys::ACCOUNT).is_some_and(|value| value == keys::TRUE)
 }
 
-/// Reads the account in a ConfigMap.
+/// Reads the account in a ConfigMap. Fails if any part of it is unreadable.
 pub fn read(map: &ConfigMap) -> Result<Account, Unreadable> {
     let (account, mut damaged) = read_what_can_be(map)?;
     if damaged.is_empty() { Ok(account) } else { Err(damaged.swap_remove(0)) }
 }
 
-/// Reads as much of the account in a ConfigMap as can be read, and says what cannot.
+/// Reads as much of the account in a ConfigMap as can be read, and returns an error for each part that cannot.
 pub fn read_what_can_be(map: &ConfigMap) -> Result<(Account, Vec<Unreadable>), Unreadable> {
     let unnamed = |why: String| Unreadable { key: "metadata.name".to_owned(), why };
     let user: UserName =
@@ -76,7 +76,8 @@ fn stored(map: &ConfigMap) -> Result<Stored, ApiError> {
     })
 }
 
-/// Yields when something changes, and once when that can be seen. What goes wrong is tried again, later and later.
+/// Yields whenever an object changes, and once when the first list is complete. Errors are retried with an increasing
+/// back-off.
 pub fn changes<K>(api: Api<K>, config: Config) -> BoxStream<'static, ()>
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
@@ -88,23 +89,23 @@ where
 }
 
 impl Accounts {
-    /// Through this client.
+    /// Creates a view that makes its calls through `client`.
     pub fn new(client: Client) -> Self {
         Self { api: Api::namespaced(client, keys::USERS_NAMESPACE) }
     }
 
-    /// Reads one, from etcd and not from a cache.
+    /// Reads one account from etcd, not from a cache.
     pub async fn get(&self, user: &UserName) -> Result<Stored, ApiError> {
         stored(&self.api.get(user.as_str()).await?)
     }
 
-    /// Reads all; those that cannot be read are errors of their own.
+    /// Reads all accounts. An account that cannot be read is an error of its own in the list.
     pub async fn list(&self) -> Result<Vec<Result<Stored, ApiError>>, ApiError> {
         let list = self.api.list(&ListParams::default().labels(&format!("{}={}", keys::ACCOUNT, keys::TRUE))).await?;
         Ok(list.items.iter().map(stored).collect())
     }
 
-    /// Makes a change, if the account is still the version that was read.
+    /// Writes a change, if the account still has the version that was read.
     pub async fn change(
         &self,
         read: &Stored,
@@ -115,8 +116,8 @@ impl Accounts {
         self.patch(&read.account.user, &read.version, change, manager, dry_run).await
     }
 
-    /// Mends what is damaged in an account, as far as that is not an administrator's business: says whether anything
-    /// was.
+    /// Repairs what is damaged in an account, except the parts that only an administrator may repair. Returns whether
+    /// it changed anything.
     pub async fn mend(&self, user: &UserName, manager: &str, now: jiff::Timestamp) -> Result<bool, ApiError> {
         let map = self.api.get(user.as_str()).await?;
         let Ok((account, damaged)) = read_what_can_be(&map) else { return Ok(false) };
@@ -142,26 +143,26 @@ impl Accounts {
         stored(&self.api.patch(user.as_str(), &params, &Patch::Merge(patch)).await?)
     }
 
-    /// Waits until an account is another version than the one that was read, or gone.
+    /// Waits until the account has another version than the one that was read, or is deleted.
     pub async fn changed(&self, read: &Stored) -> Result<(), ApiError> {
         const LONG: Duration = Duration::from_hours(24);
         let changed =
             self.wait(&read.account.user, "a change", LONG, |now| (now.version != read.version).then_some(()));
         match changed.await {
             Err(error) if error.is_not_found() => Ok(()),
-            // Whoever waits longer looks anew once a day.
+            // After a day without a change the caller reads the account again.
             Err(ApiError::TimedOut { .. }) => Ok(()),
             changed => changed,
         }
     }
 
-    /// Yields when any account changes, and once when that can be seen.
+    /// Yields whenever any account changes, and once when the first list is complete.
     pub fn changes(&self) -> BoxStream<'static, ()> {
         let only = Config::default().labels(&format!("{}={}", keys::ACCOUNT, keys::TRUE));
         changes(self.api.clone(), only)
     }
 
-    /// Waits until `done` finds in the account what it looks for. Nothing is asked twice: the account is watched.
+    /// Waits until `done` returns a value for the account. The account is watched, not polled.
     pub async fn wait<T>(
         &self,
         user: &UserName,
@@ -186,7 +187,7 @@ impl Accounts {
                         }
                     }
                     Ok(Some(WatchEvent::Bookmark(_))) => {}
-                    // Deleted, or the watch ended: what is there now is read anew.
+                    // The account was deleted or the watch ended: read the account again.
                     Ok(Some(WatchEvent::Deleted(_) | WatchEvent::Error(_)) | None) | Err(_) => break,
                 }
             }

@@ -1,4 +1,4 @@
-//! From flags and kubeconfig to a client.
+//! Builds a client from the flags and the kubeconfig.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -16,48 +16,48 @@ use tower::{BoxError, Layer, Service};
 
 use crate::error::{ApiError, innermost};
 
-/// kubectl's global flags, as far as they say whom to talk to and as whom.
+/// kubectl's global flags, as far as they select the API server and the identity of the caller.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The kubeconfig to read instead of `$KUBECONFIG` or `~/.kube/config`.
     pub kubeconfig: Option<PathBuf>,
-    /// Its context.
+    /// The context of the kubeconfig to use instead of its current one.
     pub context: Option<String>,
-    /// Its cluster.
+    /// The cluster of the kubeconfig to use instead of the context's.
     pub cluster: Option<String>,
-    /// Its user.
+    /// The user of the kubeconfig to use instead of the context's.
     pub user: Option<String>,
     /// The address of the API server.
     pub server: Option<String>,
-    /// A bearer token.
+    /// A bearer token, which replaces the credentials of the kubeconfig.
     pub token: Option<String>,
-    /// Whom to act as.
+    /// The user to impersonate.
     pub impersonate: Option<String>,
-    /// In which groups.
+    /// The groups to impersonate.
     pub impersonate_groups: Vec<String>,
-    /// With which uid.
+    /// The uid to impersonate.
     pub impersonate_uid: Option<String>,
     /// A file with the certificate authority of the API server.
     pub certificate_authority: Option<PathBuf>,
-    /// Whether to trust any certificate.
+    /// Whether to accept any server certificate.
     pub insecure: bool,
-    /// How long one request may take; `None` is for ever.
+    /// The time limit of one request; `None` means no limit.
     pub request_timeout: Option<Duration>,
-    /// Is told of every request, when its answer has begun.
+    /// A callback that gets one line per request, once the response headers have arrived.
     pub trace: Option<fn(&str)>,
 }
 
-/// Warnings that the API server sent with its answers, each once.
+/// Warnings that the API server sent with its responses, without duplicates.
 #[derive(Debug, Clone, Default)]
 pub struct Warnings(Arc<Mutex<Vec<String>>>);
 
 impl Warnings {
-    /// Takes those that came since the last time.
+    /// Takes the warnings that arrived since the last call.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes those that start with this, and leaves the others.
+    /// Takes the warnings that start with `prefix`, and keeps the others.
     pub fn take_starting(&self, prefix: &str) -> Vec<String> {
         let mut warnings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (taken, left) = std::mem::take(&mut *warnings).into_iter().partition(|text| text.starts_with(prefix));
@@ -73,28 +73,28 @@ impl Warnings {
     }
 }
 
-/// A connection.
+/// A client and what is known about the API server behind it.
 #[derive(Clone)]
 pub struct Connection {
-    /// To make calls with.
+    /// The client that makes the calls.
     pub client: Client,
     /// The address of the API server.
     pub server: String,
-    /// The certificate authority of the API server, as PEM, if one is named.
+    /// The certificate authority of the API server, as PEM, if one is configured.
     pub certificate_authority: Option<String>,
-    /// What the API server warned of.
+    /// The warnings of the API server so far.
     pub warnings: Warnings,
 }
 
-/// Connects; no request is made yet. `agent` is the `User-Agent`.
+/// Creates a client; no request is made yet. `agent` is the `User-Agent`.
 pub async fn connect(options: &Options, agent: &str) -> Result<Connection, ApiError> {
     let mut config = config(options).await?;
     let agent = HeaderValue::from_str(agent).map_err(|error| ApiError::Other(error.to_string()))?;
     config.headers.push((USER_AGENT, agent));
-    // Retrying in silence for minutes would look like a hang to whoever typed the command.
+    // Silent retries for minutes would look like a hang to the user who typed the command.
     config.default_retry = false;
     config.connect_timeout = Some(options.request_timeout.unwrap_or(Duration::from_secs(30)));
-    // A watch may be quiet for long; how long an answer may take to begin is bounded by the layer below.
+    // A watch may be silent for a long time. The layer below limits how long a response may take to begin.
     config.read_timeout = None;
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let certificate_authority = config.root_cert.as_ref().map(|chain| pem(chain));
@@ -104,7 +104,7 @@ pub async fn connect(options: &Options, agent: &str) -> Result<Connection, ApiEr
     Ok(Connection { client, server, certificate_authority, warnings })
 }
 
-/// The kubeconfig that the flags or the environment name.
+/// Returns the kubeconfig that the flags or the environment name.
 pub fn kubeconfig(options: &Options) -> Result<Kubeconfig, ApiError> {
     read(options).map_err(|error| ApiError::Other(error.to_string()))
 }
@@ -120,7 +120,7 @@ async fn config(options: &Options) -> Result<Config, ApiError> {
     let other = |error: &dyn std::error::Error| ApiError::Other(innermost(error));
     let mut missing = None;
     let kubeconfig = match read(options) {
-        // That there is none is the only failure that leaves something to try.
+        // A missing kubeconfig is the only failure with an alternative: the flags alone, or the Pod's own credentials.
         Err(error @ (KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath)) => {
             missing = Some(error);
             None
@@ -140,7 +140,7 @@ async fn config(options: &Options) -> Result<Config, ApiError> {
         Some(kubeconfig) => {
             let named = named(&kubeconfig, options);
             match &options.server {
-                // The flags alone say where.
+                // The flags alone give the address.
                 Some(server) if named == Err(ApiError::NO_CONTEXT.to_owned()) => Config::new(url(server)?),
                 _ => {
                     named.map_err(ApiError::Other)?;
@@ -148,7 +148,7 @@ async fn config(options: &Options) -> Result<Config, ApiError> {
                 }
             }
         }
-        // Without a kubeconfig: the flags alone, or the Pod we run in.
+        // Without a kubeconfig: use the flags alone, or the credentials of the Pod this process runs in.
         None => match &options.server {
             Some(server) if !asked_for => Config::new(url(server)?),
             _ => Config::incluster().ok().filter(|_| !asked_for).ok_or_else(|| {
@@ -183,7 +183,7 @@ async fn config(options: &Options) -> Result<Config, ApiError> {
     Ok(config)
 }
 
-/// The files of `$KUBECONFIG`, without those that are not there, as kubectl reads it; else `~/.kube/config`.
+/// Reads the files of `$KUBECONFIG` and skips the missing ones, as kubectl does; else reads `~/.kube/config`.
 fn of_environment() -> Result<Kubeconfig, KubeconfigError> {
     let value = std::env::var_os("KUBECONFIG").unwrap_or_default();
     let there: Vec<PathBuf> = std::env::split_paths(&value).filter(|path| path.is_file()).collect();
@@ -193,8 +193,8 @@ fn of_environment() -> Result<Kubeconfig, KubeconfigError> {
     there.iter().try_fold(Kubeconfig::default(), |merged, path| merged.merge(Kubeconfig::read_from(path)?))
 }
 
-/// That what the flags name is in the kubeconfig, in kubectl's words: a user that is missing would otherwise be nobody,
-/// without a word.
+/// Checks that the kubeconfig has everything that the flags name, and reports errors in kubectl's words. Without this
+/// check a missing user would silently become an anonymous one.
 fn named(kubeconfig: &Kubeconfig, options: &Options) -> Result<(), String> {
     let current = kubeconfig.current_context.as_ref().filter(|name| !name.is_empty());
     let name = options.context.as_ref().or(current).ok_or(ApiError::NO_CONTEXT)?;
@@ -240,7 +240,7 @@ fn pem(chain: &[Vec<u8>]) -> String {
     text
 }
 
-/// Bounds how long an answer may take to begin, and collects the warnings it carries.
+/// Limits how long a response may take to begin, and collects the warnings in its headers.
 #[derive(Clone)]
 struct Answers {
     warnings: Warnings,
@@ -303,7 +303,7 @@ where
     }
 }
 
-/// The text of a `Warning` header: `299 - "use something else"` (RFC 7234, the form Kubernetes sends).
+/// Returns the text of a `Warning` header: `299 - "use something else"` (RFC 7234, the form Kubernetes sends).
 fn warning(header: &str) -> Option<String> {
     let quoted = header.strip_prefix("299 ")?.split_once(' ')?.1.trim();
     let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;

@@ -1,4 +1,4 @@
-//! What can go wrong with a call, split by what the caller can do about it.
+//! Errors of API calls, grouped by how the caller can react.
 
 use kube::core::Status;
 
@@ -10,34 +10,34 @@ use crate::texts;
 /// A call that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// The API server answered, and refused. The message is cleaned of the names of webhooks and policies.
+    /// The API server answered and refused. The message does not contain the names of webhooks and policies.
     #[error("{message}")]
     Refused {
         /// The HTTP status code.
         code: u16,
-        /// Kubernetes' word for it: `Forbidden`, `NotFound`, `Conflict`.
+        /// The reason that Kubernetes gives: `Forbidden`, `NotFound`, `Conflict`.
         reason: String,
-        /// In a sentence.
+        /// The message for the user, one sentence.
         message: String,
         /// The reason of the denial in one word, if cmp-webhook denied it: see [`Denial::reason`].
         cause: Option<String>,
     },
-    /// cmp-webhook was to be asked, and did not answer.
+    /// The API server could not reach cmp-webhook, and no verdict was made.
     #[error(
         "cmp-webhook does not answer, so that nothing can be created or grown now; suspend, resume, start, stop and delete work"
     )]
     WebhookDown {
-        /// What the API server says of it.
+        /// The message of the API server.
         detail: String,
     },
-    /// cmp-webhook was asked, and answered with an error of HTTP in place of a verdict.
+    /// The API server called cmp-webhook, and got an HTTP error instead of a verdict.
     #[error(
         "cmp-webhook answers with the status code {code}, so that nothing can be created or grown now; suspend, resume, start, stop and delete work"
     )]
     WebhookFails {
-        /// The status code.
+        /// The HTTP status code of cmp-webhook's answer.
         code: u16,
-        /// What the API server says of it.
+        /// The message of the API server.
         detail: String,
     },
     /// The API server did not answer.
@@ -46,29 +46,29 @@ pub enum ApiError {
     /// The credentials are missing, wrong or expired.
     #[error("{0}")]
     Unauthorized(String),
-    /// It did not happen in time.
+    /// The condition did not occur before the deadline.
     #[error("timed out after {seconds} s waiting for {what}")]
     TimedOut {
-        /// For what.
+        /// The condition or call that was waited for.
         what: String,
-        /// How long.
+        /// The limit, in seconds.
         seconds: u64,
     },
     /// An account that cannot be read.
     #[error("the account of {user} is damaged: {source}")]
     Damaged {
-        /// Whose.
+        /// The user whose account is damaged.
         user: String,
-        /// Why not.
+        /// The part that cannot be read, and why.
         source: Unreadable,
     },
-    /// Anything else: a kubeconfig that cannot be used, an answer that cannot be read.
+    /// Any other error: a kubeconfig that cannot be used, an answer that cannot be read.
     #[error("{0}")]
     Other(String),
 }
 
 impl ApiError {
-    /// What is wrong with a kubeconfig that does not say which of its contexts is meant.
+    /// The message for a kubeconfig that has no current context, while no flag names one.
     pub(crate) const NO_CONTEXT: &str = "the kubeconfig has no current context; name one with --context";
 
     /// A refusal of the API server that cmp-webhook and the policies had no part in.
@@ -82,17 +82,17 @@ impl ApiError {
         Self::Refused { code: 403, reason: "Forbidden".to_owned(), message: denial.to_string(), cause }
     }
 
-    /// Whether cmp-webhook denied the change for this reason.
+    /// Reports whether cmp-webhook denied the change for this reason.
     fn is_caused_by(&self, reason: &str) -> bool {
         matches!(self, Self::Refused { cause: Some(cause), .. } if cause == reason)
     }
 
-    /// Whether the change would exceed the quota of its user.
+    /// Reports whether the change would exceed the quota of its user.
     pub fn is_over_quota(&self) -> bool {
         self.is_caused_by(OVER_QUOTA)
     }
 
-    /// Whether the account is not settled yet, so that the same change may be accepted a moment later.
+    /// Reports whether the account is not settled yet, so that the same change may be accepted a moment later.
     pub fn is_not_settled(&self) -> bool {
         self.is_caused_by(NOT_SETTLED)
     }
@@ -105,75 +105,75 @@ impl ApiError {
         }
     }
 
-    /// Whether a compare-and-swap failed. KubeVirt has other conflicts, which a repetition does not end.
+    /// Reports whether a compare-and-swap failed. KubeVirt has other conflicts, which a repetition does not end.
     pub fn is_modified(&self) -> bool {
         self.is_conflict() && self.refusal().contains(texts::MODIFIED)
     }
 
-    /// Whether RBAC denies it.
+    /// Reports whether RBAC denies it.
     pub fn lacks_rights(&self) -> bool {
         self.is_forbidden() && texts::NO_RIGHT.iter().all(|text| self.refusal().contains(text))
     }
 
-    /// Whether the ResourceQuota of a cluster is reached.
+    /// Reports whether the ResourceQuota of a cluster is reached.
     pub fn is_fenced(&self) -> bool {
         self.is_forbidden() && self.refusal().contains(texts::FENCED)
     }
 
-    /// Whether its cluster is released, so that none of its instances may run.
+    /// Reports whether its cluster is released, so that none of its instances may run.
     pub fn is_released(&self) -> bool {
         self.refusal().contains(texts::RELEASED)
     }
 
-    /// Whether an API server may have refused an instance because it has not seen the RoleBinding, the count or the
+    /// Reports whether an API server may have refused an instance because it has not seen the RoleBinding, the count or the
     /// ResourceQuota yet that was just written.
     pub fn is_not_seen_yet(&self) -> bool {
         let early = [texts::CANNOT_CREATE, texts::NO_INSTANCE, texts::FENCED, texts::FENCE_UNKNOWN];
         self.is_forbidden() && early.iter().any(|text| self.refusal().contains(text))
     }
 
-    /// Whether there is no such object.
+    /// Reports whether the object does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { code: 404, .. })
     }
 
-    /// Whether it changed in the meantime.
+    /// Reports whether the object changed in the meantime.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Refused { code: 409, reason, .. } if reason != "AlreadyExists")
     }
 
-    /// Whether it is there already.
+    /// Reports whether the object exists already.
     pub fn is_already_there(&self) -> bool {
         matches!(self, Self::Refused { reason, .. } if reason == "AlreadyExists")
     }
 
-    /// Whether the API server understood it and said no, which the same call again will not change by itself.
+    /// Reports whether the API server understood the request and rejected it. A retry of the same call does not help.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused { code: 400 | 403 | 405 | 413 | 422, .. })
     }
 
-    /// Whether it is not allowed.
+    /// Reports whether the caller lacks permission (403).
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Self::Refused { code: 403, .. })
     }
 }
 
-/// Whether a message says that a webhook of ours denied the request.
+/// Reports whether a message says that a webhook of ours denied the request.
 fn is_by_our_webhook(message: &str) -> bool {
     message.contains(&format!("{} {}", texts::OUR_WEBHOOKS, texts::WEBHOOK_DENIED))
 }
 
-/// Whether the API server refused a request because one of our webhooks denied it.
+/// Reports whether the API server refused a request because one of our webhooks denied it.
 pub fn is_denied_by_webhook(status: &Status) -> bool {
     is_by_our_webhook(&status.message)
 }
 
-/// Whether the API server refused a request because this policy denied it.
+/// Reports whether the API server refused a request because this policy denied it.
 pub fn is_denied_by_policy(status: &Status, policy: &str) -> bool {
     status.message.contains(&format!("{}{policy}'", texts::POLICY))
 }
 
-/// The message of a webhook or a policy of ours, without the words that the API server puts before it.
+/// Removes the prefix that the API server puts before the message of one of our webhooks or policies.
 fn plain(message: &str) -> &str {
     let after = |text: &'static str| message.split_once(text).map(|(_, rest)| rest);
     if is_by_our_webhook(message) {
@@ -185,7 +185,7 @@ fn plain(message: &str) -> &str {
     message
 }
 
-/// The status code that a webhook answered with. The API server has no other place for it than its message.
+/// Extracts the status code that a webhook answered with. The API server reports it only in its message.
 fn answered_with(message: &str) -> Option<u16> {
     let (_, rest) = message.split_once(texts::WEBHOOK_STATUS)?;
     rest.split(' ').next()?.parse().ok()
@@ -221,7 +221,7 @@ impl From<kube::Error> for ApiError {
     }
 }
 
-/// The last cause, which is the one that says something: `Connection refused`, `no route to host`.
+/// Returns the last cause, which is the specific one: `Connection refused`, `no route to host`.
 pub fn innermost(error: &dyn std::error::Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {

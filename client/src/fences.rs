@@ -1,4 +1,5 @@
-//! What stands around a cluster: read as the controllers' first rule wants it, and as plain as an administrator may.
+//! Reads the fences of a cluster in the order that rule 1 of the controllers needs. The reads are plain API reads, as an
+//! administrator may make them.
 
 use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -15,7 +16,7 @@ use cmp_core::settings::Settings;
 
 use crate::error::ApiError;
 
-/// Reads the fences of a cluster, each from etcd and not from a cache. The account is to be read after them.
+/// Reads the fences of a cluster, each from etcd and not from a cache. The caller has to read the account after them.
 pub async fn read(client: &Client, cluster: &ClusterName, settings: &Settings) -> Result<Fences, ApiError> {
     let namespace = cluster.namespace();
     let namespaces: Api<Namespace> = Api::all(client.clone());
@@ -25,7 +26,7 @@ pub async fn read(client: &Client, cluster: &ClusterName, settings: &Settings) -
     let policies: Api<NetworkPolicy> = Api::namespaced(client.clone(), &namespace);
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &namespace);
     let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), &namespace);
-    // In a Namespace of somebody else there is nothing for us to read.
+    // Without an owner of ours the Namespace belongs to somebody else: read nothing in it.
     let fences = Fences { namespace: Some(SeenNamespace::of(&seen)), ..Fences::default() };
     let kind = fences.namespace.as_ref().and_then(|seen| seen.kind).unwrap_or(InstanceType::Container);
     if fences.namespace.as_ref().is_none_or(|seen| seen.owner.is_none()) {

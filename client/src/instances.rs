@@ -1,4 +1,4 @@
-//! Instances as whoever changes them needs them, and how a decision about one is carried out.
+//! Reads instances for callers that change them, and carries out a decision about one.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -15,8 +15,8 @@ use crate::error::ApiError;
 use crate::kubevirt::Machines;
 use crate::lists;
 
-/// Looks at the instances of a cluster, without what runs for them: whether one is off, and what it remembers, is in the
-/// object itself.
+/// Lists the instances of a cluster without the Pods and guests that run them. The instance object itself records
+/// whether it is off and what it remembers.
 pub async fn list(client: &Client, cluster: &ClusterName, kind: InstanceType) -> Result<Vec<Instance>, ApiError> {
     match kind {
         InstanceType::Container => {
@@ -30,7 +30,7 @@ pub async fn list(client: &Client, cluster: &ClusterName, kind: InstanceType) ->
     }
 }
 
-/// The patch, then the call. It fails with a conflict if the instance is not what was looked at any more.
+/// Sends the patch, then the call. Fails with a conflict if the instance has changed since it was read.
 pub async fn carry_out(
     client: &Client,
     shown: &Instance,
@@ -43,7 +43,7 @@ pub async fn carry_out(
     match shown.kind {
         InstanceType::Container => {
             let api: Api<StatefulSet> = Api::namespaced(client.clone(), &name.cluster.namespace());
-            // Of the answer nothing is read, so that only its metadata is asked for.
+            // The answer is not used: request only its metadata.
             api.patch_metadata(&name.to_string(), &params, &Patch::Merge(&act.patch)).await?;
         }
         InstanceType::Vm => {
@@ -57,7 +57,7 @@ pub async fn carry_out(
     Ok(())
 }
 
-/// Deletes a Pod or a VirtualMachineInstance without its owner. It is no error if it is gone by now.
+/// Deletes a Pod or a VirtualMachineInstance that has no owner. An object that is already gone is not an error.
 pub async fn delete_orphan(client: &Client, orphan: &Orphan) -> Result<(), ApiError> {
     let name = &orphan.shown.name;
     let deleted = match orphan.shown.kind {

@@ -1,4 +1,4 @@
-//! KubeVirt's API, as far as instances need it: `kubevirt.io/v1` and the calls that pause.
+//! The part of KubeVirt's API that instances need: `kubevirt.io/v1` and the calls that pause.
 
 use futures::stream::BoxStream;
 use http::Request;
@@ -17,7 +17,7 @@ use crate::accounts::changes;
 use crate::error::ApiError;
 use crate::texts;
 
-/// The machines of one cluster.
+/// The VMs of one cluster.
 #[derive(Clone)]
 pub struct Machines {
     client: Client,
@@ -26,7 +26,7 @@ pub struct Machines {
     running: Api<DynamicObject>,
 }
 
-/// Whether KubeVirt is in the cluster.
+/// Reports whether the Kubernetes cluster has KubeVirt.
 pub async fn installed(client: &Client) -> Result<bool, ApiError> {
     let groups = client.list_api_groups().await?;
     Ok(groups.groups.iter().any(|group| group.name == GROUP))
@@ -40,20 +40,21 @@ fn api(client: &Client, namespace: &str, kind: &str, plural: &str) -> Api<Dynami
     Api::namespaced_with(client.clone(), namespace, &resource(kind, plural))
 }
 
-/// The VirtualMachines and the VirtualMachineInstances of all Namespaces, to be watched and [read].
+/// Returns the APIs of VirtualMachines and VirtualMachineInstances in all Namespaces. Callers watch them and [read] the
+/// objects.
 pub fn everywhere(client: &Client) -> [Api<DynamicObject>; 2] {
     [("VirtualMachine", "virtualmachines"), ("VirtualMachineInstance", "virtualmachineinstances")]
         .map(|(kind, plural)| Api::all_with(client.clone(), &resource(kind, plural)))
 }
 
-/// Reads one of them.
+/// Converts an object of [`everywhere`] into its type.
 pub fn read<T: DeserializeOwned>(object: DynamicObject) -> Result<T, ApiError> {
     let unreadable = |error: serde_json::Error| ApiError::Other(format!("an object of KubeVirt: {error}"));
     serde_json::from_value(serde_json::to_value(object).map_err(unreadable)?).map_err(unreadable)
 }
 
 impl Machines {
-    /// Of this cluster.
+    /// Selects the VMs of `cluster`.
     pub fn of(client: &Client, cluster: &ClusterName) -> Self {
         let namespace = cluster.namespace();
         Self {
@@ -64,72 +65,73 @@ impl Machines {
         }
     }
 
-    /// All of them, from etcd and not from a cache; none where KubeVirt is not installed.
+    /// Lists all VirtualMachines, from etcd and not from a cache; empty where KubeVirt is not installed.
     pub async fn list(&self) -> Result<Vec<VirtualMachine>, ApiError> {
         all(&self.objects).await
     }
 
-    /// Those that are on.
+    /// Lists the guests of the VMs that are on.
     pub async fn running(&self) -> Result<Vec<VirtualMachineInstance>, ApiError> {
         all(&self.running).await
     }
 
-    /// One of them.
+    /// Reads one VirtualMachine, if it exists.
     pub async fn get(&self, name: &InstanceName) -> Result<Option<VirtualMachine>, ApiError> {
         self.objects.get_opt(&name.to_string()).await?.map(read).transpose()
     }
 
-    /// The guest of one of them, if it is on.
+    /// Reads the guest of one VM, if the VM is on.
     pub async fn instance(&self, name: &InstanceName) -> Result<Option<VirtualMachineInstance>, ApiError> {
         self.running.get_opt(&name.to_string()).await?.map(read).transpose()
     }
 
-    /// Yields when one of them or what runs of it changes, and once when that can be seen.
+    /// Yields whenever a VM or a guest changes, and once when each first list is complete.
     pub fn changes(&self) -> [BoxStream<'static, ()>; 2] {
         [&self.objects, &self.running].map(|api| changes(api.clone(), Config::default()))
     }
 
-    /// Makes one.
+    /// Creates a VirtualMachine in the Namespace of the cluster.
     pub async fn create(&self, params: &PostParams, object: Value) -> Result<(), ApiError> {
         let object = serde_json::from_value(object).map_err(|error| ApiError::Other(error.to_string()))?;
         self.objects.create(params, &object).await?;
         Ok(())
     }
 
-    /// Changes one.
+    /// Changes one VirtualMachine by a merge patch.
     pub async fn patch(&self, name: &InstanceName, params: &PatchParams, patch: &Value) -> Result<(), ApiError> {
-        // Of the answer nothing is read, so that only its metadata is asked for.
+        // The answer is not used: request only its metadata.
         self.objects.patch_metadata(&name.to_string(), params, &Patch::Merge(patch)).await?;
         Ok(())
     }
 
-    /// Deletes one, and what belongs to it first.
+    /// Deletes a VirtualMachine after its dependents (foreground deletion).
     pub async fn delete(&self, name: &InstanceName) -> Result<(), ApiError> {
         self.objects.delete(&name.to_string(), &DeleteParams::foreground()).await?;
         Ok(())
     }
 
-    /// Deletes the VirtualMachineInstance of one; a VirtualMachine that is there makes another.
+    /// Deletes one VirtualMachineInstance. If its VirtualMachine exists, KubeVirt creates another one.
     pub async fn delete_running(&self, name: &InstanceName) -> Result<(), ApiError> {
         self.running.delete(&name.to_string(), &DeleteParams::default()).await?;
         Ok(())
     }
 
-    /// Pauses one, or lets it go on. That it is so already is no error.
+    /// Pauses or unpauses one VM. A VM that is already in that state is not an error.
     pub async fn call(&self, name: &InstanceName, call: Call, dry_run: bool) -> Result<(), ApiError> {
         let body = if dry_run { json!({ "dryRun": ["All"] }) } else { json!({}) };
         let call = format!("virtualmachineinstances/{name}/{}", call.as_str());
-        // Two may ask at once.
+        // Two clients may call at once.
         unless(self.put(&call, &body).await, &texts::PAUSED_ALREADY)
     }
 
-    /// Starts its guest anew, with whatever its VM says by now. That there is none is no error: the next one has it.
+    /// Restarts the guest with the current spec of its VM. A VM without a guest is not an error: its next guest has the
+    /// spec.
     pub async fn restart(&self, name: &InstanceName) -> Result<(), ApiError> {
         let restarted = self.put(&format!("virtualmachines/{name}/restart"), &json!({})).await;
         unless(restarted, &texts::NOTHING_TO_RESTART)
     }
 
-    /// One of KubeVirt's calls that are no object.
+    /// Calls one of KubeVirt's subresources.
     async fn put(&self, call: &str, body: &Value) -> Result<(), ApiError> {
         let path = format!("/apis/{SUBRESOURCES}/{VERSION}/namespaces/{}/{call}", self.namespace);
         let request = Request::put(path).header(http::header::CONTENT_TYPE, "application/json");
@@ -140,7 +142,7 @@ impl Machines {
     }
 }
 
-/// Leaves a conflict out that KubeVirt has one of these words for.
+/// Ignores a conflict whose message contains one of these words.
 fn unless(answered: Result<(), ApiError>, words: &[&str]) -> Result<(), ApiError> {
     match answered {
         Err(ApiError::Refused { code: 409, message, .. }) if words.iter().any(|word| message.contains(word)) => Ok(()),

@@ -1,7 +1,7 @@
 //! The only code of `kubectl cmp` that turns decisions into API calls.
 //!
-//! What may be done is decided in `cmp-core`; here it is carried out: one change, one call, safe to repeat. Nothing
-//! in this crate prints, exits or chooses.
+//! `cmp-core` decides which changes are allowed. This crate carries them out: one change, one call, safe to repeat.
+//! Nothing in this crate prints, exits or chooses.
 
 pub mod accounts;
 pub mod connect;

@@ -1,4 +1,4 @@
-//! Objects of which only some fields are read: what nobody asks for is passed over, and not kept.
+//! Lists and reads of which only some fields are deserialized; the other fields are skipped and not kept in memory.
 
 use kube::api::{GetParams, ListParams, Request};
 use kube::{Client, Resource};
@@ -12,7 +12,7 @@ struct List<T> {
     items: Vec<T>,
 }
 
-/// All objects of a kind in a Namespace. They are read on a thread of their own, so that two lists are read at once.
+/// Lists all objects of a kind in a Namespace. A separate task parses the list, so that two lists are read at once.
 pub async fn all<K, T>(client: &Client, namespace: &str) -> Result<Vec<T>, ApiError>
 where
     K: Resource<DynamicType = ()>,
@@ -24,7 +24,7 @@ where
     Ok(list.await.map_err(|error| ApiError::Other(error.to_string()))??.items)
 }
 
-/// One of them, if it is there.
+/// Reads one object, if it exists.
 pub async fn one<K, T>(client: &Client, namespace: &str, name: &str) -> Result<Option<T>, ApiError>
 where
     K: Resource<DynamicType = ()>,

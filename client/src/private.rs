@@ -1,21 +1,22 @@
-//! Files that their owner alone can read: kubeconfigs with a token, and the mirror, which says what everybody runs.
+//! Files that only their owner can read: kubeconfigs with a token, and the mirror, which lists what every user runs.
 //!
-//! A file in a folder that others can write, such as `/tmp`, may have been put there by them. A symbolic link would have
-//! this process write somewhere else with its own rights. A hard link, or a file of theirs, would let them read it.
+//! In a folder that others can write, such as `/tmp`, another user may have created the file. A symbolic link would
+//! make this process write elsewhere with its own rights. A hard link, or a file of another user, would let that user
+//! read the content.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// Opens a file for writing and makes it if it is not there, readable and writable by its owner alone. What is in it
-/// stays until it is overwritten.
+/// Opens a file for writing, and creates it if needed, readable and writable by its owner alone. The content stays
+/// until it is overwritten.
 #[cfg(unix)]
 pub fn open(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     let refused = |why: &str| Err(io::Error::other(why.to_owned()));
     let file = match without_links(path) {
-        // The kernel says that there are too many links, which names no remedy.
+        // The kernel only reports too many links. Say how to fix it.
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
             return refused("it is a symbolic link: name the file itself");
         }
@@ -35,8 +36,8 @@ pub fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Makes a file that is not there, readable and writable by its owner alone. A symbolic link is no place for one, even if
-/// it leads nowhere.
+/// Creates a new file, readable and writable by its owner alone. Fails if the path is a symbolic link, even a dangling
+/// one.
 pub fn create(path: &Path) -> io::Result<File> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -45,7 +46,7 @@ pub fn create(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Opens it without following a symbolic link, and without waiting for the reader of a pipe.
+/// Opens a file without following a symbolic link, and without waiting for the reader of a pipe.
 #[cfg(unix)]
 fn without_links(path: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};
@@ -54,7 +55,7 @@ fn without_links(path: &Path) -> io::Result<File> {
     Ok(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?.into())
 }
 
-/// The same where files have no mode: the folder says who may read them.
+/// Opens a file where files have no mode: the folder decides who may read it.
 #[cfg(not(unix))]
 pub fn open(path: &Path) -> io::Result<File> {
     std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)
@@ -68,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    /// A folder of its own, gone at the end.
+    /// A temporary folder, removed on drop.
     struct Folder(PathBuf);
 
     impl Folder {

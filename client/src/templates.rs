@@ -1,4 +1,4 @@
-//! Templates in their ConfigMaps, as administrators store them and everybody reads them.
+//! Templates in their ConfigMaps: administrators store them and everybody reads them.
 
 use std::collections::BTreeMap;
 
@@ -14,23 +14,23 @@ use cmp_core::template::{LONGEST, Template, built_in_type};
 
 use crate::error::ApiError;
 
-/// The most events of YAML that aliases stand for, in all.
+/// Limit for the total of YAML events that aliases expand to.
 const MOST_REPLAYED: usize = 10_000;
 
-/// A template as it is stored.
+/// A template as it is stored in its ConfigMap.
 #[derive(Debug, Clone)]
 pub struct Found {
-    /// Its name.
+    /// The name of its ConfigMap.
     pub name: String,
-    /// What it is; or why it cannot be used, if it was stored while nobody was asked.
+    /// The template, or the reason why it cannot be used, if it was stored while cmp-webhook was not asked.
     pub template: Result<Template, String>,
-    /// The manifest as it was stored, if it can be read at all.
+    /// The stored manifest; null if it cannot be parsed.
     pub manifest: Value,
-    /// Its uid.
+    /// The uid of its ConfigMap.
     pub uid: String,
-    /// When it was made.
+    /// The creation time of the ConfigMap.
     pub created: Option<Timestamp>,
-    /// Its labels.
+    /// The labels of its ConfigMap.
     pub labels: BTreeMap<String, String>,
 }
 
@@ -40,30 +40,30 @@ pub struct Templates {
     api: Api<ConfigMap>,
 }
 
-/// Whether a ConfigMap is a template.
+/// Reports whether a ConfigMap is a template.
 pub fn is_template(map: &ConfigMap) -> bool {
     map.labels().get(keys::TEMPLATE).is_some_and(|value| value == keys::TRUE)
 }
 
-/// Reads a manifest, which is YAML or JSON.
+/// Parses a manifest, which is YAML or JSON.
 pub fn manifest(text: &str) -> Result<Value, String> {
     if text.len() > LONGEST {
         return Err(format!("it takes {} bytes, where {LONGEST} are the most", text.len()));
     }
-    // An alias stands for all that it names, and aliases in aliases for a multiple of it.
+    // An alias expands to everything that it names, so that nested aliases multiply.
     let mut options = serde_saphyr::Options::default();
     options.alias_limits.max_total_replayed_events = MOST_REPLAYED;
     serde_saphyr::from_str_with_options(text, options).map_err(|error| not_yaml(&error))
 }
 
-/// Why a text is no YAML, in one line; the parser would draw it.
+/// Describes in one line why a text is not YAML. The parser's own message is a multi-line drawing.
 pub fn not_yaml(error: &impl std::fmt::Display) -> String {
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
     line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
-/// Judges a ConfigMap that is to be a template. Beside it: what of it is not used.
+/// Judges a ConfigMap that is to be a template. Returns the template and a list of the parts that are not used.
 pub fn judge(map: &ConfigMap) -> Result<(Template, Vec<String>), String> {
     let name = map.name_any();
     name.parse::<TemplateName>().map_err(|error| error.to_string())?;
@@ -88,23 +88,23 @@ fn found(map: &ConfigMap) -> Found {
 }
 
 impl Templates {
-    /// Through this client.
+    /// Creates a view that makes its calls through `client`.
     pub fn new(client: Client) -> Self {
         Self { api: Api::namespaced(client, keys::TEMPLATES_NAMESPACE) }
     }
 
-    /// Reads one; `None` if there is none of this name.
+    /// Reads one template; `None` if no template has this name.
     pub async fn get(&self, name: &TemplateName) -> Result<Option<Found>, ApiError> {
         Ok(self.api.get_opt(name.as_str()).await?.filter(is_template).map(|map| found(&map)))
     }
 
-    /// Reads all.
+    /// Reads all templates, including those that cannot be used.
     pub async fn list(&self) -> Result<Vec<Found>, ApiError> {
         let only = ListParams::default().labels(&format!("{}={}", keys::TEMPLATE, keys::TRUE));
         Ok(self.api.list(&only).await?.items.iter().map(found).collect())
     }
 
-    /// Stores one, which is judged by cmp-webhook.
+    /// Creates a template, which cmp-webhook judges.
     pub async fn create(
         &self,
         name: &TemplateName,
@@ -126,7 +126,7 @@ impl Templates {
         Ok(found(&self.api.create(&params, &map).await?))
     }
 
-    /// Deletes one.
+    /// Deletes the template, or fails if it does not exist.
     pub async fn delete(&self, name: &TemplateName, dry_run: bool) -> Result<(), ApiError> {
         let params = DeleteParams { dry_run, ..DeleteParams::default() };
         self.api.delete(name.as_str(), &params).await?;
