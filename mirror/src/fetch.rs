@@ -1,7 +1,7 @@
-//! Brings the file of the mirror in the cluster here.
+//! Copies the database of the mirror from the cluster to this machine.
 //!
-//! The mirror serves a copy of it on the loopback of its Pod alone, so that nobody reaches it but by the API server, and whoever
-//! the API server lets forward a port there.
+//! The mirror serves a copy of its file on the loopback of its Pod alone. Only the API server reaches it, and callers
+//! whom the API server lets forward a port there.
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -23,23 +23,23 @@ use cmp_core::keys;
 
 /// The port on the loopback of the Pod.
 pub const PORT: u16 = 8081;
-/// Where the copy is there.
+/// The HTTP path of the copy on that port.
 pub const PATH: &str = "/mirror.db";
-/// For how long nothing may come.
+/// The longest time without any data before the download fails.
 const STALLED: Duration = Duration::from_mins(1);
-/// How long to wait for what the kubelet says of a failure.
+/// How long to wait for the kubelet's message about a failure.
 const SAID: Duration = Duration::from_millis(500);
 
-/// Why there is no copy.
+/// The reason why there is no copy.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// There is no mirror.
+    /// No mirror runs in this cluster.
     #[error("no mirror runs in this cluster")]
     NoMirror,
-    /// The API server does not let it.
+    /// The API server refused or failed a request.
     #[error(transparent)]
     Api(#[from] ApiError),
-    /// It came to nothing on the way.
+    /// The download broke off.
     #[error("the copy of the mirror did not arrive: {0}")]
     Broken(String),
 }
@@ -50,12 +50,12 @@ impl From<kube::Error> for Failure {
     }
 }
 
-/// A copy, which is gone when it is dropped.
+/// A downloaded copy; its file is removed on drop.
 #[derive(Debug)]
 pub struct Fetched(PathBuf);
 
 impl Fetched {
-    /// Where it is.
+    /// Returns the path of the copy.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -68,7 +68,7 @@ impl Drop for Fetched {
     }
 }
 
-/// Fetches a copy as it is at this moment.
+/// Downloads a copy of the mirror's current content.
 pub async fn fetch(client: &Client) -> Result<Fetched, Failure> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), keys::SYSTEM_NAMESPACE);
     let ours = ListParams::default().labels(&format!("{}={}", keys::NAME, keys::MIRROR));
@@ -94,7 +94,7 @@ pub async fn fetch(client: &Client) -> Result<Fetched, Failure> {
         }
         Ok(())
     };
-    // What ends the connection ends the download, too, and what is missing of the length that was said is an error there.
+    // The end of the connection also ends the download. A body shorter than its announced length is an error there.
     let driven = async {
         connection.await.ok();
         std::future::pending::<()>().await;
@@ -105,7 +105,7 @@ pub async fn fetch(client: &Client) -> Result<Fetched, Failure> {
     };
     match (downloaded, failed) {
         (Ok(()), _) => Ok(fetched),
-        // The kubelet says why, if it knows.
+        // The kubelet reports the reason, if it knows one.
         (Err(error), Some(failed)) => {
             let said = tokio::time::timeout(SAID, failed).await.ok().flatten();
             Err(Failure::Broken(said.unwrap_or(error)))
@@ -114,7 +114,7 @@ pub async fn fetch(client: &Client) -> Result<Fetched, Failure> {
     }
 }
 
-/// The same, or that nothing came for too long.
+/// Runs `step`, and fails if nothing arrives for too long.
 async fn in_time<T>(step: impl Future<Output = T>) -> Result<T, String> {
     tokio::time::timeout(STALLED, step).await.map_err(|_| format!("nothing came for {} s", STALLED.as_secs()))
 }
@@ -140,7 +140,7 @@ async fn next(body: &mut hyper::body::Incoming) -> Option<Result<Bytes, String>>
     }
 }
 
-/// A new file that only whoever runs this can read: it says what everybody has.
+/// Creates a temporary file that only the current user can read: it lists what every user runs.
 fn temporary() -> std::io::Result<(Fetched, File)> {
     let now = jiff::Timestamp::now().as_nanosecond();
     let path = std::env::temp_dir().join(format!("kubectl-cmp-mirror-{}-{now}.db", std::process::id()));

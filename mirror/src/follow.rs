@@ -1,7 +1,7 @@
-//! Watches the cluster, and writes what is seen.
+//! Watches the cluster, and records what is observed.
 //!
-//! Until when somebody has looked is written down only where the API server has just answered: while it does not, nobody looks.
-//! After any break everything is read anew.
+//! The end of a watched period advances only when the API server has just answered: without an answer, nobody observes.
+//! After any break everything is read again.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -22,23 +22,23 @@ use cmp_core::keys;
 use crate::store::{Store, StoreError, Written};
 use crate::world::{Change, News, World};
 
-/// How often the API server is asked whether it is still there; and for how long.
+/// Interval of the liveness request to the API server, and (`ANSWER`) its time limit.
 const BEAT: Duration = Duration::from_secs(2);
 const ANSWER: Duration = Duration::from_secs(10);
-/// After how many beats to look whether KubeVirt was installed meanwhile.
+/// Number of beats between two checks whether KubeVirt was installed.
 const KUBEVIRT: u32 = 15;
-/// How long to gather news before they are written.
+/// Time to collect news before they are written.
 const GATHER: Duration = Duration::from_millis(100);
-/// How long to wait after a break.
+/// Wait after a break.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Why it ended.
+/// The reason why [`run`] ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The file.
+    /// The file could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The API server.
+    /// The API server refused or did not answer.
     #[error(transparent)]
     Api(#[from] ApiError),
 }
@@ -49,40 +49,40 @@ impl From<kube::Error> for Failure {
     }
 }
 
-/// For how long to look.
+/// The duration of the observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// Once.
+    /// One look at everything, then the end.
     Once,
-    /// For ever, if it went well the first time.
+    /// Without end, if the first look succeeded.
     Watch,
-    /// For ever, whatever the API server says.
+    /// Without end, whatever errors the API server returns.
     Always,
 }
 
-/// What is said while it goes on.
+/// A progress report of [`run`].
 #[derive(Debug)]
 pub enum Told {
-    /// Everything was read.
+    /// Everything was read once.
     Seen {
-        /// How many clusters there are.
+        /// The number of clusters.
         clusters: usize,
-        /// How many instances.
+        /// The number of instances.
         instances: usize,
     },
-    /// So much was written; that may be nothing but until when somebody has looked.
+    /// A write was done. It may have advanced nothing but the end of the watched period.
     Written(Written),
-    /// Nobody looks, because of this; it is tried again.
+    /// The observation is interrupted by this error, and will be tried again.
     Lost(ApiError),
 }
 
-/// What tells one Kubernetes cluster from another.
+/// Returns the identity of the Kubernetes cluster: the uid of one Namespace that every cluster has.
 pub async fn cluster(client: &Client) -> Result<String, ApiError> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     Ok(namespaces.get_metadata(keys::FIRST_NAMESPACE).await?.metadata.uid.unwrap_or_default())
 }
 
-/// Looks, and writes what is seen. It may be dropped at any moment.
+/// Observes the cluster and writes to the store. The future may be dropped at any moment.
 pub async fn run(client: &Client, store: &mut Store, mode: Mode, mut tell: impl FnMut(Told)) -> Result<(), Failure> {
     let mut went_well = false;
     loop {
@@ -101,7 +101,7 @@ pub async fn run(client: &Client, store: &mut Store, mode: Mode, mut tell: impl 
     }
 }
 
-/// From a first look to a break.
+/// Runs from a first full read to the next break.
 async fn session(client: &Client, store: &mut Store, mode: Mode, tell: &mut impl FnMut(Told)) -> Result<(), Failure> {
     store.of_cluster(&cluster(client).await?)?;
     let kubevirt = kubevirt::installed(client).await?;
@@ -122,7 +122,7 @@ async fn session(client: &Client, store: &mut Store, mode: Mode, tell: &mut impl
             change = changes.next() => {
                 let Some(change) = change else { return Err(ended()) };
                 world.take(change?);
-                // Of what has come already, all is taken in at once.
+                // Apply all changes that have arrived already before the next write.
                 while let Some(change) = changes.next().now_or_never() {
                     world.take(change.ok_or_else(ended)??);
                 }
@@ -146,7 +146,7 @@ async fn session(client: &Client, store: &mut Store, mode: Mode, tell: &mut impl
                 tell(Told::Written(store.see(Timestamp::now(), &places, &users, &seen)?));
             }
             _ = beats.tick() => {
-                // Whatever changes while it answers is of a later time.
+                // A change that arrives during this request belongs to a later time.
                 let asked = Timestamp::now();
                 let one = ListParams::default().limit(1);
                 let answer = tokio::time::timeout(ANSWER, accounts.list_metadata(&one)).await;
@@ -180,7 +180,7 @@ fn changes(client: &Client, kubevirt: bool) -> stream::SelectAll<Changes> {
     let labelled = |label: &str| Config::default().labels(label);
     let mut streams: Vec<Changes> = vec![
         watch(Api::<Namespace>::all(client.clone()), labelled(keys::OWNER), Change::Namespace),
-        // Whoever makes an instance by hand may leave our labels out: it is one by its place and its name.
+        // A user who creates an instance by hand may omit our labels: its Namespace and name identify an instance.
         watch(Api::<StatefulSet>::all(client.clone()), Config::default(), Change::Set),
         watch(Api::<Pod>::all(client.clone()), labelled(keys::STATEFUL_POD), Change::Pod),
         watch(
@@ -215,7 +215,7 @@ where
         .boxed()
 }
 
-/// Who wrote what last is of no interest, and is half of an object.
+/// Removes `managedFields`, which is about half of an object and is not used.
 fn plain<K: Resource>(mut object: K) -> K {
     object.meta_mut().managed_fields = None;
     object
@@ -240,7 +240,7 @@ where
         .boxed()
 }
 
-/// An object of KubeVirt that cannot be read is none of ours.
+/// Reads an object of KubeVirt. An unreadable one is logged and ignored, since it is not ours.
 fn readable<K: serde::de::DeserializeOwned>(object: DynamicObject) -> Option<K> {
     let name = object.metadata.name.clone().unwrap_or_default();
     match kubevirt::read(plain(object)) {

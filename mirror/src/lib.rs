@@ -1,14 +1,15 @@
-//! The optional mirror: what instances were and for how long, in a file of SQLite.
+//! The optional mirror records in a SQLite file what instances were, and for how long.
 //!
-//! It is a copy, made by looking: it may be deleted at any time and begins anew, and nothing but reports ever reads it.
+//! The mirror is a copy, made by observation. It may be deleted at any time and then starts again; only reports read
+//! it.
 //!
 //! | module | does |
 //! |---|---|
-//! | [`timeline`] | says what began, ended and went on, from what was so and what is seen now; pure |
-//! | [`world`] | keeps what the watches say, and derives from it what is seen; pure |
-//! | [`store`] | keeps it in a file: one writer, any number of readers |
+//! | [`timeline`] | derives what began, ended and continued, from the previous and the current state; pure |
+//! | [`world`] | holds what the watches reported, and derives the current state from it; pure |
+//! | [`store`] | stores it in a file: one writer, any number of readers |
 //! | [`follow`] | watches the cluster, and writes |
-//! | [`fetch`] | brings the file of the mirror in the cluster here |
+//! | [`fetch`] | copies the file of the mirror from the cluster to this machine |
 
 pub mod fetch;
 pub mod follow;

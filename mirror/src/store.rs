@@ -1,7 +1,7 @@
-//! The file: one writer, any number of readers, whole whatever happens.
+//! The file of the mirror: one writer, any number of readers, consistent after every crash.
 //!
-//! SQLite keeps it whole: what is written at once is there or not, also when the process is killed in the middle. Times are
-//! milliseconds since 1970.
+//! SQLite makes every write atomic, even if the process is killed in the middle of it. Times are milliseconds since
+//! 1970.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -18,11 +18,11 @@ use cmp_core::usage::{Span, Watched};
 use crate::timeline::{Fact, Key, Open, Scope, Step, Timeline};
 use crate::world::{Lived, Seen};
 
-/// The layout of the file. A file of a later one is not touched.
+/// The layout of the file. A file with a later layout is not changed.
 const SCHEMA: i32 = 1;
-/// Says of a file of SQLite that it is ours: "cmpm".
+/// The SQLite application id that marks a file as ours: "cmpm".
 const APPLICATION: i32 = 0x636d_706d;
-/// How long to wait for a reader that hinders a write, which is for the moment of its beginning.
+/// How long a write waits for a reader, which blocks it only for the moment of its beginning.
 const BUSY: Duration = Duration::from_secs(5);
 
 const LAYOUT: &str = "
@@ -54,54 +54,54 @@ CREATE VIEW history AS
   ORDER BY spans.started;
 ";
 
-/// What can be wrong with the file.
+/// An error of the file.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is none to read.
+    /// The file to read does not exist.
     #[error("{} is not there", .0.display())]
     Missing(PathBuf),
-    /// Somebody else writes it.
+    /// Another process writes the file.
     #[error("another mirror writes {}", .0.display())]
     Taken(PathBuf),
-    /// It is something else.
+    /// The file is not a mirror.
     #[error("{} is no mirror of cmp", .0.display())]
     Foreign(PathBuf),
-    /// A later version wrote it.
+    /// A later version wrote the file.
     #[error("{} was written by a later version of cmp: its layout is {found}, and this one knows {SCHEMA}", path.display())]
     Newer {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Its layout.
+        /// The layout version found in the file.
         found: i32,
     },
-    /// Another cluster is in it.
+    /// The file is the mirror of another Kubernetes cluster.
     #[error("{} is the mirror of another Kubernetes cluster", .0.display())]
     OtherCluster(PathBuf),
-    /// It cannot be written.
+    /// The file cannot be written.
     #[error("{} cannot be written: {why}", path.display())]
     NotWritable {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The reason why the file cannot be written.
         why: String,
     },
-    /// There is no room for more.
+    /// The disk is full.
     #[error("there is no room left for {}", .0.display())]
     Full(PathBuf),
-    /// What stands in it cannot be read.
+    /// The content of the file cannot be read.
     #[error("{} is damaged: {why}", path.display())]
     Damaged {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What.
+        /// The content that cannot be read.
         why: String,
     },
-    /// Anything else.
+    /// Any other error of SQLite or of the file system.
     #[error("{}: {why}", path.display())]
     Other {
-        /// Which file.
+        /// The path of the file.
         path: PathBuf,
-        /// What.
+        /// The message of the error.
         why: String,
     },
 }
@@ -124,30 +124,30 @@ impl StoreError {
     }
 }
 
-/// What a write came to.
+/// The result of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Written {
-    /// So many times of instances began or ended.
+    /// Number of periods of instances that began or ended.
     pub spans: u64,
 }
 
-/// The file, to be written.
+/// The file, opened for writing.
 pub struct Store {
     path: PathBuf,
     db: Connection,
     instances: Timeline<Lived>,
     charges: Timeline<Resources>,
     quotas: Timeline<Resources>,
-    /// Until when somebody looked.
+    /// The end of the last watched period.
     last: Option<i64>,
-    /// The row of `watched` that goes on.
+    /// The row of `watched` that is still growing.
     watched: Option<i64>,
-    // Given up last.
+    // Released last: the lock outlives the connection.
     lock: File,
 }
 
 impl Store {
-    /// Opens it, and makes it if it is not there.
+    /// Opens the file, and creates it if it does not exist.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let file = place(path)?;
         let lock = lock(path)?;
@@ -172,7 +172,7 @@ impl Store {
             layout.pragma_update(None, "user_version", SCHEMA).map_err(failed)?;
             layout.commit().map_err(failed)?;
         }
-        // Readers do not wait for the writer, nor it for them; what is lost when the machine loses power is the last moments.
+        // Readers do not wait for the writer, nor the writer for them. A power failure loses only the last moments.
         db.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
         db.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?;
         let (instances, charges, quotas) = (open_spans(path, &db)?, open_charges(path, &db)?, open_quotas(path, &db)?);
@@ -180,7 +180,7 @@ impl Store {
         Ok(Self { path: path.to_owned(), db, instances, charges, quotas, last, watched: None, lock })
     }
 
-    /// Says which Kubernetes cluster is looked at: a file is of one.
+    /// Ties the file to the Kubernetes cluster with this uid, or fails if the file belongs to another cluster.
     pub fn of_cluster(&mut self, uid: &str) -> Result<(), StoreError> {
         let failed = |error: rusqlite::Error| StoreError::of(&self.path, &error);
         let known: Option<String> =
@@ -192,11 +192,11 @@ impl Store {
         }
     }
 
-    /// All that is there is seen, and from now on every change of it will be.
+    /// Applies a complete observation after a gap; from now on every change is observed.
     pub fn begin(&mut self, at: Timestamp, seen: Seen) -> Result<Written, StoreError> {
         let at = self.not_before_the_last(at);
         let (unwatched_since, scope) = (self.last, Scope::Everywhere);
-        // At the very first time there is nothing before.
+        // The first run of all has nothing before it.
         let unwatched_since = unwatched_since.or(Some(at));
         let instances = self.instances.see(scope, seen.instances, at, unwatched_since);
         let charges = self.charges.see(scope, seen.charges, at, unwatched_since);
@@ -214,7 +214,7 @@ impl Store {
         Ok(written(&instances))
     }
 
-    /// Everything in these Namespaces, and of these users, is now as it is seen; nothing else has changed.
+    /// Applies an observation that is complete for these Namespaces and users. Nothing else has changed.
     pub fn see(
         &mut self,
         at: Timestamp,
@@ -244,25 +244,26 @@ impl Store {
         Ok(written(&instances))
     }
 
-    /// Nothing has changed until now.
+    /// Records that nothing has changed until `at`.
     pub fn beat(&mut self, at: Timestamp) -> Result<(), StoreError> {
         self.see(at, &[], &[], &Seen::default()).map(|_| ())
     }
 
-    /// How many instances there are.
+    /// Returns the number of instances.
     pub fn instances(&self) -> usize {
         self.instances.len()
     }
 
-    /// Closes it: what stood beside it goes into it.
+    /// Closes the file: SQLite merges its log into it.
     pub fn close(self) -> Result<(), StoreError> {
         let Self { path, db, lock, .. } = self;
         db.close().map_err(|(_, error)| StoreError::of(&path, &error))?;
-        // Not left to the end of the file: a process that is just being started has a copy of it for a moment.
+        // Unlock explicitly instead of closing the lock file: a child process that is just being started holds a copy
+        // of it for a moment.
         lock.unlock().map_err(|error| StoreError::Other { path, why: error.to_string() })
     }
 
-    /// A clock that was set back does not make a time end before it began.
+    /// Ensures that a clock that was set back does not end a period before it began.
     fn not_before_the_last(&self, at: Timestamp) -> i64 {
         self.last.map_or(at.as_millisecond(), |last| last.max(at.as_millisecond()))
     }
@@ -278,9 +279,9 @@ fn written<V>(steps: &[Step<V>]) -> Written {
     Written { spans: u64::try_from(spans).unwrap_or(u64::MAX) }
 }
 
-/// Where the file is: it is made if it is not there, for its owner alone, and no symbolic link leads to it. What SQLite
-/// puts beside it has the same mode. SQLite follows no link in any part of the path then, so that the folder is resolved
-/// before.
+/// Resolves the path of the file, and creates the file for its owner alone if it does not exist. A symbolic link is
+/// refused. SQLite gives its companion files the same mode. SQLite follows no link in any part of the path
+/// (`NOFOLLOW`), so the folder is resolved first.
 fn place(path: &Path) -> Result<PathBuf, StoreError> {
     let not_writable = |why: String| StoreError::NotWritable { path: path.to_owned(), why };
     let refused = |error: io::Error| not_writable(error.to_string());
@@ -297,8 +298,8 @@ fn place(path: &Path) -> Result<PathBuf, StoreError> {
     Ok(file)
 }
 
-/// Takes the right to write, for as long as the file that is returned is kept. It is a file beside: SQLite would lose its own
-/// locks were one of its files opened and closed by somebody else in the same process.
+/// Takes the lock of the writer, for as long as the caller keeps the returned file. The lock is a separate file. SQLite
+/// would lose its own locks if somebody else in this process opened and closed one of its files.
 fn lock(path: &Path) -> Result<File, StoreError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push("-lock");
@@ -311,7 +312,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Whether it is one of ours already, or still nothing at all; anything else is left alone.
+/// Reports whether the file is a mirror, `false` if it is empty. Anything else is an error.
 fn is_ours(path: &Path, db: &Connection) -> Result<bool, StoreError> {
     let failed = |error: rusqlite::Error| StoreError::of(path, &error);
     let number = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i32>(0)).map_err(failed);
@@ -416,7 +417,7 @@ fn write_quotas(write: &Transaction<'_>, steps: &[Step<Resources>]) -> Result<()
     Ok(())
 }
 
-/// A value of a column, as it was written.
+/// Parses the text value of a column.
 fn column<T>(row: &Row<'_>, name: &str) -> Result<T, rusqlite::Error>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
@@ -492,45 +493,46 @@ where
     collect().map_err(|error| StoreError::of(path, &error))
 }
 
-/// What was charged for a cluster for a time.
+/// The resources that were charged for a cluster during a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charged {
-    /// Whom.
+    /// The user who was charged.
     pub owner: String,
-    /// For which cluster.
+    /// The cluster that was charged for.
     pub cluster: String,
-    /// How much.
+    /// The amount that was charged.
     pub amounts: Resources,
-    /// Since when.
+    /// The begin of the period.
     pub from: Timestamp,
-    /// Until when.
+    /// The end of the period.
     pub until: Timestamp,
 }
 
-/// What a user might have for a time.
+/// The quota of a user during a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowed {
-    /// Who.
+    /// The user who had the quota.
     pub owner: String,
-    /// How much.
+    /// The amount of the quota.
     pub amounts: Resources,
-    /// Since when.
+    /// The begin of the period.
     pub from: Timestamp,
-    /// Until when.
+    /// The end of the period.
     pub until: Timestamp,
 }
 
-/// What was at any time from ?1 to ?2; what goes on was until ?3. What only just began was not yet.
+/// Selects the periods that overlap ?1 to ?2; an open period ends at ?3. A period that begins exactly at ?2 is not
+/// included.
 const BETWEEN: &str = "started < ?2 AND coalesce(ended, ?3) > max(started, ?1)";
 
-/// The file, to be read; also while somebody writes it.
+/// The file, opened for reading; a writer may be active at the same time.
 pub struct History {
     path: PathBuf,
     db: Connection,
 }
 
 impl History {
-    /// Opens it.
+    /// Opens an existing file for reading.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if !path.exists() {
             return Err(StoreError::Missing(path.to_owned()));
@@ -545,15 +547,15 @@ impl History {
         Ok(Self { path: path.to_owned(), db })
     }
 
-    /// When somebody was looking, in order.
+    /// Returns the watched periods, in order.
     pub fn watched(&self) -> Result<Vec<Watched>, StoreError> {
         rows(&self.path, &self.db, "SELECT started, ended FROM watched ORDER BY started, id", [], |row| {
             Ok(Watched { from: time(row.get("started")?)?, until: time(row.get("ended")?)? })
         })
     }
 
-    /// What instances were at any time between these two, in order; each as long as it was. What still is so is so until it
-    /// was looked at last.
+    /// Returns the periods of instances that overlap the interval, in order and not clipped. An open period ends at the
+    /// last observation.
     pub fn spans(&self, from: Timestamp, until: Timestamp) -> Result<Vec<Span>, StoreError> {
         let last = self.last()?;
         let sql = format!("{SPANS} WHERE {BETWEEN} ORDER BY started, spans.id");
@@ -565,7 +567,7 @@ impl History {
         })
     }
 
-    /// What was charged for clusters at any time between these two, in order.
+    /// Returns the charges of clusters that overlap the interval, in order.
     pub fn charges(&self, from: Timestamp, until: Timestamp) -> Result<Vec<Charged>, StoreError> {
         let last = self.last()?;
         let sql = &format!("SELECT * FROM charges WHERE {BETWEEN} ORDER BY started, id");
@@ -576,7 +578,7 @@ impl History {
         })
     }
 
-    /// What users might have at any time between these two, in order.
+    /// Returns the quotas of users that overlap the interval, in order.
     pub fn quotas(&self, from: Timestamp, until: Timestamp) -> Result<Vec<Allowed>, StoreError> {
         let last = self.last()?;
         let sql = &format!("SELECT * FROM quotas WHERE {BETWEEN} ORDER BY started, id");
@@ -586,13 +588,13 @@ impl History {
         })
     }
 
-    /// Writes a copy of it as it is at this moment, to a file that is not there yet.
+    /// Writes a copy of the current content to a file that must not exist yet.
     pub fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
         let target = path.to_str().ok_or_else(|| StoreError::Other {
             path: path.to_owned(),
             why: "a name that is not UTF-8 cannot be written to".to_owned(),
         })?;
-        // SQLite fills an empty file, and leaves its mode.
+        // SQLite fills an existing empty file, and keeps its mode.
         private::create(path).map_err(|error| StoreError::Other { path: path.to_owned(), why: error.to_string() })?;
         self.db.execute("VACUUM INTO ?1", [target]).map(|_| ()).map_err(|error| StoreError::of(path, &error))
     }

@@ -1,73 +1,74 @@
-//! What began, ended and went on, from what was so before and what is seen now.
+//! Derives what began, ended and continued, from the previous and the current state.
 //!
-//! While somebody looks, everything that changes ends one time and begins another. Nobody looks while the mirror is down, or
-//! while the API server does not answer. What is found afterwards as it was before, and could not have been otherwise in
-//! between without leaving a trace, has gone on: its [evidence](Fact::evidence) is the same. Of everything else nobody knows
-//! what it was meanwhile, and that time is counted as nothing.
+//! During observation, every change ends one period and begins another. There is no observation while the mirror is
+//! down, or while the API server does not answer. A state that is unchanged after such a gap has continued if its
+//! [evidence](Fact::evidence) is the same: a change in between would have left a trace. Everything else is unknown
+//! during the gap, and the gap counts as nothing.
 
 use std::collections::BTreeMap;
 
-/// Where something is, a Namespace or a user; and which it is there.
+/// A place, which is a Namespace or a user, and the identifier of the item in that place.
 pub type Key = (String, String);
 
-/// Something that is so.
+/// A value that holds at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact<V> {
-    /// What.
+    /// The value as it was observed.
     pub value: V,
-    /// What the API server would have changed, had it been otherwise in between: numbers that nobody but it writes.
+    /// Numbers that the API server would have changed, had the value been different in between. Nobody else writes
+    /// them.
     pub evidence: String,
 }
 
-/// Something that has been so since a time, in milliseconds since 1970, and still is.
+/// A fact that began at a known time, in milliseconds since 1970, and still holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Open<V> {
-    /// What.
+    /// The fact that holds.
     pub fact: Fact<V>,
-    /// Since when.
+    /// The time of its beginning.
     pub from: i64,
 }
 
-/// What is to be written down.
+/// A change to write to the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step<V> {
-    /// It was so from then until then; if both are the same, it was never so.
+    /// The fact held from `from` until `until`; if both are equal, it never held.
     End {
-        /// Of which.
+        /// The item whose fact ends.
         key: Key,
-        /// Since when it was.
+        /// The begin of the period.
         from: i64,
-        /// Until when.
+        /// The end of the period.
         until: i64,
     },
     /// It is so from then on.
     Begin {
-        /// Of which.
+        /// The item whose fact begins.
         key: Key,
-        /// What.
+        /// The fact that holds from now on.
         fact: Fact<V>,
-        /// Since when.
+        /// The begin of the period.
         from: i64,
     },
-    /// It goes on, with other evidence from here on.
+    /// The fact continues with new evidence.
     Note {
-        /// Of which.
+        /// The item whose evidence changed.
         key: Key,
-        /// The evidence.
+        /// The evidence from now on.
         evidence: String,
     },
 }
 
-/// What is seen is everything there is of one place, or of all.
+/// The places that an observation covers completely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope<'a> {
-    /// All places.
+    /// The observation covers all places.
     Everywhere,
-    /// This one.
+    /// The observation covers this place alone.
     Place(&'a str),
 }
 
-/// What is so, of many things.
+/// The open facts of many items.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeline<V>(BTreeMap<Key, Open<V>>);
 
@@ -84,7 +85,8 @@ impl<V> FromIterator<(Key, Open<V>)> for Timeline<V> {
 }
 
 impl<V: Clone + PartialEq> Timeline<V> {
-    /// What is seen at a time. `unwatched_since` says since when nobody had looked; without it, somebody had all along.
+    /// Applies an observation at the time `at`. `unwatched_since` is the begin of a gap in observation; `None` means no
+    /// gap.
     pub fn see(
         &mut self,
         scope: Scope<'_>,
@@ -93,7 +95,7 @@ impl<V: Clone + PartialEq> Timeline<V> {
         unwatched_since: Option<i64>,
     ) -> Vec<Step<V>> {
         let mut seen: BTreeMap<Key, Fact<V>> = seen.into_iter().collect();
-        // What nobody saw the end of ended when it was seen last.
+        // An end that nobody observed is dated to the last observation.
         let until = unwatched_since.unwrap_or(at);
         let (mut steps, mut ended) = (Vec::new(), Vec::new());
         let within: Box<dyn Iterator<Item = (&Key, &mut Open<V>)>> = match scope {
@@ -131,12 +133,12 @@ impl<V: Clone + PartialEq> Timeline<V> {
         steps
     }
 
-    /// How many there are.
+    /// Returns the number of open facts.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Reports whether there are no open facts.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,4 @@
-//! What the watches have said, and what is seen by it.
+//! The state that the watches reported, and the observation derived from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,50 +17,50 @@ use cmp_core::state::State;
 
 use crate::timeline::{Fact, Key};
 
-/// What an instance is at one time.
+/// The state of an instance at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lived {
-    /// Whose it is.
+    /// The user who owns the cluster.
     pub owner: UserName,
-    /// Of which cluster.
+    /// The cluster of the instance.
     pub cluster: ClusterName,
-    /// The uid of its Namespace.
+    /// The uid of the cluster's Namespace.
     pub cluster_uid: String,
-    /// Which.
+    /// The name of the instance.
     pub instance: InstanceName,
-    /// What it is.
+    /// Whether the instance is a container or a VM.
     pub kind: InstanceType,
-    /// What it is shown to be.
+    /// The state that is shown to users.
     pub state: State,
-    /// Whether it is a VM that is frozen.
+    /// Whether the VM is paused; always false for containers.
     pub paused: bool,
-    /// Who suspended it.
+    /// The user who suspended it, if any.
     pub by: Option<String>,
-    /// What it asks for.
+    /// The resources that it requests.
     pub size: Resources,
 }
 
-/// All that is seen at one time: instances by Namespace and uid, charges by user and cluster, quotas by user.
+/// Everything observed at one time: instances by Namespace and uid, charges by user and cluster, quotas by user.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Seen {
-    /// The instances.
+    /// The instances, by Namespace and uid.
     pub instances: BTreeMap<Key, Fact<Lived>>,
-    /// What clusters are charged.
+    /// The charge of each cluster, by user and cluster.
     pub charges: BTreeMap<Key, Fact<Resources>>,
-    /// What users may have.
+    /// The quota of each user.
     pub quotas: BTreeMap<Key, Fact<Resources>>,
 }
 
-/// What a watch says of one type of objects.
+/// An event of a watch of one type.
 #[derive(Debug, Clone)]
 pub enum News<K> {
-    /// All of them follow.
+    /// A complete list of the objects follows.
     First,
-    /// One is so.
+    /// An object exists in this version.
     Is(K),
-    /// All have been said.
+    /// The list is complete.
     All,
-    /// One is gone.
+    /// An object was deleted.
     Gone(K),
 }
 
@@ -78,7 +78,7 @@ impl<K> Default for Objects<K> {
 }
 
 impl<K> Objects<K> {
-    /// Takes news in, and says which place they are about.
+    /// Applies an event, and returns the place that it concerns.
     fn take(&mut self, news: News<K>, key: impl Fn(&K) -> Key) -> Option<String> {
         match news {
             News::First => {
@@ -112,24 +112,24 @@ impl<K> Objects<K> {
     }
 }
 
-/// One of the types that are watched.
+/// An event of one of the watched types.
 #[derive(Debug, Clone)]
 pub enum Change {
-    /// Namespaces.
+    /// An event of a Namespace.
     Namespace(News<Namespace>),
-    /// Container instances.
+    /// An event of a container instance (StatefulSet).
     Set(News<Set>),
-    /// What runs of them.
+    /// An event of a Pod of a container instance.
     Pod(News<Pod>),
-    /// VMs.
+    /// An event of a VirtualMachine.
     Machine(News<VirtualMachine>),
-    /// What runs of them.
+    /// An event of a guest (VirtualMachineInstance).
     Guest(News<VirtualMachineInstance>),
-    /// Accounts.
+    /// An event of an account.
     Account(News<ConfigMap>),
 }
 
-/// What the watches have said.
+/// The latest state that the watches reported.
 #[derive(Debug, Clone, Default)]
 pub struct World {
     namespaces: Objects<Namespace>,
@@ -151,14 +151,14 @@ fn unnamed(metadata: &ObjectMeta) -> Key {
 }
 
 impl World {
-    /// A world in which there are no VMs, and will be none, has heard all of them.
+    /// Creates an empty world. Without KubeVirt, the lists of VMs and guests count as complete from the start.
     pub fn new(kubevirt: bool) -> Self {
         let mut world = Self::default();
         (world.machines.complete, world.guests.complete) = (!kubevirt, !kubevirt);
         world
     }
 
-    /// Takes in what a watch says.
+    /// Applies an event of a watch.
     pub fn take(&mut self, change: Change) {
         let place = match change {
             Change::Namespace(news) => self.namespaces.take(news, |object| unnamed(&object.metadata)),
@@ -174,37 +174,37 @@ impl World {
         self.places.extend(place);
     }
 
-    /// Whether all types have been said at least once.
+    /// Reports whether every type has been listed at least once.
     pub fn is_complete(&self) -> bool {
         let Self { namespaces, sets, pods, machines, guests, accounts, .. } = self;
         let containers = namespaces.complete && sets.complete && pods.complete;
         containers && machines.complete && guests.complete && accounts.complete
     }
 
-    /// Whether anything has changed that was not taken yet.
+    /// Reports whether there are changes that [`take_news`](Self::take_news) has not returned yet.
     pub fn has_news(&self) -> bool {
         !self.places.is_empty() || !self.users.is_empty()
     }
 
-    /// The Namespaces and the users about which there were news since the last time.
+    /// Returns the Namespaces and the users with changes since the last call.
     pub fn take_news(&mut self) -> (Vec<String>, Vec<String>) {
         let (places, users) = (std::mem::take(&mut self.places), std::mem::take(&mut self.users));
         (places.into_iter().collect(), users.into_iter().collect())
     }
 
-    /// How many clusters there are.
+    /// Returns the number of clusters.
     pub fn clusters(&self) -> usize {
         self.namespaces.there.values().filter(|namespace| belonging(namespace).is_some()).count()
     }
 
-    /// All that is seen.
+    /// Returns the whole current observation.
     pub fn all(&self) -> Seen {
         let places: Vec<String> = self.namespaces.there.keys().map(|(place, _)| place.clone()).collect();
         let users: Vec<String> = self.accounts.there.keys().map(|(user, _)| user.clone()).collect();
         self.seen(&places, &users)
     }
 
-    /// What is seen in these Namespaces and of these users.
+    /// Returns the observation of these Namespaces and users.
     pub fn seen(&self, places: &[String], users: &[String]) -> Seen {
         let mut seen = Seen::default();
         for place in places {
@@ -212,7 +212,8 @@ impl World {
         }
         for user in users {
             let Some(map) = self.accounts.get(user, "") else { continue };
-            // What cannot be read is mended, or waits for an administrator; until then nothing is known of it.
+            // An unreadable account is repaired later, or waits for an administrator. Until then nothing is known about
+            // it.
             let Ok(account) = accounts::read(map) else { continue };
             let evidence = map.metadata.resource_version.clone().unwrap_or_default();
             let fact = |value: Resources| Fact { value, evidence: evidence.clone() };
@@ -258,7 +259,7 @@ impl World {
     }
 }
 
-/// Whose a Namespace is, of which cluster, and its uid.
+/// Returns the owner of a Namespace, its cluster and its uid.
 fn belonging(namespace: &Namespace) -> Option<(UserName, ClusterName, String)> {
     let labels = namespace.metadata.labels.as_ref()?;
     let cluster: ClusterName = labels.get(keys::CLUSTER)?.parse().ok()?;
@@ -267,9 +268,10 @@ fn belonging(namespace: &Namespace) -> Option<(UserName, ClusterName, String)> {
     named.then_some((labels.get(keys::OWNER)?.parse().ok()?, cluster, uid))
 }
 
-/// Whatever is asked of an instance, be it on or off or another size, the API server counts in its generation; what runs of it
-/// is another object each time. Nobody else writes either. The annotation only tells more apart: a VM that is paused stays the
-/// same object, and its owner might restore it.
+/// Returns the evidence of an instance. The API server counts every change of its spec (on, off, another size) in its
+/// generation. Its Pod or guest is a new object each time it starts. Nobody else writes either value. The annotation
+/// distinguishes one more case: a VM that is paused and unpaused stays the same object. It is weaker evidence, because
+/// the owner might restore it.
 fn evidence(asked: &Metadata, running: Option<&Metadata>) -> String {
     let suspended = asked.annotations.as_ref().and_then(|annotations| annotations.get(keys::SUSPENDED_AT));
     format!(

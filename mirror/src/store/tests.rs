@@ -5,7 +5,7 @@ use cmp_core::state::State;
 
 use super::*;
 
-/// A folder of its own, gone at the end.
+/// A temporary folder, removed on drop.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -36,7 +36,7 @@ fn size() -> Resources {
     Resources::from_list("cpu=2,memory=4Gi").unwrap()
 }
 
-/// Instances of cluster web, each in a state, with the evidence of a number.
+/// Returns an observation of instances in cluster web, each with a state and an evidence number.
 fn seen(instances: &[(&str, State, u32)]) -> Seen {
     let mut seen = Seen::default();
     for (name, state, evidence) in instances {
@@ -85,14 +85,14 @@ fn what_happened_is_what_is_told_and_goes_on_after_the_writer_did() {
     store.begin(at(0), seen(&[("web-0", State::Pending, 1)])).unwrap();
     now(&mut store, 2, &[("web-0", State::Running, 1), ("web-1", State::Running, 1)]);
     now(&mut store, 5, &[("web-0", State::Suspended, 2), ("web-1", State::Running, 1)]);
-    // Read while it is written.
+    // Read while the writer is active.
     assert_eq!(told(&path), "web-0 pending 0..2, web-0 running 2..5, web-1 running 2..5; watched 0..5");
     now(&mut store, 6, &[("web-0", State::Suspended, 2)]);
     store.beat(at(9)).unwrap();
     store.close().unwrap();
     let before = "web-0 pending 0..2, web-0 running 2..5, web-1 running 2..6, web-0 suspended 5..9";
     assert_eq!(told(&path), format!("{before}; watched 0..9"));
-    // Nobody looked for a while. What is as it was has been so, and what is not nobody knows.
+    // A gap in observation. An unchanged instance has continued; for a changed one nobody knows.
     let mut store = Store::open(&path).unwrap();
     store.of_cluster("a").unwrap();
     store.begin(at(20), seen(&[("web-0", State::Suspended, 2), ("web-1", State::Running, 1)])).unwrap();
@@ -103,7 +103,7 @@ fn what_happened_is_what_is_told_and_goes_on_after_the_writer_did() {
     assert_eq!(told(&path), format!("{before}, web-1 running 20..30, web-0 running 25..30; watched 0..9, 20..30"));
     let history = History::open(&path).unwrap();
     assert_eq!(history.spans(at(26), at(28)).unwrap().len(), 2);
-    // The account was not written in between.
+    // The account was not written during the gap.
     let charged = Charged { owner: "john".into(), cluster: "web".into(), amounts: size(), from: at(0), until: at(30) };
     assert_eq!(history.charges(at(0), at(99)).unwrap(), [charged]);
     let allowed = Allowed { owner: "john".into(), amounts: size(), from: at(0), until: at(30) };
@@ -175,7 +175,7 @@ fn a_copy_is_whole_while_it_is_written() {
     History::open(&folder.file()).unwrap().copy_to(&copy).unwrap();
     store.beat(at(8)).unwrap();
     assert_eq!(told(&copy), "web-0 running 0..4; watched 0..4");
-    // It stands alone: it can be read where nothing can be written beside it.
+    // The copy needs no companion files: it can be read in a folder that cannot be written.
     let beside = std::fs::read_dir(&folder.0)
         .unwrap()
         .flatten()
@@ -190,7 +190,7 @@ fn what_is_written_at_once_is_there_or_not() {
     let mut store = Store::open(&path).unwrap();
     store.begin(at(0), seen(&[("web-0", State::Running, 1)])).unwrap();
     store.beat(at(3)).unwrap();
-    // Killed at each moment: the files as they are, without the end that a process gives them.
+    // Simulate a kill at each moment: copy the files as they are, without the clean-up of a process that exits.
     let mut whole = Vec::new();
     for second in 4..40 {
         let state = if second % 2 == 0 { State::Suspended } else { State::Running };
@@ -199,7 +199,7 @@ fn what_is_written_at_once_is_there_or_not() {
         for name in ["mirror.db", "mirror.db-wal"] {
             std::fs::copy(folder.0.join(name), killed.0.join(name)).unwrap();
         }
-        // And in the middle of a write.
+        // Also simulate a kill in the middle of a write.
         let log = killed.0.join("mirror.db-wal");
         let length = std::fs::metadata(&log).unwrap().len();
         std::fs::OpenOptions::new()
@@ -229,7 +229,7 @@ fn where_nothing_can_be_written_it_says_so() {
     let path = folder.0.join("nowhere").join("mirror.db");
     let error = Store::open(&path).err().unwrap();
     assert!(error.to_string().contains("cannot be written: No such file or directory"), "{error}");
-    // No room: as many pages as there are, and no more.
+    // No room: limit the file to its current number of pages.
     let mut store = Store::open(&folder.file()).unwrap();
     store.begin(at(0), seen(&[("web-0", State::Running, 1)])).unwrap();
     store.db.pragma_update(None, "max_page_count", 1).unwrap();
@@ -263,7 +263,7 @@ fn its_owner_alone_reads_it_and_no_link_leads_to_it() {
     drop(store);
     told(&folder.0.join("copy.db"));
 
-    // Somebody who may write the folder has put links there.
+    // Another user with write access to the folder has put links there.
     let other = Folder::new();
     std::fs::write(other.0.join("victim"), "").unwrap();
     for (at, target) in [("link.db", "victim"), ("dangling.db", "nowhere"), ("db-lock", "victim")] {
@@ -275,7 +275,7 @@ fn its_owner_alone_reads_it_and_no_link_leads_to_it() {
     }
     assert_eq!(std::fs::read(other.0.join("victim")).unwrap(), b"");
     assert!(!other.0.join("nowhere").exists());
-    // A folder may be found by a link, as /tmp is on some machines.
+    // The path of the folder may contain a link, as /tmp does on some machines.
     symlink(&folder.0, other.0.join("folder")).unwrap();
     drop(Store::open(&other.0.join("folder").join("mirror.db")).unwrap());
 }

@@ -1,18 +1,19 @@
-//! Whatever is seen in whatever order: no two times of one thing overlap, and together they are the time that was watched.
+//! For any observations in any order: two periods of one item never overlap, and all periods together are the watched
+//! time.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
 
-/// What happens to one of three things.
+/// An event on one of three items.
 #[derive(Debug, Clone)]
 enum Event {
-    /// It is now so, with this evidence, or gone.
+    /// The item now has this value and evidence, or is gone.
     Now(u8, Option<(u8, u8)>),
-    /// Nobody looks for a while, in which it comes to be so.
+    /// A gap in observation, during which these items change.
     Break(Vec<(u8, Option<(u8, u8)>)>),
-    /// Time passes.
+    /// Some ticks pass, with observation.
     Wait(u8),
 }
 
@@ -25,7 +26,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A time that is over, or goes on.
+/// A period that is over, or goes on.
 #[derive(Debug, Clone, PartialEq)]
 struct Time {
     value: u8,
@@ -33,7 +34,7 @@ struct Time {
     until: Option<i64>,
 }
 
-/// What is written down of it all.
+/// The periods written from all steps, by item.
 #[derive(Default)]
 struct Written(BTreeMap<Key, Vec<Time>>);
 
@@ -74,7 +75,7 @@ proptest! {
     fn times_never_overlap_and_are_what_was_watched(events in vec(event(), 0..60)) {
         let (mut timeline, mut written) = (Timeline::default(), Written::default());
         let mut world: BTreeMap<u8, (u8, u8)> = BTreeMap::new();
-        // What each was, tick by tick: only of the ticks at which somebody looked, or can know.
+        // The value of each item at each tick that was observed or can be deduced.
         let mut truth: BTreeMap<(u8, i64), u8> = BTreeMap::new();
         let (mut now, mut watched): (i64, Vec<i64>) = (0, Vec::new());
         let facts = |world: &BTreeMap<u8, (u8, u8)>, within: &dyn Fn(&Key) -> bool| {
@@ -108,7 +109,7 @@ proptest! {
                         };
                     }
                     now += 7;
-                    // The evidence is the same: it has gone on.
+                    // The evidence is the same: the value continued.
                     for (which, so) in world.iter().filter(|(which, so)| before.get(which) == Some(so)) {
                         truth.extend((since..now).map(|tick| ((*which, tick), so.0)));
                     }
@@ -150,15 +151,15 @@ fn what_nobody_saw_is_counted_where_it_left_no_trace_alone() {
         assert_eq!(see(&mut timeline, Some(so), 10, Some(10)), format!("{} from 10", so.0));
         timeline
     };
-    // As it was, by the same evidence: it has gone on.
+    // The value and the evidence are the same: it continued.
     assert_eq!(see(&mut begun((1, 1)), Some((1, 1)), 50, Some(20)), "");
-    // As it was, but something happened in between.
+    // The value is the same, but something happened in between.
     assert_eq!(see(&mut begun((1, 1)), Some((1, 2)), 50, Some(20)), "10 to 20, 1 from 50");
-    // Otherwise: nobody knows since when.
+    // Another value: nobody knows since when.
     assert_eq!(see(&mut begun((1, 1)), Some((2, 1)), 50, Some(20)), "10 to 20, 2 from 50");
-    // Gone.
+    // The item is gone.
     assert_eq!(see(&mut begun((1, 1)), None, 50, Some(20)), "10 to 20");
-    // The same while somebody looks.
+    // The same value with new evidence, then another value, during observation.
     assert_eq!(see(&mut begun((1, 1)), Some((1, 2)), 50, None), "by 2");
     assert_eq!(see(&mut begun((1, 1)), Some((2, 1)), 50, None), "10 to 50, 2 from 50");
 }

@@ -50,7 +50,7 @@ fn an_instance_is_one_by_its_place_and_name_and_not_by_labels_of_its_users() {
         namespace("db-ns", &json!({})),
         set("web-ns", "web-0", 1, 1, &none),
         pod("web-ns", "web-0-0", "p"),
-        // None of ours: by its name, by its Namespace, by whose that is.
+        // Not ours: by its name, by its Namespace, by the owner of its Namespace.
         set("web-ns", "db-0", 1, 1, &none),
         set("other", "web-1", 1, 1, &none),
         set("db-ns", "db-0", 1, 1, &json!({ "labels": ours() })),
@@ -107,7 +107,7 @@ fn news_are_of_the_place_where_something_changed() {
     let charge = &seen.charges[&("john".to_owned(), "web".to_owned())];
     assert_eq!((charge.value.cpu().to_string(), charge.evidence.as_str()), ("2".to_owned(), "7"));
     assert_eq!(seen.quotas[&("john".to_owned(), String::new())].value.cpu().to_string(), "4");
-    // What is listed anew replaces what was there.
+    // A new list replaces the objects of the previous one.
     assert!(!world.is_complete());
     for change in [Change::Set(News::First), Change::Set(News::All)] {
         world.take(change);
