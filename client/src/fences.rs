@@ -1,5 +1,5 @@
-//! Reads the fences of a cluster in the order that rule 1 of the controllers needs. The reads are plain API reads, as an
-//! administrator may make them.
+//! Reads the fences of a cluster in the order that rule 1 of the controllers needs. The reads are plain API reads,
+//! which an administrator may make, too.
 
 use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;

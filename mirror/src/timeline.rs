@@ -2,8 +2,8 @@
 //!
 //! During observation, every change ends one period and begins another. There is no observation while the mirror is
 //! down, or while the API server does not answer. A state that is unchanged after such a gap has continued if its
-//! [evidence](Fact::evidence) is the same: a change in between would have left a trace. Everything else is unknown
-//! during the gap, and the gap counts as nothing.
+//! [evidence](Fact::evidence) is the same. A change in between would have left a trace there. Everything else is
+//! unknown during the gap, and the gap counts as nothing.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
-//! The API server's question: may this account change so?
+//! Answers the API server's question whether an account may change in this way.
 //!
-//! No read, no write, no state, no clock: the answer is [`cmp_core::verdict::judge`] of the two objects in the
-//! question, so that a forged question changes nothing.
+//! The handler reads nothing, writes nothing, and has no state and no clock. The answer is [`cmp_core::verdict::judge`]
+//! of the two objects in the question, so that a forged question changes nothing.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -35,28 +35,28 @@ use crate::logged::Logged;
 use crate::metrics::Metrics;
 use crate::templates;
 
-/// How many accounts are judged at one time: one judgement takes 0.1 ms, and up to 40 MiB beside its review.
+/// Number of accounts judged at one time. One judgement takes 0.1 ms, and up to 40 MiB in addition to its review.
 const ACCOUNTS_AT_ONCE: usize = 2;
-/// How many templates. They have places of their own, so that no account waits for a template.
+/// Number of templates judged at one time. Templates have their own places, so that no account waits for a template.
 const TEMPLATES_AT_ONCE: usize = 1;
 
-/// The most entries of an account that are read. Five for each of a thousand clusters are half as many.
+/// Limit of entries that are read from an account. A thousand clusters with five entries each need half of it.
 const MOST_ENTRIES: usize = 10_000;
-/// The most that all values of a ConfigMap take, in bytes: no API server stores more.
+/// Limit of the total size of all values in a ConfigMap, in bytes: no API server stores more.
 const MOST_DATA: usize = 1 << 20;
-/// The longest message of a refusal, in bytes: it may contain text of the request.
+/// Limit of a refusal's message, in bytes: it may contain text of the request.
 const LONGEST_MESSAGE: usize = 2048;
 
 /// The question that a review asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
-    /// Whether an account may change so.
+    /// Whether an account may change in this way.
     Account,
-    /// Whether something may be a template.
+    /// Whether a ConfigMap may be a template.
     Template,
 }
 
-/// The verdict, in one word, and the answer; or why the review cannot be read.
+/// The verdict in one word and the answer, or the reason why the review cannot be read.
 pub type Answered = Result<(&'static str, AdmissionResponse), serde_json::Error>;
 
 impl Question {
@@ -76,7 +76,7 @@ struct Judge {
     places: Arc<Semaphore>,
 }
 
-/// The routes.
+/// Returns the routes of both questions, with the limits on request bodies.
 pub fn router(metrics: &Arc<Metrics>) -> Router {
     let route = |question, at_once| {
         let judge = Judge { metrics: metrics.clone(), question, places: Arc::new(Semaphore::new(at_once)) };
@@ -89,11 +89,11 @@ pub fn router(metrics: &Arc<Metrics>) -> Router {
         .layer(from_fn_with_state(door::room_for_bodies(), hold))
 }
 
-/// Who judges, for whoever asks with [`keys::PROBE`].
+/// The version of the judging process, returned to callers that set [`keys::PROBE`].
 const VERSION: &str = concat!("cmp-webhook/", env!("CARGO_PKG_VERSION"));
 
-/// As much of a question as is judged. Everything else in a review, such as who manages which field, is passed over.
-/// `New` and `Old` are as much of the objects in it as is read.
+/// The part of a question that is judged. Everything else in a review, such as `managedFields`, is skipped. `New` and
+/// `Old` are the parts of the two objects that are read.
 #[derive(Deserialize)]
 #[serde(bound = "New: Deserialize<'de>, Old: Deserialize<'de>")]
 pub(crate) struct Review<'a, New, Old = IgnoredAny> {
@@ -120,7 +120,7 @@ pub(crate) struct UserInfo<'a> {
     pub(crate) username: Cow<'a, str>,
 }
 
-/// A ConfigMap.
+/// The part of a ConfigMap that is read for an account.
 #[derive(Deserialize)]
 struct Map<'a> {
     #[serde(borrow)]
@@ -129,11 +129,11 @@ struct Map<'a> {
     data: Option<Data<'a>>,
 }
 
-/// Its data, in the order of the keys. Each value as it stands in the review: most of those of a large account are the
-/// same in the old and the new one, and need not be read twice.
+/// The data of a ConfigMap, in the order of the keys. Values stay encoded as in the review: most values of a large
+/// account are equal in both objects, and need not be decoded twice.
 struct Data<'a> {
     values: Vec<(&'a str, &'a RawValue)>,
-    /// How many there are; no more than [`MOST_ENTRIES`] are kept.
+    /// Number of entries in the review; no more than [`MOST_ENTRIES`] are kept.
     count: usize,
 }
 
@@ -157,7 +157,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Data<'a> {
             }
         }
         let Data { mut values, count } = deserializer.deserialize_map(Values)?;
-        // The API server writes them in this order. Of a key that comes twice the last counts, as everywhere.
+        // The API server writes the keys in this order. If a key comes twice, the last value counts, as everywhere.
         if !values.is_sorted_by(|(one, _), (other, _)| one < other) {
             values.reverse();
             values.sort_by_key(|(key, _)| *key);
@@ -179,7 +179,7 @@ struct Metadata<'a> {
     annotations: Option<Ours<'a>>,
 }
 
-/// Of labels or annotations, the ones that are looked at here; the others are passed over.
+/// The labels or annotations that this crate uses; the others are skipped.
 #[derive(Default)]
 pub(crate) struct Ours<'a>(Vec<(&'static str, &'a RawValue)>);
 
@@ -190,7 +190,7 @@ impl Ours<'_> {
         self.0.iter().any(|(ours, _)| *ours == key)
     }
 
-    /// Whether a label is set to true. Of a key that comes twice the last counts.
+    /// Reports whether a label is set to true. If a key comes twice, the last value counts.
     pub(crate) fn is_true(&self, key: &str) -> bool {
         let value = self.0.iter().rev().find(|(ours, _)| *ours == key).map(|(_, value)| value.get());
         value.is_some_and(|value| serde_json::from_str::<Cow<'_, str>>(value).is_ok_and(|value| value == keys::TRUE))
@@ -209,7 +209,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Ours<'a> {
                 let mut ours = Ours::default();
                 while let Some(key) = map.next_key::<Cow<'de, str>>()? {
                     match Ours::KEYS.into_iter().find(|ours| *ours == key) {
-                        // The last one counts, so that the earlier one need not be kept.
+                        // The last value counts, so the earlier one need not be kept.
                         Some(key) => {
                             ours.0.retain(|(earlier, _)| *earlier != key);
                             ours.0.push((key, map.next_value()?));
@@ -229,7 +229,7 @@ impl Map<'_> {
         self.metadata.labels.as_ref().is_some_and(|labels| labels.is_true(keys::ACCOUNT))
     }
 
-    /// Whether it is only tried, by somebody who wants to know who judges.
+    /// Reports whether this is a trial by a caller who wants to know which version judges.
     fn is_probe(&self) -> bool {
         self.metadata.annotations.as_ref().is_some_and(|annotations| annotations.has(keys::PROBE))
     }
@@ -243,7 +243,7 @@ impl Map<'_> {
         self.data.iter().flat_map(|data| &data.values).map(|(key, value)| (*key, *value))
     }
 
-    /// That it is no larger than a ConfigMap can be. What is read of it takes up to sixteen times as much memory.
+    /// Checks that the data are no larger than a ConfigMap can be. Decoding takes up to sixteen times as much memory.
     fn fits(&self) -> Result<(), Unreadable> {
         let too_much = |why: String| Err(Unreadable { key: "data".to_owned(), why });
         let count = self.data.as_ref().map_or(0, |data| data.count);
@@ -257,14 +257,14 @@ impl Map<'_> {
         Ok(())
     }
 
-    /// Reads the account; and what of it cannot be.
+    /// Reads the account, and lists the parts that cannot be read.
     fn account(&self) -> Result<(Account, Vec<Unreadable>), Unreadable> {
         self.fits()?;
         let data: Result<Vec<_>, _> = self.values().map(|(key, raw)| Ok((key, text(key, raw)?))).collect();
         Ok(Account::read_what_can_be(self.user()?, &self.metadata.uid, data?))
     }
 
-    /// Reads the account that `old`, which is `before`, becomes.
+    /// Reads the new account as changes to `before`, which is the account in `old`.
     fn account_after(&self, old: &Self, before: &Account, damaged: &[Unreadable]) -> Result<Account, Unreadable> {
         self.fits()?;
         let mut changes = Vec::new();
@@ -277,7 +277,7 @@ impl Map<'_> {
     }
 }
 
-/// How many bytes a JSON string has at the least once it is read: an escape is one byte or more.
+/// Returns the minimum number of bytes of a JSON string after decoding: an escape is one byte or more.
 fn decoded_length(raw: &str) -> usize {
     let bytes = raw.as_bytes();
     let (mut at, mut length) = (0, 0_usize);
@@ -289,17 +289,17 @@ fn decoded_length(raw: &str) -> usize {
         };
         length += 1;
     }
-    // The quotes around it.
+    // Do not count the quotes around the string.
     length.saturating_sub(2)
 }
 
-/// The text that a value of a ConfigMap is.
+/// Decodes the string value of a ConfigMap entry.
 fn text<'a>(key: &str, raw: &'a RawValue) -> Result<Cow<'a, str>, Unreadable> {
     let unreadable = |error: serde_json::Error| Unreadable { key: key.to_owned(), why: error.to_string() };
     plain_text(raw.get()).map_or_else(|| serde_json::from_str(raw.get()).map(Cow::Owned).map_err(unreadable), Ok)
 }
 
-/// The same for JSON in JSON, which is full of escaped quotes and has hardly ever anything else; `None` if it has.
+/// Decodes nested JSON fast: it is full of escaped quotes and hardly ever has other escapes. Returns `None` if it has.
 fn plain_text(raw: &str) -> Option<Cow<'_, str>> {
     let mut rest = raw.strip_prefix('"')?.strip_suffix('"')?;
     if !rest.contains('\\') {
@@ -317,7 +317,7 @@ fn plain_text(raw: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(text))
 }
 
-/// As much of a question as is needed to answer it at all.
+/// The part of a question that is needed to answer it at all.
 #[derive(Deserialize)]
 struct Envelope {
     request: EnvelopeRequest,
@@ -337,12 +337,12 @@ fn answer_for_account(review: &[u8]) -> Answered {
     Ok((verdict, answer))
 }
 
-/// Answers a review on a thread of its own: whatever one costs, the probes and the other connections go on.
+/// Answers a review on a thread of its own: however long it takes, the probes and the other connections continue.
 async fn review(State(judge): State<Judge>, body: Bytes) -> Response {
     let places = judge.places.acquire_owned();
     let Ok(Ok(place)) = timeout(door::WAIT, places).await else { return busy() };
     let judged = tokio::task::spawn_blocking(move || {
-        // Held by the thread, which goes on even if nobody waits for its answer any more.
+        // The thread holds the place, because it continues even if nobody waits for its answer any more.
         let _place = place;
         let started = Instant::now();
         let (verdict, answer) = judged(judge.question, &body)?;
@@ -359,11 +359,11 @@ async fn review(State(judge): State<Judge>, body: Bytes) -> Response {
     }
 }
 
-/// Answers a question, or says why it has no answer; `None` if it is no question at all.
+/// Answers a question, or explains why it has no answer; `None` if the body is not a question at all.
 fn judged(question: Question, body: &[u8]) -> Option<(&'static str, AdmissionResponse)> {
     question.answer(body).map_or_else(
         |error| {
-            // Looked for only now: what is read twice takes twice as long.
+            // Read the envelope only on failure: a second read of every review would double the time.
             let envelope = serde_json::from_slice::<Envelope>(body).ok()?;
             let why = format!("the ConfigMap is not readable: {error}");
             Some(("Unreadable", refused(&envelope.request.uid, 422, "Invalid", &why)))
@@ -387,19 +387,20 @@ pub(crate) fn refused(uid: &str, code: u16, reason: &str, message: &str) -> Admi
         (start, rest) => AdmissionResponse::invalid(format!("{start}... ({} bytes more)", rest.len())),
     };
     response.uid = uid.to_owned();
-    // Without code and reason the API server would answer 400, and kubectl would not know what it was.
+    // Without code and reason the API server would answer 400, and kubectl could not tell the kind of error.
     response.result.status = Some(kube::core::response::StatusSummary::Failure);
     response.result.code = code;
     response.result.reason = reason.to_owned();
     response
 }
 
-/// The account before a change, if there was one, and after it.
+/// Returns the account before a change, if there was one, and after it.
 fn accounts(object: &Map, old: Option<&Map>) -> Result<(Option<Account>, Account), Unreadable> {
     let strictly = |(account, mut damaged): (Account, Vec<Unreadable>)| {
         if damaged.is_empty() { Ok(account) } else { Err(damaged.swap_remove(0)) }
     };
-    // What cannot be read of the old one is being mended: then all that the new one says in its place counts as added.
+    // A change may repair parts of the old account that cannot be read. All that the new account has in their place
+    // then counts as added.
     let before = old.and_then(|old| Some((old, old.account().ok()?)));
     let Some((old, (before, damaged))) = before else { return Ok((None, strictly(object.account()?)?)) };
     let same = old.metadata.name == object.metadata.name && old.metadata.uid == object.metadata.uid;
@@ -407,7 +408,7 @@ fn accounts(object: &Map, old: Option<&Map>) -> Result<(Option<Account>, Account
     Ok((Some(before), after))
 }
 
-/// Refuses a want that is too long for the reviews to come, as it stands in this one.
+/// Refuses a want that is too long for later reviews. Its length is measured as it is encoded in this review.
 fn judge_lengths(object: &Map, old: Option<&Map>) -> Result<(), Denial> {
     let length = |raw: Option<&RawValue>| raw.map_or(0, |raw| raw.get().len());
     for (key, was, is) in beside(old.into_iter().flat_map(Map::values), object.values()) {
@@ -418,9 +419,9 @@ fn judge_lengths(object: &Map, old: Option<&Map>) -> Result<(), Denial> {
     Ok(())
 }
 
-/// Judges one change.
+/// Judges one change of an account.
 fn answer(request: &Request<'_, Map<'_>, Map<'_>>) -> (&'static str, AdmissionResponse) {
-    // Deletions are not asked about; should one be, it raises nothing.
+    // The API server does not ask about deletions. A deletion would be allowed, since it raises nothing.
     let Some(object) = request.object.as_ref().filter(|object| object.is_account()) else {
         return ("Allowed", allowed(&request.uid));
     };

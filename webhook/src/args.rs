@@ -1,4 +1,4 @@
-//! Flags; each is an environment variable, too.
+//! Command-line flags. Each flag can also be set by an environment variable.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,77 +6,77 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Holds users to their quota, and prepares, grows, shrinks and deletes their clusters
+/// Enforces the quota of users, and prepares, grows, shrinks and deletes their clusters
 #[derive(Debug, Parser)]
 #[command(name = "cmp-webhook", version)]
 pub struct Arguments {
-    /// What to run
+    /// The process to run
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to run.
+/// The process that the command line selects.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Answer the API server, and run the controllers
     Serve(Serve),
-    /// Keep in a file what instances were, and for how long
+    /// Record in a file what instances were, and for how long
     Mirror(Mirror),
 }
 
-/// How logs are written.
+/// The format of the logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Plain text, for people.
     Text,
-    /// For machines, one object a line.
+    /// JSON for machines, one object a line.
     Json,
 }
 
-/// Flags of whatever is run.
+/// Flags that every process has.
 #[derive(Debug, Clone, Args)]
 pub struct Process {
-    /// The kubeconfig to use; without one, the Pod's own credentials
+    /// The kubeconfig to use; without it, the credentials of the Pod
     #[arg(long, env = "CMP_KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// Where /livez, /readyz and /metrics are
+    /// The address that serves /livez, /readyz and /metrics
     #[arg(long, env = "CMP_PROBE_ADDRESS", default_value = "0.0.0.0:8080")]
     pub probe_address: SocketAddr,
 
-    /// How logs are written
+    /// The format of the logs
     #[arg(long, env = "CMP_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 
-    /// What is logged, as in RUST_LOG
+    /// The filter of the logs, in the syntax of RUST_LOG
     #[arg(long, env = "CMP_LOG_FILTER", default_value = "info,kube=warn,tower=warn")]
     pub log_filter: String,
 }
 
-/// Flags of `mirror`.
+/// Flags of the `mirror` process.
 #[derive(Debug, Clone, Args)]
 pub struct Mirror {
-    /// What every process has.
+    /// Flags that every process has.
     #[command(flatten)]
     pub process: Process,
 
-    /// The file of SQLite; it is made if it is not there
+    /// The SQLite file; it is created if it does not exist
     #[arg(long, env = "CMP_DB", value_name = "FILE", default_value = "/var/lib/cmp/mirror.db")]
     pub db: PathBuf,
 
-    /// Where a copy of it is served, on loopback: whoever may forward a port to the Pod may have it
+    /// The loopback address that serves a copy of the file; whoever may forward a port to the Pod can read it
     #[arg(long, env = "CMP_COPY_ADDRESS", default_value_t = SocketAddr::from(([127, 0, 0, 1], cmp_mirror::fetch::PORT)), value_parser = loopback)]
     pub copy_address: SocketAddr,
 }
 
-/// Flags of `serve`.
+/// Flags of the `serve` process.
 #[derive(Debug, Clone, Args)]
 pub struct Serve {
-    /// What every process has.
+    /// Flags that every process has.
     #[command(flatten)]
     pub process: Process,
 
-    /// Where the API server asks, by TLS
+    /// The address on which the API server calls, with TLS
     #[arg(long, env = "CMP_BIND_ADDRESS", default_value = "0.0.0.0:8443")]
     pub bind_address: SocketAddr,
 
@@ -84,35 +84,36 @@ pub struct Serve {
     #[arg(long, env = "CMP_NAMESPACE", default_value = cmp_core::keys::SYSTEM_NAMESPACE)]
     pub namespace: String,
 
-    /// A Secret with a certificate that somebody else writes, such as cert-manager, and makes known to the API server;
-    /// without one, it makes its own, and makes it known itself
+    /// A Secret with a certificate that another program, such as cert-manager, writes and makes known to the API
+    /// server. Without this flag, cmp-webhook creates its own certificate and makes it known itself
     #[arg(long, env = "CMP_CERTIFICATE_SECRET")]
     pub certificate_secret: Option<String>,
 
-    /// A file with the certificate authorities, as PEM, that sign the client certificates of the API servers. With it,
-    /// nobody else is answered; without it, anybody who reaches the port is
+    /// A file with the certificate authorities, as PEM, that sign the client certificates of the API servers. With this
+    /// flag, only clients with such a certificate get an answer. Without it, every client that reaches the port gets
+    /// one
     #[arg(long, env = "CMP_CLIENT_CA", value_name = "FILE")]
     pub client_ca: Option<PathBuf>,
 
-    /// For how long a request that was admitted may still land: the request timeout of the API servers, and some
-    /// more. What a user gives up is charged for at least as long
+    /// How long an admitted request may still land: the request timeout of the API servers, plus a margin. Resources
+    /// that a user gives up are charged for at least this long
     #[arg(long, env = "CMP_ADMISSION_WINDOW", default_value = "90s", value_parser = duration)]
     pub admission_window: Duration,
 
-    /// For how long to go on answering after the signal to end, until no API server sends anything here
+    /// How long to keep answering after the termination signal, until no API server sends requests here
     #[arg(long, env = "CMP_SHUTDOWN_DELAY", default_value = "15s", value_parser = duration)]
     pub shutdown_delay: Duration,
 }
 
-/// Reads an address that nobody outside of the machine reaches.
+/// Parses an address that only this machine reaches.
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr =
         text.parse().map_err(|_| format!("{text:?} is not an address: use a form such as 127.0.0.1:8081"))?;
-    // Nobody is asked there who they are.
+    // The server does not authenticate its clients there.
     if address.ip().is_loopback() { Ok(address) } else { Err(format!("{text} is not on loopback")) }
 }
 
-/// Reads a duration as Go writes it: `90s`, `1m30s`, `500ms`.
+/// Parses a duration in Go's notation: `90s`, `1m30s`, `500ms`.
 fn duration(text: &str) -> Result<Duration, String> {
     let read: kube::core::Duration =
         text.parse().map_err(|_| format!("{text:?} is not a duration: use a form such as 90s or 1m30s"))?;

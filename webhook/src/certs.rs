@@ -1,12 +1,12 @@
-//! The certificate that the API server knows us by: made here, kept in a Secret that all replicas share, and made
-//! known in `caBundle`.
+//! The certificate by which the API server authenticates cmp-webhook. A replica creates it, stores it in a Secret that
+//! all replicas share, and publishes its authority in `caBundle`.
 //!
-//! One Secret holds a certificate authority and a leaf signed by it. Whichever replica finds it missing or old
-//! writes it under the version it read; the others take it over. The leaf is replaced after two thirds of its life;
-//! the authority a year before its end, and then both are made known until the old one has ended. A new authority is
-//! made known an hour before the first leaf of it is served.
+//! One Secret holds a certificate authority and a leaf signed by it. The first replica that finds the Secret missing or
+//! old writes it under the version it read; the others take it over. The leaf is replaced after two thirds of its life.
+//! The authority is replaced a year before its end. Then both authorities are published until the old one has ended. A
+//! new authority is published an hour before the first leaf of it is served.
 //!
-//! Or the Secret is somebody else's, such as cert-manager's: then it is read, and nothing is written.
+//! If the Secret belongs to another program, such as cert-manager, cmp-webhook only reads it and writes nothing.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -47,9 +47,9 @@ use crate::watches::Steady;
 const LEAF_LIFE: SignedDuration = SignedDuration::from_hours(24 * 365);
 const AUTHORITY_LIFE: SignedDuration = SignedDuration::from_hours(24 * 3650);
 const AUTHORITY_OVERLAP: SignedDuration = SignedDuration::from_hours(24 * 365);
-/// For how long a new authority is known before a leaf of it is served: every API server has to have read `caBundle`.
+/// How long a new authority is published before a leaf of it is served: every API server has to have read `caBundle`.
 const KNOWN_BEFORE: SignedDuration = SignedDuration::from_hours(1);
-/// For clocks that differ.
+/// Tolerance for clocks that differ.
 const BEFORE: SignedDuration = SignedDuration::from_hours(1);
 
 const AUTHORITY: &str = "ca.crt";
@@ -57,7 +57,7 @@ const AUTHORITY_KEY: &str = "ca.key";
 const LEAF: &str = "tls.crt";
 const LEAF_KEY: &str = "tls.key";
 
-/// A certificate that cannot be made or used.
+/// An error of making, using or publishing a certificate.
 #[derive(Debug, thiserror::Error)]
 enum CertError {
     #[error(transparent)]
@@ -76,23 +76,23 @@ impl From<kube::Error> for CertError {
     }
 }
 
-/// Who makes the certificate, and makes it known to the API server.
+/// The party that creates the certificate and makes it known to the API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Whose {
-    /// We do.
+    /// The replicas of cmp-webhook do it.
     Ours,
-    /// Somebody else, who writes it into the Secret of this name.
+    /// Another program does it, and writes the certificate into the Secret of this name.
     Others(String),
 }
 
-/// Keeps the certificate in order.
+/// Creates, renews, serves and publishes the certificate.
 pub struct Certificates {
     whose: Whose,
     secrets: Api<Secret>,
     configurations: Api<ValidatingWebhookConfiguration>,
     service: String,
     config: RustlsConfig,
-    /// The authorities of the API servers' client certificates.
+    /// A file with the authorities that sign the client certificates of the API servers.
     client_ca: Option<PathBuf>,
     metrics: Arc<Metrics>,
     readiness: Readiness,
@@ -101,7 +101,8 @@ pub struct Certificates {
 const CONDITION: &str = "certificate";
 
 impl Certificates {
-    /// For the Service in this Namespace. Nothing is served before [`run`](Self::run) has found a certificate.
+    /// Creates the manager for the Service in this Namespace. Nothing is served before [`run`](Self::run) has found a
+    /// certificate.
     pub fn new(
         client: &Client,
         (namespace, whose): (&str, Whose),
@@ -122,7 +123,7 @@ impl Certificates {
         }
     }
 
-    /// Asks whoever connects for a certificate of an authority in this file. It is read at each look.
+    /// Requires client certificates signed by an authority in this file. The file is read at each look.
     #[must_use]
     pub fn asking_for(self, client_ca: Option<PathBuf>) -> Self {
         Self { client_ca, ..self }
@@ -142,7 +143,7 @@ impl Certificates {
         Ok(())
     }
 
-    /// Looks at once, at each change of the Secret and of the webhook configuration, and every hour.
+    /// Checks the certificate at once, at each change of the Secret and of the webhook configuration, and every hour.
     pub async fn run(&self) {
         let named = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
         let secrets = watcher::watcher(self.secrets.clone(), named(self.secret()));
@@ -183,7 +184,7 @@ impl Certificates {
         }
     }
 
-    /// Serves with what somebody else has written, once they have made it known, too.
+    /// Serves with the certificate of another program. Fails until that program has made its authority known, too.
     async fn take_over(&self) -> Result<(), CertError> {
         let name = self.secret();
         let secret = self.secrets.get_opt(name).await?;
@@ -213,7 +214,7 @@ impl Certificates {
                     info!(?names, "made a certificate");
                     Some(written)
                 }
-                // Another replica was quicker: its certificate is as good.
+                // Another replica was faster: its certificate is equally good.
                 Err(error) if error.is_conflict() || error.is_already_there() => {
                     self.secrets.get_opt(keys::CERTIFICATE_SECRET).await?
                 }
@@ -228,7 +229,8 @@ impl Certificates {
         self.make_known(configuration, &secret).await
     }
 
-    /// The names the API server may call us by: the Service's, and that of the URL it was given instead.
+    /// Returns the names by which the API server may call this process: the Service's, and the host of a configured
+    /// URL.
     fn names(&self, configuration: Option<&ValidatingWebhookConfiguration>) -> Vec<String> {
         let mut names = vec![self.service.clone()];
         let webhooks = configuration.and_then(|configuration| configuration.webhooks.as_ref());
@@ -286,7 +288,7 @@ fn text<'a>(secret: &'a Secret, key: &str) -> Result<&'a str, CertError> {
         .ok_or_else(|| CertError::Use(format!("the Secret has no readable {key}")))
 }
 
-/// The Secret as it should be, if it is not.
+/// Returns the Secret as it should be; `None` if it is so already.
 fn renewed(secret: Option<&Secret>, names: &[String], now: Timestamp) -> Result<Option<Secret>, CertError> {
     let listed = names.join(",");
     if let Some(secret) = secret {
@@ -309,10 +311,10 @@ fn renewed(secret: Option<&Secret>, names: &[String], now: Timestamp) -> Result<
             let key = KeyPair::generate()?;
             let ends = now + AUTHORITY_LIFE;
             let mut bundle = authority(now, ends).self_signed(&key)?.pem();
-            // Until it has ended, a leaf of the old authority may still be served by another replica.
+            // Another replica may still serve a leaf of the old authority until that authority has ended.
             if let Some((_, old, _)) = older.filter(|(.., ends)| now < *ends) {
                 bundle.push_str(&old);
-                // No API server knows the new authority yet: the leaf stays until they do, if it can.
+                // No API server knows the new authority yet: keep the leaf until they do, if it lives long enough.
                 if let Some(secret) = secret.filter(|secret| outlives(secret, &listed, now + KNOWN_BEFORE * 2)) {
                     return Ok(Some(announced(secret, &bundle, &key, ends, now + KNOWN_BEFORE)));
                 }
@@ -359,7 +361,7 @@ fn renewed(secret: Option<&Secret>, names: &[String], now: Timestamp) -> Result<
     }))
 }
 
-/// Whether the leaf of a Secret can be served until then, under all of these names.
+/// Reports whether the leaf of a Secret can be served until `until`, under all of these names.
 fn outlives(secret: &Secret, names: &str, until: Timestamp) -> bool {
     let known = secret.metadata.annotations.as_ref().and_then(|annotations| annotations.get(NAMES));
     known.is_some_and(|known| known == names)
@@ -367,7 +369,7 @@ fn outlives(secret: &Secret, names: &str, until: Timestamp) -> bool {
         && server_config(secret, None).is_ok()
 }
 
-/// The Secret with a new authority beside the old one, and with the leaf that it has until `renew_at`.
+/// Returns the Secret with a new authority beside the old one. The leaf stays the same until `renew_at`.
 fn announced(secret: &Secret, bundle: &str, key: &KeyPair, ends: Timestamp, renew_at: Timestamp) -> Secret {
     let mut announced = secret.clone();
     let data = announced.data.get_or_insert_default();
@@ -390,12 +392,12 @@ fn authority(now: Timestamp, ends: Timestamp) -> CertificateParams {
     authority
 }
 
-/// rcgen has a time library of its own; whole seconds are enough for a certificate.
+/// Converts a timestamp for rcgen, which uses another time library. Whole seconds are enough for a certificate.
 fn date(at: Timestamp) -> time::OffsetDateTime {
     time::OffsetDateTime::from_unix_timestamp(at.as_second()).unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
 }
 
-/// Accepts client certificates of these authorities, and no client without one.
+/// Accepts client certificates of these authorities, and no client without a certificate.
 fn client_verifier(pem: &[u8]) -> Result<Arc<dyn ClientCertVerifier>, String> {
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -420,12 +422,12 @@ fn server_config(
         .with_client_cert_verifier(clients.unwrap_or_else(WebPkiClientVerifier::no_client_auth))
         .with_single_cert(chain, key)
         .map_err(|error| CertError::Use(error.to_string()))?;
-    // HTTP/1.1 alone: an API server holds on to an HTTP/2 connection to a replica that is gone.
+    // HTTP/1.1 alone: an API server keeps an HTTP/2 connection to a replica that is gone.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
-/// A TLS configuration that serves nothing: no certificate is there yet.
+/// Returns a TLS configuration without a certificate, for the time before one exists.
 pub fn empty() -> RustlsConfig {
     let nothing = Arc::new(rustls::server::ResolvesServerCertUsingSni::new());
     let config = rustls::ServerConfig::builder().with_no_client_auth().with_cert_resolver(nothing);
@@ -440,7 +442,7 @@ mod tests {
     use super::*;
 
     fn install_provider() {
-        // The second test finds it installed, which is as good.
+        // The second test finds the provider installed, which is equally good.
         let _installed = rustls::crypto::ring::default_provider().install_default();
     }
 
@@ -466,7 +468,7 @@ mod tests {
         assert_ne!(text(&replaced, LEAF).unwrap(), text(&made, LEAF).unwrap());
     }
 
-    /// Whether whoever knows the bundle of one Secret accepts the leaf of another one.
+    /// Reports whether a client that knows the bundle of one Secret accepts the leaf of another one.
     fn accepts(known: &Secret, served: &Secret, at: Timestamp) -> bool {
         let certificates = |secret: &Secret, key| -> Vec<CertificateDer<'static>> {
             let pem = text(secret, key).unwrap().as_bytes();
@@ -488,7 +490,7 @@ mod tests {
         install_provider();
         let (service, now) = (names(&["cmp-webhook.cmp-system.svc"]), Timestamp::now());
         let first = renewed(None, &service, now).unwrap().unwrap();
-        // The leaf of the last years of the first authority.
+        // A leaf from the last years of the first authority.
         let late = now + AUTHORITY_LIFE - AUTHORITY_OVERLAP - LEAF_LIFE / 2;
         let made = renewed(Some(&first), &service, late).unwrap().unwrap();
         let at = now + AUTHORITY_LIFE - AUTHORITY_OVERLAP;

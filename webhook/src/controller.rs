@@ -1,8 +1,8 @@
-//! The controllers: look, decide, act, until every cluster is what its user wants.
+//! The controllers: read, decide and act until every cluster matches the want of its user.
 //!
-//! What to do next is [`cmp_core::controller::next_step`]; how it is done is [`act`]. All replicas run this at once:
-//! each step is one write that is safe to repeat, under the version that was read, so that two who do the same cost
-//! an attempt and change nothing.
+//! [`cmp_core::controller::next_step`] decides the next step, and [`act`] carries it out. All replicas run the
+//! controllers at once. Each step is one idempotent write under the version that was read: if two replicas do the same,
+//! one attempt fails and changes nothing.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -40,21 +40,21 @@ mod schedules;
 
 use memory::{Clusters, HeldUp, Marks};
 
-/// How many accounts are worked on at once, and how many clusters of one.
+/// Number of accounts that are reconciled at once, and of clusters of one account.
 const ACCOUNTS_AT_ONCE: u16 = 32;
 const CLUSTERS_AT_ONCE: usize = 16;
-/// A cluster waits so long before its account says for what; most waits are over by then.
+/// How long a cluster waits before its account reports the reason; most waits are over by then.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The same for a Namespace that is being deleted: that takes long where many are.
+/// The same limit for a Namespace that is being deleted, which takes long if there are many deletions.
 const GOING: Duration = Duration::from_secs(20);
-/// The longest note of an Event, in characters: they may take up to four bytes each.
+/// Limit of the note of an Event, in characters: each may take up to four bytes.
 const LONGEST_NOTE: usize = 256;
-/// Everything is looked at again so often, even if nobody said that it changed.
+/// Interval at which everything is read again, even without any event.
 const RESYNC: Duration = Duration::from_mins(10);
-/// After so many steps in a row something is wrong: come back later.
+/// Limit of steps in a row. More steps mean that something is wrong: come back later.
 const STEPS: usize = 50;
 
-/// What the controllers work with.
+/// The shared state of the controllers.
 pub struct Context {
     client: Client,
     accounts: Accounts,
@@ -75,11 +75,12 @@ struct Memory {
 }
 
 impl Context {
-    /// For a client, with the time that an admitted request may take to land, and what the administrator has set.
+    /// Creates the context. `window` is the time that an admitted request may take to land; the administrator sets
+    /// `settings`.
     pub fn new(client: Client, window: Duration, settings: Settings, metrics: Arc<Metrics>) -> Self {
         let accounts = Accounts::new(client.clone());
         let edges = schedules::Edges::default();
-        // Those of an earlier context are looked at anew.
+        // Accounts that an earlier context found damaged are read again.
         metrics.damaged(0);
         let events = Recorder::new(client.clone(), keys::WEBHOOK.into());
         Self {
@@ -99,7 +100,7 @@ impl Context {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An account can be read, or is gone.
+    /// Records that an account is readable, or deleted.
     fn is_sound(&self, name: &str) {
         let mut memory = self.memory();
         if memory.damaged.remove(name) {
@@ -107,11 +108,12 @@ impl Context {
         }
     }
 
-    /// Hears of the accounts that are gone: they are reconciled no more.
+    /// Handles the deletion of accounts, since deleted accounts are not reconciled any more.
     fn hear(&self, event: &watcher::Event<ConfigMap>) {
         match event {
             watcher::Event::Delete(map) => self.is_sound(&map.name_any()),
-            // The watch begins anew, and one may have gone unseen. All that are there are reconciled once more.
+            // The watch starts again, and a deletion may have been missed. All existing accounts are reconciled once
+            // more.
             watcher::Event::Init => {
                 self.memory().damaged.clear();
                 self.metrics.damaged(0);
@@ -120,12 +122,12 @@ impl Context {
         }
     }
 
-    /// Something in the Namespace of a cluster changed.
+    /// Counts a change in the Namespace of a cluster.
     fn changed(&self, user: &UserName, cluster: &ClusterName) {
         self.memory().clusters.entry(user, cluster).changes += 1;
     }
 
-    /// Makes an Event about the account: why a cluster of it does not go on.
+    /// Publishes an Event about the account: the reason why one of its clusters cannot go on.
     async fn tell(&self, user: &UserName, cluster: &ClusterName, reason: &str) {
         let account = ObjectReference {
             api_version: Some("v1".to_owned()),
@@ -134,7 +136,7 @@ impl Context {
             namespace: Some(keys::USERS_NAMESPACE.to_owned()),
             ..ObjectReference::default()
         };
-        // An Event's note has room for 1024 bytes (k8s.io/api/events/v1).
+        // The note of an Event is limited to 1024 bytes (k8s.io/api/events/v1).
         let note: String = format!("cluster {cluster}: {reason}").chars().take(LONGEST_NOTE).collect();
         let event = Event {
             type_: EventType::Warning,
@@ -148,7 +150,7 @@ impl Context {
         }
     }
 
-    /// A value that no other write of a fence has: who, when, and the how manieth.
+    /// Returns a unique nonce of one fence write: timestamp, process id, counter.
     fn fence(&self) -> String {
         let mut memory = self.memory();
         memory.last_fence += 1;
@@ -156,14 +158,14 @@ impl Context {
     }
 }
 
-/// Runs until `stop`.
+/// Runs the controllers until `stop` completes.
 pub async fn run(context: Arc<Context>, readiness: Readiness, stop: impl Future<Output = ()> + Send + Sync + 'static) {
     const CONDITION: &str = "controllers";
     readiness.set(CONDITION, Some("the accounts have not been read yet".to_owned()));
     let client = context.client.clone();
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
     let only = watcher::Config::default().labels(&format!("{}={}", keys::ACCOUNT, keys::TRUE));
-    // Who wrote which key is most of an account's ConfigMap, and of no use here.
+    // `managedFields` are most of an account's ConfigMap, and are not used here.
     let lean = |map: &mut ConfigMap| map.metadata.managed_fields = None;
     let (store, writer) = store();
     let told = context.clone();
@@ -172,7 +174,7 @@ pub async fn run(context: Arc<Context>, readiness: Readiness, stop: impl Future<
     let controller = Controller::for_stream(accounts, store.clone())
         .with_config(kube::runtime::controller::Config::default().concurrency(ACCOUNTS_AT_ONCE))
         .trigger_backoff(Steady);
-    // Of everything else only the metadata is kept in memory, and only for as long as it takes to see whose it is.
+    // Memory holds only the metadata of all other objects, and only until their owner is found.
     let controller = controller
         .watches(metadata::<Namespace>(&client), labelled(keys::OWNER), of_namespace(&context))
         .watches(metadata::<ResourceQuota>(&client), labelled(keys::CLUSTER), of_object(&context))
@@ -228,8 +230,8 @@ fn of_namespace(
     }
 }
 
-/// An object in a Namespace does not say whose it is: everyone looks who wants or holds a cluster of that name. Of a
-/// cluster that is not remembered nobody has looked at anything yet.
+/// Maps an object in a Namespace to accounts. The object does not name its owner, so that every user who wants or holds
+/// a cluster of that name is reconciled. A cluster that is not in memory has not been reconciled yet.
 fn of_object<K>(
     context: &Arc<Context>,
 ) -> impl Fn(PartialObjectMeta<K>) -> Vec<ObjectRef<ConfigMap>> + Send + Sync + 'static {
@@ -248,7 +250,7 @@ fn of_object<K>(
     }
 }
 
-/// A failure that ends a look; the account is looked at again.
+/// A failure that ends a reconcile; the account is reconciled again.
 #[derive(Debug, thiserror::Error)]
 #[error("account {user}: {source}")]
 pub struct Failure {
@@ -267,7 +269,7 @@ async fn reconcile(map: Arc<ConfigMap>, context: Arc<Context>) -> Result<Action,
     let failed = |source| Failure { user: user.clone(), source };
     if !account.is_settled() {
         settle_account(&context, &user).await.map_err(failed)?;
-        // The change comes back as an event.
+        // The change arrives as an event.
         return Ok(Action::requeue(Duration::from_secs(5)));
     }
     let mut clusters: BTreeSet<ClusterName> = account.clusters.keys().cloned().collect();
@@ -296,8 +298,8 @@ async fn reconcile(map: Arc<ConfigMap>, context: Arc<Context>) -> Result<Action,
     Ok(Action::requeue(again.min(schedules::look(&context, &account, Timestamp::now()))))
 }
 
-/// Mends an account that cannot be read. What an administrator has to say is left alone; until it is said, nothing is
-/// done for this user, and nothing of theirs grows.
+/// Repairs an account that cannot be read. The parts that only an administrator may set are left alone. Until they are
+/// set, nothing is done for this user, and nothing of theirs grows.
 async fn damaged(context: &Context, name: String, error: &cmp_core::account::Unreadable) -> Action {
     {
         let mut memory = context.memory();
@@ -325,17 +327,18 @@ async fn damaged(context: &Context, name: String, error: &cmp_core::account::Unr
     }
 }
 
-/// Looks up the Namespaces of a user whose account was made anew.
+/// Settles an account that was created anew, from the Namespaces of its user.
 async fn settle_account(context: &Context, user: &UserName) -> Result<(), ApiError> {
     let namespaces: Api<Namespace> = Api::all(context.client.clone());
     let owned = kube::api::ListParams::default().labels(&format!("{}={user}", keys::OWNER));
     let found: Vec<SeenNamespace> = namespaces.list(&owned).await?.iter().map(SeenNamespace::of).collect();
     if let Some(newer) = found.iter().find_map(|seen| seen.newer.as_ref()) {
-        // How much it may hold is for that version to say; until then nothing of this account grows.
+        // Only the newer version knows how much the Namespace may hold. Until it settles the account, nothing of it
+        // grows.
         warn!(%user, why = newer, "a newer version wrote a Namespace of this user: not settled by this one");
         return Ok(());
     }
-    // Whoever decided something from the account that was lost fails from here on.
+    // After this write, every writer that decided from the lost account fails.
     for seen in found.iter().filter(|seen| seen.ready) {
         let Some(cluster) = &seen.cluster else { continue };
         act::touch_namespace(context, cluster, seen).await?;
@@ -355,11 +358,12 @@ async fn settle_account(context: &Context, user: &UserName) -> Result<(), ApiErr
     }
 }
 
-/// What is known after a step, and need not be read again. Rule 1 stands: the account is never older than the fences,
-/// but where nothing follows from them save a change of the account itself, which fails if it is not what was read.
+/// The state that is known after a step and need not be read again. Rule 1 holds: the account is never older than the
+/// fences. The only exception: nothing follows from the fences but a change of the account. Such a change fails if the
+/// account is not the one that was read.
 #[derive(Default)]
 struct Known {
-    /// How often something had been seen to change when it was read.
+    /// Number of changes that had been seen when the state was read.
     changes: Option<u64>,
     fences: Option<Fences>,
     stored: Option<Stored>,
@@ -370,7 +374,8 @@ impl Known {
         let (fences, stored) = match news {
             act::News::Unknown => return Self::default(),
             act::News::Account(now) => (fences, Some(*now)),
-            // One that was made just now is only written into the account; for the others it is read again.
+            // After a create, the next step only records the Namespace in the account. For other steps the account is
+            // read again.
             act::News::Namespace(now) => {
                 let stored = Some(stored).filter(|_| fences.namespace.is_none());
                 (Fences { namespace: Some(*now), ..fences }, stored)
@@ -380,7 +385,7 @@ impl Known {
         Self { changes: Some(changes), fences: Some(fences), stored }
     }
 
-    /// Rule 1: the fences first, then the account.
+    /// Rule 1: reads the fences first, then the account.
     async fn look(
         &mut self,
         context: &Context,
@@ -399,7 +404,7 @@ impl Known {
     }
 }
 
-/// Brings one cluster as far as it goes now, and says when to come back.
+/// Brings one cluster as far as possible now, and returns when to come back.
 async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Duration {
     let mut known = Known::default();
     for _ in 0..STEPS {
@@ -409,7 +414,7 @@ async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Dur
         let (fences, stored) = match known.look(context, user, cluster).await {
             Ok(looked) => looked,
             Err(error) if error.is_not_found() => {
-                // The account is gone: its Namespaces stay until it is made anew.
+                // The account is gone: its Namespaces stay until it is created anew.
                 context.memory().clusters.remove(user, cluster);
                 return RESYNC;
             }
@@ -446,7 +451,7 @@ async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Dur
                         known = Known::after(news, fences, stored, changes);
                     }
                     Ok(act::Outcome::Touched(marks)) => {
-                        // Our own writes, under the versions that were seen: nothing else came between.
+                        // These are our own writes, under the versions that were seen: no other write came between.
                         if let Some(remembered) = context.memory().clusters.get_mut(user, cluster)
                             && let Some(fences) = &mut remembered.fences
                         {
@@ -475,7 +480,7 @@ async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Dur
     Duration::from_secs(5)
 }
 
-/// One look at a cluster, and what is remembered of it.
+/// One look at a cluster, and the memory of it.
 struct Look<'a> {
     context: &'a Context,
     user: &'a UserName,
@@ -485,20 +490,20 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// Nothing is to be done.
+    /// Records that nothing is left to do.
     fn rest(&self) {
         self.went_on();
         remember(self.context, self.user, self.cluster, self.stored, self.changes);
     }
 
-    /// Something was done.
+    /// Forgets the reason why the cluster was held up, since a step succeeded.
     fn went_on(&self) {
         if let Some(remembered) = self.context.memory().clusters.get_mut(self.user, self.cluster) {
             remembered.held_up = None;
         }
     }
 
-    /// Something has to happen first. Says when to look again.
+    /// Handles a cluster that waits for something else. Returns when to look again.
     async fn wait(&self, what: &Awaited, again: Duration) -> Duration {
         let reason = what.to_string();
         let patience = if matches!(what, Awaited::NamespaceGone { .. }) { GOING } else { PATIENCE };
@@ -512,7 +517,8 @@ impl Look<'_> {
         }
     }
 
-    /// A step failed, or what is left is too much. Says when to try again. A `refusal` is explained at once.
+    /// Handles a failed step, or remains that exceed the want. Returns when to try again. A `refusal` is explained at
+    /// once.
     async fn failed(&self, reason: String, refusal: bool) -> Duration {
         let (since, pause) = self.hold_up(&reason, |failures| backoff(failures, fastrand::u16(0..=1000)));
         if refusal || since.elapsed() >= PATIENCE {
@@ -521,7 +527,7 @@ impl Look<'_> {
         pause
     }
 
-    /// Remembers the reason; since when it has been so, and how long to pause.
+    /// Remembers the reason. Returns since when it has been the same, and how long to pause.
     fn hold_up(&self, reason: &str, pause: impl FnOnce(u32) -> Duration) -> (Instant, Duration) {
         let now = Instant::now();
         let entry = self.stored.account.cluster(self.cluster);
@@ -537,7 +543,7 @@ impl Look<'_> {
         (since, pause)
     }
 
-    /// Writes the reason into the account, and an Event about it.
+    /// Writes the reason into the account, and publishes an Event about it.
     async fn explain(&self, reason: &str) {
         let Self { context, user, cluster, stored, .. } = self;
         let Some(change) = report(&stored.account, cluster, reason, Timestamp::now()) else { return };
@@ -546,14 +552,14 @@ impl Look<'_> {
                 info!(%user, %cluster, reason, "cannot go on");
                 context.tell(user, cluster, reason).await;
             }
-            // The next look knows more.
+            // On a conflict the next look reads a newer account.
             Err(error) if error.is_conflict() => {}
             Err(error) => warn!(%user, %cluster, %error, "the account does not say why it cannot go on"),
         }
     }
 }
 
-/// For how long this controller has seen these very fences.
+/// Returns how long this controller has seen the same fences.
 fn unchanged_for(context: &Context, user: &UserName, cluster: &ClusterName, fences: &Fences) -> Duration {
     let mut memory = context.memory();
     let remembered = memory.clusters.entry(user, cluster);
@@ -571,7 +577,7 @@ fn remember(context: &Context, user: &UserName, cluster: &ClusterName, stored: &
     let entry = stored.account.cluster(cluster);
     let mut memory = context.memory();
     if entry == Entry::default() {
-        // Neither wanted nor held, and no Namespace of ours: nothing is left to remember, unless it just changed.
+        // Neither wanted nor held, and no Namespace of ours: nothing is left to remember, unless it changed just now.
         if memory.clusters.get(user, cluster).is_none_or(|remembered| remembered.changes == changes) {
             memory.clusters.remove(user, cluster);
         }

@@ -1,8 +1,8 @@
-//! The door to port 8443: how many connections there may be, how many bytes of reviews, and how long each may take.
+//! Limits of port 8443: the number of connections, the bytes of reviews, and the time that each may take.
 //!
-//! A limit holds from the first byte of a request to the end of its answer. Where a limit is reached, the connection or
-//! the request that has been read for the longest time makes room: a slow client costs itself its place, and nobody else
-//! an answer. tower's limits have no such choice: they let the newest one wait, or refuse it.
+//! A limit applies from the first byte of a request to the end of its answer. At the limit, the connection or request
+//! that has been read for the longest time makes room. A slow client loses its own place, and no other client loses an
+//! answer. The limits of tower cannot choose like this: they let the newest request wait, or refuse it.
 
 use std::collections::BTreeMap;
 use std::future::{Future, Ready, ready};
@@ -27,33 +27,33 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-/// The largest review that is read, in bytes.
+/// Limit of a review, in bytes.
 ///
-/// A review holds an account twice, as it is and as it is to be. etcd stores at most 1.5 MiB of each, `managedFields`
-/// included, and the API server writes one byte as at most six (`<` as `\u003c`). The rest is for the envelope.
+/// A review holds an account twice: before and after the change. etcd stores at most 1.5 MiB of each, `managedFields`
+/// included, and the API server encodes one byte in at most six (`<` as `\u003c`). The rest is for the envelope.
 pub const LARGEST: usize = 2 * 6 * (3 << 19) + (2 << 20);
-/// The most bytes of reviews at one time, in all.
+/// Limit of all reviews at one time, in bytes.
 const IN_FLIGHT: usize = 64 << 20;
-/// The least that a request counts for: its headers and its answer take room, too.
+/// The minimum that a request counts for, in bytes: its headers and its answer need memory, too.
 const LEAST: usize = 32 << 10;
-/// How long a request may take to be read. The API server waits for 5 seconds for the answer.
+/// Time limit for reading a request. The API server waits 5 seconds for the answer.
 const READING: Duration = Duration::from_secs(5);
-/// How long a request waits for room before it is told to come again.
+/// How long a request waits for room before it is told to retry.
 pub(crate) const WAIT: Duration = Duration::from_secs(3);
 /// How long a request is read before it may have to make room for others.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// The most connections of one port.
+/// Limit of connections to one port.
 const CONNECTIONS: usize = 512;
-/// How long a client may take for the TLS handshake, and for its first header.
+/// Time limit of a client for the TLS handshake, and for its first header.
 const GREETING: Duration = Duration::from_secs(5);
-/// How long a connection may be idle, or take for a later header. An API server closes idle connections after 90 seconds;
-/// if the door were first, it could close one that is just being used.
+/// Time limit of a connection for being idle, or for a later header. An API server closes idle connections after 90
+/// seconds. If this limit were shorter, this process could close a connection that is just being used.
 const IDLE: Duration = Duration::from_mins(2);
-/// The largest header, in bytes.
+/// Limit of the headers of a request, in bytes.
 const HEADER: usize = 32 << 10;
 
-/// Room for a certain amount, and the guests that have taken some of it.
+/// A limited capacity, and the guests that use some of it.
 #[derive(Debug, Clone)]
 pub struct Room(Arc<Shared>);
 
@@ -62,7 +62,7 @@ struct Shared {
     size: usize,
     grace: Duration,
     guests: Mutex<Guests>,
-    /// Somebody has left.
+    /// Notified when a guest has left.
     left: Notify,
 }
 
@@ -77,18 +77,18 @@ struct Guests {
 struct Guest {
     amount: usize,
     since: Instant,
-    /// How the guest is told to leave; a guest without it may stay.
+    /// Tells the guest to leave; `None` for a guest that may stay.
     leave: Option<oneshot::Sender<()>>,
 }
 
 impl Room {
-    /// Room for `size`. A guest that stays for longer than `grace` may have to make room for another one.
+    /// Creates a room of `size`. A guest that stays for longer than `grace` may have to make room for another one.
     pub fn new(size: usize, grace: Duration) -> Self {
         Self(Arc::new(Shared { size, grace, guests: Mutex::default(), left: Notify::new() }))
     }
 
-    /// Takes some of the room. If there is too little, those who have been there for the longest time are told to leave.
-    /// The error says after which time it is of use to ask again.
+    /// Takes some of the room. If there is too little, the guests that came first are told to leave. The error is the
+    /// time after which another try may succeed.
     pub fn try_enter(&self, amount: usize) -> Result<Seat, Duration> {
         let mut guests = self.0.guests();
         while guests.taken.saturating_add(amount) > self.0.size {
@@ -114,7 +114,7 @@ impl Room {
         Ok(Seat { room: self.0.clone(), number, told: Some(told) })
     }
 
-    /// The same, but waits until there is room.
+    /// Takes some of the room, and waits until there is enough.
     pub async fn enter(&self, amount: usize) -> Seat {
         loop {
             let mut left = pin!(self.0.left.notified());
@@ -141,7 +141,7 @@ impl Shared {
     }
 }
 
-/// Some of a room, until it is dropped.
+/// A share of a room, released on drop.
 #[derive(Debug)]
 pub struct Seat {
     room: Arc<Shared>,
@@ -156,18 +156,18 @@ impl Seat {
         }
     }
 
-    /// From now on nobody tells this guest to leave.
+    /// Makes sure that this guest is not told to leave any more.
     pub fn stay(&self) {
         self.guest(|guest| guest.leave = None);
     }
 
-    /// The guest counts as having come just now.
+    /// Counts the guest as having come just now.
     fn come_anew(&self) {
         self.guest(|guest| guest.since = Instant::now());
     }
 
     fn poll_told(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        // The sender is dropped without a word where the guest may stay.
+        // The sender is dropped without a message if the guest may stay.
         match self.told.as_mut().map(|told| Pin::new(told).poll(context)) {
             Some(Poll::Ready(Err(_))) => {
                 self.told = None;
@@ -181,7 +181,7 @@ impl Seat {
         }
     }
 
-    /// Returns when this guest has to leave.
+    /// Completes when this guest has to leave.
     pub async fn told(&mut self) {
         std::future::poll_fn(|context| self.poll_told(context)).await;
     }
@@ -190,7 +190,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut guests = self.room.guests();
-        // A guest that was told to leave has been taken off already.
+        // A guest that was told to leave has been removed already.
         if let Some(guest) = guests.present.remove(&self.number) {
             guests.taken = guests.taken.saturating_sub(guest.amount);
             drop(guests);
@@ -199,8 +199,8 @@ impl Drop for Seat {
     }
 }
 
-/// Lets connections in, as many as there is room for, and sends what is written at once: an answer is small and awaited,
-/// and would otherwise wait for the acknowledgement of its first half, for 40 ms.
+/// Accepts connections while there is room, and disables Nagle's algorithm. An answer is small and awaited. It would
+/// otherwise wait for the acknowledgement of its first half, for 40 ms.
 #[derive(Debug, Clone)]
 pub struct Doorkeeper(Room);
 
@@ -222,14 +222,14 @@ impl<S> Accept<TcpStream, S> for Doorkeeper {
     }
 }
 
-/// A connection that can be told to close. What counts is for how long the present request has been read, or for how
-/// long there has been none: single bytes from time to time make no connection younger.
+/// A connection that can be told to close. Its age is the time for which its current request has been read, or for
+/// which it has been idle. Single bytes from time to time do not make a connection younger.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
     seat: Seat,
     gone: bool,
-    /// Whether the last that happened was that something was written.
+    /// Whether the last event was a write.
     answered: bool,
 }
 
@@ -284,7 +284,7 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// A server with the limits of the door, without TLS.
+/// Creates a server with these limits, without TLS.
 pub fn server(address: SocketAddr, handle: Handle<SocketAddr>) -> Server<SocketAddr, Doorkeeper> {
     let mut server = axum_server::bind(address)
         .handle(handle)
@@ -295,7 +295,7 @@ pub fn server(address: SocketAddr, handle: Handle<SocketAddr>) -> Server<SocketA
     server
 }
 
-/// The same with TLS.
+/// Creates a server with these limits and TLS.
 pub fn tls_server(
     address: SocketAddr,
     handle: Handle<SocketAddr>,
@@ -305,12 +305,12 @@ pub fn tls_server(
     server(address, handle).map(|doorkeeper| tls.acceptor(doorkeeper))
 }
 
-/// What a request is told that comes at a bad time. The API server asks again after so many seconds, if its time allows.
+/// Answers a request that finds no room. The API server retries after this number of seconds, if its timeout allows.
 pub(crate) fn busy() -> Response {
     (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "1")], "too many reviews at one time").into_response()
 }
 
-/// The room for all bodies that are read or judged at one time.
+/// Creates the room for all bodies that are read or judged at one time.
 pub fn room_for_bodies() -> Room {
     Room::new(IN_FLIGHT, GRACE)
 }
@@ -319,7 +319,7 @@ pub fn room_for_bodies() -> Room {
 pub async fn hold(State(room): State<Room>, request: Request, next: Next) -> Response {
     let deadline = Instant::now() + READING;
     let length = content_length(request.headers());
-    // A body that does not say its length may become as large as any.
+    // A body without a length may become as large as any.
     let amount = length.unwrap_or(LARGEST);
     if amount > LARGEST {
         return too_large();
@@ -344,8 +344,8 @@ pub async fn hold(State(room): State<Room>, request: Request, next: Next) -> Res
     answer
 }
 
-/// Has API servers take another connection for their next question, and so another replica, once this one is ending. A
-/// connection that it closed later by itself could be one on which a question is just on its way.
+/// Makes API servers open another connection for their next request, and so reach another replica, once this one is
+/// ending. If this process closed the connection later by itself, a request could just be on its way.
 pub async fn part(State(ending): State<watch::Receiver<bool>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if *ending.borrow() {
@@ -362,7 +362,7 @@ fn too_large() -> Response {
     (StatusCode::PAYLOAD_TOO_LARGE, format!("a review has at most {LARGEST} bytes")).into_response()
 }
 
-/// Reads a body into one piece. Memory is used as bytes come, and not as they are announced.
+/// Reads a body into one buffer. Memory grows with the bytes that arrive, not with the announced length.
 async fn read(body: Body, announced: usize, most: usize) -> Result<Bytes, Response> {
     let (mut chunks, mut whole) = (body.into_data_stream(), Vec::with_capacity(announced));
     while let Some(chunk) = chunks.next().await {

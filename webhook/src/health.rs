@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz` and `/metrics`, on a port of their own.
+//! Serves `/livez`, `/readyz` and `/metrics` on a separate port.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,20 +10,20 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 
-/// Says all metrics, as OpenMetrics text.
+/// Returns all metrics as OpenMetrics text.
 pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// What has to hold before the API server should ask here: each condition by its name, with what is missing.
+/// The conditions that must hold before the API server should call this replica: by name, with what is missing.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, Option<String>>>>);
 
 impl Readiness {
-    /// Says what is missing for a condition, or that nothing is.
+    /// Sets what is missing for a condition; `None` means nothing.
     pub fn set(&self, condition: &'static str, missing: Option<String>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(condition, missing);
     }
 
-    /// What is missing, a line each; empty when ready.
+    /// Lists what is missing, one line for each condition; empty when ready.
     pub fn missing(&self) -> Vec<String> {
         let conditions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         conditions
@@ -39,7 +39,7 @@ struct Health {
     metrics: Metrics,
 }
 
-/// The routes.
+/// Returns the routes of the three endpoints.
 pub fn router(readiness: Readiness, metrics: Metrics) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok" }))

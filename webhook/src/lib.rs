@@ -1,10 +1,9 @@
 //! The in-cluster half of `kubectl cmp`.
 //!
-//! It answers the API server's questions whether an account may change so ([`admission`]) and whether something may be a
-//! template ([`templates`]), and brings every cluster
-//! to what its user wants ([`controller`]). Both ask `cmp-core`; neither keeps anything that could not be read anew,
-//! so that any number of replicas may run and each may be killed at any time. The [`mirror`] is a process of its own, that
-//! nobody waits for.
+//! The API server asks this process whether an account may change ([`admission`]) and whether a ConfigMap may be a
+//! template ([`templates`]). The [`controller`] brings every cluster to the want of its user. Both ask `cmp-core`.
+//! Neither keeps any state that cannot be read again, so that any number of replicas may run and each may be killed at
+//! any time. The [`mirror`] is a separate process for which nothing waits.
 
 use std::process::ExitCode;
 
@@ -25,7 +24,7 @@ pub mod run;
 mod templates;
 pub mod watches;
 
-/// Runs what the command line asks for.
+/// Runs the process that the command line selects.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.command {

@@ -1,6 +1,6 @@
-//! Text of others in a log: one line, without control characters, and of a bounded length.
+//! Untrusted text in a log: one line, without control characters, and of limited length.
 //!
-//! Port 8443 asks nobody for a name, so that the text of a review may be anybody's.
+//! Port 8443 does not ask for a name, so that the text of a review may come from anybody.
 
 use std::fmt;
 
@@ -8,10 +8,10 @@ use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::debug_fn;
 
-/// The longest text of others that is logged, in bytes.
+/// Limit of untrusted text in the log, in bytes.
 const LONGEST: usize = 512;
 
-/// A text of others as it is logged.
+/// An untrusted text, formatted for the log.
 #[derive(Debug, Clone, Copy)]
 pub struct Logged<'a>(pub &'a str);
 
@@ -21,13 +21,13 @@ impl fmt::Display for Logged<'_> {
     }
 }
 
-/// Writes a text with everything escaped that does not print as itself, and says how much of it is left out.
+/// Escapes all characters that do not print as themselves, and states how many bytes are left out.
 fn write_escaped(to: &mut impl fmt::Write, text: &str, longest: usize) -> fmt::Result {
     let kept = text.floor_char_boundary(longest);
     let (shown, rest) = text.split_at(kept);
     for char in shown.chars() {
         match char {
-            // They print as themselves, and an escape before them would only make the line hard to read.
+            // These characters print as themselves; an escape would only make the line hard to read.
             '"' | '\'' | '\\' => to.write_char(char)?,
             _ => write!(to, "{}", char.escape_debug())?,
         }
@@ -35,7 +35,8 @@ fn write_escaped(to: &mut impl fmt::Write, text: &str, longest: usize) -> fmt::R
     if rest.is_empty() { Ok(()) } else { write!(to, "... ({} bytes more)", rest.len()) }
 }
 
-/// The fields of a line of text. JSON escapes by itself; in a line of text, an error may have a newline of others.
+/// Formats the fields of a text line. JSON escapes by itself, but in a text line an error may contain an untrusted
+/// newline.
 pub fn fields() -> impl for<'writer> FormatFields<'writer> + Send + Sync + 'static {
     let fields = debug_fn(|writer, field, value| {
         let text = format!("{value:?}");

@@ -1,4 +1,4 @@
-//! `cmp-webhook`: see the library.
+//! The `cmp-webhook` binary; see the library.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! What is counted. Labels are words of ours, never a user's text, so that their number is bounded.
+//! Metrics of the process. Label values are our own words, never a user's text, so that their number is limited.
 
 use std::time::Duration;
 
@@ -74,41 +74,41 @@ fn word(word: &str) -> Word {
 }
 
 impl Metrics {
-    /// A change of an account was judged.
+    /// Counts a judged change of an account.
     pub fn judged(&self, verdict: &str, took: Duration) {
         self.verdicts.get_or_create(&word(verdict)).inc();
         self.verdict_seconds.observe(took.as_secs_f64());
     }
 
-    /// A controller took a step.
+    /// Counts a step of a controller.
     pub fn stepped(&self, step: &str) {
         self.steps.get_or_create(&word(step)).inc();
     }
 
-    /// A step failed.
+    /// Counts a failed step, by its cause.
     pub fn failed(&self, cause: &str) {
         self.failures.get_or_create(&word(cause)).inc();
     }
 
-    /// An edge of a schedule was carried out, or could not be.
+    /// Counts a transition of a schedule that was carried out, or could not be.
     pub fn scheduled(&self, what: &str) {
         self.edges.get_or_create(&word(what)).inc();
     }
 
-    /// So many accounts cannot be read.
+    /// Sets the number of accounts that cannot be read.
     pub fn damaged(&self, accounts: usize) {
         self.damaged.set(i64::try_from(accounts).unwrap_or(i64::MAX));
     }
 
-    /// The certificate ends then, in seconds since 1970.
+    /// Sets the end of the serving certificate, in seconds since 1970.
     pub fn certificate_ends(&self, at: i64) {
         self.certificate_expiry.set(at);
     }
 
-    /// All of them, as OpenMetrics text.
+    /// Returns all metrics as OpenMetrics text.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        // Writing into a String does not fail.
+        // A write to a String does not fail.
         let _written: Result<(), std::fmt::Error> = encode(&mut text, &self.registry);
         text
     }

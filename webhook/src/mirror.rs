@@ -1,4 +1,4 @@
-//! The mirror: what instances are goes into a file, and a copy of it to whoever may forward a port to its Pod.
+//! Runs the mirror: records instances in a file, and serves a copy of it to callers that may forward a port to its Pod.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,10 +32,10 @@ use crate::door;
 use crate::health::{self, Readiness};
 use crate::run::{Failure, client};
 
-/// So much of a copy is sent at once.
+/// Bytes of a copy that are sent at once.
 const CHUNK: usize = 64 * 1024;
 
-/// What is counted of a mirror.
+/// The metrics of the mirror.
 pub struct Metrics {
     registry: Registry,
     spans: Counter,
@@ -60,17 +60,17 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All of them, as OpenMetrics text.
+    /// Returns all metrics as OpenMetrics text.
     pub fn text(&self) -> String {
         self.behind.set((Timestamp::now().as_second() - self.written.get()).max(0));
         let mut text = String::new();
-        // Writing into a String does not fail.
+        // A write to a String does not fail.
         let _written: Result<(), std::fmt::Error> = encode(&mut text, &self.registry);
         text
     }
 }
 
-/// Looks and serves until it is told to end.
+/// Records and serves until a signal ends the process.
 pub async fn run(args: &Mirror) -> Result<(), Failure> {
     const CONDITION: &str = "mirror";
     let client = client(&args.process).await?;
@@ -111,7 +111,7 @@ pub async fn run(args: &Mirror) -> Result<(), Failure> {
     ended
 }
 
-/// One copy after another: each takes as much room as the file.
+/// Serves one copy at a time: each takes as much space as the file.
 #[derive(Clone)]
 struct Copies {
     db: PathBuf,
@@ -133,7 +133,8 @@ async fn send(State(copies): State<Copies>) -> Response {
     }
 }
 
-/// A copy as it is at this moment. Once it is open its name goes, so that nothing is left whoever hangs up.
+/// Returns a copy of the current content. The name of the copy is removed once it is open, so that no file is left if
+/// the client disconnects.
 async fn copy(Copies { db, one }: Copies) -> Result<Response, Failure> {
     let permit = one.acquire_owned().await?;
     let made = tokio::task::spawn_blocking(move || -> Result<std::fs::File, Failure> {
@@ -164,13 +165,13 @@ fn copy_of(db: &Path) -> PathBuf {
     name.into()
 }
 
-/// What an earlier process was killed in the middle of.
+/// Removes copies that an earlier process left when it was killed.
 fn remove_left_copies(db: &Path) {
     let (Some(folder), Some(name)) = (db.parent(), db.file_name()) else { return };
     let start = format!("{}{COPY}", name.to_string_lossy());
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(&start) {
-            // The next copy says what is wrong there.
+            // The next copy reports the problem.
             std::fs::remove_file(entry.path()).ok();
         }
     }

@@ -1,4 +1,4 @@
-//! cmp-webhook of a newer version, as the tests play it: it is built with one field more in a want.
+//! cmp-webhook of a newer version for the tests: it is built with one more field in a want.
 
 use std::process::ExitCode;
 

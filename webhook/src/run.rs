@@ -1,4 +1,4 @@
-//! Wiring, supervision, and the order in which things end.
+//! Wires the parts, supervises them, and ends them in order.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -23,18 +23,18 @@ use crate::health::{self, Readiness};
 use crate::metrics::Metrics;
 use crate::{admission, door, logged, watches};
 
-/// How long requests under way may take to end.
+/// Time limit for current requests to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How long one of our own requests may take; well below that of an API server.
+/// Time limit of one of our own requests; well below that of an API server.
 const REQUEST: Duration = Duration::from_secs(30);
 
-/// Why a process ends.
+/// The reason why a process ends.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// Runs something until it is told to end.
+/// Runs `work` until it ends.
 pub fn main(process: &Process, work: impl Future<Output = Result<(), Failure>>) -> ExitCode {
     if let Err(error) = log(process) {
-        // Without a log, standard error is the only place left to say why.
+        // Without a log, standard error is the only place left for the reason.
         std::io::Write::write_all(&mut std::io::stderr(), format!("error: {error}\n").as_bytes()).ok();
         return ExitCode::FAILURE;
     }
@@ -70,7 +70,7 @@ fn log(process: &Process) -> Result<(), Failure> {
     }
 }
 
-/// Connects as the process is told to.
+/// Creates a client from the flags of the process.
 pub(crate) async fn client(process: &Process) -> Result<Client, Failure> {
     let options =
         Options { kubeconfig: process.kubeconfig.clone(), request_timeout: Some(REQUEST), ..Options::default() };
@@ -78,7 +78,7 @@ pub(crate) async fn client(process: &Process) -> Result<Client, Failure> {
     Ok(connect(&options, agent).await?.client)
 }
 
-/// Serves until it is told to end.
+/// Serves until a signal ends the process.
 pub async fn serve(serve: &Serve) -> Result<(), Failure> {
     let client = client(&serve.process).await?;
     let (metrics, readiness) = (Arc::new(Metrics::default()), Readiness::default());
@@ -134,7 +134,7 @@ pub async fn serve(serve: &Serve) -> Result<(), Failure> {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-        // A part that ends by itself takes the whole along: half a process looks alive and does nothing.
+        // If one part ends by itself, the whole process ends: half a process looks alive and does nothing.
         Some(ended) = tasks.join_next() => {
             let (part, result) = ended?;
             result.map_err(|error| format!("{part}: {error}"))?;

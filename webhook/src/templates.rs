@@ -1,7 +1,8 @@
-//! The API server's question: may this be a template?
+//! Answers the API server's question whether a ConfigMap may be a template.
 //!
-//! As with accounts there is no read, no write, no state and no clock: [`cmp_client::templates::judge`] of the object in
-//! the question is the answer. A template that is wrong is refused when it is stored, and not when somebody uses it.
+//! As with accounts, the handler reads nothing, writes nothing, and has no state and no clock. The answer is
+//! [`cmp_client::templates::judge`] of the object in the question. A wrong template is refused when it is stored, and
+//! not when somebody uses it.
 
 use std::borrow::Cow;
 
@@ -16,7 +17,7 @@ use cmp_core::keys;
 use crate::admission::{Answered, Ours, Review, allowed, refused};
 use crate::logged::Logged;
 
-/// As much of the object as is judged.
+/// The part of the object that is judged.
 #[derive(Deserialize)]
 struct Map<'a> {
     #[serde(borrow)]
@@ -44,7 +45,7 @@ impl Map<'_> {
         self.metadata.labels.as_ref().is_some_and(|labels| labels.is_true(keys::TEMPLATE))
     }
 
-    /// The ConfigMap that is judged.
+    /// Returns the ConfigMap to judge.
     fn config_map(&self) -> ConfigMap {
         let template = self.data.as_ref().and_then(|data| data.template.as_ref());
         ConfigMap {

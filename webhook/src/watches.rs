@@ -1,4 +1,4 @@
-//! What every watch of ours needs: patience that does not grow, and an eye on the revision.
+//! Helpers of every watch: a constant back-off, and a check of the revision.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use cmp_client::settings;
 use cmp_core::keys;
 use cmp_core::settings::Settings;
 
-/// How long to wait after a watch has failed, each time.
+/// The wait after each failure of a watch.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How often the revision is looked at; and how long that may take.
+/// Interval at which the revision is checked.
 const LOOK: Duration = Duration::from_secs(2);
-/// How often the settings are looked at.
+/// Interval at which the settings are read.
 const SETTINGS: Duration = Duration::from_secs(10);
 
-/// Always the same wait. The controllers share one between all their watches, each of which fails once after an API
-/// server was restarted: a wait that doubled would leave them blind for minutes.
+/// A constant back-off. The controllers share one back-off between all their watches, and each watch fails once after
+/// an API server was restarted. A wait that doubles would leave the controllers blind for minutes.
 #[derive(Debug, Clone, Default)]
 pub struct Steady;
 
@@ -36,7 +36,7 @@ impl Backoff for Steady {
     fn reset(&mut self) {}
 }
 
-/// Whether a revision is from before another one.
+/// Detects a revision that is older than the previous one.
 #[derive(Debug, Default)]
 struct Newest(Option<u64>);
 
@@ -48,8 +48,8 @@ impl Newest {
     }
 }
 
-/// Returns when the revision of the API went back: etcd was restored from a snapshot. Whatever was seen before may
-/// never have been, and a watch that goes on from there is told nothing until the old revision is reached again.
+/// Returns when the revision of the API went back: etcd was restored from a snapshot. Any earlier observation may then
+/// be void. A watch that continues gets no events until the old revision is reached again.
 pub async fn restored(client: &Client) {
     let accounts: Api<ConfigMap> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
     let one = ListParams::default().limit(1);
@@ -62,14 +62,15 @@ pub async fn restored(client: &Client) {
                     return;
                 }
             }
-            // Whoever works will say so.
+            // The controllers report this error themselves.
             Err(error) => debug!(%error, "the revision cannot be read"),
         }
         tokio::time::sleep(LOOK).await;
     }
 }
 
-/// Reads what the administrator has set. Without it no fence can be judged, so that this goes on until it is read.
+/// Reads the administrator's settings. No fence can be judged without them, so the function retries until they are
+/// read.
 pub async fn settings(client: &Client) -> Settings {
     loop {
         match settings::read(client).await {
@@ -85,7 +86,7 @@ pub async fn settings(client: &Client) -> Settings {
     }
 }
 
-/// Returns when the administrator has set something else.
+/// Returns when the administrator has changed the settings.
 pub async fn changed(client: &Client, settings: &Settings) {
     loop {
         tokio::time::sleep(SETTINGS).await;

@@ -1,4 +1,4 @@
-//! One step, carried out: the four rules of `docs/ARCHITECTURE.md` are kept here.
+//! Carries out one step, and keeps the four rules of `docs/ARCHITECTURE.md`.
 
 use futures::future::{try_join, try_join_all};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -25,31 +25,31 @@ use cmp_core::{keys, manifest};
 
 use super::Context;
 
-/// What came of a step.
+/// The outcome of a step.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It is done.
+    /// The step is done.
     Done(News),
-    /// All three fences were written, and bear these marks now; but the evidence does not fit yet.
+    /// All three fences were written and now have these nonces, but the evidence does not fit yet.
     Touched([String; 3]),
-    /// The evidence does not fit yet: this is left.
+    /// The evidence does not fit yet; the text names what is left.
     NotYet(String),
 }
 
-/// What the answer to a write says about what was written, so that it need not be read again.
+/// The state that the answer to a write contains, so that it need not be read again.
 #[derive(Debug)]
 pub enum News {
-    /// Not all that was written: everything is to be read again.
+    /// The answer does not contain everything that was written: read everything again.
     Unknown,
-    /// The account, as it is now.
+    /// The account after the write.
     Account(Box<Stored>),
-    /// The Namespace, as it is now.
+    /// The Namespace after the write.
     Namespace(Box<SeenNamespace>),
-    /// The RoleBinding is there.
+    /// The RoleBinding exists now.
     Bound,
 }
 
-/// The word for a step in metrics and logs.
+/// Returns the word for a step in metrics and logs.
 pub fn name(step: &Step) -> &'static str {
     match step {
         Step::Nothing => "nothing",
@@ -68,7 +68,7 @@ pub fn name(step: &Step) -> &'static str {
     }
 }
 
-/// A step that failed, as its user reads it.
+/// Describes a failed step for the user.
 pub fn failure(step: &Step, error: &ApiError) -> String {
     let what = match step {
         Step::Nothing | Step::Wait { .. } => "look at it",
@@ -118,11 +118,11 @@ pub async fn carry_out(
         }
         Step::Write { parts, shape, kind, reserve } => {
             if let Some(reserve) = reserve {
-                // New with each write: the API server does not count one that changes nothing.
+                // The nonce is new with each write: the API server does not count a write that changes nothing.
                 let reserved = reserved(&Reserved::Shape(reserve.clone()));
                 act.annotate(fences, json!({ (keys::RESERVED): reserved, (keys::FENCE): context.fence() })).await?;
             }
-            // The fences one after another, as they were checked; what is beside them need not wait.
+            // The fences are written one after another, in the order of the checks. The other parts need not wait.
             let (fenced, beside): (Vec<Part>, Vec<Part>) =
                 parts.iter().partition(|part| matches!(part, Part::Limits | Part::Quota));
             let fence = async {
@@ -169,7 +169,7 @@ pub async fn carry_out(
             News::Unknown
         }
         Step::Lower { to, kind, change } => {
-            // Looked at before anything is written, so that waiting for Pods to end writes nothing.
+            // Look before any write, so that a wait for Pods to end writes nothing.
             if let Err(why) = fits(&act.remains(*kind).await?, *kind, to) {
                 return Ok(Outcome::NotYet(why));
             }
@@ -186,14 +186,14 @@ pub async fn carry_out(
     Ok(Outcome::Done(news))
 }
 
-/// Writes a Namespace under the version that was read, though nothing of it changes but its mark.
+/// Writes a Namespace under the version that was read. Only its nonce changes.
 pub async fn touch_namespace(context: &Context, cluster: &ClusterName, seen: &SeenNamespace) -> Result<(), ApiError> {
     let act = Act { context, cluster, namespace: cluster.namespace() };
     let fences = Fences { namespace: Some(seen.clone()), ..Fences::default() };
     act.annotate(&fences, json!({ (keys::FENCE): context.fence() })).await.map(drop)
 }
 
-/// What the annotation says; `None` takes it off.
+/// Returns the value of the annotation; `None` removes it.
 fn reserved(reserved: &Reserved) -> Option<String> {
     match reserved {
         Reserved::Shape(shape) => Some(cmp_core::account::stored(shape)),
@@ -230,8 +230,8 @@ impl Act<'_> {
         Ok(changed)
     }
 
-    /// What the template of a cluster lets its instances have. Of one that is not there, or cannot be used, nothing: then
-    /// the instances are refused, and whoever makes them is told.
+    /// Returns the rights that the template of a cluster grants to its instances. A missing or unusable template grants
+    /// nothing. The instances are then refused, and their creator gets the reason.
     async fn grants(&self, stored: &Stored, kind: InstanceType) -> Result<Grants, ApiError> {
         let want = stored.account.cluster(self.cluster).want;
         let Some(name) = want.and_then(|want| want.template).filter(|name| built_in_type(name.as_str()).is_none())
@@ -243,7 +243,8 @@ impl Act<'_> {
         Ok(template.map(|template| template.grants().clone()).unwrap_or_default())
     }
 
-    /// Writes annotations of the Namespace under the version that was read, if there was one, and says how it is now.
+    /// Writes annotations of the Namespace under the version that was read, if there was one, and returns its new
+    /// state.
     async fn annotate(
         &self,
         fences: &Fences,
@@ -258,7 +259,7 @@ impl Act<'_> {
         Ok(Some(SeenNamespace::of(&written)))
     }
 
-    /// The owner is shut out first; then the Namespace goes, if it still is the one that was read.
+    /// Removes the rights of the owner first, then deletes the Namespace if it is still the one that was read.
     async fn remove_namespace(&self, seen: &SeenNamespace) -> Result<(), ApiError> {
         let bindings: Api<RoleBinding> = self.namespaced();
         if let Err(error) = bindings.delete(keys::BINDING_NAME, &DeleteParams::default()).await.map_err(ApiError::from)
@@ -278,7 +279,7 @@ impl Act<'_> {
     async fn write(&self, part: Part, shape: &Shape, kind: InstanceType, fences: &Fences) -> Result<(), ApiError> {
         let (cluster, post, fence) = (self.cluster, PostParams::default(), self.context.fence());
         let version = |seen: Option<&SeenFence>| seen.map(|seen| seen.version.resource_version.clone());
-        // What is created has no version to be written under; the uid stands in for it.
+        // A create has no version to be written under; the uid of the Namespace replaces it.
         let uid = fences.namespace.as_ref().map_or("", |namespace| &namespace.uid);
         match part {
             Part::Quota => {
@@ -307,7 +308,7 @@ impl Act<'_> {
             Part::ServiceAccount => {
                 let api: Api<ServiceAccount> = self.namespaced();
                 match api.create(&post, &manifest::service_account(cluster)).await.map_err(ApiError::from) {
-                    // kube-controller-manager makes it, too.
+                    // kube-controller-manager creates it, too.
                     Err(error) if error.is_already_there() => {
                         let patch = json!({ "automountServiceAccountToken": false });
                         api.patch("default", &PatchParams::default(), &Patch::Merge(patch)).await?;
@@ -319,8 +320,8 @@ impl Act<'_> {
         }
     }
 
-    /// Rule 2: writes all three fences under the versions that were read, though nothing else changes in them, so
-    /// that whoever decided from older versions fails. Returns their new marks.
+    /// Rule 2: writes all three fences under the versions that were read, even if nothing else changes in them. Every
+    /// writer that decided from older versions then fails. Returns the new nonces.
     async fn touch(&self, fences: &Fences) -> Result<[String; 3], ApiError> {
         let (Some(namespace), Some(quota), Some(limits)) = (&fences.namespace, &fences.quota, &fences.limits) else {
             return Err(ApiError::Other("a fence is missing".to_owned()));
@@ -340,7 +341,7 @@ impl Act<'_> {
         Ok([fence.clone(), fence.clone(), fence])
     }
 
-    /// Rule 3: what is left, by lists from etcd and not from a cache.
+    /// Rule 3: lists what is left, from etcd and not from a cache.
     async fn remains(&self, kind: InstanceType) -> Result<Remains, ApiError> {
         let all = ListParams::default();
         let (sets, pods, claims) =
@@ -363,7 +364,7 @@ impl Act<'_> {
     }
 }
 
-/// Creates an object, or replaces it under the version that is in its metadata.
+/// Creates an object, or replaces it under the version in its metadata.
 async fn put<K>(api: &Api<K>, object: &K, there: bool, params: &PostParams) -> Result<(), ApiError>
 where
     K: kube::Resource + Clone + serde::de::DeserializeOwned + serde::Serialize + std::fmt::Debug,

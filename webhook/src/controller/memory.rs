@@ -1,4 +1,5 @@
-//! What the controllers remember between looks. All of it may be lost at any time: then more is looked at, or waited for.
+//! The memory of the controllers between looks. All of it may be lost at any time: the controllers then read more or
+//! wait longer.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
@@ -7,41 +8,41 @@ use std::time::{Duration, Instant};
 use cmp_core::account::Entry;
 use cmp_core::name::{ClusterName, UserName};
 
-/// What is remembered of one cluster.
+/// The memory of one cluster.
 #[derive(Default)]
 pub(super) struct Remembered {
-    /// How often something in its Namespace was seen to change.
+    /// Number of changes seen in its Namespace.
     pub(super) changes: u64,
-    /// With this entry of the account, after so many changes, nothing was to be done; and when that was seen.
+    /// The entry of the account and the number of changes at which nothing was to be done, and when that was seen.
     pub(super) done: Option<(Mark, u64, Instant)>,
-    /// Since when these very fences have been seen while something was to be given up.
+    /// The nonces of the fences, and since when they have been the same while something was to be given up.
     pub(super) fences: Option<Box<([String; 3], Instant)>>,
-    /// Why nothing could be done, since when that is so, and when it is tried again.
+    /// The reason why nothing could be done, since when it holds, and when to try again.
     pub(super) held_up: Option<Box<HeldUp>>,
 }
 
-/// A cluster with which nothing can be done now.
+/// A cluster that is held up for now.
 pub(super) struct HeldUp {
-    /// The reason.
+    /// The reason, as it is reported to the user.
     pub(super) reason: String,
-    /// Since when it has been this reason.
+    /// The time since which the reason has been the same.
     pub(super) since: Instant,
-    /// How often it was tried in vain.
+    /// Number of failed tries.
     pub(super) failures: u32,
-    /// With this entry and after so many changes it is not tried again before that.
+    /// While the entry and the number of changes stay the same, there is no new try before this time.
     pub(super) until: (Mark, u64, Instant),
 }
 
 impl Remembered {
-    /// How long it is to be left alone, since it was tried in vain and nothing has changed.
-    /// `wish` makes the mark of what is asked for, which costs as much as the entry is long: hardly any cluster needs it.
+    /// Returns how long to leave the cluster alone after a failed try, if nothing has changed. `wish` computes the mark
+    /// of the request. Its cost grows with the length of the entry, and hardly any cluster needs it.
     pub(super) fn paused(&self, wish: impl FnOnce() -> Mark) -> Option<Duration> {
         let (tried, changes, until) = self.held_up.as_ref()?.until;
         let left = until.saturating_duration_since(Instant::now());
         (changes == self.changes && !left.is_zero() && tried == wish()).then_some(left)
     }
 
-    /// Whether nothing is to be done for as long as nothing changes.
+    /// Reports whether nothing is to be done for as long as nothing changes.
     pub(super) fn is_done(&self, entry: Mark, within: Duration) -> bool {
         self.done
             .as_ref()
@@ -49,11 +50,11 @@ impl Remembered {
     }
 }
 
-/// What stands for an entry of an account, which may be of many kilobytes.
+/// A hash of an account's entry, which may have many kilobytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark(u64);
 
-/// Makes marks. Nobody else knows by which key, so that nobody can make two entries of one mark.
+/// Computes marks with a random key. Nobody else knows the key, so that nobody can make two entries with one mark.
 #[derive(Default)]
 pub(super) struct Marks(RandomState);
 
@@ -62,13 +63,13 @@ impl Marks {
         Mark(self.0.hash_one(format!("{entry:?}")))
     }
 
-    /// The mark of what an entry asks for: why it is blocked is no part of that.
+    /// Returns the mark of the request in an entry, without the reason why it is blocked.
     pub(super) fn of_wish(&self, entry: &Entry) -> Mark {
         self.of(&Entry { blocked: None, ..entry.clone() })
     }
 }
 
-/// Clusters by their users, and users by their clusters.
+/// Clusters by user, and users by cluster.
 #[derive(Default)]
 pub(super) struct Clusters {
     of: BTreeMap<UserName, BTreeMap<ClusterName, Remembered>>,
@@ -76,12 +77,12 @@ pub(super) struct Clusters {
 }
 
 impl Clusters {
-    /// The clusters of a user.
+    /// Returns the clusters of a user.
     pub(super) fn of_user(&self, user: &UserName) -> impl Iterator<Item = &ClusterName> {
         self.of.get(user).into_iter().flat_map(BTreeMap::keys)
     }
 
-    /// Those who want or hold a cluster of this name: more than one only until it is known whose it is.
+    /// Returns the users who want or hold a cluster of this name: more than one only until its owner is known.
     pub(super) fn users_of(&self, cluster: &ClusterName) -> &[UserName] {
         self.users.get(cluster).map_or(&[], Vec::as_slice)
     }
@@ -94,7 +95,7 @@ impl Clusters {
         self.of.get_mut(user)?.get_mut(cluster)
     }
 
-    /// What is remembered of a cluster, from now on at the latest.
+    /// Returns the memory of a cluster, and creates it if there is none.
     pub(super) fn entry(&mut self, user: &UserName, cluster: &ClusterName) -> &mut Remembered {
         let users = self.users.entry(cluster.clone()).or_default();
         if !users.contains(user) {

@@ -1,8 +1,8 @@
-//! Schedules, carried out: which edges are due is [`cmp_core::schedule`], asked whenever an account is looked at.
+//! Carries out schedules. [`cmp_core::schedule`] decides which transitions are due, whenever an account is reconciled.
 //!
-//! What is done is done beside the steps of the accounts: many instances take long, and a cluster that has given its
-//! quota back is brought back by those very steps. All replicas do it at once; an instance that another one, or somebody,
-//! changed in between is looked at again, and so is whether the edge is still due.
+//! The work runs beside the steps of the accounts. It takes long for many instances, and a cluster that has released
+//! its quota gets it back by those very steps. All replicas do the work at once. An instance that another replica or a
+//! user changed in between is read again. Each pass also checks again whether the transition is still due.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,23 +24,23 @@ use cmp_core::schedule::{Carried, Cause, Due, Edge, MOST_LEFT, Schedule, Turn, i
 
 use super::{Context, RESYNC};
 
-/// How many clusters are worked on at once, and how many instances of one.
+/// Number of clusters that are worked on at once, and of instances of one cluster.
 const CLUSTERS_AT_ONCE: usize = 4;
 const INSTANCES_AT_ONCE: usize = 16;
-/// For how long a refusal is tried again that comes from an API server which has not seen yet what was just written: the
-/// RoleBinding, or that the cluster was brought back.
+/// How long to retry a refusal by an API server that has not seen the latest writes yet. These are the RoleBinding, or
+/// the fact that the cluster was brought back.
 const CATCH_UP: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_secs(1);
-/// When an edge that is due is looked at again: it may be waiting for a cluster to be prepared.
+/// When to look again at a due transition: it may wait for a cluster to be prepared.
 const AGAIN: Duration = Duration::from_secs(5);
-/// How long it counts that a cluster was worked on: longer than it takes to look at it again.
+/// How long a cluster counts as recently worked on: longer than it takes to look at it again.
 const COUNTS: SignedDuration = SignedDuration::from_mins(1);
-/// Why an instance is suspended.
+/// The recorded reason of a suspension by schedule.
 const REASON: &str = "schedule";
 
 type Key = (UserName, ClusterName);
 
-/// The clusters for which something is due.
+/// The clusters with a due transition.
 #[derive(Default)]
 pub(super) struct Edges {
     queue: Mutex<Queue>,
@@ -49,17 +49,18 @@ pub(super) struct Edges {
 
 #[derive(Default)]
 struct Queue {
-    /// The clusters that wait, by the moment from which they wait, and in the order in which they were added.
+    /// The waiting clusters, by the time since which they wait, then by the order in which they were added.
     waiting: BTreeMap<(Timestamp, u64), Key>,
     added: u64,
-    /// Those and the ones that are being worked on.
+    /// The waiting clusters, and those that are being worked on.
     known: HashSet<Key>,
-    /// When a cluster was worked on last. It waits from then on, so that many that fail do not keep the others waiting.
+    /// The last time a cluster was worked on. It waits from then on, so that many failing clusters do not delay the
+    /// others.
     worked: HashMap<Key, Timestamp>,
 }
 
 impl Edges {
-    /// Adds a cluster, unless it is here already. `due` is when its edge was due.
+    /// Adds a cluster, unless it is known already. `due` is the time at which its transition was due.
     fn add(&self, key: Key, due: Timestamp) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.known.insert(key.clone()) {
@@ -91,7 +92,7 @@ impl Edges {
     }
 }
 
-/// Whether there is a cluster to do something about.
+/// Reports whether the entry has a cluster that can be acted on.
 fn is_there(entry: &Entry) -> bool {
     entry.delete.is_none()
         && entry.newer().is_none()
@@ -101,7 +102,7 @@ fn is_there(entry: &Entry) -> bool {
             .is_some_and(|held| !held.uid.is_empty() && matches!(held.state, HeldState::Ready | HeldState::Releasing))
 }
 
-/// Has done what is due for the clusters of an account, and says when something will be.
+/// Queues the due transitions of an account's clusters, and returns when to look again.
 pub(super) fn look(context: &Context, account: &Account, now: Timestamp) -> Duration {
     let mut soonest = RESYNC;
     if account.newer().is_some() {
@@ -116,7 +117,7 @@ pub(super) fn look(context: &Context, account: &Account, now: Timestamp) -> Dura
             }
             Ok(Due::At(at)) => Duration::try_from(at.duration_since(now)).unwrap_or_default(),
             Ok(Due::Never) => RESYNC,
-            // Stored while nobody was asked. `get schedules` shows it.
+            // An invalid schedule was stored while nobody was asked. `get schedules` shows it.
             Err(invalid) => {
                 warn!(user = %account.user, %cluster, %invalid, "this schedule cannot be read");
                 RESYNC
@@ -126,7 +127,7 @@ pub(super) fn look(context: &Context, account: &Account, now: Timestamp) -> Dura
     soonest
 }
 
-/// Does what is due, as it comes.
+/// Carries out due transitions as they are queued.
 pub(super) async fn run(context: Arc<Context>) {
     let edges = stream::unfold(context.clone(), |context| async move { Some((context.edges.next().await, context)) });
     edges
@@ -144,16 +145,16 @@ pub(super) async fn run(context: Arc<Context>) {
         .await;
 }
 
-/// What has come of an edge so far.
+/// The progress of one transition.
 struct Work {
     edge: Edge,
-    /// What was recorded of it before, if it is not the first try.
+    /// The record of an earlier try, if this is not the first one.
     before: Option<Carried>,
     looked: bool,
     changed: BTreeSet<u32>,
     left: BTreeMap<u32, String>,
     skipped: u32,
-    /// Whether nothing was found to do, and another replica was left the time to say that it did it.
+    /// Whether a pass found nothing to do, and another replica got the time to record that it did the work.
     waited: bool,
 }
 
@@ -164,7 +165,7 @@ impl Work {
         Self { edge, before, looked: false, changed, left, skipped: 0, waited: false }
     }
 
-    /// Which instances are to be changed now: at first all that the edge is about, then those that are left.
+    /// Returns the instances to change now: at first all that the transition concerns, then those that are left.
     fn candidates(&mut self, shown: Vec<Instance>) -> Vec<Instance> {
         let edge = self.edge;
         if self.looked {
@@ -173,7 +174,7 @@ impl Work {
                 .into_iter()
                 .filter(|shown| left.contains_key(&shown.name.index))
                 .partition(|one| is_for(&edge, one));
-            // Another replica, or somebody, has done it.
+            // Another replica or a user has done it.
             self.changed.extend(rest.iter().map(|one| one.name.index));
             left.retain(|index, _| to_do.iter().any(|one| one.name.index == *index));
             self.left = left;
@@ -197,7 +198,7 @@ impl Work {
         to_do
     }
 
-    /// What is recorded of it.
+    /// Returns the record of the transition for the account.
     fn carried(&self, now: Timestamp, refused: Option<String>) -> Carried {
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let in_vain = refused.is_some() || !self.left.is_empty();
@@ -218,7 +219,7 @@ impl Work {
     }
 }
 
-/// Carries out what is due for a cluster.
+/// Carries out the due transition of a cluster.
 async fn carry_out(context: &Context, user: &UserName, cluster: &ClusterName) -> Result<(), ApiError> {
     let deadline = Instant::now() + CATCH_UP;
     let mut work: Option<Work> = None;
@@ -238,7 +239,7 @@ async fn carry_out(context: &Context, user: &UserName, cluster: &ClusterName) ->
         let on: BTreeSet<u32> = shown.iter().filter(|one| one.on).map(|one| one.name.index).collect();
         let to_do = one.candidates(shown);
         if to_do.is_empty() && one.changed.is_empty() && !one.waited {
-            // What was resumed does not say by whom.
+            // A resumed instance does not record who resumed it: give another replica the time to record its work.
             (one.waited, one.looked) = (true, false);
             tokio::time::sleep(PAUSE).await;
             work = Some(one);
@@ -247,7 +248,7 @@ async fn carry_out(context: &Context, user: &UserName, cluster: &ClusterName) ->
         if edge.turn == Turn::Resume && !to_do.is_empty() {
             match bring_back(context, &stored, cluster, want, &entry).await {
                 Ok(Quota::Held) => {}
-                // When it is, the account says so, and is looked at again.
+                // Once the quota is held, the account records that, and is reconciled again.
                 Ok(Quota::Awaited) => return Ok(()),
                 Err(error) if error.is_conflict() => continue,
                 Err(error) => {
@@ -301,12 +302,12 @@ async fn carry_out(context: &Context, user: &UserName, cluster: &ClusterName) ->
         if record(context, &stored, cluster, &carried, released.as_ref()).await? {
             return Ok(());
         }
-        // Somebody wrote the account in between.
+        // Another writer changed the account in between.
         work = Some(one);
     }
 }
 
-/// What is due for a cluster that is there.
+/// Returns the due transition of an existing cluster.
 fn due(entry: &Entry, now: Timestamp) -> Option<(&Want, Edge, &Schedule)> {
     let want = entry.want.as_ref().filter(|_| is_there(entry))?;
     let schedule = entry.schedule()?;
@@ -316,13 +317,13 @@ fn due(entry: &Entry, now: Timestamp) -> Option<(&Want, Edge, &Schedule)> {
     }
 }
 
-/// Whether what is resumed may run.
+/// Whether resumed instances may run already.
 enum Quota {
     Held,
     Awaited,
 }
 
-/// Asks for the quota of a cluster that has given it back.
+/// Requests the quota of a cluster that has released it.
 async fn bring_back(
     context: &Context,
     stored: &Stored,
@@ -340,26 +341,26 @@ async fn bring_back(
     Ok(if ready { Quota::Held } else { Quota::Awaited })
 }
 
-/// In whose name instances are switched.
+/// Returns the username under which instances are switched.
 fn name() -> String {
     format!("system:serviceaccount:{}:{}", keys::SYSTEM_NAMESPACE, keys::WEBHOOK)
 }
 
-/// What came of one instance.
+/// The result for one instance.
 enum Came {
     Changed {
-        /// It is paused, and keeps what it has.
+        /// Whether the instance is on after the change: resumed, or paused, in which case it keeps its resources.
         on: bool,
     },
     Already,
-    /// It changed in between, or not every API server has seen yet that it may be changed.
+    /// The instance changed in between, or an API server has not yet seen that it may be changed.
     NotYet(String),
     Failed(String),
 }
 
 async fn switch(context: &Context, shown: &Instance, edge: Edge, mode: Option<Mode>, now: Timestamp) -> Came {
     let asker = Asker { by: name(), at: now, reason: Some(REASON.to_owned()), woken_by: Some(Cause::Schedule) };
-    // A schedule that was set for VMs cannot be one for containers; the type is fixed.
+    // A schedule that was set for VMs cannot apply to containers; the type is fixed.
     let mode = mode.filter(|_| shown.kind == InstanceType::Vm);
     let act = match act(shown, edge.turn.verb(), mode, Some(&asker)) {
         Ok(Some(act)) => act,
@@ -374,7 +375,8 @@ async fn switch(context: &Context, shown: &Instance, edge: Edge, mode: Option<Mo
     }
 }
 
-/// Writes down what was done, and that the quota is given back; says whether that was still as it was read.
+/// Records what was done, and that the quota is released. Returns whether the account still had the version that was
+/// read.
 async fn record(
     context: &Context,
     stored: &Stored,
@@ -413,7 +415,7 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    /// Takes all that wait.
+    /// Takes all waiting clusters.
     fn taken(edges: &Edges) -> Vec<String> {
         std::iter::from_fn(|| edges.next().now_or_never()).map(|(_, cluster)| cluster.to_string()).collect()
     }
@@ -424,7 +426,7 @@ mod tests {
         for (cluster, due) in [("b", 20), ("late", 30), ("a", 20), ("early", 10), ("b", 5)] {
             edges.add(key(cluster), at(due));
         }
-        // At one moment the first that came; and what waits already keeps its place.
+        // Equal due times keep the order of arrival, and a cluster that waits already keeps its place.
         assert_eq!(taken(&edges), ["early", "b", "a", "late"]);
         edges.add(key("early"), at(10));
         assert!(taken(&edges).is_empty(), "it is being worked on");
@@ -440,7 +442,7 @@ mod tests {
             edges.add(key(cluster), at(due));
         }
         assert_eq!(taken(&edges), ["new", "fails", "newer"]);
-        // That counts for a minute, and nothing is remembered for longer.
+        // The last time of work counts for a minute, and is not remembered for longer.
         edges.done(key("fails"), at(60));
         edges.done(key("new"), at(200));
         assert_eq!(edges.queue.lock().unwrap().worked.len(), 1);
