@@ -52,7 +52,7 @@ impl From<kube::Error> for Failure {
 /// The duration of the observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// One look at everything, then the end.
+    /// A single look at everything, then the end.
     Once,
     /// Without end, if the first look succeeded.
     Watch,

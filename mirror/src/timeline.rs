@@ -41,7 +41,7 @@ pub enum Step<V> {
         /// The end of the period.
         until: i64,
     },
-    /// It is so from then on.
+    /// The fact holds from `from` on.
     Begin {
         /// The item whose fact begins.
         key: Key,

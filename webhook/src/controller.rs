@@ -451,7 +451,7 @@ async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Dur
                         known = Known::after(news, fences, stored, changes);
                     }
                     Ok(act::Outcome::Touched(marks)) => {
-                        // These are our own writes, under the versions that were seen: no other write came between.
+                        // The writes are our own, under the versions that were seen: no other write came between.
                         if let Some(remembered) = context.memory().clusters.get_mut(user, cluster)
                             && let Some(fences) = &mut remembered.fences
                         {
@@ -480,7 +480,7 @@ async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Dur
     Duration::from_secs(5)
 }
 
-/// One look at a cluster, and the memory of it.
+/// A look at a cluster, for the memory of the controllers.
 struct Look<'a> {
     context: &'a Context,
     user: &'a UserName,
