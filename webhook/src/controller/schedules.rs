@@ -27,8 +27,8 @@ use super::{Context, RESYNC};
 /// Number of clusters that are worked on at once, and of instances of one cluster.
 const CLUSTERS_AT_ONCE: usize = 4;
 const INSTANCES_AT_ONCE: usize = 16;
-/// How long to retry a refusal by an API server that has not seen the latest write yet: the RoleBinding, or the return
-/// of the cluster.
+/// How long to retry a refusal by an API server that has not seen the latest write yet. This is the RoleBinding, or the
+/// return of the cluster.
 const CATCH_UP: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_secs(1);
 /// When to look again at a due transition: it may wait for a cluster to be prepared.
