@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The command line: commands, flags and their help.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -49,49 +49,49 @@ pub(crate) struct Arguments {
     pub(crate) global: Global,
 }
 
-/// kubectl's global flags, as far as they say whom to talk to and as whom.
+/// Global flags of kubectl that select the API server and the identity.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// The kubeconfig to use
+    /// Path to the kubeconfig file to use
     #[arg(long, global = true, value_name = "FILE", hide = true)]
     pub(crate) kubeconfig: Option<PathBuf>,
-    /// The context of the kubeconfig to use
+    /// The name of the kubeconfig context to use
     #[arg(long, global = true, value_name = "NAME", hide = true)]
     pub(crate) context: Option<String>,
-    /// The cluster of the kubeconfig to use
+    /// The name of the kubeconfig cluster to use
     #[arg(long = "cluster", global = true, value_name = "NAME", hide = true)]
     pub(crate) kube_cluster: Option<String>,
-    /// The user of the kubeconfig to use (whose cluster it is, is --owner)
+    /// The name of the kubeconfig user to use (for the owner of a cluster use --owner)
     #[arg(long = "user", global = true, value_name = "NAME", hide = true)]
     pub(crate) kube_user: Option<String>,
-    /// A namespace `<cluster>-ns` names the cluster where one is asked for
+    /// The namespace of a cluster, `<cluster>-ns`, instead of the cluster's name
     #[arg(short, long, global = true, value_name = "NAME", hide = true)]
     pub(crate) namespace: Option<String>,
-    /// The address of the API server
+    /// The address and port of the Kubernetes API server
     #[arg(short, long, global = true, value_name = "URL", hide = true)]
     pub(crate) server: Option<String>,
-    /// A bearer token for the API server
+    /// Bearer token for authentication to the API server
     #[arg(long = "token", global = true, value_name = "TOKEN", hide = true)]
     pub(crate) bearer: Option<String>,
-    /// The username to act as
+    /// Username to impersonate for the operation
     #[arg(long = "as", global = true, value_name = "NAME", hide = true)]
     pub(crate) act_as: Option<String>,
-    /// A group to act in; may be repeated
+    /// Group to impersonate for the operation (repeatable)
     #[arg(long, global = true, value_name = "NAME", requires = "act_as", hide = true)]
     pub(crate) as_group: Vec<String>,
-    /// The uid to act as
+    /// UID to impersonate for the operation
     #[arg(long, global = true, value_name = "UID", requires = "act_as", hide = true)]
     pub(crate) as_uid: Option<String>,
-    /// How long one request may take, such as 30s; 0 for as long as it takes
+    /// Time to wait before giving up on a single request, such as 30s; 0 means no timeout
     #[arg(long, global = true, value_name = "DURATION", default_value = "30s", value_parser = request_timeout, hide = true)]
     pub(crate) request_timeout: Duration,
-    /// Trust any certificate of the API server; this makes the connection insecure
+    /// Do not check the API server's certificate; this makes the connection insecure
     #[arg(long, global = true, hide = true)]
     pub(crate) insecure_skip_tls_verify: bool,
-    /// A file with the certificate authority of the API server
+    /// Path to a file with the certificate authority of the API server
     #[arg(long, global = true, value_name = "FILE", hide = true)]
     pub(crate) certificate_authority: Option<PathBuf>,
-    /// How much to say about what is done
+    /// Number for the log level verbosity
     #[arg(short, long, global = true, value_name = "LEVEL", default_value_t = 0, hide = true)]
     pub(crate) v: u8,
 }
@@ -103,7 +103,7 @@ pub(crate) enum Command {
     /// Show clusters, instances, schedules, users, templates or tokens
     #[command(subcommand)]
     Get(Get),
-    /// Show everything about a cluster, an instance, a user or a template
+    /// Show details of a cluster, an instance, a user or a template
     #[command(subcommand)]
     Describe(Describe),
     /// Delete clusters, users, templates or a token
@@ -115,59 +115,59 @@ pub(crate) enum Command {
     /// Change the size of the instances of a cluster
     #[command(subcommand)]
     Resize(Resize),
-    /// Switch instances on
+    /// Start instances by name
     #[command(subcommand)]
     Start(Instances),
-    /// Switch instances off
+    /// Stop instances by name
     #[command(subcommand)]
     Stop(Instances),
-    /// Free what clusters or instances use, and remember how they were
+    /// Suspend clusters or instances: free their resources and remember their state
     #[command(subcommand)]
     Suspend(Suspend),
-    /// Bring suspended clusters or instances back
+    /// Resume suspended clusters or instances
     #[command(subcommand)]
     Resume(Resume),
-    /// Print what clusters are made of, to be created again
+    /// Print the definition of clusters, to create them again
     #[command(subcommand)]
     Export(Export),
-    /// Have a cluster suspended and resumed at times of the week
+    /// Suspend and resume a cluster on a schedule
     #[command(subcommand)]
     Schedule(Schedule),
     /// Run a command in an instance
     Exec(ExecArgs),
-    /// Show what an instance has printed
+    /// Print the logs of an instance
     Logs(LogsArgs),
-    /// Sit at the serial console of a VM
+    /// Connect to the serial console of a VM
     Console(ConsoleArgs),
-    /// See the screen of a VM
+    /// Open a VNC connection to a VM
     Vnc(VncArgs),
-    /// Log in to a VM, or run a command in it
+    /// Open an SSH connection to a VM, or run a command in it
     Ssh(SshArgs),
-    /// Show what happened to clusters
+    /// List the events of clusters
     Events(EventsArgs),
-    /// Show what was used and what it cost, out of the mirror (administrators)
+    /// Show resource usage and its cost, from the mirror (administrators)
     Report(ReportArgs),
     /// Change the quota of a user
     #[command(subcommand)]
     Set(Set),
-    /// Show what may be used, what is, and what is left
+    /// Show the total, used and available amounts of the quota
     Quota(QuotaArgs),
-    /// Show who you are, where, and what you may use
+    /// Show your user name, groups, API server and quota
     Whoami(OutputArgs),
-    /// Keep in a file what instances were, and for how long (administrators)
+    /// Record the states of instances and their durations in a file (administrators)
     Mirror(MirrorArgs),
     /// Install or upgrade the in-cluster half: namespaces, policies, rights, cmp-webhook
     Install(InstallArgs),
-    /// Check that cmp is installed as it should be, and that everything answers
+    /// Check that cmp is installed correctly, and that all components respond
     Check(CheckArgs),
-    /// Take cmp-webhook away; clusters, accounts and policies stay
+    /// Uninstall cmp-webhook; clusters, accounts and policies stay
     Uninstall(UninstallArgs),
-    /// Complete commands and names in your shell
+    /// Install or print shell completion for commands and names
     #[command(subcommand)]
     Completion(Completion),
-    /// Show the versions of the plugin, of the API server and of cmp-webhook
+    /// Print the versions of the plugin, the API server and cmp-webhook
     Version(VersionArgs),
-    /// Show the flags that every command takes
+    /// Print the list of flags that every command takes
     #[command(hide = true)]
     Options,
 }
@@ -180,17 +180,17 @@ pub(crate) enum Command {
 pub(crate) struct CreateArgs {
     #[command(subcommand)]
     pub(crate) what: Option<Create>,
-    /// Clusters, users and templates as `-o yaml` prints them; - is standard input
+    /// File with clusters, users and templates, as `-o yaml` prints them; - for standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) filename: Option<String>,
     #[command(flatten)]
     pub(crate) file: CreateFile,
 }
 
-/// What may be said of all that a file says.
+/// Flags that apply to all objects of a file.
 #[derive(Debug, Args)]
 pub(crate) struct CreateFile {
-    /// Whose the clusters in the file are to be (administrators)
+    /// The owner of the clusters in the file (administrators)
     #[arg(long, value_name = "USER", requires = "filename", value_parser = name::<UserName>)]
     pub(crate) owner: Option<UserName>,
     #[command(flatten)]
@@ -200,7 +200,7 @@ pub(crate) struct CreateFile {
 }
 
 impl CreateFile {
-    /// Whether anything is said here, and not left as it is.
+    /// Reports whether any of these flags was given.
     pub(crate) fn says_something(&self) -> bool {
         let Self { owner, wait, change } = self;
         owner.is_some() || wait.wait || change.output.is_some() || change.dry.dry_run != DryRun::None
@@ -225,19 +225,19 @@ pub(crate) enum Create {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Get {
-    /// Show clusters
+    /// Show one or more clusters
     #[command(visible_alias = "cluster")]
     Clusters(GetClusters),
-    /// Show instances
+    /// Show one or more instances
     #[command(visible_alias = "instance")]
     Instances(GetInstances),
-    /// Show when clusters are suspended and resumed by themselves
+    /// Show the schedules that suspend and resume clusters
     #[command(visible_alias = "schedule")]
     Schedules(GetSchedules),
-    /// Show users with their quota and use (administrators)
+    /// Show users with their quota and usage (administrators)
     #[command(visible_alias = "user")]
     Users(GetUsers),
-    /// Show the templates that instances can be made from
+    /// Show the templates for instances
     #[command(visible_alias = "template")]
     Templates(GetTemplates),
     /// Show the tokens of a user (administrators)
@@ -247,16 +247,16 @@ pub(crate) enum Get {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Describe {
-    /// Show everything about clusters
+    /// Show details of clusters
     #[command(visible_alias = "clusters")]
     Cluster(Names<ClusterName>),
-    /// Show everything about instances
+    /// Show details of instances
     #[command(visible_alias = "instances")]
     Instance(Names<InstanceName>),
-    /// Show everything about users (administrators)
+    /// Show details of users (administrators)
     #[command(visible_alias = "users")]
     User(Names<UserName>),
-    /// Show everything about templates
+    /// Show details of templates
     #[command(visible_alias = "templates")]
     Template(Names<TemplateName>),
 }
@@ -266,7 +266,7 @@ pub(crate) enum Delete {
     /// Delete clusters with everything in them
     #[command(visible_alias = "clusters")]
     Cluster(DeleteCluster),
-    /// Delete users (administrators)
+    /// Delete users and their access (administrators)
     #[command(visible_alias = "users")]
     User(DeleteUser),
     /// Delete templates (administrators); instances that were made from them stay
@@ -286,48 +286,48 @@ pub(crate) enum Scale {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Resize {
-    /// Change the size of the instances; those that run are restarted one after another
+    /// Change the size of instances; running instances are restarted one after another
     #[command(visible_alias = "clusters")]
     Cluster(ResizeCluster),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Instances {
-    /// Instances by their names
+    /// Apply the command to instances by name
     #[command(visible_alias = "instances")]
     Instance(InstanceArgs),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Suspend {
-    /// All instances of clusters
+    /// Suspend all instances of clusters
     #[command(visible_alias = "clusters")]
     Cluster(SuspendClusters),
-    /// Instances by their names
+    /// Suspend instances by name
     #[command(visible_alias = "instances")]
     Instance(SuspendInstances),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Resume {
-    /// All instances of clusters
+    /// Resume all suspended instances of clusters
     #[command(visible_alias = "clusters")]
     Cluster(ResumeClusters),
-    /// Instances by their names
+    /// Resume instances by name
     #[command(visible_alias = "instances")]
     Instance(InstanceArgs),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Export {
-    /// Print clusters as `create -f` takes them, with which instances are off
+    /// Print clusters as `create -f` reads them, with the instances that are off
     #[command(visible_alias = "clusters")]
     Cluster(ExportCluster),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Schedule {
-    /// Say when a cluster is suspended, and when what was suspended so is resumed
+    /// Set when to suspend a cluster, and when to resume what the schedule suspended
     #[command(visible_alias = "clusters")]
     Cluster(ScheduleCluster),
 }
@@ -340,51 +340,51 @@ pub(crate) enum Set {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Completion {
-    /// Let kubectl's own completion know of `kubectl cmp`
+    /// Register `kubectl cmp` with kubectl's own completion
     Install(CompletionInstall),
-    /// Print what bash needs to complete `kubectl-cmp` called by this name
+    /// Print the bash completion script for the command name `kubectl-cmp`
     #[command(before_help = "Examples:\n  source <(kubectl-cmp completion bash)")]
     Bash,
-    /// Print what zsh needs to complete `kubectl-cmp` called by this name
+    /// Print the zsh completion script for the command name `kubectl-cmp`
     #[command(before_help = "Examples:\n  source <(kubectl-cmp completion zsh)")]
     Zsh,
-    /// Print what fish needs to complete `kubectl-cmp` called by this name
+    /// Print the fish completion script for the command name `kubectl-cmp`
     #[command(before_help = "Examples:\n  kubectl-cmp completion fish | source")]
     Fish,
 }
 
-/// How the answer is printed.
+/// Output flags of a command that prints tables and objects.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct OutputArgs {
     /// json, yaml, wide, name, jsonpath=..., custom-columns=...
     #[arg(short, long, value_name = "FORMAT", value_parser = Format::any)]
     pub(crate) output: Option<Format>,
-    /// Leave the head of the table out
+    /// Do not print headers
     #[arg(long)]
     pub(crate) no_headers: bool,
 }
 
-/// Which of a list are shown, in which order and how.
+/// Filter, sort and output flags of a list.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(crate) output: OutputArgs,
-    /// Only those with these labels, such as app=web,tier!=db
+    /// Selector (label query) to filter on, such as app=web,tier!=db
     #[arg(short = 'l', long, value_name = "SELECTOR", value_parser = Selector::read)]
     pub(crate) selector: Option<Selector>,
-    /// In the order of a field, such as '{.spec.count}'
+    /// Field to sort the list by, such as '{.spec.count}'
     #[arg(long, value_name = "FIELD", value_parser = field_of)]
     pub(crate) sort_by: Option<Template>,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct WatchArgs {
-    /// Go on with what changes, until what is named is gone
+    /// After listing, watch for changes; with names, until all of them are gone
     #[arg(short, long, conflicts_with = "sort_by")]
     pub(crate) watch: bool,
 }
 
-/// How one object is printed.
+/// Output flag of a command that prints one object without a table.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ObjectArgs {
     /// json, yaml or jsonpath=...
@@ -392,7 +392,7 @@ pub(crate) struct ObjectArgs {
     pub(crate) output: Option<Format>,
 }
 
-/// Whether anything is changed: yes; no, and only said; no, and the API server is asked.
+/// Modes of `--dry-run`: change objects; only print; send the request to the API server, which stores nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum DryRun {
     #[default]
@@ -403,7 +403,7 @@ pub(crate) enum DryRun {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DryRunArgs {
-    /// Change nothing: only say it (client), or ask the API server (server)
+    /// Change nothing: only print (client), or ask the API server (server)
     #[arg(
         long,
         value_name = "WHERE",
@@ -425,7 +425,7 @@ pub(crate) struct ChangeArgs {
 }
 
 impl ChangeArgs {
-    /// Whether what was changed is printed as it is now, and not only that it was.
+    /// Reports whether the command prints the changed objects, and not only a line for each change.
     pub(crate) fn prints_objects(&self) -> bool {
         self.output.as_ref().is_some_and(Format::is_of_objects)
     }
@@ -433,10 +433,10 @@ impl ChangeArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct WaitArgs {
-    /// Wait until it is done, not only accepted
+    /// Wait until the operation is complete, not only accepted
     #[arg(long)]
     pub(crate) wait: bool,
-    /// How long to wait, such as 60s or 5m
+    /// Time to wait before giving up, such as 60s or 5m
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub(crate) timeout: Duration,
 }
@@ -450,53 +450,53 @@ pub(crate) struct CreateCluster {
     /// The name of the cluster; its namespace is <NAME>-ns
     #[arg(value_name = "NAME", required_unless_present = "filename", value_parser = name::<ClusterName>)]
     pub(crate) name: Option<ClusterName>,
-    /// The processors of each instance, such as 2 or 500m
+    /// The CPU of each instance, such as 2 or 500m
     #[arg(long, value_name = "CPU", required_unless_present = "filename", value_parser = quantity, allow_negative_numbers = true)]
     pub(crate) cpu: Option<Quantity>,
     /// The memory of each instance, such as 4Gi
     #[arg(long, value_name = "MEMORY", required_unless_present = "filename", value_parser = memory, allow_negative_numbers = true)]
     pub(crate) memory: Option<Quantity>,
-    /// How many instances; 1 if it is not said
+    /// The number of instances; 1 by default
     #[arg(long, alias = "replicas", value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub(crate) count: Option<u32>,
-    /// What the instances are: container (the default) or vm
+    /// The type of the instances: container (the default) or vm
     #[arg(long = "type", value_name = "TYPE", value_parser = kind)]
     pub(crate) kind: Option<InstanceType>,
-    /// What the instances are made from, as `get templates` shows them
+    /// The template for the instances; `get templates` lists templates
     #[arg(long, value_name = "NAME", value_parser = name::<TemplateName>)]
     pub(crate) template: Option<TemplateName>,
-    /// The image of the instances; without one, the template's
+    /// The image of the instances; by default the image of the template
     #[arg(long, value_name = "IMAGE", value_parser = image)]
     pub(crate) image: Option<String>,
-    /// A variable of the instances (repeatable); what is secret belongs into a Secret
+    /// Environment variable of the instances (repeatable); use a Secret for confidential values
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     pub(crate) env: Vec<Variable>,
     /// A port that the instances listen on (repeatable)
     #[arg(long, value_name = "PORT", value_parser = port, allow_negative_numbers = true)]
     pub(crate) port: Vec<u16>,
-    /// What follows -- is the program itself, and not what the image's program is given
+    /// Use the arguments after -- as the program itself, not as arguments of the image's program
     #[arg(long)]
     pub(crate) command: bool,
-    /// A disk of each instance that outlives a stop; mounted at /data if no path is named
+    /// A disk for each instance that survives a stop; mounted at /data if no path is given
     #[arg(long, value_name = "SIZE[:PATH]", value_parser = disk)]
     pub(crate) disk: Option<Disk>,
-    /// What else is different: a JSON Patch or a merge patch of the Pod or the VirtualMachine
+    /// Further changes: a JSON Patch or a merge patch of the Pod or the VirtualMachine
     #[arg(long, value_name = "FILE|JSON")]
     pub(crate) patch: Option<String>,
     /// Another resource of each instance, such as nvidia.com/gpu=1 (repeatable)
     #[arg(long, value_name = "NAME=AMOUNT", value_parser = amount)]
     pub(crate) resource: Vec<Amount>,
-    /// What the program of the instances is given
+    /// Arguments for the program of the instances
     #[arg(value_name = "ARG", last = true)]
     pub(crate) args: Vec<String>,
-    /// The file of the public key that may log in to the VMs
+    /// File with the SSH public key for logging in to the VMs
     #[arg(long, value_name = "FILE")]
     pub(crate) ssh_key: Option<PathBuf>,
-    /// Clusters as `get clusters -o yaml` prints them; - is standard input
+    /// File as `get clusters -o yaml` prints it; - for standard input
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["name", "cpu", "memory", "count", "kind", "template", "image",
         "env", "port", "command", "disk", "patch", "resource", "args", "ssh_key"])]
     pub(crate) filename: Option<String>,
-    /// Whose cluster it is to be (administrators)
+    /// The owner of the cluster (administrators)
     #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) owner: Option<UserName>,
     #[command(flatten)]
@@ -513,19 +513,19 @@ pub(crate) struct CreateUser {
     /// The name of the user
     #[arg(value_name = "NAME", value_parser = name::<UserName>)]
     pub(crate) name: UserName,
-    /// The processors that all instances of the user may have
+    /// The CPU quota of the user, for all instances together
     #[arg(long, value_name = "CPU", value_parser = quantity, allow_negative_numbers = true)]
     pub(crate) cpu: Quantity,
-    /// The memory that all instances of the user may have
+    /// The memory quota of the user, for all instances together
     #[arg(long, value_name = "MEMORY", value_parser = memory, allow_negative_numbers = true)]
     pub(crate) memory: Quantity,
-    /// Another resource that they may have, such as nvidia.com/gpu=4; may be repeated
+    /// The quota of another resource, such as nvidia.com/gpu=4 (repeatable)
     #[arg(long, value_name = "NAME=AMOUNT", value_parser = amount)]
     pub(crate) resource: Vec<Amount>,
-    /// What becomes of the quota of a suspended cluster: keep, or release it until the cluster is resumed
+    /// Whether suspended clusters keep their quota, or release it until they are resumed
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub(crate) suspended: Keeping,
-    /// For how long the token of the kubeconfig is good
+    /// Requested lifetime of the token in the kubeconfig
     #[arg(long, value_name = "DURATION", default_value = "720h", value_parser = lifetime)]
     pub(crate) token_duration: Duration,
     /// Write the user's kubeconfig to this file instead of standard output
@@ -540,10 +540,10 @@ pub(crate) struct CreateUser {
     before_help = "Examples:\n  kubectl cmp create template gpu -f pod.yaml\n  kubectl cmp create template gpu -f pod.yaml --dry-run=server"
 )]
 pub(crate) struct CreateTemplate {
-    /// The name of the template; what `get template -o yaml` printed has one
+    /// The name of the template; optional for the output of `get template -o yaml`
     #[arg(value_name = "NAME", value_parser = name::<TemplateName>)]
     pub(crate) name: Option<TemplateName>,
-    /// The file with the Pod or the VirtualMachine; - is standard input
+    /// File with the Pod or the VirtualMachine; - for standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) filename: String,
     #[command(flatten)]
@@ -553,10 +553,10 @@ pub(crate) struct CreateTemplate {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp create token john --duration 24h")]
 pub(crate) struct CreateToken {
-    /// For whom
+    /// The name of the user
     #[arg(value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) user: UserName,
-    /// For how long it is good
+    /// Requested lifetime of the issued token
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = lifetime)]
     pub(crate) duration: Duration,
     #[command(flatten)]
@@ -568,13 +568,13 @@ pub(crate) struct CreateToken {
     before_help = "Examples:\n  kubectl cmp get clusters\n  kubectl cmp get cluster web -o yaml\n  kubectl cmp get clusters -w"
 )]
 pub(crate) struct GetClusters {
-    /// Which; without a name, all of yours
+    /// The names of the clusters; all of yours by default
     #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
     pub(crate) names: Vec<ClusterName>,
-    /// Everyone's (administrators)
+    /// Show the clusters of all users (administrators)
     #[arg(short = 'A', long, conflicts_with = "owner")]
     pub(crate) all_namespaces: bool,
-    /// Whose (administrators)
+    /// Show the clusters of this user (administrators)
     #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) owner: Option<UserName>,
     #[command(flatten)]
@@ -586,16 +586,16 @@ pub(crate) struct GetClusters {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp get instances --in web\n  kubectl cmp get instance web-0 -o wide")]
 pub(crate) struct GetInstances {
-    /// Which; without a name, all of yours
+    /// The names of the instances; all of yours by default
     #[arg(value_name = "NAME", value_parser = name::<InstanceName>)]
     pub(crate) names: Vec<InstanceName>,
-    /// Of which cluster
+    /// Show only the instances of this cluster
     #[arg(long = "in", value_name = "CLUSTER", value_parser = name::<ClusterName>)]
     pub(crate) of: Option<ClusterName>,
-    /// Everyone's (administrators)
+    /// Show the instances of all users (administrators)
     #[arg(short = 'A', long, conflicts_with = "owner")]
     pub(crate) all_namespaces: bool,
-    /// Whose (administrators)
+    /// Show the instances of this user (administrators)
     #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) owner: Option<UserName>,
     #[command(flatten)]
@@ -607,7 +607,7 @@ pub(crate) struct GetInstances {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp get users --sort-by .status.charge.cpu")]
 pub(crate) struct GetUsers {
-    /// Which; without a name, all
+    /// The names of the users; all by default
     #[arg(value_name = "NAME", value_parser = name::<UserName>)]
     pub(crate) names: Vec<UserName>,
     #[command(flatten)]
@@ -617,7 +617,7 @@ pub(crate) struct GetUsers {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp get templates\n  kubectl cmp get template container -o yaml")]
 pub(crate) struct GetTemplates {
-    /// Which; without a name, all
+    /// The names of the templates; all by default
     #[arg(value_name = "NAME", value_parser = name::<TemplateName>)]
     pub(crate) names: Vec<TemplateName>,
     #[command(flatten)]
@@ -627,7 +627,7 @@ pub(crate) struct GetTemplates {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp get tokens john")]
 pub(crate) struct GetTokens {
-    /// Whose
+    /// The name of the user
     #[arg(value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) user: UserName,
     #[command(flatten)]
@@ -636,7 +636,7 @@ pub(crate) struct GetTokens {
 
 #[derive(Debug, Args)]
 pub(crate) struct Names<N: Titled + Clone + Send + Sync + 'static> {
-    /// Which
+    /// The names of the objects
     #[arg(value_name = "NAME", required = true, value_parser = name::<N>)]
     pub(crate) names: Vec<N>,
 }
@@ -646,16 +646,16 @@ pub(crate) struct Names<N: Titled + Clone + Send + Sync + 'static> {
     before_help = "Examples:\n  kubectl cmp delete cluster web\n  kubectl cmp delete cluster web db --yes --wait"
 )]
 pub(crate) struct DeleteCluster {
-    /// Which
+    /// The names of the clusters
     #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
     pub(crate) names: Vec<ClusterName>,
-    /// All of yours
+    /// Delete all of your clusters
     #[arg(long, conflicts_with = "names")]
     pub(crate) all: bool,
-    /// With --all: whose (administrators)
+    /// With --all: the owner of the clusters (administrators)
     #[arg(long, value_name = "USER", value_parser = name::<UserName>, requires = "all")]
     pub(crate) owner: Option<UserName>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub(crate) yes: bool,
     #[command(flatten)]
@@ -667,16 +667,16 @@ pub(crate) struct DeleteCluster {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp delete user john\n  kubectl cmp delete user john --cascade --yes")]
 pub(crate) struct DeleteUser {
-    /// Which
+    /// The names of the users
     #[arg(value_name = "NAME", required = true, value_parser = name::<UserName>)]
     pub(crate) names: Vec<UserName>,
-    /// Their clusters, too
+    /// Delete the clusters of the users, too
     #[arg(long)]
     pub(crate) cascade: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// How long to wait for clusters to be gone
+    /// Time to wait until the clusters are gone
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
@@ -686,10 +686,10 @@ pub(crate) struct DeleteUser {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp delete template gpu")]
 pub(crate) struct DeleteTemplate {
-    /// Which
+    /// The names of the templates
     #[arg(value_name = "NAME", required = true, value_parser = name::<TemplateName>)]
     pub(crate) names: Vec<TemplateName>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub(crate) yes: bool,
     #[command(flatten)]
@@ -699,10 +699,10 @@ pub(crate) struct DeleteTemplate {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp delete token john john-x7k2p")]
 pub(crate) struct DeleteToken {
-    /// Whose
+    /// The name of the user
     #[arg(value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) user: UserName,
-    /// Which, as `get tokens` shows it
+    /// The ID of the token, as `get tokens` shows it
     #[arg(value_name = "ID", value_parser = token)]
     pub(crate) id: String,
     #[command(flatten)]
@@ -712,13 +712,13 @@ pub(crate) struct DeleteToken {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp scale cluster web --count 5")]
 pub(crate) struct ScaleCluster {
-    /// Which
+    /// The name of the cluster
     #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
     pub(crate) name: ClusterName,
-    /// How many instances; what is given up are those with the highest indexes
+    /// The new number of instances; the highest indexes are deleted first
     #[arg(long, alias = "replicas", value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub(crate) count: u32,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub(crate) yes: bool,
     #[command(flatten)]
@@ -730,19 +730,19 @@ pub(crate) struct ScaleCluster {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp resize cluster web --cpu 4 --memory 8Gi")]
 pub(crate) struct ResizeCluster {
-    /// Which
+    /// The name of the cluster
     #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
     pub(crate) name: ClusterName,
-    /// The processors of each instance, such as 2 or 500m
+    /// The CPU of each instance, such as 2 or 500m
     #[arg(long, value_name = "CPU", value_parser = quantity, allow_negative_numbers = true)]
     pub(crate) cpu: Option<Quantity>,
     /// The memory of each instance, such as 4Gi
     #[arg(long, value_name = "MEMORY", value_parser = memory, allow_negative_numbers = true)]
     pub(crate) memory: Option<Quantity>,
-    /// Another resource of each instance, such as nvidia.com/gpu=1; may be repeated
+    /// Another resource of each instance, such as nvidia.com/gpu=1 (repeatable)
     #[arg(long, value_name = "NAME=AMOUNT", value_parser = amount)]
     pub(crate) resource: Vec<Amount>,
-    /// How long one instance may take to run again
+    /// Time to wait until a restarted instance runs again
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
@@ -754,25 +754,25 @@ pub(crate) struct ResizeCluster {
     before_help = "Examples:\n  kubectl cmp schedule cluster web --suspend '0 19 * * 1-5' --resume '0 8 * * 1-5'\n  kubectl cmp schedule cluster web --time-zone Europe/Berlin\n  kubectl cmp schedule cluster web --skip-until 2027-01-04\n  kubectl cmp schedule cluster web --clear"
 )]
 pub(crate) struct ScheduleCluster {
-    /// Which
+    /// The name of the cluster
     #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
     pub(crate) name: ClusterName,
-    /// When it is suspended: minute, hour, day of the month, month, day of the week, as in cron
+    /// When to suspend the cluster, in cron format: minute, hour, day of month, month, day of week
     #[arg(long, value_name = "CRON", value_parser = cron, allow_hyphen_values = true)]
     pub(crate) suspend: Option<String>,
-    /// When it is resumed: what the schedule suspended, and nothing else
+    /// When to resume the instances that the schedule suspended, and no others
     #[arg(long, value_name = "CRON", value_parser = cron, allow_hyphen_values = true)]
     pub(crate) resume: Option<String>,
-    /// By the clocks of which zone, such as Europe/Berlin; UTC if none was ever named
+    /// The time zone of the schedule, such as Europe/Berlin; UTC if none was ever set
     #[arg(long, value_name = "ZONE", value_parser = time_zone)]
     pub(crate) time_zone: Option<String>,
-    /// How: halt switches off; pause keeps the memory of a VM
+    /// Suspend mode: halt switches off; pause keeps the memory of a VM
     #[arg(long, value_name = "MODE", value_enum)]
     pub(crate) mode: Option<Mode>,
-    /// Leave out all that would be before then: 2027-01-04, 2027-01-04T08:00, or with Z or an offset
+    /// Skip everything before this time: 2027-01-04, 2027-01-04T08:00, or with Z or an offset
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) skip_until: Option<Moment>,
-    /// Take the schedule away
+    /// Remove the schedule of the cluster
     #[arg(long, conflicts_with_all = ["suspend", "resume", "time_zone", "mode", "skip_until"])]
     pub(crate) clear: bool,
     #[command(flatten)]
@@ -782,13 +782,13 @@ pub(crate) struct ScheduleCluster {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp get schedules\n  kubectl cmp get schedule web -o yaml")]
 pub(crate) struct GetSchedules {
-    /// Of which clusters; without a name, of all of yours
+    /// The names of the clusters; all of yours by default
     #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
     pub(crate) names: Vec<ClusterName>,
-    /// Everyone's (administrators)
+    /// Show the schedules of all users (administrators)
     #[arg(short = 'A', long, conflicts_with = "owner")]
     pub(crate) all_namespaces: bool,
-    /// Whose (administrators)
+    /// Show the schedules of this user (administrators)
     #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) owner: Option<UserName>,
     #[command(flatten)]
@@ -798,19 +798,19 @@ pub(crate) struct GetSchedules {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp exec web-0 -- uname -a\n  kubectl cmp exec -it web-0 -- bash")]
 pub(crate) struct ExecArgs {
-    /// Which
+    /// The name of the instance
     #[arg(value_name = "INSTANCE", value_parser = name::<InstanceName>)]
     pub(crate) name: InstanceName,
-    /// Pass standard input on
+    /// Pass stdin to the container
     #[arg(short = 'i', long)]
     pub(crate) stdin: bool,
-    /// Standard input is a terminal
+    /// Stdin is a TTY
     #[arg(short, long)]
     pub(crate) tty: bool,
-    /// In which container, if there are several
+    /// Container name, if there are several
     #[arg(short, long, value_name = "CONTAINER")]
     pub(crate) container: Option<String>,
-    /// What to run, after --
+    /// The command to run, after --
     #[arg(value_name = "COMMAND", last = true, required = true)]
     pub(crate) command: Vec<OsString>,
 }
@@ -818,25 +818,25 @@ pub(crate) struct ExecArgs {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp logs web-0\n  kubectl cmp logs web-0 -f --tail 20")]
 pub(crate) struct LogsArgs {
-    /// Which
+    /// The name of the instance
     #[arg(value_name = "INSTANCE", value_parser = name::<InstanceName>)]
     pub(crate) name: InstanceName,
-    /// Go on with what comes
+    /// Stream the logs as they are written
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// Of the container before it was restarted
+    /// Print the logs of the container before its last restart
     #[arg(short, long)]
     pub(crate) previous: bool,
-    /// With the time of each line
+    /// Include a timestamp on each line
     #[arg(long)]
     pub(crate) timestamps: bool,
-    /// How many of the last lines
+    /// The number of recent lines to print
     #[arg(long, value_name = "LINES", allow_negative_numbers = true)]
     pub(crate) tail: Option<i64>,
-    /// How far back, such as 10m
+    /// Print only logs newer than a duration, such as 10m
     #[arg(long, value_name = "DURATION")]
     pub(crate) since: Option<String>,
-    /// Of which container, if there are several
+    /// Container name, if there are several
     #[arg(short, long, value_name = "CONTAINER")]
     pub(crate) container: Option<String>,
 }
@@ -862,27 +862,27 @@ pub(crate) struct VncArgs {
 pub(crate) struct SshArgs {
     #[command(flatten)]
     pub(crate) vm: VmArgs,
-    /// As whom to log in; without one, by the name you have here
+    /// The user to log in as; by default your local user name
     #[arg(short = 'l', long, value_name = "USER", value_parser = login)]
     pub(crate) username: Option<String>,
-    /// The file of the private key to log in with; without one, as ssh is set up
+    /// File with the private key; by default as ssh is configured
     #[arg(short, long, value_name = "FILE")]
     pub(crate) identity_file: Option<PathBuf>,
     /// The port in the VM
     #[arg(short, long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
-    /// What to run instead of a shell
+    /// The command to run instead of a shell
     #[arg(short, long, value_name = "COMMAND")]
     pub(crate) command: Option<OsString>,
 }
 
-/// Which VM, and what else is for virtctl.
+/// The VM, and further flags for virtctl.
 #[derive(Debug, Args)]
 pub(crate) struct VmArgs {
-    /// Which
+    /// The name of the instance
     #[arg(value_name = "INSTANCE", value_parser = name::<InstanceName>)]
     pub(crate) name: InstanceName,
-    /// Further flags of virtctl, after --
+    /// Further flags for virtctl, after --
     #[arg(value_name = "FLAG", last = true)]
     pub(crate) more: Vec<OsString>,
 }
@@ -890,10 +890,10 @@ pub(crate) struct VmArgs {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp events\n  kubectl cmp events web -w")]
 pub(crate) struct EventsArgs {
-    /// Of which cluster; without a name, of all of yours
+    /// The name of the cluster; all of yours by default
     #[arg(value_name = "CLUSTER", value_parser = name::<ClusterName>)]
     pub(crate) name: Option<ClusterName>,
-    /// Whose (administrators)
+    /// Show the events of this user's clusters (administrators)
     #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) owner: Option<UserName>,
     #[command(flatten)]
@@ -904,7 +904,7 @@ pub(crate) struct EventsArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct InstanceArgs {
-    /// Which, such as web-0
+    /// The names of the instances, such as web-0
     #[arg(value_name = "NAME", required = true, value_parser = name::<InstanceName>)]
     pub(crate) names: Vec<InstanceName>,
     #[command(flatten)]
@@ -920,20 +920,20 @@ pub(crate) struct InstanceArgs {
 pub(crate) struct ResumeClusters {
     #[command(flatten)]
     pub(crate) which: ClustersArgs,
-    /// For how long; then they are suspended again
+    /// Resume for this long, then suspend the clusters again
     #[arg(long = "for", value_name = "DURATION", value_parser = span)]
     pub(crate) span: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ClustersArgs {
-    /// Which
+    /// The names of the clusters
     #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
     pub(crate) names: Vec<ClusterName>,
-    /// All of yours
+    /// Select all of your clusters
     #[arg(long, conflicts_with = "names")]
     pub(crate) all: bool,
-    /// With --all: whose (administrators)
+    /// With --all: the owner of the clusters (administrators)
     #[arg(long, value_name = "USER", value_parser = name::<UserName>, requires = "all")]
     pub(crate) owner: Option<UserName>,
     #[command(flatten)]
@@ -947,22 +947,22 @@ pub(crate) struct ClustersArgs {
     before_help = "Examples:\n  kubectl cmp export cluster web > web.yaml\n  kubectl cmp export cluster --all > mine.yaml"
 )]
 pub(crate) struct ExportCluster {
-    /// Which; what is on their disks is not printed
+    /// The names of the clusters; the contents of their disks are not printed
     #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
     pub(crate) names: Vec<ClusterName>,
-    /// All of yours
+    /// Select all of your clusters
     #[arg(long, conflicts_with = "names")]
     pub(crate) all: bool,
-    /// Everyone's (administrators)
+    /// Select the clusters of all users (administrators)
     #[arg(short = 'A', long, conflicts_with_all = ["names", "owner"])]
     pub(crate) all_namespaces: bool,
-    /// With --all or -l: whose (administrators)
+    /// With --all or -l: the owner of the clusters (administrators)
     #[arg(long, value_name = "USER", value_parser = name::<UserName>, conflicts_with = "names")]
     pub(crate) owner: Option<UserName>,
-    /// Only those with these labels, such as app=web,tier!=db
+    /// Selector (label query) to filter on, such as app=web,tier!=db
     #[arg(short = 'l', long, value_name = "SELECTOR", value_parser = Selector::read, conflicts_with = "names")]
     pub(crate) selector: Option<Selector>,
-    /// yaml (the default) or json
+    /// Output format: yaml (the default) or json
     #[arg(
         short,
         long,
@@ -975,7 +975,7 @@ pub(crate) struct ExportCluster {
     pub(crate) output: Written,
 }
 
-/// How a file is written.
+/// Formats of an exported file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Written {
     #[default]
@@ -985,10 +985,10 @@ pub(crate) enum Written {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct How {
-    /// How: halt switches off; pause keeps the memory of a VM
+    /// Suspend mode: halt switches off; pause keeps the memory of a VM
     #[arg(long, value_name = "MODE", value_enum)]
     pub(crate) mode: Option<Mode>,
-    /// Why; it is shown as long as they are suspended
+    /// The reason to show while they are suspended
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
 }
@@ -1015,7 +1015,7 @@ impl From<Mode> for instance::Mode {
 pub(crate) struct SuspendClusters {
     #[command(flatten)]
     pub(crate) how: How,
-    /// For how long; then those that this suspends are resumed
+    /// Suspend for this long, then resume what this command suspended
     #[arg(long = "for", value_name = "DURATION", value_parser = span)]
     pub(crate) span: Option<Duration>,
     #[command(flatten)]
@@ -1036,19 +1036,19 @@ pub(crate) struct SuspendInstances {
     after_help = "An instance holds what it asks for while it is on, pending or failed, or paused; its disk as long as\nit exists. Of a time in which nobody looked counts what was the same before and after it."
 )]
 pub(crate) struct ReportArgs {
-    /// Of one user alone
+    /// Report on this user only
     #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) owner: Option<UserName>,
-    /// Of one cluster alone
+    /// Report on this cluster only
     #[arg(long = "in", value_name = "CLUSTER", value_parser = name::<ClusterName>)]
     pub(crate) of: Option<ClusterName>,
-    /// From when: 7d, 36h, a day or a month such as 2026-10, or a time with its zone; 30 days if it is not said
+    /// Start of the period: 7d, 36h, a day or a month such as 2026-10, or a time with its zone; by default 30 days back
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) from: Option<range::Moment>,
-    /// Until when, a day or a month to its end; now if it is not said
+    /// End of the period, including the whole of a day or a month; by default now
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) to: Option<range::Moment>,
-    /// A row for each user (the default), cluster or day
+    /// One row for each user (the default), cluster or day
     #[arg(
         long,
         value_name = "WHAT",
@@ -1058,16 +1058,16 @@ pub(crate) struct ReportArgs {
         hide_default_value = true
     )]
     pub(crate) by: ReportBy,
-    /// Whose days and times these are, such as Europe/Berlin
+    /// The time zone of days and times, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
     pub(crate) time_zone: TimeZone,
-    /// What an hour of a core, a GiB or a piece costs, such as cpu=0.03 (repeatable)
+    /// The price of one hour of a core, a GiB or a piece, such as cpu=0.03 (repeatable)
     #[arg(long, value_name = "NAME=PRICE", value_parser = priced)]
     pub(crate) price: Vec<Priced>,
-    /// What is paid with, such as EUR
+    /// The currency of the prices, such as EUR
     #[arg(long, value_name = "CURRENCY", requires = "price", value_parser = currency)]
     pub(crate) currency: Option<String>,
-    /// table (the default), csv, json or html
+    /// Output format: table (the default), csv, json or html
     #[arg(
         short,
         long,
@@ -1078,12 +1078,12 @@ pub(crate) struct ReportArgs {
         hide_default_value = true
     )]
     pub(crate) output: ReportForm,
-    /// The file of `mirror`; without one, that of the mirror in the cluster
+    /// The file of `mirror`; by default the mirror in the cluster
     #[arg(long, value_name = "FILE")]
     pub(crate) db: Option<PathBuf>,
 }
 
-/// By what the rows of a report are.
+/// Grouping of the rows of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum ReportBy {
     #[default]
@@ -1102,7 +1102,7 @@ impl From<ReportBy> for By {
     }
 }
 
-/// In which form a report is printed.
+/// Output formats of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum ReportForm {
     #[default]
@@ -1115,26 +1115,26 @@ pub(crate) enum ReportForm {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp set quota john --cpu 32")]
 pub(crate) struct SetQuota {
-    /// Whose
+    /// The name of the user
     #[arg(value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) user: UserName,
-    /// The processors that all instances of the user may have
+    /// The CPU quota of the user, for all instances together
     #[arg(long, value_name = "CPU", value_parser = quantity, allow_negative_numbers = true)]
     pub(crate) cpu: Option<Quantity>,
-    /// The memory that all instances of the user may have
+    /// The memory quota of the user, for all instances together
     #[arg(long, value_name = "MEMORY", value_parser = memory, allow_negative_numbers = true)]
     pub(crate) memory: Option<Quantity>,
-    /// Another resource that they may have; may be repeated
+    /// The quota of another resource (repeatable)
     #[arg(long, value_name = "NAME=AMOUNT", value_parser = amount)]
     pub(crate) resource: Vec<Amount>,
-    /// What becomes of the quota of a suspended cluster: keep, or release it until the cluster is resumed
+    /// Whether suspended clusters keep their quota, or release it until they are resumed
     #[arg(long, value_name = "WHAT", value_enum)]
     pub(crate) suspended: Option<Keeping>,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
 }
 
-/// Whether the quota of suspended clusters is kept.
+/// Handling of the quota of suspended clusters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Keeping {
     #[default]
@@ -1154,7 +1154,7 @@ impl From<Keeping> for Suspended {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp quota\n  kubectl cmp quota john -o json")]
 pub(crate) struct QuotaArgs {
-    /// Whose (administrators); without a name, yours
+    /// The name of the user (administrators); you by default
     #[arg(value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) user: Option<UserName>,
     #[command(flatten)]
@@ -1167,10 +1167,10 @@ pub(crate) struct QuotaArgs {
     after_help = "One look brings the file up to date; what instances were in between is known of those alone that\nhave not changed. --watch goes on until Ctrl-C. `kubectl cmp install --mirror` does it in the cluster."
 )]
 pub(crate) struct MirrorArgs {
-    /// The file of SQLite; it is made if it is not there
+    /// The SQLite file; created if it does not exist
     #[arg(long, value_name = "FILE")]
     pub(crate) db: PathBuf,
-    /// Go on with every change
+    /// Keep running and record every change
     #[arg(short, long)]
     pub(crate) watch: bool,
 }
@@ -1183,10 +1183,10 @@ pub(crate) struct MirrorArgs {
 pub(crate) struct InstallArgs {
     #[command(flatten)]
     pub(crate) flags: InstallFlags,
-    /// Forget the flags of the last install: those that are not given have their defaults
+    /// Forget the flags of the last install: flags that are not given get their defaults
     #[arg(long)]
     pub(crate) reset_flags: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub(crate) yes: bool,
     #[command(flatten)]
@@ -1195,42 +1195,42 @@ pub(crate) struct InstallArgs {
     pub(crate) change: ChangeArgs,
 }
 
-/// The metadata services of clouds, and the nodes.
+/// Ranges of `--deny-egress-to` without a value: the metadata services of clouds, and the nodes.
 const DENIED: [&str; 3] = ["169.254.0.0/16", "fd00:ec2::254/128", NODES];
 
-/// What stands for the addresses of all nodes among ranges.
+/// The value of `--deny-egress-to` that stands for the addresses of all nodes.
 pub(crate) const NODES: &str = "nodes";
 
-/// The flags of `install` that say what is installed. They are remembered in the cluster under their names, and hold for
-/// the next `install` as well, unless it says otherwise.
+/// Flags of `install` that define the installation. The cluster remembers them under their names. A remembered flag
+/// also holds for the next `install`, unless that one gives it anew.
 ///
-/// A flag is added here alone. It is an `Option`, or a list with a delimiter, so that a flag that was not given differs
-/// from a default; an empty text or `false` takes a remembered one away.
+/// This struct is the only place that a new flag needs. A flag is an `Option`, or a list with a delimiter, so that a
+/// flag that was not given differs from a default. An empty text or `false` removes a remembered flag.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct InstallFlags {
     /// The image of cmp-webhook
     #[arg(long, value_name = "IMAGE", value_parser = image_or_none)]
     pub(crate) image: Option<String>,
-    /// How many replicas of cmp-webhook [default: 2]
+    /// The number of replicas of cmp-webhook [default: 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100), allow_negative_numbers = true)]
     pub(crate) replicas: Option<u16>,
-    /// A process outside the cluster to ask instead of the Deployment (development): https://HOST:PORT
+    /// URL of a process outside the cluster to call instead of the Deployment (development): https://HOST:PORT
     #[arg(long, value_name = "URL", value_parser = webhook_url, conflicts_with_all = ["image", "replicas"])]
     pub(crate) webhook_url: Option<String>,
-    /// Take the certificate from cert-manager
+    /// Use a certificate from cert-manager
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub(crate) cert_manager: Option<bool>,
-    /// Tell the Prometheus operator of the metrics, with alerts on them
+    /// Add metrics and alerts for the Prometheus operator
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub(crate) prometheus: Option<bool>,
-    /// Keep what instances were, and for how long, in a volume
+    /// Record the states of instances and their durations in a volume
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
     pub(crate) mirror: Option<bool>,
-    /// How much of a node's disk a container may fill if the size does not name it [default: 10Gi]
+    /// Space on a node's disk that a container can use if the size does not name it [default: 10Gi]
     #[arg(long, value_name = "QUANTITY", value_parser = ephemeral_storage)]
     pub(crate) ephemeral_storage: Option<String>,
-    /// Where instances may not connect to: ranges of addresses, and `nodes` for those of all nodes; without a value
+    /// Address ranges that instances cannot connect to, and `nodes` for the addresses of all nodes; without a value
     /// `169.254.0.0/16,fd00:ec2::254/128,nodes`
     #[arg(long, value_name = "CIDR,...", value_delimiter = ',', num_args = 0.., default_missing_values = DENIED, value_parser = denied)]
     pub(crate) deny_egress_to: Vec<String>,
@@ -1239,7 +1239,7 @@ pub(crate) struct InstallFlags {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp check --pre\n  kubectl cmp check\n  kubectl cmp check -o json")]
 pub(crate) struct CheckArgs {
-    /// Only what has to hold before cmp is installed
+    /// Check only the requirements for installing cmp
     #[arg(long)]
     pub(crate) pre: bool,
     #[command(flatten)]
@@ -1249,13 +1249,13 @@ pub(crate) struct CheckArgs {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp uninstall\n  kubectl cmp uninstall --purge")]
 pub(crate) struct UninstallArgs {
-    /// All clusters, accounts, rights and policies, too, in this order
+    /// Delete all clusters, accounts, rights and policies, too, in this order
     #[arg(long)]
     pub(crate) purge: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// How long to wait for clusters to be gone
+    /// Time to wait until the clusters are gone
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub(crate) timeout: Duration,
     #[command(flatten)]
@@ -1267,7 +1267,7 @@ pub(crate) struct UninstallArgs {
     before_help = "Examples:\n  kubectl cmp completion install\n  kubectl cmp completion install --dir ~/.local/bin"
 )]
 pub(crate) struct CompletionInstall {
-    /// The folder to put it in; without one, where kubectl-cmp lies
+    /// The folder for the completion; by default the folder of kubectl-cmp
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     #[command(flatten)]
@@ -1277,7 +1277,7 @@ pub(crate) struct CompletionInstall {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp version --client")]
 pub(crate) struct VersionArgs {
-    /// Of the plugin alone
+    /// Print only the version of the plugin
     #[arg(long)]
     pub(crate) client: bool,
     #[command(flatten)]
@@ -1285,13 +1285,13 @@ pub(crate) struct VersionArgs {
 }
 
 impl Global {
-    /// Reads these flags alone.
+    /// Parses global flags on their own. Returns `None` if one of them is invalid.
     pub(crate) fn read(flags: impl Iterator<Item = String>) -> Option<Self> {
         let command = Self::augment_args(clap::Command::new("kubectl-cmp")).no_binary_name(true);
         Self::from_arg_matches(&command.try_get_matches_from(flags).ok()?).ok()
     }
 
-    /// The same for kubectl itself, and for virtctl, which takes what kubectl takes.
+    /// Returns these flags for kubectl. virtctl takes the same flags.
     pub(crate) fn as_kubectl(&self) -> Vec<OsString> {
         let mut flags = Vec::new();
         let mut flag = |name: &str, value: Option<&std::ffi::OsStr>| {
@@ -1328,10 +1328,10 @@ impl Global {
     }
 }
 
-/// In which order a help says what: what it does, how it looks, and only then every flag.
+/// Template of every help: description, examples and usage first, then all flags.
 const HELP: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}\n";
 
-/// The command line as clap knows it.
+/// Returns the clap command of the plugin, with the help template in every subcommand.
 pub(crate) fn command() -> clap::Command {
     fn ordered(command: clap::Command) -> clap::Command {
         command.help_template(HELP).mut_subcommands(ordered)
@@ -1339,7 +1339,7 @@ pub(crate) fn command() -> clap::Command {
     ordered(Arguments::command())
 }
 
-/// The flags that every command takes, as `kubectl options` shows kubectl's.
+/// Returns the help of the flags that every command takes, as `kubectl options` prints those of kubectl.
 pub(crate) fn global_flags() -> String {
     let shown = |command: clap::Command| command.mut_args(|argument| argument.hide(false));
     let flags = shown(Global::augment_args(clap::Command::new("kubectl cmp")));
@@ -1350,18 +1350,18 @@ pub(crate) fn global_flags() -> String {
     text
 }
 
-/// Reads what was typed.
+/// Parses a command line, with the name of the program first.
 pub(crate) fn parse(typed: &[OsString]) -> Result<Arguments, clap::Error> {
     Arguments::from_arg_matches(&command().try_get_matches_from(typed)?)
 }
 
-/// The verbs that a type follows.
+/// Verbs that a type follows.
 const VERBS: [&str; 12] = [
     "create", "get", "describe", "delete", "start", "stop", "suspend", "resume", "schedule", "scale", "resize",
     "export",
 ];
 
-/// `help get` is `get --help`, as in kubectl.
+/// Rewrites `help get` to `get --help`, as kubectl accepts both.
 pub(crate) fn help_of(mut typed: Vec<OsString>) -> Vec<OsString> {
     if typed.get(1).is_some_and(|word| word == "help") {
         typed.remove(1);
@@ -1370,7 +1370,7 @@ pub(crate) fn help_of(mut typed: Vec<OsString>) -> Vec<OsString> {
     typed
 }
 
-/// `get cluster/web` is `get cluster web`, as in kubectl.
+/// Rewrites `get cluster/web` to `get cluster web`, as kubectl accepts both.
 pub(crate) fn split_titles(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut split = Vec::new();
     let mut after_verb = false;
@@ -1395,7 +1395,7 @@ mod tests {
         command().debug_assert();
     }
 
-    /// Looks at a command and all below it.
+    /// Visits a command and all of its subcommands.
     fn each(command: &clap::Command, look: &mut impl FnMut(&clap::Command)) {
         look(command);
         command.get_subcommands().for_each(|below| each(below, look));
@@ -1426,7 +1426,7 @@ mod tests {
         });
     }
 
-    /// An example that cannot be typed is worse than none.
+    /// Parses every example of the help, because an example that fails is worse than none.
     #[test]
     fn every_example_can_be_typed() {
         let mut seen = 0;
