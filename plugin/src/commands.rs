@@ -1,4 +1,4 @@
-//! One file a command; here they are told apart.
+//! The commands, one file for each, and their dispatch.
 
 use crate::cli::{
     Arguments, Command, Completion, Create, CreateArgs, Delete, Describe, Export, Get, Instances, Resize, Resume,
@@ -42,7 +42,7 @@ mod whoami;
 
 pub(crate) use tokens::ids as token_ids;
 
-/// Runs a command, and says what the API server warned of.
+/// Runs a command, and prints the warnings of the API server.
 pub(crate) async fn run(arguments: Arguments, ui: &Ui) -> Result<(), CliError> {
     let context = Context::new(ui, arguments.global);
     let done = dispatch(&context, arguments.command).await;

@@ -1,8 +1,8 @@
-//! What may come next on a command line, by kubectl's protocol for plugins: kubectl runs `kubectl_complete-cmp` with the
-//! words after `cmp`, the last of which is being typed, and reads one candidate a line, with its description after a tab,
-//! and a last line `:<directive>`.
+//! Completion of a command line by kubectl's protocol for plugins. kubectl runs `kubectl_complete-cmp` with the words
+//! after `cmp`; the last word is incomplete. It reads one candidate a line, with its description after a tab, and a
+//! last line `:<directive>`.
 //!
-//! Whatever fails is silent, and the exit code is 0: kubectl would otherwise offer the files of the folder instead.
+//! Errors are silent, and the exit code is always 0. Otherwise kubectl would offer the files of the folder instead.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -19,17 +19,17 @@ pub(crate) use install::install;
 use line::{Line, Wanted};
 pub(crate) use scripts::{BASH, FISH, ZSH};
 
-/// The name under which kubectl looks for what completes this plugin.
+/// The program that kubectl looks for to complete this plugin.
 pub(crate) const NAME: &str = "kubectl_complete-cmp";
-/// The same as a word after the plugin's own name: what scripts for `kubectl-cmp` call.
+/// The hidden command for completion. The scripts for `kubectl-cmp` call it.
 const HIDDEN: &str = "__complete";
 
-/// Nothing is to follow a candidate: it is half a value.
+/// Directive: add no space after a candidate, because it is half of a value.
 const NO_SPACE: u8 = 2;
-/// Names of files are no candidates.
+/// Directive: do not offer file names.
 const NO_FILES: u8 = 4;
 
-/// One candidate, and what it is.
+/// One candidate, with an optional description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Candidate {
     text: String,
@@ -46,7 +46,7 @@ impl Candidate {
     }
 }
 
-/// The words to complete, if that is what we were called for.
+/// Returns the words to complete, if the program was called for completion.
 pub(crate) fn asked(typed: &[OsString]) -> Option<Vec<String>> {
     let called = typed.first().map(Path::new).and_then(Path::file_name)?;
     let words = match typed.get(1) {
@@ -57,16 +57,16 @@ pub(crate) fn asked(typed: &[OsString]) -> Option<Vec<String>> {
     Some(words.iter().map(|word| word.to_string_lossy().into_owned()).collect())
 }
 
-/// Says what may come next.
+/// Prints the candidates for the next word.
 pub(crate) fn run(ui: &Ui, words: &[String]) {
     let mut root = cli::command();
     root.build();
     let answer = answer(&Line::read(&root, words), live::look);
-    // A closed pipe is no error of ours.
+    // A closed pipe is not an error of the plugin.
     ui.out(&answer).ok();
 }
 
-/// The answer in kubectl's form. `live` looks for what there is.
+/// Returns the answer in kubectl's form. `live` looks up existing objects.
 fn answer(line: &Line<'_>, live: impl FnOnce(&live::Question) -> Vec<Candidate>) -> String {
     let (mut candidates, files) = match &line.wanted {
         Wanted::Command => (line.commands(), false),
@@ -104,7 +104,7 @@ fn answer(line: &Line<'_>, live: impl FnOnce(&live::Question) -> Vec<Candidate>)
 mod tests {
     use super::*;
 
-    /// What is answered to these words, of which the last is being typed, if there are a few things.
+    /// Completes these words, the last of which is incomplete, with a few existing objects.
     fn answered(typed: &str) -> String {
         let words: Vec<String> = typed.split(' ').map(str::to_owned).collect();
         let mut root = cli::command();
@@ -122,7 +122,7 @@ mod tests {
         answer(&Line::read(&root, &words), there)
     }
 
-    /// The candidates alone, and the directive.
+    /// Compares the names of the candidates, and the directive.
     fn check(typed: &str, expected: &str) {
         let answer = answered(typed);
         let names: Vec<&str> = answer.lines().filter_map(|line| line.split('\t').next()).collect();

@@ -1,4 +1,4 @@
-//! What every command is given: the terminal, the flags, and a connection that is made when it is first used.
+//! The context of every command: the terminal, the global flags, and a connection that is made at its first use.
 
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::core::v1::Namespace;
@@ -16,16 +16,15 @@ use crate::cli::{DryRun, Global};
 use crate::error::CliError;
 use crate::ui::Ui;
 
-/// The field manager of everything that the plugin writes.
+/// The field manager of all objects that the plugin writes.
 pub(crate) const MANAGER: &str = "kubectl-cmp";
 
-/// The `User-Agent` of the plugin.
 const AGENT: &str = concat!("kubectl-cmp/", env!("CARGO_PKG_VERSION"));
 
-/// Where a kubeconfig is looked for.
+/// Hint about the places in which the plugin looks for a kubeconfig.
 const KUBECONFIG: &str = "the kubeconfig is that of --kubeconfig, of $KUBECONFIG, or ~/.kube/config";
 
-/// What every command is given.
+/// The terminal, the global flags and the connection of a command.
 pub(crate) struct Context<'a> {
     pub(crate) ui: &'a Ui,
     pub(crate) global: Global,
@@ -33,14 +32,14 @@ pub(crate) struct Context<'a> {
     who: OnceCell<Who>,
 }
 
-/// Who is asking.
+/// The identity of the caller.
 #[derive(Debug, Clone)]
 pub(crate) struct Who {
-    /// The Kubernetes username.
+    /// The username in Kubernetes.
     pub(crate) username: String,
-    /// Its groups.
+    /// The groups of the user in Kubernetes.
     pub(crate) groups: Vec<String>,
-    /// The user of ours that it is, if it is one; everyone else may be an administrator.
+    /// The cmp user with that username, if there is one. Everyone else may be an administrator.
     pub(crate) user: Option<UserName>,
 }
 
@@ -49,7 +48,7 @@ impl<'a> Context<'a> {
         Self { ui, global, connection: OnceCell::new(), who: OnceCell::new() }
     }
 
-    /// What the flags say.
+    /// Returns the connection options that the global flags give.
     fn options(&self) -> Options {
         let global = &self.global;
         Options {
@@ -65,17 +64,17 @@ impl<'a> Context<'a> {
             certificate_authority: global.certificate_authority.clone(),
             insecure: global.insecure_skip_tls_verify,
             request_timeout: Some(global.request_timeout).filter(|timeout| !timeout.is_zero()),
-            // As kubectl does at this level.
+            // kubectl traces requests from level 6, too.
             trace: (global.v >= 6).then_some(|text| Ui::standard().note(text)),
         }
     }
 
-    /// The kubeconfig, as it is.
+    /// Reads the kubeconfig without connecting.
     pub(crate) fn kubeconfig(&self) -> Result<Kubeconfig, CliError> {
         Ok(cmp_client::connect::kubeconfig(&self.options())?)
     }
 
-    /// The connection.
+    /// Returns the connection, and makes it at the first call.
     pub(crate) async fn connection(&self) -> Result<&Connection, CliError> {
         let options = self.options();
         self.connection
@@ -86,12 +85,13 @@ impl<'a> Context<'a> {
             .await
     }
 
-    /// To make calls with.
+    /// Returns the client of the connection.
     pub(crate) async fn client(&self) -> Result<Client, CliError> {
         Ok(self.connection().await?.client.clone())
     }
 
-    /// To try, dry, what a ServiceAccount may do. It takes the right to act as one; the API server adds its groups.
+    /// Returns a client that impersonates a ServiceAccount, to try in a dry run what it may do. The caller needs the
+    /// right to impersonate it. The API server adds its groups.
     pub(crate) async fn client_as(&self, namespace: &str, name: &str) -> Result<Client, CliError> {
         let options = Options {
             impersonate: Some(format!("system:serviceaccount:{namespace}:{name}")),
@@ -102,12 +102,12 @@ impl<'a> Context<'a> {
         Ok(connect(&options, AGENT).await?.client)
     }
 
-    /// The accounts.
+    /// Returns the client for accounts.
     pub(crate) async fn accounts(&self) -> Result<Accounts, CliError> {
         Ok(Accounts::new(self.client().await?))
     }
 
-    /// Says what the API server warned of.
+    /// Prints the warnings of the API server.
     pub(crate) fn warn(&self) {
         if let Some(connection) = self.connection.get() {
             for warning in connection.warnings.take() {
@@ -116,14 +116,14 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Says what is done, if that was asked for with -v.
+    /// Prints a line if `-v` is above 0.
     pub(crate) fn verbose(&self, text: &str) {
         if self.global.v > 0 {
             self.ui.note(text);
         }
     }
 
-    /// Who is asking, as the API server sees it.
+    /// Returns the caller's identity, as the API server sees it.
     pub(crate) async fn who(&self) -> Result<&Who, CliError> {
         self.who
             .get_or_try_init(|| async {
@@ -137,7 +137,7 @@ impl<'a> Context<'a> {
             .await
     }
 
-    /// Whose account a command is about: one's own, or as an administrator the one named by `--owner`.
+    /// Returns the user whose account a command is about: the caller, or for an administrator the user of `--owner`.
     pub(crate) async fn account_of(&self, owner: Option<&UserName>) -> Result<UserName, CliError> {
         let who = self.who().await?;
         match (&who.user, owner) {
@@ -154,7 +154,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Reads an account; that there is none reads as what it means.
+    /// Reads an account. A missing account is reported as a missing user.
     pub(crate) async fn account(&self, user: &UserName) -> Result<Stored, CliError> {
         match self.accounts().await?.get(user).await {
             Err(error) if error.is_not_found() => Err(CliError::not_found("user", user.as_str())),
@@ -162,7 +162,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The account that has this cluster: one's own, or as an administrator the one its Namespace names.
+    /// Returns the account that has this cluster: the caller's own, or for an administrator the one that its Namespace
+    /// names.
     pub(crate) async fn holder(&self, cluster: &ClusterName) -> Result<Stored, CliError> {
         self.check_namespace(cluster)?;
         let missing = || CliError::not_found("cluster", cluster.as_str());
@@ -176,12 +177,12 @@ impl<'a> Context<'a> {
         if let Some(owner) = owner.and_then(|owner| owner.parse().ok()) {
             return self.account(&owner).await;
         }
-        // Not prepared yet: then only the accounts know of it.
+        // Before the Namespace is prepared, only the accounts know the cluster.
         let all = self.accounts().await?.list().await?;
         all.into_iter().flatten().find(|stored| stored.account.cluster(cluster).exists()).ok_or_else(missing)
     }
 
-    /// The cluster whose Namespace `-n` names, if there is a `-n`.
+    /// Returns the cluster whose Namespace `-n` names, if `-n` is given.
     pub(crate) fn cluster_of_namespace(&self) -> Result<Option<ClusterName>, CliError> {
         let Some(namespace) = self.global.namespace.as_deref().filter(|name| !name.is_empty()) else { return Ok(None) };
         ClusterName::from_namespace(namespace).map(Some).ok_or_else(|| {
@@ -190,7 +191,7 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// That `-n` does not name another Namespace than a cluster's own.
+    /// Checks that `-n` does not name another Namespace than that of the cluster.
     pub(crate) fn check_namespace(&self, cluster: &ClusterName) -> Result<(), CliError> {
         match self.global.namespace.as_deref() {
             Some(namespace) if !namespace.is_empty() && namespace != cluster.namespace() => {
@@ -201,14 +202,14 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The clusters that were named, each once, by name or by `-n <cluster>-ns`, or all of an account.
+    /// Returns the named clusters without duplicates, the cluster of `-n <cluster>-ns`, or all clusters of an account.
     pub(crate) async fn clusters(
         &self,
         names: Vec<ClusterName>,
         all: bool,
         owner: Option<&UserName>,
     ) -> Result<Vec<ClusterName>, CliError> {
-        // clap does not insist on it where names stand beside it.
+        // clap does not enforce this if names are given as well.
         if owner.is_some() && !all {
             return Err(CliError::user("--owner goes with --all").hint("a name alone says which cluster is meant"));
         }
@@ -226,7 +227,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Each of several names once: nothing is done twice because it was typed twice.
+/// Removes duplicates, so that no command acts twice on one object.
 pub(crate) fn once<N: PartialEq>(names: Vec<N>) -> Vec<N> {
     let mut once: Vec<N> = Vec::new();
     for name in names {
@@ -237,8 +238,8 @@ pub(crate) fn once<N: PartialEq>(names: Vec<N>) -> Vec<N> {
     once
 }
 
-/// Looks at each of several names; the others are looked at all the same if one is not found, as kubectl does.
-/// Returns what was not found.
+/// Looks up several names. It continues after a name that is not found, as kubectl does. Returns the errors for names
+/// that were not found.
 pub(crate) async fn each<N, T, F>(
     names: &[N],
     found: &mut Vec<T>,
@@ -258,7 +259,7 @@ where
     Ok(missing)
 }
 
-/// The same, and what is not found is said. Returns whether all were found.
+/// Looks up several names as [`each`] does, and prints the errors. Returns whether all were found.
 pub(crate) async fn each_said<N, T, F>(
     context: &Context<'_>,
     names: &[N],
@@ -275,12 +276,12 @@ where
     Ok(missing.is_empty())
 }
 
-/// Says by the exit code alone that something was not found; it has been said in words.
+/// Returns an error without text if something was not found, for the exit code. The message was printed before.
 pub(crate) fn complete(all: bool) -> Result<(), CliError> {
     if all { Ok(()) } else { Err(CliError::silent()) }
 }
 
-/// What stands behind a line that says what was done.
+/// Returns the suffix of a line that reports a change.
 pub(crate) fn suffix(dry_run: DryRun) -> &'static str {
     match dry_run {
         DryRun::None => "",

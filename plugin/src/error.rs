@@ -1,4 +1,4 @@
-//! How every failure reaches the user: one line that says what, and hints where there is a next step.
+//! Errors as the user sees them: one line with the error, and hints if there is a next step.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use cmp_mirror::{StoreError, fetch, follow};
 
 use crate::ui::{Ui, escape};
 
-/// A failure of a command.
+/// The failure of a command.
 #[derive(Debug)]
 pub(crate) struct CliError {
     kind: Kind,
@@ -17,58 +17,58 @@ pub(crate) struct CliError {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
-    /// Of what was asked.
+    /// An error in the request of the user.
     User,
-    /// The API server's own refusal, with its word for it.
+    /// A refusal by the API server, with its reason.
     Server(String),
-    /// Nobody reads our output any more.
+    /// The reader of the output closed the pipe.
     BrokenPipe,
-    /// Said already; only the exit code is left.
+    /// The command has printed its error already; only the exit code is left.
     Silent,
 }
 
 impl CliError {
-    /// Something is wrong with what was asked.
+    /// Creates an error about the request of the user.
     pub(crate) fn user(message: impl Into<String>) -> Self {
         Self { kind: Kind::User, message: message.into(), hints: Vec::new() }
     }
 
-    /// There is no such thing, in the API server's words.
+    /// Creates an error for an object that does not exist, in the API server's words.
     pub(crate) fn not_found(what: &str, name: &str) -> Self {
         let message = format!("{what} {name:?} not found");
         Self { kind: Kind::Server("NotFound".to_owned()), message, hints: Vec::new() }
     }
 
-    /// Something that should not happen.
+    /// Creates an error that should never happen.
     pub(crate) fn internal(message: &str) -> Self {
         Self::user(format!("internal: {message}"))
     }
 
-    /// Everything was said already.
+    /// Creates an error that prints nothing, because the command has printed it already.
     pub(crate) fn silent() -> Self {
         Self { kind: Kind::Silent, message: String::new(), hints: Vec::new() }
     }
 
-    /// Says before it what it is about.
+    /// Prefixes the message with the object that it is about.
     #[must_use]
     pub(crate) fn about(mut self, what: &str) -> Self {
         self.message = format!("{what}: {}", self.message);
         self
     }
 
-    /// Adds a next step.
+    /// Adds a hint about the next step.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// Whether there is no such thing.
+    /// Reports whether the object does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         self.kind == Kind::Server("NotFound".to_owned())
     }
 
-    /// Whether it is not allowed.
+    /// Reports whether the caller lacks the right.
     pub(crate) fn is_forbidden(&self) -> bool {
         self.kind == Kind::Server("Forbidden".to_owned())
     }
@@ -77,7 +77,8 @@ impl CliError {
         self.kind == Kind::BrokenPipe
     }
 
-    /// As it is printed. Message and hints are a line each, so that the server's words cannot forge a hint.
+    /// Returns the printed form. The message and each hint take one line, so that the server's words cannot forge a
+    /// hint.
     pub(crate) fn text(&self) -> String {
         let message = escape::line(&self.message);
         let mut text = match &self.kind {
@@ -97,12 +98,12 @@ impl CliError {
         ui.err(&self.text());
     }
 
-    /// What to do about it.
+    /// Returns the hints about the next steps.
     pub(crate) fn hints(&self) -> &[String] {
         &self.hints
     }
 
-    /// Without the word before it: for a list of failures.
+    /// Returns the message without the prefix, for a list of failures.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

@@ -1,27 +1,27 @@
-//! Files that a user names, and standard input for `-`: read up to a size, so that none of them fills the memory.
+//! Reads files that the user names, and standard input for `-`. A limit on the size keeps them from filling the memory.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// For one object, a patch or a key. The API server takes no larger request.
+/// Limit for one object, a patch or a key. The API server accepts no larger request.
 pub(crate) const OBJECT: u64 = 3 << 20;
-/// For any number of objects: 2,000 clusters, each with as much as a want may say.
+/// Limit for any number of objects: 2,000 clusters, each with the largest possible want.
 pub(crate) const OBJECTS: u64 = 16 << 20;
 
-/// Reads a file, or standard input for `-`, of at most so many bytes.
+/// Reads a file, or standard input for `-`. Returns an error above `most` bytes.
 pub(crate) fn read_or_stdin(path: &str, most: u64) -> io::Result<String> {
     if path == "-" { text(io::stdin().lock(), most) } else { read(Path::new(path), most) }
 }
 
-/// Reads a file of at most so many bytes.
+/// Reads a file. Returns an error above `most` bytes.
 pub(crate) fn read(path: &Path, most: u64) -> io::Result<String> {
     text(File::open(path)?, most)
 }
 
 fn text(from: impl Read, most: u64) -> io::Result<String> {
     let mut text = Vec::new();
-    // One byte more says that there is more; a device or a pipe tells no size before.
+    // Read one byte more to detect a longer input: a device or a pipe does not tell its size in advance.
     from.take(most.saturating_add(1)).read_to_end(&mut text)?;
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > most {
         return Err(io::Error::other(format!("it is larger than {} MiB, which is the limit", most >> 20)));
@@ -39,7 +39,7 @@ mod tests {
         assert_eq!(check(0, 4).unwrap(), 0);
         assert_eq!(check(4, 4).unwrap(), 4);
         assert!(check(5, 4).is_err());
-        // It has no end.
+        // The input has no end.
         assert_eq!(check(u64::MAX, OBJECT).unwrap_err().to_string(), "it is larger than 3 MiB, which is the limit");
         assert!(text(&b"a\xff"[..], 4).unwrap_err().to_string().contains("UTF-8"));
         assert!(read_or_stdin("/", 4).unwrap_err().to_string().contains("directory"));

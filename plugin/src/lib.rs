@@ -52,9 +52,9 @@ fn run(arguments: Arguments, ui: &Ui) -> Result<(), CliError> {
     runtime()?.block_on(commands::run(arguments, ui))
 }
 
-/// What calls are made on.
+/// Creates the runtime that the calls run on.
 fn runtime() -> Result<Runtime, CliError> {
-    // One provider for everything that speaks TLS; a second one would make each ask which.
+    // Install one TLS provider for all libraries. With two, each library would ask which one to use.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         return Err(CliError::internal("another TLS provider is installed"));
     }
@@ -65,16 +65,16 @@ fn runtime() -> Result<Runtime, CliError> {
         .map_err(|error| CliError::internal(&error.to_string()))
 }
 
-/// clap's words in kubectl's form: `error: ...` and exit code 1, where clap would say 2.
+/// Prints a usage error in kubectl's form: `error: ...` and exit code 1, where clap uses 2.
 fn usage(ui: &Ui, error: &clap::Error, typed: &[OsString]) -> ExitCode {
     match error.kind() {
-        // `kubectl cmp` alone is no mistake; `kubectl cmp create` alone is.
+        // `kubectl cmp` alone is no error; `kubectl cmp create` alone is one.
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if typed.len() > 1 => {
             ui.err(&error.to_string());
             ExitCode::FAILURE
         }
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            // A closed pipe is no error of ours.
+            // A closed pipe is not an error of the plugin.
             ui.out(&error.to_string()).ok();
             ExitCode::SUCCESS
         }

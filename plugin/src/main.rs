@@ -1,4 +1,4 @@
-//! `kubectl-cmp`: see the library.
+//! The program `kubectl-cmp`; the library contains its code.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! What `install` applies: the files of `manifests/`, as they are in the repository, built into the plugin.
+//! Manifests that `install` applies: the files of `manifests/` in the repository, built into the plugin.
 
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta};
 use kube::{Api, Client, ResourceExt};
@@ -11,8 +11,9 @@ mod component;
 
 const NAMESPACES: &[&str] = &[include_str!("../../manifests/base/namespaces.yaml")];
 
-/// Those that [`crate::commands`] can ask for a refusal come last: a policy is seen by an API server after those that
-/// were applied before it, so that their answer is that all are in force.
+/// The policies, in the order in which they are applied. The policies that [`crate::commands`] can ask for a refusal
+/// come last. An API server sees a policy after those that were applied before it. A refusal by the last ones therefore
+/// shows that all are in force.
 const POLICIES: &[&str] = &[
     include_str!("../../manifests/policies/instances.yaml"),
     include_str!("../../manifests/policies/scale.yaml"),
@@ -33,19 +34,19 @@ const WEBHOOK: &[&str] = &[include_str!("../../manifests/base/webhook.yaml")];
 const USER_RIGHTS: &[&str] = &[include_str!("../../manifests/base/rbac-users.yaml")];
 const INSTALLED_VERSION: &[&str] = &[include_str!("../../manifests/base/version.yaml")];
 
-/// What is installed beyond what everybody has.
+/// Optional parts of an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Variant {
-    /// The certificate is cert-manager's.
+    /// The certificate comes from cert-manager.
     pub(crate) cert_manager: bool,
-    /// The Prometheus operator is told of the metrics.
+    /// The Prometheus operator gets objects for metrics.
     pub(crate) prometheus: bool,
-    /// What instances were is kept.
+    /// The mirror records the states of instances.
     pub(crate) mirror: bool,
 }
 
 impl Variant {
-    /// All of it.
+    /// The variant with all optional parts.
     pub(crate) const FULL: Self = Self { cert_manager: true, prometheus: true, mirror: true };
 
     fn components(self) -> impl Iterator<Item = &'static Component> {
@@ -58,14 +59,14 @@ impl Variant {
     }
 }
 
-/// Everything, in the order in which it is applied: no right is given before what bounds it, and the version is said
-/// when all of it is there.
+/// All manifests, in the order in which they are applied. No right is granted before its bounds are in place, and the
+/// version is written last.
 #[derive(Debug, Clone)]
 pub(crate) struct Manifests {
     pub(crate) namespaces: Vec<Manifest>,
     pub(crate) policies: Vec<Manifest>,
     pub(crate) webhook_rights: Vec<Manifest>,
-    /// What components add.
+    /// Objects that components add.
     pub(crate) added: Vec<Manifest>,
     pub(crate) deployment: Vec<Manifest>,
     pub(crate) webhook: Vec<Manifest>,
@@ -74,7 +75,7 @@ pub(crate) struct Manifests {
 }
 
 impl Manifests {
-    /// Reads them.
+    /// Reads the built-in manifests of a variant.
     pub(crate) fn read(variant: Variant) -> Result<Self, CliError> {
         let mut manifests = Self {
             namespaces: read(NAMESPACES)?,
@@ -93,7 +94,7 @@ impl Manifests {
         Ok(manifests)
     }
 
-    /// What is applied together, in order.
+    /// Returns the groups that are applied together, in order.
     pub(crate) fn parts(&self) -> [&Vec<Manifest>; 8] {
         let Self { namespaces, policies, webhook_rights, added, deployment, webhook, user_rights, version } = self;
         [namespaces, policies, webhook_rights, added, deployment, webhook, user_rights, version]
@@ -104,7 +105,7 @@ impl Manifests {
         [namespaces, policies, webhook_rights, added, deployment, webhook, user_rights, version]
     }
 
-    /// All of it, in order.
+    /// Returns all manifests, in order.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Manifest> {
         self.parts().into_iter().flatten()
     }
@@ -122,7 +123,7 @@ fn read(files: &[&str]) -> Result<Vec<Manifest>, CliError> {
     Ok(manifests)
 }
 
-/// One object of them.
+/// One object of the manifests.
 #[derive(Debug, Clone)]
 pub(crate) struct Manifest {
     pub(crate) object: DynamicObject,
@@ -139,22 +140,22 @@ impl Manifest {
         Ok(Self { object, resource: ApiResource::from_gvk(&kind) })
     }
 
-    /// How kubectl names it: `deployment.apps/cmp-webhook`.
+    /// Returns kubectl's name for the object: `deployment.apps/cmp-webhook`.
     pub(crate) fn title(&self) -> String {
         title(&self.resource, &self.object.name_any())
     }
 
-    /// Its kind.
+    /// Returns the kind of the object.
     pub(crate) fn kind(&self) -> &str {
         &self.resource.kind
     }
 
-    /// The type of the API that it is of.
+    /// Returns the API type of the object.
     pub(crate) fn resource(&self) -> &ApiResource {
         &self.resource
     }
 
-    /// Where it is.
+    /// Returns the API for the object's type and Namespace.
     pub(crate) fn api(&self, client: &Client) -> Api<DynamicObject> {
         match self.object.namespace() {
             Some(namespace) => Api::namespaced_with(client.clone(), &namespace, &self.resource),
@@ -162,19 +163,19 @@ impl Manifest {
         }
     }
 
-    /// Whether this object is meant.
+    /// Reports whether the object has this kind, Namespace and name.
     pub(crate) fn is(&self, kind: &str, namespace: Option<&str>, name: &str) -> bool {
         let of = self.object.metadata.namespace.as_deref();
         self.kind() == kind && of == namespace && self.object.metadata.name.as_deref() == Some(name)
     }
 
-    /// As it is printed, and as kustomize prints it.
+    /// Returns the object as it is printed, in the same form as kustomize prints it.
     pub(crate) fn value(&self) -> Result<Value, CliError> {
         serde_json::to_value(&self.object).map_err(|error| CliError::internal(&error.to_string()))
     }
 }
 
-/// How kubectl names an object of a type.
+/// Returns kubectl's name for an object of a type.
 pub(crate) fn title(resource: &ApiResource, name: &str) -> String {
     let kind = resource.kind.to_lowercase();
     if resource.group.is_empty() { format!("{kind}/{name}") } else { format!("{kind}.{}/{name}", resource.group) }

@@ -1,4 +1,4 @@
-//! The plugin of a newer version, as the tests play it: it is built with one field more in a want.
+//! The plugin of a newer version, for tests. The build adds one field to a want.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! In which form an answer is printed: chosen here, and nowhere else.
+//! Output formats. All commands choose the format of their answer here.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -20,22 +20,22 @@ pub(crate) use format::{Format, field_of};
 pub(crate) use jsonpath::Template;
 pub(crate) use selector::Selector;
 
-/// One thing, ready for every form.
+/// One object, ready for every output format.
 pub(crate) struct Item {
-    /// `cluster/web`.
+    /// Type and name, such as `cluster/web`.
     pub(crate) name: String,
     /// The object of `-o json` and `-o yaml`.
     pub(crate) object: Value,
-    /// Its cells of the table.
+    /// Cells of the object's row in a table.
     pub(crate) cells: Vec<String>,
-    /// The cells that `-o wide` adds.
+    /// Cells that `-o wide` adds.
     pub(crate) wide: Vec<String>,
 }
 
-/// The heads of a table: always, and those of `-o wide`.
+/// Column headers of a table: those that are always shown, and those of `-o wide`.
 pub(crate) type Heads = (&'static [&'static str], &'static [&'static str]);
 
-/// Which of them are shown, in which order.
+/// Filters and sorts items as the flags ask.
 pub(crate) fn listed(args: &ListArgs, mut items: Vec<Item>) -> Result<Vec<Item>, CliError> {
     if let Some(selector) = &args.selector {
         items.retain(|item| selector.matches(&item.object["metadata"]["labels"]));
@@ -46,7 +46,7 @@ pub(crate) fn listed(args: &ListArgs, mut items: Vec<Item>) -> Result<Vec<Item>,
     Ok(items)
 }
 
-/// Prints things; `single` for one that was asked for by name.
+/// Prints items. `single` is true if the user asked for one item by name.
 pub(crate) fn print(ui: &Ui, args: &ListArgs, heads: Heads, items: Vec<Item>, single: bool) -> Result<(), CliError> {
     let items = listed(args, items)?;
     match &args.output.output {
@@ -82,19 +82,19 @@ pub(crate) fn print(ui: &Ui, args: &ListArgs, heads: Heads, items: Vec<Item>, si
     }
 }
 
-/// The head of a table.
+/// Returns the header row of a table.
 pub(crate) fn head(heads: Heads, wide: bool) -> Vec<String> {
     heads.0.iter().chain(heads.1.iter().filter(|_| wide)).map(|head| (*head).to_owned()).collect()
 }
 
 impl Item {
-    /// Its row of a table.
+    /// Returns the item's row of a table.
     pub(crate) fn row(self, wide: bool) -> Vec<String> {
         self.cells.into_iter().chain(self.wide.into_iter().filter(|_| wide)).collect()
     }
 }
 
-/// Columns of the caller's own.
+/// Prints the columns that `-o custom-columns` defines.
 fn columns(ui: &Ui, format: &Format, objects: &[Value], no_headers: bool) -> Result<(), CliError> {
     let Format::Columns(columns) = format else { return Ok(()) };
     let mut rows = Vec::new();
@@ -107,7 +107,7 @@ fn columns(ui: &Ui, format: &Format, objects: &[Value], no_headers: bool) -> Res
     ui.out(&table(&rows))
 }
 
-/// In the order of a field; those without it come first.
+/// Sorts items by a field. Items without the field come first.
 fn sorted(items: Vec<Item>, field: &Template) -> Result<Vec<Item>, CliError> {
     let mut keyed = Vec::new();
     for item in items {
@@ -126,7 +126,7 @@ fn sorted(items: Vec<Item>, field: &Template) -> Result<Vec<Item>, CliError> {
     Ok(keyed.into_iter().map(|(_, item)| item).collect())
 }
 
-/// Numbers as numbers, quantities as quantities, everything else as text.
+/// Compares two values: quantities and numbers by amount, everything else as text.
 fn in_order(left: &Value, right: &Value) -> Ordering {
     let quantity = |value: &Value| match value {
         Value::Number(number) => number.to_string().parse::<Quantity>().ok(),
@@ -142,7 +142,7 @@ fn in_order(left: &Value, right: &Value) -> Ordering {
     }
 }
 
-/// Things that are printed one after another, as they come: with `-w`.
+/// Output of `-w`: items are printed one after another, as they arrive.
 pub(crate) struct Stream<'a> {
     ui: &'a Ui,
     args: &'a OutputArgs,
@@ -155,7 +155,7 @@ impl<'a> Stream<'a> {
         Self { ui, args, heads, widths: Vec::new() }
     }
 
-    /// Prints one; the head of the table comes before the first, and decides how wide columns are at least.
+    /// Prints one item. The header is printed before the first one, and sets the minimum width of the columns.
     pub(crate) fn show(&mut self, item: Item) -> Result<(), CliError> {
         let first = self.widths.is_empty();
         let (wide, row) = match &self.args.output {
@@ -167,7 +167,7 @@ impl<'a> Stream<'a> {
             }
             Some(format) if format.is_of_objects() => {
                 print_object(self.ui, format, &item.object)?;
-                // A template ends where it says.
+                // A template prints its own line ends.
                 return if matches!(format, Format::Yaml) { self.ui.line("---") } else { Ok(()) };
             }
             format => (None, item.row(*format == Some(Format::Wide))),
@@ -184,7 +184,7 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// Says what a change led to: `cluster/web created`, or the name alone.
+/// Prints the result of a change: `cluster/web created`, or the name alone.
 pub(crate) fn done(ui: &Ui, change: &ChangeArgs, name: &str, word: &str) -> Result<(), CliError> {
     match change.output {
         Some(Format::Name) => ui.line(name),
@@ -192,7 +192,7 @@ pub(crate) fn done(ui: &Ui, change: &ChangeArgs, name: &str, word: &str) -> Resu
     }
 }
 
-/// Prints one object.
+/// Prints one object in a format for objects.
 pub(crate) fn print_object(ui: &Ui, format: &Format, object: &Value) -> Result<(), CliError> {
     let object = without_nulls(object.clone());
     match format {
@@ -208,7 +208,8 @@ pub(crate) fn print_object(ui: &Ui, format: &Format, object: &Value) -> Result<(
     }
 }
 
-/// What is not there is left out, as Kubernetes leaves it out. In a patch a null says something: what it takes away.
+/// Removes null fields, because Kubernetes omits absent fields as well. A null inside a patch stays: it removes a
+/// field.
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -221,14 +222,14 @@ fn without_nulls(value: Value) -> Value {
     }
 }
 
-/// An object as YAML.
+/// Returns an object as YAML that ends with a line break.
 pub(crate) fn yaml(object: &Value) -> Result<String, CliError> {
     let text = serde_saphyr::to_string(object).map_err(|error| CliError::internal(&error.to_string()))?;
     Ok(if text.ends_with('\n') { text } else { format!("{text}\n") })
 }
 
-/// A table as kubectl prints it: no borders, three spaces between, no column narrower than six, nothing after the last.
-/// A cell stays one cell, whatever is in it.
+/// Formats a table as kubectl does: no borders, three spaces between columns, no column below six characters, no spaces
+/// after the last. Every cell stays on one line.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     aligned(rows, &widths(rows))
 }
@@ -250,7 +251,7 @@ fn aligned(rows: &[Vec<String>], widths: &[usize]) -> String {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(widths) {
             let cell = shown(cell);
-            // Longer than what was seen first: a space is left all the same.
+            // A cell that is wider than the first rows still gets a space after it.
             let space = if cell.chars().count() < *width { "" } else { "   " };
             line.push_str(&format!("{cell:<width$}{space}"));
         }
@@ -260,12 +261,12 @@ fn aligned(rows: &[Vec<String>], widths: &[usize]) -> String {
     text
 }
 
-/// So many of something: `1 cluster`, `2 clusters`.
+/// Returns a count with its noun: `1 cluster`, `2 clusters`.
 pub(crate) fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-/// How long ago something was, as kubectl writes it: `45s`, `2m30s`, `5d3h`.
+/// Formats an age as kubectl does: `45s`, `2m30s`, `5d3h`.
 pub(crate) fn age(created: Option<jiff::Timestamp>, now: jiff::Timestamp) -> String {
     let Some(created) = created else { return "<unknown>".to_owned() };
     let seconds = now.duration_since(created).as_secs().max(0);

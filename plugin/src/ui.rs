@@ -1,6 +1,7 @@
 //! The only writer to the terminal: data on standard output, everything about it on standard error.
 //!
-//! All text passes through [`escape`] here, whoever wrote it. The live line is the only text that controls the terminal.
+//! All text passes through [`escape`] here, whoever wrote it. The live line is the only text that controls the
+//! terminal.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,18 +13,18 @@ mod progress;
 
 pub(crate) use progress::Progress;
 
-/// Where a command writes.
+/// The streams that a command writes to.
 pub(crate) struct Ui {
     interactive: bool,
-    /// Whether a line can be drawn again in place.
+    /// Whether a line can be redrawn in place.
     redraws: bool,
-    /// Whether there is such a line now. It goes before anything else is written.
+    /// Whether a live line is on the terminal now. It is erased before any other text is written.
     drawn: AtomicBool,
 }
 
 #[allow(clippy::unused_self, reason = "whoever writes has been given the right to, by being given a Ui")]
 impl Ui {
-    /// The process's own streams.
+    /// Returns the standard streams of the process.
     pub(crate) fn standard() -> Self {
         let to_terminal = io::stderr().is_terminal();
         Self {
@@ -33,7 +34,7 @@ impl Ui {
         }
     }
 
-    /// Lines of data, without what a terminal would obey.
+    /// Writes lines of data, without control sequences of a terminal.
     pub(crate) fn out(&self, text: &str) -> Result<(), CliError> {
         self.erase();
         let mut stdout = io::stdout().lock();
@@ -41,41 +42,43 @@ impl Ui {
         Ok(stdout.flush()?)
     }
 
-    /// A line of data. It stays one line, whatever is in it.
+    /// Writes one line of data. Line breaks in the text are escaped.
     pub(crate) fn line(&self, text: &str) -> Result<(), CliError> {
         self.out(&format!("{}\n", escape::line(text)))
     }
 
-    /// Lines beside the data, without what a terminal would obey. A reader that is gone is no failure.
+    /// Writes lines to standard error, without control sequences of a terminal. Errors are ignored: a closed reader is
+    /// no failure.
     pub(crate) fn err(&self, text: &str) {
         self.erase();
         io::stderr().lock().write_all(escape::lines(text).as_bytes()).ok();
     }
 
-    /// A line beside the data. It stays one line, whatever is in it.
+    /// Writes one line to standard error. Line breaks in the text are escaped.
     pub(crate) fn note(&self, text: &str) {
         self.err(&format!("{}\n", escape::line(text)));
     }
 
-    /// Draws the line that is drawn again in place.
+    /// Draws the live line, in place of the previous one.
     fn draw(&self, line: &str) {
         self.drawn.store(true, Ordering::Relaxed);
         io::stderr().lock().write_all(format!("\r{line}\x1b[K").as_bytes()).ok();
     }
 
-    /// Takes that line away.
+    /// Erases the live line, if there is one.
     fn erase(&self) {
         if self.drawn.swap(false, Ordering::Relaxed) {
             io::stderr().lock().write_all(b"\r\x1b[K").ok();
         }
     }
 
-    /// Whether standard output is a terminal, where bars make sense.
+    /// Reports whether standard output is a terminal, where bars make sense.
     pub(crate) fn on_terminal(&self) -> bool {
         io::stdout().is_terminal()
     }
 
-    /// Lists what goes and asks. Without a terminal nobody can answer: then it is an error that names `--yes`.
+    /// Lists the affected objects and asks for confirmation. Without a terminal nobody can answer, so that the error
+    /// names `--yes`.
     pub(crate) fn confirm(&self, yes: bool, goes: &[String], what: &str) -> Result<(), CliError> {
         if yes || goes.is_empty() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Clusters and instances as they are shown: what the account says, together with what the objects report.
+//! Clusters and instances for display: the data of the account, joined with the state of the objects.
 
 use std::collections::BTreeMap;
 
@@ -25,10 +25,10 @@ use cmp_core::state::{Counts, State};
 use crate::error::CliError;
 use crate::output::{Heads, Item, age};
 
-/// How many clusters are looked at at once.
+/// Number of clusters that are read in parallel.
 const AT_ONCE: usize = 16;
 
-/// A cluster as it is shown.
+/// A cluster as commands display it.
 pub(crate) struct Cluster {
     pub(crate) name: ClusterName,
     pub(crate) owner: UserName,
@@ -38,7 +38,7 @@ pub(crate) struct Cluster {
     pub(crate) labels: BTreeMap<String, String>,
 }
 
-/// Looks at clusters of an account, several at once.
+/// Reads clusters of an account, several in parallel.
 pub(crate) async fn clusters(
     client: &Client,
     account: &Account,
@@ -71,20 +71,20 @@ async fn namespace(client: &Client, cluster: &ClusterName) -> Result<Option<Name
     let namespaces: Api<Namespace> = Api::all(client.clone());
     match namespaces.get(&cluster.namespace()).await.map_err(ApiError::from) {
         Ok(namespace) => Ok(Some(namespace)),
-        // Being prepared or deleted: its owner is not let in yet, or no more.
+        // While the cluster is prepared or deleted, its owner has no access to the Namespace.
         Err(error) if error.is_forbidden() || error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Looks at the instances of a cluster, in the order of their indexes. What there is says of which type it is: a user of
-/// one type has no right to ask for the other.
+/// Reads the instances of a cluster, in the order of their indexes. The objects tell the type: a user of one type has
+/// no right to list the other.
 pub(crate) async fn instances(client: &Client, cluster: &ClusterName) -> Result<Vec<Instance>, CliError> {
     Ok(instances_and_orphans(client, cluster).await?.0)
 }
 
-/// The same, and what is left of instances whose StatefulSet or VirtualMachine is gone. That is charged for as long as it
-/// is there, and holds up whatever waits for it to be gone.
+/// Reads the instances as [`instances`] does, and the leftovers of instances whose StatefulSet or VirtualMachine is
+/// gone. Leftovers are charged while they exist, and block commands that wait until they are gone.
 pub(crate) async fn instances_and_orphans(
     client: &Client,
     cluster: &ClusterName,
@@ -103,14 +103,14 @@ pub(crate) async fn instances_and_orphans(
     Ok((instance::of_virtual_machines(&machines, &running), orphans))
 }
 
-/// Everything that has to be gone before an instance is: those that are there, and what is left of others.
+/// Returns everything that must be gone before an instance counts as gone: existing instances and leftovers of others.
 pub(crate) async fn what_is_left(client: &Client, cluster: &ClusterName) -> Result<Vec<Instance>, CliError> {
     let (mut left, orphans) = instances_and_orphans(client, cluster).await?;
     left.extend(orphans.into_iter().map(|orphan| orphan.shown));
     Ok(left)
 }
 
-/// Looks at one instance, without what runs for it.
+/// Reads one instance, without the Pod or guest that runs for it.
 pub(crate) async fn instance(client: &Client, name: &InstanceName) -> Result<Option<Instance>, CliError> {
     match lists::one::<StatefulSet, Set>(client, &name.cluster.namespace(), &name.to_string()).await {
         Ok(Some(set)) => return Ok(instance::of_stateful_set(&set, None)),
@@ -141,8 +141,8 @@ async fn containers(client: &Client, cluster: &ClusterName) -> Result<(Vec<Insta
     Ok((instances, instance::orphaned_pods(&sets, &pods)))
 }
 
-/// Why there is no Pod: the StatefulSet controller says it in an event. Without events nothing is known, which is no
-/// failure.
+/// Finds out why there is no Pod: the StatefulSet controller reports the reason in an event. If events cannot be read,
+/// the reason stays unknown, which is no failure.
 async fn refused_pods(client: &Client, namespace: &str, instances: &mut [Instance]) {
     let events: Api<Event> = Api::namespaced(client.clone(), namespace);
     let failed = ListParams::default().fields("involvedObject.kind=StatefulSet,reason=FailedCreate");
@@ -162,20 +162,20 @@ async fn refused_pods(client: &Client, namespace: &str, instances: &mut [Instanc
 }
 
 impl Cluster {
-    /// How many instances there are to be.
+    /// Returns the wanted number of instances.
     pub(crate) fn count(&self) -> u32 {
         let wanted = self.entry.want.as_ref().map(|want| want.count);
         wanted.or_else(|| self.entry.held.as_ref().map(|held| held.count)).unwrap_or(0)
     }
 
-    /// The states of all its instances; one that does not exist yet is pending.
+    /// Counts the states of all instances. An instance that does not exist yet counts as pending.
     fn counts(&self) -> Counts {
         let missing = usize::try_from(self.count()).unwrap_or(0).saturating_sub(self.instances.len());
         let states = self.instances.iter().map(|instance| instance.state);
         Counts::of(states.chain(std::iter::repeat_n(State::Pending, missing)))
     }
 
-    /// One word for all of it.
+    /// Returns one word for the state of the whole cluster.
     pub(crate) fn status(&self) -> &'static str {
         if !self.entry.exists() {
             return if self.entry.refused.is_some() { "refused" } else { "gone" };
@@ -188,12 +188,12 @@ impl Cluster {
         }
     }
 
-    /// Whether its quota is given back, so that its instances may not run.
+    /// Reports whether the cluster has given its quota back, so that its instances may not run.
     fn released(&self) -> bool {
         self.entry.held.as_ref().is_some_and(|held| held.released)
     }
 
-    /// Why it is as it is, if that needs saying.
+    /// Returns the reason for the state, if one is needed.
     pub(crate) fn reason(&self) -> Option<String> {
         let refused = self.entry.refused.as_ref().map(|refused| refused.reason.clone());
         let blocked = self.entry.blocked.as_ref().map(|blocked| blocked.reason.clone());
@@ -216,7 +216,7 @@ impl Cluster {
         blocked.or(newer).or(refused).or(trouble).or(off)
     }
 
-    /// What `create -f` makes it of again, with which of its instances are off.
+    /// Returns the object from which `create -f` creates the cluster again, with the instances that are off.
     pub(crate) fn export(&self) -> Value {
         let Value::Object(mut object) = self.object() else { return Value::Null };
         object.retain(|field, _| field != "status");
@@ -226,7 +226,7 @@ impl Cluster {
         object
     }
 
-    /// As an object.
+    /// Returns the cluster as an object.
     pub(crate) fn object(&self) -> Value {
         let (want, held) = (self.entry.want.as_ref(), self.entry.held.as_ref());
         let kind = self.entry.kind();
@@ -267,7 +267,7 @@ impl Cluster {
         })
     }
 
-    /// For every form.
+    /// Returns the cluster for every output format.
     pub(crate) fn item(&self, now: Timestamp) -> Item {
         let counts = self.counts();
         let (want, held) = (self.entry.want.as_ref(), self.entry.held.as_ref());
@@ -296,7 +296,7 @@ impl Cluster {
     }
 }
 
-/// The built-in template of a type.
+/// Returns the name of the built-in template of a type.
 pub(crate) fn template(kind: InstanceType) -> &'static str {
     match kind {
         InstanceType::Container => CONTAINER_TEMPLATE,
@@ -304,15 +304,15 @@ pub(crate) fn template(kind: InstanceType) -> &'static str {
     }
 }
 
-/// The heads of a table of clusters.
+/// The columns of a table of clusters.
 pub(crate) const CLUSTERS: Heads =
     (&["NAME", "TYPE", "INSTANCES", "STATUS", "CPU", "MEMORY", "AGE"], &["OWNER", "NAMESPACE", "SUSPENDED", "REASON"]);
 
-/// The heads of a table of instances.
+/// The columns of a table of instances.
 pub(crate) const INSTANCES: Heads =
     (&["NAME", "CLUSTER", "TYPE", "STATUS", "CPU", "MEMORY", "NODE", "IP", "AGE"], &["RESTARTS", "IMAGE", "REASON"]);
 
-/// An instance as an object.
+/// Returns an instance as an object.
 pub(crate) fn instance_object(instance: &Instance) -> Value {
     json!({
         "apiVersion": keys::API_VERSION,
@@ -343,7 +343,7 @@ pub(crate) fn instance_object(instance: &Instance) -> Value {
     })
 }
 
-/// An instance for every form.
+/// Returns an instance for every output format.
 pub(crate) fn instance_item(instance: &Instance, now: Timestamp) -> Item {
     let [cpu, memory] = columns(&instance.size);
     let reason = match (&instance.reason, &instance.message) {
@@ -369,7 +369,8 @@ pub(crate) fn instance_item(instance: &Instance, now: Timestamp) -> Item {
     }
 }
 
-/// What happened to something, newest last, as a table; empty if nothing did or nobody may know.
+/// Returns the last 10 events of the selected objects as rows of a table, newest last. The list is empty if there are
+/// none, or if the caller may not read them.
 pub(crate) async fn events(
     client: &Client,
     namespace: &str,

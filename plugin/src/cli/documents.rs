@@ -1,10 +1,10 @@
-//! That what the documents tell people to type can be typed.
+//! Tests that the commands in the documents can be typed.
 
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-/// The words of a line as a shell reads them, up to where it does something else with them.
+/// Splits a line into words as a shell does, up to the first operator or comment.
 pub(super) fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote, mut begun) = (Vec::new(), String::new(), None, false);
     for letter in line.chars() {
@@ -38,9 +38,9 @@ fn what_the_documents_say_can_be_typed() {
         let fenced = text.split("\n```").skip(1).step_by(2).flat_map(str::lines);
         let typed =
             fenced.filter_map(|line| line.split_once("kubectl cmp ").map(|(before, typed)| (line, before, typed)));
-        // After a prompt or at the beginning of a line; what stands elsewhere is said, and not typed.
+        // Commands stand after a prompt or at the beginning of a line. Text elsewhere is prose.
         for (line, _, typed) in typed.filter(|(_, before, _)| before.is_empty() || before.ends_with("$ ")) {
-            // What one command writes into another is not known here.
+            // The test does not know the output of a command substitution.
             let typed = typed.split("$(").next().unwrap_or_default();
             let typed = if line.contains("$(") { format!("{typed}some-id") } else { typed.to_owned() };
             let all = std::iter::once("kubectl-cmp".to_owned()).chain(words(&typed)).map(OsString::from);
@@ -48,7 +48,7 @@ fn what_the_documents_say_can_be_typed() {
             match super::parse(&all) {
                 Ok(_) => {}
                 Err(error) if error.kind() == clap::error::ErrorKind::DisplayHelp => {}
-                // The documents show what is said to a mistake as well.
+                // The documents also show commands that fail.
                 Err(_) if text.contains(&format!("{line}\nerror: ")) => {}
                 Err(error) => panic!("{}: {line}\n{error}", path.display()),
             }

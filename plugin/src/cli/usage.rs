@@ -1,4 +1,4 @@
-//! clap's words in kubectl's form: one line that says what is wrong, and where to read on.
+//! Usage errors in kubectl's form instead of clap's: one line with the error, and where to read more.
 
 use std::ffi::OsString;
 
@@ -10,7 +10,7 @@ use cmp_core::name::{ClusterName, InstanceName};
 use super::values::noun;
 use crate::error::CliError;
 
-/// What is wrong with a command line.
+/// Converts an error of clap into an error for the user, with hints.
 pub(crate) fn error(error: &clap::Error, typed: &[OsString]) -> CliError {
     let root = super::command();
     let (path, command) = deepest(&root, typed);
@@ -30,7 +30,7 @@ pub(crate) fn error(error: &clap::Error, typed: &[OsString]) -> CliError {
     said.hint(help)
 }
 
-/// The command that was typed, as far as it is one.
+/// Returns the deepest command whose words were typed, and its path.
 fn deepest<'a>(root: &'a Command, typed: &[OsString]) -> (String, &'a Command) {
     let (mut path, mut command) = ("kubectl cmp".to_owned(), root);
     for word in typed.iter().skip(1).filter_map(|word| word.to_str()) {
@@ -50,7 +50,7 @@ fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
     }
 }
 
-/// What is wrong, in one line.
+/// Returns one line that describes the error.
 pub(crate) fn message(error: &clap::Error) -> String {
     let argument = text(error, ContextKind::InvalidArg).unwrap_or_default();
     let value = text(error, ContextKind::InvalidValue).unwrap_or_default();
@@ -58,7 +58,7 @@ pub(crate) fn message(error: &clap::Error) -> String {
         ErrorKind::UnknownArgument if argument.starts_with('-') => format!("unknown flag: {argument}"),
         ErrorKind::UnknownArgument => format!("{argument:?} is one argument too many"),
         ErrorKind::MissingRequiredArgument => {
-            // Names first, as they are typed; clap lists flags first.
+            // Names come first, in the order in which they are typed. clap lists flags first.
             let (names, flags): (Vec<&str>, Vec<&str>) =
                 argument.split(", ").partition(|argument| argument.starts_with('<'));
             format!("missing: {}", [names, flags].concat().join(", "))
@@ -73,7 +73,7 @@ pub(crate) fn message(error: &clap::Error) -> String {
             let valid = text(error, ContextKind::ValidValue).unwrap_or_default();
             format!("invalid value '{value}' for '{argument}': use one of {valid}")
         }
-        // Everything else is said in the first paragraph of what clap prints.
+        // For every other error, use the first paragraph of clap's message.
         _ => {
             let rendered = error.render().to_string();
             let first = rendered.split("\n\n").next().unwrap_or_default();
@@ -83,7 +83,7 @@ pub(crate) fn message(error: &clap::Error) -> String {
     }
 }
 
-/// What the library says of numbers, as a person says it.
+/// Rewrites the library's messages about numbers in plain words.
 fn in_words(text: &str) -> String {
     let text = text.replace("invalid digit found in string", "it is not a whole number");
     let Some((before, range)) = text.rsplit_once(" is not in ") else { return text };
@@ -93,7 +93,7 @@ fn in_words(text: &str) -> String {
     }
 }
 
-/// Where a word that is one too many belongs.
+/// Suggests where a superfluous word belongs.
 fn belongs(word: &str, path: &str) -> Option<String> {
     match path.strip_prefix("kubectl cmp ")? {
         "exec" => Some(format!("the command comes after --: kubectl cmp exec INSTANCE -- {word} ...")),
@@ -107,7 +107,7 @@ fn belongs(word: &str, path: &str) -> Option<String> {
     }
 }
 
-/// The command that does what other tools call by this word.
+/// Returns the command for a word that other tools use.
 fn known_as(word: &str) -> Option<&'static str> {
     Some(match word {
         "list" | "ls" | "show" | "status" => "kubectl cmp get",
@@ -127,14 +127,14 @@ fn known_as(word: &str) -> Option<&'static str> {
     })
 }
 
-/// What clap thinks was meant, if it is a flag of this very command.
+/// Returns the suggestion of clap, if it is a flag of the same command.
 fn similar(error: &clap::Error, command: &Command) -> Option<String> {
     let similar = text(error, ContextKind::SuggestedArg)?;
     let name = similar.strip_prefix("--")?;
     command.get_arguments().any(|argument| argument.get_long() == Some(name)).then_some(similar)
 }
 
-/// A word where a command or a noun should be.
+/// Builds the error for a word in the place of a command or a type.
 fn unknown(error: &clap::Error, path: &str, command: &Command) -> CliError {
     let word = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
     let verb = path.strip_prefix("kubectl cmp ");
@@ -146,7 +146,7 @@ fn unknown(error: &clap::Error, path: &str, command: &Command) -> CliError {
         if let Some(known) = known_as(&word) {
             return error_of.hint(format!("perhaps: {known}"));
         }
-        // A word that begins otherwise is no slip of a finger.
+        // A word with another first letter is not a typing error.
         let similar = text(error, ContextKind::SuggestedSubcommand).unwrap_or_default();
         let begins = |similar: &&str| similar.chars().next().is_some_and(|first| word.starts_with(first));
         let similar: Vec<&str> = similar.split(", ").filter(begins).collect();
@@ -188,7 +188,7 @@ fn unknown(error: &clap::Error, path: &str, command: &Command) -> CliError {
 mod tests {
     use super::*;
 
-    /// What is said of a command line that is wrong.
+    /// Checks the message for a wrong command line.
     fn check(typed: &str, expected: &str) {
         let arguments: Vec<OsString> = typed.split(' ').map(|word| word.replace('_', " ").into()).collect();
         let arguments = super::super::split_titles(arguments.into_iter());

@@ -1,4 +1,4 @@
-//! From what is typed to values that are valid: whatever is wrong with it is said here, before any connection.
+//! Parsers of the values of flags and arguments. They report every invalid value before the plugin connects.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use cmp_core::usage::price::{Price, Prices};
 
 use crate::error::CliError;
 
-/// What can be named, and by which words.
+/// Types of objects that have a name, and the words for them on the command line.
 const NOUNS: [(&str, [&str; 2]); 5] = [
     ("a cluster", ["cluster", "clusters"]),
     ("an instance", ["instance", "instances"]),
@@ -26,19 +26,19 @@ const NOUNS: [(&str, [&str; 2]); 5] = [
     ("a template", ["template", "templates"]),
 ];
 
-/// What this word stands for, if it is one for something that can be named.
+/// Returns the type that a word stands for, if it is the word for one.
 pub(super) fn noun(word: &str) -> Option<&'static str> {
     NOUNS.iter().find(|(_, words)| words.contains(&word)).map(|(what, _)| *what)
 }
 
-/// Whether this word says what a name is of.
+/// Reports whether a word is the word for a type of object.
 pub(crate) fn is_noun(word: &str) -> bool {
     noun(word).is_some()
 }
 
-/// A name that may bear its type: `cluster/web`.
+/// A name that can carry its type: `cluster/web`.
 pub(crate) trait Titled: FromStr<Err = InvalidName> {
-    /// What it names, as in the table of nouns.
+    /// The type that the name belongs to, as in the table of nouns.
     const WHAT: &str;
 }
 
@@ -63,7 +63,8 @@ pub(super) fn name<N: Titled>(text: &str) -> Result<N, String> {
     named.parse().map_err(|error: InvalidName| error.to_string())
 }
 
-/// `cluster/web` is as good as `web` where a cluster is asked for, and a mistake where something else is.
+/// Strips the type from a name: `cluster/web` means `web` where a cluster is expected. Returns an error where another
+/// type is expected.
 fn untitled<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {
     let Some((word, name)) = text.split_once('/') else { return Ok(text) };
     match noun(word) {
@@ -73,7 +74,7 @@ fn untitled<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {
     }
 }
 
-/// The id of a token; the API server names its Secrets so.
+/// Parses the id of a token, which is the name that the API server gave its Secret.
 pub(super) fn token(text: &str) -> Result<String, String> {
     let id = untitled(text, "a token")?;
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
@@ -87,7 +88,8 @@ pub(super) fn kind(text: &str) -> Result<InstanceType, String> {
     text.parse()
 }
 
-/// Kubernetes refuses some of these only when the instances are made, which is after the quota was taken.
+/// Parses an image. Kubernetes rejects some invalid images only when it creates the instances, after the quota was
+/// taken.
 pub(super) fn image(text: &str) -> Result<String, String> {
     if text.is_empty() || text.contains(char::is_whitespace) {
         return Err(format!("{text:?} is not an image: use a form such as debian:stable-slim"));
@@ -95,12 +97,12 @@ pub(super) fn image(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The same, or an empty text for the default.
+/// Parses an image, or an empty text for the default image.
 pub(super) fn image_or_none(text: &str) -> Result<String, String> {
     if text.is_empty() { Ok(String::new()) } else { image(text) }
 }
 
-/// A range of addresses, `nodes`, or an empty text for none.
+/// Parses a range of addresses, `nodes`, or an empty text for none.
 pub(super) fn denied(text: &str) -> Result<String, String> {
     if text.is_empty() || text == super::NODES {
         return Ok(text.to_owned());
@@ -109,7 +111,7 @@ pub(super) fn denied(text: &str) -> Result<String, String> {
     range.map(|range| range.to_string()).map_err(|error| format!("it {error}, or nodes"))
 }
 
-/// An amount of `ephemeral-storage`, or an empty text for the default.
+/// Parses an amount of `ephemeral-storage`, or an empty text for the default.
 pub(super) fn ephemeral_storage(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Ok(String::new());
@@ -117,7 +119,7 @@ pub(super) fn ephemeral_storage(text: &str) -> Result<String, String> {
     cmp_core::settings::amount(text).map(|amount| amount.to_string()).map_err(|why| format!("it {why}"))
 }
 
-/// The name of somebody in a guest; ssh takes one that begins with a dash for a flag.
+/// Parses a user name in a guest. The name cannot begin with a dash, because ssh would read it as a flag.
 pub(super) fn login(text: &str) -> Result<String, String> {
     let strange = |letter: char| letter.is_whitespace() || letter.is_control() || letter == '@';
     if text.is_empty() || text.starts_with('-') || text.contains(strange) {
@@ -126,7 +128,7 @@ pub(super) fn login(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The disk of an instance: how large, and where it is mounted.
+/// The disk of an instance: its size and its mount path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Disk {
     pub(crate) size: Quantity,
@@ -145,7 +147,7 @@ pub(super) fn disk(text: &str) -> Result<Disk, String> {
     Ok(Disk { size, path: path.to_owned() })
 }
 
-/// That what a file says of instances could have been typed.
+/// Checks that the flags would accept the values that a file gives for instances.
 pub(crate) fn check(want: &Want) -> Result<(), String> {
     for variable in &want.env {
         self::variable(&format!("{}={}", variable.name, variable.value)).map_err(|why| format!("env: {why}"))?;
@@ -162,7 +164,7 @@ pub(crate) fn check(want: &Want) -> Result<(), String> {
     Ok(())
 }
 
-/// A variable, as every Kubernetes since 1.30 takes them.
+/// Parses an environment variable in the form that every Kubernetes since 1.30 accepts.
 pub(super) fn variable(text: &str) -> Result<Variable, String> {
     let (name, value) =
         text.split_once('=').ok_or_else(|| format!("{text:?} has no value: use a form such as MODE=fast"))?;
@@ -191,7 +193,7 @@ pub(super) fn quantity(text: &str) -> Result<Quantity, String> {
     Ok(quantity)
 }
 
-/// What other habits of writing amounts come to: `4GB`, `4 Gi`, `1,5`.
+/// Returns the quantity that an invalid spelling most likely means: `4GB`, `4 Gi`, `1,5`.
 fn meant(text: &str) -> Option<String> {
     let text = text.replace(' ', "").replace(',', ".");
     let digits = text.len() - text.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.').len();
@@ -234,7 +236,7 @@ pub(super) fn count(text: &str) -> Result<u32, String> {
     }
 }
 
-/// So much of one resource: `nvidia.com/gpu=1`.
+/// An amount of one resource: `nvidia.com/gpu=1`.
 #[derive(Debug, Clone)]
 pub(crate) struct Amount {
     pub(crate) name: ResourceName,
@@ -252,7 +254,7 @@ pub(super) fn amount(text: &str) -> Result<Amount, String> {
     Ok(Amount { name, amount: quantity(value)? })
 }
 
-/// Puts what `--resource` says, each once, into a map.
+/// Adds the amounts of `--resource` to a map. Returns an error if a resource is given twice.
 pub(crate) fn with_more(mut resources: Resources, more: Vec<Amount>) -> Result<Resources, CliError> {
     let mut seen = Vec::new();
     for Amount { name, amount } in more {
@@ -266,7 +268,7 @@ pub(crate) fn with_more(mut resources: Resources, more: Vec<Amount>) -> Result<R
     Ok(resources)
 }
 
-/// Puts what `--cpu`, `--memory` and `--resource` say in the place of what was there.
+/// Replaces the amounts that `--cpu`, `--memory` and `--resource` give.
 pub(crate) fn with_changes(
     mut resources: Resources,
     cpu: Option<Quantity>,
@@ -281,12 +283,12 @@ pub(crate) fn with_changes(
     with_more(resources, more)
 }
 
-/// A time zone by its name in the IANA's database.
+/// Parses the name of a time zone in the IANA database.
 pub(super) fn zone(text: &str) -> Result<TimeZone, String> {
     schedule::zone(text).map_err(|_| format!("{text:?} is no time zone: use a form such as Europe/Berlin, or UTC"))
 }
 
-/// What an hour of one resource costs: `cpu=0.03`.
+/// The price of one hour of one resource: `cpu=0.03`.
 #[derive(Debug, Clone)]
 pub(crate) struct Priced {
     name: ResourceName,
@@ -301,7 +303,7 @@ pub(super) fn priced(text: &str) -> Result<Priced, String> {
     Ok(Priced { name, price })
 }
 
-/// Puts what `--price` says, each once, into a map.
+/// Collects the prices of `--price` in a map. Returns an error if a resource is given twice.
 pub(crate) fn with_prices(prices: Vec<Priced>) -> Result<Prices, CliError> {
     let mut map = Prices::new();
     for Priced { name, price } in prices {
@@ -313,7 +315,7 @@ pub(crate) fn with_prices(prices: Vec<Priced>) -> Result<Prices, CliError> {
     Ok(map)
 }
 
-/// What is paid with; it stands in the heads of columns.
+/// Parses a currency. The text appears in the headers of columns.
 pub(super) fn currency(text: &str) -> Result<String, String> {
     let plain = |letter: char| letter.is_alphabetic() || "$€£¥₹".contains(letter);
     if (1..=8).contains(&text.chars().count()) && text.chars().all(plain) {
@@ -323,7 +325,7 @@ pub(super) fn currency(text: &str) -> Result<String, String> {
     }
 }
 
-/// Reads a duration as Go writes it: `90s`, `1m30s`, `720h`.
+/// Parses a duration in Go's form: `90s`, `1m30s`, `720h`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || match text.parse::<u64>() {
         Ok(_) => format!("{text:?} has no unit: say {text}s, {text}m or {text}h"),
@@ -333,7 +335,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     if read.is_negative() { Err(wrong()) } else { Ok(read.into()) }
 }
 
-/// For how long something is to be otherwise.
+/// Parses the time for which `--for` changes a state: above 0, at most 366 days.
 pub(super) fn span(text: &str) -> Result<Duration, String> {
     const MOST: Duration = Duration::from_hours(24 * 366);
     let span = duration(text)?;
@@ -343,17 +345,17 @@ pub(super) fn span(text: &str) -> Result<Duration, String> {
     Ok(span)
 }
 
-/// A line of a schedule.
+/// Checks one cron line of a schedule, and returns it unchanged.
 pub(super) fn cron(text: &str) -> Result<String, String> {
     Cron::read(text).map(|_| text.to_owned()).map_err(|why| format!("it {why}"))
 }
 
-/// The name of a zone.
+/// Checks the name of a time zone, and returns it unchanged.
 pub(super) fn time_zone(text: &str) -> Result<String, String> {
     schedule::zone(text).map(|_| text.to_owned()).map_err(|invalid| format!("it {}", invalid.why))
 }
 
-/// A moment, or what the clocks on the wall show then.
+/// A point in time, or a local time of a time zone that is not known yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
     At(Timestamp),
@@ -367,7 +369,8 @@ pub(super) fn moment(text: &str) -> Result<Moment, String> {
     })
 }
 
-/// What Kubernetes makes tokens for; asked here, so that no user is made for a token that cannot be.
+/// Parses the lifetime of a token, within the limits of Kubernetes. The check runs here, so that no user is created for
+/// a token that Kubernetes would refuse.
 pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
     const LEAST: Duration = Duration::from_mins(10);
     const MOST: Duration = Duration::from_secs(1 << 32);
@@ -379,7 +382,7 @@ pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// kubectl takes a bare number as seconds here.
+/// Parses a request timeout. A bare number means seconds, as in kubectl.
 pub(super) fn request_timeout(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(seconds) => Ok(Duration::from_secs(seconds)),
@@ -387,7 +390,7 @@ pub(super) fn request_timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The address of a process, or an empty text for none.
+/// Parses the address of a process, or an empty text for none.
 pub(super) fn webhook_url(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Ok(String::new());

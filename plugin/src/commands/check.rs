@@ -1,6 +1,6 @@
-//! `check`: is cmp installed as it should be, does it answer, and do the accounts say what is there.
+//! `check`: tests whether cmp is installed correctly, whether it answers, and whether the accounts match the cluster.
 //!
-//! Nothing is changed: what is tried is tried dry. Whoever is no administrator is shown what is theirs.
+//! All probes are dry runs, so that nothing changes. A caller who is no administrator sees only their own objects.
 
 use crate::cli::CheckArgs;
 use crate::context::Context;

@@ -1,4 +1,4 @@
-//! `create cluster`: the whole of it is wanted in one write, judged in one piece; then its instances are created.
+//! `create cluster`: the whole cluster is requested in one write and judged as a whole; then its instances are created.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -43,27 +43,27 @@ mod patch;
 pub(super) use from_file::of_object;
 pub(super) use patch::Patch;
 
-/// How many instances are created at once.
+/// Number of instances that are created in parallel.
 const AT_ONCE: usize = 32;
-/// Why an instance is suspended that was made so.
+/// Reason of a suspension that was read from a file.
 const RESTORED: &str = "as in the file it was created from";
-/// For how long a refusal is tried again that comes from an API server which has not seen yet what was just written.
+/// Time for which a refusal is retried. It may come from an API server that has not seen the latest writes yet.
 const CATCH_UP: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// A cluster that is asked for.
+/// A cluster that the user asks for.
 pub(super) struct Asked {
     pub(super) name: ClusterName,
     want: Want,
-    /// The patch that is in it, as it was typed.
+    /// The patch of the want, as it was typed.
     patch: Option<Patch>,
-    /// Which of its instances are to be off.
+    /// The instances that must be off.
     off: Off,
-    /// A timer of the file that is over: it is not set again.
+    /// A timer of the file that has expired and is not set again.
     over: Option<Edge>,
-    /// Whose it is to be, if that is said.
+    /// The requested owner, if one is given.
     owner: Option<UserName>,
-    /// Whether its type was said, and does not follow from its template.
+    /// Reports whether the type was given, rather than derived from the template.
     typed: bool,
 }
 
@@ -108,16 +108,17 @@ pub(super) async fn create(
     if let Some(over) = over.filter(|_| !resumed) {
         schedules::say_over(context, &name, &want, over);
     }
-    // What is suspended as a whole needs no quota, where the account says so: it comes back when it is resumed.
+    // A cluster that is suspended as a whole needs no quota if the account's policy releases it. The quota comes back
+    // when the cluster is resumed.
     want.released = off.all_suspended(want.count) && known.account.policy.suspended == Suspended::Release;
     let stored = write_want(context, &accounts, known, &name, &want, change.dry.dry_run).await?;
     if change.dry.dry_run != DryRun::None {
         return said(context, &stored, &name, "created", change).await;
     }
-    // As it is wanted by now: it may be released.
+    // Read the want again, because it may be released by now.
     let want = stored.account.cluster(&name).want.unwrap_or(want);
     prepared(context.ui, &accounts, &user, &name, &want, wait.timeout).await?;
-    // Of a cluster that was not wanted before nothing is there; should something be all the same, it is not made again.
+    // A cluster that was not wanted before has no instances. If one exists all the same, it is not created again.
     let there = if resumed { indexes(context, &name).await? } else { BTreeSet::new() };
     let blueprint = templates::blueprint(&template, &want, patch.as_ref())?;
     let made = make_instances(context, &name, want.count, &blueprint, &there, &off).await?;
@@ -131,9 +132,9 @@ pub(super) async fn create(
     said(context, &stored, &name, word, change).await
 }
 
-/// What was typed.
+/// Converts the flags into a request.
 fn typed(args: CreateCluster) -> Result<Asked, CliError> {
-    // clap has seen to it that they are there where there is no file.
+    // clap requires them if there is no file.
     let (Some(name), Some(cpu), Some(memory)) = (args.name, args.cpu, args.memory) else {
         return Err(CliError::internal("a name and a size are missing"));
     };
@@ -189,14 +190,14 @@ fn typed(args: CreateCluster) -> Result<Asked, CliError> {
         ports: args.port,
         disk: args.disk.map(|disk| disk.path),
         patch: patch.as_ref().map(|patch| patch.value.clone()),
-        // A built-in one goes without saying.
+        // A built-in template is the default and needs no name.
         template: args.template.filter(|_| built_in.is_none()),
         ..Want::new(kind, args.count.unwrap_or(1), size)
     };
     Ok(Asked { name, want, patch, off: Off::default(), over: None, owner: args.owner, typed: args.kind.is_some() })
 }
 
-/// Prints the line, or the cluster as an object.
+/// Prints the line for the change, or the cluster as an object.
 pub(super) async fn said(
     context: &Context<'_>,
     stored: &Stored,
@@ -214,7 +215,7 @@ pub(super) async fn said(
     }
 }
 
-/// Writes what is wanted. Whoever else writes the account at the same time is waited for.
+/// Writes the want. On a conflict with another writer, it reads the account again and retries.
 async fn write_want(
     context: &Context<'_>,
     accounts: &Accounts,
@@ -237,7 +238,7 @@ async fn write_want(
         }
         let change = Change::new().want(name, Some(want));
         let changed = change.apply(&stored.account).map_err(|error| CliError::internal(&error.to_string()))?;
-        // Asked here first, for an answer without a round trip; the webhook's answer is the one that counts.
+        // Judge the change here first, which saves a round trip. The verdict of the webhook is the one that counts.
         let verdict = judge(Some(&stored.account), &changed);
         if let Err(denial) = &verdict
             && stored.account.is_settled()
@@ -260,7 +261,7 @@ async fn write_want(
     }
 }
 
-/// The image of instances that name none.
+/// Returns the default image of instances that name none.
 pub(super) fn default_image(kind: InstanceType) -> &'static str {
     match kind {
         InstanceType::Container => manifest::DEFAULT_IMAGE,
@@ -268,8 +269,8 @@ pub(super) fn default_image(kind: InstanceType) -> &'static str {
     }
 }
 
-/// What is asked for, with what does not count as different: whether the cluster is released, and its schedule unless
-/// another one is named.
+/// Returns the request with the existing values of fields that do not count as a difference. These are whether the
+/// cluster is released, and the schedule unless the request names another one.
 fn as_wanted(asked: &Want, wanted: &Want) -> Want {
     let schedule = match (&asked.schedule, &wanted.schedule) {
         (Some(asked), Some(wanted)) if !asked.says_what(wanted, Timestamp::now()) => Some(asked.clone()),
@@ -279,7 +280,7 @@ fn as_wanted(asked: &Want, wanted: &Want) -> Want {
     Want { released: wanted.released, schedule, ..asked.clone() }
 }
 
-/// What is wanted already, and what is asked for instead.
+/// Builds the error that lists the differences between the existing want and the request.
 fn different(name: &ClusterName, is: &Want, asked: &Want) -> CliError {
     let fields = |want: &Want| match serde_json::to_value(want) {
         Ok(Value::Object(fields)) => fields,
@@ -312,7 +313,7 @@ fn different(name: &ClusterName, is: &Want, asked: &Want) -> CliError {
     if is.get("schedule") == asked.get("schedule") { error } else { error.hint(schedule) }
 }
 
-/// Waits until everything that is wanted is held, and the Namespace is ready for it.
+/// Waits until the whole want is held and the Namespace is ready for it.
 pub(super) async fn prepared(
     ui: &Ui,
     accounts: &Accounts,
@@ -333,7 +334,7 @@ pub(super) async fn prepared(
             }
             let wanted = entry.want.as_ref().is_some_and(|wanted| want.shape().fits(&wanted.shape()));
             match (&entry.held, &entry.refused) {
-                // Taken back; an older refusal stands beside a want that is still there.
+                // The webhook took the want back. An older refusal can stand beside a want that still exists.
                 (_, Some(refused)) if !wanted => Some(Err(refused.reason.clone())),
                 (None, None) if !wanted => Some(Err("it was deleted in the meantime".to_owned())),
                 (Some(held), _) if held.state == HeldState::Ready && want.shape().fits(&held.shape()) => Some(Ok(())),
@@ -361,7 +362,7 @@ pub(super) async fn prepared(
     }
 }
 
-/// What a cluster is waiting for that is not ready.
+/// Returns the reason why a cluster is not ready yet.
 fn missing(held: Option<&Held>) -> String {
     match held {
         None => "nothing is held for it yet".to_owned(),
@@ -370,13 +371,13 @@ fn missing(held: Option<&Held>) -> String {
     }
 }
 
-/// The indexes of the instances that are there.
+/// Returns the indexes of the existing instances.
 pub(super) async fn indexes(context: &Context<'_>, name: &ClusterName) -> Result<BTreeSet<u32>, CliError> {
     let instances = view::instances(&context.client().await?, name).await?;
     Ok(instances.iter().map(|instance| instance.name.index).collect())
 }
 
-/// Creates the instances that are missing beside those that are `there`, some of them off, and says how many those were.
+/// Creates the instances that are missing beside `there`, some of them off. Returns how many it created.
 pub(super) async fn make_instances(
     context: &Context<'_>,
     name: &ClusterName,
@@ -416,7 +417,7 @@ pub(super) async fn make_instances(
     failed.map_or(Ok(new), Err)
 }
 
-/// The public key in a file: the first line that is one.
+/// Reads the public key in a file: the first line that is a key.
 fn public_key(path: &Path) -> Result<String, CliError> {
     let wrong = |why: &str| {
         CliError::user(format!("--ssh-key {}: {why}", path.display()))
@@ -458,11 +459,11 @@ async fn make_instance(
         match made {
             Ok(()) => return Ok(true),
             Err(error) if error.is_already_there() => return Ok(false),
-            // The ResourceQuota is asked before whether the object is there: somebody else may just have made it.
+            // The ResourceQuota is checked before the existence of the object. Another writer may just have created it.
             Err(error) if error.is_fenced() && view::instance(client, instance).await?.is_some() => {
                 return Ok(false);
             }
-            // The RoleBinding or the count was written a moment ago: not every API server has seen it.
+            // The RoleBinding or the count was written a moment ago, and not every API server has seen it.
             Err(error) if error.is_not_seen_yet() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
             Err(error) => return Err(error.into()),
         }

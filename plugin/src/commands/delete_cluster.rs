@@ -1,4 +1,4 @@
-//! `delete cluster`: the wish is written, and cmp-webhook takes away what there is.
+//! `delete cluster`: writes the wish, and cmp-webhook deletes the cluster.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -19,11 +19,11 @@ use crate::error::CliError;
 use crate::ui::Progress;
 use crate::view;
 
-/// How many clusters are looked at at once.
+/// Number of clusters that are read in parallel.
 const AT_ONCE: usize = 16;
-/// How often it is looked how far they are.
+/// Interval between two looks at the progress.
 const LOOK: Duration = Duration::from_millis(500);
-/// The hint where clusters are not gone in time.
+/// The hint for clusters that are not gone in time.
 pub(super) const NOTED: &str = "hint: the deletion is noted in the account, and cmp-webhook goes on with it; `kubectl cmp get clusters -o wide` shows \
                      how far it is";
 
@@ -64,7 +64,8 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
         context.ui.confirm(yes, &goes, "You are about to delete")?;
     }
     let accounts = context.accounts().await?;
-    // All are asked for before any is waited for: they go at once, and none stays because another takes long.
+    // Request all deletions before waiting for one: they run in parallel, and a slow cluster does not keep another one
+    // from being deleted.
     let mut asked = Vec::new();
     for (stored, clusters) in going {
         let user = stored.account.user.clone();
@@ -102,13 +103,14 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
     complete(complete_so_far && late.is_empty())
 }
 
-/// All that an account shows, refusals included.
+/// Returns all clusters that an account shows, refusals included.
 fn shown(stored: &Stored) -> Vec<ClusterName> {
     let shown = stored.account.clusters.iter().filter(|(_, entry)| entry.exists() || entry.refused.is_some());
     shown.map(|(name, _)| name.clone()).collect()
 }
 
-/// The account that has this cluster. Where there is no such cluster: those in which the name was refused.
+/// Returns the account that has this cluster. If there is no such cluster, returns the accounts in which the name was
+/// refused.
 async fn holders(context: &Context<'_>, name: &ClusterName) -> Result<Vec<Stored>, CliError> {
     match context.holder(name).await {
         Ok(stored) if stored.account.cluster(name).exists() => return Ok(vec![stored]),
@@ -123,10 +125,10 @@ async fn holders(context: &Context<'_>, name: &ClusterName) -> Result<Vec<Stored
     if known.is_empty() { Err(CliError::not_found("cluster", name.as_str())) } else { Ok(known) }
 }
 
-/// Adds a cluster to those of its account.
+/// Adds a cluster to the list of its account.
 fn add(found: &mut Vec<(Stored, Vec<ClusterName>)>, stored: Stored, name: &ClusterName) {
     match found.iter_mut().find(|(known, _)| known.account.user == stored.account.user) {
-        // The later version, which knows all of them.
+        // The later version of the account knows all of them.
         Some((known, names)) => {
             *known = stored;
             names.push(name.clone());
@@ -135,11 +137,11 @@ fn add(found: &mut Vec<(Stored, Vec<ClusterName>)>, stored: Stored, name: &Clust
     }
 }
 
-/// Until when clusters are waited for.
+/// The end of the wait for clusters.
 #[derive(Clone, Copy)]
 pub(super) struct Deadline {
     pub(super) at: Instant,
-    /// How long that was from the beginning.
+    /// Time from the start of the wait to its end.
     after: Duration,
 }
 
@@ -149,17 +151,17 @@ impl Deadline {
     }
 }
 
-/// A cluster that is to go.
+/// A cluster to delete.
 pub(super) struct Cluster {
     pub(super) name: ClusterName,
-    /// Its instances, as far as they can be seen.
+    /// The instances of the cluster, as far as the caller can see them.
     had: Vec<InstanceName>,
-    /// The account's entry of it, as it was last seen.
+    /// The account's entry of the cluster, as last read.
     entry: Entry,
     going: Going,
 }
 
-/// Looks at clusters of an account. One whose instances cannot be listed goes with the others.
+/// Reads clusters of an account. A cluster whose instances cannot be listed is deleted like the others.
 pub(super) async fn look(
     context: &Context<'_>,
     stored: &Stored,
@@ -183,20 +185,20 @@ pub(super) async fn look(
 }
 
 impl Cluster {
-    /// The line that says what is lost with it; none where it is only a refusal.
+    /// Returns the line about what the deletion destroys, or `None` for a mere refusal.
     fn warning(&self, user: &UserName) -> Option<String> {
         let (name, had) = (&self.name, self.had.len());
         let what = format!("namespace {} with {had} instances and everything else in it", name.namespace());
         self.entry.exists().then(|| format!("cluster/{name} of {user}: {what}"))
     }
 
-    /// The reason why it is not gone, if one is known.
+    /// Returns the known reason why the cluster is not gone.
     fn why(&self) -> Option<&str> {
         let blocked = self.entry.blocked.as_ref().map(|blocked| blocked.reason.as_str());
         blocked.or_else(|| self.entry.refused.as_ref().map(|refused| refused.reason.as_str()))
     }
 
-    /// The error that says that it is not gone, and why.
+    /// Returns the error for a cluster that is not gone, with its reason.
     fn late(&self, deadline: Deadline) -> CliError {
         let why = self.why().map_or_else(String::new, |why| format!(": {why}"));
         let (name, seconds) = (&self.name, deadline.after.as_secs());
@@ -204,8 +206,8 @@ impl Cluster {
     }
 }
 
-/// Asks for clusters of one account to be deleted, all in one write. If that is refused, they are asked for one by one,
-/// so that one of them does not hold up the others. Returns those that go, and why the others do not.
+/// Requests the deletion of clusters of one account in one write. If that is refused, it requests them one by one, so
+/// that one cluster does not block the others. Returns the accepted clusters, and the errors of the others.
 pub(super) async fn ask(
     accounts: &Accounts,
     mut stored: Stored,
@@ -233,8 +235,8 @@ pub(super) async fn ask(
     Ok((going, failed))
 }
 
-/// Writes the wishes. Whoever else writes the account in between is waited for: cmp-webhook does, while clusters are
-/// prepared.
+/// Writes the wishes. On a conflict it reads the account again and retries: cmp-webhook writes it while it prepares
+/// clusters.
 async fn write(
     accounts: &Accounts,
     stored: &mut Stored,
@@ -264,8 +266,9 @@ async fn write(
     }
 }
 
-/// Waits until all are gone, says each that is, and meanwhile how far the others are, as long as that can be seen: the
-/// rights of their owner go first. Returns why those are not gone that are left.
+/// Waits until all clusters are gone, and prints each one that is. Meanwhile it shows the progress of the others. The
+/// progress can be invisible, because the rights of the owner are removed first. Returns the errors of the clusters
+/// that are left.
 pub(super) async fn all_gone(
     context: &Context<'_>,
     accounts: &Accounts,
@@ -317,7 +320,7 @@ pub(super) async fn all_gone(
                 Some(Ok(())) => {}
                 Some(Err(error)) => failed.push(error),
             },
-            // What cannot be seen is not said, and is gone all the same.
+            // Progress that cannot be read is not shown. The clusters go all the same.
             counts = look => counts.iter().for_each(|counts| progress.show(counts, None, false)),
         }
     }
@@ -328,7 +331,7 @@ pub(super) async fn all_gone(
     Ok(failed)
 }
 
-/// Waits until some clusters of an account are gone, and takes them out of `left`. At the deadline none are.
+/// Waits until some clusters of an account are gone, and removes them from `left`. At the deadline the list is empty.
 async fn some_gone(
     accounts: &Accounts,
     user: &UserName,
@@ -352,7 +355,7 @@ async fn some_gone(
         Some(take(&|name| stored.account.cluster(name))).filter(|gone| !gone.is_empty())
     });
     match waited.await {
-        // All that was held went with the account.
+        // Without the account nothing is held any more.
         Err(error) if error.is_not_found() => Ok(take(&|_| Entry::default())),
         waited => waited,
     }

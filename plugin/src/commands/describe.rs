@@ -1,4 +1,4 @@
-//! `describe`: everything about something, with what happened to it.
+//! `describe`: details of an object, with its events.
 
 use std::borrow::Cow;
 
@@ -31,7 +31,7 @@ impl Lines {
         self.0.push_str(&format!("{:<14} {value}\n", format!("{name}:")));
     }
 
-    /// A text of several lines.
+    /// Adds a text of several lines.
     pub(super) fn text(&mut self, name: &str, text: &str) {
         self.0.push_str(&format!("{name}:\n"));
         text.lines().for_each(|line| self.0.push_str(&format!("  {}\n", escape::line(line))));
@@ -199,7 +199,7 @@ pub(crate) async fn users(context: &Context<'_>, names: Vec<UserName>) -> Result
     complete(all_found)
 }
 
-/// One row a resource: name, used, available, total.
+/// Returns one row for each resource: name, used, available, total.
 pub(super) fn quota_rows(account: &Account) -> Vec<Vec<String>> {
     let mut rows = vec![["RESOURCE", "USED", "AVAILABLE", "TOTAL"].map(str::to_owned).to_vec()];
     let (used, left): (Resources, Resources) =

@@ -1,4 +1,4 @@
-//! `events`: what happened to clusters, oldest first.
+//! `events`: events of clusters, oldest first.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
@@ -55,7 +55,7 @@ pub(crate) async fn run(context: &Context<'_>, args: EventsArgs) -> Result<(), C
     Ok(())
 }
 
-/// The events of a cluster as they come, until the cluster is gone or its owner is let in no more.
+/// Streams the events of a cluster, until the cluster is gone or its owner loses access.
 fn follow(
     client: &Client,
     cluster: ClusterName,
@@ -71,7 +71,7 @@ fn follow(
                 }
                 let namespace = cluster.namespace();
                 let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
-                // A watch of a few seconds, so that it is seen that the cluster is gone.
+                // Watch for a few seconds only, to notice that the cluster is gone.
                 let params = WatchParams::default().timeout(5);
                 let watched = match events.watch(&params, &from).await.map_err(ApiError::from) {
                     Ok(watched) => watched,
@@ -88,7 +88,7 @@ fn follow(
                         }
                         WatchEvent::Bookmark(mark) => from = mark.metadata.resource_version,
                         WatchEvent::Deleted(_) => {}
-                        // Too old to go on from.
+                        // The resourceVersion is too old to continue from.
                         WatchEvent::Error(_) => from = String::new(),
                     }
                 }
@@ -101,12 +101,12 @@ fn follow(
     .boxed()
 }
 
-/// Whether a cluster is there; `None` if nobody may know.
+/// Reports whether a cluster exists. Without access to its Namespace, it counts as gone.
 async fn there(client: &Client, cluster: &ClusterName) -> Result<Option<bool>, ApiError> {
     let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client.clone());
     match namespaces.get_opt(&cluster.namespace()).await.map_err(ApiError::from) {
         Ok(found) => Ok(Some(found.is_some())),
-        // Its owner is let in no more: it is being deleted.
+        // The owner has lost access, because the cluster is being deleted.
         Err(error) if error.is_forbidden() => Ok(Some(false)),
         Err(error) => Err(error),
     }

@@ -1,4 +1,4 @@
-//! `export cluster`: what `create -f` makes a cluster of again.
+//! `export cluster`: prints the input for `create -f` that creates a cluster again.
 
 use serde_json::{Value, json};
 
@@ -54,12 +54,12 @@ pub(crate) async fn run(context: &Context<'_>, args: ExportCluster) -> Result<()
     complete(all_found && (gone.is_empty() || named.is_empty()))
 }
 
-/// Whether its user wants it, so that it can be wanted again.
+/// Reports whether the user still wants the cluster, so that it can be created again.
 fn is_wanted(cluster: &Cluster) -> bool {
     cluster.entry.want.is_some() && cluster.entry.delete.is_none()
 }
 
-/// Of several, a document each.
+/// Prints several clusters as one YAML document each, or as a JSON list.
 fn print(context: &Context<'_>, clusters: &[Cluster], output: Written) -> Result<(), CliError> {
     let mut objects: Vec<Value> = clusters.iter().map(Cluster::export).collect();
     match output {
@@ -80,7 +80,7 @@ fn print(context: &Context<'_>, clusters: &[Cluster], output: Written) -> Result
     }
 }
 
-/// What is not in it.
+/// Prints the parts of the clusters that the export does not contain.
 fn said_of(context: &Context<'_>, clusters: &[Cluster]) {
     let names = |of: &dyn Fn(&&Cluster) -> bool| {
         let names: Vec<&str> = clusters.iter().filter(|cluster| of(cluster)).map(|one| one.name.as_str()).collect();

@@ -1,4 +1,4 @@
-//! `get clusters` and `get instances`.
+//! The commands `get clusters` and `get instances`.
 
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ pub(crate) async fn instances(context: &Context<'_>, args: GetInstances) -> Resu
     shown(context, &args.list, view::INSTANCES, seen, args.names.len())
 }
 
-/// Prints what was seen; of what was named and is not there, it was said already.
+/// Prints the items that were found, and the errors for names that were not.
 fn shown(
     context: &Context<'_>,
     list: &crate::cli::ListArgs,
@@ -74,7 +74,7 @@ async fn see_clusters(context: &Context<'_>, args: &GetClusters) -> Result<Seen,
     Ok(seen)
 }
 
-/// Which clusters of which accounts are meant, if none is named.
+/// Selects the accounts and their clusters if no cluster is named.
 pub(super) async fn select(
     context: &Context<'_>,
     everyone: bool,
@@ -104,7 +104,7 @@ fn all(stored: Stored) -> (Stored, Vec<ClusterName>) {
     (stored, names)
 }
 
-/// The account to show a cluster from; one that was refused is there to be read, too.
+/// Returns the account to show a cluster from. A refused cluster is shown, too.
 pub(super) async fn known(context: &Context<'_>, name: &ClusterName) -> Result<Stored, CliError> {
     context.check_namespace(name)?;
     if let Some(user) = &context.who().await?.user {
@@ -129,7 +129,7 @@ async fn see_instances(context: &Context<'_>, args: &GetInstances) -> Result<See
         };
         match only {
             Some(cluster) => {
-                // Asked at once; that there is no such cluster is what its account says.
+                // Both are read in parallel. The account tells whether the cluster exists.
                 let (holder, instances) = futures::join!(context.holder(&cluster), view::instances(&client, &cluster));
                 seen.accounts.push(holder?);
                 found.extend(instances?);

@@ -1,4 +1,4 @@
-//! `install`: what is built in is applied, bounds before rights, and what an older version had beyond is taken away.
+//! `install`: applies the built-in manifests, bounds before rights, and deletes leftovers of an older version.
 
 use std::time::Duration;
 
@@ -30,16 +30,16 @@ pub(crate) mod left;
 pub(crate) mod mirror;
 pub(crate) mod requirements;
 
-/// How long an API server may take until it keeps a policy.
+/// Time that an API server may take to enforce a policy.
 const IN_FORCE: Duration = Duration::from_secs(30);
-/// How many replicas of cmp-webhook there are where nothing else is said.
+/// Default number of replicas of cmp-webhook.
 const REPLICAS: u16 = 2;
 const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), CliError> {
     let (dry_run, format) = (args.change.dry.dry_run, args.change.output.as_ref());
     if dry_run == DryRun::Client {
-        // What is printed is for other tools to apply. They have no last time, and neither is a server needed.
+        // The printed manifests are for other tools to apply. They remember no flags, and need no server.
         let Settled { flags, .. } = flags::settle(&Last::default(), &args.flags)?;
         let mut manifests = filled(&flags)?;
         set(context, &mut manifests, &flags).await?;
@@ -84,7 +84,7 @@ pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), 
     Ok(())
 }
 
-/// What is installed in this variant; with an address, a process outside the cluster is asked.
+/// Returns the manifests of a variant. With an address, the API server calls a process outside the cluster.
 pub(crate) fn wanted(variant: Variant, url: Option<&str>) -> Result<Manifests, CliError> {
     let mut manifests = Manifests::read(variant)?;
     if let Some(url) = url {
@@ -100,7 +100,8 @@ pub(crate) fn wanted(variant: Variant, url: Option<&str>) -> Result<Manifests, C
     Ok(manifests)
 }
 
-/// Asks before what answers the API server is taken away: until something else answers, nobody creates or grows anything.
+/// Asks before the component that answers the API server is deleted. Until another one answers, nobody can create or
+/// grow anything.
 async fn confirm(
     context: &Context<'_>,
     client: &Client,
@@ -123,7 +124,7 @@ fn variant(flags: &InstallFlags) -> Variant {
     Variant { cert_manager: is(flags.cert_manager), prometheus: is(flags.prometheus), mirror: is(flags.mirror) }
 }
 
-/// What the flags say, as objects.
+/// Returns the manifests with the values of the flags.
 fn filled(flags: &InstallFlags) -> Result<Manifests, CliError> {
     let mut manifests = wanted(variant(flags), flags.webhook_url.as_deref())?;
     let Manifests { deployment, added, .. } = &mut manifests;
@@ -140,7 +141,7 @@ fn filled(flags: &InstallFlags) -> Result<Manifests, CliError> {
     Ok(manifests)
 }
 
-/// What the flags set for all clusters, into the ConfigMap where cmp-webhook reads it.
+/// Writes settings for all clusters into the ConfigMap that cmp-webhook reads.
 async fn set(context: &Context<'_>, manifests: &mut Manifests, flags: &InstallFlags) -> Result<(), CliError> {
     let mut ranges: Vec<Cidr> = flags.deny_egress_to.iter().filter_map(|text| text.parse().ok()).collect();
     if flags.deny_egress_to.iter().any(|text| text == NODES) {
@@ -160,7 +161,7 @@ async fn set(context: &Context<'_>, manifests: &mut Manifests, flags: &InstallFl
     Ok(())
 }
 
-/// The addresses of all nodes.
+/// Returns the addresses of all nodes.
 async fn nodes(client: &Client) -> Result<Vec<Cidr>, CliError> {
     let nodes: Api<Node> = Api::all(client.clone());
     let nodes = nodes.list(&ListParams::default()).await?;
@@ -168,7 +169,7 @@ async fn nodes(client: &Client) -> Result<Vec<Cidr>, CliError> {
     Ok(addresses.filter_map(|address| address.address.parse().ok().map(Cidr::of)).collect())
 }
 
-/// As kubectl prints what it would apply: documents of YAML, or a list.
+/// Prints the manifests as kubectl prints them in a dry run: YAML documents, or a list.
 fn print(context: &Context<'_>, manifests: &Manifests, format: Option<&Format>) -> Result<(), CliError> {
     let objects: Vec<Value> = manifests.all().map(crate::manifests::Manifest::value).collect::<Result<_, _>>()?;
     match format {
@@ -183,7 +184,7 @@ fn print(context: &Context<'_>, manifests: &Manifests, format: Option<&Format>) 
     }
 }
 
-/// Waits until the API server refuses what the policies forbid: only then a right is safe to give.
+/// Waits until the API server refuses what the policies forbid. It is safe to grant rights only after that.
 async fn in_force(client: &Client) -> Result<(), CliError> {
     let deadline = Instant::now() + IN_FORCE;
     loop {
@@ -203,7 +204,7 @@ async fn in_force(client: &Client) -> Result<(), CliError> {
     }
 }
 
-/// Waits until cmp-webhook answers, and all of its replicas are of this version.
+/// Waits until cmp-webhook answers, and all of its replicas have this version.
 async fn answering(context: &Context<'_>, client: &Client, deployed: bool, timeout: Duration) -> Result<(), CliError> {
     let deadline = Instant::now() + timeout;
     let mut progress = Progress::new(context.ui);
@@ -223,10 +224,10 @@ async fn answering(context: &Context<'_>, client: &Client, deployed: bool, timeo
     }
 }
 
-/// Where an administrator looks next.
+/// The next command for an administrator when cmp-webhook is not ready.
 pub(crate) const PODS: &str = "kubectl describe pods -n cmp-system -l app.kubernetes.io/name=cmp-webhook";
 
-/// What cmp-webhook lacks before it can be asked, if anything.
+/// Returns the reason why cmp-webhook cannot be called yet, if there is one.
 async fn not_available(client: &Client, deployed: bool) -> Result<Option<String>, CliError> {
     let configurations: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
     let configuration = configurations.get(keys::WEBHOOK).await?;

@@ -1,5 +1,5 @@
-//! What leads into an instance: `exec` and `logs` are kubectl's own, with the namespace and the Pod filled in; `console`,
-//! `vnc` and `ssh` are those of KubeVirt's virtctl.
+//! Commands that lead into an instance. `exec` and `logs` run kubectl with the namespace and the Pod filled in;
+//! `console`, `vnc` and `ssh` run KubeVirt's virtctl.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::view;
 
-/// virtctl, and what krew calls it.
+/// The names of virtctl: its own, and the one that krew gives it.
 const VIRTCTL: [&str; 2] = ["virtctl", "kubectl-virt"];
 
 pub(crate) async fn exec(context: &Context<'_>, args: ExecArgs) -> Result<(), CliError> {
@@ -63,8 +63,8 @@ pub(crate) async fn ssh(context: &Context<'_>, args: SshArgs) -> Result<(), CliE
     virtctl(context, vm, "ssh", target, flags).await
 }
 
-/// That there is something to enter: what kubectl and virtctl would say of it speaks of Pods, and not of what was asked
-/// for.
+/// Checks that there is an instance to enter. The errors of kubectl and virtctl would name Pods instead of the
+/// instance.
 async fn runs(context: &Context<'_>, name: &InstanceName, kind: InstanceType) -> Result<(), CliError> {
     context.check_namespace(&name.cluster)?;
     let found = view::instance(&context.client().await?, name).await?;
@@ -92,7 +92,7 @@ async fn runs(context: &Context<'_>, name: &InstanceName, kind: InstanceType) ->
         .hint(format!("kubectl cmp {wake} instance {name}")))
 }
 
-/// kubectl, talking to whom we talk to.
+/// Returns a kubectl command with the same connection flags.
 fn kubectl(verb: &str, global: &Global, name: &InstanceName) -> Command {
     let mut kubectl = Command::new("kubectl");
     kubectl.arg(verb).arg(format!("--namespace={}", name.cluster.namespace()));
@@ -100,13 +100,13 @@ fn kubectl(verb: &str, global: &Global, name: &InstanceName) -> Command {
     kubectl
 }
 
-/// Becomes kubectl.
+/// Replaces this process with kubectl.
 fn become_kubectl(kubectl: Command) -> Result<(), CliError> {
     let error = become_it(kubectl);
     Err(CliError::user(format!("kubectl: {error}")).hint("this needs kubectl itself on the PATH"))
 }
 
-/// Becomes virtctl, talking to whom we talk to.
+/// Replaces this process with virtctl, with the same connection flags.
 async fn virtctl(
     context: &Context<'_>,
     vm: VmArgs,
@@ -123,8 +123,8 @@ async fn virtctl(
     let global = context.global.as_kubectl();
     for program in VIRTCTL {
         let mut virtctl = Command::new(program);
-        // `virtctl ssh` has ssh start a second virtctl, by the name that it was started by itself, and gives it none of
-        // its flags: that one would ask another cluster, or as somebody else. So they are a part of the name.
+        // `virtctl ssh` makes ssh start a second virtctl, under the name of the first and without its flags. The second
+        // one would use another cluster or another identity. The flags are therefore a part of the name.
         virtctl.arg0(global.iter().fold(program.into(), with_word));
         virtctl.arg(verb).arg(format!("--namespace={}", name.cluster.namespace()));
         virtctl.args(&global).args(&flags).args(&more).arg(&target);
@@ -138,24 +138,25 @@ async fn virtctl(
         .hint("or from the releases of KubeVirt: https://github.com/kubevirt/kubevirt/releases"))
 }
 
-/// Its terminal, its signals and its exit code are those of another program from here on; returns why not.
+/// Replaces this process with another program, which gets the terminal, the signals and the exit code. Returns the
+/// error if that fails.
 fn become_it(mut program: Command) -> io::Error {
     program.exec()
 }
 
-/// Those flags that were given.
+/// Returns the flags that were given.
 fn given<const N: usize>(flags: [(&'static str, bool); N]) -> impl Iterator<Item = &'static str> {
     flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag)
 }
 
-/// `--name=value`, whatever bytes it has.
+/// Formats `--name=value` for a value of any bytes.
 fn flag(name: &str, value: &OsStr) -> OsString {
     let mut flag = OsString::from(format!("{name}="));
     flag.push(value);
     flag
 }
 
-/// Adds a word to a command that ssh gives to a shell: quoted for that one, and with what ssh itself would fill in.
+/// Adds a word to a command that ssh passes to a shell. The word is quoted for the shell, and `%` is escaped for ssh.
 fn with_word(command: OsString, word: &OsString) -> OsString {
     let mut command = command.into_vec();
     command.extend(b" '");

@@ -1,4 +1,5 @@
-//! `start`, `stop`, `suspend`, `resume`: a patch an instance, all of a cluster at once. cmp-webhook is not asked.
+//! `start`, `stop`, `suspend`, `resume`: one patch for each instance, a cluster's instances in parallel. cmp-webhook is
+//! not involved.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,33 +27,33 @@ use crate::output::{Format, done, print_object};
 use crate::ui::Progress;
 use crate::view;
 
-/// How many instances are changed at once.
+/// Number of instances that are changed in parallel.
 const AT_ONCE: usize = 32;
-/// For how long that is tried again after the cluster was brought back.
+/// Time for which a refusal is retried after the quota of the cluster was brought back.
 const CATCH_UP: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What is asked, of whichever instance.
+/// One verb with its parameters, for any instance.
 struct Ask<'a> {
     client: Client,
     verb: Verb,
     asker: Option<Asker>,
     mode: Option<Mode>,
     dry_run: DryRun,
-    /// Until when a refusal is tried again that comes from an API server which has not seen yet that the cluster was
+    /// Deadline for retries of a refusal. It may come from an API server that has not seen yet that the quota was
     /// brought back.
     patient_until: Option<Instant>,
     context: &'a Context<'a>,
 }
 
-/// What came of it for one instance.
+/// The outcome for one instance.
 enum Came {
     Changed {
-        /// It keeps its memory and its place on the node.
+        /// Reports whether the instance keeps its memory and its place on the node.
         paused: bool,
     },
     Already,
-    /// The verb does not apply, and why.
+    /// The reason why the verb does not apply.
     Skipped(String),
     Failed(CliError),
 }
@@ -72,10 +73,10 @@ async fn ask<'a>(context: &'a Context<'a>, verb: Verb, how: Option<How>, dry_run
 }
 
 impl Ask<'_> {
-    /// Reads, decides and writes; another writer in between is read and decided again.
+    /// Reads, decides and writes. On a conflict with another writer it reads and decides again.
     async fn of(&self, name: &InstanceName, mut seen: Option<Instance>) -> Came {
         loop {
-            // Off or not is in the object; whether it runs by now makes no difference to any verb of a container.
+            // The object says whether the instance is on. For a container, no verb depends on whether it runs yet.
             let shown = match seen.take() {
                 Some(shown) => Ok(Some(shown)),
                 None => view::instance(&self.client, name).await,
@@ -106,12 +107,13 @@ impl Ask<'_> {
         }
     }
 
-    /// Whether nothing of an instance runs after this verb.
+    /// Reports whether the verb switches instances off.
     fn switches_off(&self) -> bool {
         matches!(self.verb, Verb::Stop | Verb::Suspend)
     }
 
-    /// The error for an instance that is not there. A verb that switches instances off deletes the Pod that it left.
+    /// Builds the error for an instance that does not exist. A verb that switches instances off deletes its leftover
+    /// Pod.
     async fn missing(&self, name: &InstanceName) -> CliError {
         let missing = CliError::not_found("instance", &name.to_string());
         if !self.switches_off() {
@@ -125,7 +127,7 @@ impl Ask<'_> {
         }
     }
 
-    /// What instances come to by this verb.
+    /// Returns the state that the verb leads to.
     fn goal(&self) -> Goal {
         Goal::State(match self.verb {
             Verb::Start | Verb::Resume => State::Running,
@@ -134,8 +136,8 @@ impl Ask<'_> {
         })
     }
 
-    /// Waits until what the verb applies to is as it wants it, also what it was asked for before: by a command that was
-    /// interrupted, say. What is late has failed.
+    /// Waits until all instances to which the verb applies reach its goal. Instances that an earlier command changed
+    /// are included, for example after an interruption. A late instance counts as failed.
     async fn wait(
         &self,
         clusters: &mut [(ClusterName, Vec<(InstanceName, Came)>)],
@@ -161,7 +163,8 @@ impl Ask<'_> {
     }
 }
 
-/// A verb on instances that are named, one after another: each is a wish of its own. They are waited for together.
+/// Applies a verb to named instances, one after another: each is a separate request. The wait covers all of them
+/// together.
 pub(crate) async fn instances(
     context: &Context<'_>,
     verb: Verb,
@@ -216,7 +219,7 @@ fn already(verb: Verb) -> &'static str {
     }
 }
 
-/// A verb on all instances of clusters: at once, past failures, with counts.
+/// Applies a verb to all instances of clusters in parallel. It continues after failures, and prints counts.
 pub(crate) async fn clusters(
     context: &Context<'_>,
     verb: Verb,
@@ -241,7 +244,7 @@ pub(crate) async fn clusters(
     let mut stopped = None;
     for name in names {
         context.check_namespace(&name)?;
-        // What is to happen later is said first: nothing is suspended that would not come back.
+        // Write the later transition first, so that nothing is suspended without a resume.
         let done = async {
             let back = match until {
                 Some(until) => Some(schedules::once(context, &name, verb, until, dry_run).await?),
@@ -259,14 +262,14 @@ pub(crate) async fn clusters(
                 error.print(context.ui);
                 any_failed = true;
             }
-            // What was done already is said all the same.
+            // Print the work done before the error as well.
             Err(error) => {
                 stopped = Some(error);
                 break;
             }
         }
     }
-    // All are asked before any is waited for.
+    // Request all changes before waiting for one.
     if wait.wait && dry_run == DryRun::None && !came.is_empty() {
         ask.wait(&mut came, wait.timeout).await?;
     }
@@ -322,7 +325,8 @@ struct Counts {
 }
 
 impl Ask<'_> {
-    /// All instances of a cluster. The quota comes first: nothing is half brought back for want of it.
+    /// Applies the verb to all instances of a cluster. The quota comes first, so that a lack of it leaves nothing half
+    /// resumed.
     async fn of_cluster(
         &mut self,
         cluster: &ClusterName,
@@ -334,12 +338,12 @@ impl Ask<'_> {
         }
         let (listed, orphans) = view::instances_and_orphans(&self.client, cluster).await?;
         if listed.is_empty() {
-            // An empty list may be a cluster without instances, or none at all.
+            // An empty list means a cluster without instances, or no cluster.
             self.context.holder(cluster).await?;
         }
         let mut came = Vec::new();
         for orphan in orphans.iter().filter(|_| self.switches_off()) {
-            // Its Pod would run on, and no StatefulSet is there that could be switched off.
+            // The Pod of an orphan would go on running, because no StatefulSet is there to switch off.
             if let Err(error) = orphans::delete_said(self.context, &self.client, orphan, self.dry_run).await {
                 came.push((orphan.shown.name.clone(), Came::Failed(error)));
             }
@@ -359,7 +363,7 @@ impl Ask<'_> {
     }
 }
 
-/// What came of all instances of a cluster; says what failed and what was left out, and why.
+/// Counts the outcomes for the instances of a cluster. Prints failures and skipped instances with their reasons.
 fn counted(ask: &Ask<'_>, came: &[(InstanceName, Came)]) -> (Counts, Vec<Value>) {
     let mut counts = Counts::default();
     let mut instances = Vec::new();

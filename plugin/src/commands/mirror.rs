@@ -1,4 +1,4 @@
-//! `mirror`: what instances are goes into a file, with since when and until when.
+//! `mirror`: records the states of instances in a file, with their start and end times.
 
 use tokio::signal;
 
@@ -13,7 +13,7 @@ use crate::output::counted;
 pub(crate) async fn run(context: &Context<'_>, args: MirrorArgs) -> Result<(), CliError> {
     let MirrorArgs { db, watch } = args;
     let client = context.client().await?;
-    // Whoever may not look leaves no file behind.
+    // Check the caller's rights first, so that no file is left behind without them.
     follow::cluster(&client).await?;
     let mut store = Store::open(&db)?;
     let mode = if watch { Mode::Watch } else { Mode::Once };
@@ -59,10 +59,10 @@ fn counts(clusters: usize, instances: usize) -> String {
     format!("{} and {} seen", counted(clusters, "cluster"), counted(instances, "instance"))
 }
 
-/// Ctrl-C, or the signal to end.
+/// Waits for Ctrl-C or the termination signal.
 async fn told_to_end() {
     let interrupt = async {
-        // Without the signal there is nothing to wait for.
+        // Without a signal handler there is nothing to wait for.
         if signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -1,4 +1,4 @@
-//! Namespaces of clusters, deleted past cmp-webhook: by `delete user --cascade` and by `uninstall --purge`.
+//! Namespaces of clusters, deleted without cmp-webhook by `delete user --cascade` and `uninstall --purge`.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::error::CliError;
 
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Lists the Namespaces that a label selector finds, from etcd and not from a cache.
+/// Lists the Namespaces that match a label selector, from etcd and not from a cache.
 pub(super) async fn labelled(client: &Client, selector: &str) -> Result<Vec<Namespace>, CliError> {
     let all: Api<Namespace> = Api::all(client.clone());
     Ok(all.list(&ListParams::default().labels(selector)).await?.items)
 }
 
-/// Deletes all that the selector finds, also those that are made meanwhile, and waits until they are gone. Returns why
-/// those are not gone that are left at the deadline.
+/// Deletes all Namespaces that match the selector, including new ones, and waits until they are gone. Returns the
+/// errors of those that are left at the deadline.
 pub(super) async fn all_gone(client: &Client, selector: &str, deadline: Instant) -> Result<Vec<CliError>, CliError> {
     let all: Api<Namespace> = Api::all(client.clone());
     loop {
@@ -48,7 +48,7 @@ pub(super) async fn all_gone(client: &Client, selector: &str, deadline: Instant)
     }
 }
 
-/// The error for one that is not gone; its conditions say why.
+/// Returns the error for a Namespace that is not gone, with the reason from its conditions.
 fn late(namespace: &Namespace) -> CliError {
     let left = SeenNamespace::of(namespace).left;
     let why = left.unwrap_or_else(|| "kube-controller-manager has not said why".to_owned());

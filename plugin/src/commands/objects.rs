@@ -1,4 +1,4 @@
-//! `create -f`: whatever of ours a file says, in its order; what `-o yaml` and `-o json` print.
+//! `create -f`: creates all cmp objects of a file in their order. It reads the output of `-o yaml` and `-o json`.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use crate::context::{Context, complete};
 use crate::error::CliError;
 use crate::files;
 
-/// What a file can say.
+/// An object that a file can contain.
 pub(super) enum Asked {
     Cluster(Box<create_cluster::Asked>),
     Template(Value),
@@ -21,7 +21,7 @@ pub(super) enum Asked {
 pub(crate) async fn create(context: &Context<'_>, path: &str, file: &CreateFile) -> Result<(), CliError> {
     let CreateFile { owner, wait, change } = file;
     let about = |why: &str| CliError::user(format!("--filename {path}: {why}"));
-    // All of it is read before any of it is done.
+    // Read all objects before creating the first one.
     let mut asked = Vec::new();
     for object in read(path)? {
         let ours = object["apiVersion"] == keys::API_VERSION;
@@ -48,7 +48,7 @@ pub(crate) async fn create(context: &Context<'_>, path: &str, file: &CreateFile)
     make(context, path, asked, wait, change).await
 }
 
-/// Makes what a file says; of several, those that can be made are made.
+/// Creates the objects of a file. If one of several fails, the others are created all the same.
 pub(super) async fn make(
     context: &Context<'_>,
     path: &str,
@@ -74,7 +74,7 @@ pub(super) async fn make(
         };
         match done {
             Err(error) if alone || error.is_broken_pipe() => return Err(error),
-            // The others are made all the same, as kubectl does.
+            // Continue with the other objects, as kubectl does.
             Err(error) => {
                 error.about(&title).print(context.ui);
                 all = false;
@@ -85,7 +85,7 @@ pub(super) async fn make(
     complete(all)
 }
 
-/// The objects in a file, or on standard input for `-`: documents, and what is in lists of them.
+/// Reads the objects of a file, or of standard input for `-`: documents, and the items of lists.
 pub(super) fn read(path: &str) -> Result<Vec<Value>, CliError> {
     let about = |why: &str| CliError::user(format!("--filename {path}: {why}"));
     let text = files::read_or_stdin(path, files::OBJECTS).map_err(|error| about(&error.to_string()))?;

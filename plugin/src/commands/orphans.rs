@@ -11,12 +11,12 @@ use crate::cli::DryRun;
 use crate::context::{Context, suffix};
 use crate::error::CliError;
 
-/// Deletes one.
+/// Deletes one orphan, with a hint on refusal.
 pub(super) async fn delete(client: &Client, orphan: &Orphan) -> Result<(), CliError> {
     delete_orphan(client, orphan).await.map_err(|error| refused(error, orphan))
 }
 
-/// Users may delete Pods of their own, and no VirtualMachineInstances.
+/// Adds a hint to a refusal. Users may delete their own Pods, but no VirtualMachineInstances.
 fn refused(error: ApiError, orphan: &Orphan) -> CliError {
     let namespace = orphan.shown.name.cluster.namespace();
     let by_hand = format!("an administrator deletes it: kubectl delete {} -n {namespace}", title(orphan));
@@ -33,7 +33,7 @@ fn title(orphan: &Orphan) -> String {
     format!("{kind}/{}", orphan.object)
 }
 
-/// Deletes one, and says so.
+/// Deletes one orphan, and prints that.
 pub(super) async fn delete_said(
     context: &Context<'_>,
     client: &Client,

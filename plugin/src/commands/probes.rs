@@ -1,4 +1,4 @@
-//! Questions to which the right answer is known, asked without any effect.
+//! Probes: dry-run requests whose correct answer is known.
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Api, ObjectMeta, PostParams};
@@ -12,20 +12,20 @@ use cmp_core::manifest::pairs;
 
 use crate::context::MANAGER;
 
-/// What everything is called that is only tried.
+/// The name of every object in a probe.
 pub(crate) const NAME: &str = "cmp-probe";
 
-/// How cmp-webhook begins the warning that says its version, to whoever asks with [`keys::PROBE`].
+/// Prefix of the warning with cmp-webhook's version. cmp-webhook sends it for requests with [`keys::PROBE`].
 pub(crate) const VERSION: &str = "cmp-webhook/";
 
-/// What became of something that a policy or cmp-webhook has to refuse.
+/// The outcome of a request that a policy or cmp-webhook must refuse.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Tried {
-    /// Whoever has to refuse it did.
+    /// The expected component refused the request.
     Refused,
-    /// Nobody refused it.
+    /// No component refused the request.
     Passed,
-    /// It came to no answer: why.
+    /// The request failed for another reason.
     Unknown(String),
 }
 
@@ -49,7 +49,7 @@ impl Tried {
     }
 }
 
-/// Of what is created, and is not.
+/// Returns the parameters of a dry-run create.
 pub(crate) fn dry() -> PostParams {
     PostParams { dry_run: true, field_manager: Some(MANAGER.to_owned()) }
 }
@@ -67,14 +67,14 @@ fn account(data: &[(&str, &str)]) -> ConfigMap {
     }
 }
 
-/// An account that says itself that it was looked at, which is for cmp-webhook alone to say.
+/// Tries to create an account that claims to be settled. Only cmp-webhook may write that.
 pub(crate) async fn forged_account(client: &Client) -> Tried {
     let accounts: Api<ConfigMap> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
     let forged = account(&[(keys::data::SETTLED, NAME)]);
     Tried::by_policy(accounts.create(&dry(), &forged).await, "cmp-accounts")
 }
 
-/// A Namespace that says itself whose it is.
+/// Tries to create a Namespace that names its own owner.
 pub(crate) async fn forged_namespace(client: &Client) -> Tried {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let owned = Namespace {
@@ -88,7 +88,7 @@ pub(crate) async fn forged_namespace(client: &Client) -> Tried {
     Tried::by_policy(namespaces.create(&dry(), &owned).await, "cmp-namespaces")
 }
 
-/// What cmp-webhook answered to an account that is good, and to one that is not.
+/// Answers of cmp-webhook to a valid account and to an invalid one.
 #[derive(Debug)]
 pub(crate) struct Answers {
     good: Result<(), ApiError>,
@@ -96,7 +96,7 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
-    /// What is wrong with them, if anything.
+    /// Returns the failure that the answers show, if there is one.
     pub(crate) fn failure(&self) -> Option<String> {
         match (&self.good, &self.bad) {
             (Ok(()), Tried::Refused) => None,
@@ -111,14 +111,14 @@ impl Answers {
     }
 }
 
-/// What comes after the names of what failed, which whoever reads it knows: `connection refused`, not `failed calling
-/// webhook "...": failed to call webhook: Post "...": connection refused`.
+/// Returns the cause after the names of the failed calls, which the reader knows. The result is `connection refused`,
+/// not `failed calling webhook "...": failed to call webhook: Post "...": connection refused`.
 fn cause(detail: &str) -> &str {
     let after = detail.split_once("Post \"").map_or(detail, |(_, after)| after);
     after.split_once("\": ").map_or(after, |(_, cause)| cause)
 }
 
-/// Asks cmp-webhook: a new account, and one with a cluster of no instance.
+/// Sends cmp-webhook a valid new account, and an account with a cluster of no instance.
 pub(crate) async fn webhook(client: &Client) -> Answers {
     let accounts: Api<ConfigMap> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
     let quota = (keys::data::QUOTA, r#"{"cpu":"1","memory":"1Gi"}"#);
@@ -127,7 +127,8 @@ pub(crate) async fn webhook(client: &Client) -> Answers {
     let (dry, good, bad) = (dry(), account(&[quota]), account(&[quota, none]));
     let (good, bad) = futures::join!(accounts.create(&dry, &good), accounts.create(&dry, &bad));
     Answers {
-        // A user of that name is as good: that there is one already is found out after cmp-webhook was asked.
+        // A conflict with a user of that name is a good answer, too: the API server finds it after the call to
+        // cmp-webhook.
         good: match good.map_err(ApiError::from) {
             Err(error) if !error.is_already_there() => Err(error),
             _ => Ok(()),

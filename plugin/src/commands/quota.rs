@@ -1,4 +1,4 @@
-//! `quota` and `set quota`.
+//! The commands `quota` and `set quota`.
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +13,7 @@ use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 use crate::output::{Format, done, print_object, table};
 
-/// How wide a full bar is.
+/// Characters of a full bar.
 const BAR: usize = 20;
 
 pub(crate) async fn show(context: &Context<'_>, args: QuotaArgs) -> Result<(), CliError> {
@@ -39,7 +39,7 @@ pub(crate) async fn show(context: &Context<'_>, args: QuotaArgs) -> Result<(), C
     }
 }
 
-/// How full each resource is: `[######--------------]`.
+/// Returns a bar for each resource that shows its use: `[######--------------]`.
 fn bars(account: &Account) -> Vec<String> {
     let used = account.charge().unwrap_or_default();
     account
@@ -54,7 +54,7 @@ fn bars(account: &Account) -> Vec<String> {
         .collect()
 }
 
-/// A number as JSON writes it, from its exact decimal text.
+/// Converts exact decimal text into a JSON number.
 fn number(text: &str) -> Result<Value, CliError> {
     serde_json::from_str(text).map_err(|error| CliError::internal(&format!("{text}: {error}")))
 }

@@ -1,4 +1,4 @@
-//! `report`: what was used, and what it cost, out of the mirror.
+//! `report`: resource usage and its cost, from the mirror.
 
 use jiff::Timestamp;
 
@@ -24,7 +24,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ReportArgs) -> Result<(), C
         Some(path) => History::open(&path)?,
         None => {
             let fetched = fetch::fetch(&context.client().await?).await?;
-            // It is read while it is open, and gone after that.
+            // The file is read while it is open, and removed after that.
             History::open(fetched.path())?
         }
     };
@@ -54,7 +54,7 @@ fn print(context: &Context<'_>, report: &Report, asked: &Asked, output: ReportFo
             ui.out(&table(&sheet.rows(2)))
         }
         ReportForm::Csv => {
-            // The form knows no remarks.
+            // CSV has no comments.
             sheet.about.iter().for_each(|line| ui.note(line));
             ui.out(&sheet::csv(&sheet.rows(6)))
         }

@@ -1,5 +1,5 @@
-//! `resize cluster`: what grows is asked for first, running instances are restarted one after another, and what shrinks
-//! is given back last.
+//! `resize cluster`: growth is requested first, running instances are restarted one after another, and the quota of a
+//! shrinking is given back last.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ mod containers;
 mod machines;
 
 const PAUSE: Duration = Duration::from_millis(200);
-/// For how long a refusal is tried again that comes from an API server which has not seen yet that the cluster grew.
+/// Time for which a refusal is retried. It may come from an API server that has not seen yet that the cluster grew.
 const CATCH_UP: Duration = Duration::from_secs(15);
 
 pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<(), CliError> {
@@ -48,7 +48,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
     let instances = view::instances(&context.client().await?, &name).await?;
     none_is_paused(&name, &instances)?;
     if dry_run != DryRun::None {
-        // What is charged is the larger of both in any case, so that it is judged as it would be.
+        // The larger of both sizes is charged in any case, so that the verdict is the same.
         let stored = wants::change(&accounts, stored, &name, dry_run, resized).await?;
         return create_cluster::said(context, &stored, &name, "resized", &change).await;
     }
@@ -58,14 +58,14 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
     let both = |want: &Want| Want { size: want.size.max(&size), ..want.clone() };
     stored = wants::change(&accounts, stored, &name, dry_run, both).await?;
     let want = wants::current(&stored, &name)?;
-    // What is being given up may wait for these very instances to be smaller.
+    // A cluster in the state releasing may wait for these very instances to shrink.
     let held = stored.account.cluster(&name).held;
     if want != current || held.is_none_or(|held| held.state != HeldState::Releasing) {
         create_cluster::prepared(context.ui, &accounts, &user, &name, &want, timeout).await?;
     }
     let want = resized(&want);
     let mut changed = current.size != size;
-    // One after another: of those that run, all but one always do.
+    // Change the instances one after another, so that at most one running instance is down.
     let mut progress = Progress::new(context.ui);
     for (at, Instance { name: one, .. }) in instances.iter().enumerate() {
         progress.passing(&format!("{name}: {at}/{} resized, {one} restarts", instances.len()));
@@ -87,19 +87,19 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
     create_cluster::said(context, &stored, &name, word, &change).await
 }
 
-/// What came of it for one instance.
+/// The outcome for one instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Came {
-    /// It has that size.
+    /// The instance has that size already.
     Unchanged,
-    /// It takes it when it is switched on.
+    /// The instance takes the new size when it is switched on.
     Changed,
-    /// It runs with it.
+    /// The instance runs with the new size.
     Restarted,
 }
 
-/// A VM that is paused keeps its guest as it is: it would have the old size for as long as it is not switched off, and
-/// what it gives up could not come back.
+/// Refuses paused VMs. A paused VM keeps its guest, and therefore its old size, until it is switched off. The amount
+/// that it gives up could not come back.
 fn none_is_paused(cluster: &ClusterName, instances: &[Instance]) -> Result<(), CliError> {
     let paused: Vec<&InstanceName> =
         instances.iter().filter(|instance| instance.paused).map(|instance| &instance.name).collect();
@@ -113,8 +113,7 @@ fn paused_ones(cluster: &ClusterName, paused: &[&InstanceName]) -> CliError {
         .hint(format!("kubectl cmp suspend cluster {cluster} --mode halt switches them off"))
 }
 
-/// Tries to write until it is written: what somebody else wrote meanwhile is looked at anew, and a refusal is tried again
-/// for as long as it may be out of date.
+/// Retries a write. A conflict reads the object again; a refusal is retried for as long as it may be out of date.
 async fn written<T>(attempt: impl AsyncFn() -> Result<Result<T, ApiError>, CliError>) -> Result<T, CliError> {
     let deadline = Instant::now() + CATCH_UP;
     loop {
@@ -127,7 +126,7 @@ async fn written<T>(attempt: impl AsyncFn() -> Result<Result<T, ApiError>, CliEr
     }
 }
 
-/// Waits until one is as it is to be after its restart.
+/// Waits until an instance has the wanted state after its restart.
 async fn restarted(
     name: &InstanceName,
     timeout: Duration,
@@ -143,7 +142,7 @@ async fn restarted(
     Ok(())
 }
 
-/// That one does not run again in time.
+/// Builds the error for an instance that does not run again in time.
 fn late(name: &InstanceName, timeout: Duration) -> CliError {
     CliError::user(format!("{name} does not run after {} s", timeout.as_secs()))
         .hint(format!("kubectl cmp describe instance {name} says why"))

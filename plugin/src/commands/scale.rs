@@ -1,4 +1,4 @@
-//! `scale cluster`: growing asks the quota first, shrinking gives back last.
+//! `scale cluster`: growth requests the quota first, shrinking gives it back last.
 
 use std::time::Duration;
 
@@ -32,13 +32,13 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
     let dry_run = change.dry.dry_run;
     let client = context.client().await?;
     let mut word = "scaled";
-    // An earlier command may have left instances above that count; the same command once more deletes them.
+    // An earlier command may have left instances above that count. A repeated command deletes them.
     let goes = if count > current.count { Above::default() } else { Above::of(&client, &name, count).await? };
     if count < current.count || !goes.names.is_empty() {
         let lines: Vec<String> = goes.names.iter().map(|name| format!("instance/{name}")).collect();
         if dry_run == DryRun::None {
             context.ui.confirm(yes, &lines, "You are about to delete")?;
-            // Judged first, so that nothing is deleted for a change that is refused.
+            // Judge the change before the deletion, so that nothing is deleted for a refused change.
             wants::change(&accounts, stored.clone(), &name, DryRun::Server, scaled).await?;
             remove(context, &name, current.kind, goes, wait.timeout).await?;
         }
@@ -48,7 +48,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
         }
     } else {
         let grows = count > current.count;
-        // Before anything is asked for: its template may be gone.
+        // Read the template before the request, because it may be gone.
         let template = templates::of(context, &current).await?;
         if grows {
             templates::blueprint(&template, &scaled(&current), None)?;
@@ -75,12 +75,12 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
     create_cluster::said(context, &stored, &name, word, &change).await
 }
 
-/// The instances from one index on.
+/// The instances with an index of at least some count.
 #[derive(Default)]
 struct Above {
-    /// All of them, with those that are only Pods or VirtualMachineInstances.
+    /// All of them, including those that are only Pods or VirtualMachineInstances.
     names: Vec<InstanceName>,
-    /// Those whose StatefulSet or VirtualMachine is gone.
+    /// Instances whose StatefulSet or VirtualMachine is gone.
     orphans: Vec<Orphan>,
 }
 
@@ -112,7 +112,7 @@ async fn remove(
             let (sets, machines) = (&sets, &machines);
             async move {
                 let gone = match kind {
-                    // It goes when its Pod has gone.
+                    // With foreground deletion the StatefulSet goes after its Pod.
                     InstanceType::Container => {
                         let foreground = DeleteParams::foreground();
                         sets.delete(&name.to_string(), &foreground).await.map(|_| ()).map_err(ApiError::from)

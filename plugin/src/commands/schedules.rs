@@ -1,4 +1,5 @@
-//! `schedule cluster` and `get schedules`: when clusters are suspended and resumed by themselves. cmp-webhook does it.
+//! `schedule cluster` and `get schedules`: times at which clusters are suspended and resumed. cmp-webhook executes
+//! them.
 
 use std::time::Duration;
 
@@ -19,9 +20,9 @@ use crate::context::{Context, complete, each_said};
 use crate::error::CliError;
 use crate::output::{Heads, Item, age, print};
 
-/// How many transitions are shown.
+/// Number of transitions that are shown.
 const SHOWN: usize = 5;
-/// What is later than that is said to be late.
+/// Seconds of delay above which a transition is shown as late.
 const LATE: i64 = 60;
 
 const SCHEDULES: Heads =
@@ -57,7 +58,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScheduleCluster) -> Result<
         if let Some(skip_until) = skip_until {
             next.skip_until = Some(moment(skip_until, &zone)?);
         }
-        // Said again, it goes on; said anew, what would have been before does not count.
+        // A schedule given again unchanged continues. A changed one starts now: earlier transitions do not count.
         let same = next.says_what(&before, now) && next.skip_until == before.skip_until;
         let next = if same || !said { next } else { next.anew(now) };
         next.check(current.kind).map_err(|wrong| invalid(&wrong))?;
@@ -78,7 +79,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScheduleCluster) -> Result<
     create_cluster::said(context, &stored, &name, word, &change).await
 }
 
-/// What is wrong with a schedule, in the words of the flags.
+/// Builds the error for an invalid schedule, with the names of the flags.
 fn invalid(wrong: &Invalid) -> CliError {
     let Invalid { field, why } = wrong;
     let field = field.replacen(".timeZone", ".time-zone", 1);
@@ -88,7 +89,7 @@ fn invalid(wrong: &Invalid) -> CliError {
     })
 }
 
-/// What the clocks on the wall show is a moment.
+/// Converts a local time into a timestamp.
 fn moment(said: Moment, zone: &TimeZone) -> Result<Timestamp, CliError> {
     match said {
         Moment::At(at) => Ok(at),
@@ -99,7 +100,7 @@ fn moment(said: Moment, zone: &TimeZone) -> Result<Timestamp, CliError> {
     }
 }
 
-/// Says what is to come, before it is saved.
+/// Prints the next transitions, before the schedule is saved.
 fn say_next(context: &Context<'_>, name: &ClusterName, schedule: &Schedule, now: Timestamp) -> Result<(), CliError> {
     let zone = schedule.zone().map_err(|wrong| invalid(&wrong))?;
     let edges = schedule.after(now).map_err(|wrong| invalid(&wrong))?.take(SHOWN);
@@ -110,7 +111,7 @@ fn say_next(context: &Context<'_>, name: &ClusterName, schedule: &Schedule, now:
     Ok(())
 }
 
-/// Says that a timer in a file is over, so that it is not set again.
+/// Prints that an expired timer of a file is left out.
 pub(super) fn say_over(context: &Context<'_>, name: &ClusterName, want: &Want, edge: Edge) {
     let zone = want.schedule.clone().unwrap_or_default().zone().unwrap_or(TimeZone::UTC);
     let (turn, at) = (edge.turn, schedule::shown(edge.at, &zone));
@@ -124,19 +125,19 @@ fn zone_name(schedule: &Schedule) -> &str {
     schedule.time_zone.as_deref().unwrap_or(UTC)
 }
 
-/// When so long from now is.
+/// Returns the time after a span from now.
 pub(super) fn in_so_long(span: Duration) -> Result<Timestamp, CliError> {
     let at = jiff::SignedDuration::try_from(span).ok().and_then(|span| Timestamp::now().checked_add(span).ok());
     at.ok_or_else(|| CliError::user("--for: that is too long"))
 }
 
-/// What comes after a verb that is for a while.
+/// Returns the transition that ends a temporary verb.
 fn back(verb: Verb) -> Turn {
     if verb == Verb::Suspend { Turn::Resume } else { Turn::Suspend }
 }
 
-/// Has the contrary of a verb done once, and says when, by the clocks of its schedule. It takes the place of what was to
-/// happen once before.
+/// Schedules the opposite of a verb once. It replaces an earlier single transition. Returns its time in the time zone
+/// of the schedule.
 pub(super) async fn once(
     context: &Context<'_>,
     name: &ClusterName,
@@ -194,7 +195,7 @@ pub(crate) async fn get(context: &Context<'_>, args: GetSchedules) -> Result<(),
     complete(all)
 }
 
-/// The schedule of a cluster, for every form.
+/// Returns the schedule of a cluster for every output format.
 fn item(account: &Account, name: &ClusterName, now: Timestamp) -> Option<Item> {
     let entry = account.cluster(name);
     let schedule = entry.schedule()?;
@@ -239,7 +240,7 @@ fn object(account: &Account, name: &ClusterName, entry: &Entry, schedule: &Sched
     })
 }
 
-/// What is next: `suspend 2026-03-29 19:00 +02:00`.
+/// Formats the next transition: `suspend 2026-03-29 19:00 +02:00`.
 fn next(schedule: &Schedule, now: Timestamp) -> String {
     let edges = schedule.zone().and_then(|zone| Ok((zone, schedule.after(now)?)));
     match edges {
@@ -250,7 +251,7 @@ fn next(schedule: &Schedule, now: Timestamp) -> String {
     }
 }
 
-/// What was done last: `suspended 3, 11h ago, 5m late`.
+/// Formats the last transition: `suspended 3, 11h ago, 5m late`.
 fn what_was(last: &Carried, now: Timestamp) -> String {
     let Carried { turn, at, due, changed, failed, tries, .. } = last;
     let done = turn.verb().done();
@@ -267,7 +268,7 @@ fn what_was(last: &Carried, now: Timestamp) -> String {
     format!("{what}, {} ago{late}", age(Some(*at), now))
 }
 
-/// What `describe` says of it.
+/// Returns the lines about the schedule for `describe`.
 pub(super) fn lines(entry: &Entry, now: Timestamp) -> Vec<(&'static str, String)> {
     let Some(schedule) = entry.schedule() else { return Vec::new() };
     let says = [("suspend", &schedule.suspend), ("resume", &schedule.resume)];

@@ -1,4 +1,5 @@
-//! `create template`, `get templates`, `describe template`, `delete template`; and which one a want is made from.
+//! `create template`, `get templates`, `describe template`, `delete template`; and the choice of the template for a
+//! want.
 
 use std::collections::BTreeMap;
 
@@ -28,14 +29,14 @@ async fn stored(context: &Context<'_>) -> Result<Templates, CliError> {
     Ok(Templates::new(context.client().await?))
 }
 
-/// A built-in template, as one that is stored would be found.
+/// Returns a built-in template in the form of a stored one.
 fn built_in(name: &str) -> Option<Found> {
     let template = Template::built_in(name)?;
     let manifest = template.manifest();
     Some(not_stored(name, template, manifest))
 }
 
-/// A template that is not in the cluster, as it would be found there.
+/// Returns a template that is not stored in the cluster, in the form of a stored one.
 fn not_stored(name: &str, template: Template, manifest: Value) -> Found {
     Found {
         name: name.to_owned(),
@@ -47,12 +48,12 @@ fn not_stored(name: &str, template: Template, manifest: Value) -> Found {
     }
 }
 
-/// The template of this name, stored or built in.
+/// Finds a template by its name, stored or built in.
 async fn find(context: &Context<'_>, name: &str) -> Result<Found, CliError> {
     if let Some(found) = built_in(name) {
         return Ok(found);
     }
-    // What no template can be called, none is called.
+    // A name that is invalid for a template cannot be stored.
     let found = match name.parse::<TemplateName>() {
         Ok(name) => stored(context).await?.get(&name).await?,
         Err(_) => None,
@@ -60,7 +61,7 @@ async fn find(context: &Context<'_>, name: &str) -> Result<Found, CliError> {
     found.ok_or_else(|| CliError::not_found("template", name).hint("`kubectl cmp get templates` shows those there are"))
 }
 
-/// The template that the instances of a want are made from.
+/// Returns the template for the instances of a want.
 pub(super) async fn of(context: &Context<'_>, want: &Want) -> Result<Template, CliError> {
     let name = want.template.as_ref().map_or(view::template(want.kind), TemplateName::as_str);
     find(context, name).await?.template.map_err(|why| {
@@ -68,10 +69,11 @@ pub(super) async fn of(context: &Context<'_>, want: &Want) -> Result<Template, C
     })
 }
 
-/// What a template makes of a want, whose patch was typed so; what cannot be is found out before anything is asked for.
+/// Combines a template and a want, whose patch was typed as `typed`. The command calls it first, so that an impossible
+/// want fails before any write.
 pub(super) fn blueprint(template: &Template, want: &Want, typed: Option<&Patch>) -> Result<Blueprint, CliError> {
     template.blueprint(want).map_err(|wrong| {
-        // Without the patch it would be wrong in the same way: then it is not the patch.
+        // If the want fails without the patch as well, the patch is not the cause.
         let plain = template.blueprint(&Want { patch: None, ..want.clone() });
         match (plain, &want.patch, &want.template) {
             (Ok(_), Some(_), _) => {
@@ -88,7 +90,7 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateTemplate) -> Resul
     let about = |why: &str| CliError::user(format!("--filename {filename}: {why}"));
     let text = files::read_or_stdin(&filename, files::OBJECT).map_err(|error| about(&error.to_string()))?;
     let read = manifest(&text).map_err(|why| about(&why))?;
-    // What `get template -o yaml` printed is as good as what it was made from.
+    // The output of `get template -o yaml` is accepted like the manifest itself.
     let (inner, text) = if read["kind"] == "Template" && read["apiVersion"] == keys::API_VERSION {
         (read["spec"]["manifest"].clone(), yaml(&read["spec"]["manifest"])?)
     } else {
@@ -106,7 +108,7 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateTemplate) -> Resul
     store(context, &filename, &name, inner, text, &change).await
 }
 
-/// Stores a template as `get template -o yaml` prints it.
+/// Stores a template in the form that `get template -o yaml` prints.
 pub(super) async fn create_object(
     context: &Context<'_>,
     path: &str,
@@ -120,7 +122,7 @@ pub(super) async fn create_object(
     store(context, path, &name, manifest.clone(), yaml(&manifest)?, change).await
 }
 
-/// Stores a template, as text that says what `inner` is.
+/// Stores a template. `text` is the source of `inner`.
 async fn store(
     context: &Context<'_>,
     path: &str,
@@ -189,7 +191,7 @@ pub(crate) async fn get(context: &Context<'_>, args: GetTemplates) -> Result<(),
     complete(all_found)
 }
 
-/// The names of all templates, for completion.
+/// Returns the names of all templates, for completion.
 pub(crate) async fn names(context: &Context<'_>) -> Result<Vec<String>, CliError> {
     let all = stored(context).await?.list().await?.into_iter().map(|found| found.name);
     Ok(BUILT_IN.iter().map(|name| (*name).to_owned()).chain(all).collect())
@@ -199,7 +201,7 @@ fn source(found: &Found) -> &'static str {
     if found.uid.is_empty() { "built-in" } else { "stored" }
 }
 
-/// Its type; of one that cannot be used, what its manifest says.
+/// Returns the type of a template. For a template that cannot be used, its manifest gives the type.
 fn kind(found: &Found) -> Option<InstanceType> {
     match &found.template {
         Ok(template) => Some(template.kind()),
@@ -292,7 +294,7 @@ pub(crate) async fn delete(context: &Context<'_>, args: DeleteTemplate) -> Resul
     })
     .await?;
     let accounts = context.accounts().await?.list().await;
-    // Who may not see the accounts is told so by the deletion itself.
+    // A caller without access to the accounts gets the refusal from the deletion.
     let accounts: Vec<_> = accounts.unwrap_or_default().into_iter().flatten().collect();
     let mut goes = Vec::new();
     for found in &found {

@@ -1,4 +1,4 @@
-//! `create token`, `get tokens`, `delete token`: each token is bound to a Secret of its own, and ends with it.
+//! `create token`, `get tokens`, `delete token`: each token is bound to its own Secret, and ends with it.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use crate::context::{Context, MANAGER, suffix};
 use crate::error::CliError;
 use crate::output::{Heads, Item, age, print, print_object};
 
-/// A token that was just made: the only moment at which anybody can read it.
+/// A new token. It can be read only now.
 pub(super) struct Made {
     pub(super) token: String,
     secret: Secret,
 }
 
-/// Makes a token for a user, bound to a Secret that revokes it when it is deleted.
+/// Creates a token for a user, bound to a Secret. Deleting the Secret revokes the token.
 pub(super) async fn make(context: &Context<'_>, user: &UserName, duration: Duration) -> Result<Made, CliError> {
     let client = context.client().await?;
     let secrets: Api<Secret> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
@@ -57,7 +57,7 @@ pub(super) async fn make(context: &Context<'_>, user: &UserName, duration: Durat
     let status = match made.map_err(ApiError::from) {
         Ok(made) => made.status,
         Err(error) => {
-            // An anchor without a token would be listed for ever.
+            // A Secret without a token would be listed for ever.
             secrets.delete(&anchor.name_any(), &DeleteParams::default()).await?;
             return Err(if error.is_not_found() { CliError::not_found("user", user.as_str()) } else { error.into() });
         }
@@ -105,7 +105,7 @@ fn object(secret: &Secret) -> Value {
     })
 }
 
-/// The Secrets that the tokens of a user are bound to.
+/// Returns the Secrets that the tokens of a user are bound to.
 async fn anchors(context: &Context<'_>, user: &UserName) -> Result<Vec<Secret>, CliError> {
     let secrets: Api<Secret> = Api::namespaced(context.client().await?, keys::USERS_NAMESPACE);
     Ok(secrets.list(&of(user)).await?.items)
@@ -118,12 +118,12 @@ pub(super) async fn revoke_all(context: &Context<'_>, user: &UserName) -> Result
     Ok(())
 }
 
-/// The selector of the Secrets that the tokens of a user are bound to.
+/// Returns the selector of the Secrets that the tokens of a user are bound to.
 fn of(user: &UserName) -> ListParams {
     ListParams::default().labels(&format!("{}={user},{}={}", keys::USER, keys::TOKEN, keys::TRUE))
 }
 
-/// The ids of the tokens of a user.
+/// Returns the ids of the tokens of a user.
 pub(crate) async fn ids(context: &Context<'_>, user: &UserName) -> Result<Vec<String>, CliError> {
     Ok(anchors(context, user).await?.iter().map(ResourceExt::name_any).collect())
 }
@@ -143,7 +143,7 @@ pub(crate) async fn get(context: &Context<'_>, args: GetTokens) -> Result<(), Cl
             user.to_string(),
             match expires(secret) {
                 Some(expires) if expires <= now => "expired".to_owned(),
-                // As an age is written, seen from the other side.
+                // The remaining time has the form of an age.
                 Some(expires) => format!("in {}", age(Some(now), expires)),
                 None => "<unknown>".to_owned(),
             },
@@ -159,7 +159,7 @@ pub(crate) async fn delete(context: &Context<'_>, args: DeleteToken) -> Result<(
     let secrets: Api<Secret> = Api::namespaced(context.client().await?, keys::USERS_NAMESPACE);
     let missing = || CliError::not_found("token", &id).hint(format!("kubectl cmp get tokens {user}"));
     let secret = secrets.get_opt(&id).await?.ok_or_else(missing)?;
-    // Some other Secret, or somebody else's token, is not what was meant.
+    // Another Secret, or a token of another user, counts as not found.
     let labels = secret.labels();
     if labels.get(keys::TOKEN).is_none() || labels.get(keys::USER).is_none_or(|of| of != user.as_str()) {
         return Err(missing());

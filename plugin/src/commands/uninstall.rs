@@ -1,4 +1,5 @@
-//! `uninstall`: cmp-webhook goes; clusters, accounts and policies stay, and work as with the webhook down.
+//! `uninstall`: deletes cmp-webhook. Clusters, accounts and policies stay, and work as they do while the webhook is
+//! down.
 
 use std::time::Duration;
 
@@ -48,7 +49,7 @@ pub(crate) async fn run(context: &Context<'_>, args: UninstallArgs) -> Result<()
         going.clusters(clusters).await?;
         going.accounts(accounts).await?;
         going.webhook().await?;
-        // Nobody makes another one from here on.
+        // From here on, no component creates another cluster.
         going.clusters(Vec::new()).await?;
         going.bounds().await
     } else {
@@ -58,7 +59,7 @@ pub(crate) async fn run(context: &Context<'_>, args: UninstallArgs) -> Result<()
     }
 }
 
-/// The Namespaces of clusters.
+/// Returns the Namespaces of clusters.
 async fn clusters(client: &Client) -> Result<Vec<String>, CliError> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let ours = namespaces.list_metadata(&ListParams::default().labels(keys::OWNER)).await?;
@@ -71,7 +72,7 @@ async fn accounts(client: &Client) -> Result<Vec<String>, CliError> {
     Ok(maps.list_metadata(&ours).await?.items.iter().map(ResourceExt::name_any).collect())
 }
 
-/// That something is gone already is what was asked for.
+/// Accepts an object that is gone already, and returns whether it existed.
 fn removed<T>(removed: Result<T, kube::Error>) -> Result<bool, CliError> {
     match removed.map_err(ApiError::from) {
         Ok(_) => Ok(true),
@@ -80,7 +81,7 @@ fn removed<T>(removed: Result<T, kube::Error>) -> Result<bool, CliError> {
     }
 }
 
-/// What goes, and how it is said.
+/// The scope of an uninstall, and its output.
 struct Going<'a, 'b> {
     context: &'a Context<'b>,
     client: &'a Client,
@@ -99,7 +100,7 @@ impl Going<'_, '_> {
     }
 
     async fn delete(&self, part: &[Manifest]) -> Result<(), CliError> {
-        // The claim of the mirror is all that there is of its kind.
+        // The claim of the mirror is the only claim.
         let goes = |manifest: &&Manifest| self.purge || manifest.kind() != "PersistentVolumeClaim";
         for manifest in part.iter().rev().filter(goes) {
             let api = manifest.api(self.client);
@@ -108,7 +109,7 @@ impl Going<'_, '_> {
                 DryRun::Client => removed(api.get_metadata(&name).await)?,
                 _ => removed(api.delete(&name, &self.params()).await)?,
             };
-            // What is not there, such as a Deployment with --webhook-url, is not said to be deleted.
+            // A missing object, such as the Deployment with `--webhook-url`, is not reported as deleted.
             if there {
                 self.say(&manifest.title())?;
             }
@@ -116,7 +117,8 @@ impl Going<'_, '_> {
         Ok(())
     }
 
-    /// cmp-webhook: the question goes before whoever answers it; the rights last, so that nothing is left half written.
+    /// Deletes cmp-webhook. The webhook configuration goes before the Deployment. The rights go last, so that no write
+    /// is left half done.
     async fn webhook(&self) -> Result<(), CliError> {
         let manifests = Manifests::read(Variant::FULL)?;
         let Manifests { version, webhook, deployment, added, webhook_rights, .. } = &manifests;
@@ -136,8 +138,9 @@ impl Going<'_, '_> {
         self.delete(webhook_rights).await
     }
 
-    /// Asks in every account for the deletion of all clusters, and stops new ones. A cluster without a Namespace is deleted
-    /// in no other way. A failure is only a warning: the account goes with its Namespace in the end.
+    /// Requests the deletion of all clusters in every account, and stops new ones. A cluster without a Namespace is
+    /// deleted in no other way. A failure is only a warning, because the account is deleted with its Namespace at the
+    /// end.
     async fn wishes(&self, there: &[String]) -> Result<(), CliError> {
         if self.dry_run != DryRun::None {
             return Ok(());
@@ -151,11 +154,11 @@ impl Going<'_, '_> {
         Ok(())
     }
 
-    /// All clusters, and those that are made meanwhile. The policies stay for as long as one of them is there.
+    /// Deletes all clusters, including new ones. The policies stay while a cluster exists.
     async fn clusters(&self, there: Vec<String>) -> Result<(), CliError> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         for name in there {
-            // One that cannot be deleted does not hold up the others, and is named below.
+            // A cluster that cannot be deleted does not block the others. It is named below.
             if self.dry_run == DryRun::Server {
                 removed(namespaces.delete(&name, &self.params()).await)?;
             } else if self.dry_run == DryRun::None
@@ -182,8 +185,8 @@ impl Going<'_, '_> {
             .hint("`kubectl cmp uninstall --purge` goes on where this one ended"))
     }
 
-    /// All accounts. Where cmp-webhook is there, it takes the clusters out of them first; else a policy keeps those
-    /// that had clusters, and they go with their Namespace, after the policies.
+    /// Deletes all accounts. If cmp-webhook is there, it removes the clusters from them first. Otherwise a policy keeps
+    /// accounts that had clusters; they go with their Namespace, after the policies.
     async fn accounts(&self, there: Vec<String>) -> Result<(), CliError> {
         let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), keys::USERS_NAMESPACE);
         let answers = self.dry_run == DryRun::None && probes::webhook(self.client).await.failure().is_none();
@@ -221,24 +224,24 @@ impl Going<'_, '_> {
         Ok(())
     }
 
-    /// Whether something is held in an account, whatever else of it can be read.
+    /// Reports whether an account holds something, even if other parts of it cannot be read.
     async fn holds(&self, maps: &Api<ConfigMap>, name: &str) -> Result<bool, CliError> {
         let data = maps.get_opt(name).await?.and_then(|map| map.data).unwrap_or_default();
         Ok(data.keys().any(|key| key.starts_with(keys::data::HELD)))
     }
 
-    /// The rights of users, what bounded them, and the Namespaces, with the accounts that are left.
+    /// Deletes the rights of users, their bounds, and the Namespaces with the remaining accounts.
     async fn bounds(&self) -> Result<(), CliError> {
         let Manifests { namespaces, policies, user_rights, .. } = Manifests::read(Variant::default())?;
         self.delete(&user_rights).await?;
-        // What older versions have left: rights before policies, as they are found.
+        // Leftovers of older versions go in the order in which they are found: rights before policies.
         for (title, left) in left::find(self.client, &Manifests::read(Variant::FULL)?).await? {
             if self.dry_run != DryRun::Client {
                 left::remove(self.client, &left, self.dry_run).await?;
             }
             self.say(&title)?;
         }
-        // They would hold the accounts and their Namespace.
+        // The policies would protect the accounts and their Namespace.
         self.delete(&policies).await?;
         if self.dry_run == DryRun::None {
             let all: Api<Namespace> = Api::all(self.client.clone());
@@ -252,7 +255,7 @@ impl Going<'_, '_> {
         self.delete(&namespaces).await
     }
 
-    /// Says what stays.
+    /// Prints the objects that stay.
     fn left(&self, clusters: usize, accounts: usize, mirrored: bool) {
         let ui = self.context.ui;
         ui.note(&format!("left: {}, running as before", counted(clusters, "cluster")));

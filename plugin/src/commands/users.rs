@@ -33,7 +33,7 @@ use crate::context::{Context, MANAGER, complete, each_said, once, suffix};
 use crate::error::CliError;
 use crate::output::{Heads, Item, age, done, print, print_object, yaml};
 
-/// How long the first look at a new account may take.
+/// Time that the first reconcile of a new account may take.
 const SETTLED: Duration = Duration::from_secs(10);
 
 pub(crate) async fn create(context: &Context<'_>, args: CreateUser) -> Result<(), CliError> {
@@ -46,7 +46,7 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateUser) -> Result<()
     if dry_run == DryRun::Client {
         return would(CREATED);
     }
-    // Opened first: a file that cannot be written is found out before there is a user without a kubeconfig.
+    // Open the file first: an unwritable file must not leave a user without a kubeconfig.
     let mut file = match (&kubeconfig_out, dry_run) {
         (Some(path), DryRun::None) => Some(open(path)?),
         _ => None,
@@ -65,15 +65,15 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateUser) -> Result<()
         context.ui.note(&format!("Warning: nothing can be created by {name} yet: {error}; is cmp-webhook running?"));
     }
     let new = word == CREATED;
-    // A user that is new gets a credential. The same command again makes another only for a file that it names, so that
-    // a script that repeats it leaves no tokens behind. Whoever asked for an object gets the object alone.
+    // A new user gets a credential. The repeated command makes another one only for a file that it names, so that a
+    // script leaves no tokens behind. With `-o` only the object is printed.
     let wanted = file.is_some() || (new && change.output.is_none());
     if wanted {
         let token = tokens::make(context, &name, token_duration).await?;
         let kubeconfig = kubeconfig(context, &name, &token.token).await?;
         match &mut file {
             Some(file) => write(file, &kubeconfig)?,
-            // Still YAML: what is printed can be stored as it is.
+            // The output stays YAML, so that it can be stored unchanged.
             None => return context.ui.out(&format!("# {title} {word}\n{kubeconfig}")),
         }
     }
@@ -86,14 +86,14 @@ pub(crate) async fn create(context: &Context<'_>, args: CreateUser) -> Result<()
     Ok(())
 }
 
-/// A user as a file says.
+/// A user in a file.
 pub(super) struct Asked {
     pub(super) name: UserName,
     quota: Resources,
     policy: Policy,
 }
 
-/// Reads a user as `get user -o yaml` prints one.
+/// Reads a user in the form that `get user -o yaml` prints.
 pub(super) fn of_object(object: &Value) -> Result<Asked, String> {
     let name = object["metadata"]["name"].as_str().ok_or("a user has no metadata.name")?;
     let name: UserName = name.parse().map_err(|error: cmp_core::name::InvalidName| error.to_string())?;
@@ -106,7 +106,7 @@ pub(super) fn of_object(object: &Value) -> Result<Asked, String> {
     if let Some(resource) = quota.unknown() {
         return Err(format!("{about}.{resource}: it is not a resource that can be handed out"));
     }
-    // As the flags have it: who is to have nothing of something is not given it.
+    // The flags have the same rule: to give a user none of a resource, leave it out.
     if let Some((resource, amount)) = quota.iter().find(|(_, amount)| amount.is_zero() || amount.is_negative()) {
         return Err(format!("{about}.{resource}: {amount} has to be above 0"));
     }
@@ -117,7 +117,7 @@ pub(super) fn of_object(object: &Value) -> Result<Asked, String> {
     Ok(Asked { name, quota, policy })
 }
 
-/// Makes a user as a file says. Credentials are not in files that are kept: there is a command for them.
+/// Creates a user from a file, without a token. A file that is kept holds no credentials; `create token` makes them.
 pub(super) async fn create_without_token(
     context: &Context<'_>,
     asked: &Asked,
@@ -140,7 +140,7 @@ pub(super) async fn create_without_token(
     said(context, change, &imagined(name, quota, policy), word)
 }
 
-/// The account of a user that would be made.
+/// Returns the account of a user that a dry run would create.
 fn imagined(name: &UserName, quota: &Resources, policy: &Policy) -> Stored {
     let account = Account {
         user: name.clone(),
@@ -161,14 +161,14 @@ fn said(context: &Context<'_>, change: &ChangeArgs, stored: &Stored, word: &str)
     }
 }
 
-/// Opens the file of a kubeconfig. It holds a credential, so that nobody else may read it.
+/// Opens the file of a kubeconfig. Only its owner can read it, because it holds a credential.
 fn open(path: &Path) -> Result<File, CliError> {
     private::open(path).map_err(|error| {
         CliError::user(format!("--kubeconfig-out {}: {error}", path.display())).hint("nothing was created")
     })
 }
 
-/// Writes it in the place of what was in the file. An older kubeconfig stays until there is a new one.
+/// Replaces the contents of the file. An older kubeconfig stays until the new one is ready.
 fn write(file: &mut File, kubeconfig: &str) -> Result<(), CliError> {
     file.set_len(0)?;
     Ok(file.write_all(kubeconfig.as_bytes())?)
@@ -177,7 +177,8 @@ fn write(file: &mut File, kubeconfig: &str) -> Result<(), CliError> {
 const CREATED: &str = "created";
 const UNCHANGED: &str = "unchanged";
 
-/// Makes the account, and says what became of it; that an equal one is there is what a second try finds.
+/// Creates the account, and returns the word for the result. An equal account is accepted, because a second try finds
+/// it.
 async fn account(
     context: &Context<'_>,
     name: &UserName,
@@ -231,12 +232,12 @@ async fn account(
     }
 }
 
-/// As `delete user` leaves it until the user is gone.
+/// Reports whether the policy allows nothing, as `delete user` sets it until the user is gone.
 pub(super) fn allows_nothing(policy: &Policy) -> bool {
     policy.clusters == 0 && policy.instances == 0
 }
 
-/// Lets a user create clusters again whose deletion was begun and not finished.
+/// Lets a user create clusters again after a deletion that was begun and not finished.
 async fn allow_again(
     context: &Context<'_>,
     mut stored: Stored,
@@ -267,7 +268,7 @@ fn params(dry_run: DryRun) -> PostParams {
     PostParams { dry_run: dry_run == DryRun::Server, field_manager: Some(MANAGER.to_owned()) }
 }
 
-/// Makes the ServiceAccount, and its right to its own account and to nothing else.
+/// Creates the ServiceAccount, and its right to its own account and to nothing else.
 async fn rights(context: &Context<'_>, name: &UserName, dry_run: DryRun) -> Result<(), CliError> {
     let metadata = || ObjectMeta {
         name: Some(name.to_string()),
@@ -321,7 +322,7 @@ where
     Ok(())
 }
 
-/// What a user needs to use kubectl: where, and as whom.
+/// Returns the kubeconfig of a user: the API server and the credential.
 async fn kubeconfig(context: &Context<'_>, name: &UserName, token: &str) -> Result<String, CliError> {
     let connection = context.connection().await?;
     let mut cluster = json!({ "server": connection.server });
@@ -440,7 +441,7 @@ pub(crate) async fn delete(context: &Context<'_>, args: DeleteUser) -> Result<()
         if dry_run == DryRun::None
             && let Err(error) = remove(context, name, cascade, timeout).await
         {
-            // The others go all the same.
+            // Continue with the other users.
             error.about(&format!("user/{name}")).print(context.ui);
             all_deleted = false;
             continue;
@@ -456,17 +457,17 @@ fn still_has(name: &UserName, clusters: &BTreeSet<ClusterName>) -> CliError {
         .hint(format!("delete them too: kubectl cmp delete user {name} --cascade"))
 }
 
-/// The clusters that a user still has: those of the account, and those whose Namespaces the account does not know of.
+/// Returns the clusters that a user still has: those of the account, and Namespaces that the account does not know.
 async fn clusters(context: &Context<'_>, name: &UserName) -> Result<BTreeSet<ClusterName>, CliError> {
     let namespaces = namespaces::labelled(&context.client().await?, &owned_by(name)).await?;
     let of_namespaces = namespaces.iter().filter_map(|namespace| namespace.labels().get(keys::CLUSTER)?.parse().ok());
     let mut clusters: BTreeSet<ClusterName> = of_namespaces.collect();
     match context.accounts().await?.get(name).await {
         Ok(stored) => clusters.extend(existing(&stored)),
-        // Half deleted by an earlier try.
+        // An earlier try deleted a part of the user.
         Err(error) if error.is_not_found() && (!clusters.is_empty() || exists(context, name).await?) => {}
         Err(error) if error.is_not_found() => return Err(CliError::not_found("user", name.as_str())),
-        // Its clusters cannot be read. The policy refuses its deletion if something is held.
+        // The clusters cannot be read. The policy refuses the deletion of the account if it holds something.
         Err(ApiError::Damaged { .. }) => {}
         Err(error) => return Err(error.into()),
     }
@@ -477,7 +478,7 @@ fn existing(stored: &Stored) -> Vec<ClusterName> {
     stored.account.existing().map(|(cluster, _)| cluster.clone()).collect()
 }
 
-/// The selector of the Namespaces of a user's clusters.
+/// Returns the selector for the Namespaces of a user's clusters.
 fn owned_by(name: &UserName) -> String {
     format!("{}={name}", keys::OWNER)
 }
@@ -487,9 +488,9 @@ async fn exists(context: &Context<'_>, name: &UserName) -> Result<bool, CliError
     Ok(users.get_opt(name.as_str()).await?.is_some())
 }
 
-/// Deletes a user in an order in which every step can be repeated, and none takes away what a later one needs: the
-/// tokens, what may still be created, the clusters, the rights, the ServiceAccount, the account. cmp-webhook prepares
-/// and removes clusters of those only who have their rights, and as long as there is an account.
+/// Deletes a user. Every step can be repeated, and no step removes what a later one needs. The order is: the tokens,
+/// the right to create more, the clusters, the rights, the ServiceAccount, the account. cmp-webhook prepares and
+/// removes clusters only for a user with rights and an account.
 async fn remove(context: &Context<'_>, name: &UserName, cascade: bool, timeout: Duration) -> Result<(), CliError> {
     let client = context.client().await?;
     let accounts = context.accounts().await?;
@@ -513,7 +514,8 @@ async fn remove(context: &Context<'_>, name: &UserName, cascade: bool, timeout: 
     gone(&Api::<RoleBinding>::namespaced(client.clone(), users), name).await?;
     gone(&Api::<Role>::namespaced(client.clone(), users), name).await?;
     if cascade {
-        // No Namespace can be made for this user any more. One that was made after its wish was gone is known to nobody.
+        // No Namespace can be created for this user any more. A Namespace that was created after its wish was gone has
+        // no record elsewhere.
         left(context, &namespaces::all_gone(&client, &owned_by(name), deadline.at).await?).map_err(kept)?;
         match accounts.get(name).await {
             Ok(stored) => empty(context, &accounts, stored, deadline).await.map_err(kept)?,
@@ -526,7 +528,7 @@ async fn remove(context: &Context<'_>, name: &UserName, cascade: bool, timeout: 
     gone(&Api::<ConfigMap>::namespaced(client, users), name).await.map_err(kept)
 }
 
-/// Prints why something is left; an error if anything is.
+/// Prints the reasons for clusters that are left. Returns an error if there are any.
 fn left(context: &Context<'_>, failed: &[CliError]) -> Result<(), CliError> {
     for error in failed {
         error.print(context.ui);
@@ -534,7 +536,7 @@ fn left(context: &Context<'_>, failed: &[CliError]) -> Result<(), CliError> {
     if failed.is_empty() { Ok(()) } else { Err(CliError::user("not deleted, since not all clusters are gone")) }
 }
 
-/// Stops a user from creating and growing clusters; cmp-webhook takes back wants that are not held yet. Returns the
+/// Stops a user from creating and growing clusters. cmp-webhook takes back wants that are not held yet. Returns the
 /// account, if there is one that can be read.
 async fn stop(context: &Context<'_>, accounts: &Accounts, name: &UserName) -> Result<Option<Stored>, CliError> {
     loop {
@@ -556,7 +558,7 @@ async fn stop(context: &Context<'_>, accounts: &Accounts, name: &UserName) -> Re
         match accounts.change(&stored, &Change::new().policy(&nothing), MANAGER, false).await {
             Ok(written) => return Ok(Some(written)),
             Err(error) if error.is_conflict() => {}
-            // Then nothing is created or grown in any case, and a wish to delete can be written.
+            // Nothing is created or grown while cmp-webhook is down, and a wish to delete can be written.
             Err(ApiError::WebhookDown { .. }) => {
                 if stored.account.existing().next().is_some() {
                     context
@@ -570,7 +572,7 @@ async fn stop(context: &Context<'_>, accounts: &Accounts, name: &UserName) -> Re
     }
 }
 
-/// Asks for the deletion of all clusters of a user, and stops new ones.
+/// Requests the deletion of all clusters of a user, and stops new ones.
 pub(super) async fn give_up(context: &Context<'_>, name: &UserName) -> Result<(), CliError> {
     let accounts = context.accounts().await?;
     let Some(stored) = stop(context, &accounts, name).await? else { return Ok(()) };
@@ -579,7 +581,7 @@ pub(super) async fn give_up(context: &Context<'_>, name: &UserName) -> Result<()
     failed.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// Deletes all clusters of an account, also those that come up meanwhile, and waits until they are gone.
+/// Deletes all clusters of an account, including clusters that appear meanwhile, and waits until they are gone.
 async fn empty(
     context: &Context<'_>,
     accounts: &Accounts,

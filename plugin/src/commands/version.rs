@@ -1,4 +1,4 @@
-//! `version`.
+//! `version`: versions of the plugin, of the API server and of cmp-webhook.
 
 use kube::Client;
 use serde_json::json;
@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::output::print_object;
 
-/// The version of the plugin.
+/// The version of this plugin.
 pub(crate) const OURS: &str = env!("CARGO_PKG_VERSION");
 
 pub(crate) async fn run(context: &Context<'_>, args: VersionArgs) -> Result<(), CliError> {
@@ -23,7 +23,7 @@ pub(crate) async fn run(context: &Context<'_>, args: VersionArgs) -> Result<(), 
         let client = context.client().await?;
         let (server, installed) = futures::join!(client.apiserver_version(), installed(&client));
         rows.push(("serverVersion", "Server", server?.git_version));
-        // Who may not read it, or has not installed it, still knows the other two.
+        // A caller who may not read it, or has not installed it, still gets the other two versions.
         other = installed.ok().flatten();
         rows.extend(other.as_ref().map(|version| ("webhookVersion", "Webhook", format!("v{version}"))));
     }
@@ -46,8 +46,8 @@ pub(crate) async fn run(context: &Context<'_>, args: VersionArgs) -> Result<(), 
     Ok(())
 }
 
-/// Everything in the accounts that a newer version wrote: in all of them for an administrator, else in the caller's own.
-/// Whoever may read none learns nothing.
+/// Returns the parts of the accounts that a newer version wrote. An administrator sees all accounts, other callers
+/// their own. A caller without access gets an empty list.
 async fn newer(context: &Context<'_>) -> Vec<String> {
     let Ok(accounts) = context.accounts().await else { return Vec::new() };
     let all = match accounts.list().await {
@@ -68,20 +68,20 @@ async fn newer(context: &Context<'_>) -> Vec<String> {
     all.iter().flat_map(of).collect()
 }
 
-/// Which version `install` says that it has installed.
+/// Returns the version that `install` has recorded.
 async fn installed(client: &Client) -> Result<Option<String>, ApiError> {
     let mut data = settings::installed(client).await?;
     Ok(data.remove(keys::INSTALLED_VERSION_KEY).filter(|version| is_version(version)))
 }
 
-/// Whether it may be one: whatever else somebody has written there is not for a terminal.
+/// Reports whether a text can be a version. Other text from the cluster must not reach the terminal.
 pub(crate) fn is_version(text: &str) -> bool {
     text.len() <= 64
         && text.starts_with(|c: char| c.is_ascii_digit())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c))
 }
 
-/// What is to be said where plugin and cmp-webhook differ in more than a patch.
+/// Returns a warning if the plugin and cmp-webhook differ in the major or minor version.
 pub(crate) fn difference(plugin: &str, webhook: &str) -> Option<String> {
     let minor = |version: &str| {
         let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());

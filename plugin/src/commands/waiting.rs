@@ -1,4 +1,4 @@
-//! `--wait`: instances are looked at until all of them are as they are to be, and how far they are is said meanwhile.
+//! `--wait`: polls instances until all of them reach the goal, and shows the progress.
 
 use std::time::Duration;
 
@@ -13,17 +13,18 @@ use crate::error::CliError;
 use crate::ui::Progress;
 use crate::view;
 
-/// How long nobody looks at least.
+/// Minimum pause between two polls.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Instances of one cluster that are waited for.
+/// Instances of one cluster that a command waits for.
 pub(super) struct Waited {
     pub(super) cluster: ClusterName,
     pub(super) names: Vec<InstanceName>,
     pub(super) goal: Goal,
 }
 
-/// Waits until all instances of all clusters are as they are to be, or time is up; returns how far each cluster is then.
+/// Waits until all instances of all clusters reach their goal, or the timeout ends. Returns the progress of each
+/// cluster.
 pub(super) async fn until(context: &Context<'_>, all: &[Waited], timeout: Duration) -> Result<Vec<Tally>, CliError> {
     let client = context.client().await?;
     let deadline = Instant::now() + timeout;
@@ -47,12 +48,12 @@ pub(super) async fn until(context: &Context<'_>, all: &[Waited], timeout: Durati
         if ends {
             return Ok(tallies);
         }
-        // Many instances take long to look at, and are not looked at all the time.
+        // Reading many instances takes long. The pause grows with it, so that polling leaves time between.
         tokio::time::sleep(PAUSE.max(since.elapsed() * 2)).await;
     }
 }
 
-/// The counts of those clusters that are waited for still, and why the first of them is.
+/// Returns the counts of the clusters that are not done, and the first known reason.
 fn said(all: &[Waited], tallies: &[Tally]) -> (String, Option<String>) {
     let still = |(_, tally): &(&Waited, &Tally)| !tally.is_done();
     let mut shown: Vec<(&Waited, &Tally)> = all.iter().zip(tallies).filter(still).collect();
@@ -64,7 +65,7 @@ fn said(all: &[Waited], tallies: &[Tally]) -> (String, Option<String>) {
     (counts.join("; "), shown.iter().find_map(|(_, tally)| tally.why()))
 }
 
-/// That one instance is not there after all that time.
+/// Builds the error for one instance that is late.
 pub(super) fn late(late: &Late, goal: Goal, timeout: Duration) -> CliError {
     let why = late.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
     let what = format!("{} to be {goal}; it is {}{why}", late.name, late.is);

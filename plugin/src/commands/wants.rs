@@ -1,4 +1,4 @@
-//! What is wanted of a cluster that exists, changed under whatever version of its account there is.
+//! Changes to the want of an existing cluster. They apply to whatever version the account has at that moment.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 use crate::view;
 
-/// What is wanted of a cluster now.
+/// Returns the current want of a cluster, or an error if there is none.
 pub(super) fn current(stored: &Stored, name: &ClusterName) -> Result<Want, CliError> {
     stored.account.cluster(name).want.ok_or_else(|| {
         CliError::user(format!("nothing is wanted of cluster {name}: its account was made anew"))
@@ -23,7 +23,8 @@ pub(super) fn current(stored: &Stored, name: &ClusterName) -> Result<Want, CliEr
     })
 }
 
-/// Writes another want; whoever else writes the account in between is waited for, and what they wrote is kept.
+/// Writes another want. On a conflict it reads the account again and retries, so that changes of other writers are
+/// kept.
 pub(super) async fn change(
     accounts: &Accounts,
     mut stored: Stored,
@@ -42,7 +43,7 @@ pub(super) async fn change(
         if changed == stored.account {
             return Ok(stored);
         }
-        // Asked here first, for an answer without a round trip; the webhook's answer is the one that counts.
+        // Judge the change here first, which saves a round trip. The verdict of the webhook is the one that counts.
         if let Err(denial) = judge(Some(&stored.account), &changed) {
             return Err(ApiError::denied(&denial).into());
         }
@@ -57,8 +58,8 @@ pub(super) async fn change(
     }
 }
 
-/// Gives the quota of a suspended cluster back, if that is how its user's account has it. That may come late: nothing
-/// of it runs in any case, so that it is said and is no failure.
+/// Gives back the quota of a suspended cluster, if the policy of the account asks for that. No instance runs in any
+/// case, so that a failure is only a warning.
 pub(super) async fn give_back(context: &Context<'_>, name: &ClusterName, dry_run: DryRun) -> Result<(), CliError> {
     let accounts = context.accounts().await?;
     let stored = context.holder(name).await?;
@@ -90,7 +91,8 @@ pub(super) async fn give_back(context: &Context<'_>, name: &ClusterName, dry_run
     Ok(())
 }
 
-/// Asks for the quota of a released cluster, and waits until its instances may run again. Says whether it was released.
+/// Requests the quota of a released cluster, and waits until its instances may run again. Returns whether it was
+/// released.
 pub(super) async fn bring_back(
     context: &Context<'_>,
     name: &ClusterName,

@@ -1,4 +1,4 @@
-//! `-w`: what was printed once, and again what changes of it, until what was named is gone.
+//! `-w`: prints objects once and then their changes, until all named objects are gone.
 
 use std::collections::BTreeMap;
 
@@ -20,23 +20,23 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{Heads, Item, Stream, listed};
 
-/// What was seen at one moment, and what it depends on.
+/// The result of one look, and the objects that it depends on.
 #[derive(Default)]
 pub(crate) struct Seen {
-    /// The things themselves.
+    /// The items to print.
     pub(crate) items: Vec<Item>,
-    /// What was named and is not there.
+    /// Errors for names that were not found.
     pub(crate) missing: Vec<CliError>,
-    /// The accounts that were read.
+    /// Accounts that were read.
     pub(crate) accounts: Vec<Stored>,
-    /// The clusters that were looked at.
+    /// Clusters that were read.
     pub(crate) clusters: Vec<ClusterName>,
 }
 
-/// How many changes are taken as one: a suspension of many instances is not as many looks.
+/// Number of changes that lead to one look. A suspension of many instances must not cause as many looks.
 const AT_ONCE: usize = 256;
 
-/// Prints things and their changes; if they were `named`, until none of them is left.
+/// Prints items and their changes. With `named`, it ends when none of them is left.
 pub(crate) async fn follow<F>(
     context: &Context<'_>,
     list: &ListArgs,
@@ -56,7 +56,7 @@ where
     let mut first = true;
     loop {
         let seen = match look().await {
-            // What was named by its cluster, and the cluster is gone.
+            // The items were named by their cluster, and the cluster is gone.
             Err(error) if error.is_not_found() && named && !first => return Ok(()),
             seen => seen?,
         };
@@ -87,7 +87,7 @@ where
         let one = matches!(seen.accounts[..], [_]);
         if watched.as_ref() != Some(&(one, seen.clusters.clone())) {
             let mut streams = wakes_of(&client, &seen.clusters, &seen.accounts);
-            // A user may watch their own account alone, an administrator all.
+            // A user may watch only their own account, an administrator may watch all.
             if seen.accounts.len() > 1 {
                 streams.push(accounts.changes());
             }
@@ -108,9 +108,9 @@ where
     }
 }
 
-/// Yields when something in these clusters changes, and once when that can be seen.
+/// Returns streams that yield when something in these clusters changes, and once when it becomes readable.
 fn wakes_of(client: &Client, clusters: &[ClusterName], accounts: &[Stored]) -> Vec<BoxStream<'static, ()>> {
-    // Errors are no news: the owner of a cluster may not be let in yet, or no more.
+    // Ignore errors: the owner of a cluster may not have access yet, or no longer.
     let containers = |namespace: &str| {
         let sets: Api<PartialObjectMeta<StatefulSet>> = Api::namespaced(client.clone(), namespace);
         let pods: Api<PartialObjectMeta<Pod>> = Api::namespaced(client.clone(), namespace);
@@ -118,7 +118,7 @@ fn wakes_of(client: &Client, clusters: &[ClusterName], accounts: &[Stored]) -> V
     };
     let mut wakes = Vec::new();
     for cluster in clusters {
-        // Of an instance that was named no account was read: it is one of the two.
+        // For an instance given by name no account was read, so that both types are possible.
         let kind = accounts.iter().find_map(|stored| stored.account.cluster(cluster).kind());
         if kind != Some(InstanceType::Vm) {
             wakes.extend(containers(&cluster.namespace()));

@@ -1,4 +1,4 @@
-//! `completion install`: puts what kubectl looks for beside the plugin.
+//! `completion install`: creates the link that kubectl looks for, beside the plugin.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -10,14 +10,14 @@ use crate::cli::{CompletionInstall, DryRun};
 use crate::context::{Context, suffix};
 use crate::error::CliError;
 
-/// The plugin's own name.
+/// The name of the plugin's program.
 const PLUGIN: &str = "kubectl-cmp";
 
-/// A link to make.
+/// A link to create.
 struct Link {
-    /// Where.
+    /// The path of the link.
     at: PathBuf,
-    /// To what.
+    /// The target of the link.
     to: PathBuf,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn install(context: &Context<'_>, args: CompletionInstall) -> Result<
     Ok(())
 }
 
-/// The folders of the PATH.
+/// Returns the folders of the PATH.
 fn folders() -> Vec<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect()
 }
@@ -47,8 +47,8 @@ fn same(left: &Path, right: &Path) -> bool {
     left == right || fs::canonicalize(left).is_ok_and(|left| fs::canonicalize(right).is_ok_and(|right| left == right))
 }
 
-/// Beside the plugin as kubectl finds it, which may be a link itself: krew's is, and leads to another version after each
-/// upgrade.
+/// Chooses the link beside the plugin as kubectl finds it. The file that kubectl finds may itself be a link: krew's
+/// link points to another version after each upgrade.
 fn link(running: &Path, folders: &[PathBuf], dir: Option<PathBuf>) -> Link {
     let found = folders.iter().find(|folder| same(&folder.join(PLUGIN), running));
     let beside = found.map(PathBuf::as_path).or(running.parent()).unwrap_or(Path::new("."));
@@ -58,14 +58,14 @@ fn link(running: &Path, folders: &[PathBuf], dir: Option<PathBuf>) -> Link {
             Link { at: dir.join(NAME), to: std::path::absolute(&plugin).unwrap_or(plugin) }
         }
         _ => {
-            // Moved together, they stay together.
+            // A relative target stays valid if both are moved together.
             let to = if found.is_some() { Some(PLUGIN.as_ref()) } else { running.file_name() };
             Link { at: beside.join(NAME), to: to.map_or_else(|| running.to_owned(), PathBuf::from) }
         }
     }
 }
 
-/// Makes the link, and says what that was. Only a link is ever replaced.
+/// Creates the link, and returns the word for the change. Only a link is ever replaced.
 fn make(link: &Link, dry_run: DryRun) -> Result<&'static str, CliError> {
     let Link { at, to } = link;
     let failed = |error: std::io::Error| {
@@ -94,7 +94,7 @@ fn make(link: &Link, dry_run: DryRun) -> Result<&'static str, CliError> {
     if dry_run != DryRun::None {
         return Ok(word);
     }
-    // Made beside it and renamed: there is no moment without one.
+    // Create the new link under another name and rename it, so that a link exists at all times.
     let new = at.with_extension(format!("new-{}", std::process::id()));
     symlink(to, &new).map_err(failed)?;
     if let Err(error) = fs::rename(&new, at) {

@@ -1,4 +1,4 @@
-//! What stands on the command line so far, and what is being typed: read from the commands as clap knows them.
+//! The command line so far, and the word being typed. Both are parsed with clap's definition of the commands.
 
 use std::any::TypeId;
 use std::ffi::OsString;
@@ -14,28 +14,28 @@ use super::live::{Question, What};
 use crate::cli::{self, Global};
 use crate::output::Format;
 
-/// What `create cluster` needs unless it is given a file; clap knows it, and does not tell.
+/// Flags that `create cluster` needs unless a file is given. clap does not expose such a condition.
 const UNLESS_FILE: [&str; 2] = ["cpu", "memory"];
 
-/// What is to be completed.
+/// The kind of word to complete.
 pub(super) enum Wanted<'a> {
     /// The name of a command, or a type after a verb.
     Command,
     /// The name of a flag.
     Flag,
-    /// The value of a flag, or a word that stands for itself.
+    /// The value of a flag, or of a positional argument.
     Value(&'a Arg),
-    /// Nothing that we know of.
+    /// A word that the plugin cannot complete.
     Nothing,
 }
 
-/// A command line.
+/// A parsed command line with an incomplete last word.
 pub(super) struct Line<'a> {
-    /// What is to be completed.
+    /// The kind of the last word.
     pub(super) wanted: Wanted<'a>,
-    /// What of it is there already.
+    /// The part of the last word that selects candidates.
     pub(super) typed: String,
-    /// What stands before that in the same word, and is said again with each candidate.
+    /// The part of the last word before that. Each candidate repeats it.
     pub(super) prefix: String,
     command: &'a Command,
     verb: &'a str,
@@ -43,7 +43,7 @@ pub(super) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// Reads the words after `cmp`; the last is being typed.
+    /// Parses the words after `cmp`. The last word is incomplete.
     pub(super) fn read(root: &'a Command, words: &[String]) -> Self {
         let (typed, before) = words.split_last().map_or(("", words), |(typed, before)| (typed.as_str(), before));
         let mut line = Self {
@@ -75,7 +75,7 @@ impl<'a> Line<'a> {
         line
     }
 
-    /// Takes a word with flags; returns the flag whose value is the next word.
+    /// Records a word with flags. Returns the flag whose value is the next word.
     fn flag_given(&mut self, word: &str) -> Option<&'a Arg> {
         if let Some(long) = word.strip_prefix("--") {
             let (name, value) = long.split_once('=').map_or((long, None), |(name, value)| (name, Some(value)));
@@ -109,7 +109,7 @@ impl<'a> Line<'a> {
         })
     }
 
-    /// The word that comes next and belongs to no flag.
+    /// Returns the next positional argument.
     fn positional(&self) -> Option<&'a Arg> {
         let is_given = |argument: &Arg| self.given.iter().any(|(given, _)| given.get_id() == argument.get_id());
         let mut all = self.command.get_positionals().filter(|argument| !argument.is_last_set());
@@ -121,7 +121,7 @@ impl<'a> Line<'a> {
         if let Some(flag) = flag {
             self.wanted = Wanted::Value(flag);
         } else if let Some((flag, value)) = typed.strip_prefix("--").and_then(|typed| typed.split_once('=')) {
-            // Shells put the flag back themselves.
+            // Shells add the flag again themselves.
             self.typed = value.to_owned();
             self.wanted = self.long(flag).map_or(Wanted::Nothing, Wanted::Value);
         } else if typed.starts_with('-') {
@@ -147,7 +147,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Whether a word is typed that belongs to no flag.
+    /// Reports whether the last word is a positional argument.
     pub(super) fn is_at_a_name(&self) -> bool {
         match self.wanted {
             Wanted::Value(argument) => argument.is_positional(),
@@ -156,13 +156,13 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The commands there are.
+    /// Returns the available commands.
     pub(super) fn commands(&self) -> Vec<Candidate> {
         let shown = self.command.get_subcommands().filter(|command| !command.is_hide_set());
         shown.map(|command| described(command.get_name(), command.get_about())).collect()
     }
 
-    /// The flags that can still be given, those of the command before those that every command takes.
+    /// Returns the flags that can still be given: first those of the command, then the global flags.
     pub(super) fn flags(&self) -> Vec<Candidate> {
         let (global, own): (Vec<&Arg>, Vec<&Arg>) =
             self.command.get_arguments().partition(|argument| argument.is_global_set());
@@ -176,7 +176,7 @@ impl<'a> Line<'a> {
         flags
     }
 
-    /// The flags that have to be given.
+    /// Returns the required flags that are missing.
     pub(super) fn required(&self) -> Vec<Candidate> {
         let typed = self.verb == "create" && self.command.get_name() == "cluster" && self.value("filename").is_none();
         let needed = |flag: &Arg| flag.is_required_set() || (typed && UNLESS_FILE.contains(&flag.get_id().as_str()));
@@ -184,7 +184,7 @@ impl<'a> Line<'a> {
         required.filter_map(|flag| Some(described(&format!("--{}", flag.get_long()?), flag.get_help()))).collect()
     }
 
-    /// Whether a flag can be given beside those that were.
+    /// Reports whether a flag can be combined with the given ones.
     fn is_open(&self, flag: &Arg) -> bool {
         let conflicts = self.command.get_arg_conflicts_with(flag);
         let is_in_the_way = |given: &Arg| {
@@ -195,7 +195,7 @@ impl<'a> Line<'a> {
         !self.given.iter().any(|(given, _)| is_in_the_way(given))
     }
 
-    /// What is to be looked for, if there is something to look for.
+    /// Returns the lookup that finds candidates, if there is one.
     pub(super) fn question(&self, argument: &Arg) -> Option<Question> {
         let of_type = argument.get_value_parser().type_id();
         let is_new = self.verb == "create" && argument.is_positional() && value_name(argument) == "NAME";
@@ -224,7 +224,7 @@ impl<'a> Line<'a> {
         Some(Question { what, owner, global: self.global()? })
     }
 
-    /// Those of what there is that were not named already, written as they are being typed.
+    /// Removes candidates that were named before, and writes the others in the form being typed.
     pub(super) fn open(&self, argument: &Arg, found: Vec<Candidate>) -> Vec<Candidate> {
         let same = self.given.iter().filter(|(given, _)| given.get_id() == argument.get_id());
         let named: Vec<String> = same
@@ -249,7 +249,7 @@ impl<'a> Line<'a> {
         self.given.iter().find(|(argument, _)| argument.get_id() == id).map(|(_, value)| value.as_str())
     }
 
-    /// The flags that say whom to ask, and as whom.
+    /// Returns the global flags that select the API server and the identity.
     fn global(&self) -> Option<Global> {
         let given = self.given.iter().filter(|(argument, _)| argument.is_global_set());
         Global::read(given.filter_map(|(argument, value)| {
@@ -259,7 +259,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The values that there are without looking, and whether files are some.
+/// Returns the values that need no lookup, and whether file names are candidates.
 pub(super) fn values(argument: &Arg) -> Option<(Vec<Candidate>, bool)> {
     let of_type = argument.get_value_parser().type_id();
     let possible = argument.get_possible_values();
@@ -268,7 +268,7 @@ pub(super) fn values(argument: &Arg) -> Option<(Vec<Candidate>, bool)> {
     } else if of_type == TypeId::of::<InstanceType>() {
         [InstanceType::Container, InstanceType::Vm].map(|kind| Candidate::plain(kind.as_str())).to_vec()
     } else if of_type == TypeId::of::<Format>() {
-        // Its help lists the forms that this command takes.
+        // The help of the flag lists the forms that the command accepts.
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
         let forms = help.split([' ', ',']).filter(|word| !word.is_empty() && *word != "or");
         forms.map(|form| Candidate::plain(form.trim_end_matches('.'))).collect()
@@ -288,12 +288,13 @@ fn described(name: &str, about: Option<&clap::builder::StyledStr>) -> Candidate 
     }
 }
 
-/// Whether the next word is its value. A value that follows `=` or is left out, as in `--mirror=false`, is no word.
+/// Reports whether the next word is the value of this flag. A value that follows `=` or is optional, as in
+/// `--mirror=false`, is not a word of its own.
 fn takes_a_value(flag: &Arg) -> bool {
     flag.get_action().takes_values() && !flag.is_require_equals_set()
 }
 
-/// Whether it may be given more than once.
+/// Reports whether an argument can be given more than once.
 fn repeats(argument: &Arg) -> bool {
     matches!(argument.get_action(), ArgAction::Append)
 }
@@ -302,7 +303,7 @@ fn value_name(argument: &Arg) -> &str {
     argument.get_value_names().and_then(<[_]>::first).map_or("", |name| name.as_str())
 }
 
-/// Whether it is the name of something, before which its type may stand.
+/// Reports whether an argument is the name of an object, which its type can precede.
 fn is_named(argument: &Arg) -> bool {
     let of_type = argument.get_value_parser().type_id();
     [TypeId::of::<ClusterName>(), TypeId::of::<InstanceName>(), TypeId::of::<UserName>(), TypeId::of::<TemplateName>()]

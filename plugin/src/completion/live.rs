@@ -1,4 +1,5 @@
-//! What there is to name: asked of the API server, and of the kubeconfig. Quick or not at all, and never loud.
+//! Lookup of existing names in the API server and in the kubeconfig. The lookup has a short deadline, and errors stay
+//! silent.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -13,38 +14,38 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::Ui;
 
-/// How long whoever typed waits for us.
+/// Time for which the shell waits for candidates.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is to be looked for.
+/// Objects to look up.
 #[derive(Debug, Clone)]
 pub(super) enum What {
     Clusters,
     Instances,
     Users,
     Templates,
-    /// The tokens of a user.
+    /// Tokens of this user.
     Tokens(UserName),
-    /// The Namespaces of clusters.
+    /// Namespaces of the clusters in the accounts.
     Namespaces,
     Contexts,
-    /// The clusters of the kubeconfig.
+    /// Clusters of the kubeconfig.
     KubeClusters,
-    /// The users of the kubeconfig.
+    /// Users of the kubeconfig.
     KubeUsers,
 }
 
-/// What is to be looked for, and where.
+/// The objects to look up, and where.
 #[derive(Debug, Clone)]
 pub(super) struct Question {
     pub(super) what: What,
-    /// Whose, if somebody is named.
+    /// The owner of the objects, if the command line names one.
     pub(super) owner: Option<UserName>,
     pub(super) global: Global,
 }
 
-/// Looks; what cannot be seen in time is not there. On a thread of its own, so that not even a plugin for credentials
-/// that waits for somebody keeps the shell waiting.
+/// Looks up names. Names that are not found in time are missing. The lookup runs on its own thread, because a
+/// credential plugin may wait for input and must not block the shell.
 pub(super) fn look(question: &Question) -> Vec<Candidate> {
     let (found, finds) = mpsc::channel();
     let asked = question.clone();
@@ -73,12 +74,12 @@ fn find(question: Question) -> Result<Vec<Candidate>, CliError> {
         };
         Ok::<_, CliError>(candidates)
     });
-    // Whoever is still resolving a name is not waited for.
+    // Do not wait for a name resolution that is still running.
     runtime.shutdown_background();
     found
 }
 
-/// One's own account; an administrator sees those of all.
+/// Returns the caller's own account, or all accounts for an administrator.
 async fn accounts(context: &Context<'_>, owner: Option<&UserName>) -> Result<Vec<Account>, CliError> {
     let one = match (&context.who().await?.user, owner) {
         (Some(user), _) => user,
@@ -113,7 +114,7 @@ fn namespaces(accounts: &[Account]) -> Vec<Candidate> {
     existing(accounts).map(|(name, ..)| Candidate::plain(name.namespace())).collect()
 }
 
-/// By the counts of their clusters: one request for all of them.
+/// Derives the names from the counts of the clusters, which takes one request for all of them.
 fn instances(accounts: &[Account]) -> Vec<Candidate> {
     let of = |(name, _, count): (&ClusterName, &Entry, u32)| {
         let name = name.clone();

@@ -1,8 +1,8 @@
-//! What shells read to complete `kubectl-cmp` called by this name.
+//! Scripts with which shells complete the command name `kubectl-cmp`.
 
-/// For bash, of any age.
+/// The script for every version of bash.
 pub(crate) const BASH: &str = include_str!("scripts/bash.sh");
-/// For zsh.
+/// The script for zsh.
 pub(crate) const ZSH: &str = include_str!("scripts/zsh.sh");
-/// For fish.
+/// The script for fish.
 pub(crate) const FISH: &str = include_str!("scripts/fish.fish");

@@ -1,6 +1,6 @@
-//! What kustomize calls a component: objects that are added, and patches to those that are there.
+//! Components of kustomize: they add objects, and patch existing ones.
 //!
-//! The plugin reads the very files that kustomize reads, its list of patches among them, so that nothing is said twice.
+//! The plugin reads the same files as kustomize, including the list of patches, so that there is only one definition.
 
 use json_patch::Patch;
 use serde::Deserialize;
@@ -54,7 +54,7 @@ struct Target {
 }
 
 impl Component {
-    /// Patches what is there, and returns what is added to it.
+    /// Patches existing objects, and returns the objects to add.
     pub(super) fn add_to<const N: usize>(&self, mut parts: [&mut Vec<Manifest>; N]) -> Result<Vec<Manifest>, CliError> {
         let kustomization: Kustomization = yaml(self.kustomization)?;
         for Patched { path, target } in &kustomization.patches {

@@ -1,4 +1,4 @@
-//! The forms that `-o` can ask for.
+//! The output formats of `-o`.
 
 use std::path::Path;
 
@@ -7,27 +7,27 @@ use serde_json::Value;
 use super::jsonpath::{Template, sprint};
 use crate::files;
 
-/// A form of output.
+/// An output format, as `-o` names it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Format {
     Json,
     Yaml,
     Wide,
     Name,
-    /// A template in kubectl's dialect.
+    /// A `JSONPath` template in kubectl's dialect.
     JsonPath(Template),
-    /// Columns of the caller's own, each with its head.
+    /// Columns of `custom-columns`, each with its header.
     Columns(Vec<(String, Template)>),
 }
 
-/// The forms of one object.
+/// Formats for one object, as errors list them.
 const OBJECT: &str = "json, yaml, jsonpath=TEMPLATE, jsonpath-file=FILE";
-/// All forms.
+/// All formats, as errors list them.
 const ANY: &str = "json, yaml, wide, name, jsonpath=TEMPLATE, jsonpath-file=FILE, custom-columns=HEAD:FIELD,..., \
                    custom-columns-file=FILE";
 
 impl Format {
-    /// Reads any form.
+    /// Parses any output format.
     pub(crate) fn any(text: &str) -> Result<Self, String> {
         let (form, value) = text.split_once('=').map_or((text, None), |(form, value)| (form, Some(value)));
         let needs = |what: &str| format!("{form} needs a value: use a form such as {form}={what}");
@@ -70,7 +70,7 @@ impl Format {
         }
     }
 
-    /// Reads a form that one object without a table can have.
+    /// Parses a format for one object that has no table.
     pub(crate) fn object(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is no form of output here: use one of {OBJECT}");
         match Self::any(text) {
@@ -80,13 +80,13 @@ impl Format {
         }
     }
 
-    /// Whether objects are printed, and not lines of a table or a name.
+    /// Reports whether the format prints objects, and not rows of a table or names.
     pub(crate) fn is_of_objects(&self) -> bool {
         !matches!(self, Self::Wide | Self::Name)
     }
 }
 
-/// kubectl takes a field in any of these forms: `{.metadata.name}`, `.metadata.name`, `metadata.name`.
+/// Parses a field in any form that kubectl accepts: `{.metadata.name}`, `.metadata.name`, `metadata.name`.
 pub(crate) fn field_of(text: &str) -> Result<Template, String> {
     let inner = text.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(text);
     let inner = inner.strip_prefix('.').unwrap_or(inner);
@@ -96,7 +96,7 @@ pub(crate) fn field_of(text: &str) -> Result<Template, String> {
     Template::read(&format!("{{.{inner}}}"))
 }
 
-/// The cells of columns of the caller's own.
+/// Returns the cells of one object in custom columns.
 pub(super) fn cells(columns: &[(String, Template)], object: &Value) -> Result<Vec<String>, String> {
     columns
         .iter()

@@ -1,7 +1,7 @@
-//! `JSONPath` as kubectl understands it (`k8s.io/client-go/util/jsonpath`), which is not RFC 9535: templates with text
-//! around `{...}`, `{range ...}{end}`, `\.` in names, filters that compare one value, and a missing field is empty.
+//! `JSONPath` in kubectl's dialect (`k8s.io/client-go/util/jsonpath`), which is not RFC 9535. A template has text
+//! around `{...}`, `{range ...}{end}`, and `\.` in names. A filter compares one value, and a missing field is empty.
 //!
-//! No crate speaks this dialect. A test runs the same templates through the real kubectl.
+//! No crate implements this dialect. A test runs the same templates through the real kubectl.
 
 use std::cmp::Ordering;
 
@@ -9,17 +9,17 @@ use serde_json::Value;
 
 use crate::ui::escape;
 
-/// A template, read.
+/// A parsed `JSONPath` template.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Template(Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Part {
-    /// As it is.
+    /// Text that is printed unchanged.
     Text(String),
-    /// What these steps lead to.
+    /// The values that these steps select.
     Path(Vec<Step>),
-    /// The parts, for each of what the steps lead to.
+    /// Parts that are repeated for each value that the steps select.
     Range(Vec<Step>, Vec<Part>),
 }
 
@@ -36,19 +36,19 @@ enum Step {
     End,
 }
 
-/// Where a slice ends.
+/// The end of a slice.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum To {
-    /// After the one element that `[3]` names.
+    /// The position after the one element that `[3]` selects.
     Next,
-    /// At the end.
+    /// The end of the list.
     End,
-    /// Before this one.
+    /// The position before this index.
     Before(i64),
 }
 
 impl Template {
-    /// Reads a template.
+    /// Parses a template, or returns kubectl's error for it.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let mut flat = Vec::new();
         let mut rest = text;
@@ -69,14 +69,14 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// Fills it in.
+    /// Fills the template with the values of an object.
     pub(crate) fn fill(&self, object: &Value) -> Result<String, String> {
         let mut text = String::new();
         fill(&self.0, object, &mut text)?;
         Ok(text)
     }
 
-    /// What its only path leads to.
+    /// Returns the values that the paths of the template select.
     pub(crate) fn find(&self, object: &Value) -> Result<Vec<Value>, String> {
         let mut found = Vec::new();
         for part in &self.0 {
@@ -88,7 +88,7 @@ impl Template {
     }
 }
 
-/// Puts what stands between `{range}` and `{end}` into the range.
+/// Moves the parts between `{range}` and `{end}` into their range.
 fn nested(flat: &mut impl Iterator<Item = Part>, inside: bool) -> Result<Vec<Part>, String> {
     let mut parts = Vec::new();
     while let Some(part) = flat.next() {
@@ -106,13 +106,13 @@ fn nested(flat: &mut impl Iterator<Item = Part>, inside: bool) -> Result<Vec<Par
     Ok(parts)
 }
 
-/// The inside of one `{...}`, and what follows it.
+/// The parser of one `{...}`, and the text after it.
 struct Action<'a> {
     rest: &'a str,
     steps: Vec<Step>,
 }
 
-/// What ends a name.
+/// Reports whether a character ends a name.
 fn ends(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n' | '.' | ',' | '[' | ']' | '$' | '@' | '{' | '}')
 }
@@ -212,7 +212,7 @@ impl<'a> Action<'a> {
         Ok(())
     }
 
-    /// Where the quote that opens a text closes, without those after a backslash.
+    /// Reads a quoted text up to its closing quote. A quote after a backslash does not close it.
     fn quoted(&mut self, quote: char) -> Result<(), String> {
         let inner = &self.rest[1..];
         let mut before = quote;
@@ -284,7 +284,7 @@ impl<'a> Action<'a> {
     }
 }
 
-/// Reads `3`, `-1`, `1:3`, `::2`, `*`.
+/// Parses `3`, `-1`, `1:3`, `::2`, `*`.
 fn slice(inner: &str) -> Result<Step, String> {
     let invalid = || format!("invalid array index {inner}");
     let inner_or_all = if inner == "*" { ":" } else { inner };
@@ -304,7 +304,7 @@ fn slice(inner: &str) -> Result<Step, String> {
     Ok(Step::Slice { from, to, step })
 }
 
-/// Go's escapes in a quoted text.
+/// Replaces Go's escape sequences in a quoted text.
 fn unescaped(text: &str) -> Result<String, String> {
     let mut plain = String::new();
     let mut chars = text.chars();
@@ -355,7 +355,7 @@ fn fill(parts: &[Part], object: &Value, text: &mut String) -> Result<(), String>
     Ok(())
 }
 
-/// A result as it is printed: objects and lists as JSON, as Go writes it.
+/// Formats a result for printing: objects and lists become JSON as Go writes it.
 fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -366,7 +366,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// A value as Go's `fmt.Sprint` writes it, which is what a custom column shows.
+/// Formats a value as Go's `fmt.Sprint` does. A custom column shows this form.
 pub(super) fn sprint(value: &Value) -> String {
     let joined = |parts: Vec<String>| parts.join(" ");
     match value {
@@ -457,7 +457,7 @@ fn sliced(values: &[Value], from: Option<i64>, to: To, step: Option<i64>) -> Res
     let length = i64::try_from(values.len()).unwrap_or(i64::MAX);
     let end = match to {
         To::Next => match from.unwrap_or(0).saturating_add(1) {
-            // The last one, as [-1].
+            // `[-1]` selects the last element.
             0 => length,
             end => end,
         },

@@ -1,16 +1,16 @@
-//! Label selectors, as `-l` takes them: `app=web,tier!=db,env in (a,b),new,!old`.
+//! Label selectors of `-l`: `app=web,tier!=db,env in (a,b),new,!old`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::core::{Expression, SelectorExt};
 use serde_json::Value;
 
-/// All of these hold of the labels of what is shown.
+/// A label selector; all of its expressions must match.
 #[derive(Debug, Clone)]
 pub(crate) struct Selector(Vec<Expression>);
 
 impl Selector {
-    /// Reads one.
+    /// Parses a label selector, or returns the reason why it is invalid.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let mut depth = 0;
         let parts = text.split(|c| {
@@ -24,7 +24,7 @@ impl Selector {
         parts.map(requirement).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether they hold.
+    /// Reports whether all expressions match the labels.
     pub(crate) fn matches(&self, labels: &Value) -> bool {
         let labels: BTreeMap<String, String> = serde_json::from_value(labels.clone()).unwrap_or_default();
         self.0.iter().all(|expression| expression.matches(&labels))

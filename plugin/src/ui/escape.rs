@@ -1,4 +1,4 @@
-//! Text as a terminal may show it: control characters of others are replaced, as kubectl replaces them.
+//! Text that is safe for a terminal: control characters from other sources are replaced, as in kubectl.
 //!
 //! kubectl's `printers.WriteEscaped` writes ESC as `^[` and a carriage return as `\r`. A terminal obeys more than these
 //! two, so every other control character is replaced in the same style.
@@ -6,36 +6,36 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// One line of text: a line break and a tab are replaced as well, so that a value cannot forge a row or a column.
+/// Escapes one line of text. Line breaks and tabs are replaced as well, so that a value cannot forge a row or a column.
 pub(crate) fn line(text: &str) -> Cow<'_, str> {
     escaped(text, |letter, _| is_unsafe(letter), caret)
 }
 
-/// Several lines of text: line breaks and tabs stay. CSV ends its lines with a carriage return and a line feed. YAML
-/// keeps marks of direction as they are, where another form would be another value.
+/// Escapes several lines of text; line breaks and tabs stay. CSV ends its lines with a carriage return and a line feed.
+/// Direction marks stay, because in YAML another form would be another value.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     let stays = |letter, next| matches!(letter, '\n' | '\t') || (letter == '\r' && next == Some('\n'));
     escaped(text, |letter, next| is_unsafe(letter) && !is_direction(letter) && !stays(letter, next), caret)
 }
 
-/// JSON text: what JSON does not escape by itself becomes `\u....`, which reads as the same value. Such a character
-/// stands inside a string, because JSON allows it nowhere else.
+/// Escapes JSON text: characters that JSON does not escape itself become `\u....`, which reads as the same value. Such
+/// a character is inside a string, because JSON allows it nowhere else.
 pub(crate) fn json(text: &str) -> Cow<'_, str> {
     escaped(text, |letter, _| is_unsafe(letter) && letter != '\n', code)
 }
 
-/// Whether a terminal does something else than to draw the character: control characters, line and paragraph
-/// separators, and marks of direction.
+/// Reports whether a terminal does more than draw the character. Such characters are control characters, line and
+/// paragraph separators, and direction marks.
 fn is_unsafe(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}') || is_direction(letter)
 }
 
-/// Whether the character turns around the text that follows it.
+/// Reports whether the character changes the direction of the text that follows it.
 fn is_direction(letter: char) -> bool {
     matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Replaces a character for which `replaced` says so, given the character after it.
+/// Replaces each character for which `replaced` returns true, given the character after it.
 fn escaped(
     text: &str,
     replaced: impl Fn(char, Option<char>) -> bool,
@@ -53,7 +53,7 @@ fn escaped(
     Cow::Owned(safe)
 }
 
-/// The form that people know: `\n` for line breaks, `^[` for ESC, `^G` for BEL, a code for the others.
+/// Writes the common form of a character: `\n` for line breaks, `^[` for ESC, `^G` for BEL, a code for the others.
 fn caret(letter: char, text: &mut String) {
     match letter {
         '\n' => text.push_str("\\n"),

@@ -1,4 +1,4 @@
-//! How far a command has come: on a terminal one line that is drawn again in place, elsewhere a line a change.
+//! Progress of a command: one line that is redrawn in place on a terminal, elsewhere one line for each change.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 use super::{Ui, escape};
 
-/// How often a line is written at most where lines stay.
+/// Minimum time between two lines where lines are not redrawn.
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
-/// What is said while something is waited for. The line that is drawn in place goes with it.
+/// Progress of a wait. Dropping it erases the live line.
 pub(crate) struct Progress<'a> {
     ui: &'a Ui,
     said: Option<(String, Instant)>,
@@ -20,8 +20,8 @@ impl<'a> Progress<'a> {
         Self { ui, said: None }
     }
 
-    /// Says how far it is: a line where `counts` have changed, with what is to be known besides. The last one is said in
-    /// any case.
+    /// Shows the progress: a new line if `counts` has changed, with an optional remark. The last call ignores the
+    /// minimum time between lines.
     pub(crate) fn show(&mut self, counts: &str, besides: Option<&str>, last: bool) {
         let line = besides.map_or_else(|| counts.to_owned(), |besides| format!("{counts} ({besides})"));
         if self.ui.redraws {
@@ -37,7 +37,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Says what goes on, to whoever looks at it: nothing where lines stay.
+    /// Shows a line on a terminal only, where it is redrawn.
     pub(crate) fn passing(&mut self, line: &str) {
         if self.ui.redraws {
             self.show(line, None, false);
@@ -51,7 +51,7 @@ impl Drop for Progress<'_> {
     }
 }
 
-/// What fits on one line; a longer one could not be taken away again.
+/// Cuts a line to the width of the terminal, because a longer one could not be erased.
 fn cut(line: &str, width: usize) -> String {
     let line = escape::line(line);
     if line.chars().count() < width {

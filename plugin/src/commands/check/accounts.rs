@@ -1,4 +1,4 @@
-//! Every account against what is there.
+//! Comparison of every account with the cluster.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,17 +20,17 @@ use crate::error::CliError;
 use crate::output::counted;
 
 const NAME: &str = "accounts";
-/// What cmp-webhook is about to put right is put right by then.
+/// Time in which cmp-webhook corrects a difference that it is about to correct.
 const AGAIN: Duration = Duration::from_secs(2);
 
 const HINT: &str = "cmp-webhook puts this right within seconds, where it runs; kubectl logs -n cmp-system -l \
                     app.kubernetes.io/name=cmp-webhook says why not";
 
-/// What was read of all accounts.
+/// Contents and findings of all accounts.
 struct Seen {
     accounts: usize,
     clusters: usize,
-    /// What was found, by account.
+    /// Findings of the audit, by account.
     found: BTreeMap<String, Vec<Found>>,
 }
 
@@ -48,7 +48,8 @@ pub(super) async fn look(client: &Client) -> Vec<Check> {
 async fn checks(client: &Client) -> Result<Vec<Check>, CliError> {
     let mut seen = read(client).await?;
     if seen.found.values().flatten().any(Found::is_failure) {
-        // Accounts and Namespaces are read one after the other, and change meanwhile: what stays counts.
+        // Accounts and Namespaces are read one after the other, and change meanwhile. Only findings of both reads
+        // count.
         tokio::time::sleep(AGAIN).await;
         let before = std::mem::replace(&mut seen, read(client).await?).found;
         for (user, found) in &mut seen.found {
@@ -160,7 +161,7 @@ async fn read(client: &Client) -> Result<Seen, CliError> {
             seen.found.insert(user, found);
         }
     }
-    // Those that are left are nobody's who has an account.
+    // The remaining Namespaces belong to users without an account.
     for (user, namespaces) in theirs {
         let there = namespaces.iter().filter(|seen| !seen.deleting).filter_map(|seen| seen.cluster.as_ref());
         let found: Vec<Found> = there.map(|cluster| Found::NoAccount(cluster.namespace())).collect();
@@ -171,7 +172,7 @@ async fn read(client: &Client) -> Result<Seen, CliError> {
     Ok(seen)
 }
 
-/// What each of them allows, by its Namespace.
+/// Returns the amounts that each fence allows, by Namespace.
 fn allowed<K: ResourceExt>(fences: &[K], read: impl Fn(&K) -> SeenFence) -> BTreeMap<String, Amounts> {
     let allowed = fences.iter().filter_map(|fence| Some((fence.namespace()?, read(fence).amounts?)));
     allowed.collect()

@@ -1,4 +1,4 @@
-//! Whether the API server can trust cmp-webhook: asked of the same rules that it goes by.
+//! Check whether the API server can trust cmp-webhook, by the same rules as the API server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use super::installation::{Installation, url};
 use super::report::Check;
 
 const NAME: &str = "certificate";
-/// cmp-webhook renews its own months before the end; what is nearer than this was not renewed.
+/// Remaining lifetime below which a certificate was not renewed. cmp-webhook renews its own months before the end.
 const SOON: Duration = Duration::from_hours(14 * 24);
 
-/// Of whoever is asked, if anybody is.
+/// Checks the certificate of the configured endpoint, if there is one.
 pub(super) async fn look(installation: &Installation) -> Option<Check> {
     let configuration = installation.configuration.as_ref()?;
     Some(trust(installation, configuration).await)
@@ -65,13 +65,13 @@ async fn trust(installation: &Installation, configuration: &ValidatingWebhookCon
     }
 }
 
-/// Of an address.
+/// Returns the host of an address.
 fn host(url: &str) -> String {
     let host = url.parse::<http::Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
     host.trim_matches(['[', ']']).to_owned()
 }
 
-/// Whether it is trusted, now and for some time; an error says why it is not.
+/// Reports whether the certificate is trusted now and for some time. The error is the reason why it is not trusted.
 fn trusted(bundle: &ByteString, secret: &Secret, host: &str) -> Result<bool, String> {
     let pem = secret.data.as_ref().and_then(|data| data.get("tls.crt")).ok_or("the Secret has no tls.crt")?;
     let chain = certificates(&pem.0).map_err(|why| format!("tls.crt of the Secret: {why}"))?;

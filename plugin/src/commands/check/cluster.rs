@@ -1,4 +1,4 @@
-//! Whether the cluster is fit for cmp.
+//! Check whether the cluster meets the requirements of cmp.
 
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::Namespace;
@@ -21,14 +21,15 @@ pub(super) async fn policies(client: &Client) -> Check {
     Check::of("admission", requirements::policies(client).await)
 }
 
-/// KubeVirt is not needed; without it there are no VMs.
+/// Checks for KubeVirt, which is optional. Without it there are no VMs.
 pub(super) async fn kubevirt(client: &Client) -> Check {
     let found = cmp_client::kubevirt::installed(client).await.map_err(CliError::from);
     let said = |found| if found { "it is there: clusters of VMs can be created" } else { "it is not there: no VMs" };
     Check::of("kubevirt", found.map(|found| said(found).to_owned()))
 }
 
-/// Whether the caller could install it now: the names are free or ours, and they have the rights.
+/// Checks whether the caller can install cmp now: the Namespaces are free or belong to cmp, and the caller has the
+/// rights.
 pub(super) async fn before_install(client: &Client) -> Vec<Check> {
     let names = names(client).await.unwrap_or_else(|error| Check::of("namespaces", Err(error)));
     let rights = may_install(client).await.unwrap_or_else(|error| Check::of("rights", Err(error)));
@@ -48,8 +49,8 @@ async fn names(client: &Client) -> Result<Check, CliError> {
     Ok(Check::ok("namespaces", "those of cmp are free, or its own"))
 }
 
-/// Asks for each type that is applied whether the caller may. To give rights they need those rights, or `escalate` and
-/// `bind`, which the API server tells when it comes to that.
+/// Checks for every applied type whether the caller may create and patch it. To grant rights, the caller needs these
+/// rights, or `escalate` and `bind`. The API server reports that at the time of the grant.
 async fn may_install(client: &Client) -> Result<Check, CliError> {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let manifests = Manifests::read(Variant::default())?;

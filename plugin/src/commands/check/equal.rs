@@ -1,4 +1,4 @@
-//! Whether an object is as it was installed.
+//! Comparison of an object with its manifest.
 
 use kube::api::DynamicObject;
 use kube::{Client, ResourceExt};
@@ -10,13 +10,14 @@ use crate::commands::probes;
 use crate::error::CliError;
 use crate::manifests::Manifest;
 
-/// Where an object that is there differs from what is installed, if it does.
+/// Returns the first field in which the stored object differs from the manifest, if there is one.
 pub(super) async fn difference(client: &Client, manifest: &Manifest) -> Result<Option<String>, CliError> {
     let api = manifest.api(client);
     let Some(stored) = api.get_opt(&manifest.object.name_any()).await? else {
         return Ok(Some("it is missing".to_owned()));
     };
-    // What the API server fills in is nobody's change: it is asked to fill in ours as well, under a name that is free.
+    // The API server fills in defaults, which are no difference. A dry run under a free name fills them into the
+    // manifest, too.
     let mut ours = manifest.object.clone();
     ours.metadata.name = Some(probes::NAME.to_owned());
     let ours = api.create(&probes::dry(), &ours).await.map_err(ApiError::from)?;
@@ -24,7 +25,7 @@ pub(super) async fn difference(client: &Client, manifest: &Manifest) -> Result<O
     Ok(found.map(|path| format!("{} is not as it was installed", path.trim_start_matches('.'))))
 }
 
-/// What it says, without what it is called, what state it is in, and what cmp-webhook writes into it.
+/// Returns the object without its metadata and status, and without the `caBundle` that cmp-webhook writes.
 fn said(object: &DynamicObject) -> Result<Value, CliError> {
     let mut value = serde_json::to_value(object).map_err(|error| CliError::internal(&error.to_string()))?;
     if let Some(fields) = value.as_object_mut() {
@@ -40,7 +41,7 @@ fn said(object: &DynamicObject) -> Result<Value, CliError> {
     Ok(value)
 }
 
-/// The first place where two values differ.
+/// Returns the path of the first difference between two values.
 fn unequal(path: &str, ours: &Value, theirs: &Value) -> Option<String> {
     match (ours, theirs) {
         (Value::Object(ours), Value::Object(theirs)) => {

@@ -1,4 +1,4 @@
-//! What is installed, and whether it answers.
+//! Check of the installed components, and whether they answer.
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -16,24 +16,24 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::manifests::{Manifests, Variant};
 
-/// What puts right whatever is not as it was installed.
+/// The hint for an object that is not as it was installed.
 pub(super) const AGAIN: &str = "`kubectl cmp install` puts it back, with the flags of the last time";
 
-/// What is installed, as far as what is there tells.
+/// The installation, as far as its objects show it.
 pub(super) struct Installation {
     pub(super) client: Client,
-    /// As it should be.
+    /// The manifests of this installation.
     pub(super) manifests: Manifests,
-    /// Whom the API server asks.
+    /// The configuration that names the endpoint of the webhook.
     pub(super) configuration: Option<ValidatingWebhookConfiguration>,
-    /// Whether the certificate is cert-manager's.
+    /// Whether the certificate comes from cert-manager.
     pub(super) cert_manager: bool,
-    /// Whether there is to be a mirror.
+    /// Whether the installation has a mirror.
     pub(super) mirror: bool,
 }
 
 impl Installation {
-    /// Looks for one.
+    /// Finds the installation, if there is one.
     pub(super) async fn find(client: &Client) -> Result<Option<Self>, CliError> {
         let configurations: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
         let configuration = configurations.get_opt(keys::WEBHOOK).await?;
@@ -54,7 +54,7 @@ impl Installation {
     pub(super) async fn look(&self, context: &Context<'_>) -> Vec<Check> {
         let mut checks = vec![self.configured().await];
         if self.configuration.is_none() {
-            // Nobody is asked: whoever would be is not known.
+            // Without a configuration the endpoint is unknown.
             return checks;
         }
         if !self.manifests.deployment.is_empty() {
@@ -90,7 +90,7 @@ impl Installation {
                     Check::failed(name, format!("validatingwebhookconfiguration/{}: {difference}", keys::WEBHOOK));
                 match self.configuration {
                     None => check.hint("nobody is asked about accounts, and nothing is held for them").hint(AGAIN),
-                    // What others have added, an apply would leave.
+                    // An apply would keep fields that others have added.
                     Some(_) => check
                         .hint(format!("kubectl delete validatingwebhookconfiguration {}", keys::WEBHOOK))
                         .hint(AGAIN),
@@ -123,7 +123,7 @@ impl Installation {
         })
     }
 
-    /// Whether cmp-webhook answers, and of which version whoever answered is.
+    /// Checks whether cmp-webhook answers, and the version of the process that answered.
     async fn answers(&self, context: &Context<'_>) -> Vec<Check> {
         let name = "cmp-webhook";
         let answers = probes::webhook(&self.client).await;
@@ -152,7 +152,7 @@ impl Installation {
         checks
     }
 
-    /// What other versions have left.
+    /// Finds leftovers of other versions.
     async fn left(&self) -> Option<Check> {
         let mut all = match wanted(Variant::FULL, None) {
             Ok(all) => all,
@@ -171,7 +171,7 @@ impl Installation {
     }
 }
 
-/// The address outside the cluster that is asked, if it is one.
+/// Returns the address of an endpoint outside the cluster, if there is one.
 pub(super) fn url(configuration: &ValidatingWebhookConfiguration) -> Option<String> {
     let mut urls = configuration.webhooks.iter().flatten().filter_map(|webhook| webhook.client_config.url.as_ref());
     let url = urls.next()?;

@@ -1,4 +1,4 @@
-//! Whether the mirror looks, where there is one.
+//! Check whether the mirror records, if there is one.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::Api;
@@ -17,7 +17,7 @@ pub(super) async fn look(installation: &Installation) -> Option<Check> {
     Some(looked(installation).await.unwrap_or_else(|error| Check::of("mirror", Err(error))))
 }
 
-/// Nothing waits for it: what is wrong with it is a warning.
+/// Checks the mirror. No other component depends on it, so that every problem is a warning.
 async fn looked(installation: &Installation) -> Result<Check, CliError> {
     let client = &installation.client;
     let warning =

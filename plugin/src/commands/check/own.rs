@@ -1,4 +1,4 @@
-//! What a user can check: their account, and their clusters.
+//! Checks that a user can run: their account and their clusters.
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
@@ -23,7 +23,7 @@ pub(super) async fn look(context: &Context<'_>, client: &Client, user: &UserName
     let held: Vec<_> = account.clusters.iter().filter_map(|(name, entry)| Some((name, entry.held.as_ref()?))).collect();
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let (mut seen, mut unreadable) = (Vec::new(), Vec::new());
-    // Before a cluster is ready, and when it goes, its owner is not in its Namespace.
+    // The owner has no access to the Namespace before the cluster is ready, or while it is deleted.
     let theirs = |state: HeldState| matches!(state, HeldState::Ready | HeldState::Releasing);
     for (cluster, _) in held.iter().filter(|(_, held)| theirs(held.state)) {
         match namespaces.get(&cluster.namespace()).await.map_err(CliError::from) {
@@ -34,7 +34,7 @@ pub(super) async fn look(context: &Context<'_>, client: &Client, user: &UserName
             }
         }
     }
-    // That a Namespace was not read is no sign that it is gone.
+    // An unread Namespace is not proof that it is gone.
     let mut findings = audit::account(&account, &seen);
     findings.retain(|finding| !matches!(finding, Finding::Gone(_)));
     let texts = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");

@@ -1,4 +1,4 @@
-//! Whether every policy is there, as it was installed, and refuses what it has to.
+//! Check whether every policy exists as it was installed, and refuses what it must refuse.
 
 use futures::future::join_all;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -22,7 +22,7 @@ use crate::manifests::Manifest;
 
 const SERVED: &str = "is the type switched off? kubectl api-resources --api-group=admissionregistration.k8s.io";
 
-/// One line for each policy.
+/// Returns one check for each policy.
 pub(super) async fn look(context: &Context<'_>, installation: &Installation) -> Result<Vec<Check>, CliError> {
     let places = Places::find(context, &installation.client).await?;
     let installed = &installation.manifests.policies;
@@ -51,7 +51,7 @@ pub(super) async fn look(context: &Context<'_>, installation: &Installation) -> 
     Ok(join_all(looked).await)
 }
 
-/// Where the policy or its binding differs from what was installed.
+/// Returns the first difference of the policy or its binding from the manifest.
 async fn difference(client: &Client, installed: &[Manifest], name: &str) -> Result<Option<String>, CliError> {
     for manifest in installed.iter().filter(|manifest| manifest.object.name_any() == name) {
         if let Some(difference) = equal::difference(client, manifest).await? {
@@ -62,7 +62,7 @@ async fn difference(client: &Client, installed: &[Manifest], name: &str) -> Resu
     Ok(None)
 }
 
-/// Where something can be tried, and as whom.
+/// Places to run probes in, and the identities for them.
 struct Places {
     webhook: Client,
     /// A cluster of containers.
@@ -71,7 +71,7 @@ struct Places {
     machines: Option<Place>,
 }
 
-/// The Namespace of a cluster, and its owner's way in.
+/// The Namespace of a cluster, and a client that acts as its owner.
 struct Place {
     namespace: String,
     owner: Client,
@@ -84,7 +84,7 @@ impl Places {
         let mut found = Vec::new();
         for kind in ["container", "vm"] {
             let one = ListParams::default().labels(&format!("{},{}={kind}", keys::OWNER, keys::TYPE)).limit(100);
-            // Who may not list them tries what can be tried without.
+            // A caller who may not list them runs only the probes that need no cluster.
             let list = namespaces.list_metadata(&one).await.map(|list| list.items).unwrap_or_default();
             let place = match list.iter().find(|one| one.metadata.deletion_timestamp.is_none()) {
                 None => None,
@@ -100,13 +100,13 @@ impl Places {
         Ok(Self { webhook, containers: found.pop().flatten(), machines })
     }
 
-    /// Tries what a policy has to refuse.
+    /// Sends a request that the policy must refuse.
     async fn tried(&self, client: &Client, policy: &str) -> Tried {
         match policy {
             "cmp-accounts" => probes::forged_account(client).await,
             "cmp-namespaces" => probes::forged_namespace(client).await,
             "cmp-webhook-rights" => {
-                // Its rights are cluster-wide; outside of clusters the policy takes them away.
+                // The webhook's rights are cluster-wide. The policy removes them outside of clusters.
                 let quotas: Api<ResourceQuota> = Api::namespaced(self.webhook.clone(), keys::USERS_NAMESPACE);
                 let quota = object(&json!({ "spec": { "hard": { "pods": "0" } } }));
                 create(&quotas, quota, policy).await
@@ -168,7 +168,7 @@ impl Place {
         }
     }
 
-    /// A VM that is none of the cluster's.
+    /// Tries to create a VM that does not belong to the cluster.
     async fn machine(&self, client: &Client, policy: &str) -> Tried {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(GROUP, VERSION, "VirtualMachine"));
         let machines: Api<DynamicObject> = Api::namespaced_with(client.clone(), &self.namespace, &resource);
@@ -185,7 +185,7 @@ fn dry_patch() -> PatchParams {
     PatchParams { dry_run: true, field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
 }
 
-/// An object by the name of everything that is only tried.
+/// Returns an object with the name of all probes.
 fn object(fields: &Value) -> Value {
     let mut object = fields.clone();
     object["metadata"]["name"] = NAME.into();
@@ -220,7 +220,7 @@ fn no_instance(namespace: &str) -> Tried {
 mod tests {
     use crate::manifests::{Manifests, Variant};
 
-    /// A policy that nobody tries would be taken for one that holds.
+    /// A policy without a probe would count as enforced.
     #[test]
     fn there_is_something_to_try_for_every_policy() {
         let here = include_str!("policies.rs");

@@ -1,4 +1,4 @@
-//! What was found, one line a check.
+//! The results of the checks, one line for each.
 
 use serde_json::{Value, json};
 
@@ -8,11 +8,11 @@ use crate::error::CliError;
 use crate::output::{Format, print_object};
 use crate::ui::{Ui, escape};
 
-/// How a check ended.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     Ok,
-    /// It works, and somebody should look; or it could not be looked at.
+    /// The component works, but somebody should look; or the check could not run.
     Warning,
     Failed,
 }
@@ -27,7 +27,7 @@ impl Status {
     }
 }
 
-/// One check.
+/// A check with its result.
 #[derive(Debug, Clone)]
 pub(super) struct Check {
     name: String,
@@ -53,14 +53,15 @@ impl Check {
         Self::new(name, Status::Failed, message)
     }
 
-    /// Adds what to do about it.
+    /// Adds a hint about what to do.
     #[must_use]
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// What was found, or why not. That somebody may not look is no failure of what they would have looked at.
+    /// Converts a result into a check. A caller without access gets a warning, because that is no failure of the
+    /// checked object.
     pub(super) fn of(name: &str, found: Result<String, CliError>) -> Self {
         match found {
             Ok(message) => Self::ok(name, message),
@@ -86,7 +87,7 @@ impl Check {
     }
 }
 
-/// All of them: printed as they come, or as one object at the end.
+/// All checks: printed as they arrive, or as one object at the end.
 pub(super) struct Report<'a> {
     ui: &'a Ui,
     format: Option<Format>,
@@ -110,12 +111,12 @@ impl<'a> Report<'a> {
         checks.into_iter().try_for_each(|check| self.add(check))
     }
 
-    /// Says something that is no check.
+    /// Prints a line that is not a check.
     pub(super) fn note(&self, text: &str) -> Result<(), CliError> {
         if self.format.is_none() { self.ui.line(text) } else { Ok(()) }
     }
 
-    /// Prints what is still to be printed; an error if anything failed.
+    /// Prints the rest of the output. Returns an error if a check failed.
     pub(super) fn end(self) -> Result<(), CliError> {
         let worst = if self.has(Status::Failed) {
             Status::Failed

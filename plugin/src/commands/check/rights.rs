@@ -1,4 +1,4 @@
-//! Who has which of cmp's rights.
+//! Check of who has the roles of cmp.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use super::report::Check;
 use crate::error::CliError;
 use crate::manifests::Manifest;
 
-/// The API of rights.
+/// The API group of rights.
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 pub(super) async fn look(installation: &Installation) -> Vec<Check> {
@@ -32,7 +32,7 @@ fn ours(installation: &Installation) -> impl Iterator<Item = &Manifest> {
     manifests.webhook_rights.iter().chain(added).chain(&manifests.user_rights)
 }
 
-/// The roles and their bindings are as they were installed.
+/// Checks that the roles and their bindings are as they were installed.
 async fn equal(installation: &Installation) -> Result<Check, CliError> {
     let compared = ours(installation).filter(|manifest| manifest.kind() != "ServiceAccount").map(|manifest| async {
         let difference = equal::difference(&installation.client, manifest).await?;
@@ -49,7 +49,8 @@ async fn equal(installation: &Installation) -> Result<Check, CliError> {
     })
 }
 
-/// Nobody else is bound to them: cmp-webhook to its own, to one more where there is a schedule, and each owner of a cluster to that of its type, there.
+/// Checks that nobody else is bound to the roles. cmp-webhook has its own role, and one more in clusters with a
+/// schedule. Each owner of a cluster has the role of its type in that cluster.
 async fn bound(installation: &Installation) -> Result<Check, CliError> {
     let client = &installation.client;
     let namespaces: Api<Namespace> = Api::all(client.clone());
@@ -79,7 +80,7 @@ async fn bound(installation: &Installation) -> Result<Check, CliError> {
         let installed = is_ours("RoleBinding", Some(&place), &binding.name_any());
         let owner = owners.get(&place).map(std::slice::from_ref);
         let of_owner = owner.is_some() && owner == binding.subjects.as_deref() && types.get(&place) == Some(name);
-        // cmp-webhook itself, where there is a schedule.
+        // In a cluster with a schedule, cmp-webhook has this role.
         let of_schedule = owner.is_some()
             && name == keys::SCHEDULE_ROLE
             && binding.subjects.as_deref().is_some_and(|subjects| subjects == [scheduler()]);

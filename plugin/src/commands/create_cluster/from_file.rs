@@ -1,4 +1,4 @@
-//! Clusters as they are printed: what `get clusters -o yaml` says, `create cluster -f` takes.
+//! Clusters in files: `create cluster -f` reads the output of `get clusters -o yaml`.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -17,8 +17,8 @@ use crate::cli;
 use crate::commands::objects;
 use crate::error::CliError;
 
-/// Reads one cluster or several: documents, or lists of them. Where they are is not looked at, nor what became of them.
-/// Whose they are to be is what `owner` says, before what stands in the file.
+/// Reads clusters from documents or lists of them. It ignores their Namespaces and their states. `owner` takes
+/// precedence over an owner in the file.
 pub(super) fn read(path: &str, owner: Option<&UserName>) -> Result<Vec<Asked>, CliError> {
     let about = |why: &str| CliError::user(format!("--filename {path}: {why}"));
     let mut asked: Vec<Asked> = Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn read(path: &str, owner: Option<&UserName>) -> Result<Vec<Asked>, C
     Ok(asked)
 }
 
-/// Reads one cluster; whose it is to be is what `owner` says, before what it says itself.
+/// Reads one cluster. `owner` takes precedence over an owner in the object.
 pub(crate) fn of_object(object: &Value, owner: Option<&UserName>) -> Result<Asked, String> {
     let mut one = cluster(object)?;
     one.owner = owner.cloned().or(one.owner);
@@ -62,27 +62,27 @@ fn cluster(object: &Value) -> Result<Asked, String> {
         None => None,
         Some(owner) => Some(serde_json::from_value(owner).map_err(|error| about(format!("spec.owner: {error}")))?),
     };
-    // Written by hand, it may leave out what a flag would.
+    // A file written by hand may omit fields whose flags have defaults.
     spec.entry("count").or_insert(json!(1));
     let typed = spec.contains_key("type");
     spec.entry("type").or_insert(json!("container"));
-    // A built-in one goes without saying.
+    // A built-in template is the default and needs no name.
     if spec.get("template").and_then(Value::as_str).is_some_and(|name| built_in_type(name).is_some()) {
         spec.remove("template");
     }
-    // It is not wanted of the cluster for good: it is how its instances are made.
+    // The field describes how the instances are created. The want does not keep it.
     let off = spec.remove("instances");
     let mut want: Want = format::typed(Value::Object(spec)).map_err(|error| about(format!("spec: {error}")))?;
     if let Some(Err(invalid)) = want.size.unknown().map(|name| name.as_str().parse::<ResourceName>()) {
         return Err(about(format!("spec.size: {invalid}")));
     }
     cli::check(&want).map_err(|why| about(format!("spec.{why}")))?;
-    // A cluster that is made now has missed nothing, and a timer that is over is not set again.
+    // A cluster that is created now has missed no transition, and an expired timer is not set again.
     let now = Timestamp::now();
     let over = want.schedule.as_ref().and_then(|schedule| schedule.over(now));
     want.schedule = want.schedule.map(|schedule| schedule.anew(now)).filter(|left| *left != Schedule::default());
     if let Some(schedule) = &want.schedule {
-        // Which type it is of may follow from its template.
+        // The type may follow from the template.
         let kind = if typed { want.kind } else { InstanceType::Vm };
         schedule.check(kind).map_err(|invalid| about(format!("spec.{invalid}")))?;
     }

@@ -1,4 +1,4 @@
-//! `--patch`: in place, in a file, or on standard input; and which line of it is to blame.
+//! `--patch`: inline, in a file, or on standard input; and the line of the patch that causes an error.
 
 use std::fmt;
 
@@ -12,19 +12,19 @@ use cmp_core::template::Wrong;
 use crate::error::CliError;
 use crate::files;
 
-/// A patch, and how it was written.
+/// A patch and its source.
 #[derive(Debug)]
 pub(crate) struct Patch {
-    /// What it says.
+    /// The value of the patch.
     pub(crate) value: Value,
-    /// As errors call it: `--patch web.yaml`.
+    /// The name of the patch in errors: `--patch web.yaml`.
     named: String,
-    /// Where in it everything stands, if it has several lines.
+    /// The position of every value, if the patch has several lines.
     places: Option<Spanned<Place>>,
 }
 
 impl Patch {
-    /// Reads what was given.
+    /// Reads a patch from the value of the flag.
     pub(crate) fn read(given: &str) -> Result<Self, CliError> {
         let in_place = given.trim_start().starts_with(['{', '[']);
         let named = if in_place { "--patch".to_owned() } else { format!("--patch {given}") };
@@ -43,7 +43,7 @@ impl Patch {
         Ok(Self { value, named, places: several.then(|| serde_saphyr::from_str(&text).ok()).flatten() })
     }
 
-    /// What is wrong with it, and in which line.
+    /// Returns the error, with the line of the patch that causes it.
     pub(crate) fn wrong(&self, wrong: &Wrong) -> String {
         match self.line(wrong) {
             Some(line) => format!("{}, line {line}: {wrong}", self.named),
@@ -51,7 +51,7 @@ impl Patch {
         }
     }
 
-    /// The line of the operation, or of as much of the field as stands in a merge patch.
+    /// Returns the line of the operation, or of the part of the field that a merge patch contains.
     fn line(&self, wrong: &Wrong) -> Option<u64> {
         let mut at = &self.places.as_ref()?.value;
         let mut line = None;
@@ -77,7 +77,7 @@ impl Patch {
     }
 }
 
-/// What stands somewhere.
+/// A value of the patch with the positions of its parts.
 #[derive(Debug)]
 enum Place {
     Map(Vec<(Spanned<String>, Spanned<Place>)>),

@@ -1,4 +1,4 @@
-//! Who answers the API server now, and would not any more.
+//! Detects whether an install takes away the component that answers the API server.
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -9,14 +9,14 @@ use cmp_core::keys;
 use crate::error::CliError;
 use crate::manifests::{Manifest, Manifests};
 
-/// What is taken away, a line each, and how to keep it.
+/// Components that are taken away, one line each, and the flags that keep them.
 pub(super) struct Taken {
     pub(super) lines: Vec<String>,
     pub(super) keeps: Vec<String>,
 }
 
-/// Compares what is in the cluster with what is wanted. It is not asked what is remembered: an installation of an older
-/// version, or by other means, remembers nothing.
+/// Compares the cluster with the wanted manifests. It does not use the remembered flags: an older version, or an
+/// installation by other means, remembers none.
 pub(super) async fn taken_away(client: &Client, wanted: &Manifests) -> Result<Taken, CliError> {
     let configurations: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), keys::SYSTEM_NAMESPACE);

@@ -1,4 +1,4 @@
-//! Server-side apply, and what it led to.
+//! Server-side apply, and the word for its result.
 
 use kube::api::{Patch, PatchParams};
 use kube::{Client, ResourceExt};
@@ -12,7 +12,7 @@ use crate::error::CliError;
 use crate::manifests::Manifest;
 use crate::output::{Format, print_object, yaml};
 
-/// Where to apply, and how to say it.
+/// The target of an apply, and the form of its output.
 pub(super) struct Target<'a, 'b> {
     pub(super) context: &'a Context<'b>,
     pub(super) client: &'a Client,
@@ -21,7 +21,7 @@ pub(super) struct Target<'a, 'b> {
 }
 
 impl Target<'_, '_> {
-    /// Applies one after another, and says of each whether it was created, changed or as it should be.
+    /// Applies manifests in order, and prints whether each was created, configured or unchanged.
     pub(super) async fn apply(&self, part: &[Manifest]) -> Result<(), CliError> {
         let params = PatchParams { dry_run: self.dry_run == DryRun::Server, ..PatchParams::apply(MANAGER).force() };
         for manifest in part {
@@ -35,7 +35,7 @@ impl Target<'_, '_> {
             let before = api.get_opt(&name).await.map_err(about)?;
             let applied = match api.patch(&name, &params, &Patch::Apply(&manifest.object)).await {
                 Ok(applied) => applied,
-                // A dry run leaves no Namespace behind for what comes after it.
+                // A dry run creates no Namespace, so that a later object may not find its own.
                 Err(error) if self.dry_run == DryRun::Server && before.is_none() && is_not_found(&error) => {
                     manifest.object.clone()
                 }
@@ -68,7 +68,7 @@ fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
-/// What an object tells whoever reads it: not its state, nor what the API server notes down about its versions.
+/// Returns an object without its status and without the bookkeeping of the API server.
 fn told(object: Result<Value, serde_json::Error>) -> Result<Value, CliError> {
     let mut object = object.map_err(|error| CliError::internal(&error.to_string()))?;
     if let Some(fields) = object.as_object_mut() {

@@ -1,7 +1,7 @@
-//! The flags of `install`: those given now, and those of the last time.
+//! The flags of `install`: those given now, and those of the last install.
 //!
-//! They stand as JSON in the ConfigMap of the installed version, which everybody reads and administrators alone write.
-//! What is read from there is parsed as if it had been typed, so that nothing comes in that a flag would refuse.
+//! The ConfigMap of the installed version stores them as JSON. Everyone can read it, and only administrators can write
+//! it. Stored flags are parsed as if they were typed, so that no value gets in that a flag would refuse.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,28 +17,28 @@ use crate::commands::version::OURS;
 use crate::error::CliError;
 use crate::manifests::Manifest;
 
-/// Flags by their names, with the values that were given.
+/// Flags by name, with the values that were given.
 type Said = BTreeMap<String, Value>;
 
-/// What the last `install` has left.
+/// The stored result of the last `install`.
 #[derive(Debug, Default)]
 pub(super) struct Last {
     flags: Said,
     version: Option<String>,
-    /// Whether the flags are to be forgotten.
+    /// Whether to forget the flags.
     reset: bool,
 }
 
-/// The flags that hold, and how they came to be.
+/// The flags in force, and how they were determined.
 #[derive(Debug)]
 pub(super) struct Settled {
     pub(super) flags: InstallFlags,
-    /// What is to be said of it.
+    /// Messages about these flags for the user.
     pub(super) notes: Vec<String>,
 }
 
-/// Reads what the last `install` has left. An installation that is not there, or of a version that remembered nothing,
-/// has left nothing.
+/// Reads the result of the last `install`. It is empty without an installation, or after a version that stored no
+/// flags.
 pub(super) async fn last(client: &Client, reset: bool) -> Result<Last, CliError> {
     let mut data = settings::installed(client).await?;
     let version = data.remove(keys::INSTALLED_VERSION_KEY);
@@ -50,7 +50,7 @@ pub(super) async fn last(client: &Client, reset: bool) -> Result<Last, CliError>
     Ok(Last { flags, version, reset })
 }
 
-/// Remembered flags that cannot be used, with the ways out.
+/// Builds the error for stored flags that are unusable, with the ways out.
 fn unusable(why: &str) -> CliError {
     CliError::user(format!(
         "the flags of the last install cannot be used (configmap/{} in {}): {why}",
@@ -60,19 +60,19 @@ fn unusable(why: &str) -> CliError {
     .hint("kubectl cmp install --reset-flags with the flags that you want")
 }
 
-/// The flags alone, as a command line.
+/// Returns a clap command that has only these flags.
 fn command() -> Command {
     InstallFlags::augment_args(Command::new("install").no_binary_name(true))
 }
 
-/// The flags that were given, also those that take something away.
+/// Returns the given flags, including those that remove a stored flag.
 fn said(flags: &InstallFlags) -> Result<Said, CliError> {
     let value = serde_json::to_value(flags).map_err(|error| CliError::internal(&error.to_string()))?;
     let said: Said = serde_json::from_value(value).map_err(|error| CliError::internal(&error.to_string()))?;
     Ok(said.into_iter().filter(|(_, value)| !value.is_null() && *value != Value::Array(Vec::new())).collect())
 }
 
-/// Whether a value is one that takes the flag away.
+/// Reports whether a value removes the flag.
 fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
@@ -82,7 +82,7 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
-/// A flag as it is typed.
+/// Formats a flag as it is typed.
 fn typed((name, value): (&String, &Value)) -> String {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match value {
@@ -92,7 +92,7 @@ fn typed((name, value): (&String, &Value)) -> String {
     }
 }
 
-/// The flags that hold: those given now, and of those of the last time whatever they do not displace.
+/// Merges the given flags with the stored flags that they do not displace.
 pub(super) fn settle(last: &Last, given: &InstallFlags) -> Result<Settled, CliError> {
     let (command, given) = (command(), said(given)?);
     let argument = |name: &str| command.get_arguments().find(|argument| argument.get_long() == Some(name));
@@ -113,7 +113,7 @@ pub(super) fn settle(last: &Last, given: &InstallFlags) -> Result<Settled, CliEr
     let mut used = Vec::new();
     let mut flags = given.clone();
     for (name, value) in remembered().filter(|(name, _)| !given.contains_key(*name) && !displaced(name)) {
-        // An image is of one version: the one of the last time would undo an upgrade.
+        // An image belongs to one version. The stored image would undo an upgrade.
         if name == "image" && last.version.as_deref() != Some(OURS) {
             let was = last.version.as_deref().unwrap_or("another version");
             return Err(CliError::user(format!(
@@ -136,7 +136,7 @@ pub(super) fn settle(last: &Last, given: &InstallFlags) -> Result<Settled, CliEr
     Ok(Settled { flags, notes })
 }
 
-/// What becomes otherwise than at the last time, a line a flag.
+/// Lists the changes since the last install, one line for each flag.
 fn changes(last: &Said, now: &Said) -> Vec<String> {
     let names: BTreeSet<&String> = last.keys().chain(now.keys()).filter(|_| !last.is_empty()).collect();
     let change = |name: &String| match (last.get(name), now.get(name)) {
@@ -149,7 +149,7 @@ fn changes(last: &Said, now: &Said) -> Vec<String> {
     names.into_iter().filter_map(change).map(|change| format!("changed since the last install: {change}")).collect()
 }
 
-/// Writes the flags into what says which version is installed, for the next time.
+/// Stores the flags for the next install, in the ConfigMap of the installed version.
 pub(super) fn remember(version: &mut [Manifest], flags: &InstallFlags) -> Result<(), CliError> {
     let said = said(flags)?;
     if said.is_empty() {
@@ -176,7 +176,7 @@ mod tests {
         Last { flags: serde_json::from_value(flags.clone()).unwrap(), version: Some(OURS.to_owned()), reset: false }
     }
 
-    /// What holds, as it is remembered, and what is said of it.
+    /// Returns the flags in force as they are stored, and the messages about them.
     fn settled(before: &Value, words: &[&str]) -> (Value, Vec<String>) {
         let Settled { flags, notes } = settle(&last(before), &given(words)).unwrap();
         (json!(said(&flags).unwrap()), notes)

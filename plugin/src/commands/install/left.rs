@@ -1,8 +1,7 @@
-//! What an older version, or other flags, have installed, and this has not.
+//! Leftovers of an older version or of other flags, which this install does not contain.
 //!
-//! It is found by the label that everything bears that `install` applies, and only what was applied by it counts: what
-//! an administrator gave the same label, or applies with a tool of theirs, is not ours to delete. Namespaces,
-//! Secrets and claims are never among it.
+//! They are found by the label that `install` sets on every object. An object counts only if `install` applied it: an
+//! administrator may use the same label or apply objects with another tool. Namespaces, Secrets and claims never count.
 
 use futures::future::try_join_all;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Preconditions};
@@ -24,8 +23,7 @@ const PROMETHEUS: &str = "monitoring.coreos.com";
 const SYSTEM: &[&str] = &[keys::SYSTEM_NAMESPACE];
 const ALL: &[&str] = &[keys::SYSTEM_NAMESPACE, keys::USERS_NAMESPACE, keys::TEMPLATES_NAMESPACE];
 
-/// The types that are looked through, and in which Namespaces; in no Namespace where there is none. Rights come first,
-/// what bounds them last.
+/// The types to search, and their Namespaces; none for cluster-wide types. Rights come first, and their bounds last.
 const TYPES: &[(&str, &str, &str, &[&str])] = &[
     (RBAC, "v1", "ClusterRoleBinding", &[]),
     (RBAC, "v1", "RoleBinding", ALL),
@@ -46,13 +44,13 @@ const TYPES: &[(&str, &str, &str, &[&str])] = &[
     (ADMISSION, "v1", "ValidatingAdmissionPolicy", &[]),
 ];
 
-/// One of them, and where it is.
+/// A leftover and its type.
 pub(crate) struct Left {
     object: DynamicObject,
     resource: ApiResource,
 }
 
-/// What is there beyond what is wanted, each with its title.
+/// Finds objects in the cluster that are not wanted, each with its title.
 pub(crate) async fn find(client: &Client, wanted: &Manifests) -> Result<Vec<(String, Left)>, CliError> {
     let wanted = |resource: &ApiResource, object: &DynamicObject| {
         let (namespace, name) = (object.metadata.namespace.as_deref(), object.name_any());
@@ -76,7 +74,7 @@ async fn list(api: Api<DynamicObject>, resource: ApiResource) -> Result<Vec<Left
     let ours = ListParams::default().labels(&format!("{}={}", keys::PART_OF, keys::MANAGER));
     match api.list(&ours).await.map_err(ApiError::from) {
         Ok(list) => Ok(list.items.into_iter().map(|object| Left { object, resource: resource.clone() }).collect()),
-        // cert-manager or the Prometheus operator are not there.
+        // cert-manager or the Prometheus operator is not installed.
         Err(error) if error.is_not_found() => Ok(Vec::new()),
         Err(error) => Err(error.into()),
     }
@@ -89,7 +87,7 @@ fn is_of_install(object: &DynamicObject) -> bool {
         .any(|fields| fields.manager.as_deref() == Some(MANAGER) && fields.operation.as_deref() == Some("Apply"))
 }
 
-/// Deletes one, if it is still the one that was found.
+/// Deletes a leftover, unless another object has taken its place.
 pub(crate) async fn remove(client: &Client, left: &Left, dry_run: DryRun) -> Result<(), CliError> {
     let api: Api<DynamicObject> = match left.object.namespace() {
         Some(namespace) => Api::namespaced_with(client.clone(), &namespace, &left.resource),

@@ -1,4 +1,4 @@
-//! What a cluster needs before anything is installed in it.
+//! Requirements of a cluster before an installation.
 
 use kube::Client;
 
@@ -7,20 +7,20 @@ use cmp_client::ApiError;
 use crate::error::CliError;
 use crate::manifests::Variant;
 
-/// ValidatingAdmissionPolicies are part of Kubernetes from this minor version of 1 on.
+/// The first minor version of Kubernetes 1 that has ValidatingAdmissionPolicies.
 pub(crate) const OLDEST: u32 = 30;
 
 /// The API of the policies.
 const ADMISSION: &str = "admissionregistration.k8s.io/v1";
-/// That of cert-manager.
+/// The API of cert-manager.
 const CERT_MANAGER: &str = "cert-manager.io/v1";
-/// That of the Prometheus operator.
+/// The API of the Prometheus operator.
 const PROMETHEUS: &str = "monitoring.coreos.com/v1";
 
-/// What something of that the cluster is, or why it does not do.
+/// A fact about the cluster, or the reason why it does not meet the requirement.
 pub(crate) type Found = Result<String, CliError>;
 
-/// All of it, before anything is changed.
+/// Checks all requirements before anything is changed.
 pub(super) async fn check(client: &Client, variant: Variant) -> Result<(), CliError> {
     let unchanged = |error: CliError| error.hint("nothing was installed");
     version(client).await.map_err(unchanged)?;
@@ -40,7 +40,7 @@ pub(super) async fn check(client: &Client, variant: Variant) -> Result<(), CliEr
     Ok(())
 }
 
-/// Kubernetes is new enough.
+/// Checks that Kubernetes is new enough.
 pub(crate) async fn version(client: &Client) -> Found {
     let version = client.apiserver_version().await?;
     if is_too_old(&version.major, &version.minor) {
@@ -52,14 +52,15 @@ pub(crate) async fn version(client: &Client) -> Found {
     Ok(version.git_version)
 }
 
-/// What cannot be read is taken for new: then the policies are missed, if they are not there.
+/// Reports whether a version is too old. An unreadable version counts as new: the check of the policies fails if they
+/// are missing.
 fn is_too_old(major: &str, minor: &str) -> bool {
     // Some providers write `30+`.
     let digits: String = minor.chars().take_while(char::is_ascii_digit).collect();
     major == "1" && digits.parse::<u32>().is_ok_and(|minor| minor < OLDEST)
 }
 
-/// It serves policies.
+/// Checks that the API server serves policies.
 pub(crate) async fn policies(client: &Client) -> Found {
     if serves(client, ADMISSION, "validatingadmissionpolicies").await? {
         Ok(format!("ValidatingAdmissionPolicies are served in {ADMISSION}"))
@@ -69,7 +70,7 @@ pub(crate) async fn policies(client: &Client) -> Found {
     }
 }
 
-/// Whether a type is served.
+/// Reports whether the API server serves a type.
 async fn serves(client: &Client, version: &str, plural: &str) -> Result<bool, CliError> {
     match client.list_api_group_resources(version).await.map_err(ApiError::from) {
         Ok(list) => Ok(list.resources.iter().any(|resource| resource.name == plural)),

@@ -1,4 +1,4 @@
-//! A report as an object: numbers as texts, so that nobody rounds them on the way.
+//! A report as an object. Numbers are texts, so that no reader rounds them.
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use cmp_core::usage::{Key, Report, Row, Sums, decimal, percent, unit};
 
 use super::sheet::Asked;
 
-/// Milliseconds of an hour.
+/// Milliseconds of one hour.
 const HOUR: i128 = 3_600_000;
 
 pub(super) fn of(report: &Report, asked: &Asked) -> Value {
@@ -52,7 +52,7 @@ pub(super) fn of(report: &Report, asked: &Asked) -> Value {
     })
 }
 
-/// Hours are rounded to six digits; seconds, of cores, bytes and pieces, are exact.
+/// Returns the sums of a row. Hours are rounded to six digits; seconds of cores, bytes and pieces are exact.
 fn sums_of(report: &Report, sums: &Sums, asked: &Asked) -> Map<String, Value> {
     let hours = |milliseconds| decimal(milliseconds, HOUR, 6);
     let resources: Map<String, Value> = report

@@ -1,4 +1,4 @@
-//! A report as one page of HTML: nothing beside it is needed to read it, and nothing in it runs.
+//! A report as one HTML page. It needs no other files and runs no scripts.
 
 use super::sheet::{COUNTED, Sheet};
 use crate::ui::escape;
@@ -9,7 +9,7 @@ th{font-size:.8rem;border-bottom:2px solid #888}td{border-bottom:1px solid #ddd}
 th:first-child,td:first-child{text-align:left}tr:last-child td{font-weight:bold;border-top:2px solid #888}\
 footer{font-size:.8rem;color:#666;margin-top:1rem}";
 
-/// The page.
+/// Returns the HTML of the page.
 pub(super) fn of(sheet: &Sheet) -> String {
     let rows = sheet.rows(2);
     let row = |cells: &[String], tag: &str| {
@@ -31,7 +31,7 @@ pub(super) fn of(sheet: &Sheet) -> String {
     )
 }
 
-/// As text, whatever it is.
+/// Escapes text for HTML.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in escape::line(text).chars() {

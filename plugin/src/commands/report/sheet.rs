@@ -1,4 +1,4 @@
-//! A report in rows and columns: a table, and what spreadsheets read.
+//! A report in rows and columns: a table, and CSV for spreadsheets.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -10,14 +10,14 @@ use cmp_core::usage::{By, Key, Report, Row, Sums, Uses, percent, unit};
 
 use crate::ui::escape;
 
-/// How many of the times in which nobody looked are listed.
+/// Number of gaps in observation that are listed.
 const GAPS: usize = 5;
 
-/// What is counted, and what is not: the same for everybody who reads a report.
+/// The rules of the count, which every reader of a report sees.
 pub(super) const COUNTED: &str = "An instance holds what it asks for while it is on, pending or failed, or paused; its disk as \
                                   long as it exists. Saved is what it would have held, had it not been off.";
 
-/// What was asked for.
+/// The parameters of a report.
 pub(super) struct Asked {
     pub(super) owner: Option<UserName>,
     pub(super) of: Option<ClusterName>,
@@ -28,12 +28,12 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// A moment, as it is written in the time zone that was asked for.
+    /// Formats a point in time in the time zone of the report.
     pub(super) fn moment(&self, at: Timestamp) -> String {
         at.to_zoned(self.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
     }
 
-    /// What rows are by.
+    /// Returns the grouping of the rows.
     pub(super) fn by(&self) -> &'static str {
         match self.by {
             By::User => "user",
@@ -42,22 +42,22 @@ impl Asked {
         }
     }
 
-    /// The name of the time zone.
+    /// Returns the name of the time zone.
     pub(super) fn zone(&self) -> &str {
         self.zone.iana_name().unwrap_or("UTC")
     }
 }
 
-/// A report in rows.
+/// A report in rows and columns.
 pub(super) struct Sheet {
-    /// What it is of, and in which part of its time nobody looked.
+    /// Title of the report, and the gaps in its observation.
     pub(super) about: Vec<String>,
-    /// The heads of its columns.
+    /// Headers of the columns.
     pub(super) heads: Vec<String>,
     lines: Vec<Line>,
 }
 
-/// A row, before it is rounded.
+/// A row before rounding.
 struct Line {
     names: Vec<String>,
     sums: Sums,
@@ -68,10 +68,10 @@ struct Line {
 }
 
 impl Sheet {
-    /// `None` if it costs more than can be counted.
+    /// Builds the sheet of a report. Returns `None` if its cost is too large to count.
     pub(super) fn of(report: &Report, asked: &Asked) -> Option<Self> {
         let used = report.resources();
-        // A disk is held whether its instance is off or not.
+        // A disk is held whether its instance is on or off.
         let saved: Vec<ResourceName> = used.iter().filter(|name| name.as_str() != STORAGE).cloned().collect();
         let mut heads: Vec<String> = match asked.by {
             By::User => vec!["USER".to_owned()],
@@ -104,7 +104,7 @@ impl Sheet {
             line(names, sums, *watched)
         };
         let mut lines: Vec<Line> = report.rows.iter().map(named).collect::<Option<_>>()?;
-        // In capitals it is nobody's name.
+        // A name has no capitals, so that no name is TOTAL.
         let mut total = vec!["TOTAL".to_owned()];
         total.resize(names, "-".to_owned());
         let watched = (asked.by == By::Day).then(|| (report.range.milliseconds(), report.watched()));
@@ -112,7 +112,7 @@ impl Sheet {
         Some(Self { about: about(report, asked), heads, lines })
     }
 
-    /// Its heads, its rows and its sum, rounded to so many digits.
+    /// Returns the headers, the rows and the total, rounded to a number of digits.
     pub(super) fn rows(&self, digits: u32) -> Vec<Vec<String>> {
         let mut rows = vec![self.heads.clone()];
         rows.extend(self.lines.iter().map(|line| line.cells(digits)));
@@ -134,7 +134,7 @@ impl Line {
     }
 }
 
-/// What a column of hours is called.
+/// Returns the header of a column of hours.
 fn hours(name: &ResourceName) -> String {
     match name.as_str() {
         CPU => "CPU-HOURS".to_owned(),
@@ -174,8 +174,8 @@ fn about(report: &Report, asked: &Asked) -> Vec<String> {
     about
 }
 
-/// As RFC 4180 says. A cell stays one line, and what a spreadsheet would take for a formula is made text, though no name
-/// of ours begins so.
+/// Formats rows as CSV (RFC 4180). Every cell stays on one line. A cell that a spreadsheet would take for a formula is
+/// marked as text, although no name begins that way.
 pub(super) fn csv(rows: &[Vec<String>]) -> String {
     let cell = |cell: &String| {
         let cell = escape::line(cell);

@@ -1,4 +1,4 @@
-//! Containers: another size is another Pod, which the StatefulSet controller makes in place of the old one.
+//! Containers: a new size needs a new Pod. The StatefulSet controller creates it in place of the old one.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::{Came, restarted, written};
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 
-/// Changes one instance, and waits until it runs again if it did.
+/// Changes one instance, and waits until it runs again if it did before.
 pub(super) async fn resize(
     context: &Context<'_>,
     name: &InstanceName,
@@ -32,7 +32,7 @@ pub(super) async fn resize(
         Some(false) => Ok(Came::Changed),
         Some(true) => {
             let pods: Api<Pod> = Api::namespaced(client, &namespace);
-            // Storage is what its claims have.
+            // The size of storage stays that of the claims.
             let size = want.size.without(STORAGE);
             restarted(name, timeout, async || runs(&pods, name, &size).await).await?;
             Ok(Came::Restarted)
@@ -40,7 +40,7 @@ pub(super) async fn resize(
     }
 }
 
-/// Changes one instance; says whether it is on, or nothing if there was nothing to change.
+/// Changes one instance. Returns whether it is on, or `None` if there was nothing to change.
 async fn change(sets: &Api<StatefulSet>, name: &InstanceName, want: &Want) -> Result<Option<bool>, CliError> {
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     written(async || {
@@ -55,11 +55,11 @@ async fn change(sets: &Api<StatefulSet>, name: &InstanceName, want: &Want) -> Re
     .await
 }
 
-/// Whether an instance runs with its new size.
+/// Reports whether an instance runs with its new size.
 async fn runs(pods: &Api<Pod>, name: &InstanceName, size: &Resources) -> Result<bool, CliError> {
     let pod = pods.get_opt(&format!("{name}-0")).await?;
     Ok(pod.is_some_and(|pod| {
-        // A LimitRange may bound more of the Pod than the size names, such as ephemeral-storage.
+        // A LimitRange may limit further resources of the Pod, such as ephemeral-storage.
         let taken = pod.spec.as_ref().and_then(|spec| footprint(spec, Rule::Limits));
         let resized = taken.is_some_and(|taken| size.iter().all(|(name, amount)| taken.get(name) == amount));
         let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
@@ -67,7 +67,7 @@ async fn runs(pods: &Api<Pod>, name: &InstanceName, size: &Resources) -> Result<
     }))
 }
 
-/// That each instance can have this size: what stands beside it counts inside.
+/// Checks that every instance can have this size. Its sidecars count against the size.
 pub(super) async fn shares(context: &Context<'_>, cluster: &ClusterName, size: &Resources) -> Result<(), CliError> {
     let sets: Api<StatefulSet> = Api::namespaced(context.client().await?, &cluster.namespace());
     for set in sets.list(&ListParams::default()).await?.items {

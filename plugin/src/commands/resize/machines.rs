@@ -1,4 +1,4 @@
-//! VMs: KubeVirt takes another size when the guest is started anew, which is asked of it by a call of its own.
+//! VMs: KubeVirt applies a new size when the guest starts again. The restart is a separate call.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{Came, paused_ones, restarted, written};
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 
-/// Changes one VM, and waits until its guest runs with the new size if one ran.
+/// Changes one VM. If its guest runs, waits until a guest with the new size runs.
 pub(super) async fn resize(
     context: &Context<'_>,
     name: &InstanceName,
@@ -21,8 +21,8 @@ pub(super) async fn resize(
     timeout: Duration,
 ) -> Result<Came, CliError> {
     let machines = Machines::of(&context.client().await?, &name.cluster);
-    // Its guest is looked at before as well: KubeVirt may begin to change it as soon as the VM is changed, but never all of
-    // it; and one that was made meanwhile may be of the old size.
+    // Read the guest before the change as well. KubeVirt may begin to change the guest as soon as the VM is changed,
+    // but never changes all of it. A guest that was created meanwhile may have the old size.
     let before = machines.instance(name).await?;
     let changed = change(&machines, name, want).await?;
     let guest = machines.instance(name).await?.filter(|guest| !guest.ended());
@@ -40,7 +40,7 @@ pub(super) async fn resize(
     Ok(Came::Restarted)
 }
 
-/// Changes what the next guest is to be; says whether it was something else.
+/// Changes the size of the next guest. Returns whether it was different.
 async fn change(machines: &Machines, name: &InstanceName, want: &Want) -> Result<bool, CliError> {
     let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
     written(async || {
@@ -54,8 +54,8 @@ async fn change(machines: &Machines, name: &InstanceName, want: &Want) -> Result
     .await
 }
 
-/// Whether another guest than the old one runs, with the new size; or whether it was switched off meanwhile, and takes
-/// that size when it is switched on.
+/// Reports whether another guest than the old one runs with the new size. A VM that was switched off meanwhile counts
+/// as well: it takes that size when it is switched on.
 async fn runs(machines: &Machines, name: &InstanceName, want: &Want, old: Option<&str>) -> Result<bool, CliError> {
     let (vm, guest) = futures::try_join!(machines.get(name), machines.instance(name))?;
     let runs = guest.as_ref().is_some_and(|guest| {

@@ -1,12 +1,12 @@
-# Completes `kubectl-cmp` called by this name: add to ~/.bashrc
+# Completion for the command name `kubectl-cmp`: add to ~/.bashrc
 #
 #   source <(kubectl-cmp completion bash)
 #
-# `kubectl cmp` is completed by kubectl's own completion, source <(kubectl completion bash), once it has been told of the
-# plugin by `kubectl cmp completion install`.
+# kubectl's own completion, source <(kubectl completion bash), completes `kubectl cmp`. It needs `kubectl cmp completion
+# install` once.
 
 _kubectl_cmp() {
-    # COMP_WORDS is taken apart at the = of --flag=value; the line is not.
+    # COMP_WORDS splits --flag=value at the =; COMP_LINE does not.
     local typed=${COMP_LINE:0:COMP_POINT} words line directive=4
     read -ra words <<<"$typed"
     [[ $typed == *' ' ]] && words+=('')

@@ -1,9 +1,9 @@
-# Completes `kubectl-cmp` called by this name: add to ~/.config/fish/config.fish
+# Completion for the command name `kubectl-cmp`: add to ~/.config/fish/config.fish
 #
 #   kubectl-cmp completion fish | source
 #
-# `kubectl cmp` is completed by kubectl's own completion, kubectl completion fish | source, once it has been told of the
-# plugin by `kubectl cmp completion install`.
+# kubectl's own completion, kubectl completion fish | source, completes `kubectl cmp`. It needs `kubectl cmp completion
+# install` once.
 
 function __kubectl_cmp
     set -l before (commandline -opc)
@@ -12,7 +12,7 @@ function __kubectl_cmp
     set -e before[1]
     set -l answer ($plugin __complete $before "$current" 2>/dev/null)
     set -l directive (string replace -r '^:' '' -- $answer[-1])
-    # fish wants the whole word.
+    # fish expects candidates that are whole words.
     set -l flag (string match -r -- '^-[^=]*=' "$current")
     if test (count $answer) -gt 1
         for candidate in $answer[1..-2]

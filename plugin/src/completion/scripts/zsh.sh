@@ -1,10 +1,10 @@
 #compdef kubectl-cmp
-# Completes `kubectl-cmp` called by this name: add to ~/.zshrc, after compinit
+# Completion for the command name `kubectl-cmp`: add to ~/.zshrc, after compinit
 #
 #   source <(kubectl-cmp completion zsh)
 #
-# `kubectl cmp` is completed by kubectl's own completion, source <(kubectl completion zsh), once it has been told of the
-# plugin by `kubectl cmp completion install`.
+# kubectl's own completion, source <(kubectl completion zsh), completes `kubectl cmp`. It needs `kubectl cmp completion
+# install` once.
 
 _kubectl_cmp() {
     local line directive=4
@@ -12,7 +12,7 @@ _kubectl_cmp() {
     for line in "${(@f)$("${words[1]}" __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
         case $line in
             :*) directive=${line#:} ;;
-            # Before the description is a colon, so that one in the candidate needs a backslash.
+            # A colon separates the description, so that a colon in the candidate needs a backslash.
             *) candidates+=("${${line//:/\\:}/$'\t'/:}") ;;
         esac
     done
