@@ -1,10 +1,10 @@
 #!/bin/sh
-# Makes cmp.yaml, the manifest of a release, from the archives of all four platforms: a hash is written only for an
-# archive that is there and has it, and a release with one missing is refused.
+# Makes cmp.yaml, the manifest of a release, from the archives of all four platforms. It writes the hash of an archive
+# only if the archive exists and has that hash. If an archive is missing, it writes no manifest.
 #
 #   krew/manifest.sh [DIST]
 #
-# DIST is where krew/package.sh has put the archives: target/krew, if it is not named.
+# DIST is the folder of the archives that krew/package.sh made; target/krew by default.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -38,7 +38,7 @@ if [ -n "$wrong" ]; then
   echo "error: v$version is no release yet; nothing was written$wrong" >&2
   exit 1
 fi
-# The first line is about the template.
+# Drop the first line, which describes the template.
 sed -e 1d -e "$fill" "$root/krew/template.yaml" >"$dist/cmp.yaml.new"
 mv "$dist/cmp.yaml.new" "$dist/cmp.yaml"
 echo "$dist/cmp.yaml"

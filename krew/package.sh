@@ -3,7 +3,7 @@
 #
 #   krew/package.sh [--profile small] [--target TRIPLE] [--out target/krew]
 #
-# Without --target it is the platform of this machine. On the command's standard output is the path of the archive.
+# Without --target, the platform is that of this machine. The script prints the path of the archive.
 set -eu
 
 fail() {
@@ -28,7 +28,7 @@ while [ $# -gt 0 ]; do
   esac
 done
 
-# The platform in krew's words.
+# The platform, as krew names it.
 system=${target:-$(uname -s)-$(uname -m)}
 case $system in
   *[Ll]inux*) os=linux ;;
@@ -44,7 +44,7 @@ esac
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)
 [ -n "$version" ] || fail "Cargo.toml names no version"
 
-# The features are those of the whole workspace, so that nothing is built a second time for this.
+# Build with the features of the whole workspace, so that no crate is built a second time.
 set -- build --quiet --locked --workspace --bin kubectl-cmp --profile "$profile"
 [ -z "$target" ] || set -- "$@" --target "$target"
 (cd "$root" && "${CARGO:-cargo}" "$@")
