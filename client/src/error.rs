@@ -125,8 +125,8 @@ impl ApiError {
         self.refusal().contains(texts::RELEASED)
     }
 
-    /// Reports whether an API server may have refused an instance because it has not seen the RoleBinding, the count or the
-    /// ResourceQuota yet that was just written.
+    /// Reports whether an API server may have refused an instance too early. It may not have seen the RoleBinding, the count
+    /// or the ResourceQuota yet.
     pub fn is_not_seen_yet(&self) -> bool {
         let early = [texts::CANNOT_CREATE, texts::NO_INSTANCE, texts::FENCED, texts::FENCE_UNKNOWN];
         self.is_forbidden() && early.iter().any(|text| self.refusal().contains(text))

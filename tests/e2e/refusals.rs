@@ -138,12 +138,12 @@ fn devices_are_counted_to_the_last() {
     let patched = user.kubectl(&[patch.as_slice(), &[&gpus("2")]].concat());
     match Kubernetes::get() {
         Kubernetes::Newest => patched.fails().says("must be equal to nvidia.com/gpu limit"),
-        // It judges a Pod, and not the template of one. Our LimitRange refuses the Pod.
+        // It judges a Pod, and not the template of one.
         Kubernetes::Oldest => {
             patched.ok();
             eventually("no Pod has two", SOON, || {
                 let events = user.kubectl(&["get", "events", "-n", &ns]).ok();
-                let text = "maximum nvidia.com/gpu usage per Pod is 1, but limit is 2";
+                let text = "must be equal to nvidia.com/gpu limit of 2";
                 if events.stdout.contains(text) { Ok(()) } else { Err(events.to_string()) }
             });
             user.kubectl(&[patch.as_slice(), &[&gpus("1")]].concat()).ok()

@@ -269,7 +269,7 @@ fn rows(document: &str, heading: &str) -> Vec<String> {
 #[test]
 fn what_documents_claim_is_tried_by_a_test() {
     assert!(names_tests("NAMESPACE_ISOLATION.md") > 20 && names_tests("OPERATIONS.md") > 8);
-    let claims = rows("NAMESPACE_ISOLATION.md", "## What a neighbour cannot do");
+    let claims = rows("NAMESPACE_ISOLATION.md", "## Attacks by a neighbour");
     let reasons = rows("OPERATIONS.md", "## Stuck: what it says, what to do");
     for row in claims.iter().chain(&reasons) {
         assert!(row.contains(".rs::"), "nothing proves {row}");

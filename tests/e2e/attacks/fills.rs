@@ -69,12 +69,13 @@ fn a_template_names_the_volume_that_its_instances_may_take() {
     for name in [&volume, &other] {
         let made = json!({ "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": name }, "spec": {
             "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"], "hostPath": { "path": "/archive" },
+            "storageClassName": volume,
         } });
         shared().plane.admin_reading(&["create", "-f", "-"], &made.to_string()).ok();
     }
     let claim = |name: &str| {
         json!([{ "name": "old", "ephemeral": { "volumeClaimTemplate": { "spec": {
-            "accessModes": ["ReadWriteOnce"], "storageClassName": "", "volumeName": name,
+            "accessModes": ["ReadWriteOnce"], "storageClassName": volume, "volumeName": name,
             "resources": { "requests": { "storage": "1Gi" } },
         } } } }])
     };
@@ -95,7 +96,9 @@ fn a_template_names_the_volume_that_its_instances_may_take() {
         .fails()
         .says("spec.volumes[0].ephemeral.volumeClaimTemplate.spec.volumeName takes a volume that is there already");
     let mut unnamed = claim(&volume);
-    unnamed[0]["ephemeral"]["volumeClaimTemplate"]["spec"].as_object_mut().unwrap().remove("volumeName");
+    let spec = &mut unnamed[0]["ephemeral"]["volumeClaimTemplate"]["spec"];
+    spec.as_object_mut().unwrap().remove("volumeName");
+    spec["storageClassName"] = "".into();
     for volumes in [claim(&other), unnamed] {
         let patch = json!([{ "op": "replace", "path": "/spec/template/spec/volumes", "value": volumes }]).to_string();
         let set =
@@ -103,7 +106,7 @@ fn a_template_names_the_volume_that_its_instances_may_take() {
         john.kubectl(&set).fails().says("unless the template of this cluster names it");
     }
     john.cmp(&["delete", "cluster", &web, "--yes", "--wait"]).ok();
-    john.admin(&["delete", "persistentvolume", &volume, &other]).ok();
+    john.admin(&["delete", "persistentvolume", &volume, &other, "--wait=false"]).ok();
 }
 
 #[test]

@@ -568,7 +568,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
             ),
             (
                 attempt("scaling it", format!("scale statefulset {night}-0 -n {night_ns} --replicas=1"), Value::Null),
-                "cannot",
+                cannot_scale(),
             ),
         ],
     );
