@@ -1,5 +1,7 @@
 //! What holds of the sources themselves: who may depend on what, and where names are spelled.
 
+mod english;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
