@@ -24,7 +24,7 @@ pub enum ApiError {
     },
     /// The API server could not reach cmp-webhook, and no verdict was made.
     #[error(
-        "cmp-webhook does not answer, so that nothing can be created or grown now; suspend, resume, start, stop and delete work"
+        "cmp-webhook is unavailable: clusters cannot be created, grown or shrunk. Suspend, resume, start, stop and delete still work"
     )]
     WebhookDown {
         /// The message of the API server.
@@ -32,7 +32,7 @@ pub enum ApiError {
     },
     /// The API server called cmp-webhook, and got an HTTP error instead of a verdict.
     #[error(
-        "cmp-webhook answers with the status code {code}, so that nothing can be created or grown now; suspend, resume, start, stop and delete work"
+        "cmp-webhook answers with the status code {code}: clusters cannot be created, grown or shrunk. Suspend, resume, start, stop and delete still work"
     )]
     WebhookFails {
         /// The HTTP status code of cmp-webhook's answer.

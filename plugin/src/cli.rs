@@ -1033,7 +1033,7 @@ pub(crate) struct SuspendInstances {
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:\n  kubectl cmp report --from 7d\n  kubectl cmp report --by cluster --owner john --from 2026-10 --to 2026-10 -o csv\n  kubectl cmp report --price cpu=0.03 --price memory=0.004 --currency EUR -o html",
-    after_help = "An instance holds what it asks for while it is on, pending or failed, or paused; its disk as long as\nit exists. Of a time in which nobody looked counts what was the same before and after it."
+    after_help = "An instance uses its size while it is on, pending, failed or paused, and its disk as long as it exists.\nGaps in observation count only if the state was unchanged across the gap."
 )]
 pub(crate) struct ReportArgs {
     /// Report on this user only
@@ -1164,7 +1164,7 @@ pub(crate) struct QuotaArgs {
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:\n  kubectl cmp mirror --db mirror.db\n  kubectl cmp mirror --db mirror.db --watch",
-    after_help = "One look brings the file up to date; what instances were in between is known of those alone that\nhave not changed. --watch goes on until Ctrl-C. `kubectl cmp install --mirror` does it in the cluster."
+    after_help = "Without --watch the file is brought up to date once. Changes between two runs are not observed.\n--watch goes on until Ctrl-C. `kubectl cmp install --mirror` does it in the cluster."
 )]
 pub(crate) struct MirrorArgs {
     /// The SQLite file; created if it does not exist
@@ -1178,7 +1178,7 @@ pub(crate) struct MirrorArgs {
 #[derive(Debug, Args)]
 #[command(
     before_help = "Examples:\n  kubectl cmp install --image cmp-webhook:0.1.0 --wait\n  kubectl cmp install --cert-manager --prometheus\n  kubectl cmp install --dry-run=client -o yaml",
-    after_help = "Flags of the last install hold until they are given anew. --mirror=false and --webhook-url ''\ntake one away, --reset-flags all. --dry-run=client prints what the flags given now make."
+    after_help = "install remembers its flags: those of the last time apply until they are given anew.\n--mirror=false and --webhook-url '' remove one, --reset-flags removes all. --dry-run=client prints\nthe objects of the given flags alone."
 )]
 pub(crate) struct InstallArgs {
     #[command(flatten)]

@@ -88,8 +88,8 @@ impl Ui {
             self.note(&format!("  {line}"));
         }
         if !self.interactive {
-            return Err(CliError::user("nobody can be asked here: there is no terminal")
-                .hint("repeat the command with --yes if that is what you want"));
+            return Err(CliError::user("cannot prompt for confirmation: stdin is not a terminal")
+                .hint("repeat the command with --yes to confirm"));
         }
         self.err("Do you want to continue? (y/N): ");
         let mut answer = String::new();

@@ -72,7 +72,7 @@ fn the_ways_out_of_an_emergency() {
     installation.stop();
     let john = installation.known("john");
     let set = ["cmp", "set", "quota", "john", "--cpu", "5"];
-    john.admin(&set).fails().says("cmp-webhook does not answer");
+    john.admin(&set).fails().says("cmp-webhook is unavailable");
     john.admin(&["delete", "validatingwebhookconfiguration", "cmp-webhook"]).ok();
     eventually("nobody is asked", SOON, || {
         let tried = john.admin(&set);

@@ -275,7 +275,7 @@ fn remembered(plane: &ControlPlane, url: &str) {
             .fails()
             .says(&format!("the API server asks {url} now, and service/cmp-webhook in cmp-system instead"))
             .says(&format!("changed since the last install: without --webhook-url={url}"))
-            .says("there is no terminal")
+            .says("stdin is not a terminal")
             .says("repeat the command with --yes")
             .says(&format!("hint: to keep it: kubectl cmp install --webhook-url {url}"));
         let dry = plane.admin(&[&["cmp", "install", "--dry-run=server"], flags].concat()).ok();
@@ -287,7 +287,7 @@ fn remembered(plane: &ControlPlane, url: &str) {
     let forget = json!([{ "op": "remove", "path": "/data/flags" }]).to_string();
     let version = ["patch", "configmap", "cmp-version", "-n", "cmp-templates"];
     plane.admin(&[&version[..], &["--type=json", "-p", &forget]].concat()).ok();
-    plane.admin(&["cmp", "install"]).fails().says("there is no terminal").says(url);
+    plane.admin(&["cmp", "install"]).fails().says("stdin is not a terminal").says(url);
     asks(url);
     // A newer one remembers more, and somebody may have damaged it.
     for (flags, says) in [

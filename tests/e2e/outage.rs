@@ -30,7 +30,7 @@ fn without_any_webhook_all_that_is_there_works() {
     });
     // Creating and growing wait for it, say so, and leave nothing.
     let before = user.account();
-    let down = "cmp-webhook does not answer, so that nothing can be created or grown now";
+    let down = "cmp-webhook is unavailable: clusters cannot be created, grown or shrunk";
     user.cmp(&["create", "cluster", "more", "--cpu", "1", "--memory", "1Gi"]).fails().says(down);
     user.cmp(&["scale", "cluster", &web, "--count", "3"]).fails().says(down);
     user.cmp(&["scale", "cluster", &web, "--count", "1", "--yes"]).fails().says(down);
@@ -47,7 +47,7 @@ fn without_any_webhook_all_that_is_there_works() {
     user.admin(&["create", "configmap", "no-template", "-n", "cmp-templates"]).ok();
     let pod = r#"{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"name":"a","image":"b"}]}}"#;
     let stored = installation.plane.admin_reading(&["cmp", "create", "template", "web", "-f", "-"], pod);
-    stored.fails().says("cmp-webhook does not answer");
+    stored.fails().says("cmp-webhook is unavailable");
     user.cmp(&["get", "templates", "-o", "name"]).ok().says("template/container").says_not("template/web");
     // The wish to delete can be said; it is met when somebody is there.
     user.cmp(&["delete", "cluster", &db, "--yes"]).ok().says(&format!("cluster/{db} deleted"));
