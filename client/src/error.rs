@@ -126,9 +126,9 @@ impl ApiError {
     }
 
     /// Reports whether an API server may have refused an instance too early. It may not have seen the RoleBinding, the count
-    /// or the ResourceQuota yet.
+    /// or the amounts of the ResourceQuota yet.
     pub fn is_not_seen_yet(&self) -> bool {
-        let early = [texts::CANNOT_CREATE, texts::NO_INSTANCE, texts::FENCED, texts::FENCE_UNKNOWN];
+        let early = [texts::CANNOT_CREATE, texts::NO_INSTANCE, texts::FENCED];
         self.is_forbidden() && early.iter().any(|text| self.refusal().contains(text))
     }
 

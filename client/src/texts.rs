@@ -23,8 +23,6 @@ pub(crate) const NO_RIGHT: [&str; 2] = [" cannot ", " in API group "];
 pub(crate) const CANNOT_CREATE: &str = "cannot create resource";
 /// The ResourceQuota of a cluster is reached.
 pub(crate) const FENCED: &str = "exceeded quota: cmp,";
-/// The ResourceQuota of a cluster is not in force yet.
-pub(crate) const FENCE_UNKNOWN: &str = "status unknown for quota: cmp,";
 /// The policies `cmp-instances` and `cmp-vms`: the Namespace is not open for this instance.
 pub(crate) const NO_INSTANCE: &str = "is not one of the ";
 /// The policies `cmp-scale` and `cmp-vms`: the cluster is released.

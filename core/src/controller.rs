@@ -172,8 +172,12 @@ impl Reserved {
 pub struct SeenFence {
     /// The amounts that the fence allows; `None` if they cannot be read.
     pub amounts: Option<Amounts>,
-    /// Whether Kubernetes enforces the fence yet. For a ResourceQuota: `status.hard` is `spec.hard`.
+    /// Whether Kubernetes enforces the fence yet. For a ResourceQuota: `status.hard` is `spec.hard`, and `status.used` has
+    /// every name of it. The admission of Kubernetes refuses an object whose count `status.used` does not have.
     pub in_force: bool,
+    /// The names that a ResourceQuota bounds and that nobody counts yet. kube-controller-manager learns of new kinds at its
+    /// next discovery, 30 s later at the latest.
+    pub uncounted: Vec<String>,
     /// The version that was read.
     pub version: Version,
 }
@@ -184,16 +188,19 @@ impl SeenFence {
         let hard = quota.spec.as_ref().and_then(|spec| spec.hard.as_ref());
         let enforced = quota.status.as_ref().and_then(|status| status.hard.as_ref());
         let amounts = amounts_of(hard);
-        Self {
-            in_force: amounts.is_some() && enforced.is_some() && amounts_of(enforced) == amounts,
-            amounts,
-            version: Version::of(&quota.metadata),
-        }
+        let used = quota.status.as_ref().and_then(|status| status.used.as_ref());
+        let is_counted = |name: &String| used.is_some_and(|used| used.contains_key(name));
+        let is_seen = amounts.is_some() && enforced.is_some() && amounts_of(enforced) == amounts;
+        let names =
+            hard.into_iter().flat_map(std::collections::BTreeMap::keys).filter(|name| is_seen && !is_counted(name));
+        let uncounted: Vec<String> = names.cloned().collect();
+        Self { in_force: is_seen && uncounted.is_empty(), uncounted, amounts, version: Version::of(&quota.metadata) }
     }
 
     /// Reads the amounts of a LimitRange.
     pub fn of_limits(range: &LimitRange) -> Self {
-        Self { amounts: manifest::limits_of(range), in_force: true, version: Version::of(&range.metadata) }
+        let (amounts, version) = (manifest::limits_of(range), Version::of(&range.metadata));
+        Self { amounts, in_force: true, uncounted: Vec::new(), version }
     }
 }
 
@@ -259,8 +266,11 @@ pub enum Awaited {
     #[error("the annotations of its namespace cannot be read: an administrator deletes the namespace or mends them")]
     Administrator,
     /// kube-controller-manager has not counted yet.
-    #[error("its ResourceQuota is not in force yet: kube-controller-manager has to see it")]
-    QuotaInForce,
+    #[error("its ResourceQuota is not in force yet: kube-controller-manager has to {}", to_count(.uncounted))]
+    QuotaInForce {
+        /// The names that it does not count yet, once it has seen the ResourceQuota.
+        uncounted: Vec<String>,
+    },
     /// The admission window has not passed yet.
     #[error("requests that were admitted before may still land: its quota is given back after that")]
     Landing,
@@ -273,6 +283,11 @@ pub enum Awaited {
         /// The key and its unknown part.
         what: String,
     },
+}
+
+/// Returns the step of kube-controller-manager that a ResourceQuota waits for.
+fn to_count(uncounted: &[String]) -> String {
+    if uncounted.is_empty() { "see it".to_owned() } else { format!("count {}", uncounted.join(", ")) }
 }
 
 impl Awaited {
@@ -646,8 +661,9 @@ fn fence(seen: &Seen<'_>, namespace: &SeenNamespace, held: &Held, target: &Shape
         let reserve = parts.iter().any(changed).then_some(holds);
         return Some(Step::Write { parts, shape: target.clone(), kind, reserve });
     }
-    if !fences.quota.as_ref().is_some_and(|quota| quota.in_force) {
-        return Some(Step::Wait { what: Awaited::QuotaInForce, again: Some(Duration::from_secs(5)) });
+    if let Some(quota) = fences.quota.as_ref().filter(|quota| !quota.in_force) {
+        let what = Awaited::QuotaInForce { uncounted: quota.uncounted.clone() };
+        return Some(Step::Wait { what, again: Some(Duration::from_secs(5)) });
     }
     let reserved = Reserved::beyond(target, &holds);
     if namespace.shape().as_ref() != Some(target) || !namespace.ready || namespace.reserved != reserved {

@@ -113,6 +113,26 @@ fn what_a_cluster_waits_for_is_its_reason() {
     installation.plane.controller_manager.resume();
     installation.known("john").cmp(&["create", "cluster", "db", "--cpu", "1", "--memory", "1Gi", "--count", "2"]).ok();
 
+    // kube-controller-manager counts a kind that it knows. It learns of a new one at its next discovery.
+    let kind = "count/virtualmachineinstances.kubevirt.io";
+    let machine = json!({ "type": "vm", "count": 1, "size": { "cpu": "1", "memory": "1Gi" } }).to_string();
+    installation.known("john").patch(&json!({ "want.dev": machine, "want.old": machine })).ok();
+    for name in ["dev", "old"] {
+        shows(&installation.known("john"), name, &format!("kube-controller-manager has to count {kind}"));
+    }
+    installation.known("john").cmp(&["delete", "cluster", "old", "--yes"]).ok();
+    is_gone(&installation.known("john"), "old");
+    let version = json!({ "name": "v1", "served": true, "storage": true,
+        "schema": { "openAPIV3Schema": { "type": "object", "x-kubernetes-preserve-unknown-fields": true } } });
+    let definition = json!({ "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": { "name": "virtualmachineinstances.kubevirt.io" },
+        "spec": { "group": "kubevirt.io", "scope": "Namespaced", "versions": [version],
+            "names": { "kind": "VirtualMachineInstance", "plural": "virtualmachineinstances" } } });
+    installation.plane.admin_reading(&["create", "-f", "-"], &definition.to_string()).ok();
+    installation.known("john").account_is("it is counted", |account| {
+        account["blocked.dev"].is_null() && held(account, "dev").is_some_and(|held| held["state"] == "ready")
+    });
+
     // Nobody is at work: what is wanted is not held. The configuration goes, so that it can be wanted at all.
     installation.plane.admin(&["delete", "validatingwebhookconfiguration", "cmp-webhook"]).ok();
     installation.stop();

@@ -3,9 +3,9 @@
 use cmp_client::ApiError;
 use cmp_tests::{control_plane, eventually};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, ResourceQuota, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret};
+use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
-use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use crate::support::{SOON, copy_of, held, running, shared, want};
@@ -29,8 +29,7 @@ fn a_predicate_for_each_text_of_kubernetes_and_of_the_policies() {
     let another: StatefulSet = object(copy_of(&user, &web, &format!("{web}-0"), &format!("{web}-7")));
     let create = PostParams::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let client = |kubeconfig: &std::path::Path| -> Client { runtime.block_on(control_plane::client(kubeconfig)) };
-    let (john, admin) = (client(&user.kubeconfig), client(&shared().plane.kubeconfig()));
+    let john = runtime.block_on(control_plane::client(&user.kubeconfig));
     runtime.block_on(async {
         let accounts: Api<ConfigMap> = Api::namespaced(john.clone(), "cmp-users");
         let patch = |data: Value| Patch::Merge(json!({ "data": data }));
@@ -59,30 +58,7 @@ fn a_predicate_for_each_text_of_kubernetes_and_of_the_policies() {
             "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } } } });
         let error = refused(claims.create(&create, &object(claim)).await);
         assert!(error.is_fenced() && error.is_not_seen_yet() && !error.is_over_quota(), "{error:?}");
-
-        // A quota that says what is allowed, and not what is used.
-        shared().plane.admin(&["create", "namespace", &user.cluster("unknown")]).ok();
-        let unknown = user.cluster("unknown");
-        let quotas: Api<ResourceQuota> = Api::namespaced(admin.clone(), &unknown);
-        let hard = json!({ "count/configmaps": "5" });
-        quotas
-            .create(&create, &object(json!({ "metadata": { "name": "cmp" }, "spec": { "hard": hard } })))
-            .await
-            .unwrap();
-        let maps: Api<ConfigMap> = Api::namespaced(admin.clone(), &unknown);
-        let map: ConfigMap = object(json!({ "metadata": { "name": "x" } }));
-        let status = Patch::Merge(json!({ "status": { "hard": hard, "used": null } }));
-        let answer = loop {
-            quotas.patch_status("cmp", &params, &status).await.unwrap();
-            // kube-controller-manager may still be about to write what is used.
-            match maps.create(&PostParams { dry_run: true, ..PostParams::default() }, &map).await {
-                Err(kube::Error::Api(answer)) => break ApiError::from(*answer),
-                _ => tokio::task::yield_now().await,
-            }
-        };
-        assert!(answer.is_not_seen_yet() && !answer.is_fenced(), "{answer:?}");
     });
-    shared().plane.admin(&["delete", "namespace", &user.cluster("unknown"), "--wait=false"]).ok();
 
     user.admin(&["cmp", "set", "quota", &user.name, "--suspended", "release"]).ok();
     user.cmp(&["suspend", "cluster", &web]).ok();

@@ -32,7 +32,7 @@ fn namespace(owner: &str, count: u32, of: &str) -> SeenNamespace {
 /// Returns complete fences for `count` instances of 2 CPU and 4Gi.
 fn fenced(count: u32) -> Fences {
     let shape = shape(count, "cpu=2,memory=4Gi");
-    let fence = |amounts| Some(SeenFence { amounts: Some(amounts), in_force: true, version: Version::default() });
+    let fence = |amounts| Some(SeenFence { amounts: Some(amounts), in_force: true, ..SeenFence::default() });
     Fences {
         namespace: Some(namespace("john", count, "cpu=2,memory=4Gi")),
         quota: fence(manifest::hard(InstanceType::Container, &shape)),
@@ -102,6 +102,26 @@ fn a_cluster_is_made_step_by_step() {
     fences.role_binding = true;
     assert_eq!(changes(&step(&rows, &fences)), format!("held.web={HELD}"));
     assert_eq!(step(&[("want.web", WANT), ("held.web", HELD)], &fences), Step::Nothing);
+}
+
+#[test]
+fn a_resource_quota_is_in_force_when_every_name_of_it_is_counted() {
+    let quota = |status: serde_json::Value| {
+        let spec = serde_json::json!({ "hard": { "count/pods": "1", "limits.cpu": "2" } });
+        SeenFence::of_quota(&serde_json::from_value(serde_json::json!({ "spec": spec, "status": status })).unwrap())
+    };
+    let hard = serde_json::json!({ "count/pods": "1", "limits.cpu": "2000m" });
+    let says = |fence: &SeenFence| Awaited::QuotaInForce { uncounted: fence.uncounted.clone() }.to_string();
+    for (status, end) in [
+        (serde_json::json!(null), "has to see it"),
+        (serde_json::json!({ "hard": { "count/pods": "1" }, "used": { "count/pods": "0" } }), "has to see it"),
+        (serde_json::json!({ "hard": hard }), "has to count count/pods, limits.cpu"),
+        (serde_json::json!({ "hard": hard, "used": { "limits.cpu": "0" } }), "has to count count/pods"),
+    ] {
+        let fence = quota(status);
+        assert!(!fence.in_force && says(&fence).ends_with(end), "{fence:?}");
+    }
+    assert!(quota(serde_json::json!({ "hard": hard, "used": { "count/pods": "0", "limits.cpu": "0" } })).in_force);
 }
 
 #[test]

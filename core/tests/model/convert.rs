@@ -167,7 +167,7 @@ pub(crate) fn settled(model: &Account, found: Option<&Namespace>) -> Account {
 
 fn decided(seen: Option<&Namespace>, model: &Account, waited: bool) -> Step {
     let kind = InstanceType::Container;
-    let fence = |amounts, in_force| SeenFence { amounts: Some(amounts), in_force, version: Version::default() };
+    let fence = |amounts, in_force| SeenFence { amounts: Some(amounts), in_force, ..SeenFence::default() };
     let fences = Fences {
         namespace: seen.map(namespace),
         quota: seen.and_then(|seen| seen.quota.map(|shape| fence(manifest::hard(kind, &shaped(shape)), seen.in_force))),
