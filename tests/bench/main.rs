@@ -1,7 +1,8 @@
-//! What cmp costs, each figure as a ratio to the same work without it, in the same run.
+//! Measures the cost of cmp. Each figure is a ratio to the same work without cmp, measured in the same run.
 //!
-//! `cargo bench -p cmp-tests` runs all; `cargo bench -p cmp-tests -- verdict changes` the named ones. Medians of
-//! several rounds, with and without in turn, since the machine may be busy with other things.
+//! `cargo bench -p cmp-tests` runs all benchmarks; `cargo bench -p cmp-tests -- verdict changes` runs the named ones.
+//! The figures are medians of several rounds. Rounds with and without cmp alternate, because the machine may be busy
+//! with other work.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -59,7 +60,7 @@ fn size(cpu: &str, memory: &str) -> cmp_core::resources::Resources {
     cmp_core::resources::Resources::new(cpu.parse().unwrap(), memory.parse().unwrap())
 }
 
-/// The data of an account with so many clusters.
+/// Returns the data of an account with this number of clusters.
 fn data(clusters: usize) -> BTreeMap<String, String> {
     let mut data: BTreeMap<String, String> = BTreeMap::new();
     data.insert("quota".to_owned(), r#"{"cpu":"16000","memory":"64000Gi"}"#.to_owned());
@@ -74,7 +75,7 @@ fn data(clusters: usize) -> BTreeMap<String, String> {
     data
 }
 
-/// Microseconds that something takes: the median over many times.
+/// Returns the median duration of many calls of `work`, in microseconds.
 fn microseconds(mut work: impl FnMut()) -> f64 {
     let started = Instant::now();
     let mut taken = Vec::new();
@@ -86,7 +87,7 @@ fn microseconds(mut work: impl FnMut()) -> f64 {
     median(taken)
 }
 
-/// The verdict in process: the body of a review in, the answer out, and what of it each part takes.
+/// Measures the verdict in process, from the body of a review to the answer, and the share of each part.
 fn verdict() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let router = cmp_webhook::admission::router(&Arc::default());
@@ -120,7 +121,7 @@ fn verdict() {
             let response = runtime.block_on(router.clone().oneshot(request)).unwrap();
             assert!(black_box(response).status().is_success());
         });
-        // What no reader of the review can be quicker than: every byte is looked at, and nothing kept.
+        // Lower bound for any reader of the review: it looks at every byte and keeps nothing.
         let floor = microseconds(|| {
             let all: &serde_json::value::RawValue = serde_json::from_str(&body).unwrap();
             black_box(all);
@@ -133,14 +134,14 @@ fn verdict() {
     }
 }
 
-/// Changes a second and the latencies of all.
+/// Changes per second, and percentiles of the latencies of all changes in milliseconds.
 struct Load {
     rate: f64,
     p50: f64,
     p99: f64,
 }
 
-/// Patches for a while, with so many at once, each the next of these ConfigMaps.
+/// Patches these ConfigMaps in turn for two seconds, with `at_once` requests in flight.
 async fn patch(api: &Api<ConfigMap>, names: &[String], at_once: usize) -> Load {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let (started, until) = (Instant::now(), Duration::from_secs(2));
@@ -148,11 +149,11 @@ async fn patch(api: &Api<ConfigMap>, names: &[String], at_once: usize) -> Load {
         let mut taken = Vec::new();
         while started.elapsed() < until {
             let next = NEXT.fetch_add(1, Ordering::Relaxed);
-            // The quota: it is judged, and leaves the controllers nothing to do.
+            // cmp-webhook judges a change of the quota, and the change leaves the controllers nothing to do.
             let quota = json!({ "cpu": (100 + next % 900).to_string(), "memory": "64Gi" }).to_string();
             let patch = json!({ "data": { "quota": quota } });
             let asked = Instant::now();
-            // A conflict that the API server gives up on is asked again, and counts as the wait that it is.
+            // Repeats a request when the API server gives up on a conflict. The wait counts as latency.
             while api.patch(&names[client % names.len()], &PatchParams::default(), &Patch::Merge(&patch)).await.is_err()
             {
             }
@@ -167,7 +168,7 @@ async fn patch(api: &Api<ConfigMap>, names: &[String], at_once: usize) -> Load {
     Load { rate, p50: taken[taken.len() / 2], p99: taken[taken.len() * 99 / 100] }
 }
 
-/// Changes of accounts, against the same changes of ConfigMaps that cmp-webhook is not asked about.
+/// Measures changes of accounts, against the same changes of ConfigMaps that cmp-webhook is not asked about.
 fn changes() {
     let installation = Installation::start(1, "3s");
     let runtime = Runtime::new().unwrap();
@@ -211,7 +212,7 @@ fn want(count: u32, cpu: &str, memory: &str) -> Want {
     serde_json::from_value(json!({ "type": "container", "count": count, "size": size(cpu, memory) })).unwrap()
 }
 
-/// All that a cluster is made of, as one would apply it by hand.
+/// Returns all objects of a cluster, as a person would apply them by hand.
 fn objects(user: &UserName, cluster: &ClusterName, want: &Want) -> Vec<Value> {
     let (kind, shape) = (InstanceType::Container, want.shape());
     let json = |object: Result<Value, serde_json::Error>| object.unwrap();
@@ -229,7 +230,8 @@ fn objects(user: &UserName, cluster: &ClusterName, want: &Want) -> Vec<Value> {
     all
 }
 
-/// A cluster of three from Enter until its instances are accepted, against `kubectl apply` of the same objects.
+/// Measures the time from the command to the accepted instances of a cluster of three. Compares it with `kubectl apply`
+/// of the same objects.
 fn create() {
     let installation = Installation::start(1, "3s");
     let user = installation.user("1000", "1000Gi");
@@ -237,7 +239,8 @@ fn create() {
     for round in 0..ROUNDS + 2 {
         let cluster: ClusterName = format!("plain{round}").parse().unwrap();
         let mut list = objects(&"nobody".parse().unwrap(), &cluster, &want(3, "1", "1Gi"));
-        // Of nobody: else the policies hold the administrator to what cmp-webhook alone may write.
+        // The Namespace has no owner: otherwise the policies refuse the administrator all writes that only cmp-webhook
+        // may make.
         list[0]["metadata"]["labels"] = json!({});
         list[0]["metadata"]["annotations"] = json!({});
         let list = json!({ "apiVersion": "v1", "kind": "List", "items": list }).to_string();
@@ -254,10 +257,10 @@ fn create() {
     println!("| {:.0} ms | {:.0} ms | {ratio:.2} |", median(with) * 1e3, median(without) * 1e3);
 }
 
-/// Pods a second in a Namespace, made sixteen at once and deleted again.
+/// Creates Pods in a Namespace, sixteen at once, deletes them again, and returns the number created per second.
 async fn pods_in(client: &Client, namespace: &str) -> f64 {
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    // Waiting to be let to the scheduler: what is measured is the API server.
+    // The Pods wait at a scheduling gate, because the benchmark measures the API server.
     let pod = |at: usize| -> Pod {
         let resources = json!({ "cpu": "10m", "memory": "16Mi" });
         serde_json::from_value(json!({
@@ -284,7 +287,8 @@ async fn pods_in(client: &Client, namespace: &str) -> f64 {
     rate
 }
 
-/// Pods in a cluster's Namespace, against one with the same ResourceQuota and LimitRange.
+/// Measures the creation of Pods in a cluster's Namespace, against a Namespace with the same ResourceQuota and
+/// LimitRange.
 fn pods() {
     let installation = Installation::start(1, "3s");
     let user = installation.user("1000", "1000Gi");
@@ -311,7 +315,7 @@ fn pods() {
         let client = client(&installation.plane.kubeconfig()).await;
         let mut rates = (Vec::new(), Vec::new());
         for round in 0..ROUNDS * 2 {
-            // Who comes second finds another etcd than who comes first.
+            // The second Namespace of a round meets another state of etcd than the first, so the order alternates.
             if round % 2 == 0 {
                 rates.1.push(pods_in(&client, "plain-ns").await);
                 rates.0.push(pods_in(&client, "web-ns").await);
@@ -327,8 +331,8 @@ fn pods() {
     println!("| {:.0} Pods/s | {:.0} Pods/s | {ratio:.2} |", median(with), median(without));
 }
 
-/// Resident memory of cmp-webhook with many clusters, and how soon it is ready when it starts anew. The clusters are
-/// wanted by their users, twenty each, and made by the controllers.
+/// Measures the resident memory of cmp-webhook with many clusters, and the time until it is ready after a restart. Each
+/// user wants twenty clusters, and the controllers create them.
 fn memory() {
     let mut installation = Installation::start(1, "3s");
     let runtime = Runtime::new().unwrap();

@@ -1,5 +1,5 @@
-//! The plugin against kubectl at the same work, in turn, in one run. `kubectl cmp` is kubectl as well: it finds the
-//! plugin and becomes it, which is in each figure but that of the start.
+//! Measures the plugin against kubectl at the same work, alternating, in one run. `kubectl cmp` also starts kubectl,
+//! which finds the plugin and replaces itself with it. Every figure except the start-up time includes that.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 
 use super::{ROUNDS, median, objects, want};
 
-/// Seconds that a command takes, which has to succeed.
+/// Returns the duration in seconds of a command that has to succeed.
 fn seconds(work: impl FnOnce() -> Output) -> f64 {
     let started = Instant::now();
     work().ok();
     started.elapsed().as_secs_f64()
 }
 
-/// A row: ours, theirs, and the median of the ratios of each round.
+/// Prints a row: our time, their time, and the median of the ratios of each round.
 fn row(what: &str, ours: &[f64], theirs: &[f64]) {
     let ratio = median(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect());
     let of = |times: &[f64]| median(times.to_vec()) * 1e3;
@@ -30,7 +30,7 @@ fn head() {
     println!("| | kubectl cmp | kubectl | ratio |\n|---|---|---|---|");
 }
 
-/// How soon each program has said what version it is; and how large ours is.
+/// Measures the time until each program has printed its version, and the size of the plugin.
 pub(super) fn startup() {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS * 10 {
@@ -48,7 +48,7 @@ pub(super) fn startup() {
     println!("\nkubectl-cmp is {:.1} MiB", size as f64 / f64::from(1 << 20));
 }
 
-/// The objects of a cluster, but for what makes its Namespace one of ours.
+/// Returns the objects of a cluster, without the labels and annotations that make its Namespace one of ours.
 fn plain(cluster: &str, count: u32) -> Value {
     let mut all = objects(&"nobody".parse().unwrap(), &cluster.parse().unwrap(), &want(count, "10m", "16Mi"));
     all[0]["metadata"]["labels"] = json!({});
@@ -56,7 +56,7 @@ fn plain(cluster: &str, count: u32) -> Value {
     json!({ "apiVersion": "v1", "kind": "List", "items": all })
 }
 
-/// Waits until as many Pods of a Namespace run.
+/// Waits until this number of Pods of a Namespace run.
 fn running(world: &World, namespace: &str, count: usize) {
     eventually("as many Pods run", Duration::from_secs(600), || {
         let pods =
@@ -66,8 +66,8 @@ fn running(world: &World, namespace: &str, count: usize) {
     });
 }
 
-/// Where the controllers that make Pods are quick: what is measured is what clients and the API server take, and the rest
-/// need not be waited for.
+/// Starts an installation with faster controllers for Pods. The benchmark measures clients and the API server, and need
+/// not wait for the rest.
 fn quick() -> Installation {
     let quick = ["--kube-api-qps=500", "--kube-api-burst=1000", "--concurrent-statefulset-syncs=20"];
     let options = Options { controller_manager: quick.map(str::to_owned).to_vec(), ..Options::default() };
@@ -78,7 +78,7 @@ fn quick() -> Installation {
     .expect("it was installed")
 }
 
-/// A hundred instances made, suspended and resumed.
+/// Measures a hundred instances: created, suspended and resumed.
 pub(super) fn hundred() {
     let installation = quick();
     let user = installation.user("1000", "1000Gi");
@@ -116,7 +116,7 @@ pub(super) fn hundred() {
     row("100 resumed, against `scale statefulset --all --replicas=1`", &on.0, &on.1);
 }
 
-/// A thousand instances listed, against their StatefulSets and Pods.
+/// Measures the listing of a thousand instances, against the listing of their StatefulSets and Pods.
 pub(super) fn thousand() {
     let installation = quick();
     let user = installation.user("1000", "1000Gi");

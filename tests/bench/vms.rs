@@ -1,6 +1,7 @@
-//! Suspending and resuming 100 virtual machines with one command, against a loop of `virtctl pause` and `unpause` over
-//! the same machines, in turn, on the real KubeVirt. Only the ratio says something: the machine is whatever runs this.
-//! Beside it is said which programs used how much of the processors meanwhile, which is what bounds both.
+//! Measures one command that suspends or resumes 100 virtual machines, on the real KubeVirt. Compares it with a loop of
+//! `virtctl pause` and `unpause` over the same machines, alternating. Only the ratio is meaningful: the absolute times
+//! depend on the host. Each result also lists the processor time of each program, because the processors bound both
+//! sides.
 //!
 //! `cargo bench -p cmp-tests --bench vms`
 
@@ -22,7 +23,7 @@ fn timed(work: impl FnOnce()) -> Duration {
     started.elapsed()
 }
 
-/// One `virtctl` after another, as somebody without cmp would type it.
+/// Runs one `virtctl` after another, as a person without cmp would type it.
 fn virtctl(user: &World<'_>, cluster: &str, verb: &str) {
     let program = Binaries::kubevirt().path("virtctl");
     for index in 0..MACHINES {
@@ -39,10 +40,10 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// What is typed, what it says that it did, and what the machines are then.
+/// The verb of the command, the word in its report, and the state of the machines afterwards.
 const VERBS: [(&str, &str, &str); 2] = [("suspend", "suspended", "suspended"), ("resume", "resumed", "running")];
 
-/// Waits until all machines are so: what follows is measured from rest.
+/// Waits until all machines have this state, so that the next measurement starts from rest.
 fn settled(user: &World<'_>, cluster: &str, state: &str) {
     eventually(&format!("all are {state}"), Duration::from_secs(120), || {
         let shown = user.cmp(&["get", "cluster", cluster, "-o", "jsonpath={.status.state}"]).ok();
@@ -50,7 +51,7 @@ fn settled(user: &World<'_>, cluster: &str, state: &str) {
     });
 }
 
-/// How long each program of the control plane, and whatever was started here, has used a processor.
+/// Returns the processor time of each program of the control plane, and of all processes started here.
 fn used(plane: &ControlPlane) -> Vec<(&'static str, Duration)> {
     let kubevirt = plane.kubevirt.as_ref().expect("it was asked for");
     let of = |process: &Process| process.cpu().expect("it runs");
@@ -64,8 +65,8 @@ fn used(plane: &ControlPlane) -> Vec<(&'static str, Duration)> {
     ]
 }
 
-/// The bare calls, as many at once as the server takes, from one process that is there already: what no program that pauses
-/// machines by KubeVirt's API can be quicker than.
+/// Makes the bare calls from one running process, up to 32 at once. No program that pauses machines through KubeVirt's
+/// API can be faster.
 fn bare(user: &World<'_>, cluster: &str, verb: &str) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
@@ -81,7 +82,7 @@ fn bare(user: &World<'_>, cluster: &str, verb: &str) {
     });
 }
 
-/// Does it, and says what it took of whom.
+/// Runs `work`, and prints its duration and the processor time of each program.
 fn measured(plane: &ControlPlane, what: &str, work: impl FnOnce()) -> Duration {
     let before = used(plane);
     let took = timed(work);

@@ -1,7 +1,9 @@
-//! `cargo demo`: a control plane of its own, cmp installed in it, and john's story with every command as it is typed.
+//! Implements `cargo demo`: a control plane of its own, an installation of cmp, and john's story with every command as
+//! typed.
 //!
-//! It stays up until Ctrl-C; with `--exit` it ends by itself, with status 0 only if every step did what it should. With
-//! `--vm` john's machines are virtual ones, on the real KubeVirt; what would run them is simulated.
+//! The demo stays up until Ctrl-C. With `--exit` it ends by itself, with status 0 only if every step had the expected
+//! outcome. With `--vm` john's machines are virtual machines on the real KubeVirt; the programs that would run them are
+//! simulated.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -11,18 +13,18 @@ use cmp_tests::child::{PATIENCE, output};
 use cmp_tests::shell::path;
 use cmp_tests::{ControlPlane, Installation};
 
-/// Who types.
+/// The person who types a command.
 #[derive(Clone, Copy)]
 enum Who {
     Administrator,
     John,
 }
 
-/// What should come of a command.
+/// The expected outcome of a command.
 enum Outcome {
-    /// It succeeds and says this.
+    /// The command succeeds and prints this text.
     Says(&'static str),
-    /// It is refused and says this.
+    /// The command is refused and prints this text.
     Refused(&'static str),
 }
 
@@ -153,13 +155,13 @@ fn kubeconfig(folder: &Path, who: Who) -> PathBuf {
     })
 }
 
-/// The part of PATH that is not the reader's already.
+/// Returns PATH with the reader's own part written as `$PATH`.
 fn shown_path() -> String {
     let old = std::env::var("PATH").unwrap_or_default();
     path().strip_suffix(old.as_str()).map_or_else(path, |new| format!("{new}$PATH"))
 }
 
-/// Shows a command, runs it with what it prints going where it would, and says whether it did what it should.
+/// Prints a command, runs it with inherited output, and reports whether the outcome is the expected one.
 fn step(folder: &Path, comment: &str, who: Who, command: &str, outcome: &Outcome) -> bool {
     if !comment.is_empty() {
         println!("\n# {comment}");

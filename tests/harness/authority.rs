@@ -1,11 +1,11 @@
-//! Certificates for whoever has to be known in a control plane of the tests.
+//! Certificates for the programs of a test control plane.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 
-/// A certificate authority that writes what it signs into one folder.
+/// A certificate authority that writes the certificates it signs into one folder.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -13,7 +13,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Makes one; its certificate goes to `<file>.crt`.
+    /// Creates an authority; its certificate goes to `<file>.crt`.
     pub fn new(folder: &Path, file: &str, name: &str) -> Self {
         let mut authority = CertificateParams::default();
         authority.distinguished_name.push(DnType::CommonName, name);
@@ -24,7 +24,7 @@ impl Authority {
         Self { issuer: Issuer::new(authority, key), pem, folder: folder.to_owned() }
     }
 
-    /// Its own certificate.
+    /// Returns the authority's own certificate in PEM.
     pub fn pem(&self) -> &str {
         &self.pem
     }

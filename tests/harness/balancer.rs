@@ -1,4 +1,4 @@
-//! A small TCP balancer: what a Service of Kubernetes is to several replicas.
+//! A small TCP balancer. It stands in for a Kubernetes Service in front of several replicas.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,8 +8,8 @@ use std::thread;
 
 use crate::child::connect;
 
-/// Listens on a port of its own and hands each connection to one of its backends in turn; one that refuses is passed
-/// over. It ends with the process.
+/// A listener on a port of its own. It hands each connection to the next backend in turn, and skips a backend that
+/// refuses. It ends with the process.
 #[derive(Clone)]
 pub struct Balancer {
     port: u16,
@@ -17,7 +17,7 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// Starts without backends.
+    /// Starts a balancer without backends.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
         let port = listener.local_addr().expect("a bound listener has an address").port();
@@ -27,7 +27,7 @@ impl Balancer {
             for incoming in listener.incoming().flatten() {
                 let backends = shared.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 let first = next.fetch_add(1, Ordering::Relaxed);
-                // In a thread: a backend that is stopped must not keep the others from their connections.
+                // In a thread: a stopped backend must not keep the others from their connections.
                 thread::spawn(move || {
                     let chosen = (0..backends.len()).find_map(|at| {
                         let backend = backends[(first + at) % backends.len()];
@@ -42,12 +42,12 @@ impl Balancer {
         Self { port, backends }
     }
 
-    /// Where it listens.
+    /// Returns the port on loopback that the balancer listens on.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Hands connections to these from now on.
+    /// Hands new connections to these backends from now on.
     pub fn set(&self, backends: Vec<SocketAddr>) {
         *self.backends.lock().unwrap_or_else(PoisonError::into_inner) = backends;
     }
@@ -55,13 +55,13 @@ impl Balancer {
 
 fn join(a: TcpStream, b: TcpStream) {
     let (Ok(a2), Ok(b2)) = (a.try_clone(), b.try_clone()) else { return };
-    // As a Service does, it passes on what comes when it comes.
+    // Like a Service, the balancer forwards data without delay.
     if a.set_nodelay(true).and_then(|()| b.set_nodelay(true)).is_err() {
         return;
     }
     for (mut from, mut to) in [(a, b), (b2, a2)] {
         thread::spawn(move || {
-            // One side ended: so does the other, in that direction.
+            // The end of one side ends the other side in that direction.
             let _copied = io::copy(&mut from, &mut to);
             let _closed = to.shutdown(Shutdown::Write);
         });

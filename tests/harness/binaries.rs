@@ -1,4 +1,4 @@
-//! The programs of the control plane, built once from pinned Go modules; and our own two, built by cargo.
+//! Programs of the control plane, built once from pinned Go modules, and our own programs, built by cargo.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,24 +10,25 @@ use std::{env, fs};
 
 use crate::child::{self, BUILD, PATIENCE};
 
-/// The version of Kubernetes that is built, and the oldest that is supported, which is built where a run asks for it.
+/// The newest Kubernetes version, which is the default, and the oldest supported one, which is built where a run asks
+/// for it.
 pub const KUBERNETES: &str = "v1.36.3";
 const KUBERNETES_OLDEST: &str = "v1.30.14";
 
-/// Names the version for a run: `oldest` or `newest`.
+/// The environment variable that selects the version for a run: `oldest` or `newest`.
 const KUBERNETES_VARIABLE: &str = "CMP_TESTS_KUBERNETES";
 
-/// Which Kubernetes the control plane is of. The expectations of a test differ where Kubernetes itself differs.
+/// The Kubernetes version of the control plane. A test has two expectations where Kubernetes itself differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kubernetes {
-    /// The oldest that is supported.
+    /// The oldest supported version.
     Oldest,
-    /// The newest that was published when the pins were set.
+    /// The newest version that was published when the pins were set.
     Newest,
 }
 
 impl Kubernetes {
-    /// The one of this run.
+    /// Returns the version of this run.
     pub fn get() -> Self {
         match env::var(KUBERNETES_VARIABLE).as_deref() {
             Ok("oldest") => Self::Oldest,
@@ -36,7 +37,7 @@ impl Kubernetes {
         }
     }
 
-    /// The expectation of this run: that of the oldest version, or that of the newest.
+    /// Returns the expectation of this run: the first for the oldest version, the second for the newest.
     pub fn expects<T>(oldest: T, newest: T) -> T {
         match Self::get() {
             Self::Oldest => oldest,
@@ -45,11 +46,11 @@ impl Kubernetes {
     }
 }
 
-/// What is built: the name of the binary, the module it is pinned in, its package.
+/// Programs that every version needs: the name of the binary, the module that pins it, its package.
 const PROGRAMS: [(&str, &str, &str); 2] =
     [("etcd", "kubernetes", "go.etcd.io/etcd/server/v3"), ("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok")];
 
-/// What is built of Kubernetes itself, from the module of this version.
+/// Programs of Kubernetes itself, from the module of this version.
 const fn of_kubernetes(module: &'static str) -> [(&'static str, &'static str, &'static str); 4] {
     [
         ("kube-apiserver", module, "k8s.io/kubernetes/cmd/kube-apiserver"),
@@ -59,10 +60,11 @@ const fn of_kubernetes(module: &'static str) -> [(&'static str, &'static str, &'
     ]
 }
 
-/// The version of KubeVirt that is built.
+/// The KubeVirt version that is built.
 pub const KUBEVIRT: &str = "v1.7.0";
 
-/// What is built in addition when a test asks for virtual machines. The last is ours: it prints KubeVirt's manifests.
+/// Programs that are built in addition for tests with virtual machines. The last one is ours: it prints KubeVirt's
+/// manifests.
 const KUBEVIRT_PROGRAMS: [(&str, &str, &str); 4] = [
     ("virt-api", "kubevirt", "kubevirt.io/kubevirt/cmd/virt-api"),
     ("virt-controller", "kubevirt", "kubevirt.io/kubevirt/cmd/virt-controller"),
@@ -70,44 +72,47 @@ const KUBEVIRT_PROGRAMS: [(&str, &str, &str); 4] = [
     ("kubevirt-manifests", "kubevirt", "./manifests"),
 ];
 
-/// What is built in addition when a test asks for krew: itself, and what the central index checks manifests with.
+/// Programs that are built in addition for tests with krew: krew, and the checker that the central index runs on
+/// manifests.
 const KREW_PROGRAMS: [(&str, &str, &str); 2] = [
     ("krew", "krew", "sigs.k8s.io/krew/cmd/krew"),
     ("validate-krew-manifest", "krew", "sigs.k8s.io/krew/cmd/validate-krew-manifest"),
 ];
 
-/// kwok's own description of how nodes and Pods behave, in its module.
+/// Folders in kwok's module that describe how nodes and Pods behave.
 const STAGES: [&str; 3] =
     ["kustomize/stage/node/fast", "kustomize/stage/node/heartbeat-with-lease", "kustomize/stage/pod/fast"];
 
-/// Where each program is.
+/// Paths of the programs by name.
 #[derive(Debug, Clone)]
 pub struct Binaries {
     programs: BTreeMap<&'static str, PathBuf>,
-    /// The stage files of kwok; none among the programs of KubeVirt.
+    /// The stage files of kwok; empty among the programs of KubeVirt.
     pub stages: Vec<PathBuf>,
 }
 
 impl Binaries {
-    /// Finds them, or builds them: in `KUBEBUILDER_ASSETS`, else in the cache. Says on standard error what it does.
+    /// Finds the programs in `KUBEBUILDER_ASSETS`, or else in the cache, or builds them. Reports progress on standard
+    /// error.
     pub fn get() -> &'static Self {
         static FOUND: OnceLock<Binaries> = OnceLock::new();
         FOUND.get_or_init(|| find().unwrap_or_else(|why| panic!("the control plane cannot be built: {why}")))
     }
 
-    /// Those of KubeVirt, found or built in the same way, in a cache of their own: only who asks for them waits.
+    /// Finds or builds the programs of KubeVirt in the same way. They have a cache of their own, so that only tests
+    /// that ask for them wait.
     pub fn kubevirt() -> &'static Self {
         static FOUND: OnceLock<Binaries> = OnceLock::new();
         FOUND.get_or_init(|| find_kubevirt().unwrap_or_else(|why| panic!("KubeVirt cannot be built: {why}")))
     }
 
-    /// krew and its checker, found or built in the same way.
+    /// Finds or builds krew and its checker in the same way.
     pub fn krew() -> &'static Self {
         static FOUND: OnceLock<Binaries> = OnceLock::new();
         FOUND.get_or_init(|| find_krew().unwrap_or_else(|why| panic!("krew cannot be built: {why}")))
     }
 
-    /// Where a program is.
+    /// Returns the path of a program; panics if there is no program of this name.
     pub fn path(&self, name: &str) -> &Path {
         self.programs.get(name).unwrap_or_else(|| panic!("no such program: {name}"))
     }
@@ -117,7 +122,7 @@ pub(crate) fn modules() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("control-plane")
 }
 
-/// What the linker writes into the programs of a module, so that they know their versions.
+/// Returns the linker flags for the programs of a module. They write the version into the programs.
 fn flags(module: &str) -> String {
     if module == "krew" {
         return "-s -w".to_owned();
@@ -132,7 +137,8 @@ fn flags(module: &str) -> String {
     format!("-s -w {set}Version={version} {set}Major={major} {set}Minor={minor}")
 }
 
-/// One folder for each state of the pins, so that an old checkout does not take a new one's.
+/// Returns the cache folder for this state of the pins. Each state has its own folder, so that an old checkout does not
+/// use the programs of a newer one.
 fn cache(name: &str, flags: &str, files: &[&str]) -> Result<PathBuf, String> {
     let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let base = env::var_os("XDG_CACHE_HOME")
@@ -150,7 +156,7 @@ fn cache(name: &str, flags: &str, files: &[&str]) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Two test programs that start at once build once.
+/// Locks the cache folder, so that two test programs that start at once build only once.
 fn lock(folder: &Path) -> Result<fs::File, String> {
     let lock = fs::File::create(folder.join("lock")).map_err(|error| error.to_string())?;
     let deadline = Instant::now() + BUILD;
@@ -216,7 +222,7 @@ fn go(module: &str) -> Command {
     go
 }
 
-/// That there is a Go toolchain, and a new enough one.
+/// Checks that a Go toolchain is installed and new enough.
 fn check_go() -> Result<(), String> {
     let ways = "install Go 1.26 or newer, or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, \
                 kube-controller-manager, kube-scheduler, kubectl and kwok, and for virtual machines virt-api, \
@@ -254,12 +260,12 @@ fn stages(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let copies = folder.join("stages");
     if !copies.exists() {
         check_go()?;
-        // It may download the module.
+        // The command may download the module.
         let said = child::build(go("kwok").args(["list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"]));
         let said = said.map_err(|error| format!("go list: {error}"))?;
         let module = PathBuf::from(String::from_utf8_lossy(&said.stdout).trim());
         let half = folder.join("stages.copying");
-        // Whatever an earlier attempt left is made anew.
+        // Removes the leftovers of an earlier attempt.
         let _removed = fs::remove_dir_all(&half);
         fs::create_dir_all(&half).map_err(|error| error.to_string())?;
         for (at, stage) in STAGES.iter().enumerate() {
@@ -267,7 +273,7 @@ fn stages(folder: &Path) -> Result<Vec<PathBuf>, String> {
             for entry in entries.flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 if name.ends_with(".yaml") && name != "kustomization.yaml" {
-                    // Read and written anew: files of the module cache are read-only.
+                    // Reads and writes the file instead of copying it: files of the module cache are read-only.
                     let text = fs::read(entry.path()).map_err(|error| error.to_string())?;
                     fs::write(half.join(format!("{at}-{name}")), text).map_err(|error| error.to_string())?;
                 }
@@ -281,19 +287,19 @@ fn stages(folder: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
-/// Our own programs, as cargo has just built them: `cargo test` does not rebuild the binaries of another package.
+/// Our own programs, built by cargo just before use: `cargo test` does not rebuild the binaries of another package.
 #[derive(Debug, Clone)]
 pub struct Built {
-    /// The plugin.
+    /// Path of the plugin, `kubectl-cmp`.
     pub plugin: PathBuf,
-    /// The in-cluster half.
+    /// Path of the in-cluster program, `cmp-webhook`.
     pub webhook: PathBuf,
-    /// The stand-in for virt-handler.
+    /// Path of the stand-in for virt-handler.
     pub virt_handler: PathBuf,
 }
 
-/// Takes away what cargo tells a program that it runs: another cargo below it would take it for changed settings, and
-/// build what looks at them, and all above that, again and again.
+/// Removes the variables that cargo sets for a program that it runs. A nested cargo would take them for changed
+/// settings. It would then rebuild the crates that read them, and all crates above those, again and again.
 pub fn without_cargo(command: &mut Command) -> &mut Command {
     for (name, _) in env::vars_os() {
         let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
@@ -304,7 +310,8 @@ pub fn without_cargo(command: &mut Command) -> &mut Command {
     command
 }
 
-/// Builds them, once for this process: with optimization, if the tests are, and then the plugin as it is downloaded.
+/// Builds our programs, once per process. Optimised tests get optimised programs, and the plugin with the profile of
+/// its releases.
 pub fn built() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -323,7 +330,8 @@ pub fn built() -> &'static Built {
     })
 }
 
-/// Both programs of a newer version: built with one field more in a want. They stand beside those that are installed.
+/// Builds both programs of a newer version, with one more field in a want. They are separate files beside the installed
+/// programs.
 pub fn newer() -> &'static Newer {
     static BUILT: OnceLock<Newer> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -337,17 +345,17 @@ pub fn newer() -> &'static Newer {
 
 /// The programs of a newer version.
 pub struct Newer {
-    /// The plugin.
+    /// Path of the newer plugin.
     pub plugin: PathBuf,
-    /// The in-cluster half.
+    /// Path of the newer in-cluster program.
     pub webhook: PathBuf,
 }
 
-/// What cargo says of the programs that it builds.
+/// Runs cargo, and returns its messages about the programs that it builds.
 fn cargo_build(which: &[&str]) -> String {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
-    // The whole workspace, so that nothing is built a second time with other features.
+    // Builds the whole workspace, so that nothing is built a second time with other features.
     build.args(["build", "--quiet", "--workspace", "--message-format=json"]).args(which);
     without_cargo(&mut build).current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
     let output = child::build(&mut build).expect("cargo can be run");

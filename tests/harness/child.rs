@@ -1,4 +1,5 @@
-//! Waits with a deadline. A wait that hangs fails and names what it waited for, so that no hang lasts as long as CI.
+//! Waits with a deadline. A wait that hangs fails and names its condition, so that a hang never lasts until the time
+//! limit of CI.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,16 +11,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-/// The longest that a command of a test may take, on a machine that is busy.
+/// The longest time for a command of a test, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(300);
-/// The longest that a program may take to be built, or to be awaited from another process that builds it.
+/// The longest time to build a program, or to wait for another process that builds it.
 pub const BUILD: Duration = Duration::from_secs(45 * 60);
-/// The longest that a connection on loopback may take.
+/// The longest time for a connection on loopback.
 const CONNECT: Duration = Duration::from_secs(2);
-/// The longest that a process may take to end after SIGKILL.
+/// The longest time for a process to end after SIGKILL.
 const KILLED: Duration = Duration::from_secs(5);
 
-/// A child that ends with its owner, also when the test fails.
+/// A child process that is killed when its owner is dropped, also when the test fails.
 pub struct Ended(pub Child);
 
 impl Drop for Ended {
@@ -30,17 +31,17 @@ impl Drop for Ended {
 
 /// Kills a child and takes its exit status.
 pub fn kill(child: &mut Child) {
-    // It may have ended already.
+    // The child may have ended already.
     let _killed = child.kill();
     let _status = try_wait(child, KILLED);
 }
 
-/// Waits for the end of a child; `None` at the deadline.
+/// Waits for the end of a child; returns `None` at the deadline.
 pub(crate) fn try_wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     let deadline = Instant::now() + limit;
     let mut pause = Duration::from_millis(1);
     loop {
-        // An error says that somebody else has taken the status, which is an end as well.
+        // An error means that somebody else has taken the status, so the child has ended as well.
         match child.try_wait() {
             Ok(None) if Instant::now() < deadline => thread::sleep(pause),
             Ok(status) => return status,
@@ -50,7 +51,7 @@ pub(crate) fn try_wait(child: &mut Child, limit: Duration) -> Option<ExitStatus>
     }
 }
 
-/// Waits for the end of a child. At the deadline the child is killed, and the test fails.
+/// Waits for the end of a child. At the deadline it kills the child and fails the test.
 #[track_caller]
 pub fn wait(child: &mut Child, name: &str, limit: Duration) -> ExitStatus {
     try_wait(child, limit).unwrap_or_else(|| {
@@ -59,20 +60,20 @@ pub fn wait(child: &mut Child, name: &str, limit: Duration) -> ExitStatus {
     })
 }
 
-/// Runs a command to its end, without anything on its standard input.
+/// Runs a command to its end, with an empty standard input.
 #[track_caller]
 pub fn output(command: &mut Command, limit: Duration) -> io::Result<Output> {
     output_reading(command, "", limit)
 }
 
-/// Runs a command to its end, with something on its standard input. At the deadline the command is killed, and the test
-/// fails with what the command said until then.
+/// Runs a command to its end, with this text on its standard input. At the deadline it kills the command, and fails the
+/// test with the output so far.
 #[track_caller]
 pub fn output_reading(command: &mut Command, input: &str, limit: Duration) -> io::Result<Output> {
     collect(command.stderr(Stdio::piped()), input, limit)
 }
 
-/// Runs a program that builds something: its standard error is shown while it works.
+/// Runs a build command, and shows its standard error while it works.
 #[track_caller]
 pub fn build(command: &mut Command) -> io::Result<Output> {
     collect(command.stderr(Stdio::inherit()), "", BUILD)
@@ -84,7 +85,8 @@ fn collect(command: &mut Command, input: &str, limit: Duration) -> io::Result<Ou
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         let input = input.as_bytes().to_vec();
-        // In a thread: a command that does not read its input would block this one. Such a command may also close it.
+        // In a thread: a command that does not read its input would block this one. Such a command may also close its
+        // input.
         thread::spawn(move || stdin.write_all(&input));
     }
     let readers = [child.stdout.take().map(Reader::new), child.stderr.take().map(Reader::new)];
@@ -99,7 +101,7 @@ fn collect(command: &mut Command, input: &str, limit: Duration) -> io::Result<Ou
     Ok(Output { status, stdout, stderr })
 }
 
-/// What a command is called in messages.
+/// Returns the name of a command in messages: the file name of the program, and the arguments.
 pub fn name(command: &Command) -> String {
     let program = command.get_program();
     let program = Path::new(program).file_name().unwrap_or(program);
@@ -127,23 +129,23 @@ impl Reader {
         Self { bytes, end: end.1 }
     }
 
-    /// Whether the stream ended before the deadline.
+    /// Reports whether the stream ended before the deadline.
     pub(crate) fn ends_by(&self, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         !matches!(self.end.recv_timeout(left), Err(RecvTimeoutError::Timeout))
     }
 
-    /// The bytes that were read until now.
+    /// Returns the bytes read so far.
     pub(crate) fn read(&self) -> Vec<u8> {
         self.bytes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// The lines that a child prints, each waited for with a deadline.
+/// The lines that a child prints, each with a deadline.
 pub struct Lines(mpsc::Receiver<String>);
 
 impl Lines {
-    /// The lines of a stream.
+    /// Reads the lines of a stream in a thread.
     pub fn of(stream: impl Read + Send + 'static) -> Self {
         let (says, lines) = mpsc::channel();
         thread::spawn(move || {
@@ -178,7 +180,7 @@ impl Lines {
     }
 }
 
-/// Does something that may block for ever. At the deadline the test fails, and the thread that did it is left behind.
+/// Runs work that may block for ever. At the deadline it fails the test, and leaves the thread behind.
 #[track_caller]
 pub fn within<T: Send + 'static>(what: &str, limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> T {
     let (says, came) = mpsc::channel();
@@ -190,7 +192,8 @@ pub fn within<T: Send + 'static>(what: &str, limit: Duration, work: impl FnOnce(
     }
 }
 
-/// Connects to a port on loopback. A process that is stopped accepts nothing, and a full queue would block for minutes.
+/// Connects to a port on loopback with a deadline. A stopped process accepts no connection, and a full queue would
+/// block for minutes.
 pub fn connect(address: impl Into<SocketAddr>) -> io::Result<TcpStream> {
     TcpStream::connect_timeout(&address.into(), CONNECT)
 }
@@ -211,7 +214,7 @@ mod tests {
     fn a_command_that_ends_says_all() {
         let said = output_reading(&mut sh("cat; echo oops >&2; exit 3"), "hello", PATIENCE).unwrap();
         assert_eq!((said.status.code(), said.stdout, said.stderr), (Some(3), b"hello".to_vec(), b"oops\n".to_vec()));
-        // More than a pipe holds, which nobody reads.
+        // The input is larger than a pipe buffer, and nobody reads it.
         let said = output_reading(&mut sh("exec true"), &"x".repeat(1 << 20), PATIENCE).unwrap();
         assert!(said.status.success());
     }

@@ -1,4 +1,4 @@
-//! etcd, kube-apiserver, kube-controller-manager, kube-scheduler, and kwok for the nodes.
+//! Control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, and kwok for the nodes.
 
 use std::fs;
 use std::net::TcpListener;
@@ -19,7 +19,7 @@ use crate::shell::{Output, eventually, kubectl, kubectl_reading};
 /// The token of the administrator, in the group `system:masters`.
 const ADMIN: &str = "administrator-of-the-tests";
 
-/// What a control plane has beyond what every one here has.
+/// Optional parts and flags of a control plane.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Whether KubeVirt is installed.
@@ -30,20 +30,20 @@ pub struct Options {
     pub controller_manager: Vec<String>,
 }
 
-/// A control plane that runs. Everything of it ends when it is dropped, and when its process dies.
+/// A running control plane. All its processes end when it is dropped, and when its own process dies.
 pub struct ControlPlane {
-    /// KubeVirt, if it was asked for.
+    /// KubeVirt, if the options asked for it.
     pub kubevirt: Option<KubeVirt>,
-    /// kube-apiserver.
+    /// The process of kube-apiserver.
     pub apiserver: Process,
-    /// etcd.
+    /// The process of etcd.
     pub etcd: Process,
-    /// kube-controller-manager.
+    /// The process of kube-controller-manager.
     pub controller_manager: Process,
     scheduler: Process,
     kwok: Process,
     port: u16,
-    /// Where a port is forwarded to that somebody forwards to the Pod of the mirror.
+    /// The local target of a port forward to the Pod of the mirror.
     pub mirror_port: u16,
     etcd_url: String,
     options: Options,
@@ -52,28 +52,28 @@ pub struct ControlPlane {
     folder: Folder,
 }
 
-/// A port on loopback that nobody uses at this moment. It is below those that the system gives to connections that go
-/// out, of which the tests make many: one of them could have it before whoever it is for.
+/// Returns a port on loopback that is free at this moment. It is below the range that the system gives to outgoing
+/// connections. The tests make many of those, and one could take the port before its intended user.
 pub fn free_port() -> u16 {
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     std::iter::repeat_with(|| fastrand::u16(10_000..32_000)).take(1000).find(free).expect("a free port on loopback")
 }
 
 impl ControlPlane {
-    /// Starts one with three nodes of 64 CPU and 256 GiB, and waits until it can be used.
+    /// Starts a control plane with three nodes of 64 CPU and 256 GiB, and waits until it is usable.
     pub fn start() -> Self {
         Self::start_with(&Options::default())
     }
 
-    /// The same with KubeVirt installed: the real virt-api and virt-controller; virt-handlers and guests are
+    /// Starts a control plane with KubeVirt: the real virt-api and virt-controller. virt-handlers and guests are
     /// simulated (see [`crate::kubevirt`]).
     pub fn with_kubevirt() -> Self {
         Self::start_with(&Options { kubevirt: true, ..Options::default() })
     }
 
-    /// The same with whatever is asked for.
+    /// Starts a control plane with these options.
     pub fn start_with(options: &Options) -> Self {
-        // Somebody else may take a free port before it is bound: then everything is tried anew.
+        // Another process may take a free port before it is bound: then the whole start is repeated.
         let mut last = String::new();
         for _ in 0..3 {
             match Self::try_start(options) {
@@ -148,11 +148,11 @@ impl ControlPlane {
             as_admin,
             "--manage-all-nodes=true".to_owned(),
             "--enable-crds=".to_owned(),
-            // Without leases the nodes are taken for lost after a minute, and their Pods for not ready.
+            // Without leases the node controller takes the nodes for lost after a minute, and their Pods for not ready.
             "--node-lease-duration-seconds=40".to_owned(),
             "--node-ip=127.0.0.1".to_owned(),
-            // The kubelets' side of `logs`. Not of `exec`: nobody is asked who they are there, and what they would run
-            // would run as whoever started this.
+            // The kubelets' side of `logs`. `exec` is left out: it would not authenticate, and its commands would run
+            // as the user who started this.
             format!("--node-port={kubelet}"),
             format!("--server-address=127.0.0.1:{kubelet}"),
             format!("--tls-cert-file={}", file("apiserver.crt")),
@@ -167,11 +167,11 @@ impl ControlPlane {
             "apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "ClusterLogs", "metadata": { "name": "all" },
             "spec": { "logs": [{ "logsFile": file("instance.log") }] },
         });
-        // The form that kwok writes down is that of a container runtime.
+        // kwok reads log files in the format of a container runtime.
         let lines = (1..=3).map(|at| format!("2026-01-01T00:00:0{at}.000000000Z stdout F line {at}\n"));
         fs::write(at.join("instance.log"), lines.collect::<String>()).expect("a file");
         fs::write(at.join("logs.yaml"), logs.to_string()).expect("a file");
-        // And of `port-forward`, to what is cmp's own alone.
+        // The kubelets' side of `port-forward`, only for Pods in cmp's own Namespace.
         let forward = json!({
             "apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "ClusterPortForward", "metadata": { "name": "mirror" },
             "spec": {
@@ -228,12 +228,12 @@ impl ControlPlane {
         });
     }
 
-    /// The folder of its data and logs.
+    /// Returns the folder with the data and logs of the control plane.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The administrator's kubeconfig.
+    /// Returns the path of the administrator's kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         self.folder().join("admin.kubeconfig")
     }
@@ -245,17 +245,18 @@ impl ControlPlane {
         path
     }
 
-    /// The port of the API server.
+    /// Returns the port of the API server.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Where etcd answers.
+    /// Returns the URL of etcd.
     pub fn etcd_url(&self) -> &str {
         &self.etcd_url
     }
 
-    /// A second API server on the same etcd, for as long as it is kept, and the port it listens on.
+    /// Starts a second API server on the same etcd, and returns its process and its port. It runs until the process is
+    /// dropped.
     pub fn another_apiserver(&self) -> (Process, u16) {
         let port = free_port();
         let flags = apiserver_flags(self.folder(), &self.etcd_url, port, &self.options);
@@ -271,14 +272,14 @@ impl ControlPlane {
         (server, port)
     }
 
-    /// Copies what etcd stores to a folder of this name; everything stands still meanwhile.
+    /// Copies the data of etcd to a folder of this name. All processes are stopped meanwhile.
     pub fn snapshot(&mut self, name: &str) {
         self.stop();
         copy_folder(&self.folder().join("etcd"), &self.folder().join(name));
         self.restart();
     }
 
-    /// Puts back what was copied, with everything else ended, and starts anew: as one restores a cluster.
+    /// Stops all processes, puts the copied data back, and starts again, as one restores a cluster.
     pub fn restore(&mut self, name: &str) {
         self.stop();
         let data = self.folder().join("etcd");
@@ -287,7 +288,7 @@ impl ControlPlane {
         self.restart();
     }
 
-    /// Everything but the data, from the outside in.
+    /// Returns all processes in the order of stopping: clients before the servers that they use.
     fn parts(&mut self) -> [&mut Process; 5] {
         [&mut self.kwok, &mut self.scheduler, &mut self.controller_manager, &mut self.apiserver, &mut self.etcd]
     }
@@ -309,12 +310,12 @@ impl ControlPlane {
         parts.into_iter().filter(|part| !part.is_running()).map(Process::last_words).collect()
     }
 
-    /// kubectl as the administrator.
+    /// Runs kubectl as the administrator.
     pub fn admin(&self, arguments: &[&str]) -> Output {
         kubectl(&self.kubeconfig(), arguments)
     }
 
-    /// The same with something on its standard input.
+    /// Runs kubectl as the administrator, with this text on its standard input.
     pub fn admin_reading(&self, arguments: &[&str], input: &str) -> Output {
         kubectl_reading(&self.kubeconfig(), arguments, input)
     }
@@ -344,7 +345,7 @@ fn apiserver_flags(at: &Path, etcd_url: &str, port: u16, options: &Options) -> V
         "--authorization-mode=RBAC".to_owned(),
         "--service-cluster-ip-range=10.0.0.0/16".to_owned(),
         "--enable-aggregator-routing=false".to_owned(),
-        // How it makes itself and its users known to the API servers behind it.
+        // The API server shows this identity, and that of its users, to the aggregated API servers.
         format!("--requestheader-client-ca-file={}", file("proxy-ca.crt")),
         "--requestheader-allowed-names=front-proxy-client".to_owned(),
         "--requestheader-username-headers=X-Remote-User".to_owned(),
@@ -352,10 +353,10 @@ fn apiserver_flags(at: &Path, etcd_url: &str, port: u16, options: &Options) -> V
         "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
         format!("--proxy-client-cert-file={}", file("proxy.crt")),
         format!("--proxy-client-key-file={}", file("proxy.key")),
-        // Nobody resolves the names of the nodes.
+        // The names of the nodes do not resolve.
         "--kubelet-preferred-address-types=InternalIP".to_owned(),
         "--profiling=false".to_owned(),
-        // As in real clusters, so that it is Pod Security that refuses them.
+        // As in real clusters, so that Pod Security refuses privileged Pods.
         "--allow-privileged=true".to_owned(),
     ];
     flags.extend(options.apiserver.iter().cloned());
@@ -374,7 +375,7 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// A client for a kubeconfig.
+/// Returns a client for a kubeconfig.
 pub async fn client(kubeconfig: &Path) -> Client {
     let read = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig of ours");
     let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await;
@@ -393,7 +394,7 @@ fn kubeconfig(port: u16, certificate_authority: &str, token: &str, user: &str) -
     .to_string()
 }
 
-/// Makes what the control plane needs to know itself by, and returns the certificate authority.
+/// Creates the certificates and keys of the control plane, and returns the certificate authority in PEM.
 fn certificates(at: &Path) -> String {
     let authority = Authority::new(at, "ca", "tests");
     authority.server("apiserver", "tests", &["localhost", "127.0.0.1", "kubernetes", "kubernetes.default.svc"]);

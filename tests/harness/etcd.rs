@@ -1,6 +1,6 @@
-//! What etcd itself says, by its HTTP gateway: every change of everything, in one order, past all API servers.
+//! Client of etcd's HTTP gateway. It sees every change in one order, without any API server in between.
 //!
-//! What an API server stores can be read if it runs with `--storage-media-type=application/json`.
+//! The stored objects are readable if the API server runs with `--storage-media-type=application/json`.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -10,26 +10,26 @@ use k8s_openapi::ByteString;
 use kube::Client;
 use serde_json::{Value, json};
 
-/// The longest that etcd may take to answer: it may stand still, and then nobody would be told.
+/// The longest time for an answer of etcd. A stopped etcd would otherwise block without a message.
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// A change of one key.
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// When, in the one order of all changes.
+    /// The revision of the change, in the one order of all changes.
     pub revision: i64,
-    /// Of which key.
+    /// The changed key, for example `/registry/pods/web-ns/web-0-0`.
     pub key: String,
-    /// What is stored from now on; `None` if it was deleted.
+    /// The new stored value; `None` if the key was deleted.
     pub value: Option<Vec<u8>>,
 }
 
-/// What a watch ends with.
+/// The reason for the end of a watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// The connection broke: what followed the last change can be asked for.
+    /// The connection broke. A new watch can start after the last change.
     Broken(String),
-    /// What was asked for is compacted: not all was seen. This is no word about what happened.
+    /// The requested revisions are compacted: the watcher missed changes. This is no statement about their content.
     Compacted,
 }
 
@@ -40,11 +40,11 @@ pub struct Etcd {
     url: String,
 }
 
-/// The changes that a watch tells of, until it ends.
+/// The changes that a watch reports, until it ends.
 pub type Changes = Pin<Box<dyn Stream<Item = Result<Vec<Change>, Ended>> + Send>>;
 
 impl Etcd {
-    /// To where it answers.
+    /// Returns a client for this URL.
     pub fn new(url: &str) -> Self {
         let config = kube::Config::new(url.parse().expect("an address"));
         Self { client: Client::try_from(config).expect("a client"), url: url.to_owned() }
@@ -62,13 +62,13 @@ impl Etcd {
         request.body(body.to_string().into_bytes()).expect("a request")
     }
 
-    /// Stores a key that is no API server's, and returns the revision of that.
+    /// Stores a key outside the keys of the API servers, and returns the revision of the write.
     pub async fn put(&self, key: &str, value: &str) -> Result<i64, String> {
         let said = self.call("/v3/kv/put", &json!({ "key": bytes(key), "value": bytes(value) })).await?;
         number(&said["header"]["revision"]).ok_or_else(|| format!("no revision: {said}"))
     }
 
-    /// Every change from this revision on, of keys that start so.
+    /// Watches every change from this revision on, of keys with this prefix.
     pub async fn watch(&self, prefix: &str, from: i64) -> Result<Changes, String> {
         let mut end = prefix.as_bytes().to_vec();
         if let Some(last) = end.last_mut() {
@@ -90,7 +90,7 @@ fn bytes(text: &str) -> ByteString {
     ByteString(text.as_bytes().to_vec())
 }
 
-/// Numbers of 64 bits are strings in JSON.
+/// Parses a 64-bit number, which the gateway writes as a JSON string.
 fn number(value: &Value) -> Option<i64> {
     value.as_str()?.parse().ok()
 }

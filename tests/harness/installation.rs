@@ -14,9 +14,9 @@ use crate::control_plane::{ControlPlane, free_port};
 use crate::process::Process;
 use crate::shell::{Output, SOON, eventually, kubectl, kubectl_reading};
 
-/// An installation with so many replicas of cmp-webhook as local processes.
+/// An installation with several replicas of cmp-webhook as local processes.
 pub struct Installation {
-    /// The replicas.
+    /// The processes of the replicas, by index.
     pub replicas: Vec<Process>,
     probes: Vec<u16>,
     backends: Vec<SocketAddr>,
@@ -24,13 +24,13 @@ pub struct Installation {
     kubeconfig: PathBuf,
     window: String,
     flags: Vec<String>,
-    /// Where it is installed.
+    /// The control plane that cmp is installed in.
     pub plane: ControlPlane,
 }
 
 impl Installation {
-    /// Installs into a control plane of its own. `window` is the time that an admitted request may take to land: of
-    /// tests, which have no API server that is slow for a minute, a short one.
+    /// Installs into a new control plane. `window` is the time that an admitted request may take to be stored. Tests
+    /// use a short one, because no API server here is slow for a minute.
     pub fn start(replicas: usize, window: &str) -> Self {
         Self::on(ControlPlane::start(), replicas, window, |plane, url| {
             plane.admin(&["cmp", "install", "--webhook-url", url]).ok();
@@ -39,8 +39,8 @@ impl Installation {
         .expect("it was installed")
     }
 
-    /// The same on a control plane that runs; `install` is given the address that the API server is to ask, and says
-    /// whether it went well.
+    /// Installs into a running control plane. `install` gets the URL that the API server is to ask, and reports whether
+    /// it succeeded.
     pub fn on(
         plane: ControlPlane,
         replicas: usize,
@@ -50,7 +50,7 @@ impl Installation {
         Self::with_flags(plane, replicas, window, &[], install)
     }
 
-    /// The same with further flags of cmp-webhook.
+    /// Installs into a running control plane, with further flags of cmp-webhook.
     pub fn with_flags(
         plane: ControlPlane,
         replicas: usize,
@@ -85,8 +85,8 @@ impl Installation {
         Some(installation)
     }
 
-    /// Starts the mirror as a local process under its own ServiceAccount, and waits until it looks; returns its file and the
-    /// port of its probes, too. Its rights have to be installed.
+    /// Starts the mirror as a local process under its own ServiceAccount, and waits until it observes. Returns the
+    /// process, its file and its probe port. Its rights have to be installed.
     pub fn mirror(&self) -> (Process, PathBuf, u16) {
         let plane = &self.plane;
         let token = plane.admin(&["create", "token", "cmp-mirror", "-n", "cmp-system", "--duration", "24h"]).ok();
@@ -104,7 +104,7 @@ impl Installation {
         (process, db, probe)
     }
 
-    /// Starts a replica on ports of its own. It is told to end so long before it does, as a Pod is.
+    /// Starts a replica on ports of its own. On SIGTERM it goes on for `shutdown_delay` before it ends, as a Pod does.
     fn replica(&self, at: usize, program: &Path, shutdown_delay: &str) -> (Process, u16, SocketAddr) {
         let (port, probe) = (free_port(), free_port());
         let arguments = [
@@ -128,8 +128,8 @@ impl Installation {
         (process, probe, SocketAddr::from(([127, 0, 0, 1], port)))
     }
 
-    /// Replaces a replica as a rolling update does: another one of this program is ready first, and no new connection
-    /// leads to the old one from the moment that it is told to end.
+    /// Replaces a replica as a rolling update does. The replica of the new program is ready first. From the moment that
+    /// the old one is told to end, it gets no new connections.
     pub fn replace(&mut self, at: usize, program: &Path, shutdown_delay: &str) {
         let (process, probe, backend) = self.replica(at + self.replicas.len(), program, shutdown_delay);
         let mut old = std::mem::replace(&mut self.replicas[at], process);
@@ -153,24 +153,24 @@ impl Installation {
         }
     }
 
-    /// The ports on which the replicas are asked.
+    /// Returns the ports on which the replicas serve admission requests.
     pub fn doors(&self) -> Vec<u16> {
         self.backends.iter().map(SocketAddr::port).collect()
     }
 
-    /// The address that the API server asks.
+    /// Returns the URL that the API server asks.
     pub fn asked(&self) -> String {
         let path = "jsonpath={.webhooks[0].clientConfig.url}";
         let read = self.plane.admin(&["get", "validatingwebhookconfiguration", "cmp-webhook", "-o", path]).ok();
         read.stdout.trim_end_matches("/validate-account").to_owned()
     }
 
-    /// What a replica answers on its port of probes.
+    /// Returns the answer of a replica on its probe port.
     pub fn probe(&self, replica: usize, path: &str) -> String {
         get(self.probes[replica], path).unwrap_or_else(|error| error.to_string())
     }
 
-    /// Ends all replicas.
+    /// Stops all replicas of cmp-webhook.
     pub fn stop(&mut self) {
         self.replicas.iter_mut().for_each(Process::stop);
     }
@@ -181,14 +181,14 @@ impl Installation {
         self.ready();
     }
 
-    /// A new user with this quota, with a name of their own.
+    /// Creates a user with this quota and a unique name.
     pub fn user(&self, cpu: &str, memory: &str) -> World<'_> {
         static USERS: AtomicUsize = AtomicUsize::new(0);
         let number = USERS.fetch_add(1, Ordering::Relaxed);
         self.user_named(&format!("user{number}"), cpu, memory)
     }
 
-    /// A new user with this name and quota.
+    /// Creates a user with this name and quota.
     pub fn user_named(&self, name: &str, cpu: &str, memory: &str) -> World<'_> {
         let world = self.known(name);
         let out = world.kubeconfig.display().to_string();
@@ -197,14 +197,14 @@ impl Installation {
         world
     }
 
-    /// A user who was made before, with the kubeconfig that was handed out then.
+    /// Returns a user who was created before, with the kubeconfig from that time.
     pub fn known(&self, name: &str) -> World<'_> {
         let kubeconfig = self.plane.folder().join(format!("{name}.kubeconfig"));
         World { installation: self, name: name.to_owned(), kubeconfig }
     }
 }
 
-/// Waits until the mirror looks.
+/// Waits until the mirror observes.
 pub fn mirror_is_ready(process: &Process, probe: u16) {
     eventually("the mirror looks", SOON, || {
         assert!(process.is_running(), "it ended\n{}", process.last_words());
@@ -216,7 +216,7 @@ pub fn mirror_is_ready(process: &Process, probe: u16) {
     });
 }
 
-/// A plain GET on loopback; the probes need no client library.
+/// Sends a plain GET on loopback; the probes need no client library.
 pub fn get(port: u16, path: &str) -> std::io::Result<String> {
     use std::io::{Read, Write};
     let mut stream = connect(([127, 0, 0, 1], port))?;
@@ -227,33 +227,33 @@ pub fn get(port: u16, path: &str) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// One user, with a kubeconfig as the administrator hands it out.
+/// A user with the kubeconfig that the administrator handed out.
 pub struct World<'a> {
-    /// Where.
+    /// The installation that the user belongs to.
     pub installation: &'a Installation,
-    /// Who.
+    /// The name of the user.
     pub name: String,
-    /// With which credentials.
+    /// The path of the user's kubeconfig.
     pub kubeconfig: PathBuf,
 }
 
-/// A want as it is stored.
+/// Returns a want in its stored form.
 pub fn want(count: u32, cpu: &str, memory: &str) -> String {
     json!({ "type": "container", "count": count, "size": { "cpu": cpu, "memory": memory } }).to_string()
 }
 
-/// What is held for a cluster.
+/// Returns the held entry of a cluster, if it is readable.
 pub fn held(account: &Value, cluster: &str) -> Option<Value> {
     serde_json::from_str(account[format!("held.{cluster}")].as_str()?).ok()
 }
 
 impl World<'_> {
-    /// A name for a cluster that no other test has.
+    /// Returns a cluster name that no other test uses.
     pub fn cluster(&self, name: &str) -> String {
         format!("{name}-{}", self.name)
     }
 
-    /// Creates a cluster of running instances.
+    /// Creates a cluster, and waits until its instances run.
     #[track_caller]
     pub fn running(&self, cluster: &str, count: u32, cpu: &str, memory: &str) {
         let count = count.to_string();
@@ -263,17 +263,17 @@ impl World<'_> {
             .says(&format!("cluster/{cluster} created"));
     }
 
-    /// kubectl as this user.
+    /// Runs kubectl as this user.
     pub fn kubectl(&self, arguments: &[&str]) -> Output {
         kubectl(&self.kubeconfig, arguments)
     }
 
-    /// The same with something on its standard input.
+    /// Runs kubectl as this user, with this text on its standard input.
     pub fn kubectl_reading(&self, arguments: &[&str], input: &str) -> Output {
         kubectl_reading(&self.kubeconfig, arguments, input)
     }
 
-    /// `kubectl cmp` as this user.
+    /// Runs `kubectl cmp` as this user.
     #[allow(clippy::should_implement_trait, reason = "it is the name of the command")]
     pub fn cmp(&self, arguments: &[&str]) -> Output {
         let mut all = vec!["cmp"];
@@ -281,22 +281,22 @@ impl World<'_> {
         self.kubectl(&all)
     }
 
-    /// The same with something on its standard input.
+    /// Runs `kubectl cmp` as this user, with this text on its standard input.
     pub fn cmp_reading(&self, arguments: &[&str], input: &str) -> Output {
         self.kubectl_reading(&[&["cmp"], arguments].concat(), input)
     }
 
-    /// kubectl as the administrator.
+    /// Runs kubectl as the administrator.
     pub fn admin(&self, arguments: &[&str]) -> Output {
         self.installation.plane.admin(arguments)
     }
 
-    /// This user's account, as the administrator sees it.
+    /// Returns the data of this user's account, as the administrator reads it.
     pub fn account(&self) -> Value {
         self.admin(&["get", "configmap", &self.name, "-n", "cmp-users", "-o", "json"]).ok().json()["data"].clone()
     }
 
-    /// Waits until the account says so.
+    /// Waits until the account meets a condition.
     #[track_caller]
     pub fn account_is(&self, what: &str, is: impl Fn(&Value) -> bool) {
         eventually(what, SOON, || {
@@ -305,13 +305,13 @@ impl World<'_> {
         });
     }
 
-    /// The state of an instance, as it is shown.
+    /// Returns the state of an instance, as the plugin shows it.
     pub fn state(&self, instance: &str) -> String {
         let shown = self.cmp(&["get", "instance", instance, "-o", "json"]).ok().json();
         shown["status"]["state"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Waits until an instance is so.
+    /// Waits until an instance has this state.
     #[track_caller]
     pub fn becomes(&self, instance: &str, expected: &str) {
         eventually(&format!("{instance} is {expected}"), SOON, || {
@@ -320,7 +320,7 @@ impl World<'_> {
         });
     }
 
-    /// Patches the account as this user, past the plugin.
+    /// Patches the account as this user, without the plugin.
     pub fn patch(&self, data: &Value) -> Output {
         let patch = serde_json::json!({ "data": data }).to_string();
         self.kubectl(&["patch", "configmap", &self.name, "-n", "cmp-users", "--type=merge", "-p", &patch])

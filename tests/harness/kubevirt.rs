@@ -1,9 +1,9 @@
-//! KubeVirt in a control plane: the real virt-api and virt-controller, under the names of their ServiceAccounts, with
-//! KubeVirt's own definitions, rights and webhooks.
+//! KubeVirt in a control plane: the real virt-api and virt-controller, under the names of their ServiceAccounts. The
+//! CRDs, rights and webhooks are KubeVirt's own.
 //!
-//! What virt-operator would do is done here. Simulated are virt-handler and the guests (`virt-handler/main.rs` says
-//! how), and the kubelets (kwok, with `control-plane/kubevirt/stages.yaml`). Nothing leaves loopback: virt-api's Service
-//! is a name for this machine, which the API server resolves as it resolves any Service.
+//! This module does the work of virt-operator. virt-handler and the guests are simulated (see `virt-handler/main.rs`),
+//! and so are the kubelets (kwok, with `control-plane/kubevirt/stages.yaml`). Nothing leaves loopback: virt-api's
+//! Service is a name for this machine, and the API server resolves it like any Service.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,26 +19,27 @@ use crate::control_plane::{ControlPlane, free_port};
 use crate::process::Process;
 use crate::shell::{Output, eventually};
 
-/// Where it is installed.
+/// The Namespace that KubeVirt is installed in.
 pub const NAMESPACE: &str = "kubevirt";
 
-/// The parts of it that have an identity.
+/// The components of KubeVirt that have an identity.
 const ACCOUNTS: [&str; 3] = ["kubevirt-apiserver", "kubevirt-controller", "kubevirt-handler"];
 
-/// Long enough for a machine that is busy with other things.
+/// Long enough for a machine that is busy with other work.
 const SOON: Duration = Duration::from_secs(180);
 
-/// KubeVirt as it runs.
+/// The running programs of KubeVirt.
 pub struct KubeVirt {
     /// The stand-in for virt-handler on all nodes, and for all guests.
     pub virt_handler: Process,
-    /// virt-controller.
+    /// The process of virt-controller.
     pub virt_controller: Process,
-    /// virt-api.
+    /// The process of virt-api.
     pub virt_api: Process,
 }
 
-/// Its identities as kube-apiserver is to know them: a pod would have such a token from its kubelet.
+/// Returns the lines of the API server's token file for KubeVirt's identities. A Pod would get such a token from its
+/// kubelet.
 pub(crate) fn tokens() -> String {
     let line = |account: &&str| {
         let groups = format!("system:serviceaccounts,system:serviceaccounts:{NAMESPACE}");
@@ -51,16 +52,16 @@ fn token(account: &str) -> String {
     format!("{account}-of-the-tests")
 }
 
-/// The stages of kwok, with ours for virtual machines.
+/// Returns the stages of kwok, with ours for virtual machines.
 pub(crate) fn stages(of_kwok: &[PathBuf]) -> Vec<PathBuf> {
-    // Replaced by one that leaves launcher Pods to the stand-in.
+    // Our file replaces this stage, and leaves launcher Pods to the stand-in.
     let replaced = |stage: &&PathBuf| !stage.to_string_lossy().ends_with("-pod-delete.yaml");
     let mut stages: Vec<PathBuf> = of_kwok.iter().filter(replaced).cloned().collect();
     stages.push(modules().join("kubevirt/stages.yaml"));
     stages
 }
 
-/// Makes a node look as virt-handler makes it look once it runs there.
+/// Gives a node the labels and resources that a running virt-handler would give it.
 pub(crate) fn prepare(node: &mut Value) {
     let labels = [
         ("kubernetes.io/arch", "amd64"),
@@ -71,7 +72,7 @@ pub(crate) fn prepare(node: &mut Value) {
     for (key, value) in labels {
         node["metadata"]["labels"][key] = json!(value);
     }
-    // A heartbeat that does not grow old.
+    // A heartbeat that never expires.
     node["metadata"]["annotations"]["kubevirt.io/heartbeat"] = json!("2099-01-01T00:00:00Z");
     for device in ["kvm", "tun", "vhost-net"] {
         for amounts in ["allocatable", "capacity"] {
@@ -81,16 +82,16 @@ pub(crate) fn prepare(node: &mut Value) {
 }
 
 impl KubeVirt {
-    /// Installs it, and waits until virtual machines can be created.
+    /// Installs KubeVirt, and waits until virtual machines can be created.
     pub(crate) fn start(plane: &ControlPlane) -> Result<Self, String> {
         let binaries = Binaries::kubevirt();
         let at = plane.folder().to_owned();
         let file = |name: &str| at.join(name).display().to_string();
-        // A folder of its own: they watch it, and read their certificates anew whenever anything is written there.
+        // A folder of its own: the processes watch it, and reload their certificates after any write there.
         let certificates = at.join("kubevirt");
         fs::create_dir_all(&certificates).expect("a folder");
         let certificate = |name: &str| certificates.join(name).display().to_string();
-        // Whoever shows a certificate of it is believed; the names are those that virt-operator gives.
+        // KubeVirt trusts every certificate of this authority. virt-operator gives the same names.
         let authority = Authority::new(&certificates, "ca", "kubevirt.io");
         authority.server("virt-api", "virt-api", &["virt-api.kubevirt.svc", "localhost", "127.0.0.1"]);
         authority.server("virt-controller", "virt-controller", &["localhost"]);
@@ -103,7 +104,7 @@ impl KubeVirt {
         manifests(binaries.path("kubevirt-manifests"), &at, api)?;
 
         done(&plane.admin(&["create", "--validate=false", "-f", &file("install.json")]))?;
-        // It prepares its description of the API for a few seconds before it listens.
+        // virt-api prepares its API description for a few seconds before it listens.
         let virt_api = Process::start(
             "virt-api",
             binaries.path("virt-api"),
@@ -144,19 +145,21 @@ impl KubeVirt {
         kubevirt.until("virt-api listens", || {
             connect(([127, 0, 0, 1], api)).map(drop).map_err(|error| error.to_string())
         })?;
-        // Not before it listens: the API server asks again after ever longer times, and refuses to write machines.
+        // Not before virt-api listens: the API server retries after ever longer pauses, and refuses writes of machines
+        // until then.
         done(&plane.admin(&["create", "--validate=false", "-f", &file("serving.json")]))?;
         kubevirt.ready(plane)?;
         Ok(kubevirt)
     }
 
-    /// What says that KubeVirt is deployed, and where virt-api finds the virt-handler of a node.
+    /// Creates the objects that mark KubeVirt as deployed, and those through which virt-api finds the virt-handler of a
+    /// node.
     fn configure(&self, plane: &ControlPlane) -> Result<(), String> {
         let name = json!({ "name": "kubevirt", "namespace": NAMESPACE });
         let kubevirt = json!({ "apiVersion": "kubevirt.io/v1", "kind": "KubeVirt", "metadata": name, "spec": {} });
         let create = |object: &Value| done(&plane.admin_reading(&["create", "-f", "-"], &object.to_string()));
         create(&kubevirt)?;
-        // Without a phase its configuration does not count; without an architecture every machine is refused.
+        // Without a phase KubeVirt ignores its configuration; without an architecture it refuses every machine.
         let status = json!({ "status": {
             "phase": "Deployed", "defaultArchitecture": "amd64",
             "operatorVersion": KUBEVIRT, "observedKubeVirtVersion": KUBEVIRT, "targetKubeVirtVersion": KUBEVIRT,
@@ -176,7 +179,7 @@ impl KubeVirt {
                 "template": {
                     "metadata": { "labels": labels },
                     "spec": {
-                        // On the network of its node, it has the address of all nodes here: loopback.
+                        // A Pod on the host network has the address of its node, which is loopback for all nodes here.
                         "hostNetwork": true,
                         "serviceAccountName": "kubevirt-handler",
                         "tolerations": [{ "operator": "Exists" }],
@@ -187,7 +190,7 @@ impl KubeVirt {
         }))
     }
 
-    /// Waits until every part of it does its work.
+    /// Waits until every component works.
     fn ready(&self, plane: &ControlPlane) -> Result<(), String> {
         self.until("KubeVirt's subresources are served", || {
             done(&plane.admin(&["get", "--raw", "/apis/subresources.kubevirt.io/v1"]))
@@ -216,7 +219,7 @@ impl KubeVirt {
         })
     }
 
-    /// Waits for something, as long as all its processes run.
+    /// Waits for a condition while all its processes run.
     fn until(&self, what: &str, mut look: impl FnMut() -> Result<(), String>) -> Result<(), String> {
         let processes = [&self.virt_api, &self.virt_controller, &self.virt_handler];
         let mut ended = None;

@@ -1,8 +1,8 @@
-//! What the tests, the benchmarks and the demo stand on: a real control plane as local processes, an installation of
-//! cmp in it, and users with their own kubeconfigs.
+//! Common base of the tests, the benchmarks and the demo. It provides a real control plane as local processes, an
+//! installation of cmp in it, and users with their own kubeconfigs.
 //!
-//! Simulated is only what cannot run here: the kubelets, which kwok plays at the API's side; and with KubeVirt its
-//! virt-handlers and the guests, which `virt-handler/main.rs` plays.
+//! Only the parts that cannot run here are simulated. kwok simulates the kubelets, as far as the API server sees them.
+//! With KubeVirt, `virt-handler/main.rs` simulates the virt-handlers and the guests.
 
 pub mod authority;
 pub mod balancer;

@@ -1,4 +1,4 @@
-//! Processes that end with whoever started them, whatever happens to it.
+//! Processes that end with their starter, even if it is killed.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use crate::child::{self, PATIENCE, within};
 
-/// The longest that a process may take to end: its supervisor kills it after five seconds.
+/// The longest time for a process to end: its supervisor kills it after five seconds.
 const END: Duration = Duration::from_secs(60);
 
-/// Starts the program given as arguments with its output in `$LOG`, says its pid, and waits for the end of its own
-/// standard input, which comes when the starter closes it or dies, even by SIGKILL. Then the program is told to end,
-/// and killed after five seconds.
+/// Script that starts the program in its arguments with output to `$LOG`, and prints the pid. It waits for the end of
+/// its own standard input, which comes when the starter closes it or dies, even by SIGKILL. Then it tells the program
+/// to end, and kills it after five seconds.
 const SUPERVISOR: &str = r#"
 "$@" </dev/null >>"$LOG" 2>&1 &
 p=$!
@@ -29,20 +29,22 @@ wait $p
 kill $k
 "#;
 
-/// Removes a folder some time after its own standard input has ended: after everything that writes there.
+/// Script that removes a folder after its own standard input has ended. It repeats this for ten seconds, to outlast
+/// every process that writes there.
 const JANITOR: &str = r#"
 exec >/dev/null 2>&1
 cat
 for n in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1"; sleep 1; done
 "#;
 
-/// For how long all processes that were started here and have ended have used a processor.
+/// Returns the processor time of all ended child processes.
 pub fn cpu_of_children() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     ticks(&stat, [13, 14]).unwrap_or_default()
 }
 
-/// The sum of two fields of a line of `/proc/PID/stat`, counted from after the name: hundredths of a second on Linux.
+/// Returns the sum of two fields of a line of `/proc/PID/stat`, counted from after the name. The unit on Linux is
+/// hundredths of a second.
 fn ticks(stat: &str, fields: [usize; 2]) -> Option<Duration> {
     let values: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
     let ticks: Option<u64> = fields.iter().map(|field| values.get(*field)?.parse::<u64>().ok()).sum();
@@ -78,7 +80,7 @@ impl Process {
         Self::start_with(name, program, arguments, Vec::new(), folder)
     }
 
-    /// Starts a program with variables of its own.
+    /// Starts a program with additional environment variables.
     pub fn start_with(
         name: &str,
         program: &Path,
@@ -98,7 +100,7 @@ impl Process {
         process
     }
 
-    /// Starts it again, with the same arguments; ends it first if it runs.
+    /// Starts the program again, with the same arguments; ends it first if it runs.
     pub fn restart(&mut self) {
         self.stop();
         let mut supervisor = shell(SUPERVISOR)
@@ -117,43 +119,44 @@ impl Process {
         self.running = Some(Running { supervisor, pid });
     }
 
-    /// Tells it to end, and waits until it has.
+    /// Tells the program to end, and waits until it has.
     pub fn stop(&mut self) {
         if !self.try_stop() {
             panic!("{} has not ended within {END:?}\n{}", self.name, self.last_words());
         }
     }
 
-    /// Tells it to end, and says whether it did. What does not end in time is killed past its supervisor.
+    /// Tells the program to end, and reports whether it did. If it does not end in time, it is killed without its
+    /// supervisor.
     fn try_stop(&mut self) -> bool {
         let Some(mut running) = self.running.take() else { return true };
         drop(running.supervisor.stdin.take());
         if child::try_wait(&mut running.supervisor, END).is_some() {
             return true;
         }
-        // It may have ended just now.
+        // The program may have ended just now.
         let _sent = send("KILL", &running.pid);
         child::kill(&mut running.supervisor);
         false
     }
 
-    /// Tells it to end, without waiting.
+    /// Tells the program to end, without waiting.
     pub fn terminate(&self) {
         self.signal("TERM");
     }
 
-    /// Kills it, without a chance to do anything more.
+    /// Kills the program with SIGKILL, without a chance to clean up.
     pub fn kill(&mut self) {
         self.signal("KILL");
         self.stop();
     }
 
-    /// Freezes it.
+    /// Freezes the program with SIGSTOP.
     pub fn pause(&self) {
         self.signal("STOP");
     }
 
-    /// Lets it go on.
+    /// Continues a frozen program with SIGCONT.
     pub fn resume(&self) {
         self.signal("CONT");
     }
@@ -164,38 +167,38 @@ impl Process {
         }
     }
 
-    /// Whether it has not ended.
+    /// Reports whether the program has not ended.
     pub fn is_running(&self) -> bool {
-        // A zombie has ended; its supervisor has not looked yet.
+        // A zombie has ended; its supervisor has not collected the status yet.
         self.state().is_some_and(|state| state != 'Z')
     }
 
-    /// Whether it is frozen.
+    /// Reports whether the program is frozen.
     pub fn is_paused(&self) -> bool {
         self.state() == Some('T')
     }
 
-    /// In one letter, as the kernel says it.
+    /// Returns the state of the process as one letter, as the kernel reports it.
     fn state(&self) -> Option<char> {
         let running = self.running.as_ref()?;
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", running.pid)).ok()?;
         stat.rsplit_once(") ")?.1.chars().next()
     }
 
-    /// Its resident memory in bytes, if it runs.
+    /// Returns the resident memory in bytes, if the program runs.
     pub fn memory(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.running.as_ref()?.pid)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
     }
 
-    /// For how long it has used a processor, if it runs.
+    /// Returns the processor time used so far, if the program runs.
     pub fn cpu(&self) -> Option<Duration> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.running.as_ref()?.pid)).ok()?;
         ticks(&stat, [11, 12])
     }
 
-    /// All that it said.
+    /// Returns the whole log.
     pub fn log(&self) -> String {
         let mut text = String::new();
         // Without a log there is nothing to show.
@@ -203,7 +206,7 @@ impl Process {
         text
     }
 
-    /// The last lines of what it said.
+    /// Returns the last 30 lines of the log.
     pub fn last_words(&self) -> String {
         let text = self.log();
         let lines: Vec<&str> = text.lines().collect();
@@ -224,14 +227,14 @@ impl Drop for Process {
     }
 }
 
-/// A folder for data, removed at the end, also when the process that made it is killed.
+/// A folder for data. It is removed at the end, also when the process that created it is killed.
 pub struct Folder {
     path: PathBuf,
     janitor: Option<Child>,
 }
 
 impl Folder {
-    /// Makes one. With `CMP_TESTS_KEEP=1` it stays, and its path is said.
+    /// Creates a folder. With `CMP_TESTS_KEEP=1` it stays, and its path is printed.
     pub fn new() -> Self {
         let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_nanos());
         let path = std::env::temp_dir().join(format!("kubectl-cmp-{}-{nanos}", std::process::id()));
@@ -244,7 +247,7 @@ impl Folder {
         Self { path, janitor }
     }
 
-    /// Where it is.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -259,7 +262,7 @@ impl Default for Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if let Some(mut janitor) = self.janitor.take() {
-            // Everything that wrote here has ended: the janitor need not wait.
+            // All processes that wrote here have ended: the janitor need not wait.
             let _removed = std::fs::remove_dir_all(&self.path);
             child::kill(&mut janitor);
         }

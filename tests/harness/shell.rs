@@ -1,4 +1,4 @@
-//! Commands as a person types them, and waiting for what they lead to.
+//! Commands as a person types them, and waits for their effects.
 
 use std::fmt;
 use std::path::Path;
@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 use crate::binaries::{Binaries, built};
 use crate::child::{self, PATIENCE};
 
-/// For whatever should happen soon, on a machine that may be busy.
+/// The time limit for effects that should come soon, on a busy machine.
 pub const SOON: Duration = Duration::from_secs(90);
 
-/// What a command said.
+/// The output of a command.
 #[derive(Debug, Clone)]
 pub struct Output {
     command: String,
-    /// Its exit code.
+    /// The exit code of the command; -1 if a signal ended it.
     pub code: i32,
-    /// Its standard output.
+    /// The standard output as text.
     pub stdout: String,
-    /// Its standard error.
+    /// The standard error as text.
     pub stderr: String,
 }
 
@@ -30,61 +30,61 @@ impl fmt::Display for Output {
 }
 
 impl Output {
-    /// That it succeeded.
+    /// Asserts that the command succeeded.
     #[track_caller]
     pub fn ok(self) -> Self {
         assert!(self.code == 0, "should succeed:\n{self}");
         self
     }
 
-    /// That it failed as kubectl fails: with exit code 1.
+    /// Asserts that the command failed as kubectl fails: with exit code 1.
     #[track_caller]
     pub fn fails(self) -> Self {
         assert!(self.code == 1, "should fail with exit code 1:\n{self}");
         self
     }
 
-    /// That it said this, on either stream.
+    /// Asserts that the command printed this text, on either stream.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
         assert!(self.stdout.contains(text) || self.stderr.contains(text), "should say {text:?}:\n{self}");
         self
     }
 
-    /// That it did not say this.
+    /// Asserts that the command did not print this text.
     #[track_caller]
     pub fn says_not(self, text: &str) -> Self {
         assert!(!self.stdout.contains(text) && !self.stderr.contains(text), "should not say {text:?}:\n{self}");
         self
     }
 
-    /// Its standard output as JSON.
+    /// Returns the standard output as JSON.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON: {error}\n{self}"))
     }
 }
 
-/// kubectl with a kubeconfig; the plugin is on its PATH, so that `kubectl cmp` is what a user types.
+/// Runs kubectl with a kubeconfig. The plugin is on its PATH, so that `kubectl cmp` works as for a user.
 pub fn kubectl(kubeconfig: &Path, arguments: &[&str]) -> Output {
     kubectl_reading(kubeconfig, arguments, "")
 }
 
-/// kubectl with something on its standard input.
+/// Runs kubectl with this text on its standard input.
 pub fn kubectl_reading(kubeconfig: &Path, arguments: &[&str], input: &str) -> Output {
     let mut command = command(kubeconfig);
     command.args(arguments);
     run(command, input)
 }
 
-/// kubectl, ready to be given arguments.
+/// Returns a kubectl command without arguments.
 pub fn command(kubeconfig: &Path) -> Command {
     let mut command = Command::new(Binaries::get().path("kubectl"));
     command.env("KUBECONFIG", kubeconfig).env("PATH", path()).env_remove("NO_COLOR");
     command
 }
 
-/// Runs a command to its end, with something on its standard input.
+/// Runs a command to its end, with this text on its standard input.
 #[track_caller]
 pub fn run(mut command: Command, input: &str) -> Output {
     let output = child::output_reading(&mut command, input, PATIENCE);
@@ -97,14 +97,14 @@ pub fn run(mut command: Command, input: &str) -> Output {
     }
 }
 
-/// PATH with the plugin and the built kubectl first.
+/// Returns PATH with the plugin and the built kubectl first.
 pub fn path() -> String {
     let folder = |path: &Path| path.parent().unwrap_or(path).display().to_string();
     let path = std::env::var("PATH").unwrap_or_default();
     format!("{}:{}:{path}", folder(&built().plugin), folder(Binaries::get().path("kubectl")))
 }
 
-/// Waits until `look` finds what it looks for, and returns it; fails with what it found last.
+/// Waits until `look` returns `Ok`, and returns its value. At the deadline it fails with the last error.
 #[track_caller]
 pub fn eventually<T>(what: &str, timeout: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + timeout;

@@ -1,4 +1,4 @@
-//! A terminal for a command to run on.
+//! A pseudo-terminal for a command.
 
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -11,15 +11,15 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::child::{self, Ended, PATIENCE, Reader};
 
-/// What a command wrote to a terminal.
+/// The output of a command on a terminal.
 pub struct Shown {
-    /// Its exit code.
+    /// The exit code of the command.
     pub code: i32,
-    /// Everything it wrote, with what the terminal obeys.
+    /// The whole output, with control sequences.
     pub raw: String,
 }
 
-/// Runs a command on a terminal that is so many columns wide.
+/// Runs a command on a terminal with this number of columns.
 pub fn run(mut command: Command, columns: u16) -> Shown {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&ours).and_then(|()| unlockpt(&ours)).expect("a terminal");
@@ -31,7 +31,7 @@ pub fn run(mut command: Command, columns: u16) -> Shown {
     command.stdin(another()).stdout(another()).stderr(another());
     let name = child::name(&command);
     let mut started = Ended(command.spawn().expect("it starts"));
-    // What is read ends when nobody has the other end any more: the command keeps copies, too.
+    // Reading ends when nobody has the other end open any more. The command keeps copies of it, too.
     drop((command, theirs));
     let reader = Reader::new(File::from(ours));
     reader.ends_by(Instant::now() + PATIENCE);
@@ -41,7 +41,7 @@ pub fn run(mut command: Command, columns: u16) -> Shown {
 }
 
 impl Shown {
-    /// What is left to be read on the screen.
+    /// Returns the text that stays readable on the screen.
     pub fn screen(&self) -> String {
         let mut screen = String::new();
         for line in self.raw.split_inclusive('\n') {

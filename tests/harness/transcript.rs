@@ -1,33 +1,33 @@
-//! Documents whose examples are played: what is typed after a prompt in a block marked `console` is run, and what is said
-//! is compared with what stands below it.
+//! Documents with examples that are played. Each command after a prompt in a block marked `console` is run, and its
+//! output is compared with the lines below it.
 //!
-//! What differs from run to run may differ: an age written in seconds (`4s`) is any age, `[..]` is any part of a line,
-//! `...` is any lines, and lines of `--wait` that count up are left out of the comparison.
+//! Some differences between runs are allowed. An age in seconds (`4s`) matches any age, `[..]` matches any part of a
+//! line, and `...` matches any lines. Lines of `--wait` that count up are left out of the comparison.
 
 use std::fmt::Write;
 
-/// Something that is typed, and what is said to it.
+/// A command and its output.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What stands before the `$`: who types it.
+    /// The text before the `$`, which names the person who types.
     pub who: String,
-    /// What is typed.
+    /// The command after the prompt.
     pub command: String,
-    /// What is said.
+    /// The output, line by line.
     pub said: Vec<String>,
 }
 
-/// A document, taken apart.
+/// A part of a parsed document.
 #[derive(Debug, PartialEq, Eq)]
 enum Part {
     Text(String),
     Step(Step),
 }
 
-/// The word for blocks that are played.
+/// The first line of blocks that are played.
 const PLAYED: &str = "```console";
 
-/// Who types, and what, if a line is a prompt.
+/// Returns the person and the command, if a line is a prompt.
 fn prompt(line: &str) -> Option<(&str, &str)> {
     let (who, command) = line.split_once("$ ")?;
     who.bytes().all(|byte| byte.is_ascii_lowercase()).then_some((who, command))
@@ -57,8 +57,8 @@ fn parts(document: &str) -> Vec<Part> {
     parts
 }
 
-/// Plays a document: `run` says what was said to each step, with both streams in one, and the exit code. Returns the
-/// document as it would have to be. That something failed has to be read in what it said.
+/// Plays a document. `run` returns the output of each step, with both streams in one, and the exit code. Returns the
+/// document as it should be. Asserts that the output shows whether the command failed.
 pub fn played(document: &str, mut run: impl FnMut(&Step) -> (String, i32)) -> String {
     let mut text = String::new();
     for part in parts(document) {
@@ -68,7 +68,7 @@ pub fn played(document: &str, mut run: impl FnMut(&Step) -> (String, i32)) -> St
                 let (said, code) = run(&step);
                 let said: Vec<String> = said.lines().map(|line| line.trim_end().to_owned()).collect();
                 let begins = |word: &str| said.iter().any(|line| line.starts_with(word));
-                // A command that lacks a type says how it is used.
+                // A command that lacks a type prints its usage.
                 let failed = begins("error: ") || begins("Error from server") || (code == 1 && begins("Usage: "));
                 assert!(failed == (code != 0), "{}$ {}\n{}\n[exit {code}]", step.who, step.command, said.join("\n"));
                 let said = if same(&step.said, &said) { step.said } else { anew(&step.said, said) };
@@ -82,7 +82,7 @@ pub fn played(document: &str, mut run: impl FnMut(&Step) -> (String, i32)) -> St
     text
 }
 
-/// What was said, with what may differ left open where it was before.
+/// Returns the new output, and keeps the open parts where the document had them.
 fn anew(expected: &[String], said: Vec<String>) -> Vec<String> {
     let open = |line: String| {
         let before = expected.iter().find(|before| before.contains("[..]") && line_is_same(before, &line));
@@ -91,7 +91,7 @@ fn anew(expected: &[String], said: Vec<String>) -> Vec<String> {
     said.into_iter().map(open).collect()
 }
 
-/// Whether what was said is what stands there.
+/// Reports whether the output matches the document.
 fn same(expected: &[String], said: &[String]) -> bool {
     let settled = |lines: &[String]| lines.iter().filter(|line| !counts_up(line)).cloned().collect::<Vec<String>>();
     lines_are_same(&settled(expected), &settled(said))
@@ -124,7 +124,7 @@ fn line_is_same(expected: &str, said: &str) -> bool {
     let (expected_words, words): (Vec<&str>, Vec<&str>) =
         (expected.split_whitespace().collect(), said.split_whitespace().collect());
     let any_age = |left: &str, right: &str| left.ends_with('s') && is_age(left) && is_age(right);
-    // The head of a table is as wide as what stands below it.
+    // The header of a table is as wide as the rows below it.
     let is_head =
         expected_words.len() > 1 && expected.chars().all(|letter| letter.is_ascii_uppercase() || letter == ' ');
     let in_words = is_head || expected_words.iter().any(|word| is_age(word));
@@ -138,14 +138,14 @@ fn is_digit(letter: char) -> bool {
     letter.is_ascii_digit()
 }
 
-/// `4s`, `2m30s`.
+/// Reports whether a word is an age, such as `4s` or `2m30s`.
 fn is_age(word: &str) -> bool {
     word.starts_with(is_digit)
         && word.ends_with(['s', 'm', 'h', 'd', 'y'])
         && word.chars().all(|letter| letter.is_ascii_digit() || "smhdy".contains(letter))
 }
 
-/// `web: 1/3 running, 2 pending`.
+/// Reports whether a line is progress of `--wait`, such as `web: 1/3 running, 2 pending`.
 fn counts_up(line: &str) -> bool {
     let counts =
         line.split_once(": ").and_then(|(_, rest)| rest.split_once(' ')).and_then(|(count, _)| count.split_once('/'));
