@@ -1,6 +1,6 @@
-//! The churn under which the in-tree ResourceQuota lets too many in (it recounts from a cache that is behind): twelve
-//! who create and four who delete, as fast as they can. Here at both levels, and beside it the in-tree quota under the
-//! same churn, for comparison.
+//! Churn: twelve creators and four deleters work as fast as they can. The in-tree ResourceQuota admits too many objects
+//! under this load, because it recounts from a cache that is behind. The test runs the churn at both levels of cmp, and
+//! on the in-tree quota for comparison.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,15 +22,16 @@ use crate::observer::Observer;
 use crate::support::{finished, holds, runtime, want};
 use crate::{clients, given, recovery, say};
 
-/// How many clusters of the user there may be, and how many Pods under the in-tree quota.
+/// The maximum of the user's clusters, and of the Pods under the in-tree quota.
 const LIMIT: u32 = 20;
-/// How many instances of the cluster: few enough to be reached while each has to be made by two controllers.
+/// The maximum of the cluster's instances. It is small enough to be reached although two controllers have to create
+/// each Pod.
 const INSTANCES: u32 = 8;
 const CREATORS: usize = 12;
 const DELETERS: usize = 4;
 const NAMES: u32 = 30;
 
-/// A client for a kubeconfig, that asks the API server on this port.
+/// Returns a client for a kubeconfig that talks to the API server on this port.
 async fn client_at(kubeconfig: &Path, port: u16) -> Client {
     let mut read = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig of ours");
     for cluster in read.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
@@ -40,7 +41,7 @@ async fn client_at(kubeconfig: &Path, port: u16) -> Client {
     Client::try_from(config.expect("a kubeconfig of ours")).expect("a client")
 }
 
-/// What is made and deleted, and how often that was answered with yes or no.
+/// The churn on objects of one kind, and the number of creations, refusals and deletions.
 #[derive(Clone)]
 struct Load {
     kind: Kind,
@@ -54,7 +55,7 @@ struct Load {
 enum Kind {
     /// Wants of one account.
     Clusters,
-    /// StatefulSets in one cluster, of names within its count and beyond.
+    /// StatefulSets in one cluster, with names within its count and beyond.
     Instances,
     /// Bare Pods in a namespace with a ResourceQuota and nothing else.
     InTree,
@@ -65,7 +66,7 @@ impl Load {
         Self { kind, end, made: Arc::default(), refused: Arc::default(), deleted: Arc::default() }
     }
 
-    /// All who create and delete, each at one of these API servers in turn.
+    /// Starts all creators and deleters, and spreads them over these API servers.
     fn start(&self, runtime: &tokio::runtime::Runtime, clients: &[Client]) -> Vec<tokio::task::JoinHandle<()>> {
         let one = |at: usize| {
             let (load, client, mut random) = (self.clone(), clients[at % clients.len()].clone(), Rng::new());
@@ -159,7 +160,8 @@ fn churn_lets_nothing_above_the_limit() {
     let plane = &installation.plane;
     plane.admin(&["create", "namespace", "in-tree"]).ok();
     plane.admin(&["create", "quota", "cmp", "-n", "in-tree", &format!("--hard=pods={LIMIT}")]).ok();
-    // What is wanted is judged at full speed; making a Namespace for each is not what this is about.
+    // The webhook judges wants at full speed. The controllers are held, because the creation of a Namespace for each
+    // want is not part of this test.
     recovery::hold(&installation, "inside");
 
     let duration = Duration::from_secs(given("CMP_CHURN_SECONDS").unwrap_or(10));
@@ -188,7 +190,7 @@ fn churn_lets_nothing_above_the_limit() {
         say(&format!("  Pods under the in-tree quota: at most {in_tree} of {LIMIT} ({})", loads[2].says()));
         observer.judge("churn");
         assert_eq!(charged, i128::from(LIMIT), "the limit is reached, and not passed");
-        // Whether as many Pods as may be run at once is the speed of the machine.
+        // The number of Pods that run at once depends on the speed of the machine.
         assert!(pods > 0 && pods <= i128::from(INSTANCES), "{pods} Pods");
         for load in &loads {
             let refused = load.refused.load(Ordering::Relaxed);

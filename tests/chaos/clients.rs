@@ -1,5 +1,5 @@
-//! Who uses the cloud meanwhile: people in a hurry, some of them by the plugin and most of them by plain calls with
-//! their tokens, none of them careful.
+//! Users of the cloud during the faults. Some work through the plugin, most send plain calls with their tokens, and
+//! none of them is careful.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,12 +18,12 @@ use serde_json::{Value, json};
 use crate::observer::Observer;
 use crate::support::want;
 
-/// What a refusal of the fault that refuses says.
+/// The text in a refusal by the policy of the fault that refuses.
 pub(crate) const REFUSES: &str = "chaos refuses this";
-/// Nobody waits longer for an answer.
+/// The longest that a user waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// How often each kind of work came to what.
+/// Counts of the outcomes of each kind of work.
 #[derive(Clone, Default)]
 pub(crate) struct Counts(Arc<Mutex<BTreeMap<(String, String), u64>>>);
 
@@ -33,31 +33,31 @@ impl Counts {
         *counts.entry((work.to_owned(), outcome.to_owned())).or_default() += 1;
     }
 
-    /// All of them.
+    /// Returns the count of each pair of work and outcome.
     pub(crate) fn all(&self) -> BTreeMap<(String, String), u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How often any work had this outcome.
+    /// Returns how often any work had this outcome.
     pub(crate) fn outcome(&self, outcome: &str) -> u64 {
         self.all().iter().filter(|((_, of), _)| of == outcome).map(|(_, count)| count).sum()
     }
 
-    /// How often this work went well.
+    /// Returns how often this work succeeded.
     pub(crate) fn done(&self, work: &str) -> u64 {
         self.all().get(&(work.to_owned(), "ok".to_owned())).copied().unwrap_or_default()
     }
 }
 
-/// The work that must have gone well at least once.
+/// The work that must have succeeded at least once.
 pub(crate) const WORK: [&str; 11] =
     ["create", "fill", "grow", "shrink", "enlarge", "reduce", "delete", "stop", "release", "resume", "plugin"];
 
-/// One of them.
+/// A person who works with the account of a user.
 pub(crate) struct Person {
-    /// The how manieth.
+    /// The index of the person, which makes cluster names unique.
     pub(crate) number: usize,
-    /// As which user.
+    /// The name of the user.
     pub(crate) user: String,
     pub(crate) kubeconfig: PathBuf,
     pub(crate) client: Client,
@@ -66,7 +66,7 @@ pub(crate) struct Person {
     pub(crate) observer: Observer,
 }
 
-/// What came of one piece of work.
+/// The outcome of one piece of work.
 type Outcome = Result<(), String>;
 
 fn outcome(error: &kube::Error) -> String {
@@ -78,7 +78,7 @@ fn outcome(error: &kube::Error) -> String {
     }
 }
 
-/// No answer in time is not known to be anything.
+/// Waits for an answer with a time limit. Without an answer the outcome is unknown.
 async fn patiently<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, String> {
     match tokio::time::timeout(PATIENCE, call).await {
         Ok(answer) => answer.map_err(|error| outcome(&error)),
@@ -86,7 +86,7 @@ async fn patiently<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, 
     }
 }
 
-/// An instance that asks for its size.
+/// Returns an instance that requests its size.
 pub(crate) fn instance(cluster: &str, index: i64, size: &Value) -> StatefulSet {
     let name = format!("{cluster}-{index}");
     let labels = json!({ "kubectl-cmp.dev/instance": name });
@@ -101,7 +101,7 @@ pub(crate) fn instance(cluster: &str, index: i64, size: &Value) -> StatefulSet {
     serde_json::from_value(set).expect("a StatefulSet")
 }
 
-/// A cluster as the account says it is.
+/// A cluster as the account describes it.
 struct Seen {
     name: String,
     want: Value,
@@ -121,7 +121,7 @@ impl Seen {
 }
 
 impl Person {
-    /// Works until `stop`.
+    /// Works at random until `stop` is set.
     pub(crate) async fn work(mut self, stop: Arc<AtomicBool>) {
         while !stop.load(Ordering::Relaxed) {
             let (work, about, outcome) = self.something().await;
@@ -161,7 +161,7 @@ impl Person {
             .collect())
     }
 
-    /// Some are only this person's, and some everybody wants.
+    /// Returns a random cluster name. Some names are only this person's, and everybody uses the others.
     fn name(&mut self) -> String {
         match self.random.u8(0..6) {
             0 => format!("all-{}", self.random.u8(0..3)),
@@ -177,7 +177,7 @@ impl Person {
         if self.random.u8(0..16) == 0 {
             return self.by_plugin(&clusters).await;
         }
-        // A user's people do not keep to their own.
+        // The people of a user also work on each other's clusters.
         let chosen = if clusters.is_empty() { None } else { clusters.get(self.random.usize(0..clusters.len())) };
         let Some(chosen) = chosen.filter(|_| self.random.u8(0..4) > 0) else {
             let name = self.name();
@@ -243,7 +243,7 @@ impl Person {
         }
     }
 
-    /// Makes what is missing, whether or not it is time for it, and now and then one too many.
+    /// Creates the missing instances, in any state of the cluster, and sometimes one too many.
     async fn fill(&mut self, cluster: &Seen) -> Outcome {
         let beyond = i64::from(self.random.u8(0..4) == 0);
         for index in 0..cluster.count() + beyond {
@@ -272,7 +272,7 @@ impl Person {
         Ok(())
     }
 
-    /// So that the cluster can give its quota back.
+    /// Switches the instances off, so that the cluster can give its quota back.
     async fn switch_off(&self, cluster: &Seen) -> Outcome {
         let (sets, params) = (self.sets(&cluster.name), PatchParams::default());
         let off = Patch::Merge(json!({ "spec": { "replicas": 0 } }));

@@ -1,4 +1,4 @@
-//! What goes wrong meanwhile, each kind counted by what shows that it hit.
+//! Faults of each kind, with counters that show whether they hit.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -26,7 +26,7 @@ pub(crate) enum Fault {
     RefusedAtRandom,
 }
 
-/// All of them; the test fails if one never hit.
+/// All kinds of faults; the test fails if one never hit.
 pub(crate) const FAULTS: [Fault; 8] = [
     Fault::ReplicaKilled,
     Fault::ReplicaStopped,
@@ -38,14 +38,14 @@ pub(crate) const FAULTS: [Fault; 8] = [
     Fault::RefusedAtRandom,
 ];
 
-/// The longest that etcd stands still. What was admitted before may land so much later than the API server's own
-/// deadline, and both together are within the admission window of the test.
+/// The longest pause of etcd. It can delay the write of an admitted request this long beyond the API server's own
+/// deadline. Both together stay within the admission window of the test.
 const ETCD_PAUSE: Duration = Duration::from_secs(3);
-/// The longest that it may take to undo everything: the API server may just have been restarted.
+/// The longest time to undo everything: the API server may just have been restarted.
 const MENDED: Duration = Duration::from_secs(120);
 const POLICY: &str = "chaos";
 
-/// How a fault is undone. The order counts: whoever asks the API server needs etcd to answer, so etcd comes first.
+/// The way to undo a fault. The order matters: requests to the API server need etcd, so etcd comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Undo {
     ResumeEtcd,
@@ -54,7 +54,7 @@ enum Undo {
     Unbind,
 }
 
-/// Whoever breaks things.
+/// The injector of the faults.
 pub(crate) struct Faults<'a> {
     installation: &'a mut Installation,
     users: &'a [String],
@@ -83,7 +83,7 @@ impl<'a> Faults<'a> {
                       "operations": ["CREATE", "UPDATE"],
                       "resources": ["namespaces", "configmaps", "limitranges", "resourcequotas", "rolebindings",
                                     "statefulsets"] } ] },
-                // Neither the control plane nor administrators: they are another story.
+                // The policy exempts the control plane and administrators, which are out of scope here.
                 "matchConditions": [{ "name": "ours", "expression":
                     "'system:serviceaccounts:cmp-users' in request.userInfo.groups || \
                      request.userInfo.username == 'system:serviceaccount:cmp-system:cmp-webhook'" }],
@@ -104,7 +104,7 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Breaks things for so long, and mends everything afterwards.
+    /// Injects faults for this time, and undoes all of them afterwards.
     pub(crate) fn run(&mut self, duration: Duration) {
         let end = Instant::now() + duration;
         let mut queue = Vec::new();
@@ -128,7 +128,7 @@ impl<'a> Faults<'a> {
         self.mend_all();
     }
 
-    /// Undoes everything, whenever it is due.
+    /// Undoes all faults, whether they are due or not.
     fn mend_all(&mut self) {
         eventually("all faults are undone", MENDED, || {
             let left = self.mend(None);
@@ -137,7 +137,8 @@ impl<'a> Faults<'a> {
         self.observer.note(json!({ "fault": "none any more" }));
     }
 
-    /// Undoes what is due by then, or everything; what cannot be undone yet stays, and is returned with the reason.
+    /// Undoes the faults that are due by then, or all of them. Keeps the faults that cannot be undone yet, and returns
+    /// the reasons.
     fn mend(&mut self, by: Option<Instant>) -> Vec<String> {
         let mut left = Vec::new();
         let (mut due, later) =
@@ -154,7 +155,7 @@ impl<'a> Faults<'a> {
                     let unbind = ["delete", "validatingadmissionpolicybinding", POLICY, "--request-timeout=5s"];
                     let unbound = self.installation.plane.admin(&unbind);
                     if unbound.code != 0 && !unbound.stderr.contains("not found") {
-                        // The API server is away: it is tried again the next time.
+                        // The API server does not answer: the next round tries again.
                         self.undo.push((when, Undo::Unbind));
                         left.push(unbound.to_string());
                     }
@@ -169,7 +170,7 @@ impl<'a> Faults<'a> {
         self.undo.push((Instant::now() + after, undo));
     }
 
-    /// Replicas that nothing is done to at the moment.
+    /// Picks a replica that no fault affects at the moment.
     fn untouched(&mut self) -> Option<usize> {
         let mut all: Vec<usize> = (0..self.installation.replicas.len()).collect();
         all.retain(|replica| {
@@ -181,7 +182,7 @@ impl<'a> Faults<'a> {
         if all.is_empty() { None } else { Some(all[self.random.usize(0..all.len())]) }
     }
 
-    /// Breaks something, and says whether it was there to be broken.
+    /// Injects a fault, and reports whether its target was there to be hit.
     fn hit(&mut self, fault: Fault) -> bool {
         match fault {
             Fault::ReplicaKilled => {
@@ -198,7 +199,7 @@ impl<'a> Faults<'a> {
                 self.installation.replicas[at].is_paused()
             }
             Fault::ApiServerRestarted => {
-                // It needs some seconds to come back; with less in between nobody would get anything done.
+                // The API server needs some seconds to come back. With shorter gaps no client would get anything done.
                 if self.api_server.elapsed() < Duration::from_secs(15) {
                     return false;
                 }
@@ -249,7 +250,7 @@ impl<'a> Faults<'a> {
     }
 }
 
-/// The order in which these faults hit once let the test hang: the binding was undone before etcd, again and again.
+/// Regression test: this order of hits once let the test hang. The binding was undone before etcd, again and again.
 #[test]
 fn a_binding_is_taken_away_after_etcd_answers_again() {
     let _alone = crate::alone();

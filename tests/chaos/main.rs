@@ -1,4 +1,4 @@
-//! What cmp promises while everything around it fails: under faults, after a restore, and under churn.
+//! Tests of cmp's promises while everything around it fails: under faults, after a restore, and under churn.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,29 +24,29 @@ use faults::{FAULTS, Faults};
 use observer::Observer;
 use support::{SOON, finished, runtime};
 
-/// Each test here loads the machine as a whole: one at a time.
+/// Serialises the tests: each of them loads the whole machine.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A number from the environment.
+/// Returns a number from the environment.
 fn given(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
 }
 
-/// Past the capture of output, so that it is there to be read whatever happens.
+/// Prints past the capture of output, so that the text is readable whatever happens.
 fn say(text: &str) {
     // Without standard error there is nobody to tell.
     let _said = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Long enough for a request that was admitted to be stored or dropped: the API server gives up after 6 s, and etcd
-/// stands still for 3 s at most.
+/// Long enough for an admitted request to be stored or dropped. The API server gives up after 6 s, and etcd pauses for
+/// 3 s at most.
 const WINDOW: &str = "10s";
 const REQUESTS: &str = "--request-timeout=6s";
-/// Everything has come to rest within this after the last fault.
+/// The time limit for everything to settle after the last fault.
 const QUIET: Duration = Duration::from_secs(120);
 
 #[test]
@@ -58,7 +58,8 @@ fn the_invariants_hold_while_everything_fails() {
     say(&format!("{told} for {} s", duration.as_secs()));
     let mut random = Rng::with_seed(seed);
 
-    // What is stored can be read by the observer, and Namespaces go at more than one in five seconds.
+    // The observer can read the stored JSON. The higher limits let the controllers delete more than one Namespace in
+    // five seconds.
     let plane = ControlPlane::start_with(&Options {
         apiserver: vec!["--storage-media-type=application/json".to_owned(), REQUESTS.to_owned()],
         controller_manager: vec!["--kube-api-qps=200".to_owned(), "--kube-api-burst=400".to_owned()],
@@ -111,7 +112,7 @@ fn the_invariants_hold_while_everything_fails() {
     eventually(&format!("{told}: nothing is left"), QUIET + SOON, || {
         for (user, cluster, uid) in observer.held() {
             let patch = json!({ "data": { format!("delete.{cluster}"): uid } }).to_string();
-            // One that is asked for already stays asked for.
+            // A deletion that is asked for already stays asked for.
             installation.plane.admin(&["patch", "configmap", &user, "-n", "cmp-users", "--type=merge", "-p", &patch]);
         }
         runtime.block_on(observer.empty())

@@ -1,6 +1,6 @@
-//! Who looks on: reads every change out of etcd itself, in the one order in which they happened, and says where an
-//! invariant of `docs/ARCHITECTURE.md` is broken. It shares no code with what it looks at, neither the quantities nor
-//! the account.
+//! Observer: reads every change from etcd itself, in the one order of all changes, and reports violations of the
+//! invariants in `docs/ARCHITECTURE.md`. It shares no code with the code under test, neither the quantities nor the
+//! account.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 /// Amounts in thousandths, by resource.
 type Amounts = BTreeMap<String, i128>;
 
-/// How many of which size.
+/// A number of instances, and the size of each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Shape {
     count: i128,
@@ -81,25 +81,25 @@ struct Namespace {
     shape: Shape,
 }
 
-/// What stands in one Namespace.
+/// The observed objects in one Namespace.
 #[derive(Debug, Clone, Default)]
 struct Inside {
     limits: Option<Amounts>,
-    /// Of `spec.hard` and `status.hard`, the larger.
+    /// The larger value of `spec.hard` and `status.hard`, by resource.
     hard: Option<Amounts>,
-    /// What each Pod asks for that has not ended.
+    /// The requests of each Pod that has not ended.
     pods: BTreeMap<String, Amounts>,
-    /// What each Pod of a StatefulSet asks for, with how many there may be.
+    /// The replicas of each StatefulSet, and the requests of each of its Pods.
     sets: BTreeMap<String, (i128, Amounts)>,
 }
 
-/// Everything that has been seen, as of one revision.
+/// The observed state as of one revision.
 #[derive(Default)]
 struct World {
     accounts: BTreeMap<String, Account>,
     namespaces: BTreeMap<String, Namespace>,
     inside: BTreeMap<String, Inside>,
-    /// The most there was: Pods by Namespace, and the charge of each user in thousandths of a CPU.
+    /// The maxima so far: Pods by Namespace, and the charge of each user in thousandths of a CPU.
     peaks: BTreeMap<String, i128>,
 }
 
@@ -111,7 +111,7 @@ fn sum(all: impl Iterator<Item = Amounts>) -> Amounts {
     total
 }
 
-/// A quantity in thousandths: the forms that Kubernetes and cmp write here, and no more.
+/// Parses a quantity into thousandths. It accepts only the forms that Kubernetes and cmp write here.
 fn quantity(text: &str) -> Result<i128, String> {
     let bad = || format!("{text:?} is no quantity");
     let at = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '-').unwrap_or(text.len());
@@ -169,7 +169,7 @@ fn account(object: &Value) -> Result<Account, String> {
     Ok(account)
 }
 
-/// A cluster's Namespace; `None` for any other.
+/// Returns a cluster's Namespace; `None` for any other.
 fn namespace(object: &Value) -> Result<Option<Namespace>, String> {
     let metadata = &object["metadata"];
     let label = |name: &str| metadata["labels"][format!("kubectl-cmp.dev/{name}")].as_str().map(str::to_owned);
@@ -186,7 +186,7 @@ fn namespace(object: &Value) -> Result<Option<Namespace>, String> {
     Ok(Some(Namespace { uid, owner, cluster, shape: Shape { count, size, released } }))
 }
 
-/// What the containers of a Pod ask for. Instances here have neither init containers nor overhead.
+/// Returns the requests of the containers of a Pod. Instances here have neither init containers nor overhead.
 fn pod(spec: &Value) -> Result<Amounts, String> {
     let containers = spec["containers"].as_array().into_iter().flatten();
     let each: Result<Vec<Amounts>, String> =
@@ -199,17 +199,17 @@ fn exceeds(some: &Amounts, bound: &Amounts) -> Option<String> {
     Some(format!("{} {} > {}", over.0, over.1, bound.get(over.0).copied().unwrap_or_default()))
 }
 
-/// Something that must not be, with what was expected instead.
+/// A violation of an invariant, with the expected value.
 #[derive(Debug, Clone)]
 struct Violation {
     revision: i64,
-    /// What the history is searched for.
+    /// Search words for the related lines of the history.
     about: Vec<String>,
     what: String,
 }
 
 impl World {
-    /// Takes one change in, and returns what it broke.
+    /// Applies one change, and returns the violations that it causes.
     fn take(&mut self, change: &Change) -> Vec<Violation> {
         let violation = |about: &[&str], what: String| Violation {
             revision: change.revision,
@@ -337,7 +337,7 @@ impl World {
         *peak = (*peak).max(amount);
     }
 
-    /// I2: whether everything of one Namespace is within what is held for it.
+    /// Checks I2: everything in one Namespace is within the held amounts.
     fn within(&self, space: &str) -> Vec<(String, String)> {
         let Some(namespace) = self.namespaces.get(space) else { return Vec::new() };
         let held = self.accounts.get(&namespace.owner).and_then(|account| account.helds.get(&namespace.cluster));
@@ -362,7 +362,8 @@ impl World {
                 over("the Namespace", "instances may run, and the cluster is released".to_owned());
             }
         }
-        // Where the size does not name it, the LimitRange bounds what a Pod writes to the disk of its node. It is not charged.
+        // Where the size does not name it, the LimitRange bounds what a Pod writes to the disk of its node. It is not
+        // charged.
         let disk = "ephemeral-storage";
         let limits = inside.limits.clone().map(|mut limits| {
             limits.retain(|name, _| name != disk || bound.size.contains_key(disk));
@@ -373,7 +374,8 @@ impl World {
         }
         let charge = bound.charge();
         for (key, amount) in inside.hard.iter().flatten() {
-            // Not the count of StatefulSets: it is wider on purpose, their names are exact.
+            // The count of StatefulSets is exempt: it is wider on purpose, because the policies check their exact
+            // names.
             let name = key.strip_prefix("requests.").or_else(|| key.strip_prefix("limits."));
             let Some(name) = name else { continue };
             let limit = charge.get(name).copied().unwrap_or_default();
@@ -393,7 +395,7 @@ impl World {
         broken
     }
 
-    /// I3: what has not come to rest yet.
+    /// Checks I3: returns everything that has not settled yet.
     fn unsettled(&self) -> Vec<String> {
         let mut open = Vec::new();
         for (user, account) in &self.accounts {
@@ -415,7 +417,7 @@ impl World {
                     open.push(format!("{user}: {cluster} is held and not wanted: {held:?}"));
                     continue;
                 };
-                // More than is wanted may be held for as long as it exists.
+                // A cluster may hold more than it wants for as long as the surplus exists.
                 let exists = (want.released && inside.sets.values().any(|(replicas, _)| *replicas > 0))
                     || inside.sets.values().any(|(_, each)| exceeds(each, &want.size).is_some())
                     || inside.sets.keys().any(|set| {
@@ -441,14 +443,14 @@ impl World {
     }
 }
 
-/// What happened, line by line, in a file; the last of it in memory, to be shown.
+/// The history of all events: line by line in a file, and the last lines in memory to be shown.
 pub(crate) struct History {
     file: File,
     last: VecDeque<String>,
     started: Instant,
 }
 
-/// So many lines are kept to be shown.
+/// The number of lines that are kept to be shown.
 const LAST: usize = 20_000;
 
 impl History {
@@ -467,13 +469,13 @@ struct Shared {
     world: World,
     revision: i64,
     violations: Vec<Violation>,
-    /// Why not everything was seen.
+    /// The reason why the observer missed changes.
     blind: Option<String>,
     changes: u64,
     history: History,
 }
 
-/// Looks on until it is dropped.
+/// A handle to the observer, which watches until its runtime ends.
 #[derive(Clone)]
 pub(crate) struct Observer {
     shared: Arc<Mutex<Shared>>,
@@ -481,7 +483,7 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    /// Starts with the very first revision; the history goes to `history.jsonl` in the folder.
+    /// Starts with the very first revision. The history goes to `history.jsonl` in the folder.
     pub(crate) fn start(etcd: Etcd, folder: &Path, runtime: &tokio::runtime::Runtime) -> Self {
         let file = File::create(folder.join("history.jsonl")).expect("a file");
         let history = History { file, last: VecDeque::new(), started: Instant::now() };
@@ -499,7 +501,7 @@ impl Observer {
     async fn look(self) {
         loop {
             let from = self.shared().revision + 1;
-            // A watch that breaks goes on where it ended.
+            // A new watch continues where a broken one ended.
             if let Ok(mut changes) = self.etcd.watch("/registry/", from).await {
                 while let Some(changes) = changes.next().await {
                     match changes {
@@ -540,17 +542,17 @@ impl Observer {
         }
     }
 
-    /// Writes down what somebody did.
+    /// Adds an action of a client or of the test to the history.
     pub(crate) fn note(&self, entry: Value) {
         self.shared().history.line(entry);
     }
 
-    /// How much was seen.
+    /// Returns the number of observed changes.
     pub(crate) fn changes(&self) -> u64 {
         self.shared().changes
     }
 
-    /// Waits until everything was seen that etcd has stored by now.
+    /// Waits until the observer has seen everything that etcd has stored by now.
     pub(crate) async fn catch_up(&self) -> Result<(), String> {
         let mark = self.etcd.put("/registry/mark", "of the observer").await?;
         for _ in 0..200 {
@@ -562,24 +564,24 @@ impl Observer {
         Err(format!("the observer is at revision {} and not yet at {mark}", self.shared().revision))
     }
 
-    /// The most there was of a user's charge in thousandths of a CPU, or of Pods in a Namespace.
+    /// Returns the maximum of a user's charge in thousandths of a CPU, or of the Pods in a Namespace.
     pub(crate) fn peak(&self, of: &str) -> i128 {
         self.shared().world.peaks.get(of).copied().unwrap_or_default()
     }
 
-    /// Begins anew with what there is.
+    /// Resets the maxima, which then start from the current state.
     pub(crate) fn forget_peaks(&self) {
         self.shared().world.peaks.clear();
     }
 
-    /// Whether everything has come to rest.
+    /// Reports whether everything has settled.
     pub(crate) async fn settled(&self) -> Result<(), String> {
         self.catch_up().await?;
         let open = self.shared().world.unsettled();
         if open.is_empty() { Ok(()) } else { Err(open.join("\n")) }
     }
 
-    /// What is held: user, cluster and uid.
+    /// Returns all held clusters: user, cluster and uid.
     pub(crate) fn held(&self) -> Vec<(String, String, String)> {
         let shared = self.shared();
         let accounts = shared.world.accounts.iter();
@@ -587,7 +589,7 @@ impl Observer {
         held.map(|(user, (cluster, held))| (user.clone(), cluster.clone(), held.uid.clone())).collect()
     }
 
-    /// Whether nothing is held, wanted or left of any cluster.
+    /// Reports whether nothing is held, wanted or left of any cluster.
     pub(crate) async fn empty(&self) -> Result<(), String> {
         self.catch_up().await?;
         let shared = self.shared();
@@ -602,7 +604,7 @@ impl Observer {
         if left.is_empty() { Ok(()) } else { Err(left.join("\n")) }
     }
 
-    /// That everything was seen, and no invariant broken; `told` is said with what was.
+    /// Asserts that the observer saw everything, and that no invariant was broken. The failure starts with `told`.
     pub(crate) fn judge(&self, told: &str) {
         let shared = self.shared();
         assert!(
@@ -633,7 +635,7 @@ impl Observer {
     }
 }
 
-/// What of an object the history tells.
+/// Returns the part of an object that goes into the history.
 fn told(change: &Change) -> Value {
     let Some(object) = change.value.as_ref().and_then(|bytes| serde_json::from_slice::<Value>(bytes).ok()) else {
         return Value::Null;
@@ -657,7 +659,7 @@ fn told(change: &Change) -> Value {
 mod tests {
     use super::*;
 
-    /// What the observer says of a story, told as the objects that are stored one after the other.
+    /// Returns the observer's findings on a sequence of stored objects.
     fn story(objects: &[(&str, Value)]) -> Vec<String> {
         let mut world = World::default();
         let changes = objects.iter().zip(1..).map(|((key, object), revision)| Change {
@@ -704,7 +706,7 @@ mod tests {
             pod("pods/web-ns/web-1-0", "500m", "Pending"),
             pod("pods/web-ns/web-1-0", "500m", "Failed"),
             pod("pods/web-ns/another", "500m", "Running"),
-            // Lowered below what is held, and further down from there.
+            // The quota is lowered below the held amount, and the held amount falls from there.
             account("500m", "500m", 2, 2),
         ]);
         assert!(said.is_empty(), "{said:?}");

@@ -1,5 +1,5 @@
-//! An account that is lost or damaged: what it held is adopted from what stands, nothing stops running, and until then
-//! nothing of that user's grows.
+//! A lost or damaged account. The controllers adopt the held amounts from the existing objects, and nothing stops
+//! running. Until then nothing of that user grows.
 
 use cmp_tests::{Installation, Output, World, eventually};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::support::{SOON, held, holds, want};
 const WEBHOOK: &str = "system:serviceaccount:cmp-system:cmp-webhook";
 const HOLD: &str = "hold-the-controllers";
 
-/// Does what nobody can do otherwise: with the policy that guards accounts taken away for that moment.
+/// Runs a write that the policy of accounts forbids, while that policy has no binding.
 fn unguarded(installation: &Installation, work: impl Fn() -> Output) {
     let policy = "cmp-accounts";
     let plane = &installation.plane;
@@ -24,7 +24,7 @@ fn unguarded(installation: &Installation, work: impl Fn() -> Output) {
     plane.admin_reading(&["create", "-f", "-"], &again.to_string()).ok();
 }
 
-/// Keeps the controllers from writing accounts, so that there is time to look at what is not rebuilt yet.
+/// Keeps the controllers from writing accounts, so that the test can look at the account before it is rebuilt.
 pub(crate) fn hold(installation: &Installation, some: &str) {
     let kind = |kind: &str, spec: Value| json!({ "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": { "name": HOLD }, "spec": spec });
     let rules =
@@ -53,7 +53,7 @@ pub(crate) fn let_go(installation: &Installation) {
     installation.plane.admin(&["delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", HOLD]).ok();
 }
 
-/// The uids of Pods: they are the same for as long as nothing was restarted.
+/// Returns the uids of Pods, which stay the same while nothing is restarted.
 fn pods(user: &World<'_>, clusters: &[&str]) -> Vec<String> {
     let uids = "jsonpath={range .items[*]}{.metadata.name} {.metadata.uid}\n{end}";
     let listed = |cluster: &&str| user.admin(&["get", "pods", "-n", &format!("{cluster}-ns"), "-o", uids]).ok().stdout;
@@ -75,7 +75,7 @@ fn a_lost_or_damaged_account_is_rebuilt_and_nothing_stops() {
     john.running("web", 2, "1", "1Gi");
     john.running("big", 3, "1", "1Gi");
     mary.running("shop", 1, "1", "1Gi");
-    // More is held than is wanted: it is to give back, and its instances stay.
+    // The account holds more than it wants: the cluster has to give back, and its instances stay.
     john.patch(&json!({ "want.big": want(1, "1", "1Gi") })).ok();
     eventually("it is giving back", SOON, || {
         let asked = john.admin(&["get", "namespace", "big-ns", "-o", "json"]).ok().json();
@@ -95,7 +95,7 @@ fn a_lost_or_damaged_account_is_rebuilt_and_nothing_stops() {
         user.patch(&json!({ format!("want.{cluster}"): want(count, "1", "1Gi") }))
     };
 
-    // Lost, and made anew by the administrator.
+    // The account is lost, and the administrator creates it again.
     hold(&installation, "mary");
     unguarded(&installation, || john.admin(&["delete", "configmap", "john", "-n", "cmp-users"]));
     john.admin(&["cmp", "create", "user", "john", "--cpu", "8", "--memory", "64Gi"]).ok();
@@ -111,7 +111,7 @@ fn a_lost_or_damaged_account_is_rebuilt_and_nothing_stops() {
     grow(&john, "web", 2).ok();
     john.account_is("and shrinks", |account| holds(account, "web", 2));
 
-    // Damaged.
+    // The account is damaged.
     hold(&installation, "mary");
     let damage = json!({ "data": { "held.web": "{\"uid\":" } }).to_string();
     let damage = ["patch", "configmap", "john", "-n", "cmp-users", "--type=merge", "-p", &damage];
@@ -124,7 +124,7 @@ fn a_lost_or_damaged_account_is_rebuilt_and_nothing_stops() {
     rebuilt("what was damaged is rebuilt");
     mary.account_is("others grow", |account| holds(account, "shop", 3));
 
-    // What was to be given back is given back when it is gone, as ever.
+    // The surplus is given back when its instances are gone, as always.
     john.kubectl(&["delete", "statefulset", "big-1", "big-2", "-n", "big-ns"]).ok();
     john.account_is("it is given back", |account| holds(account, "big", 1));
     john.cmp(&["delete", "cluster", "web", "big", "--yes", "--wait"]).ok();

@@ -1,12 +1,13 @@
-//! An etcd that is restored from a snapshot: revisions go back and repeat, and every watch of before is from a future
-//! that never came.
+//! An etcd that is restored from a snapshot. Revisions go back and repeat, and every earlier watch is at a revision
+//! that does not exist any more.
 
 use cmp_tests::etcd::Etcd;
 use cmp_tests::{Installation, World, eventually};
 
 use crate::support::{SOON, held, holds, runtime};
 
-/// The uids of the Namespaces and instances, the Pods not: they are made anew where theirs is not in the snapshot.
+/// Returns the uids of the Namespaces and instances. Pods are left out: they are created again if the snapshot does not
+/// have them.
 fn there(user: &World<'_>) -> String {
     let uids = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.uid}\n{end}";
     let namespaces = user.admin(&["get", "namespaces", "-l", "kubectl-cmp.dev/owner=john", "-o", uids]).ok();
@@ -32,7 +33,7 @@ fn a_restored_etcd_settles_to_what_is_there() {
     installation.plane.snapshot("snapshot");
     installation.ready();
     for restarted in [false, true] {
-        // A life that is forgotten: in it, everything is another way.
+        // The restore undoes this period, in which everything changes.
         let user = world(&installation);
         eventually("the policies know the Namespaces again", SOON, || {
             let scaled = user.cmp(&["scale", "cluster", "kept", "--count", "4"]);
@@ -43,7 +44,7 @@ fn a_restored_etcd_settles_to_what_is_there() {
         user.running("new", 2, "1", "1Gi");
         user.account_is("it is shrunk", |account| holds(account, "shrunk", 1));
         drop(user);
-        // Far ahead, so that what is from that future stays so.
+        // The revision goes far ahead, so that the cached revisions stay in the future after the restore.
         runtime().block_on(async {
             let etcd = Etcd::new(installation.plane.etcd_url());
             for at in 0..3000 {
@@ -58,7 +59,7 @@ fn a_restored_etcd_settles_to_what_is_there() {
         user.account_is("what was held is held", |account| {
             holds(account, "kept", 2) && holds(account, "shrunk", 2) && holds(account, "deleted", 1)
         });
-        // Whatever is wanted now is done, as before.
+        // New wants are met as before.
         user.cmp(&["create", "cluster", "later", "--cpu", "1", "--memory", "1Gi", "--timeout", "90s"]).ok();
         user.account_is("the new one is ready", |account| holds(account, "later", 1));
         user.cmp(&["delete", "cluster", "later", "--yes"]).ok();

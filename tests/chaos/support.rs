@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers that the tests share.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-/// Where the asynchronous half of a test runs.
+/// Returns the runtime for the asynchronous half of a test.
 pub(crate) fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }
 
-/// Whether so many instances are held for a cluster, and it is ready.
+/// Reports whether this number of instances is held for a cluster, and the cluster is ready.
 pub(crate) fn holds(account: &Value, cluster: &str, count: u32) -> bool {
     held(account, cluster).is_some_and(|held| held["count"] == count && held["state"] == "ready")
 }
 
-/// Waits until everybody who works has stopped: each finishes what was begun, and a command of the plugin takes longest.
+/// Waits until all workers have stopped. Each finishes its current work, and a command of the plugin takes longest.
 #[track_caller]
 pub(crate) fn finished(runtime: &Runtime, work: Vec<JoinHandle<()>>) {
     const LIMIT: Duration = PATIENCE.saturating_add(Duration::from_secs(60));

@@ -1,11 +1,11 @@
-//! Random bytes through everything that reads what others wrote.
+//! Random bytes as input for all readers of foreign text.
 //!
-//! With bolero, since its targets are plain tests on stable Rust: `cargo test` plays the corpus beside them
-//! (`__fuzz__`) and then random inputs for a second each, `BOLERO_RANDOM_TEST_TIME_MS` for longer. cargo-fuzz needs a
-//! nightly compiler for each run, and `cargo test` would not know its targets.
+//! The tests use bolero, because its targets are plain tests on stable Rust. `cargo test` plays the corpus beside them
+//! (`__fuzz__`), and then random inputs for a second each. `BOLERO_RANDOM_TEST_TIME_MS` sets a longer time. cargo-fuzz
+//! needs a nightly compiler for each run, and `cargo test` would not know its targets.
 //!
-//! Random bytes alone are refused by the first check. So that they come further, each input is tried in three ways:
-//! as it is, spelled in words of its format, and as edits of a sound text.
+//! The first check refuses purely random bytes. To get further, the tests try each input in three ways: as it is, spelled
+//! in words of its format, and as edits of a sound text.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,14 +30,14 @@ use tower::ServiceExt;
 
 mod work;
 
-/// The texts that an input stands for.
+/// Returns the texts that an input stands for.
 fn texts(bytes: &[u8], words: &[&str], sound: &str) -> [String; 3] {
     let plain = String::from_utf8_lossy(bytes).into_owned();
     let spelled = bytes.iter().map(|byte| words[usize::from(*byte) % words.len()]).collect();
     [plain, spelled, edited(bytes, words, sound)]
 }
 
-/// A sound text with some of its places overwritten by words or bytes, or cut out.
+/// Returns a sound text with some places overwritten by words or bytes, or cut out.
 fn edited(bytes: &[u8], words: &[&str], sound: &str) -> String {
     let mut text = sound.as_bytes().to_vec();
     for edit in bytes.chunks_exact(4).take(8) {
@@ -105,7 +105,7 @@ fn quantities() {
             let sum = a.checked_add(*b).unwrap();
             assert_eq!((sum.nanos(), Some(sum)), (a.nanos() + b.nanos(), b.checked_add(*a)));
             assert_eq!(sum.checked_sub(*b), Some(*a));
-            // A sum may be beyond what can be read again, but it never reads as something else.
+            // A sum may be too large to be read again, but it is never read as another value.
             assert!(
                 sum.to_string().parse().is_ok_and(|read: Quantity| read == sum)
                     || sum.to_string().parse::<Quantity>().is_err()
@@ -138,7 +138,7 @@ fn names_of_everything() {
                 assert_eq!(last.to_string().parse(), Ok(last));
             }
             if let Ok(instance) = text.parse::<InstanceName>() {
-                // One spelling each, but for the slash that people may type.
+                // Each instance has one spelling, apart from the slash that people may type.
                 assert_eq!(instance.to_string(), text.replacen('/', "-", 1));
                 assert!(instance.index < name::MAX_COUNT);
             }
@@ -171,7 +171,7 @@ fn resource_lists() {
         inputs.fetch_add(1, Ordering::Relaxed);
         for text in texts(bytes, &words, "cpu=500m,memory=4Gi,nvidia.com/gpu=1") {
             if let Some(list) = Resources::from_list(&text) {
-                // Nothing that was written is left out: each part has become one resource.
+                // No part of the text is left out: each has become one resource.
                 let parts = if text.is_empty() { 0 } else { text.split(',').count() };
                 assert_eq!(list.names().count(), parts, "{text:?}");
                 check_resources(&list);
@@ -269,7 +269,7 @@ fn accounts() {
             let after = before.changed(&[], changes(&sound(), &data));
             assert_eq!(after.ok(), Account::read(user(), "u", &data).ok(), "what changes is read as all of it is");
             for entry in readable.clusters.values() {
-                // Whatever is stored, it is known what to do about it.
+                // Every stored schedule has a defined result.
                 if let Some(schedule) = entry.schedule() {
                     let _due = [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX]
                         .map(|now| schedule.due(entry.scheduled.as_ref(), now));
@@ -281,7 +281,7 @@ fn accounts() {
                     assert!(damaged.is_empty() && readable == account);
                     assert_eq!(Account::read(user(), "u", &account.data()).as_ref(), Ok(&account));
                     nothing_is_lost(&data, &account);
-                    // Whatever the answer, there is one.
+                    // Each of these calls returns an answer, whatever it is.
                     let _verdicts =
                         (judge(None, &account), judge(Some(&before), &account), judge(Some(&account), &before));
                     assert_eq!(judge(Some(&account), &account), Ok(()), "what changes nothing is never refused");
@@ -308,7 +308,7 @@ fn accounts() {
     println!("{} inputs", inputs.into_inner());
 }
 
-/// The keys that differ, as they are in `new`.
+/// Returns the keys that differ, with their values in `new`.
 fn changes<'a>(
     old: &'a BTreeMap<String, String>,
     new: &'a BTreeMap<String, String>,
@@ -318,7 +318,7 @@ fn changes<'a>(
     set.map(|(key, text)| (key.as_str(), Some(text.as_str()))).chain(gone.map(|key| (key.as_str(), None)))
 }
 
-/// Each entry of the data is in the account.
+/// Asserts that each entry of the data is in the account.
 fn nothing_is_lost(data: &BTreeMap<String, String>, account: &Account) {
     for key in data.keys() {
         let Some((kind, cluster)) = key.split_once('.') else { continue };
@@ -357,7 +357,7 @@ fn review() -> Value {
     })
 }
 
-/// What the handler says to a body.
+/// Returns the answer of the handler to a body.
 fn ask(body: String) -> (StatusCode, Value) {
     ask_at(keys::ACCOUNT_PATH, body)
 }
@@ -394,7 +394,7 @@ fn admission_reviews() {
                 assert_eq!(status, StatusCode::BAD_REQUEST, "{text}");
                 continue;
             };
-            // What has a uid is answered with it; allowed is only what can be read.
+            // An answer repeats the uid of the request. The handler allows only readable objects.
             if status == StatusCode::BAD_REQUEST {
                 assert!(serde_json::from_str::<Value>(&text).is_err() || answer.is_null(), "{text}");
                 continue;
@@ -409,12 +409,12 @@ fn admission_reviews() {
         }
     });
     println!("{} inputs", inputs.into_inner());
-    // Beyond the largest body nothing is read.
+    // A body above the limit is not read.
     let large = format!("{sound}{}", " ".repeat(cmp_webhook::door::LARGEST));
     assert_eq!(ask(large).0, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
-/// Whether what a review would store is no account, or one that can be read.
+/// Reports whether a review would store a readable account, or no account at all.
 fn is_sound(review: &str) -> bool {
     let review: Value = serde_json::from_str(review).unwrap();
     let object = &review["request"]["object"];
@@ -502,7 +502,7 @@ spec:
       volumes: [{ name: root, containerDisk: { image: x } }]
 ";
 
-/// What cmp-webhook lets through is a Pod or a machine that keeps to its size, whatever size that is.
+/// cmp-webhook allows only templates whose Pod or machine keeps to its size, whatever size that is.
 #[test]
 fn templates() {
     let review = |text: &str| {

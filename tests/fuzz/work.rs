@@ -1,7 +1,7 @@
-//! How much work a review costs: n bytes may cost no more than c·n·log n, whatever they are.
+//! The work of a review: n bytes may cost no more than c·n·log n, whatever they are.
 //!
-//! Steps are counted, not seconds: the bytes and pieces that are allocated on the way to the answer. A reader that goes
-//! over a list once more for each of its elements copies it each time.
+//! The tests count steps instead of seconds: the bytes and pieces that are allocated on the way to the answer. A reader
+//! that goes over a list once more for each element also copies it each time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,20 +12,20 @@ use serde_json::{Map, Value, json};
 
 use crate::{MACHINE, POD, POD_WORDS, WORDS, review, texts};
 
-/// The most steps for a byte and a doubling of the input. A container of a Pod takes 1 KiB in memory, and `{}` in a text;
-/// a template is copied some twenty times.
+/// The most steps for a byte and a doubling of the input. A container of a Pod takes 1 KiB in memory, and `{}` in a
+/// text; a template is copied some twenty times.
 const STEPS: f64 = 3000.0;
-/// What the smallest review costs: the built-in templates, the first lines of a log.
+/// The steps of the smallest review: the built-in templates, the first lines of a log.
 const START: f64 = 4_000_000.0;
-/// The most memory at one time, in bytes for each byte of the review, and in all.
+/// The most memory at one time in bytes, in addition to two bytes for each byte of the review.
 const MEMORY: u64 = 40 << 20;
 
-/// The bytes and pieces that are allocated.
+/// Returns the number of allocated bytes and pieces.
 fn steps(cost: &AllocationInfo) -> f64 {
     cost.bytes_total as f64 + cost.count_total as f64
 }
 
-/// Answers a review, and checks what that costs.
+/// Answers a review, and checks the cost against the bounds.
 fn cost(question: Question, body: &str) -> AllocationInfo {
     let cost = measure(|| drop(question.answer(body.as_bytes())));
     let length = body.len() as f64;
@@ -54,7 +54,7 @@ fn grows(name: &str, question: Question, lengths: [usize; 3], body: impl Fn(usiz
     }
 }
 
-/// A review of an account that changes from one data to another.
+/// Returns a review of an account that changes from one data to another.
 fn change(old: &Map<String, Value>, new: &Map<String, Value>) -> String {
     let mut review = review();
     for (object, data) in [("oldObject", old), ("object", new)] {
@@ -124,7 +124,7 @@ fn pairs(data: &Map<String, Value>) -> impl Iterator<Item = (String, String)> {
     data.iter().map(|(key, value)| (key.clone(), value.as_str().unwrap().to_owned()))
 }
 
-/// A review of a template.
+/// Returns a review of a template.
 fn template(text: &str) -> String {
     let metadata = json!({ "name": "x", "namespace": "cmp-templates", "labels": { (keys::TEMPLATE): "true" } });
     let object = json!({ "metadata": metadata, "data": { "template": text } });
@@ -212,7 +212,7 @@ fn lists_in_templates() {
     grows("tolerations of a VM", Question::Template, [90, 360, 1440], |count| {
         vm(String::new(), format!(r#","tolerations":[{}]"#, tolerations(count)))
     });
-    // An alias stands for all that it names.
+    // A YAML alias stands for everything that its anchor names.
     let bomb = (1..12).fold("a0: &a0 [x,x,x,x,x,x,x,x]\n".to_owned(), |text, at| {
         let of = format!("*a{}", at - 1);
         format!("{text}a{at}: &a{at} [{}]\n", [of.as_str(); 8].join(","))
@@ -220,7 +220,7 @@ fn lists_in_templates() {
     cost(Question::Template, &template(&format!("{bomb}{POD}")));
 }
 
-/// What a list of anything costs, wherever it stands.
+/// Checks the cost of a list of anything, at any place of a review.
 #[test]
 fn random_lists() {
     let inputs = AtomicU64::new(0);

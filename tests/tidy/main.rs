@@ -1,4 +1,4 @@
-//! What holds of the sources themselves: who may depend on what, and where names are spelled.
+//! Rules about the sources themselves: allowed dependencies, and places where names are spelled.
 
 mod english;
 
@@ -12,7 +12,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// All files below a folder with this ending.
+/// Returns all files below a folder with this ending.
 fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
@@ -31,7 +31,7 @@ fn sources(folders: &[&str]) -> Vec<(PathBuf, String)> {
     paths.map(|path| (path.clone(), fs::read_to_string(&path).unwrap())).collect()
 }
 
-/// What a package is built of, on every platform and without what only its tests need.
+/// Returns the crates that a package is built of, on every platform and without the dependencies of its tests.
 fn tree(arguments: &[&str]) -> Vec<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -78,7 +78,7 @@ fn core_is_pure() {
     }
 }
 
-/// The mirror is a copy: what is decided and done must not be able to ask it.
+/// The mirror is a copy: no decision or action must be able to ask it.
 #[test]
 fn nothing_is_decided_by_the_mirror() {
     for package in ["cmp-core", "cmp-client"] {
@@ -108,7 +108,7 @@ fn names_in_kubernetes_are_spelled_once() {
             continue;
         }
         for (at, line) in text.lines().enumerate().filter(|(_, line)| line.contains("kubectl-cmp.dev/")) {
-            // What a user types or reads is spelled out in tests of it.
+            // Tests spell out the names that a user types or reads.
             let tested = text.find("#[cfg(test)]").is_some_and(|tests| text[..tests].lines().count() <= at);
             assert!(tested || path.ends_with("tests.rs"), "{}:{}: {line}", path.display(), at + 1);
         }
@@ -133,7 +133,7 @@ fn one_module_compares_texts() {
 
 #[test]
 fn one_module_writes_to_the_terminal() {
-    // It escapes what others wrote.
+    // The allowed modules escape the texts of others.
     for (path, text) in sources(&["plugin/src"]) {
         if path.ends_with("ui.rs") || path.ends_with("ui/progress.rs") {
             continue;
@@ -175,7 +175,7 @@ fn every_policy_is_bound_and_installed() {
     }
 }
 
-/// The oldest Kubernetes is 1.30: what CEL learnt later would be refused there. These are the functions and macros that later
+/// The oldest Kubernetes is 1.30, and refuses newer features of CEL. The list has the functions and macros that later
 /// versions of the API server brought (k8s.io/apiserver, `pkg/cel/environment/base.go`).
 #[test]
 fn the_policies_are_read_by_the_oldest_kubernetes() {
@@ -205,7 +205,7 @@ fn the_policies_are_read_by_the_oldest_kubernetes() {
         for function in later {
             assert!(!text.contains(function), "{} has {function}, which Kubernetes 1.30 does not know", path.display());
         }
-        // `all(key, value, ...)`; before it there was one variable.
+        // Earlier versions allow one variable; later ones also `all(key, value, ...)`.
         for after in [".all(", ".exists("].into_iter().flat_map(|name| text.split(name).skip(1)) {
             let parts: Vec<&str> = after.splitn(3, ',').map(str::trim).collect();
             let two = matches!(parts[..], [key, value, _] if word(key) && word(value));
@@ -214,7 +214,7 @@ fn the_policies_are_read_by_the_oldest_kubernetes() {
     }
 }
 
-/// The texts between double quotes; what is between two of them is taken for one as well, which does no harm here.
+/// Returns the texts between double quotes. The parts between two texts are returned as well, which does no harm here.
 fn texts(source: &str) -> Vec<&str> {
     source.split('"').filter(|text| text.len() >= 10 && !text.contains('\n')).collect()
 }
@@ -230,7 +230,7 @@ fn every_refusal_of_a_policy_is_met_by_a_test() {
             let parts: Vec<&str> = if let Some(message) = line.strip_prefix("message: ") {
                 vec![message]
             } else if let Some(expression) = line.strip_prefix("messageExpression: ") {
-                // Its fixed parts.
+                // The fixed parts of the expression.
                 expression.split('\'').skip(1).step_by(2).map(str::trim).filter(|part| part.len() >= 10).collect()
             } else {
                 continue;
@@ -246,7 +246,7 @@ fn every_refusal_of_a_policy_is_met_by_a_test() {
     assert!(messages > 40, "the policies are read: {messages}");
 }
 
-/// The tests of a document that are named as `file.rs::test` are there. Says how many it names.
+/// Asserts that the tests named as `file.rs::test` in a document exist. Returns the number of names.
 fn names_tests(document: &str) -> usize {
     let text = fs::read_to_string(root().join("docs").join(document)).unwrap();
     let mut named = 0;
@@ -260,7 +260,7 @@ fn names_tests(document: &str) -> usize {
     named
 }
 
-/// The rows of a table under a heading.
+/// Returns the rows of the table under a heading.
 fn rows(document: &str, heading: &str) -> Vec<String> {
     let text = fs::read_to_string(root().join("docs").join(document)).unwrap();
     let (_, section) = text.split_once(heading).unwrap_or_else(|| panic!("{document} has no {heading}"));
@@ -296,7 +296,7 @@ fn links_in_the_documents_lead_somewhere() {
     }
 }
 
-/// The vectors are what Kubernetes' own libraries say, and not what somebody wrote down once.
+/// The vectors come from Kubernetes' own libraries, and are not written by hand.
 #[test]
 fn vectors_are_made_with_the_real_kubernetes() {
     for (program, file) in [("vectors", "quantity.tsv"), ("pods", "pods.jsonl")] {

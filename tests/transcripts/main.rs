@@ -1,7 +1,7 @@
-//! What `kubectl cmp` says before it talks to any server: helps, usage errors, completion, written down as documents.
+//! Output of `kubectl cmp` without a server: helps, usage errors and completion, written down as documents.
 //!
-//! After a change of a help or a message: `SNAPSHOTS=overwrite cargo test --workspace --test transcripts`, and read the
-//! difference.
+//! After a change of a help or a message, run `SNAPSHOTS=overwrite cargo test --workspace --test transcripts`, and read
+//! the difference.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,12 +24,12 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("transcripts")
 }
 
-/// Runs it as kubectl would run the plugin, where there is no server and nothing to name.
+/// Runs a step as kubectl would run the plugin, where there is no server and nothing to name.
 fn run(step: &Step) -> (String, i32) {
     run_in(Path::new("."), step)
 }
 
-/// The same in a folder.
+/// Runs a step in a folder, as kubectl would run the plugin.
 fn run_in(folder: &Path, step: &Step) -> (String, i32) {
     let script = format!("exec 2>&1; kubectl() {{ shift; \"$PLUGIN\" \"$@\"; }}\n{}", step.command);
     let mut shell = Command::new("sh");
@@ -43,19 +43,19 @@ fn run_in(folder: &Path, step: &Step) -> (String, i32) {
     (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code().unwrap_or(-1))
 }
 
-/// That a document is what it would have to be.
+/// Asserts that a document is equal to the played one.
 fn compare(name: &str, said: String) {
     let expected = snapbox::Data::read_from(&folder().join(name), Some(snapbox::data::DataFormat::Text)).raw();
     snapbox::Assert::new().action_env("SNAPSHOTS").eq(said, expected);
 }
 
-/// That a document says what is said.
+/// Asserts that a document has the current output.
 fn check(name: &str) {
     let document = fs::read_to_string(folder().join(name)).unwrap();
     compare(name, played(&document, run));
 }
 
-/// The help of a command and of all below it, as they are listed.
+/// Returns the help of a command and of all its subcommands, in the listed order.
 fn helps_of(command: &str) -> String {
     let step = Step { command: format!("{command} --help"), ..Step::default() };
     let (help, _) = run(&step);
@@ -84,13 +84,13 @@ fn completion() {
     check("completion.md");
 }
 
-/// Hours of the third of November 2025.
+/// Returns this hour, counted from the start of 3 November 2025.
 fn hour(hour: i64) -> Timestamp {
     "2025-11-03T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_hours(hour)
 }
 
-/// A file as the mirror writes it. John's two machines run by day; one of them is stopped, and by night both are suspended.
-/// Mary's VM with a disk is paused for half an hour. For two hours nobody looks.
+/// Writes a file as the mirror does. John's two machines run by day; one of them is stopped, and both are suspended by
+/// night. Mary's VM with a disk is paused for half an hour. For two hours nobody observes.
 fn history(path: &Path) {
     let one = |owner: &str, name: &str, state, paused, size: &str| {
         let instance: InstanceName = name.parse().unwrap();

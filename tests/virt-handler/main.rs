@@ -1,28 +1,27 @@
-//! Stands in for every virt-handler of a control plane of the tests, and for the guests they would run.
+//! Stand-in for every virt-handler of a test control plane, and for the guests that they would run.
 //!
-//! What is simulated, and nothing else of KubeVirt:
+//! The following is simulated, and nothing else of KubeVirt:
 //!
 //! - A guest starts at once: its VMI goes from Scheduled to Running, with the address of its Pod. It shuts down as soon
 //!   as it is asked to: when its VMI or its launcher Pod is deleted, the VMI becomes Succeeded.
-//! - virt-api's requests to virt-handler over mutual TLS: pause and unpause (and freeze, unfreeze, reset, softreboot,
-//!   which change nothing that can be seen). As with the real one the answer comes first, and the condition `Paused`
-//!   of the VMI follows.
+//! - virt-api's requests to virt-handler over mutual TLS: pause and unpause. freeze, unfreeze, reset and softreboot are
+//!   accepted too, without a visible change. As with the real virt-handler the answer comes first, and the condition
+//!   `Paused` of the VMI follows.
 //! - A guest moves at once when virt-controller has prepared a launcher Pod for it on another node.
-//! - Of the kubelet: a launcher Pod ends when its guest has ended. In this order; a Pod that ends while its guest runs
-//!   is a failed start to virt-controller. The Pod that a guest has left ends too.
+//! - The kubelet's part: a launcher Pod ends after its guest has ended. The order matters, because virt-controller
+//!   takes a Pod that ends while its guest runs for a failed start. The Pod that a guest has left ends too.
+//! - The streams of a guest's console and screen, as far as their first words (`streams`).
 //!
-//! VMIs are written as KubeVirt's own ServiceAccount for virt-handler, with its rights: list, watch and update. Pods are
-//! written as the kubelets would, which here is the administrator.
+//! The program writes VMIs as KubeVirt's own ServiceAccount for virt-handler, with its rights: list, watch and update.
+//! It writes Pods in place of the kubelets, as the administrator.
 //!
-//! The annotation `tests.kubectl-cmp.dev/guest` of a VMI makes its guest misbehave: `never-starts`, `hangs-on-stop` (for
-//! as long as its grace period allows), `powers-off`, `crashes`, `cannot-pause`.
+//! The annotation `tests.kubectl-cmp.dev/guest` of a VMI makes its guest misbehave. Its values are `never-starts`,
+//! `hangs-on-stop` (for as long as its grace period allows), `powers-off`, `crashes` and `cannot-pause`.
 //!
-//! - The streams of its console and its screen, as far as their first words (`streams`).
+//! The annotation `tests.kubectl-cmp.dev/address` of a VMI sets the address of its guest. It replaces the address of
+//! the Pod, which no network reaches.
 //!
-//! The annotation `tests.kubectl-cmp.dev/address` of a VMI is the address of its guest instead of that of its Pod, where no
-//! network leads.
-//!
-//! No guest, no disk, no network: nothing runs.
+//! Nothing really runs: there is no guest, no disk and no network.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -54,14 +53,14 @@ use cmp_tests::control_plane::client;
 
 mod streams;
 
-/// What a guest does other than what it should.
+/// The annotation for a misbehaving guest.
 const GUEST: &str = "tests.kubectl-cmp.dev/guest";
-/// Where its guest is, if not where its Pod is.
+/// The annotation for the address of a guest, if it is not the address of its Pod.
 const ADDRESS: &str = "tests.kubectl-cmp.dev/address";
 const LAUNCHERS: &str = "kubevirt.io=virt-launcher";
 const CREATED_BY: &str = "kubevirt.io/created-by";
 
-/// A VirtualMachineInstance.
+/// A VMI object, `VirtualMachineInstance` of KubeVirt.
 type Vmi = DynamicObject;
 
 struct World {
@@ -112,7 +111,8 @@ async fn guests(world: Arc<World>) {
         .await;
 }
 
-/// What somebody else has written meanwhile, or an API server that is away: it is tried again.
+/// Returns the action after an error, which is a retry. A conflict with another writer and an unavailable API server
+/// are expected.
 fn again(error: &kube::Error) -> Action {
     if !is_conflict(error) {
         eprintln!("{error}");
@@ -124,7 +124,7 @@ fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
 }
 
-/// One guest: what becomes of it, from what is asked of it.
+/// Reconciles one guest: computes its next state from its VMI and its Pods.
 async fn guest(vmi: Arc<Vmi>, world: Arc<World>) -> Result<Action, kube::Error> {
     let (Some(uid), Some(namespace)) = (vmi.uid(), vmi.namespace()) else { return Ok(Action::await_change()) };
     let made_by = ListParams::default().labels(&format!("{CREATED_BY}={uid}"));
@@ -196,7 +196,7 @@ fn next(vmi: &Vmi, pod: Option<&Pod>, now: Timestamp) -> Next {
         (Some(_), _) => Next::Becomes(Phase::Succeeded),
         (None, "never-starts") => Next::Stays,
         (None, "powers-off") if phase == "Running" => Next::Becomes(Phase::Succeeded),
-        // Whether it ran before or not: only what fails while it starts is what KubeVirt waits ever longer for.
+        // Whether it ran before or not: KubeVirt backs off only for guests that fail while they start.
         (None, "crashes") => Next::Becomes(Phase::Failed),
         (None, _) if phase == "Scheduled" => Next::Becomes(Phase::Running),
         (None, _) => Next::Stays,
@@ -229,7 +229,7 @@ fn become_phase(vmi: &mut Vmi, phase: Phase, pod: Option<&Pod>) {
     }
 }
 
-/// With a masquerade its Pod's address is its own.
+/// Returns the address of a guest. With a masquerade interface it is the address of its Pod.
 fn address(vmi: &Vmi, pod: Option<&Pod>) -> Option<String> {
     vmi.annotations().get(ADDRESS).or(pod.and_then(|pod| pod.status.as_ref()?.pod_ip.as_ref())).cloned()
 }
@@ -241,8 +241,8 @@ fn is_at(status: &mut Value, address: Option<&str>) {
     }
 }
 
-/// The next step of a guest that is to move to another Pod, if it is to: the virt-handler there listens, the one here
-/// sends, and then the guest is there.
+/// Performs the next step of a guest that has to move to another Pod. First the virt-handler there listens, then the
+/// one here sends, and then the guest is there. Returns `None` without a step.
 fn moves(vmi: &mut Vmi, target: Option<&Pod>) -> Option<&'static str> {
     let address = address(vmi, target);
     let status = &mut vmi.data["status"];
@@ -275,8 +275,8 @@ fn moves(vmi: &mut Vmi, target: Option<&Pod>) -> Option<&'static str> {
     Some("has moved")
 }
 
-/// As KubeVirt writes it: to the second. It sends what it has read back as the test of a patch, which fails for good where
-/// something else is stored.
+/// Returns the time as KubeVirt writes it: to the second. KubeVirt sends the value it has read back as the test of a
+/// patch. Such a patch fails for good where another value is stored.
 fn now() -> Value {
     let now = Timestamp::now();
     json!(Timestamp::from_second(now.as_second()).unwrap_or(now).to_string())
@@ -286,7 +286,7 @@ fn by_user() -> Value {
     json!({ "reason": "PausedByUser", "message": "VMI was paused by user" })
 }
 
-/// Sets a condition to true, with these words, or takes it away; says whether that changed anything.
+/// Sets a condition to true with these fields, or removes it. Reports whether that changed anything.
 fn set_condition(vmi: &mut Vmi, kind: &str, words: Option<Value>) -> bool {
     let conditions = &mut vmi.data["status"]["conditions"];
     let before = conditions.as_array().cloned().unwrap_or_default();
@@ -324,7 +324,8 @@ async fn launchers(world: Arc<World>) {
         .await;
 }
 
-/// One launcher Pod: it says which images it runs, without which KubeVirt moves nothing, and ends after its guest.
+/// Reconciles one launcher Pod. It gets the ids of its images, without which KubeVirt moves nothing, and ends after its
+/// guest.
 async fn launcher(pod: Arc<Pod>, world: Arc<World>) -> Result<Action, kube::Error> {
     let running = pod.status.as_ref().is_some_and(|status| status.phase.as_deref() == Some("Running"));
     let (Some(namespace), true) = (pod.namespace(), running) else { return Ok(Action::await_change()) };
@@ -349,7 +350,7 @@ async fn launcher(pod: Arc<Pod>, world: Arc<World>) -> Result<Action, kube::Erro
         _ if left => Phase::Succeeded,
         Some("Succeeded") => Phase::Succeeded,
         Some("Failed") => Phase::Failed,
-        // It waits for its guest.
+        // The Pod waits for its guest.
         Some("Scheduled" | "Running") => return Ok(Action::await_change()),
         _ if pod.metadata.deletion_timestamp.is_some() => Phase::Succeeded,
         _ => return Ok(Action::await_change()),
@@ -373,7 +374,7 @@ async fn patch(pods: &Api<Pod>, pod: &Pod, status: Patch<Value>) -> Result<(), k
 
 // ---- virt-api's requests
 
-/// Serves until that fails, and says why.
+/// Serves until an error occurs, and returns the error.
 async fn serve(folder: &Path, port: u16, world: Arc<World>) -> String {
     let app = Router::new()
         .route("/v1/namespaces/{namespace}/virtualmachineinstances/{name}/console", get(streams::console))
@@ -391,8 +392,8 @@ async fn serve(folder: &Path, port: u16, world: Arc<World>) -> String {
     }
 }
 
-/// Whoever has no certificate of KubeVirt's authority is not listened to. That authority has signed one for clients:
-/// virt-api's.
+/// Returns a TLS configuration that refuses clients without a certificate of KubeVirt's authority. The authority has
+/// signed one certificate for clients: virt-api's.
 fn tls(folder: &Path) -> Result<rustls::ServerConfig, Box<dyn std::error::Error>> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(folder.join("ca.crt"))? {
@@ -442,7 +443,7 @@ async fn act(State(world): State<Arc<World>>, InPath(path): InPath<BTreeMap<Stri
     StatusCode::ACCEPTED
 }
 
-/// Its rights are to list, not to get.
+/// Finds a VMI by listing: virt-handler's rights are to list, not to get.
 async fn find(vmis: &Api<Vmi>, name: &str) -> Result<Option<Vmi>, kube::Error> {
     let named = ListParams::default().fields(&format!("metadata.name={name}"));
     Ok(vmis.list(&named).await?.items.into_iter().next())

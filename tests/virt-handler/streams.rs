@@ -1,4 +1,4 @@
-//! What is seen of a guest: its serial console and its screen, each a WebSocket of bytes that virt-api asks for.
+//! Streams of a guest: its serial console and its screen, each a WebSocket of bytes that virt-api asks for.
 
 use axum::body::Body;
 use axum::extract::{Path, Request};
@@ -11,12 +11,12 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// A guest that asks who is there, and says again what is typed.
+/// Serves a console that prints a login prompt, and echoes the input.
 pub(crate) async fn console(Path((_, name)): Path<(String, String)>, request: Request) -> Response<Body> {
     upgraded(request, format!("{name} login: "))
 }
 
-/// A screen that says which protocol it speaks.
+/// Serves a screen that announces its protocol.
 pub(crate) async fn vnc(request: Request) -> Response<Body> {
     upgraded(request, "RFB 003.008\n".to_owned())
 }
@@ -50,7 +50,7 @@ fn upgraded(mut request: Request, greeting: String) -> Response<Body> {
     response
 }
 
-/// Says its greeting, then whatever it hears.
+/// Sends the greeting, then echoes the input.
 async fn speak(stream: Upgraded, greeting: String) -> Result<(), Error> {
     let mut stream = WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Server, None).await;
     stream.send(Message::Binary(greeting.into())).await?;

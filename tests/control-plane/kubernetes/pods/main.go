@@ -1,5 +1,5 @@
-// Command pods prints random Pods with what the real PodRequests and PodLimits make of them: one JSON object a line.
-// core's tests compare their own sums with it.
+// Command pods prints random Pods with the results of the real PodRequests and PodLimits: one JSON object a line.
+// core's tests compare their own sums with them.
 package main
 
 import (
@@ -19,14 +19,14 @@ type vector struct {
 	Limits   map[string]string `json:"limits"`
 }
 
-// A fixed seed: the same file each time.
+// A fixed seed makes the same file each time.
 var random = rand.New(rand.NewSource(1))
 
 func main() {
 	out := json.NewEncoder(os.Stdout)
 	for range 250 {
 		pod := v1.Pod{Spec: spec()}
-		// Copies: a sum may share a big number with the Pod that it was made of, and add to it there.
+		// Sums of copies: a sum may share a big number with its Pod, and add to it there.
 		line := vector{
 			Pod:      pod.Spec,
 			Requests: sums(helpers.PodRequests(pod.DeepCopy(), helpers.PodResourcesOptions{})),
@@ -39,7 +39,7 @@ func main() {
 	}
 }
 
-// The value alone: which suffix a sum is printed with depends on the order of a map in Go.
+// sums returns only the values, without suffixes: the suffix of a sum depends on the order of a map in Go.
 func sums(list v1.ResourceList) map[string]string {
 	out := map[string]string{}
 	for name, amount := range list {
@@ -61,7 +61,7 @@ func spec() v1.PodSpec {
 			always := v1.ContainerRestartPolicyAlways
 			init.RestartPolicy = &always
 		case 1:
-			// Since 1.34 an init container can have other policies, which make no sidecar of it.
+			// Since 1.34 an init container can have other restart policies. They do not make it a sidecar.
 			never := v1.ContainerRestartPolicyNever
 			init.RestartPolicy = &never
 		}

@@ -1,5 +1,5 @@
-// Command vectors prints what the real apimachinery makes of quantities: one line a text, with its canonical form
-// and its value in 10^-9 units, or "error". core's tests compare their own reading with it.
+// Command vectors prints how the real apimachinery reads quantities. Each line has a text, its canonical form and its
+// value in 10^-9 units, or "error". core's tests compare their own reading with it.
 package main
 
 import (
@@ -24,7 +24,7 @@ func main() {
 			fmt.Printf("%s\terror\n", text)
 			continue
 		}
-		// The text itself may be kept as the printed form; what is wanted is the canonical one.
+		// A Quantity may keep the text as its printed form, so the canonical form is computed.
 		number, suffix := q.CanonicalizeBytes(nil)
 		dec := q.AsDec()
 		nanos := new(big.Int).Set(dec.UnscaledBig())
@@ -58,7 +58,7 @@ func texts() []string {
 	}
 	out = append(out, "", "-", "+", ".", "-.", "1.2.3", "--1", "++1", "-+1", "1-", "Ki", "m", "1ki", "1K", "1g", "1mi", "1 Gi", " 1", "1 ", "0x10", "1e", "1E", "1e1.5", "1eE", "1Kii", "1iK", "1,5", "1_000", "∞", "NaN", "inf", "1e-10", "5e-12", "12E", "12Ei", "16Ei", "8Ei", "7Ei", "9E", "10E", "1e18", "1e19", "1e30",
 		"9223372036854775808", "99999999999999999999", "0.00000000000000000000001", "1000000000000000000000n", "3.0000000001Ki", "1.00000000001Mi", "0.9Ki", "0.0001Ki", "1.1Ki", "1025Ki", "1048576Ki", "1536Mi", "0.5Gi", "0.1Gi", "100m", "1100m", "1000m", "2500000u", "1000000n", "1234567n")
-	// A fixed seed: the same file each time.
+	// A fixed seed makes the same file each time.
 	random := rand.New(rand.NewSource(1))
 	for i := 0; i < 1500; i++ {
 		number := fmt.Sprintf("%d", random.Int63n(int64(1)<<uint(1+random.Intn(50))))
