@@ -1,4 +1,4 @@
-//! What john tries with his own token, and is refused: kubectl says "Forbidden" or "is forbidden".
+//! Attempts of john with his own token that are refused: kubectl says "Forbidden" or "is forbidden".
 
 mod account;
 mod fields;
@@ -87,7 +87,7 @@ fn johns_token_opens_nothing_else() {
         &["create", "configmap", "x", "-n", "cmp-templates"],
     ];
     for command in refused {
-        // By RBAC, and not only because a quota happens to be full.
+        // RBAC refuses these, and not a quota that happens to be full.
         john.kubectl(command).fails().says(" cannot ");
     }
     john.cmp(&["create", "token", &mary.name]).fails().says("orbidden");

@@ -1,4 +1,4 @@
-//! `check`: everything as it should be, and each thing that is not, caused and named.
+//! `check`: an installation in order, and every fault that it must name.
 
 use axum::response::Response;
 use axum_server::tls_rustls::RustlsConfig;
@@ -15,13 +15,13 @@ fn check(plane: &ControlPlane) -> Output {
     plane.admin(&["cmp", "check"])
 }
 
-/// What failed, by its name.
+/// Returns the names of the failed checks.
 fn failed(said: &Output) -> Vec<&str> {
     let failed = said.stdout.lines().filter_map(|line| line.strip_prefix("failed "));
     failed.filter_map(|line| line.trim().split(": ").next()).collect()
 }
 
-/// That exactly this fails, each with a hint, and that it says so.
+/// Asserts that exactly these checks fail, each with a hint, and that the output has these texts.
 #[track_caller]
 fn fails(plane: &ControlPlane, expected: &[&str], texts: &[&str]) {
     let said = check(plane).fails();
@@ -33,7 +33,7 @@ fn fails(plane: &ControlPlane, expected: &[&str], texts: &[&str]) {
     }
 }
 
-/// The same, once the API server has taken over what was changed.
+/// Waits until exactly these checks fail, after the API server has taken over the change.
 #[track_caller]
 fn comes_to_fail(plane: &ControlPlane, expected: &[&str], text: &str) {
     eventually(text, SOON, || {
@@ -55,7 +55,7 @@ fn patch(plane: &ControlPlane, what: &[&str], patch: &serde_json::Value) {
     plane.admin(&[&["patch"], what, &[kind, "-p", &patch.to_string()]].concat()).ok();
 }
 
-/// Another caBundle in the configuration, or none.
+/// Returns a patch that sets or removes caBundle in the configuration.
 fn bundle(pem: Option<&str>) -> serde_json::Value {
     let pem = pem.map(|pem| k8s_openapi::ByteString(pem.as_bytes().to_vec()));
     let op = if pem.is_some() { "add" } else { "remove" };
@@ -76,14 +76,14 @@ fn everything_as_it_should_be() {
         .says("ok        kubevirt: it is not there: no VMs")
         .says("ok        rights: you may create and change all that is installed")
         .says_not("policy/");
-    // A user checks what is theirs.
+    // A user can check their own account.
     let own = user.cmp(&["check"]).ok();
     own.says("ok        account: it is sound: 1 cluster, within the quota")
         .says("the rest is for an administrator to check");
     let object = user.cmp(&["check", "-o", "json"]).ok().json();
     assert_eq!((&object["kind"], &object["status"]["result"]), (&json!("Check"), &json!("ok")));
     assert_eq!(object["status"]["checks"][0]["name"], "kubernetes");
-    // Who may look at nothing is told so; that is no failure of what cannot be seen.
+    // A subject without rights gets a warning. An unreadable object does not count as a failure.
     let nobody = ["--as", "nobody@example.com"];
     plane.admin(&[&["cmp", "check"], &nobody[..]].concat()).ok().says("warning   cmp: not looked at");
     plane
@@ -142,12 +142,12 @@ fn what_is_not_as_it_should_be_is_named_with_a_remedy() {
     ];
     fails(plane, &all, &texts);
     plane.admin(&["delete", "rolebinding", "more", "-n", "default"]).ok();
-    // What was added to a list that others may add to, an apply leaves.
+    // An apply keeps entries that were added to a list that others may extend.
     plane.admin(&["delete", "validatingadmissionpolicy", "cmp-services"]).ok();
     install(plane).says("clusterrole.rbac.authorization.k8s.io/cmp-container-user configured");
     comes_to_pass(plane);
 
-    // The question: asked of nobody, or never.
+    // The webhook configuration: it asks nobody, or never asks.
     let never = json!([{ "op": "add", "path": "/webhooks/0/matchConditions/-", "value": { "name": "never", "expression": "false" } }]);
     patch(plane, &CONFIGURATION, &never);
     let text = "nobody refuses what is no account: it is not asked";
@@ -157,13 +157,13 @@ fn what_is_not_as_it_should_be_is_named_with_a_remedy() {
     install(plane);
     comes_to_pass(plane);
 
-    // More is used than an administrator allows: it is shown, and nothing is broken.
+    // The usage is above the quota: `check` warns about it, but nothing is broken.
     plane.admin(&["cmp", "set", "quota", "john", "--cpu", "1"]).ok();
     check(plane).ok().says("warning   account/john: cpu=2 is charged, and the quota is 1");
     john.cmp(&["check"]).ok().says("warning   account: cpu=2 is charged, and the quota is 1");
     plane.admin(&["cmp", "set", "quota", "john", "--cpu", "4"]).ok();
 
-    // cmp-webhook is down: nothing is mended, so that what is damaged can be seen.
+    // cmp-webhook is down: no controller repairs the damage, so that `check` can report it.
     let kubeconfig = john.kubeconfig.clone();
     installation.stop();
     let plane = &installation.plane;
@@ -195,7 +195,7 @@ fn what_is_not_as_it_should_be_is_named_with_a_remedy() {
     plane.admin(&["delete", "secret", "cmp-webhook-cert", "-n", "cmp-system"]).ok();
     fails(plane, &damaged, &["secret/cmp-webhook-cert is missing"]);
 
-    // Back again, everything is put right.
+    // After the restart the controllers repair everything.
     install(plane);
     installation.restart();
     let plane = &installation.plane;
@@ -210,7 +210,7 @@ fn what_is_not_as_it_should_be_is_named_with_a_remedy() {
     purged(plane, &web);
 }
 
-/// Somebody else answers: cmp-webhook as it is, but for the version that it says.
+/// Starts another server in place of cmp-webhook. It runs the same code, but reports another version.
 fn another_version(plane: &ControlPlane, authority: &Authority) {
     // Another test may have been first.
     let _installed = rustls::crypto::ring::default_provider().install_default();
@@ -233,10 +233,10 @@ fn another_version(plane: &ControlPlane, authority: &Authority) {
     plane.admin(&["cmp", "install", "--webhook-url", &format!("https://localhost:{port}")]).ok();
     patch(plane, &CONFIGURATION, &bundle(Some(authority.pem())));
     let text = concat!("version: the plugin is v", env!("CARGO_PKG_VERSION"), ", and cmp-webhook v0.9.3");
-    // The Secret is that of the one that is stopped.
+    // The Secret still belongs to the stopped cmp-webhook.
     comes_to_fail(plane, &["version", "certificate"], text);
 
-    // What everybody may read is what was installed.
+    // cmp-webhook cannot use a setting that somebody edited.
     let map = ["configmap", "cmp-version", "-n", "cmp-templates"];
     patch(plane, &map, &json!({ "data": { "ephemeral-storage": "10 GB", "deny-egress-to": "10.0.0.0/33" } }));
     comes_to_fail(
@@ -251,6 +251,7 @@ fn another_version(plane: &ControlPlane, authority: &Authority) {
         .says("install --ephemeral-storage");
     patch(plane, &map, &json!({ "data": { "ephemeral-storage": null, "deny-egress-to": null } }));
     comes_to_fail(plane, &["version", "certificate"], text);
+    // The version that everybody may read is the installed one.
     patch(plane, &map, &json!({ "data": { "version": "0.9.3" } }));
     plane
         .admin(&["cmp", "version"])
@@ -262,8 +263,8 @@ fn another_version(plane: &ControlPlane, authority: &Authority) {
     assert_eq!(object["webhookVersion"]["gitVersion"], "v0.9.3");
 }
 
-/// Neither cert-manager nor the Prometheus operator are here: the types that they bring are, and what cert-manager and its
-/// cainjector would write is written.
+/// Installs with cert-manager. Neither cert-manager nor the Prometheus operator is installed here. The test creates
+/// their CRDs, and writes the objects that cert-manager and its cainjector would write.
 fn with_cert_manager(john: &World<'_>, web: &str) -> Process {
     let plane = &john.installation.plane;
     let types = [
@@ -308,7 +309,7 @@ fn with_cert_manager(john: &World<'_>, web: &str) -> Process {
     as_webhook(&["create", "secret", "generic", "cmp-webhook-cert", "-n", "cmp-system"]).says("cannot create resource");
     as_webhook(&["get", "secret", "cmp-webhook-ca", "-n", "cmp-system"]).says("cannot get resource");
 
-    // Its own certificate is of no use to it any more, and it may not write one.
+    // cmp-webhook has no use for its own certificate any more, and may not write one.
     let start = |name: &str, more: &[&str]| {
         let kubeconfig = plane.folder().join("cmp-webhook.kubeconfig").display().to_string();
         let (bind, probes) = (format!("127.0.0.1:{port}"), format!("127.0.0.1:{probe}"));
@@ -325,7 +326,7 @@ fn with_cert_manager(john: &World<'_>, web: &str) -> Process {
         });
     };
     waits("nobody has written the Secret cmp-webhook-tls yet");
-    // As cert-manager writes what it has signed, and its cainjector makes the authority known.
+    // Writes the Secret as cert-manager does after signing. `inject` writes the authority as its cainjector does.
     let write = |name: &str| {
         let authority = Authority::new(plane.folder(), name, "cert-manager");
         authority.server(name, "cmp-webhook", &["localhost", "cmp-webhook.cmp-system.svc"]);
@@ -344,7 +345,7 @@ fn with_cert_manager(john: &World<'_>, web: &str) -> Process {
     check(plane).fails().says("caBundle is empty: cert-manager's cainjector has not written it");
     inject(&first);
     comes_to_pass(plane);
-    // Renewed, by another authority, it is served without a restart.
+    // cmp-webhook serves a renewed certificate of another authority without a restart.
     inject(&write("second"));
     comes_to_pass(plane);
     john.account_is("what was lost is known again", |account| held(account, web).is_some());
@@ -353,7 +354,8 @@ fn with_cert_manager(john: &World<'_>, web: &str) -> Process {
     webhook
 }
 
-/// All of it goes, what an older version has left as well, and at no moment is there a right without its bounds.
+/// Checks that the purge removes everything, including the leftovers of an older version. At no moment is there a right
+/// without its bounds.
 fn purged(plane: &ControlPlane, web: &str) {
     let old = json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": [],
         "metadata": { "name": "cmp-old", "labels": { "app.kubernetes.io/part-of": "kubectl-cmp" } } });

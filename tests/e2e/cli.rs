@@ -1,4 +1,4 @@
-//! The habits of kubectl: forms of output, wrong input, dry runs.
+//! Conventions of kubectl: output formats, wrong input, dry runs.
 
 use crate::support::{running, shared};
 
@@ -46,7 +46,7 @@ fn wrong_input_is_an_error_that_names_it_and_says_what_to_do() {
         (&["create", "token", "john", "--duration", "1s"], "10 minutes at the least"),
         (&["delete", "token", "john", ""], "is not the id of a token"),
         (&["install", "--replicas", "0"], "0 is not from 1 to 100"),
-        // It has no end.
+        // The file has no end.
         (&["create", "-f", "/dev/zero"], "--filename /dev/zero: it is larger than 16 MiB, which is the limit"),
         (&["create", "cluster", "-f", "/dev/zero"], "it is larger than 16 MiB"),
         (&["create", "template", "x", "-f", "/dev/zero"], "it is larger than 3 MiB"),
@@ -235,7 +235,7 @@ fn a_user_can_be_an_object() {
     assert_eq!((&made["kind"], &made["spec"]["quota"]["cpu"]), (&"User".into(), &"4".into()));
     assert_eq!(create(&["-o", "name"]).ok().stdout, format!("user/{}\n", user.name));
     create(&["-o", "yaml", "--dry-run=client"]).ok().says("kind: User\n");
-    // Whoever asks for the object gets no credential with it.
+    // The output with the object contains no credential.
     let tokens = ["cmp", "get", "tokens", &user.name, "--no-headers"];
     assert_eq!(user.admin(&tokens).ok().stdout.lines().count(), 1);
 }
@@ -264,14 +264,14 @@ fn templates_columns_order_and_labels() {
     assert!(trace.stderr.contains("GET /api/v1/namespaces/cmp-users/configmaps/"), "{trace}");
 }
 
-/// The same template, filled in by the real kubectl and by the plugin, from the same object.
+/// Compares templates: the real kubectl and the plugin fill in the same template from the same object.
 #[test]
 fn templates_mean_what_they_mean_to_kubectl() {
     let user = shared().user("4", "8Gi");
     let object =
         user.cmp(&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--dry-run=client", "-o", "json"]);
     let mut object = object.ok().json();
-    // kubectl creates, dry, only what it knows.
+    // A dry run of kubectl creates only kinds that it knows.
     object["apiVersion"] = "v1".into();
     object["kind"] = "ConfigMap".into();
     let templates = [

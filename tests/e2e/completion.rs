@@ -1,4 +1,4 @@
-//! What the TAB key offers, as shells ask for it: through kubectl's own `__complete`.
+//! Candidates of the TAB key, requested as shells do: through kubectl's own `__complete`.
 
 use std::fs;
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use cmp_tests::shell::{Output, command, path, run};
 
 use crate::support::{running, shared};
 
-/// A folder with what `completion install` puts into it.
+/// A folder with the files of `completion install`.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -27,19 +27,19 @@ impl Folder {
         run(command, "")
     }
 
-    /// PATH with this folder, kubectl and the plugin in it.
+    /// Returns PATH with this folder, kubectl and the plugin in it.
     fn path(&self) -> String {
         format!("{}:{}", self.0.display(), path())
     }
 
-    /// What kubectl answers to its completion scripts; the last of the words is being typed.
+    /// Returns kubectl's answer to its completion scripts. The last word is incomplete.
     fn complete(&self, kubeconfig: &Path, words: &str) -> Output {
         let mut command = command(kubeconfig);
         command.args(["__complete", "cmp"]).args(words.split(' ')).env("PATH", self.path());
         run(command, "").ok()
     }
 
-    /// That these candidates are offered, and no names of files.
+    /// Asserts that exactly these candidates are offered, and no file names.
     #[track_caller]
     fn check(&self, kubeconfig: &Path, words: &str, expected: &[&str]) {
         let output = self.complete(kubeconfig, words);
@@ -69,7 +69,7 @@ fn a_user_is_offered_what_is_theirs() {
     folder.check(mine, "quota ", &[&user.name]);
     folder.check(mine, &format!("suspend cluster {web} --mode="), &["pause", "halt"]);
     folder.check(mine, "create cluster ", &["--cpu", "--memory"]);
-    // Nobody else's, and nothing that takes an administrator's rights.
+    // Completion offers nothing of others, and nothing that takes an administrator's rights.
     folder.check(mine, &format!("delete token {} ", user.name), &[]);
     assert!(folder.complete(mine, "get cluster w").stdout.contains(&format!("{web}\t2 of cpu=500m,memory=512Mi\n")));
     let files = folder.complete(mine, "create cluster x --ssh-key ");
@@ -105,7 +105,7 @@ fn an_administrator_is_offered_users_their_clusters_and_tokens() {
 fn without_a_server_nothing_is_offered_and_nothing_is_said() {
     let folder = Folder::new("away");
     folder.install().ok();
-    // One that takes connections and never answers: the patience is ours.
+    // This server takes connections and never answers: completion must limit its own wait.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     for server in [format!("https://127.0.0.1:{port}"), "https://127.0.0.1:1".to_owned(), "not an address".to_owned()] {
@@ -145,7 +145,7 @@ fn completion_is_installed_once_beside_the_plugin_or_where_it_is_told() {
     folder.install().fails().says("no link of ours").says("hint: remove it");
     assert_eq!(fs::read_to_string(&link).unwrap(), "somebody's own");
 
-    // As krew has it: a link that is changed by each upgrade, in a folder on the PATH.
+    // The layout of krew: a link that each upgrade changes, in a folder on the PATH.
     let krew = Folder::new("krew");
     std::os::unix::fs::symlink(&built().plugin, krew.0.join("kubectl-cmp")).unwrap();
     let install = |how: &[&str]| {

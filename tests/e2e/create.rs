@@ -1,4 +1,4 @@
-//! Creating, killed half-way and taken up again.
+//! Creation that is killed half-way and taken up again.
 
 use std::process::{Command, Stdio};
 
@@ -23,7 +23,7 @@ fn a_create_that_was_killed_goes_on_with_the_same_command() {
     assert!(made.stdout.starts_with(&format!("cluster/{name} ")), "{made}");
     let sets = user.kubectl(&["get", "statefulsets", "-n", &format!("{name}-ns"), "-o", "name"]).ok();
     assert_eq!(sets.stdout.lines().count(), 20);
-    // Once more changes nothing.
+    // A repeated command changes nothing.
     user.cmp(&create).ok().says(&format!("cluster/{name} unchanged"));
 }
 
@@ -65,12 +65,12 @@ fn a_name_that_is_taken_is_refused_without_saying_by_whom() {
     let name = running(&other, "web", 1, "1", "1Gi");
     let refused = user.cmp(&["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi"]).fails();
     refused.says(&format!("the name {name} is taken: choose another")).says_not(&format!("owner {}", other.name));
-    // The want is taken back, and the reason stays to be read.
+    // The want is taken back, and the reason stays readable.
     let account = user.account();
     assert!(account[format!("want.{name}")].is_null() && account[format!("held.{name}")].is_null(), "{account}");
     user.cmp(&["get", "clusters", "-o", "wide"]).ok().says("refused").says("is taken");
     user.cmp(&["quota"]).ok().says_not("-");
-    // A Namespace of an administrator is no less taken.
+    // A Namespace of an administrator takes the name as well.
     let foreign = user.cluster("foreign");
     user.admin(&["create", "namespace", &format!("{foreign}-ns")]).ok();
     user.cmp(&["create", "cluster", &foreign, "--cpu", "1", "--memory", "1Gi"]).fails().says("is taken");

@@ -7,14 +7,15 @@ use serde_json::{Value, json};
 
 use crate::support::{SOON, held, running, shared, want};
 
-/// A policy of the site itself: it denies what its rule matches, as Kyverno or Gatekeeper would. It goes at the end.
+/// A policy of the site itself. It denies requests that match its rule, as Kyverno or Gatekeeper would, and is removed
+/// on drop.
 pub(crate) struct SitePolicy<'a> {
     world: &'a World<'a>,
     name: String,
 }
 
 impl<'a> SitePolicy<'a> {
-    /// Denies the creation of Namespaces of this world's user. It holds when this returns.
+    /// Denies the creation of Namespaces of this world's user. The policy is in effect when the function returns.
     pub(crate) fn against_namespaces(world: &'a World<'a>) -> Self {
         let namespaces =
             json!({ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["namespaces"] });
@@ -32,7 +33,7 @@ impl<'a> SitePolicy<'a> {
         site
     }
 
-    /// Denies the deletion of one cluster of this world's user. It holds when this returns.
+    /// Denies the deletion of one cluster of this world's user. The policy is in effect when the function returns.
     fn against_deletion(world: &'a World<'a>, cluster: &str) -> Self {
         let accounts =
             json!({ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["configmaps"] });
@@ -81,12 +82,13 @@ fn admin_patches(world: &World<'_>, data: &Value) {
     world.admin(&["patch", "configmap", &world.name, "-n", "cmp-users", "--type=merge", "-p", &patch]).ok();
 }
 
-/// Whether the Namespace of a held cluster exists, as far as its account knows.
+/// Reports whether the Namespace of a held cluster exists, as far as its account knows. Returns `None` if the cluster
+/// is not held.
 pub(crate) fn has_uid(account: &Value, cluster: &str) -> Option<bool> {
     Some(!held(account, cluster)?["uid"].as_str()?.is_empty())
 }
 
-/// That nothing of a user is there any more.
+/// Asserts that nothing of a user exists any more.
 pub(crate) fn nothing_is_left(world: &World<'_>) {
     let name = &world.name;
     let of = format!("kubectl-cmp.dev/owner={name}");
@@ -118,7 +120,7 @@ fn a_cluster_whose_namespace_is_denied_can_be_deleted() {
     let account = user.account();
     assert!(account.as_object().unwrap().keys().all(|key| !key.contains(&user.name)), "{account}");
     drop(site);
-    // The same where the Namespace can be made while the wish waits.
+    // The deletion also works if the Namespace can be created while the wish waits.
     user.patch(&json!({ format!("want.{}", names[0]): want(1, "1", "1Gi") })).ok();
     user.account_is("it is held", |account| has_uid(account, &names[0]).is_some());
     user.cmp(&["delete", "cluster", &names[0], "--yes", "--wait"]).ok();
@@ -130,7 +132,7 @@ fn a_cluster_whose_namespace_is_denied_can_be_deleted() {
 
 #[test]
 fn a_user_is_deleted_while_clusters_are_being_created() {
-    // How many of them have a Namespace when the deletion begins.
+    // The number of clusters that have a Namespace when the deletion begins.
     for prepared in [0, 20] {
         let user = shared().user("64", "64Gi");
         let names: Vec<String> = (0..60).map(|at| user.cluster(&format!("c{at}"))).collect();
@@ -182,14 +184,14 @@ fn a_refusal_is_dismissed_and_whoever_has_the_name_keeps_it() {
     user.cmp(&["delete", "cluster", &name, "--dry-run=client"]).ok().says("deleted (dry run)");
     user.cmp(&["delete", "cluster", &name, "--dry-run=server"]).ok().says("deleted (server dry run)");
     user.cmp(&["get", "clusters"]).ok().says("refused");
-    // Nothing is lost by it, so that nobody is asked.
+    // The deletion loses nothing, so the command asks no question.
     user.cmp(&["delete", "cluster", &name]).ok().says(&format!("cluster/{name} deleted"));
     is_gone();
     user.cmp(&["delete", "cluster", &name]).fails().says(&format!("cluster \"{name}\" not found"));
     refused();
     user.cmp(&["delete", "cluster", "--all", "--yes", "--wait"]).ok().says(&format!("cluster/{name} deleted"));
     is_gone();
-    // An administrator who means all of one user takes nothing of another one.
+    // An administrator who deletes all clusters of one user deletes none of another user.
     refused();
     user.admin(&["cmp", "delete", "cluster", "--all", "--owner", &user.name, "--yes", "--wait"]).ok();
     is_gone();
@@ -217,15 +219,15 @@ fn one_that_cannot_go_holds_up_nobody() {
     let said = said.says(&format!("cluster/{} deleted", names[0])).says(&format!("cluster/{} deleted", names[2]));
     said.says_not(&format!("cluster/{} deleted", names[1]));
     left(&[&names[1]]);
-    // The same with users: the other one goes.
+    // Users behave the same way: the other user is deleted.
     let delete = ["cmp", "delete", "user", &user.name, &other.name, "--cascade", "--yes"];
     let said = user.admin(&delete).fails().says(&denied).says("it is kept by the auditors");
     let said = said.says(&format!("user/{}: not deleted", user.name)).says("to keep the user instead");
     said.says(&format!("user/{} deleted", other.name)).says_not(&format!("user/{} deleted", user.name));
     nothing_is_left(&other);
     left(&[&names[1]]);
-    // Until it is repeated, its tokens are worth nothing and nothing can be created; the same command as at first
-    // takes the deletion back.
+    // Until the deletion is repeated, the user's tokens do not work and nothing can be created. The original
+    // `create user` command takes the deletion back.
     let admin_creates = |name: &str| {
         let create = ["cmp", "create", "cluster", name, "--cpu", "1", "--memory", "1Gi", "--owner", &user.name];
         user.admin(&create)
@@ -245,7 +247,7 @@ fn one_that_cannot_go_holds_up_nobody() {
     nothing_is_left(&user);
 }
 
-/// Puts something into a Namespace that holds it up when it is deleted.
+/// Creates an object in a Namespace that blocks its deletion.
 pub(crate) fn hold_up(world: &World<'_>, namespace: &str) {
     let map = json!({ "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": { "name": "held-up", "namespace": namespace, "finalizers": ["example.com/held"] } });

@@ -1,4 +1,4 @@
-//! `cargo demo` itself, and that nothing of it is left when it is killed.
+//! Runs `cargo demo` itself, and checks that nothing of it is left after a kill.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use cmp_tests::eventually;
 
 use crate::support::SOON;
 
-/// Built before the demo is started, so that what is waited for is the demo alone.
+/// Returns the demo command. Builds everything before, so that the deadlines cover the demo alone.
 fn demo() -> Command {
     Binaries::get();
     built();
@@ -29,7 +29,7 @@ fn the_demo_ends_well() {
     assert!(!wrong.status.success());
 }
 
-/// The processes that have this text in their command line.
+/// Returns the command lines of all processes that contain this text.
 fn processes_with(text: &str) -> Vec<String> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());

@@ -1,4 +1,4 @@
-//! Port 8443 of cmp-webhook: whoever comes, with whatever, however slowly.
+//! Tests of port 8443 of cmp-webhook, with any client and any data at any speed.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -22,7 +22,7 @@ use crate::support::{SOON, want};
 
 const MIB: u64 = 1 << 20;
 
-/// Whoever connects to a replica without an API server in between.
+/// A client that connects to a replica without an API server in between.
 struct Direct {
     config: Arc<ClientConfig>,
     port: u16,
@@ -35,7 +35,7 @@ impl Direct {
         Self::with_certificate(installation, None)
     }
 
-    /// With the certificate and the key in two files.
+    /// Returns a client that uses the certificate and the key in two files.
     fn with_certificate(installation: &Installation, files: Option<[String; 2]>) -> Self {
         let path = "jsonpath={.webhooks[0].clientConfig.caBundle}";
         let configuration = ["get", "validatingwebhookconfiguration", "cmp-webhook", "-o", path];
@@ -66,7 +66,7 @@ impl Direct {
         Ok(StreamOwned::new(ClientConnection::new(self.config.clone(), name).unwrap(), stream))
     }
 
-    /// The start of a request with a body of this length.
+    /// Sends the start of a request with a body of this length.
     fn start(&self, path: &str, length: usize) -> io::Result<Tls> {
         let mut stream = self.connect()?;
         write!(
@@ -76,7 +76,7 @@ impl Direct {
         Ok(stream)
     }
 
-    /// What is answered to a body.
+    /// Returns the answer to a body.
     fn ask(&self, path: &str, body: &str) -> io::Result<String> {
         let mut stream = self.start(path, body.len())?;
         stream.write_all(body.as_bytes())?;
@@ -87,7 +87,7 @@ impl Direct {
 fn answer(stream: &mut Tls) -> io::Result<String> {
     let mut text = Vec::new();
     match stream.read_to_end(&mut text) {
-        // A connection that is closed without the last word of TLS has said all that it says.
+        // A connection that closes without the TLS close message has still delivered its whole answer.
         Err(error) if text.is_empty() => Err(error),
         _ => Ok(String::from_utf8_lossy(&text).into_owned()),
     }
@@ -118,8 +118,9 @@ fn whoever_comes_to_the_door() {
     a_damaged_account_that_is_deleted(&installation);
 }
 
-/// Fifty clients send most of a large body, and stop: memory is bounded, and others are answered meanwhile. Without a
-/// bound they would take 300 MiB; a body has 64, and is held several times while it is read.
+/// Fifty clients send most of a large body, and stop. The memory stays bounded, and others get answers meanwhile.
+/// Without a bound the clients would take 300 MiB. All bodies together have 64 MiB, and each is held several times
+/// while it is read.
 fn slow_bodies(installation: &Installation, direct: &Direct, good: &str) {
     let replica = &installation.replicas[0];
     let before = replica.memory().unwrap();
@@ -133,7 +134,7 @@ fn slow_bodies(installation: &Installation, direct: &Direct, good: &str) {
                     Ok(stream)
                 });
                 sent.fetch_add(1, Ordering::Relaxed);
-                // It is told that it was too slow, or that there is no room.
+                // The client is told that it was too slow, or that there is no room.
                 if let Ok(Ok(said)) = stream.map(|mut stream| answer(&mut stream)) {
                     assert!(said.starts_with("HTTP/1.1 4"), "{said}");
                 }
@@ -152,7 +153,7 @@ fn slow_bodies(installation: &Installation, direct: &Direct, good: &str) {
     assert!(asked > 0 && peak < before + 200 * MIB, "{} MiB", peak / MIB);
 }
 
-/// More connections than there is room for: those that have said nothing for the longest time go.
+/// Opens more connections than there is room for: the server closes those that have been idle for the longest time.
 fn idle_connections(direct: &Direct, good: &str) {
     let idle: Vec<TcpStream> = (0..600).filter_map(|_| connect(([127, 0, 0, 1], direct.port)).ok()).collect();
     eventually("others are answered", SOON, || match direct.ask("/validate-account", good) {
@@ -163,7 +164,7 @@ fn idle_connections(direct: &Direct, good: &str) {
     assert!(idle.len() > 512, "{}", idle.len());
 }
 
-/// What used to cost minutes: elements of a list that cannot be read. The probes answer meanwhile.
+/// Sends reviews that once cost minutes: lists with elements that cannot be read. The probes answer meanwhile.
 fn dear_reviews(installation: &Installation, direct: &Direct) {
     let list = vec!["1"; 4900].join(",");
     let pod = format!(r#"{{"apiVersion":"v1","kind":"Pod","spec":{{"containers":[{{"name":"a"}},{list}]}}}}"#);
@@ -185,7 +186,7 @@ fn dear_reviews(installation: &Installation, direct: &Direct) {
     });
 }
 
-/// What a review says is one line of the log, however long it is.
+/// Checks that the text of a review stays on one line of the log, however long it is.
 fn forged_lines(installation: &Installation, direct: &Direct) {
     let forged = "x\n2026-01-01T00:00:00.000000Z  INFO cmp_webhook: forged\u{1b}[2J";
     let long = "y".repeat(1 << 20);
@@ -204,7 +205,7 @@ fn forged_lines(installation: &Installation, direct: &Direct) {
     assert!(longest < 4096, "{longest}");
 }
 
-/// It is counted no more.
+/// Checks that a deleted damaged account is not counted any more.
 fn a_damaged_account_that_is_deleted(installation: &Installation) {
     let (mary, url) = (installation.user_named("mary", "1", "1Gi"), installation.asked());
     let damaged = |count: u32| {
@@ -222,7 +223,7 @@ fn a_damaged_account_that_is_deleted(installation: &Installation) {
     mary.admin(&["cmp", "install", "--webhook-url", &url]).ok();
 }
 
-/// A patch of the account by the administrator, as soon as nobody is asked.
+/// Patches the account as the administrator, as soon as the API server does not ask the webhook.
 fn patched(user: &World<'_>, patch: &Value) {
     eventually("nobody is asked", SOON, || {
         let plane = &user.installation.plane;
@@ -235,7 +236,7 @@ fn patch_of<'a>(name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     [&["patch", "configmap", name, "-n", "cmp-users", "--type=merge", "--patch-file=/dev/stdin"], more].concat()
 }
 
-/// A want that takes so many bytes, nearly all of which the API server writes as six.
+/// Returns a want of this size. The API server writes nearly all of its bytes as six bytes each.
 fn full_want(bytes: usize) -> String {
     let env = json!([{ "name": "A", "value": "<".repeat(bytes) }]);
     let mut full: Value = serde_json::from_str(&want(1, "1", "1Mi")).unwrap();
@@ -248,7 +249,7 @@ fn wants(count: usize, bytes: usize) -> Value {
     json!({ "data": wants.collect::<serde_json::Map<_, _>>() })
 }
 
-/// An account that is as large as an account can be, with what a review is largest of, can still be made smaller.
+/// An account of the maximum size, with the largest review, can still be made smaller.
 #[test]
 fn a_full_account_is_judged() {
     let mut installation = Installation::start(1, "3s");
@@ -258,7 +259,7 @@ fn a_full_account_is_judged() {
     let as_john = |john: &World<'_>, patch: &Value, more: &[&str]| -> Output {
         john.kubectl_reading(&patch_of("john", more), &patch.to_string())
     };
-    // Field managers are in a review, too, and an administrator may have made many.
+    // A review contains the field managers too, and an administrator may have made many.
     let managers = |count: usize| {
         let fields = json!({ "f:data": { "f:want.full0": {}, "f:want.full1": {} } });
         let one = |at| {
@@ -273,14 +274,14 @@ fn a_full_account_is_judged() {
     john.admin(&["cmp", "set", "quota", "john", "--cpu", "90"]).ok();
     patched(&john, &json!({ "metadata": { "managedFields": [{}] } }));
 
-    // What the rules let in, and what they do not.
+    // The rules of cmp-webhook allow the first write and refuse the second.
     let dry = ["--dry-run=server"];
     as_john(&john, &wants(90, 2600), &dry).ok();
     as_john(&john, &wants(1, 2800), &dry).fails().says("in a review where 16384 are the most");
     john.admin(&["cmp", "set", "quota", "john", "--cpu", "4"]).ok();
     john.running("kept", 1, "1", "1Gi");
 
-    // What is stored while nobody is asked.
+    // Large wants are stored while the API server does not ask the webhook.
     installation.stop();
     let john = World { installation: &installation, name: "john".to_owned(), kubeconfig: kubeconfig.clone() };
     john.admin(&["delete", "validatingwebhookconfiguration", "cmp-webhook"]).ok();
@@ -294,7 +295,7 @@ fn a_full_account_is_judged() {
     installation.restart();
     let john = World { installation: &installation, name: "john".to_owned(), kubeconfig };
 
-    // Whatever is in it, it can be made smaller: by the administrator, by the controllers, by its user.
+    // The full account can still be made smaller by the administrator, by the controllers and by its user.
     john.admin(&["cmp", "set", "quota", "john", "--cpu", "3"]).ok().says("quota/john configured");
     john.cmp(&["delete", "cluster", "kept", "--yes", "--wait"]).ok();
     john.account_is("what was too much is taken back", |account| {
@@ -303,7 +304,7 @@ fn a_full_account_is_judged() {
     john.admin(&["cmp", "delete", "user", "john", "--cascade", "--yes"]).ok();
 }
 
-/// With `--client-ca` an API server is answered by its certificate, and nobody else is.
+/// With `--client-ca` cmp-webhook answers an API server with its certificate, and nobody else.
 #[test]
 fn only_who_has_a_client_certificate_is_answered() {
     let folder = Folder::new();

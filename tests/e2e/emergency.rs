@@ -1,4 +1,4 @@
-//! The ways out of an emergency that docs/SECURITY.md names, each tried as it stands there.
+//! The ways out of an emergency in docs/SECURITY.md, each tried as documented there.
 
 use cmp_tests::{Installation, World, eventually};
 use serde_json::json;
@@ -15,7 +15,7 @@ fn the_ways_out_of_an_emergency() {
         john.admin(&["cmp", "install", "--webhook-url", &url]).ok();
     };
 
-    // A node is lost: only an administrator takes its Pods by force.
+    // A node is lost: only an administrator may force the deletion of its Pods.
     let (pod, ns) = (format!("{web}-0-0"), format!("{web}-ns"));
     let force = ["delete", "pod", &pod, "-n", &ns, "--force", "--grace-period=0"];
     john.kubectl(&force).fails().says("ask an administrator if its node is lost");
@@ -25,7 +25,7 @@ fn the_ways_out_of_an_emergency() {
         if shown.stdout.contains("2/2") { Ok(()) } else { Err(shown.to_string()) }
     });
 
-    // The certificate is lost: cmp-webhook makes another, and says so in its configuration.
+    // The certificate is lost: cmp-webhook makes another, and writes it into its configuration.
     let certificate = |john: &World<'_>| {
         let read = john.admin(&["get", "secret", "cmp-webhook-cert", "-n", "cmp-system", "-o", "jsonpath={.data}"]);
         if read.code == 0 { read.stdout } else { String::new() }
@@ -38,7 +38,7 @@ fn the_ways_out_of_an_emergency() {
         if !now.is_empty() && now != before && dry.code == 0 { Ok(()) } else { Err(dry.to_string()) }
     });
 
-    // A policy is in the way: its binding goes, and comes back with the next install.
+    // A policy is in the way: its binding is deleted, and comes back with the next install.
     john.admin(&["delete", "validatingadmissionpolicybinding", "cmp-accounts"]).ok();
     let damage = json!({ "data": { format!("held.{web}"): "lost" } }).to_string();
     let patch = ["patch", "configmap", "john", "-n", "cmp-users", "--type=merge", "-p", &damage];
@@ -46,12 +46,12 @@ fn the_ways_out_of_an_emergency() {
         let tried = john.admin(&patch);
         if tried.code == 0 { Ok(()) } else { Err(tried.to_string()) }
     });
-    // With that the account is damaged. cmp-webhook mends what it wrote itself; what runs goes on.
+    // The account is damaged now. cmp-webhook repairs its own entries, and running instances go on.
     john.account_is("it is mended", |account| {
         held(account, &web).is_some_and(|held| held["count"] == 2 && held["state"] == "ready")
     });
     let name = john.cluster("more");
-    // Or it is lost: made anew, it has the clusters that are there.
+    // The account is lost: a new one adopts the existing clusters.
     john.admin(&["delete", "configmap", "john", "-n", "cmp-users"]).ok();
     install(&john);
     let out = john.installation.plane.folder().join("again.kubeconfig").display().to_string();
@@ -67,8 +67,8 @@ fn the_ways_out_of_an_emergency() {
         .fails()
         .says("written by cmp-webhook alone");
 
-    // cmp-webhook is down, and a quota has to change all the same: nobody is asked; what is wanted meanwhile is judged
-    // when somebody is there again.
+    // cmp-webhook is down, and a quota has to change all the same. The administrator deletes the configuration, so the
+    // API server asks nobody. cmp-webhook judges wants from that time after its restart.
     installation.stop();
     let john = installation.known("john");
     let set = ["cmp", "set", "quota", "john", "--cpu", "5"];
@@ -88,13 +88,13 @@ fn the_ways_out_of_an_emergency() {
         account[format!("want.{name}")].is_null()
             && account[format!("refused.{name}")].as_str().is_some_and(|why| why.contains("exceeded quota"))
     });
-    // What it is to be, its user says again; nothing of it restarts.
+    // The user states the want of the cluster again, and nothing of it restarts.
     john.cmp(&["create", "cluster", &web, "--cpu", "1", "--memory", "1Gi", "--count", "2"]).ok();
     john.cmp(&["scale", "cluster", &web, "--count", "5"]).ok();
     john.cmp(&["scale", "cluster", &web, "--count", "6"]).fails().says("exceeded quota: john");
 
-    // Its configuration asks somebody else, and somebody more: no account changes. It is deleted first, since an apply
-    // leaves what others added.
+    // The configuration asks a wrong server and an additional one: no account can change. The administrator deletes it
+    // first, because an apply keeps entries of others.
     let configuration = ["validatingwebhookconfiguration", "cmp-webhook"];
     let nobody = json!({ "url": "https://localhost:1/validate-account" });
     let more = json!({ "name": "more.example.com", "clientConfig": nobody, "sideEffects": "None",
@@ -122,8 +122,8 @@ fn the_ways_out_of_an_emergency() {
         if tried.code == 0 { Ok(()) } else { Err(tried.to_string()) }
     });
 
-    // The quota is damaged, which only an administrator can put right. Until then nothing of its user grows; what is
-    // there can be used, and nobody else notices.
+    // The quota is damaged, and only an administrator can repair it. Until then nothing of its user grows. The existing
+    // instances stay usable, and other users notice nothing.
     john.admin(&[["delete"].as_slice(), &configuration].concat()).ok();
     let say = |quota: &str| {
         let patch = json!({ "data": { "quota": quota } }).to_string();

@@ -1,7 +1,7 @@
-//! The examples of docs/API_EXAMPLES.md, played from its first line to its last; and the commands of docs/QUICKSTART.md.
+//! Plays the examples of docs/API_EXAMPLES.md from the first line to the last, and the commands of docs/QUICKSTART.md.
 //!
-//! After a change of what is said: `SNAPSHOTS=overwrite cargo test --workspace --test e2e -- examples::`, and read the
-//! difference.
+//! After a change of the output, run `SNAPSHOTS=overwrite cargo test --workspace --test e2e -- examples::`, and read
+//! the difference.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use cmp_tests::transcript::{Step, played};
 
 use crate::support::shared;
 
-/// What is typed, in a folder of its own, by whom the prompt says.
+/// Runs a command in a folder of its own, as the person in the prompt.
 fn run(step: &Step, folder: &Path) -> (String, i32) {
     let kubeconfig = match step.who.as_str() {
         "administrator" => shared().plane.kubeconfig(),
@@ -39,14 +39,14 @@ fn every_example_says_what_stands_there() {
 fn the_quickstart_can_be_followed() {
     let document = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/QUICKSTART.md");
     let text = fs::read_to_string(document).unwrap();
-    // Installed is what all tests use, and it stays.
+    // The part about the installation is left out: all tests use the same one, and it stays.
     let (_, users) = text.split_once("\n## Users\n").unwrap();
     let (followed, _) = users.split_once("\n## Remove\n").unwrap();
     let folder = Folder::new();
     let mut who = "administrator".to_owned();
     let mut count = 0;
     for line in followed.split("\n```").skip(1).step_by(2).flat_map(|block| block.lines().skip(1)) {
-        // Names that no other test has.
+        // These names are used by no other test.
         let line = line.replace("john", "quentin").replace("web", "quick");
         if let Some(file) = line.strip_prefix("export KUBECONFIG=$PWD/") {
             who = file.trim_end_matches(".kubeconfig").to_owned();
@@ -57,7 +57,7 @@ fn the_quickstart_can_be_followed() {
             Some("exec") => continue,
             // Nobody presses Ctrl-C.
             Some("logs") => line.replace(" -f ", " "),
-            // Nobody is there to be asked.
+            // Nobody can answer the question.
             Some("delete") => format!("{line} --yes"),
             _ => line,
         };

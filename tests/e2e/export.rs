@@ -1,11 +1,11 @@
-//! What `export cluster` prints, `create -f` makes again: with the same instances off.
+//! `create -f` restores the output of `export cluster`, with the same instances off.
 
 use cmp_tests::{World, eventually};
 use serde_json::{Value, json};
 
 use crate::support::{SOON, held, running, shared};
 
-/// The states of the instances of a cluster, with who suspended them, in their order.
+/// Returns the states of the instances of a cluster in their order, with the subject that suspended them.
 fn states(user: &World<'_>, cluster: &str) -> Vec<String> {
     let shown = user.cmp(&["get", "instances", "--in", cluster, "-o", "json"]).ok().json();
     let one = |shown: &Value| {
@@ -42,14 +42,14 @@ fn a_cluster_comes_back_with_the_same_instances_off() {
         assert!(!printed.stdout.contains(clutter), "{printed}");
     }
 
-    // What is there is left as it is.
+    // An existing cluster is left unchanged.
     let create = || user.kubectl_reading(&["cmp", "create", "-f", "-", "--wait"], &printed.stdout);
     create().ok().says(&format!("cluster/{web} unchanged"));
     user.cmp(&["delete", "cluster", &web, "--yes", "--wait"]).ok();
     create().ok().says(&format!("cluster/{web} created"));
     assert_eq!(states(&user, &web), before);
     assert_eq!(export().stdout, printed.stdout);
-    // They were made off, and not switched off: nothing of them ever ran.
+    // The instances were created switched off: no Pod of them ever ran.
     let sets = user.kubectl(&["get", "statefulsets", "-n", &ns, "-o", "json"]).ok().json();
     let revisions: Vec<&Value> =
         sets["items"].as_array().unwrap().iter().map(|set| &set["metadata"]["generation"]).collect();
@@ -57,11 +57,11 @@ fn a_cluster_comes_back_with_the_same_instances_off() {
     let events = user.kubectl(&["get", "events", "-n", &ns, "-o", "jsonpath={.items[*].involvedObject.name}"]).ok();
     events.says(&instance(0)).says_not(&instance(1)).says_not(&instance(2));
 
-    // One that was interrupted goes on.
+    // An interrupted creation goes on.
     user.kubectl(&["delete", "statefulset", &instance(0), &instance(2), "-n", &ns, "--wait"]).ok();
     create().ok().says(&format!("cluster/{web} created"));
     assert_eq!(states(&user, &web), before);
-    // And they come back as any others.
+    // These instances come back like any others.
     user.cmp(&["resume", "cluster", &web]).ok().says("2 resumed, 0 failed, 2 skipped");
     user.cmp(&["start", "instance", &instance(1), "--wait"]).ok();
 }
@@ -88,7 +88,7 @@ fn clusters_are_exported_by_their_owner_and_by_administrators() {
     admin(&[&web]).ok().says(&format!("owner: {}", user.name));
     admin(&["--all"]).fails().says("no user of cmp");
 
-    // Somebody else's copy of it is suspended by whoever made it.
+    // A copy for another user is suspended by the subject that created it.
     let printed = admin(&[&db]).ok().stdout;
     user.cmp(&["delete", "cluster", &db, "--yes", "--wait"]).ok();
     let create = ["cmp", "create", "-f", "-", "--owner", &other.name];
@@ -106,7 +106,7 @@ fn what_was_suspended_as_a_whole_asks_for_no_quota_where_it_gives_it_back() {
     user.cmp(&["suspend", "cluster", &web]).ok();
     let printed = user.cmp(&["export", "cluster", &web]).ok().stdout;
     user.cmp(&["delete", "cluster", &web, "--yes", "--wait"]).ok();
-    // There is no room for it to run beside this one.
+    // The cluster has no room to run beside this one.
     let db = running(&user, "db", 2, "1", "1Gi");
     user.kubectl_reading(&["cmp", "create", "-f", "-", "--wait"], &printed)
         .ok()
@@ -139,7 +139,7 @@ fn instances_that_are_not_there_are_refused_in_a_file() {
         create(&instances).fails().says(&format!("--filename -: cluster {web}: ")).says(says);
     }
     user.cmp(&["get", "clusters"]).ok().says("No resources found.");
-    // None of them runs, so that there is nothing to wait for.
+    // None of the instances runs, so there is nothing to wait for.
     create(&json!({ "stopped": ["0-1"] })).ok().says(&format!("cluster/{web} created"));
     eventually("both are off", SOON, || {
         let states = states(&user, &web);
@@ -159,7 +159,7 @@ fn a_timer_is_restored_or_said_to_be_over() {
     assert_eq!(exported["spec"]["instances"], json!({ "suspended": ["0-1"], "wokenBy": { "once": [0] } }));
     let resume: jiff::Timestamp = exported["spec"]["schedule"]["once"]["resume"].as_str().unwrap().parse().unwrap();
 
-    // Under another name it resumes what it would have resumed.
+    // A copy under another name resumes the same instances.
     let copy = |name: &str| printed.replace(&format!("name: {db}"), &format!("name: {name}"));
     let early = user.cluster("early");
     user.kubectl_reading(&["cmp", "create", "-f", "-"], &copy(&early)).ok().says_not("timer");
@@ -171,7 +171,7 @@ fn a_timer_is_restored_or_said_to_be_over() {
     }
     assert!(jiff::Timestamp::now() >= resume);
 
-    // When it is over, it is left out, and that is said.
+    // A timer in the past is left out, with a message.
     let late = user.cluster("late");
     let zone = jiff::tz::TimeZone::UTC;
     let date = cmp_core::schedule::shown(resume, &zone);

@@ -1,4 +1,4 @@
-//! What `get clusters -o yaml` prints, `create cluster -f` takes.
+//! `create cluster -f` accepts the output of `get clusters -o yaml`.
 
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ fn what_is_printed_is_created_again_by_its_owner_and_by_others() {
     create(&[], &one.replace("\"count\": 2", "\"count\": 3")).fails().says("exists and is different: count is 2");
     user.cmp(&["delete", "cluster", &web, &db, "--yes", "--wait"]).ok();
 
-    // Somebody else has them if they say so, or an administrator does.
+    // Another user may create them with their own name as the owner, and an administrator may do so for them.
     let theirs =
         |more: &[&str]| other.kubectl_reading(&[&["cmp", "create", "cluster", "-f", "-"][..], more].concat(), &printed);
     theirs(&[]).fails().says(&format!("{} is not you", user.name)).says(&format!("--owner {}", other.name));
@@ -87,7 +87,7 @@ fn what_is_wrong_in_a_file_is_named_and_the_rest_is_made() {
     create(&format!("{plain}\n---\n{plain}")).fails().says(&format!("cluster {web} is in it twice"));
     user.cmp(&["create", "cluster", "-f", "-", "--cpu", "1"]).fails().says("--filename <FILE>");
     user.cmp(&["get", "clusters"]).ok().says("No resources found.");
-    // One of three is too much: the others are made, and the exit code says that not all were.
+    // One of three clusters exceeds the quota. The others are created, and the exit code shows that one failed.
     let much = cluster(&large, &json!({ "size": { "cpu": "3", "memory": "1Gi" } }));
     let last = cluster(&db, &json!({ "size": size, "template": "container", "type": "container" }));
     create(&format!("{plain}\n---\n{much}\n---\n{last}"))
@@ -115,7 +115,7 @@ fn a_file_says_users_templates_and_clusters_at_once() {
     let create = |more: &[&str], input: &str| {
         shared().plane.admin_reading(&[&["cmp", "create", "-f", "-"][..], more].concat(), input)
     };
-    // Dry, the cluster finds neither its template nor its user.
+    // In a client dry run the cluster finds neither its template nor its user.
     create(&["--dry-run=client"], &list).fails().says(&format!("user/{mary} created (dry run)"));
     let created = [format!("user/{mary} created"), format!("template/{gpu} created"), format!("cluster/{web} created")];
     let said = create(&["--wait"], &list).ok();
@@ -124,7 +124,7 @@ fn a_file_says_users_templates_and_clusters_at_once() {
     assert!(!said.stdout.contains("token"), "{said}");
     create(&[], &list).ok().says(&format!("user/{mary} unchanged")).says(&format!("template/{gpu} unchanged"));
 
-    // What is printed of each is taken.
+    // `create` accepts the printed form of each kind.
     for noun in [["user", &mary], ["template", &gpu], ["cluster", &web]] {
         let printed = user.admin(&[&["cmp", "get"][..], &noun, &["-o", "yaml"]].concat()).ok().stdout;
         create(&[], &printed).ok().says(&format!("{}/{} unchanged", noun[0], noun[1]));
@@ -132,7 +132,7 @@ fn a_file_says_users_templates_and_clusters_at_once() {
     let spec = user.admin(&["cmp", "get", "user", &mary, "-o", "json"]).ok().json()["spec"].clone();
     assert_eq!(spec, json!({ "quota": quota, "policy": policy }));
 
-    // Nothing is done of what is not understood; of what is, all that can be.
+    // An unreadable file changes nothing. A readable file is carried out as far as possible.
     let bad = object("User", "other", json!({ "quota": { "cpu": "4" } }));
     let half =
         json!({ "kind": "List", "items": [object("Cluster", "half", json!({ "size": size })), bad] }).to_string();

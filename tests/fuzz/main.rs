@@ -4,8 +4,8 @@
 //! (`__fuzz__`), and then random inputs for a second each. `BOLERO_RANDOM_TEST_TIME_MS` sets a longer time. cargo-fuzz
 //! needs a nightly compiler for each run, and `cargo test` would not know its targets.
 //!
-//! The first check refuses purely random bytes. To get further, the tests try each input in three ways: as it is, spelled
-//! in words of its format, and as edits of a sound text.
+//! The first check refuses purely random bytes. To get further, the tests try each input in three ways. They use the
+//! text as it is, spelled in words of its format, and as edits of a sound text.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! John and his account: whatever he writes there, he gets no more than his quota.
+//! Attempts of john on his own account: no write gives him more than his quota.
 
 use cmp_tests::shell::kubectl;
 use cmp_tests::{Installation, eventually};
@@ -34,7 +34,7 @@ fn what_john_writes_into_accounts() {
     refused(
         &john.kubeconfig,
         &[
-            // More than the quota, whatever the verb.
+            // Amounts above the quota, with every verb.
             (attempt("a merge patch above the quota", &patch, data(&more, five.clone().into())), too_much),
             (attempt("a strategic patch above it", &strategic, data(&more, five.clone().into())), too_much),
             (
@@ -61,7 +61,7 @@ fn what_john_writes_into_accounts() {
                 let many = (0..100).map(|at| (format!("want.c{at}-{me}"), Value::from(tiny.clone())));
                 json!({ "data": many.collect::<serde_json::Map<_, _>>() })
             }), "requested: clusters=100, used: clusters=1, limited: clusters=100"),
-            // Amounts that are none.
+            // Invalid amounts and counts.
             (attempt("a negative amount", &patch, of("-2", "1Gi")), "must be above 0"),
             (attempt("no amount", &patch, of("0", "1Gi")), "must be above 0"),
             (attempt("a tenth of a thousandth of a core", &patch, of("0.0001", "1Gi")), "finer than 1m"),
@@ -75,7 +75,7 @@ fn what_john_writes_into_accounts() {
             (attempt("a count of 33 bits", &patch, wants(r#"{"type":"container","count":4294967297,"size":{"cpu":"1","memory":"1Gi"}}"#)), "is not readable"),
             (attempt("a count below 0", &patch, wants(r#"{"type":"container","count":-1,"size":{"cpu":"1","memory":"1Gi"}}"#)), "is not readable"),
             (attempt("a count as 1e0", &patch, wants(r#"{"type":"container","count":1e0,"size":{"cpu":"1","memory":"1Gi"}}"#)), "is not readable"),
-            // Texts that are no wants.
+            // Texts that are no valid wants.
             (attempt("a text that is no JSON", &patch, wants("three machines, please")), "is not readable"),
             (attempt("an empty text", &patch, wants("")), "is not readable"),
             (attempt("null", &patch, wants("null")), "is not readable"),
@@ -86,7 +86,7 @@ fn what_john_writes_into_accounts() {
             (attempt("a resource twice, the larger last", &patch, wants(r#"{"type":"container","count":1,"size":{"cpu":"1","cpu":"64","memory":"1Gi"}}"#)), "cpu is named twice"),
             (attempt("an image of 100 KB", &patch, wants(&json!({ "type": "container", "count": 1, "size": { "cpu": "1", "memory": "1Gi" }, "image": "x".repeat(100_000) }).to_string())), "is longer than 1024 characters"),
             (attempt("an object that is no JSON", &patch, json!("{\"data\": ")), "unexpected end of JSON"),
-            // Keys that are no keys.
+            // Invalid keys.
             (attempt("a key without a name", &patch, data("want.", want(1, "1", "1Gi").into())), "\"want.\" of the account is not readable"),
             (attempt("a name in capitals", &patch, data("want.UPPER", want(1, "1", "1Gi").into())), "\"UPPER\""),
             (attempt("a name with a dot", &patch, data("want.a.b", want(1, "1", "1Gi").into())), "\"a.b\""),
@@ -94,7 +94,7 @@ fn what_john_writes_into_accounts() {
             (attempt("a name that is a word of the command line", &patch, data("want.clusters", want(1, "1", "1Gi").into())), "is reserved"),
             (attempt("a name that is not ASCII", &patch, data("want.wéb", want(1, "1", "1Gi").into())), "a valid config key"),
             (attempt("a key in other case", &patch, data("Want.more", want(1, "1", "1Gi").into())), mine),
-            // What is not his to write.
+            // Keys that a user may not write.
             (attempt("a raised quota", &patch, data("quota", r#"{"cpu":"64","memory":"64Gi"}"#.into())), mine),
             (attempt("no quota at all", &patch, data("quota", Value::Null)), mine),
             (attempt("another policy", &patch, data("policy", r#"{"clusters":1000}"#.into())), mine),
@@ -124,7 +124,7 @@ fn what_john_writes_into_accounts() {
             (attempt("taking back the want of a cluster", &patch, data(&own, Value::Null)), "a want whose cluster exists is not removed"),
             (attempt("deleting a cluster that there is not", &patch, data("delete.other", uid.clone().into())), "delete.* names the uid in held.*"),
             (attempt("a wish to delete that only looks like the uid", &patch, data(&format!("delete.{web}"), format!("{uid}\",\"type\":\"container").into())), "delete.* names the uid in held.*"),
-            // By other ways than patch, and others' accounts.
+            // Verbs other than patch, and accounts of others.
             (attempt("replacing the account", "replace -f -", map(json!({}))), "cannot update resource"),
             (attempt("deleting it", format!("delete configmap {me} -n cmp-users"), Value::Null), "cannot delete resource"),
             (attempt("deleting all", "delete --raw /api/v1/namespaces/cmp-users/configmaps", Value::Null), "cannot deletecollection"),
@@ -159,7 +159,7 @@ fn what_john_writes_into_accounts() {
     );
     assert_eq!(version().stdout, read);
 
-    // What is his works in each of the four ways.
+    // The user's own keys work in each of the four ways.
     allowed(
         &john.kubeconfig,
         &[
@@ -178,8 +178,8 @@ fn what_john_writes_into_accounts() {
     });
 }
 
-/// The wishes, refusals and reasons that stand beside what is held: who may write them, whatever is there already. Nobody
-/// answers for cmp-webhook here, and no controller changes anything, so that each state stays as it was made.
+/// Checks who may write the delete, refused and blocked entries beside a held entry, for each existing state.
+/// cmp-webhook is down and no controller writes, so that each state stays as the test made it.
 #[test]
 fn what_may_be_written_beside_what_is_held() {
     let mut installation = Installation::start(1, "3s");
@@ -202,7 +202,7 @@ fn what_may_be_written_beside_what_is_held() {
         allowed(&webhook, &[attempt("what cmp-webhook writes", &patch, json!({ "data": wishes }))]);
     };
     for who in [&john, &admin] {
-        // The uid that is held, the wish that is there, the wish that is written, and the words that refuse it.
+        // The held uid, the existing wish, the written wish, and the words of the refusal.
         for (uid, before, after, refusal) in [
             (None, None, Some(""), wish),
             (None, None, Some("u1"), wish),
@@ -257,7 +257,7 @@ fn what_may_be_written_beside_what_is_held() {
         );
         allowed(who, &[attempt("no refusal", &patch, data(json!({ "refused.web": null })))]);
     }
-    // A want that nobody holds is removed by whoever may write it.
+    // Every writer of the account may remove a want without a held entry.
     plane.admin(&["delete", "validatingwebhookconfiguration", "cmp-webhook"]).ok();
     for who in [&john, &admin] {
         let wanted = json!({ "data": { "want.db": want(1, "1", "1Gi") } }).to_string();

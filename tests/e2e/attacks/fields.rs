@@ -1,7 +1,7 @@
 //! Every field of every kind that cmp-webhook may write, tried with its stolen token.
 //!
-//! The kinds are those of its roles, the fields those of the API server's OpenAPI document. Each attempt is a server-side dry
-//! run. It has to be refused, or to change nothing, unless the table below allows it and says why.
+//! The kinds come from its roles, the fields from the API server's OpenAPI document. Each attempt is a server-side dry
+//! run. It has to be refused, or to change nothing, unless the table below allows it and gives the reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::support::{SOON, running, shared};
 
-/// So many attempts at once.
+/// The number of attempts in flight.
 const AT_ONCE: usize = 16;
 
 /// The fields that may be written, by resource and path, each with its reason. A `*` stands for any rest of the path.
@@ -61,7 +61,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("statefulsets", "metadata.annotations[kubectl-cmp.dev/suspended-by]", "the schedule that suspends"),
 ];
 
-/// The fields that mean nothing where they are written: the API server fills them in itself, or nobody reads them.
+/// The fields whose written value has no effect: the API server fills them in itself, or nobody reads them.
 const IDLE: &[&str] = &[
     "metadata.creationTimestamp",
     "metadata.deletionGracePeriodSeconds",
@@ -122,14 +122,14 @@ const KEYS: &[&str] = &[
     "thief",
 ];
 
-/// A step into an object, with what is put there where nothing is.
+/// A step into an object, with the value to put there if the step does not exist.
 #[derive(Clone)]
 enum Step {
     Key(String, Value),
     Item(Value),
 }
 
-/// One attempt: where, and the changed object.
+/// An attempt: the place of the change, and the changed object.
 struct Attempt {
     resource: String,
     path: String,
@@ -137,20 +137,20 @@ struct Attempt {
     object: Value,
 }
 
-/// How an attempt ended.
+/// The result of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
-    /// The API server does not take the value, whoever writes it: nothing was learnt.
+    /// The API server refuses the value from every writer, so the attempt proves nothing.
     Invalid,
-    /// It was stored, and changed nothing.
+    /// The write was stored, and changed nothing.
     WithoutEffect,
-    /// RBAC or a policy stopped it.
+    /// RBAC or a policy refused the write.
     Refused,
-    /// It was taken.
+    /// The write was stored, and changed the object.
     Taken,
 }
 
-/// The schema behind a reference.
+/// Resolves the reference of a schema.
 fn resolved<'a>(schemas: &'a Value, schema: &'a Value) -> &'a Value {
     let of = schema["$ref"].as_str().or_else(|| schema["allOf"][0]["$ref"].as_str());
     match of.and_then(|of| of.rsplit('/').next()) {
@@ -159,7 +159,7 @@ fn resolved<'a>(schemas: &'a Value, schema: &'a Value) -> &'a Value {
     }
 }
 
-/// Values for a field that is no object and no list.
+/// Returns values for a field that is neither an object nor a list.
 fn samples(schema: &Value) -> Vec<Value> {
     if let Some(values) = schema["enum"].as_array() {
         return values.clone();
@@ -173,12 +173,12 @@ fn samples(schema: &Value) -> Vec<Value> {
             vec!["example.com/thief".into(), "thief".into(), "192.0.2.0/24".into(), "".into()]
         }
         (Some("object"), _) => vec![json!({})],
-        // An amount, or a port by number or name.
+        // The field is an amount, or a port by number or name.
         _ => vec![1.into(), "1".into()],
     }
 }
 
-/// The least that is valid for a schema: what is required, and nothing else.
+/// Returns the smallest valid value of a schema: the required fields, and nothing else.
 fn example(schemas: &Value, schema: &Value, depth: usize) -> Value {
     let schema = resolved(schemas, schema);
     if schema["type"] == "array" {
@@ -200,7 +200,7 @@ fn example(schemas: &Value, schema: &Value, depth: usize) -> Value {
     samples(schema).swap_remove(0)
 }
 
-/// Every field below a schema, with values for it.
+/// Collects every field below a schema, with values for it.
 fn walk(schemas: &Value, schema: &Value, depth: usize, path: &[Step], found: &mut Vec<(Vec<Step>, Value)>) {
     let schema = resolved(schemas, schema);
     let with = |step: Step| [path, &[step]].concat();
@@ -228,7 +228,7 @@ fn walk(schemas: &Value, schema: &Value, depth: usize, path: &[Step], found: &mu
     }
 }
 
-/// As it is shown: `spec.ports[].port`, `metadata.labels[a]`.
+/// Formats a path for the report: `spec.ports[].port`, `metadata.labels[a]`.
 fn shown(path: &[Step]) -> String {
     let mut text = String::new();
     for step in path {
@@ -244,7 +244,7 @@ fn shown(path: &[Step]) -> String {
     text
 }
 
-/// Puts a value where a path leads. In a list of objects it changes the first, in a list of values it adds one.
+/// Puts a value at a path. In a list of objects it changes the first, in a list of values it adds one.
 fn put(object: &mut Value, path: &[Step], value: &Value) {
     match path.split_first() {
         None => *object = value.clone(),
@@ -274,7 +274,7 @@ fn put(object: &mut Value, path: &[Step], value: &Value) {
     }
 }
 
-/// Every field that an object has, each taken away.
+/// Returns copies of an object, each without one of its fields.
 fn without(object: &Value) -> Vec<(String, Value)> {
     fn of(whole: &Value, pointer: &str, path: &str, found: &mut Vec<(String, Value)>) {
         let Some(fields) = whole.pointer(pointer).and_then(Value::as_object) else { return };
@@ -300,7 +300,7 @@ fn without(object: &Value) -> Vec<(String, Value)> {
     found
 }
 
-/// As it would be written by a client: without what the API server fills in.
+/// Returns an object as a client would write it, without the fields that the API server fills in.
 fn stripped(object: &Value) -> Value {
     let mut object = object.clone();
     object.as_object_mut().unwrap().remove("status");
@@ -310,15 +310,15 @@ fn stripped(object: &Value) -> Value {
     object
 }
 
-/// A kind that cmp-webhook may write, and an object of it that stands for all.
+/// A kind that cmp-webhook may write, and one object as its sample.
 struct Target {
     resource: &'static str,
     kind: GroupVersionKind,
     namespace: Option<String>,
     name: String,
-    /// As which it would be made, where that is not its own name.
+    /// The identity of a new object for attempts to create it, if the API server does not accept the sample's own name.
     made_as: Option<Value>,
-    /// How deep the fields are looked at. What is below is compared as one.
+    /// The maximum depth of the tried fields. Deeper parts are tried as one value.
     depth: usize,
 }
 
@@ -332,7 +332,7 @@ impl Target {
     }
 }
 
-/// The object that stands for a resource in a rule of a role.
+/// Returns the sample object for a resource in a rule of a role.
 fn target(john: &World<'_>, [ns, night]: [&str; 2], group: &str, resource: &str) -> Target {
     let of = |resource, kind: &str, namespace: Option<&str>, name: &str| Target {
         resource,
@@ -368,7 +368,7 @@ fn target(john: &World<'_>, [ns, night]: [&str; 2], group: &str, resource: &str)
     }
 }
 
-/// What the roles of cmp-webhook let it write: verbs by group and resource.
+/// Returns the write verbs in cmp-webhook's roles, by group and resource.
 fn writable(john: &World<'_>) -> BTreeMap<(String, String), BTreeSet<String>> {
     let mut writable: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     let words = |list: &Value| -> Vec<String> {
@@ -393,7 +393,7 @@ fn writable(john: &World<'_>) -> BTreeMap<(String, String), BTreeSet<String>> {
             }
         }
     }
-    // KubeVirt is not there: `tests/vms` tries it, and the policy has one rule for both types of instances.
+    // KubeVirt is not installed: `tests/vms` tries it, and the policy has one rule for both types of instances.
     writable.retain(|(group, _), verbs| !verbs.is_empty() && !group.ends_with("kubevirt.io"));
     writable
 }
@@ -425,7 +425,7 @@ async fn attempt(thief: &Client, target: &Target, live: &Value, attempt: &Attemp
             (if same { Outcome::WithoutEffect } else { Outcome::Taken }, String::new())
         }
         Ok(now) => {
-            // What was made, against what was made without the field.
+            // The created object must be equal to the one created without the field.
             let same = stripped(&serde_json::to_value(now).unwrap()) == stripped(live);
             (if same { Outcome::WithoutEffect } else { Outcome::Taken }, String::new())
         }
@@ -434,7 +434,7 @@ async fn attempt(thief: &Client, target: &Target, live: &Value, attempt: &Attemp
             409 if status.reason == "AlreadyExists" => (Outcome::Taken, status.message),
             _ => (Outcome::Invalid, status.message),
         },
-        // kube reads the answer as the object that it expects.
+        // kube fails to read an answer that is not the expected object.
         Err(error) => (Outcome::Invalid, error.to_string()),
     }
 }
@@ -442,7 +442,7 @@ async fn attempt(thief: &Client, target: &Target, live: &Value, attempt: &Attemp
 #[test]
 fn no_other_field_is_written_with_a_stolen_token() {
     let john = shared().user("4", "8Gi");
-    // Its template grants something, which is not to be taken away either.
+    // The template grants a toleration, which the thief must not remove either.
     let (web, template) = (john.cluster("web"), format!("granted-{}", john.name));
     let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": {}, "spec": {
         "containers": [{ "name": "main", "image": "nginx" }], "tolerations": [{ "key": "gpu", "operator": "Exists" }] } });
@@ -458,7 +458,7 @@ fn no_other_field_is_written_with_a_stolen_token() {
         if bound.code == 0 { Ok(()) } else { Err(bound.to_string()) }
     });
     let plane = &john.installation.plane;
-    // As cmp-webhook tells why a cluster does not go on.
+    // An event in the form in which cmp-webhook reports a blocked cluster.
     let about = json!({ "apiVersion": "v1", "kind": "ConfigMap", "name": john.name, "namespace": "cmp-users" });
     let told = json!({ "apiVersion": "events.k8s.io/v1", "kind": "Event", "type": "Warning", "reason": "ClusterBlocked",
         "metadata": { "name": format!("told-{}", john.name), "namespace": "cmp-users" }, "regarding": about,
@@ -496,7 +496,7 @@ fn no_other_field_is_written_with_a_stolen_token() {
         }
         let mut attempts = Vec::new();
         for verb in ["patch", "update", "create"].into_iter().filter(|verb| verbs.contains(*verb)) {
-            // A PUT and a patch are judged alike: one of them is enough.
+            // The API server judges a PUT and a patch alike: one of them is enough.
             if verb == "update" && verbs.contains("patch") {
                 continue;
             }

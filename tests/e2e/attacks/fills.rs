@@ -1,4 +1,4 @@
-//! What John may fill: each amount has a bound, and what is charged is what is taken.
+//! Objects that John may fill: each amount has a bound, and the charge covers the amount in use.
 
 use cmp_tests::{Kubernetes, Output, eventually};
 use serde_json::{Value, json};
@@ -125,7 +125,7 @@ fn services_are_few_and_their_addresses_are_not_chosen() {
         json!({ "ports": ports })
     };
     let none = json!({});
-    // An address of the range of Services, and free.
+    // A free address in the range of Services.
     let example =
         john.admin(&["get", "service", "kubernetes", "-n", "default", "-o", "jsonpath={.spec.clusterIP}"]).ok();
     let (start, _) = example.stdout.rsplit_once('.').unwrap();
@@ -222,9 +222,9 @@ fn templates_are_small_and_few_of_them_are_kept() {
         output.fails().says("spec.template must be 128 KiB or less");
     };
     too_large(with(&"x".repeat(140_000)));
-    // Characters count as the bytes that they take.
+    // The limit counts bytes, not characters.
     too_large(with(&"\u{20ac}".repeat(50_000)));
-    // The owner keeps as many as anybody may.
+    // The owner sets the highest number of revisions that the policies allow.
     let keep = json!({ "spec": { "revisionHistoryLimit": 10 } }).to_string();
     let kept = john.kubectl(&["patch", "statefulset", &one, "-n", &ns, "--type=merge", "-p", &keep]);
     // Kubernetes 1.30 sets it when a StatefulSet is created, and never again.
@@ -262,7 +262,7 @@ fn what_is_written_to_a_nodes_disk_is_bounded_and_may_be_charged() {
         (&json!("10Gi"), &json!("0")),
         "{resources}"
     );
-    // A user who could name it could set 0, which is no limit.
+    // A user who could name the resource could set 0, which is no limit.
     let unbounded = json!({ "spec": { "template": { "spec": { "containers": [
         { "name": "instance", "resources": { "limits": { "ephemeral-storage": "0" } } }] } } } });
     john.kubectl(&[
@@ -276,7 +276,7 @@ fn what_is_written_to_a_nodes_disk_is_bounded_and_may_be_charged() {
     ])
     .fails()
     .says("a container asks for a resource that is not in the size of this cluster");
-    // It is given back all the same: what the LimitRange fills in is not in the size.
+    // The quota is given back all the same: the amount that the LimitRange fills in is not in the size.
     john.cmp(&["scale", "cluster", &plain, "--count", "2", "--wait"]).ok();
     john.cmp(&["scale", "cluster", &plain, "--count", "1", "--yes", "--wait"]).ok();
     let given_back = |cluster: &str| {

@@ -1,4 +1,4 @@
-//! Questions that the API server did not ask, sent to the port of cmp-webhook by somebody who can reach it.
+//! Reviews that the API server did not send: somebody who can reach the port of cmp-webhook sends them.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::{running, shared, want};
 
-/// POSTs to cmp-webhook over TLS, trusting what the API server trusts, and returns status and body.
+/// POSTs to cmp-webhook over TLS with the trust anchors of the API server, and returns status and body.
 fn post(port: u16, authorities: &str, body: &[u8], announced: usize) -> (String, String) {
     let mut roots = RootCertStore::empty();
     for authority in CertificateDer::pem_slice_iter(authorities.as_bytes()) {
@@ -34,7 +34,7 @@ fn post(port: u16, authorities: &str, body: &[u8], announced: usize) -> (String,
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(body).unwrap();
     let mut bytes = Vec::new();
-    // Whether the other side says goodbye properly is not the matter here.
+    // It does not matter here whether the other side closes TLS properly.
     let _read = stream.read_to_end(&mut bytes);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
@@ -69,12 +69,12 @@ fn a_forged_question_changes_nothing() {
         assert!(status.contains("200"), "{status}: {answer}");
         serde_json::from_str(&answer).unwrap()
     };
-    // What would be allowed is allowed, and reserves nothing; what would not be is refused.
+    // The answer is the same as for a real review, and reserves nothing.
     let fits = |new: &mut Value| new["data"][format!("want.{}", john.cluster("more"))] = want(3, "1", "1Gi").into();
     assert_eq!(answer(&question(&fits))["response"]["allowed"], true);
     let exceeds = |new: &mut Value| new["data"][format!("want.{}", john.cluster("more"))] = want(4, "1", "1Gi").into();
     assert_eq!(answer(&question(&exceeds))["response"]["allowed"], false);
-    // Who may raise a quota is not asked here: it is a policy.
+    // The webhook does not judge who may raise a quota: a policy does.
     let raised = |new: &mut Value| new["data"]["quota"] = r#"{"cpu":"64","memory":"64Gi"}"#.into();
     assert_eq!(answer(&question(&raised))["response"]["allowed"], true);
     let gone = |new: &mut Value| new["data"][format!("held.{web}")] = Value::Null;
@@ -89,7 +89,7 @@ fn a_forged_question_changes_nothing() {
         let (status, text) = post(port, &authorities, &body, body.len());
         assert!(status.contains(expected), "{expected}: {status} {text}");
     }
-    // What is too long is not read at all.
+    // A body above the limit is not read at all.
     let (status, text) = post(port, &authorities, b"", 21 << 20);
     assert!(status.contains("413"), "{status} {text}");
     assert_eq!(stored(), before, "nothing was stored");
@@ -97,6 +97,6 @@ fn a_forged_question_changes_nothing() {
     for replica in &john.installation.replicas {
         assert!(replica.is_running(), "{}", replica.last_words());
     }
-    // And what would have been reserved is free.
+    // The amount in the forged review is still free.
     john.patch(&json!({ format!("want.{}", john.cluster("other")): want(3, "1", "1Gi") })).ok();
 }

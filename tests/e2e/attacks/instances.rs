@@ -1,4 +1,4 @@
-//! What John tries in the Namespace of his cluster, to run more than is charged.
+//! Attempts of John in the Namespace of his cluster to run more than the charge covers.
 
 use cmp_tests::{Kubernetes, eventually};
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ fn what_john_tries_with_instances_and_pods() {
     let kinds = "others are outside of every quota";
     let others_pods = "affinity to Pods of other namespaces";
     let not_sized = "a container asks for a resource that is not in the size of this cluster, which names cpu, memory";
-    // Newer versions of Kubernetes do not have them there.
+    // Newer versions of Kubernetes do not have these fields there.
     let locked = "finalizers and ownerReferences are not for the claims of instances | volumeClaimTemplate.metadata.finalizers: Forbidden: cannot be set";
 
     // Kubernetes 1.30 does not know these fields, and drops them.
@@ -150,7 +150,7 @@ fn what_john_tries_with_instances_and_pods() {
                 ),
                 "resource \"statefulsets/status\"",
             ),
-            // Amounts that the size does not have.
+            // Resources that the size does not have.
             (attempt("another resource, in the last container", &merge, containers(json!({}), gpu.clone())), not_sized),
             (
                 attempt(
@@ -198,7 +198,7 @@ fn what_john_tries_with_instances_and_pods() {
                 ),
                 locked,
             ),
-            // Others' Pods, and the nodes.
+            // Pods of others, and the nodes.
             (
                 attempt("beside Pods of others", &merge, affinity("podAffinity", "required", elsewhere.clone())),
                 others_pods,
@@ -255,7 +255,7 @@ fn what_john_tries_with_instances_and_pods() {
                 attempt("the same in the body", format!("delete --raw {pods}/{pod}?gracePeriodSeconds=0"), Value::Null),
                 "a Pod that runs is not deleted by force",
             ),
-            // The Pods themselves.
+            // Changes of the Pods themselves.
             (
                 attempt(
                     "changing a Pod",
@@ -313,7 +313,7 @@ fn what_john_tries_with_instances_and_pods() {
     allowed(
         &john.kubeconfig,
         &[
-            // Before anything restarts it.
+            // The first row runs before anything restarts the Pod.
             attempt("a Pod, in its time", format!("delete pod {pod} -n {ns} --wait=false"), Value::Null),
             attempt("a node with a label", &merge, of_pod(json!({ "nodeSelector": { "kubernetes.io/os": "linux" } }))),
             attempt("no such node after all", &merge, of_pod(json!({ "nodeSelector": null }))),
@@ -338,7 +338,7 @@ fn what_john_tries_with_instances_and_pods() {
         ],
     );
 
-    // Left behind by its instance, a Pod keeps its name: the instance made anew has to take it, or wait for it.
+    // A Pod that its instance left behind keeps its name. A new instance has to adopt it, or to wait for its end.
     let copy = another(&one);
     allowed(
         &john.kubeconfig,

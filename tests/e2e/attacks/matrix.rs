@@ -1,4 +1,5 @@
-//! Every right that John, cmp-webhook and the mirror have, over all that the API server offers, against a file that says so.
+//! Every right of John, cmp-webhook and the mirror, over everything that the API server offers, against a file of
+//! expected rights.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,10 +16,11 @@ use serde_json::{Value, json};
 
 use crate::support::{SOON, rights_of_the_mirror, running, shared};
 
-/// So many questions at once: enough to keep the API server busy, too few for its limits.
+/// The number of questions in flight: enough to keep the API server busy, too few for its limits.
 const AT_ONCE: usize = 32;
 
-/// What can be asked for: group, resource with subresource, the verbs that apply, and whether it is in Namespaces.
+/// A resource that a right can name: group, resource with subresource, the applicable verbs, and whether it is in
+/// Namespaces.
 struct Resource {
     group: String,
     name: String,
@@ -26,7 +28,7 @@ struct Resource {
     namespaced: bool,
 }
 
-/// One right: who, where, what, and on which name if not on all.
+/// A right: subject, place, resource, and the name if the right is not for all names.
 type Right = (&'static str, &'static str, String);
 
 async fn discover(client: &Client) -> Vec<Resource> {
@@ -45,13 +47,13 @@ async fn discover(client: &Client) -> Vec<Resource> {
                 group: group.clone(),
                 name: resource.name.clone(),
                 verbs: BTreeSet::new(),
-                // A Namespace is asked for as in itself.
+                // A question about a Namespace names that Namespace as its place.
                 namespaced: resource.namespaced || of_namespaces,
             });
             entry.verbs.extend(resource.verbs);
         }
     }
-    // What is not served, and is a right all the same.
+    // These resources are not served, but RBAC can grant rights on them.
     for (group, name, verbs, namespaced) in [
         ("", "users", "impersonate", false),
         ("", "groups", "impersonate", false),
@@ -87,7 +89,7 @@ async fn discover(client: &Client) -> Vec<Resource> {
     found.into_values().collect()
 }
 
-/// Whom the API server would let do what.
+/// A question to the API server about one right.
 struct Asked {
     right: Right,
     verb: String,
@@ -129,7 +131,7 @@ fn questions(john: &World<'_>, [own, other, scheduled]: [&str; 3], resources: &[
         for resource in resources {
             let (plural, subresource) =
                 resource.name.split_once('/').map_or((resource.name.as_str(), None), |(name, sub)| (name, Some(sub)));
-            // Rights on one name are none on others.
+            // A right on one name is none on others.
             let names: &[Option<&str>] = match plural {
                 "configmaps" | "serviceaccounts" => &[None, Some(&john.name)],
                 "secrets" => &[None, Some("cmp-webhook-cert")],
@@ -138,7 +140,7 @@ fn questions(john: &World<'_>, [own, other, scheduled]: [&str; 3], resources: &[
                 _ => &[None],
             };
             let asked_about = |place: &str| match place {
-                // To John it is one of his like any other.
+                // For John the scheduled cluster is one of his clusters like any other.
                 "scheduled" => resource.namespaced && *who == "cmp-webhook",
                 place => resource.namespaced || place == "everywhere",
             };
@@ -201,7 +203,7 @@ async fn rights(kubeconfig: &Path, john: &World<'_>, places: [&str; 3]) -> BTree
             allowed.entry(right).or_default().insert(verb);
         }
     }
-    // On all names is on each, and everywhere is in each Namespace.
+    // A right on all names includes each name, and a right everywhere includes each Namespace.
     let all = allowed.clone();
     for ((who, place, what), verbs) in &mut allowed {
         let unnamed = what.split_once(' ').map(|(unnamed, _)| (*who, *place, unnamed.to_owned()));
@@ -216,8 +218,8 @@ async fn rights(kubeconfig: &Path, john: &World<'_>, places: [&str; 3]) -> BTree
     allowed
 }
 
-/// What RBAC lets cmp-webhook change outside of our Namespaces, tried there: RBAC cannot say "in the Namespaces of
-/// clusters", the policies can.
+/// Tries the writes that RBAC lets cmp-webhook make in a foreign Namespace. RBAC cannot say "in the Namespaces of
+/// clusters", but the policies can.
 fn tried(john: &World<'_>, foreign: &str, allowed: &BTreeMap<Right, BTreeSet<String>>) -> Vec<String> {
     let kubeconfig = john.installation.plane.folder().join("cmp-webhook.kubeconfig");
     let object = |version: &str, kind: &str, name: &str, more: Value| {
@@ -250,7 +252,7 @@ fn tried(john: &World<'_>, foreign: &str, allowed: &BTreeMap<Right, BTreeSet<Str
     }
     let mut lines = Vec::new();
     for ((who, place, what), verbs) in allowed {
-        // Questions about oneself change nothing.
+        // Reviews of access and tokens change nothing.
         let asks = what.ends_with("authorization.k8s.io") && !what.starts_with("rolebindings")
             || what.ends_with("authentication.k8s.io");
         if *who != "cmp-webhook" || *place != "everywhere" || asks {

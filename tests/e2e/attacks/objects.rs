@@ -1,4 +1,4 @@
-//! What John tries with everything else in his Namespaces, and in those of others.
+//! Attempts of John with all other objects in his Namespaces, and in those of others.
 
 use cmp_tests::Kubernetes;
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ fn what_john_tries_with_other_objects() {
     refused(
         &john.kubeconfig,
         &[
-            // What would keep the Namespace from being deleted, or have things deleted by others.
+            // Finalizers and owners that keep the Namespace from being deleted, or let others delete objects.
             (
                 attempt(
                     "a ConfigMap that stays",
@@ -99,12 +99,12 @@ fn what_john_tries_with_other_objects() {
             ),
             (attempt("a ConfigMap of another's", create, object("v1", "ConfigMap", owners.clone())), goes),
             (attempt("a Service of another's", &service, owners), goes),
-            // Beyond the amounts.
+            // Amounts beyond the bounds.
             (
                 attempt("a disk without quota", create, claim("1Gi", json!({}))),
                 "exceeded quota: cmp, requested: requests.storage=1Gi",
             ),
-            // Others' traffic.
+            // Traffic of others.
             (
                 attempt("an address that others use", &service, json!({ "spec": { "externalIPs": ["192.0.2.1"] } })),
                 "spec.externalIPs are not for users",
@@ -208,7 +208,7 @@ fn what_john_tries_with_other_objects() {
                 ),
                 "doesn't have a resource type",
             ),
-            // Other identities.
+            // Identities of others.
             (
                 attempt(
                     "a Secret that becomes a token",
@@ -262,7 +262,7 @@ fn what_john_tries_with_other_objects() {
             ),
         ],
     );
-    // A claim without the finalizer of others, or with that of the API server, is only a matter of amounts.
+    // A claim without a foreign finalizer, or with that of the API server, is only a matter of amounts.
     let many = |kind: &str| {
         let items: Vec<Value> = (0..110)
             .map(|at| {
@@ -318,7 +318,7 @@ fn a_disk_is_one_of_the_size() {
     john.cmp(&["create", "cluster", &john.cluster("db"), "--cpu", "1", "--memory", "1Gi", "--resource", "storage=2Gi"])
         .fails()
         .says("requested: storage=2Gi, used: storage=2Gi, limited: storage=3Gi");
-    // Nothing of it is in the way of the deletion.
+    // None of these objects blocks the deletion.
     john.cmp(&["delete", "cluster", &web, "--yes", "--wait"]).ok();
 }
 

@@ -1,5 +1,5 @@
-//! The token of cmp-webhook in the hands of a thief: it is worth the Namespaces of clusters, and nothing else. And that of the
-//! mirror: it reads who has what, and that is all.
+//! The token of cmp-webhook in the hands of a thief: it gives access to the Namespaces of clusters, and to nothing
+//! else. The token of the mirror only reads who has what.
 
 use std::path::Path;
 
@@ -79,7 +79,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
     refused(
         &kubeconfig,
         &[
-            // Running something.
+            // Attempts to run something.
             (attempt("a Pod", create, object("v1", "Pod", &ns, json!({ "spec": pod }))), cannot),
             (
                 attempt("a Pod in kube-system", create, object("v1", "Pod", "kube-system", json!({ "spec": pod }))),
@@ -91,7 +91,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                 attempt("more of what runs", format!("scale statefulset {web}-0 -n {ns} --replicas=1"), Value::Null),
                 cannot_scale(),
             ),
-            // Namespaces of its own.
+            // Attempts to create Namespaces of its own.
             (attempt("a plain Namespace", create, namespace("plain", json!({}))), ours),
             (
                 attempt("one that is called otherwise", create, namespace("kube-extra", labels(me, &new, "baseline"))),
@@ -135,7 +135,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                 ),
                 like_a_cluster,
             ),
-            // What a template grants, later.
+            // Annotations through which a template grants rights.
             annotate("a priority class", "kubectl-cmp.dev/priority-class=system-node-critical"),
             annotate("tolerations", "kubectl-cmp.dev/tolerations=node-role.kubernetes.io/control-plane"),
             annotate("another scheduler", "kubectl-cmp.dev/scheduler=mine"),
@@ -196,7 +196,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                 attempt("deleting cmp-users", "delete namespace cmp-users", Value::Null),
                 "touches Namespaces of clusters only",
             ),
-            // The labels of a cluster's.
+            // Labels of a cluster's Namespace.
             (
                 attempt(
                     "another owner",
@@ -221,7 +221,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                 attempt("its status", format!("patch namespace {ns} --subresource=status --type=merge"), json!({})),
                 "resource \"namespaces/status\"",
             ),
-            // Rights.
+            // Rights in RBAC.
             (
                 attempt(
                     "administrator",
@@ -343,7 +343,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                 ),
                 "cmp-webhook does not UPDATE serviceaccounts here",
             ),
-            // Bounds of others.
+            // Bounds in Namespaces of others.
             (
                 attempt(
                     "stopping kube-system",
@@ -393,7 +393,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                 attempt("taking off a quota", format!("delete resourcequota cmp -n {ns}"), Value::Null),
                 "cannot delete resource",
             ),
-            // Accounts.
+            // Accounts of users.
             (
                 attempt(
                     "a raised quota",
@@ -435,7 +435,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                 ),
                 "cannot get resource",
             ),
-            // Whom the API server asks.
+            // The webhook configuration of the API server.
             (
                 attempt(
                     "nobody when it is down",
@@ -491,7 +491,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
             ),
         ],
     );
-    // Instances: where there is no schedule, nothing; where there is one, they are switched off and on, and nothing else.
+    // Instances without a schedule cannot be written. With a schedule they can only be switched off and on.
     let night = running(&john, "night", 1, "1", "1Gi");
     let night_ns = format!("{night}-ns");
     let instance = |cluster: &str| format!("patch statefulset {cluster}-0 -n {cluster}-ns --type=merge");
@@ -530,7 +530,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
         ],
     );
     john.cmp(&["schedule", "cluster", &night, "--suspend", "0 3 29 2 *"]).ok();
-    // A patch that is no kubectl's, which reads first.
+    // This patch does not come from kubectl, which reads first.
     let patched = |body: &Value| patch_without_reading(&kubeconfig, &night_ns, &format!("{night}-0"), body);
     eventually("its schedule may be carried out", SOON, || match patched(&json!({})) {
         (true, _) => Ok(()),
@@ -572,7 +572,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
             ),
         ],
     );
-    // What it is there for works with the same token.
+    // The intended work of cmp-webhook succeeds with the same token.
     let bundle = ["get", "validatingwebhookconfiguration", "cmp-webhook", "-o"];
     let bundle = john.admin(&[&bundle[..], &["jsonpath={.webhooks[1].clientConfig.caBundle}"]].concat()).ok().stdout;
     let dry = format!("{create} --dry-run=server");
@@ -665,7 +665,8 @@ fn what_a_thief_of_the_mirrors_token_tries() {
     );
 }
 
-/// A strategic patch of an instance by somebody who may not read it: whether it was allowed, and what was said.
+/// Sends a strategic patch of an instance as a subject that may not read it. Returns whether it was allowed, and the
+/// message.
 fn patch_without_reading(kubeconfig: &Path, namespace: &str, name: &str, body: &Value) -> (bool, String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let patched = runtime.block_on(async {

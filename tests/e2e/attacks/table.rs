@@ -1,18 +1,19 @@
-//! Attacks as rows: what is tried, and the words of what stops it.
+//! Attacks as rows: an attempt, and the words of the refusal.
 
 use std::path::Path;
 
 use cmp_tests::{Kubernetes, Output, shell};
 use serde_json::Value;
 
-/// One attempt, as somebody with a kubeconfig types it.
+/// An attempt as a person with a kubeconfig types it.
 pub(crate) struct Attempt {
     what: &'static str,
     command: String,
     body: Value,
 }
 
-/// An attempt. `body` is the patch of `patch`, the object on standard input of anything else with `-f -`, or null.
+/// Returns an attempt. `body` is the patch of `patch`, the object on standard input of other commands with `-f -`, or
+/// null.
 pub(crate) fn attempt(what: &'static str, command: impl Into<String>, body: impl Into<Value>) -> Attempt {
     Attempt { what, command: command.into(), body: body.into() }
 }
@@ -22,7 +23,7 @@ impl Attempt {
         let mut arguments: Vec<&str> = self.command.split_whitespace().collect();
         let body = match &self.body {
             Value::Null => String::new(),
-            // What is no JSON at all, or has a key twice.
+            // The raw text may be invalid JSON, or have a key twice.
             Value::String(text) => text.clone(),
             body => body.to_string(),
         };
@@ -34,8 +35,8 @@ impl Attempt {
     }
 }
 
-/// That each is refused, and for this reason: a mistake in an attack is not taken for a refusal. Where a version of
-/// Kubernetes refuses it before any policy is asked, its words follow after ` | `.
+/// Asserts that each attempt is refused for the given reason, so that a mistake in an attack does not count as a
+/// refusal. ` | ` separates an alternative: the words of a Kubernetes version that refuses before any policy is asked.
 pub(crate) fn refused(kubeconfig: &Path, rows: &[(Attempt, &str)]) {
     let wrong: Vec<String> = rows
         .iter()
@@ -48,12 +49,12 @@ pub(crate) fn refused(kubeconfig: &Path, rows: &[(Attempt, &str)]) {
     assert!(wrong.is_empty(), "{} of {} attacks:\n{}", wrong.len(), rows.len(), wrong.join("\n\n"));
 }
 
-/// Whoever may not read a StatefulSet cannot scale it. kubectl 1.30 does not say why.
+/// The refusal to scale a StatefulSet that the caller may not read. kubectl 1.30 does not name the reason.
 pub(crate) fn cannot_scale() -> &'static str {
     Kubernetes::expects("no objects passed to scale", " cannot ")
 }
 
-/// That each works: what is forbidden is no more than what has to be.
+/// Asserts that each attempt works: the policies forbid no more than necessary.
 pub(crate) fn allowed(kubeconfig: &Path, rows: &[Attempt]) {
     for attempt in rows {
         let output = attempt.run(kubeconfig);
