@@ -1,4 +1,4 @@
-//! Installing, installing again, taking away.
+//! Installation: the first install, repeated installs, and removal.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::{SOON, running, shared};
 
-/// The objects that a text of YAML documents holds, by what and where they are.
+/// Returns the objects in a text of YAML documents, by kind and place.
 fn objects(text: &str) -> BTreeMap<String, Value> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let objects = documents.into_iter().filter(|document| !document.is_null()).map(|object| {
@@ -28,7 +28,7 @@ fn what_is_installed_is_what_kustomize_makes_of_the_manifests() {
     let folder = Folder::new();
     let manifests = folder.path().join("manifests");
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests"), &manifests);
-    // What somebody writes who wants several.
+    // Overlays with several components, as an administrator would write them.
     for (overlay, components) in [
         ("both", "../../components/cert-manager, ../../components/prometheus"),
         ("all", "../../components/cert-manager, ../../components/prometheus, ../../components/mirror"),
@@ -56,7 +56,7 @@ fn what_is_installed_is_what_kustomize_makes_of_the_manifests() {
     }
 }
 
-/// A copy of the folder, which a test may add to.
+/// Copies the folder, so that a test may add to it.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().flatten() {
@@ -86,7 +86,7 @@ fn the_pods_of_cmp_webhook_keep_pod_security_restricted() {
     };
     for template in deployments.iter().map(|deployment| &deployment["spec"]["template"]) {
         let mut template = template.clone();
-        // A ServiceAccount that is not there would be refused first.
+        // A missing ServiceAccount would be refused first.
         template["spec"]["serviceAccountName"] = "cmp-webhook".into();
         try_pod(&template).ok();
         let mut open = template.clone();
@@ -97,7 +97,7 @@ fn the_pods_of_cmp_webhook_keep_pod_security_restricted() {
 
 #[test]
 fn alerts_are_on_metrics_that_there_are() {
-    // A family is shown when it has a member.
+    // The text shows a metric family only if it has a member.
     let metrics = Metrics::default();
     metrics.judged("Allowed", Duration::ZERO);
     metrics.failed("conflict");
@@ -136,7 +136,7 @@ fn what_would_be_installed_can_be_read() {
     assert_eq!(printed.stdout.matches("image: registry/cmp:1").count(), 2);
     assert_eq!((printed.stdout.matches("replicas: 3").count(), printed.stdout.matches("replicas: 1").count()), (1, 1));
     printed.clone().says("kind: ValidatingAdmissionPolicy\n").says("image: registry/cmp:1").says("replicas: 3");
-    // It is what kubectl takes.
+    // kubectl accepts the printed objects.
     plane
         .admin_reading(&["apply", "--dry-run=client", "-f", "-"], &printed.stdout)
         .ok()
@@ -151,33 +151,33 @@ fn what_would_be_installed_can_be_read() {
         .admin(&["cmp", "install", "--webhook-url", "localhost:8443"])
         .fails()
         .says("use a form such as https://localhost:8443");
-    // As kustomize would.
+    // kustomize must produce valid objects as well.
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../manifests");
     plane.admin(&["apply", "--server-side", "--dry-run=server", "--field-manager=kubectl-cmp", "-k", folder]).ok();
 }
 
-/// Where the API server asks, as it was installed.
+/// Returns the installed URL that the API server asks.
 fn url(plane: &ControlPlane) -> String {
     let path = "jsonpath={.webhooks[0].clientConfig.url}";
     let asked = plane.admin(&["get", "validatingwebhookconfiguration", "cmp-webhook", "-o", path]).ok().stdout;
     asked.trim_end_matches("/validate-account").to_owned()
 }
 
-/// The lines of `install` that are about something that was not as it should be.
+/// Returns the lines of `install` about changed objects.
 fn changed(plane: &ControlPlane, flags: &[&str]) -> Vec<String> {
     let said = plane.admin(&[&["cmp", "install"], flags].concat()).ok();
     assert!(said.stdout.lines().count() >= 35, "{said}");
     said.stdout.lines().filter(|line| !line.ends_with(" unchanged")).map(str::to_owned).collect()
 }
 
-/// An installation is brought up to date, whatever was there before.
+/// Checks that an install updates an installation, whatever its earlier state.
 fn upgraded(plane: &ControlPlane) {
     let url = url(plane);
     let here = ["--webhook-url", url.as_str()];
     assert_eq!(changed(plane, &here), [""; 0], "a second time nothing changes");
     remembered(plane, &url);
 
-    // As an older version would have left it: a policy that says less, and objects that are no more.
+    // The leftovers of an older version: a policy with an older text, and objects that no longer exist.
     let labels = json!({ "app.kubernetes.io/part-of": "kubectl-cmp" });
     let metadata = json!({ "name": "cmp-old", "labels": labels });
     let rbac = "rbac.authorization.k8s.io";
@@ -195,7 +195,7 @@ fn upgraded(plane: &ControlPlane) {
     let message = json!([{ "op": "replace", "path": "/spec/validations/0/message", "value": "older" }]).to_string();
     let policy = ["patch", "validatingadmissionpolicy", "cmp-scale", "--type=json", "-p", &message];
     plane.admin(&policy).ok();
-    // What an administrator has labelled alike is not ours.
+    // An object with the label that an administrator created is not ours.
     plane.admin(&["create", "clusterrole", "auditor", "--verb=get", "--resource=pods"]).ok();
     plane.admin(&["label", "clusterrole", "auditor", "app.kubernetes.io/part-of=kubectl-cmp"]).ok();
 
@@ -214,7 +214,8 @@ fn upgraded(plane: &ControlPlane) {
     plane.admin(&["get", "clusterrole", "auditor"]).ok();
     plane.admin(&["delete", "clusterrole", "auditor"]).ok();
 
-    // In the cluster, and out of it again. Nobody is asked meanwhile: here is no network that has the Service.
+    // The webhook moves into the cluster and out of it again. A match condition keeps the API server from asking it
+    // meanwhile, because no network here has the Service.
     let never = json!([{ "op": "add", "path": "/webhooks/0/matchConditions/-",
         "value": { "name": "never", "expression": "false" } }]);
     let configuration = ["validatingwebhookconfiguration", "cmp-webhook"];
@@ -231,7 +232,7 @@ fn upgraded(plane: &ControlPlane) {
     comes_to_say("warning   deployment: 1 of 1 replicas are available: while it restarts nothing is created or grown");
     plane.admin(&["scale", "deployment", "cmp-webhook", "-n", "cmp-system", "--replicas=0"]).ok();
     comes_to_say("failed    deployment: 0 of 0 replicas are available");
-    // The other way round it asks as well, and what is there without that is deleted.
+    // The way back needs a confirmation as well. It deletes the objects that are only for the other form.
     plane
         .admin(&[&["cmp", "install"], &here[..]].concat())
         .fails()
@@ -245,13 +246,13 @@ fn upgraded(plane: &ControlPlane) {
     assert_eq!(changed(plane, &here), [""; 0]);
     let printed = plane.admin(&[&["cmp", "install", "-o", "name"], &here[..]].concat()).ok();
     assert!(printed.stdout.starts_with("namespace/cmp-system\n"), "{printed}");
-    // Its certificate was for the Service in between.
+    // Until now its certificate was for the Service.
     plane.admin(&[&["cmp", "install", "--wait"], &here[..]].concat()).ok();
     plane.admin(&["cmp", "install", "--cert-manager"]).fails().says("no cert-manager").says("nothing was installed");
     plane.admin(&["cmp", "install", "--prometheus"]).fails().says("no Prometheus operator");
 }
 
-/// The flags of an installation with `--webhook-url` hold until others are given.
+/// Checks that the flags of an installation with `--webhook-url` hold until others are given.
 fn remembered(plane: &ControlPlane, url: &str) {
     let asks = |expected: &str| assert_eq!(self::url(plane), expected);
     let flags = || {
@@ -267,7 +268,7 @@ fn remembered(plane: &ControlPlane, url: &str) {
         .says_not("configured")
         .says_not("created");
     asks(url);
-    // What would take the webhook away asks, and here is nobody to answer.
+    // A change that would move the webhook needs a confirmation, and nobody can answer here.
     for flags in [&["--webhook-url", ""][..], &["--reset-flags"], &["--replicas", "3"], &["--image", "registry/cmp:1"]]
     {
         plane
@@ -283,13 +284,13 @@ fn remembered(plane: &ControlPlane, url: &str) {
         asks(url);
     }
     assert_eq!(flags(), json!({ "webhook-url": url }));
-    // An older version remembered nothing; what is there is seen all the same.
+    // An older version stored no flags. The install still detects the existing objects.
     let forget = json!([{ "op": "remove", "path": "/data/flags" }]).to_string();
     let version = ["patch", "configmap", "cmp-version", "-n", "cmp-templates"];
     plane.admin(&[&version[..], &["--type=json", "-p", &forget]].concat()).ok();
     plane.admin(&["cmp", "install"]).fails().says("stdin is not a terminal").says(url);
     asks(url);
-    // A newer one remembers more, and somebody may have damaged it.
+    // A newer version stores more flags, and somebody may have damaged them.
     for (flags, says) in [
         (r#"{"later":"x"}"#, "--later is unknown to this plugin"),
         (r#"{"webhook-url":"http://localhost"}"#, "is not an address"),
@@ -305,7 +306,7 @@ fn remembered(plane: &ControlPlane, url: &str) {
     asks(url);
 }
 
-/// What an administrator sets changes the clusters that are there, and goes again.
+/// Checks that settings of an administrator reach the existing clusters, and can be removed again.
 fn settings_reach_the_clusters_that_there_are(plane: &ControlPlane, cluster: &str) {
     let (url, ns) = (url(plane), format!("{cluster}-ns"));
     let here = ["--webhook-url", url.as_str()];
@@ -326,7 +327,7 @@ fn settings_reach_the_clusters_that_there_are(plane: &ControlPlane, cluster: &st
     assert_eq!(said, ["configmap/cmp-version configured"]);
     becomes("the settings are in its namespace", &|limits, policy| {
         let except = policy["egress"][0]["to"][1]["ipBlock"]["except"].as_array().cloned().unwrap_or_default();
-        // The nodes, besides.
+        // The list also has the nodes.
         of_container(limits) == "2Gi" && except.contains(&json!("169.254.0.0/16")) && except.len() > 1
     });
     assert_eq!(changed(plane, &here), [""; 0], "they hold until they are taken away");

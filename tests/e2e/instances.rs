@@ -1,4 +1,4 @@
-//! What runs in a cluster's Namespace: its instances, and nothing else.
+//! Contents of a cluster's Namespace: its instances, and nothing else.
 
 use cmp_tests::{Kubernetes, Output, World, eventually};
 use serde_json::{Value, json};
@@ -22,18 +22,18 @@ fn the_names_are_the_budget() {
             .fails()
             .says(&format!("{other} is not one of the 2 instances of this cluster"));
     }
-    // One that belongs there may be deleted and made again by hand.
+    // A user may delete an instance of the cluster, and create it again by hand.
     let copy = copy_of(&user, &name, &format!("{name}-1"), &format!("{name}-1"));
     user.kubectl(&["delete", "statefulset", &format!("{name}-1"), "-n", &format!("{name}-ns")]).ok();
     create(&copy).ok();
-    // Neither by update nor by scale is there a second replica; off and on is what scale is for.
+    // Neither update nor scale allows a second replica. scale only switches an instance off and on.
     let (one, ns) = (format!("{name}-0"), format!("{name}-ns"));
     patch(&user, &name, &one, &json!({ "spec": { "replicas": 2 } })).fails().says("at most one replica, not 2");
     let scale = |replicas: &str| user.kubectl(&["scale", "statefulset", &one, "-n", &ns, "--replicas", replicas]);
     scale("2").fails().says("at most one replica, not 2");
     scale("0").ok();
     scale("1").ok();
-    // An administrator is held to the count as well: it is what is charged.
+    // The policies hold an administrator to the count as well, because the charge depends on it.
     user.admin(&["scale", "statefulset", &one, "-n", &ns, "--replicas=3"]).fails().says("at most one replica");
 }
 

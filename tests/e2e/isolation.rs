@@ -1,4 +1,4 @@
-//! What stands around a cluster in its Namespace: docs/NAMESPACE_ISOLATION.md says what each part is for.
+//! Objects around a cluster in its Namespace. docs/NAMESPACE_ISOLATION.md describes the purpose of each part.
 
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ fn what_is_in_the_namespace_of_a_cluster() {
         bindings.as_array().unwrap().iter().flat_map(|one| one["subjects"].as_array().unwrap()).collect();
     assert_eq!(subjects, [&json!({ "kind": "ServiceAccount", "name": user.name, "namespace": "cmp-users" })]);
 
-    // What runs there is nobody: no token is mounted, and whose it would be may do nothing, not even here.
+    // Pods have no identity: no token is mounted, and the ServiceAccount has no rights, not even here.
     assert_eq!(get("serviceaccount/default")["automountServiceAccountToken"], false);
     let pod = get(&format!("pod/{name}-0-0"));
     assert!(!pod["spec"]["volumes"].to_string().contains("token"), "{pod}");
@@ -48,7 +48,7 @@ fn what_is_in_the_namespace_of_a_cluster() {
     for what in [["get", "pods"], ["get", "secrets"], ["create", "pods"], ["get", "configmaps"]] {
         assert!(!may(&ns, &of_pod, what), "{what:?}");
     }
-    // Nor may a neighbour's.
+    // The ServiceAccount of a neighbour has no rights either.
     let theirs = format!("{}-ns", running(&other, "web", 1, "1", "1Gi"));
     for what in [["get", "pods"], ["list", "services"], ["create", "pods"]] {
         assert!(!may(&theirs, &of_pod, what), "{what:?}");

@@ -1,4 +1,4 @@
-//! The package for krew: made by the scripts that make a release, checked by krew's own checker, installed by krew.
+//! The package for krew: made by the scripts of a release, checked by krew's own checker, and installed by krew.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,14 +16,14 @@ fn script(name: &str) -> Command {
     script
 }
 
-/// Exit code, standard output, standard error.
+/// Runs a command, and returns its exit code, standard output and standard error.
 fn run(command: &mut Command) -> (i32, String, String) {
     let output = output(command, BUILD).unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }
 
-/// An archive as a release has it, but of the profile that the tests are built with.
+/// Makes an archive as in a release, but with the build profile of the tests.
 fn archive(out: &Path) -> PathBuf {
     let profile = if cfg!(debug_assertions) { "dev" } else { "small" };
     let (code, path, said) = run(script("package.sh").args(["--profile", profile, "--out"]).arg(out));
@@ -31,7 +31,7 @@ fn archive(out: &Path) -> PathBuf {
     PathBuf::from(path)
 }
 
-/// As krew is run by kubectl: with a folder of its own, and nothing of the user's.
+/// Returns a krew command as kubectl runs it, with a folder of its own and no files of the user.
 fn krew(root: &Path) -> Command {
     let mut krew = Command::new(Binaries::krew().path("krew"));
     krew.env("KREW_ROOT", root).env("KREW_NO_UPGRADE_CHECK", "1").env("HOME", root);
@@ -47,7 +47,7 @@ fn a_release_is_checked_and_installed_by_krew_and_run_by_kubectl() {
     let host = PLATFORMS.into_iter().find(|platform| name.ends_with(&format!("_{platform}.tar.gz")));
     let host = host.unwrap_or_else(|| panic!("{name} is of no platform"));
 
-    // A release with an archive missing is none.
+    // The script refuses a release with a missing archive.
     let manifest = || run(script("manifest.sh").arg(&dist));
     let (code, _, said) = manifest();
     assert_eq!(code, 1, "{said}");
@@ -56,14 +56,14 @@ fn a_release_is_checked_and_installed_by_krew_and_run_by_kubectl() {
     }
     assert!(!dist.join("cmp.yaml").exists());
 
-    // Those of other platforms cannot be made here: copies stand for them, so that the manifest has all four.
+    // Archives of other platforms cannot be made here. Copies stand in for them, so that the manifest has all four.
     let other = |platform: &str, ending: &str| dist.join(name.replace(host, platform) + ending);
     let sum = fs::read_to_string(dist.join(format!("{name}.sha256"))).unwrap();
     for platform in PLATFORMS.into_iter().filter(|platform| *platform != host) {
         fs::hard_link(&archive, other(platform, "")).unwrap();
         fs::write(other(platform, ".sha256"), &sum).unwrap();
     }
-    // One that was changed after its hash was written is refused as well.
+    // The script also refuses an archive that was changed after its hash was written.
     let wrong = PLATFORMS.into_iter().find(|platform| *platform != host).unwrap();
     fs::write(other(wrong, ".sha256"), "0".repeat(64)).unwrap();
     let (code, _, said) = manifest();
@@ -78,12 +78,12 @@ fn a_release_is_checked_and_installed_by_krew_and_run_by_kubectl() {
     assert_eq!(code, 0, "{said}");
     let text = fs::read_to_string(&written).unwrap();
     assert!(!text.contains('@') && text.contains(&format!("version: v{}\n", env!("CARGO_PKG_VERSION"))), "{text}");
-    // The checker does refuse.
+    // The checker must refuse a broken manifest.
     let broken = folder.path().join("cmp.yaml");
     fs::write(&broken, text.replace("arch: arm64", "arch: amd64")).unwrap();
     let (code, _, said) = check(&broken);
     assert!(code != 0 && said.contains("overlapping"), "{said}");
-    // What krew's reviewers ask for beyond.
+    // Further requirements of krew's reviewers.
     let short = text.lines().find_map(|line| line.trim().strip_prefix("shortDescription: ")).unwrap();
     assert!(short.len() <= 50 && !short.contains("kubectl") && !short.ends_with('.'), "{short}");
     let indented = text.lines().filter(|line| line.starts_with("    "));
@@ -108,7 +108,7 @@ fn a_release_is_checked_and_installed_by_krew_and_run_by_kubectl() {
     assert!(code == 0 && said.contains("/bin/kubectl-cmp") && warned.is_empty(), "{said}\n{warned}");
 }
 
-/// As krew/README.md says it: the manifest in a repository of one's own.
+/// Checks the way in krew/README.md: the manifest in a repository of one's own.
 #[test]
 fn an_index_of_ones_own_offers_it() {
     let folder = Folder::new();

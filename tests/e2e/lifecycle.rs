@@ -1,4 +1,4 @@
-//! Start, stop, suspend, resume: the table, the counts, and what is shown.
+//! Start, stop, suspend, resume: the allowed transitions, the counts, and the output.
 
 use cmp_tests::eventually;
 use serde_json::json;
@@ -27,7 +27,7 @@ fn the_table_of_transitions() {
     verb("stop").fails().says("can be resumed");
     verb("resume").ok().says(&format!("instance/{one} resumed"));
     user.becomes(&one, "running");
-    // The other way to write an instance, and one that is not there.
+    // The other way to write an instance, and an instance that does not exist.
     user.cmp(&["stop", "instance", &format!("{name}/0"), "--dry-run=server"]).ok().says("stopped (server dry run)");
     user.cmp(&["stop", &format!("instance/{one}"), "--dry-run=client"]).ok().says("stopped (dry run)");
     user.becomes(&one, "running");
@@ -49,7 +49,7 @@ fn on_a_cluster_the_verb_skips_what_it_does_not_apply_to() {
     let again = user.cmp(&["suspend", "cluster", &name, "-o", "json"]).ok().json();
     assert_eq!((&again["suspended"], &again["skipped"]), (&0.into(), &3.into()));
     assert_eq!(again["instances"][1]["name"], format!("{name}-1"));
-    // What was stopped stays stopped.
+    // A resume leaves stopped instances stopped.
     user.cmp(&["resume", "cluster", &name]).ok().says("2 resumed, 0 failed, 1 skipped");
     assert_eq!(user.state(&format!("{name}-1")), "stopped");
     user.cmp(&["suspend", "cluster", &name, "--mode", "pause"]).ok().says("0 suspended, 0 failed, 3 skipped");
@@ -102,7 +102,7 @@ fn two_who_suspend_at_once_do_not_fail() {
 fn what_cannot_be_scheduled_says_why() {
     let user = shared().user("200", "8Gi");
     let name = user.cluster("large");
-    // No node has so many.
+    // No node has this many processors.
     user.cmp(&["create", "cluster", &name, "--cpu", "100", "--memory", "1Gi"]).ok();
     eventually("the reason is shown", SOON, || {
         let shown = user.cmp(&["get", "instances", "--in", &name, "-o", "wide"]).ok();
@@ -120,7 +120,7 @@ fn what_cannot_be_scheduled_says_why() {
 fn what_crashes_again_and_again_says_so() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 1, "1", "1Gi");
-    // kwok runs no containers: what a kubelet reports of one that crashes is written in its stead.
+    // kwok runs no containers. The test writes the status that a kubelet would report for a crashing container.
     let status = json!({ "status": { "containerStatuses": [{
         "name": "instance", "image": "debian", "imageID": "", "ready": false, "restartCount": 7, "started": false,
         "state": { "waiting": { "reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting failed container" } },
@@ -136,7 +136,7 @@ fn what_crashes_again_and_again_says_so() {
         .says(" 7 ");
     user.cmp(&["get", "cluster", &name, "-o", "wide"]).ok().says("failed").says("CrashLoopBackOff");
     user.cmp(&["describe", "cluster", &name]).ok().says("back-off 5m0s restarting");
-    // It can be switched off all the same, and comes back as a new one.
+    // The instance can still be switched off, and comes back with a new Pod.
     user.cmp(&["stop", "instance", &format!("{name}-0"), "--wait"]).ok();
     user.cmp(&["start", "instance", &format!("{name}-0"), "--wait"]).ok();
     user.becomes(&format!("{name}-0"), "running");

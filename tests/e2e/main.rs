@@ -1,4 +1,4 @@
-//! `kubectl cmp` on a real control plane, as its users use it.
+//! Tests of `kubectl cmp` on a real control plane, as its users use it.
 
 mod attacks;
 mod check;

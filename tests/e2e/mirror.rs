@@ -1,4 +1,4 @@
-//! The mirror: what happens to instances is what stands in its file afterwards, whatever happens to the mirror meanwhile.
+//! The mirror: its file describes the life of the instances, whatever happens to the mirror meanwhile.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +17,8 @@ fn spans(path: &Path) -> Vec<Span> {
     History::open(path).unwrap().spans(Timestamp::MIN, Timestamp::MAX).unwrap()
 }
 
-/// The states that an instance was in, one after another. How long it was pending, and how often, is the control plane's.
+/// Returns the states of an instance, one after another, without `pending`. The length and number of pending phases
+/// depend on the control plane.
 fn states(path: &Path, instance: &str) -> String {
     let of_it = spans(path).into_iter().filter(|span| span.instance.to_string() == instance);
     let mut states: Vec<&str> = of_it.map(|span| span.state.as_str()).filter(|state| *state != "pending").collect();
@@ -33,7 +34,8 @@ fn comes_to_be(path: &Path, instance: &str, expected: &str) {
     });
 }
 
-/// No two spans of one instance overlap, and while somebody looks none is missing between its first and its last.
+/// Asserts that no two spans of one instance overlap. While the mirror observes, none is missing between its first and
+/// its last.
 fn consistent(path: &Path) {
     let spans = spans(path);
     let uids: std::collections::BTreeSet<&str> = spans.iter().map(|span| span.instance_uid.as_str()).collect();
@@ -49,7 +51,7 @@ fn consistent(path: &Path) {
     }
 }
 
-/// A volume for the claim: nobody makes one here.
+/// Creates a volume for the claim, because no provisioner runs here.
 fn volume(installation: &Installation) {
     let volume = json!({ "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": "mirror" }, "spec": {
         "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"], "hostPath": { "path": "/var/lib/cmp" },
@@ -88,7 +90,8 @@ fn what_happens_to_instances_is_in_the_file_whatever_happens_to_the_mirror() {
     comes_to_be(&path, &first, "running suspended");
     comes_to_be(&path, &second, "running suspended");
 
-    // Killed: what stays as it is goes on; of what does not, the time in between is nobody's.
+    // The mirror is killed. A state that is unchanged across the gap goes on. For a changed state the gap belongs to
+    // nobody.
     mirror.kill();
     user.cmp(&["resume", "instance", &second, "--wait"]).ok();
     mirror.restart();
@@ -115,7 +118,7 @@ fn what_happens_to_instances_is_in_the_file_whatever_happens_to_the_mirror() {
         assert!(metrics.contains(metric), "{metric}: {metrics}");
     }
 
-    // While the API server is away nobody looks, and it is not taken for gone.
+    // While the API server is away nobody observes, and the instance does not count as gone.
     let again = running(&user, "db", 1, "1", "1Gi");
     comes_to_be(&path, &format!("{again}-0"), "running");
     drop(user);
@@ -131,13 +134,13 @@ fn what_happens_to_instances_is_in_the_file_whatever_happens_to_the_mirror() {
     assert_eq!(History::open(&path).unwrap().watched().unwrap().len(), 3);
     consistent(&path);
 
-    // Told to end, it leaves one whole file; it may go at any time, and its volume stays.
+    // On SIGTERM the mirror leaves one complete file. The mirror can be removed at any time, and its volume stays.
     mirror.stop();
     assert!(!path.with_extension("db-wal").exists());
     taken_away(&installation);
 }
 
-/// The rest of the life of a cluster.
+/// Checks the rest of the life of a cluster.
 fn scaled_and_gone(user: &World<'_>, web: &str, path: &Path) {
     let (first, second) = (format!("{web}-0"), format!("{web}-1"));
     user.cmp(&["scale", "cluster", web, "--count", "1", "--yes", "--wait"]).ok();
@@ -166,7 +169,7 @@ fn scaled_and_gone(user: &World<'_>, web: &str, path: &Path) {
     consistent(path);
 }
 
-/// The file says the same to whoever knows nothing of us; and there is one writer.
+/// Checks that other SQLite clients read the same content, and that the file has only one writer.
 fn read_by_others(installation: &Installation, path: &Path) {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let db = rusqlite::Connection::open_with_flags(path, flags).unwrap();
@@ -184,7 +187,7 @@ fn read_by_others(installation: &Installation, path: &Path) {
     taken.fails().says("error: another mirror writes");
 }
 
-/// An administrator fetches a copy by the API server; a user does not.
+/// Checks that an administrator can fetch a copy through the API server, and a user cannot.
 fn fetched(user: &World<'_>, path: &Path) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let plane = &user.installation.plane;
@@ -203,7 +206,7 @@ fn fetched(user: &World<'_>, path: &Path) {
         fetch::fetch(&client).await.err().unwrap().to_string()
     });
     assert!(refused.contains("cannot list resource \"pods\""), "{refused}");
-    // So does a report.
+    // A report fetches a copy as well.
     let report = ["cmp", "report", "--by", "cluster", "-o", "json"];
     let rows = |said: cmp_tests::Output| {
         let said = said.ok().json();
@@ -218,7 +221,7 @@ fn fetched(user: &World<'_>, path: &Path) {
     user.kubectl(&["port-forward", "-n", "cmp-system", pod.ok().stdout.trim(), "8081"]).fails().says("orbidden");
 }
 
-/// Without the flag it goes, and what it has written stays; unless everything is to go.
+/// Checks that an install without the flag removes the mirror and keeps its file. Only a purge removes the file.
 fn taken_away(installation: &Installation) {
     let plane = &installation.plane;
     let left = "left: persistentvolumeclaim/cmp-mirror in cmp-system, with what the mirror has written";
@@ -256,11 +259,11 @@ fn an_administrator_keeps_a_file_of_their_own() {
     eventually("it is suspended", SOON, || {
         look();
         let states = states(&path, &format!("{web}-0"));
-        // Whether it ran between the two looks nobody can know.
+        // Nobody can know whether the instance ran between the two observations.
         if states.ends_with("suspended") { Ok(()) } else { Err(states) }
     });
 
-    // However it is looked at, it comes to the same.
+    // The total is the same in every grouping.
     let report = |by: &str| {
         let of = ["cmp", "report", "--from", "1h", "--owner", &user.name, "--db", &db, "--by", by, "-o", "json"];
         user.admin(&of).ok().json()["status"]["total"].clone()
@@ -276,7 +279,7 @@ fn an_administrator_keeps_a_file_of_their_own() {
         .says("TOTAL")
         .says("% of this time was watched");
 
-    // Nobody but an administrator sees what everybody has.
+    // Only an administrator sees the instances of all users.
     let not = user.installation.plane.folder().join("not.db");
     user.cmp(&["mirror", "--db", &not.display().to_string()])
         .fails()

@@ -1,4 +1,4 @@
-//! With cmp-webhook gone, in part and in whole.
+//! An outage of cmp-webhook, in part and in whole.
 
 use cmp_tests::{Installation, eventually};
 use serde_json::json;
@@ -28,7 +28,7 @@ fn without_any_webhook_all_that_is_there_works() {
         let shown = user.cmp(&["get", "cluster", &web]).ok();
         if shown.stdout.contains("2/2") { Ok(()) } else { Err(shown.to_string()) }
     });
-    // Creating and growing wait for it, say so, and leave nothing.
+    // Creating and growing fail with this reason, and change nothing.
     let before = user.account();
     let down = "cmp-webhook is unavailable: clusters cannot be created, grown or shrunk";
     user.cmp(&["create", "cluster", "more", "--cpu", "1", "--memory", "1Gi"]).fails().says(down);
@@ -38,7 +38,7 @@ fn without_any_webhook_all_that_is_there_works() {
     user.admin(&["cmp", "create", "user", "eve", "--cpu", "1", "--memory", "1Gi"]).fails().says(down);
     user.admin(&["get", "serviceaccount,configmap", "-n", "cmp-users", "-o", "name"]).ok().says_not("eve");
     assert_eq!(user.account(), before);
-    // Administrators never notice.
+    // Other writes of administrators are unaffected.
     user.admin(&["create", "namespace", "plain"]).ok();
     user.admin(&["run", "x", "--image=x", "-n", "plain"]).ok();
     user.admin(&["create", "configmap", "x", "-n", "plain"]).ok();
@@ -49,7 +49,7 @@ fn without_any_webhook_all_that_is_there_works() {
     let stored = installation.plane.admin_reading(&["cmp", "create", "template", "web", "-f", "-"], pod);
     stored.fails().says("cmp-webhook is unavailable");
     user.cmp(&["get", "templates", "-o", "name"]).ok().says("template/container").says_not("template/web");
-    // The wish to delete can be said; it is met when somebody is there.
+    // A user can state the wish to delete. It is carried out after the restart.
     user.cmp(&["delete", "cluster", &db, "--yes"]).ok().says(&format!("cluster/{db} deleted"));
     user.cmp(&["get", "clusters"]).ok().says("deleting");
     let kubeconfig = user.kubeconfig.clone();
@@ -69,7 +69,7 @@ fn one_of_two_replicas_killed_in_the_middle_of_the_story() {
         user.patch(&json!({ "want.second-john": want(3, "1", "1Gi") })).ok();
         user.kubeconfig.clone()
     };
-    // While the second is being prepared.
+    // The replica is killed while the second cluster is being prepared.
     installation.replicas[0].kill();
     let user = cmp_tests::World { installation: &installation, name: "john".to_owned(), kubeconfig };
     running(&user, "second", 3, "1", "1Gi");
@@ -81,7 +81,7 @@ fn one_of_two_replicas_killed_in_the_middle_of_the_story() {
         .says("exceeded quota: john");
     user.cmp(&["scale", "cluster", &first, "--count", "1", "--yes"]).ok();
     user.account_is("it is given back", |account| held(account, &first).is_some_and(|held| held["count"] == 1));
-    // The other one takes over where this one is killed, too.
+    // The other replica takes over when this one is killed, too.
     user.cmp(&["delete", "cluster", &second, "--yes"]).ok();
     let kubeconfig = user.kubeconfig.clone();
     installation.replicas[0].restart();

@@ -1,7 +1,7 @@
-//! What a Pod in a cluster's Namespace can be at the most: random ones, sent to the real API server.
+//! The maximum of a Pod in a cluster's Namespace: random Pods are sent to the real API server.
 //!
-//! `core`'s own sum of a Pod is compared with Kubernetes' evaluator (`core/tests/vectors/pods.jsonl`), and is what
-//! judges here.
+//! `core`'s own sum of a Pod judges here. Another test compares that sum with Kubernetes' evaluator
+//! (`core/tests/vectors/pods.jsonl`).
 
 use std::collections::BTreeSet;
 
@@ -19,11 +19,11 @@ use serde_json::{Map, Value, json};
 use crate::support::{held, shared};
 
 const SIZE: [(&str, &str); 3] = [("cpu", "2"), ("memory", "1Gi"), ("nvidia.com/gpu", "2")];
-/// A class of runtimes with an overhead, which no LimitRange counts.
+/// A RuntimeClass with an overhead, which no LimitRange counts.
 const PADDED: &str = "padded";
 const AT_ONCE: usize = 32;
 
-/// Random Pods, the same for the same seed. `CMP_TESTS_SEED` plays a run again.
+/// A generator of random Pods, which gives the same Pods for the same seed. `CMP_TESTS_SEED` plays a run again.
 struct Pods(fastrand::Rng);
 
 impl Pods {
@@ -46,7 +46,7 @@ impl Pods {
         choices[self.below(choices.len())]
     }
 
-    /// Amounts around the edges of the size, or small ones.
+    /// Returns amounts around the edges of the size, or small ones.
     fn amounts(&mut self, small: bool) -> Value {
         let mut amounts = Map::new();
         let cpu: &[&str] =
@@ -64,7 +64,8 @@ impl Pods {
         amounts.into()
     }
 
-    /// Mostly no more than the limits, or nearly everything would be refused for that.
+    /// Returns requests that mostly do not exceed the limits. Otherwise nearly everything would be refused for that
+    /// reason.
     fn requests(&mut self, limits: &Value, small: bool) -> Value {
         match self.below(8) {
             0 => self.amounts(small),
@@ -76,7 +77,7 @@ impl Pods {
     fn resources(&mut self, small: bool) -> Value {
         let mut limits = self.amounts(small);
         let mut requests = self.requests(&limits, small);
-        // Limits and requests of what comes in pieces must be equal.
+        // Limits and requests of resources that come in whole pieces must be equal.
         let pieces = if self.one_in(6) { self.of(&["example.com/licence", "hugepages-2Mi"]) } else { "nvidia.com/gpu" };
         if !self.one_in(3) {
             let amount = if pieces == "hugepages-2Mi" { "2Mi" } else { self.of(&["0", "1", "1", "2", "3"]) };
@@ -131,7 +132,7 @@ fn size() -> Resources {
     SIZE.iter().map(|(name, amount)| (name.parse().unwrap(), amount.parse().unwrap())).collect()
 }
 
-/// The resources that a Pod names, whether they can be in a size or not.
+/// Returns the resources that a Pod names, whether a size can have them or not.
 fn names(pod: &PodSpec) -> BTreeSet<&str> {
     let containers = pod.containers.iter().chain(pod.init_containers.iter().flatten());
     let of = |resources: &'_ ResourceRequirements| -> Vec<String> {
@@ -145,11 +146,11 @@ fn names(pod: &PodSpec) -> BTreeSet<&str> {
     ["example.com/licence", "hugepages-2Mi"].into_iter().filter(|name| named.contains(*name)).collect()
 }
 
-/// Why a Pod is more than the size, if it is.
+/// Returns the reason why a Pod exceeds the size, if it does.
 fn excess(pod: &PodSpec) -> Option<String> {
     for rule in [Rule::Requests, Rule::Limits] {
         let sum = footprint(pod, rule).expect("an accepted Pod can be counted");
-        // The size does not name it: four containers of 10Gi, and nothing is set aside.
+        // The size does not name this resource. Four containers of 10Gi fit, and nothing is set aside.
         let writes = if rule == Rule::Limits { "40Gi" } else { "0" };
         let mut bound = size();
         bound.set("ephemeral-storage".parse().unwrap(), writes.parse().unwrap());
@@ -165,9 +166,9 @@ fn excess(pod: &PodSpec) -> Option<String> {
     Some(names(pod)).filter(|names| !names.is_empty()).map(|names| format!("{names:?}"))
 }
 
-/// What became of one random Pod.
+/// The result of one random Pod.
 enum Fate {
-    /// It may run, and is within the size.
+    /// The Pod may run, and is within the size.
     Fits,
     /// The Pod would be admitted, but nobody can ask for it: its StatefulSet is refused to the user.
     NoInstance,
@@ -175,7 +176,7 @@ enum Fate {
     Refused(String),
 }
 
-/// A cluster without instances, of four so that its ResourceQuota lets through what the LimitRange must not.
+/// Creates a cluster of four without instances. Its ResourceQuota then admits Pods that the LimitRange must refuse.
 fn ready(user: &World<'_>, cluster: &str, size: &Value) {
     let want = json!({ "type": "container", "count": 4, "size": size }).to_string();
     user.patch(&json!({ (format!("want.{cluster}")): want })).ok();
@@ -216,14 +217,15 @@ fn nothing_above_the_size_is_accepted() {
     let reasons = fates.iter().filter_map(|fate| if let Fate::Refused(reason) = fate { Some(reason) } else { None });
     let above = reasons.filter(|reason| reason.contains("maximum")).count();
     println!("of {} Pods {fits} fit, {above} are above the size, {no_instance} cannot be asked for", fates.len());
-    // Neither is everything refused, nor was nothing tried.
+    // The test is void if everything was refused, or if nothing was tried.
     assert!(fits > 20 && above > 50 && no_instance > 5, "{fits} fit, {above} above, {no_instance} not to be asked for");
 }
 
 async fn fate(pods: &Api<Pod>, sets: &Api<StatefulSet>, cluster: &str, spec: Value) -> Fate {
     let dry = PostParams { dry_run: true, ..PostParams::default() };
     let pod = json!({ "metadata": { "name": "random" }, "spec": spec });
-    // By the administrator: a user makes no Pods, and what a Pod may be must not depend on who makes it.
+    // The administrator sends the Pod, because a user makes no Pods. The limits of a Pod must not depend on its
+    // creator.
     let admitted = match pods.create(&dry, &serde_json::from_value(pod.clone()).unwrap()).await {
         Ok(admitted) => admitted.spec.unwrap(),
         Err(kube::Error::Api(status)) if status.is_forbidden() || status.code == 422 => {
@@ -232,7 +234,7 @@ async fn fate(pods: &Api<Pod>, sets: &Api<StatefulSet>, cluster: &str, spec: Val
         Err(error) => panic!("{error}: {pod}"),
     };
     let Some(excess) = excess(&admitted) else { return Fate::Fits };
-    // Only two things are not the LimitRange's: what it does not name, and overhead. Neither can be asked for.
+    // The LimitRange does not cover resources that it does not name, and overhead. A user can request neither.
     assert!(
         admitted.overhead.is_some() || !names(&admitted).is_empty(),
         "accepted with {excess} above {}: {pod}",
@@ -258,7 +260,7 @@ fn no_pod_is_resized_above_the_size() {
     let (cluster, size) = (user.cluster("web"), json!({ "cpu": "2", "memory": "1Gi" }));
     ready(&user, &cluster, &size);
     let (namespace, pod) = (format!("{cluster}-ns"), "resized");
-    // It waits, since a node that kwok plays does not resize what runs.
+    // The Pod waits at a scheduling gate, because a node of kwok does not resize running Pods.
     let resources = json!({ "cpu": "1", "memory": "512Mi" });
     let container =
         json!({ "name": "instance", "image": "debian", "resources": { "requests": resources, "limits": resources } });
@@ -275,11 +277,11 @@ fn no_pod_is_resized_above_the_size() {
             json!({ "spec": { "containers": [{ "name": "instance", "resources": resources }] } })
         })
         .collect();
-    // A user cannot at all.
+    // A user has no right to resize a Pod.
     let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/resize");
     user.kubectl_reading(&["replace", "--raw", &path, "-f", "-"], "{}").fails().says("resource \"pods/resize\"");
     if Kubernetes::get() == Kubernetes::Oldest {
-        // It has no such subresource, and nobody changes what a Pod asks for.
+        // This version has no such subresource, and nobody can change the requests of a Pod.
         let less = json!({ "cpu": "500m", "memory": "256Mi" });
         let less = json!([{ "name": "instance", "resources": { "requests": less, "limits": less } }]);
         let patch = json!({ "spec": { "containers": less } }).to_string();

@@ -1,11 +1,11 @@
-//! The rules that the API server keeps: each the allowed way and the forbidden one, whoever asks.
+//! Rules that the API server enforces: for each rule an allowed and a forbidden request, from every subject.
 
 use cmp_tests::{Output, eventually};
 use serde_json::{Value, json};
 
 use crate::support::{SOON, held, running, shared, want};
 
-/// As the ServiceAccount of cmp-webhook, with everything that a thief of its token would have.
+/// Runs kubectl as the ServiceAccount of cmp-webhook, with all rights of a thief of its token.
 fn as_webhook(arguments: &[&str], input: &str) -> Output {
     let plane = &shared().plane;
     cmp_tests::shell::kubectl_reading(&plane.folder().join("cmp-webhook.kubeconfig"), arguments, input)
@@ -40,7 +40,7 @@ fn who_may_write_which_key_of_an_account() {
     let delete = format!("delete.{name}");
     user.patch(&json!({ delete.clone(): "another" })).fails().says("names the uid in held.*");
     user.patch(&json!({ "delete.other": uid.clone() })).fails().says("names the uid in held.*");
-    // Labels, finalizers and the rest of the object are not a user's.
+    // A user may not change labels, finalizers and other parts of the object.
     let metadata = |metadata: Value| {
         let patch = json!({ "metadata": metadata }).to_string();
         user.kubectl(&["patch", "configmap", &user.name, "-n", "cmp-users", "--type=merge", "-p", &patch])
@@ -54,7 +54,7 @@ fn who_may_write_which_key_of_an_account() {
         .fails()
         .says("it stays an account");
     user.admin(&["delete", "namespace", "cmp-users"]).fails().says("cmp-users holds every account");
-    // The wish to delete is a user's, and is not taken back; a cluster that goes does not change.
+    // A user may write the wish to delete, but not take it back. A cluster that is being deleted does not change.
     user.patch(&json!({ delete.clone(): uid })).ok();
     let late = user.patch(&json!({ delete: null }));
     assert!(late.code == 0 || late.stderr.contains("is not taken back") || late.stderr.contains("not found"), "{late}");
@@ -84,7 +84,7 @@ fn nobody_forges_a_namespace() {
             user.installation.plane.admin_reading(&["replace", "--raw", &path, "-f", "-"], &namespace.to_string());
         replaced.fails().says(by_hand);
     }
-    // Anything else of it is an administrator's.
+    // Only an administrator may change other parts of the Namespace.
     user.admin(&["label", "namespace", &ns, "team=blue"]).ok();
 }
 
@@ -136,7 +136,7 @@ fn a_stolen_token_of_cmp_webhook_is_worth_our_namespaces() {
         .fails()
         .says("takes the token");
     as_webhook(&["patch", "serviceaccount", "default", "-n", "kube-system", "-p", &service_account], "").fails();
-    // Its configuration: the certificate, and nothing else.
+    // The configuration: cmp-webhook may write the certificate, and nothing else.
     let configuration = |patch: &str| {
         as_webhook(&["patch", "validatingwebhookconfiguration", "cmp-webhook", "--type=json", "-p", patch], "")
     };
@@ -145,7 +145,7 @@ fn a_stolen_token_of_cmp_webhook_is_worth_our_namespaces() {
     configuration(r#"[{"op":"remove","path":"/webhooks/0"}]"#).fails().says("caBundle");
     configuration(r#"[{"op":"add","path":"/webhooks/0/rules/0/resources/-","value":"pods"}]"#).fails().says("caBundle");
     as_webhook(&["delete", "validatingwebhookconfiguration", "cmp-webhook"], "").fails();
-    // Accounts: no more quota, no account of its own making.
+    // Accounts: cmp-webhook may not raise a quota, and may not create an account.
     let account = json!({ "data": { "quota": r#"{"cpu":"64","memory":"64Gi"}"# } }).to_string();
     as_webhook(&["patch", "configmap", &user.name, "-n", "cmp-users", "--type=merge", "-p", &account], "")
         .fails()
@@ -163,11 +163,11 @@ fn a_stolen_token_of_cmp_webhook_is_worth_our_namespaces() {
 fn what_was_stored_while_nobody_judged_is_judged_by_the_controllers() {
     let user = shared().user("4", "8Gi");
     let name = user.cluster("web");
-    // A dry run first, so that it is known that the patch itself is good.
+    // A first attempt with the webhook shows that the patch itself is valid.
     let key = format!("want.{name}");
     user.patch(&json!({ key.clone(): want(9, "1", "1Gi") })).fails().says("exceeded quota");
-    // The label makes it an account for cmp-webhook; without the configuration nobody asks. Other tests need it to
-    // stand, so that it is looked past for this account alone.
+    // The label makes it an account for cmp-webhook; without the configuration the API server asks nobody. Other tests
+    // need the configuration, so a match condition exempts only this account.
     let exempt = json!([{ "op": "add", "path": "/webhooks/0/matchConditions/-",
         "value": { "name": "not-this-one", "expression": format!("object.metadata.name != '{}'", user.name) } }]);
     user.admin(&["patch", "validatingwebhookconfiguration", "cmp-webhook", "--type=json", "-p", &exempt.to_string()])

@@ -1,4 +1,4 @@
-//! `--wait`: what is said meanwhile, and that whoever interrupts it loses nothing.
+//! `--wait`: the progress output, and that an interruption loses nothing.
 
 use std::process::{Command, Stdio};
 
@@ -8,7 +8,7 @@ use cmp_tests::{World, eventually, terminal};
 
 use crate::support::{SOON, running, shared};
 
-/// `kubectl cmp`, ready to be started.
+/// Returns a `kubectl cmp` command.
 fn cmp(user: &World<'_>, arguments: &[&str]) -> Command {
     let mut command = command(&user.kubeconfig);
     command.arg("cmp").args(arguments);
@@ -34,7 +34,7 @@ fn on_a_terminal_one_line_is_drawn_again_in_place_and_goes_at_the_end() {
     assert_eq!(shown.screen(), format!("cluster/{name} suspended: 3 suspended, 0 failed, 0 skipped"));
     assert!(shown.raw.contains(&format!("\r{name}: 3/3 suspended\x1b[K")), "{:?}", shown.raw);
 
-    // No node has so many processors: the reason is on the line, as much of it as fits.
+    // No node has this many processors. The line shows the reason, cut to the width.
     let create = ["create", "cluster", &large, "--cpu", "100", "--memory", "1Gi", "--wait", "--timeout", "10s"];
     let shown = on_terminal(60, &create);
     assert_eq!(shown.code, 1);
@@ -78,13 +78,13 @@ fn elsewhere_there_is_a_line_a_change_and_nothing_is_drawn() {
     }
 }
 
-/// Starts a command, interrupts it as Ctrl-C does as soon as something has come of it, and sees it ended by that.
+/// Starts a command, interrupts it as Ctrl-C does as soon as it has had an effect, and waits for its end.
 fn interrupted(user: &World<'_>, arguments: &[&str], begun: impl Fn() -> bool) {
     let child = cmp(user, arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let mut child = Ended(child.unwrap());
     eventually("something has come of it", SOON, || if begun() { Ok(()) } else { Err("nothing yet".to_owned()) });
     let pid = child.0.id().to_string();
-    // Where it was done before the signal came there is nothing to interrupt, and nothing to lose.
+    // If the command finished before the signal, there is nothing to interrupt, and nothing to lose.
     child::output(Command::new("kill").args(["-INT", &pid]), PATIENCE).unwrap();
     child::wait(&mut child.0, "the interrupted command", PATIENCE);
 }
@@ -115,7 +115,7 @@ fn what_was_interrupted_is_finished_by_the_same_command() {
     assert!(user.account().as_object().unwrap().keys().all(|key| !key.contains(&name)));
 }
 
-/// What grows is waited for where that is asked for, too.
+/// Checks that `--wait` also waits for the new instances of a growing cluster.
 #[test]
 fn scale_waits_until_what_is_new_runs() {
     let user = shared().user("4", "8Gi");

@@ -1,4 +1,4 @@
-//! The budget: whoever asks, however they ask, in whatever order.
+//! The quota holds for every subject, every kind of request and every order.
 
 use std::thread;
 
@@ -31,7 +31,7 @@ fn past_the_plugin_the_webhook_judges() {
         .fails()
         .says("Error from server (Forbidden)")
         .says(&expected);
-    // Two in one write are added up.
+    // Two wants in one write are added up.
     let other = format!("want.{}", user.cluster("db"));
     user.patch(&json!({ key.clone(): want(1, "3", "1Gi"), other: want(1, "2", "1Gi") }))
         .fails()
@@ -42,7 +42,7 @@ fn past_the_plugin_the_webhook_judges() {
     let pod = json!({ "type": "pod", "count": 1, "size": { "cpu": "1", "memory": "1Gi" } }).to_string();
     user.patch(&json!({ key.clone(): pod })).fails().says("is not readable");
     assert!(user.account().as_object().unwrap().keys().all(|key| !key.starts_with("want.")));
-    // What fits is prepared like any other.
+    // A want within the quota is prepared like any other.
     user.patch(&json!({ key: want(2, "2", "1Gi") })).ok();
     user.account_is("the cluster is ready", |account| {
         held(account, &name).is_some_and(|held| held["state"] == "ready" && held["count"] == 2)

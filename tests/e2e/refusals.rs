@@ -1,4 +1,4 @@
-//! Refusals read and behave like Kubernetes' own, and nobody meets one who asks for no more than there is.
+//! Refusals read and behave like Kubernetes' own, and no request within the quota is refused.
 
 use std::thread;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{SOON, held, running, shared, want};
 
-/// All at once, in the order in which they were given.
+/// Runs all commands at once, and returns the outputs in the order of the commands.
 fn at_once(commands: Vec<Box<dyn Fn() -> Output + Send + Sync + '_>>) -> Vec<Output> {
     thread::scope(|scope| {
         let started: Vec<_> = commands.iter().map(|command| scope.spawn(command)).collect();
@@ -51,12 +51,13 @@ fn what_raises_nothing_is_never_refused() {
     let (web, db) = (running(&user, "web", 2, "2", "1Gi"), running(&user, "db", 2, "1", "1Gi"));
     user.admin(&["cmp", "set", "quota", &user.name, "--cpu", "1", "--memory", "1Gi"]).ok();
     let key = format!("want.{web}");
-    // The same, another image, fewer, one fewer while the other stays, and one smaller and the other as it was.
+    // The same want, another image, fewer instances, fewer with the other cluster unchanged, and one smaller with the
+    // other unchanged.
     let set = |data: serde_json::Value| user.patch(&data);
     set(json!({ key.clone(): want(2, "2", "1Gi") })).ok();
     let image = json!({ "type": "container", "count": 2, "size": { "cpu": "2", "memory": "1Gi" }, "image": "nginx" });
     set(json!({ key.clone(): image.to_string() })).ok();
-    // More of one resource is refused for that one alone, however much of the other is given back.
+    // An increase of one resource is refused for that resource alone, however much of the other is given back.
     set(json!({ key.clone(): want(2, "3", "512Mi") }))
         .fails()
         .says("Error from server (Forbidden)")
@@ -69,7 +70,7 @@ fn what_raises_nothing_is_never_refused() {
     user.account_is("what was given up is given back", |account| {
         held(account, &web).is_some_and(|held| held["count"] == 1 && held["state"] == "ready")
     });
-    // From below the quota on, there is room again; at no time below nothing.
+    // With a quota above the usage there is room again. The available amount is never below zero.
     user.admin(&["cmp", "set", "quota", &user.name, "--cpu", "8", "--memory", "8Gi"]).ok();
     user.cmp(&["scale", "cluster", &web, "--count", "2"]).ok();
 }
@@ -91,7 +92,7 @@ fn an_administrator_is_judged_like_the_user() {
         .fails()
         .says("Error from server (Forbidden)")
         .says(&exceeded);
-    // As the API server says it, to whoever asks it without the plugin.
+    // A client without the plugin gets the same text from the API server.
     admin(json!({ key.clone(): want(3, "1", "1Gi") }), &[])
         .fails()
         .says("Error from server (Forbidden)")
@@ -105,9 +106,9 @@ fn an_administrator_is_judged_like_the_user() {
     assert_eq!(user.account(), before, "a dry run writes nothing");
     admin(higher, &[]).ok();
     user.account_is("it is ready", |account| held(account, &name).is_some_and(|held| held["state"] == "ready"));
-    // The user goes on with it.
+    // The user can continue with the cluster.
     user.cmp(&["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi", "--count", "3", "--wait"]).ok();
-    // A quota that cannot be read is no quota: it is refused, and so is none.
+    // An unreadable quota is refused, and so is a missing one.
     admin(json!({ "quota": "much" }), &[]).fails().says("\"quota\" of the account is not readable");
     admin(json!({ "quota": null }), &[]).fails().says("\"quota\" of the account is not readable");
 }
@@ -128,7 +129,7 @@ fn devices_are_counted_to_the_last() {
         .says("requested: nvidia.com/gpu=4, used: nvidia.com/gpu=0, limited: nvidia.com/gpu=2");
     user.cmp(&["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi", "--resource", "nvidia.com/gpu=1"]).ok();
     let ns = format!("{name}-ns");
-    // Two in an instance of one.
+    // Two devices in an instance of one.
     let gpus = |count: &str| {
         let resources = json!({ "limits": { "cpu": "1", "memory": "1Gi", "nvidia.com/gpu": count } });
         json!({ "spec": { "template": { "spec": { "containers": [{ "name": "instance", "resources": resources }] } } } })

@@ -1,11 +1,11 @@
-//! Clusters that give their quota back while they are suspended, for users whose account says so.
+//! Clusters that give their quota back while they are suspended, for users whose account allows it.
 
 use cmp_tests::{World, eventually};
 use serde_json::json;
 
 use crate::support::{SOON, copy_of, held, running, shared, want};
 
-/// A user whose suspended clusters give their quota back.
+/// Creates a user whose suspended clusters give their quota back.
 fn frugal(cpu: &str, memory: &str) -> World<'static> {
     let user = shared().user(cpu, memory);
     user.admin(&["cmp", "set", "quota", &user.name, "--suspended", "release"]).ok().says("configured");
@@ -35,11 +35,11 @@ fn what_is_suspended_gives_back_and_asks_again() {
     assert_eq!(user.cmp(&["quota", "-o", "json"]).ok().json()["used_cpu"], 0);
     let quota = user.admin(&["get", "resourcequota", "cmp", "-n", &ns, "-o", "json"]).ok().json();
     assert_eq!(quota["status"]["hard"]["requests.cpu"], "0");
-    // Once more is nothing.
+    // A repeated command changes nothing.
     user.cmp(&["suspend", "cluster", &name]).ok().says("0 suspended, 0 failed, 3 skipped").says_not("quota");
     user.cmp(&["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi", "--count", "3"]).ok().says("unchanged");
 
-    // Its instances may not run, whichever way they are asked to.
+    // No request makes its instances run.
     let closed = "this cluster has given its quota back: bring it back first (kubectl cmp resume cluster)";
     let one = format!("{name}-0");
     user.cmp(&["resume", "instance", &one]).fails().says(closed);
@@ -55,7 +55,8 @@ fn what_is_suspended_gives_back_and_asks_again() {
     create(&on).fails().says(closed);
     create(&copy).ok();
 
-    // What was given back is spent elsewhere, so that it cannot come back; then it can.
+    // Another cluster spends the quota that was given back, so the first one cannot come back. Without the other
+    // cluster it can.
     let other = running(&user, "other", 2, "1", "1Gi");
     user.cmp(&["resume", "cluster", &name])
         .fails()
@@ -79,7 +80,7 @@ fn a_released_cluster_grows_without_running() {
     user.cmp(&[["create", "cluster", &name].as_slice(), &create].concat()).ok();
     user.cmp(&["suspend", "cluster", &name]).ok();
     released(&user, &name);
-    // Its disks stay, and are charged.
+    // The disks of the cluster stay, and are charged.
     let shown = user.cmp(&["get", "cluster", &name, "-o", "json"]).ok().json();
     assert_eq!(shown["status"]["charge"], json!({ "storage": "20Gi" }));
     user.cmp(&["scale", "cluster", &name, "--count", "4"]).ok().says("scaled");
@@ -96,7 +97,7 @@ fn past_the_plugin_nothing_is_given_back_that_still_runs() {
     off["released"] = json!(true);
     user.patch(&json!({ format!("want.{name}"): off.to_string() })).ok();
     user.account_is("it is releasing", |account| held(account, &name).is_some_and(|held| held["state"] == "releasing"));
-    // It says what it waits for.
+    // The log names the reason for the wait.
     eventually("the evidence was looked at", SOON, || {
         let logs: Vec<String> = user.installation.replicas.iter().map(cmp_tests::process::Process::log).collect();
         let mut lines = logs.iter().flat_map(|log| log.lines());
@@ -104,7 +105,7 @@ fn past_the_plugin_nothing_is_given_back_that_still_runs() {
         if lines.any(looked) { Ok(()) } else { Err(user.account().to_string()) }
     });
     user.cmp(&["create", "cluster", &user.cluster("db"), "--cpu", "1", "--memory", "1Gi"]).fails().says("used: cpu=4");
-    // A Pod that goes does not come back: the quota of the namespace is nothing.
+    // A deleted Pod does not come back: the quota of the namespace is zero.
     let (pod, ns) = (format!("{name}-0-0"), format!("{name}-ns"));
     user.kubectl(&["delete", "pod", &pod, "-n", &ns]).ok();
     eventually("the Pod is refused", SOON, || {

@@ -1,4 +1,4 @@
-//! `resize`, and what leads into an instance: `exec`, `logs`, `events`.
+//! `resize`, and the commands that lead into an instance: `exec`, `logs`, `events`.
 
 use cmp_tests::eventually;
 
@@ -45,7 +45,7 @@ fn what_an_instance_printed_and_what_happened_to_it() {
         let logs = user.cmp(&["logs", &one, "--tail", "2"]);
         if logs.stdout == "line 2\nline 3\n" { Ok(()) } else { Err(logs.to_string()) }
     });
-    // The kubelet was reached, for this very Pod; kwok does not run anything.
+    // The kubelet was reached for this very Pod; kwok does not run anything.
     user.cmp(&["exec", &one, "--", "true"]).fails().says("no exec found").says(&one);
     user.cmp(&["exec", &one]).fails().says("error: missing: <COMMAND>");
     user.cmp(&["logs", &format!("{name}-7")]).fails().says("not found");

@@ -1,5 +1,5 @@
-//! Clusters that are suspended and resumed by themselves. Cron has minutes, so that edges of its lines are ones that
-//! were missed: an administrator says that the schedule was set a day ago.
+//! Clusters with automatic suspend and resume. Cron has a resolution of minutes, so the tests use missed transitions:
+//! an administrator sets the start of the schedule to 23 hours ago.
 
 use cmp_tests::{Installation, World, eventually};
 use jiff::tz::TimeZone;
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use crate::support::{SOON, held, running, shared};
 
-/// A line of cron for so many minutes ago, every day.
+/// Returns a daily cron line for this number of minutes ago.
 fn ago(minutes: i64) -> String {
     let then = TimeZone::UTC.to_datetime(Timestamp::now() - SignedDuration::from_mins(minutes));
     format!("{} {} * * *", then.minute(), then.hour())
 }
 
-/// Gives a cluster a schedule that was set a day ago.
+/// Gives a cluster a schedule that was set 23 hours ago.
 fn schedule(user: &World<'_>, cluster: &str, suspend: &str, resume: &str) {
     let key = format!("want.{cluster}");
     let mut want: Value = serde_json::from_str(user.account()[&key].as_str().unwrap()).unwrap();
@@ -24,7 +24,7 @@ fn schedule(user: &World<'_>, cluster: &str, suspend: &str, resume: &str) {
     user.admin(&["patch", "configmap", &user.name, "-n", "cmp-users", "--type=merge", "-p", &patch]).ok();
 }
 
-/// What the schedule of a cluster did last.
+/// Returns the last transition of the schedule of a cluster.
 fn last(account: &Value, cluster: &str) -> Value {
     account[format!("scheduled.{cluster}")].as_str().map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
 }
@@ -52,7 +52,7 @@ fn what_the_schedule_suspended_it_resumes_and_nothing_else() {
     let shown = user.cmp(&["get", "schedule", &name]).ok();
     shown.says("suspended 1, ").says("10m").says(" late").says("UTC");
     user.cmp(&["describe", "cluster", &name]).ok().says("Schedule:").says("Next:").says("suspended 1, ");
-    // Nor is it strange that it is there.
+    // `check` accepts the binding for the scheduler.
     user.admin(&["cmp", "check"]).says(" bindings: ").says_not("gives cmp-scheduler");
     let binding = ["get", "rolebinding", "cmp-scheduler", "-n", &format!("{name}-ns"), "-o", "name"];
     user.admin(&binding).ok();
@@ -78,7 +78,7 @@ fn a_manual_resume_lasts_until_the_next_edge() {
     schedule(&user, &name, &ago(10), &ago(20));
     did(&user, &name, "suspend");
     user.cmp(&["resume", "cluster", &name, "--wait"]).ok().says("2 resumed");
-    // All schedules of an account are looked at together.
+    // The controller handles all schedules of an account together.
     schedule(&user, &other, &ago(10), &ago(20));
     did(&user, &other, "suspend");
     user.becomes(&format!("{other}-0"), "suspended");
@@ -104,7 +104,7 @@ fn for_a_while_and_back() {
     user.becomes(&one(0), "running");
     user.becomes(&one(2), "running");
     assert_eq!(user.state(&one(1)), "suspended", "its user suspended it before");
-    // Nothing is left of it: neither a schedule that is shown, nor a right.
+    // The timer leaves nothing behind: neither a visible schedule nor a right.
     user.cmp(&["get", "schedules"]).ok().says_not(&name);
     eventually("the binding goes", SOON, || {
         let there = user.admin(&["get", "rolebinding", "cmp-scheduler", "-n", &format!("{name}-ns")]);
@@ -116,7 +116,7 @@ fn for_a_while_and_back() {
     for index in 0..3 {
         user.becomes(&one(index), "suspended");
     }
-    // It was said once more in the meantime, and only the last word counts.
+    // A new request replaces the timer, and only the last request counts.
     user.cmp(&["resume", "cluster", &name, "--for", "1h"]).ok();
     user.cmp(&["schedule", "cluster", &name, "--clear"]).ok().says("unscheduled");
     user.cmp(&["schedule", "cluster", &name, "--clear"]).ok().says("unchanged");
@@ -163,7 +163,7 @@ fn what_gave_its_quota_back_asks_for_it_again_until_it_gets_it() {
     user.cmp(&["get", "schedule", &name, "-o", "wide"]).ok().says("not resumed, ").says("exceeded quota: ");
     user.cmp(&["describe", "cluster", &name]).ok().says("exceeded quota: ");
     user.cmp(&["delete", "cluster", &other, "--yes", "--wait"]).ok();
-    // It is tried again after half a minute.
+    // The controller tries again after half a minute.
     assert_eq!(did(&user, &name, "resume")["changed"], 3);
     for index in 0..3 {
         user.becomes(&format!("{name}-{index}"), "running");
@@ -202,14 +202,14 @@ fn a_schedule_is_said_shown_and_taken_along() {
     assert_eq!((&shown["kind"], &shown["spec"]["owner"]), (&json!("Schedule"), &json!(user.name)));
     assert_eq!(shown["status"]["next"].as_array().map(Vec::len), Some(5), "{shown}");
     user.admin(&["cmp", "get", "schedules", "-A"]).ok().says(&name);
-    // One part of it alone; the others stay.
+    // The command changes one part of the schedule; the others stay.
     user.cmp(&["schedule", "cluster", &name, "--resume", "30 7 * * 1-5"]).ok().says(" 07:30 ").says(" 19:00 ");
     user.cmp(&["schedule", "cluster", &name, "--skip-until", "2040-01-02"])
         .ok()
         .says("suspend  2040-01-02 19:00 +01:00");
     user.cmp(&["get", "schedules", "-o", "wide"]).ok().says("2040-01-02 00:00 +01:00");
 
-    // It is a part of the cluster, costs nothing, and stays when the cluster changes.
+    // The schedule is a part of the cluster, costs nothing, and stays when the cluster changes.
     let cluster = user.cmp(&["get", "cluster", &name, "-o", "json"]).ok().json();
     assert_eq!(cluster["spec"]["schedule"]["timeZone"], "Europe/Berlin");
     user.cmp(&["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi"]).ok().says("unchanged");
@@ -232,12 +232,12 @@ fn a_schedule_is_said_shown_and_taken_along() {
     made["metadata"] = json!({ "name": copy });
     user.cmp_reading(&["create", "-f", "-", "--wait"], &made.to_string()).ok().says("created");
     user.cmp(&["get", "schedule", &copy]).ok().says("30 7 * * 1-5");
-    // Past the plugin it is judged as well.
+    // cmp-webhook judges a schedule that was written without the plugin as well.
     let want = user.account()[format!("want.{copy}")].as_str().unwrap().replace("Europe/Berlin", "Europe/Berln");
     user.patch(&json!({ format!("want.{copy}"): want }))
         .fails()
         .says("schedule.timeZone \"Europe/Berln\" is no time zone");
-    // What becomes of it goes with the cluster.
+    // The record of transitions is removed with the cluster.
     schedule(&user, &copy, &ago(10), &ago(20));
     did(&user, &copy, "suspend");
     user.cmp(&["delete", "cluster", &copy, "--yes", "--wait"]).ok();

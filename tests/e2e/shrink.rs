@@ -1,4 +1,4 @@
-//! What is given up comes back to the quota when it is known to be gone, and not before.
+//! Amounts that a user gives up come back to the quota after they are known to be gone, and not before.
 
 use cmp_tests::{World, eventually};
 use serde_json::json;
@@ -29,11 +29,11 @@ fn shrinking_gives_back_what_is_gone() {
 fn what_still_runs_stays_charged() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 2, "2", "1Gi");
-    // Past the plugin: less is wanted, but the instances are left running.
+    // The want is lowered without the plugin, and the instances go on running.
     user.patch(&json!({ format!("want.{name}"): want(1, "2", "1Gi") })).ok();
     user.account_is("it is releasing", |account| held(account, &name).is_some_and(|held| held["state"] == "releasing"));
     user.cmp(&["get", "clusters"]).ok().says("releasing");
-    // The names are closed at once: what is deleted does not come back.
+    // The names are closed at once: a deleted instance does not come back.
     eventually("the second is no instance any more", SOON, || {
         let scaled =
             user.kubectl(&["scale", "statefulset", &format!("{name}-1"), "--replicas=0", "-n", &format!("{name}-ns")]);
@@ -41,7 +41,7 @@ fn what_still_runs_stays_charged() {
             user.kubectl(&["scale", "statefulset", &format!("{name}-1"), "--replicas=1", "-n", &format!("{name}-ns")]);
         if back.stderr.contains("is not one of the 1 instances") { Ok(()) } else { Err(format!("{scaled}\n{back}")) }
     });
-    // The window passes, and it is not given back all the same.
+    // The window passes, and the amount is still not given back.
     eventually("the evidence was looked at", SOON, || {
         let logs: Vec<String> = user.installation.replicas.iter().map(cmp_tests::process::Process::log).collect();
         let mut lines = logs.iter().flat_map(|log| log.lines());
@@ -91,7 +91,7 @@ fn a_pod_that_was_left_by_its_instance_goes_with_it() {
     let ns = format!("{name}-ns");
     orphan(&user, &name, &instance(2));
     user.cmp(&["scale", "cluster", &name, "--count", "2"]).fails().says(&format!("instance/{}", instance(2)));
-    // One that takes its time is waited for, and named.
+    // The command waits for a slow Pod, and names it.
     let pod = format!("{}-0", instance(2));
     let finalizers = |value: serde_json::Value| {
         let patch = json!({ "metadata": { "finalizers": value } }).to_string();
@@ -105,7 +105,7 @@ fn a_pod_that_was_left_by_its_instance_goes_with_it() {
     finalizers(json!(null));
     user.cmp(&["scale", "cluster", &name, "--count", "2", "--yes"]).ok().says(&format!("cluster/{name} scaled"));
     user.account_is("two are held", |account| held(account, &name).is_some_and(|held| held["count"] == 2));
-    // Less is wanted already: the same command once more finds what is left.
+    // The want is lower already: the same command finds the leftover Pod.
     orphan(&user, &name, &instance(1));
     user.patch(&json!({ format!("want.{name}"): want(1, "1", "1Gi") })).ok();
     user.account_is("it is releasing", |account| held(account, &name).is_some_and(|held| held["state"] == "releasing"));
@@ -128,7 +128,7 @@ fn a_pod_that_was_left_by_its_instance_is_off_with_the_others() {
     user.cmp(&["stop", "instance", &second]).fails().says_not("pod/");
     user.cmp(&["scale", "cluster", &name, "--count", "2", "--wait"]).ok();
     orphan(&user, &name, &second);
-    // It would hold the quota that is given back for ever.
+    // Otherwise the leftover Pod would hold the returned quota for ever.
     user.admin(&["cmp", "set", "quota", &user.name, "--suspended", "release"]).ok();
     user.cmp(&["suspend", "cluster", &name, "--dry-run=server"]).ok().says("deleted (server dry run)");
     user.cmp(&["suspend", "cluster", &name]).ok().says(&deleted).says("1 suspended, 0 failed");

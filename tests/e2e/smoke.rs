@@ -1,4 +1,4 @@
-//! The control plane itself.
+//! Smoke test of the control plane itself.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Mia's story with her own token: created, suspended, resumed, refused, deleted.
+//! Mia's story with her own token: create, suspend, resume, a refusal, delete.
 
 use cmp_tests::eventually;
 
@@ -21,7 +21,7 @@ fn mia_has_three_machines_off_at_night_and_on_in_the_morning() {
     assert_eq!((quota["total_cpu"].as_i64(), quota["used_cpu"].as_i64()), (Some(16), Some(6)));
     assert_eq!((quota["used_memory"].as_i64(), quota["available_memory"].as_i64()), (Some(12), Some(52)));
 
-    // Nothing of it runs any more, and all of it stays mia's.
+    // None of the instances runs any more, and the whole quota stays reserved for mia.
     mia.cmp(&["suspend", "cluster", "site", "--reason", "night"])
         .ok()
         .says("cluster/site suspended: 3 suspended, 0 failed, 0 skipped");

@@ -1,4 +1,4 @@
-//! A cluster that does not go on says why, and has a way out in every state.
+//! A blocked cluster shows its reason, and has a way out in every state.
 
 use std::thread;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::deletion::{SitePolicy, hold_up, let_go, nothing_is_left};
 use crate::support::{SOON, held, running, shared, want};
 
-/// The reason in every form in which the plugin shows it.
+/// Asserts that the plugin shows the reason in every form.
 fn shows(world: &World<'_>, cluster: &str, reason: &str) {
     eventually("the reason is shown", SOON, || {
         let shown = world.cmp(&["get", "cluster", cluster, "-o", "wide"]).ok();
@@ -19,14 +19,14 @@ fn shows(world: &World<'_>, cluster: &str, reason: &str) {
     assert!(object["status"]["reason"].as_str().is_some_and(|shown| shown.contains(reason)), "{object}");
 }
 
-/// Waits until an account says nothing of a cluster any more.
+/// Waits until an account has no entry of a cluster any more.
 fn is_gone(world: &World<'_>, cluster: &str) {
     world.account_is(&format!("nothing of {cluster} is left"), |account| {
         account.as_object().is_some_and(|keys| keys.keys().all(|key| !key.ends_with(&format!(".{cluster}"))))
     });
 }
 
-/// How often a step of that name failed, in all replicas.
+/// Returns how often a step of this name failed, in all replicas.
 fn failures(installation: &Installation, step: &str) -> u64 {
     let of = |replica: usize| {
         let text = installation.probe(replica, "/metrics");
@@ -67,7 +67,7 @@ fn a_denied_namespace_is_the_reason_and_is_told_once() {
         if now >= tried + 2 { Ok(()) } else { Err(now.to_string()) }
     });
     assert_eq!(version(), before, "a reason is written when it changes, not with each try");
-    // Nothing but cmp-webhook writes it.
+    // Only cmp-webhook may write the reason.
     let key = format!("blocked.{web}");
     for value in [Value::Null, json!(r#"{"reason":"x","at":"2026-11-23T20:00:00Z"}"#)] {
         user.patch(&json!({ key.clone(): value })).fails().says("blocked.*");
@@ -113,7 +113,8 @@ fn what_a_cluster_waits_for_is_its_reason() {
     installation.plane.controller_manager.resume();
     installation.known("john").cmp(&["create", "cluster", "db", "--cpu", "1", "--memory", "1Gi", "--count", "2"]).ok();
 
-    // kube-controller-manager counts a kind that it knows. It learns of a new one at its next discovery.
+    // kube-controller-manager counts the kinds that it knows. It learns of a new kind at its next discovery, and counts a
+    // ResourceQuota that is there already at its next resync, five minutes later. A new ResourceQuota is counted at once.
     let kind = "count/virtualmachineinstances.kubevirt.io";
     let machine = json!({ "type": "vm", "count": 1, "size": { "cpu": "1", "memory": "1Gi" } }).to_string();
     installation.known("john").patch(&json!({ "want.dev": machine, "want.old": machine })).ok();
@@ -129,6 +130,16 @@ fn what_a_cluster_waits_for_is_its_reason() {
         "spec": { "group": "kubevirt.io", "scope": "Namespaced", "versions": [version],
             "names": { "kind": "VirtualMachineInstance", "plural": "virtualmachineinstances" } } });
     installation.plane.admin_reading(&["create", "-f", "-"], &definition.to_string()).ok();
+    let admin = |arguments: &[&str]| installation.plane.admin(arguments);
+    eventually("kube-controller-manager knows the kind", SOON, || {
+        let probe = ["quota", "probe", "-n", "default"];
+        admin(&[&["delete"], &probe[..], &["--ignore-not-found"]].concat()).ok();
+        admin(&[&["create"], &probe[..], &[&format!("--hard={kind}=1")]].concat()).ok();
+        let counted = || admin(&[&["get"], &probe[..], &["-o", "jsonpath={.status.used}"]].concat()).ok().stdout;
+        let known = (0..20).map(|_| counted()).find(|used| used.contains(kind));
+        known.map(drop).ok_or_else(|| "it does not count it".to_owned())
+    });
+    admin(&["delete", "resourcequota", "cmp", "-n", "dev-ns"]).ok();
     installation.known("john").account_is("it is counted", |account| {
         account["blocked.dev"].is_null() && held(account, "dev").is_some_and(|held| held["state"] == "ready")
     });
@@ -167,15 +178,15 @@ fn names_that_are_no_names_are_refused() {
     assert!(user.account()[key].is_null());
 }
 
-/// A state of an entry before its user wants to be rid of it, with whatever stands in the way outside.
+/// A state of an entry before the deletion of its cluster, with an obstacle outside of the entry.
 struct Cell {
-    /// Names the cluster; its user is named after it.
+    /// The name of the cluster, and the base of its user's name.
     name: &'static str,
-    /// Written past everybody: the prefix of the key, and the new value from the old one.
+    /// Direct writes to the account: the prefix of the key, and the new value from the old one.
     broken: &'static [Break],
-    /// Whether its Namespace hangs when it is deleted.
+    /// Whether the deletion of its Namespace hangs.
     hangs: bool,
-    /// Whether its Namespace is deleted while nobody looks.
+    /// Whether its Namespace is deleted while no controller runs.
     lost: bool,
 }
 
@@ -214,12 +225,12 @@ const CELLS: [Cell; 15] = [
     Cell { name: "want-newest-lost", broken: &[("want", |_| Value::from(r#"{"format":2}"#))], lost: true, ..PLAIN },
 ];
 
-/// The name of a cell's user.
+/// Returns the name of a cell's user.
 fn user_of(cell: &Cell) -> String {
     format!("u-{}", cell.name)
 }
 
-/// Works on all cells, some at once.
+/// Runs the work on all cells, five at a time.
 fn each(work: impl Fn(&Cell) + Sync) {
     for some in CELLS.chunks(5) {
         thread::scope(|scope| {
@@ -230,8 +241,8 @@ fn each(work: impl Fn(&Cell) + Sync) {
     }
 }
 
-/// Every state of an entry with every way in which something outside stands in the way: no verb hangs, the reason is
-/// shown, and deleting leads out.
+/// Combines every state of an entry with every kind of outside obstacle. No verb hangs, the reason is shown, and a
+/// deletion always succeeds.
 #[test]
 fn every_state_of_an_entry_has_a_way_out() {
     let mut installation = Installation::start(1, "1s");
@@ -241,7 +252,7 @@ fn every_state_of_an_entry_has_a_way_out() {
     });
     let url = installation.asked();
 
-    // Nobody is asked, nobody looks, and nobody keeps anybody from writing what they like.
+    // No webhook, no controller and no policy restricts the following writes.
     installation.stop();
     let plane = &installation.plane;
     plane.admin(&["delete", "validatingwebhookconfiguration", "cmp-webhook"]).ok();
@@ -271,7 +282,7 @@ fn every_state_of_an_entry_has_a_way_out() {
 
     each(|cell| {
         let (user, name) = (installation.known(&user_of(cell)), cell.name);
-        // Each of them ends, and says something, whether it can be done or not.
+        // Each command ends with an output, whether it can succeed or not.
         for verb in [
             ["suspend", "cluster", name].as_slice(),
             &["resume", "cluster", name],

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers that the tests share.
 
 use std::sync::OnceLock;
 
@@ -6,14 +6,15 @@ use cmp_tests::{ControlPlane, Installation, World};
 pub(crate) use cmp_tests::{SOON, held, want};
 use serde_json::{Value, json};
 
-/// An installation with two replicas that all tests use at once, each with users of its own. Requests that were
-/// admitted earlier are given three seconds to land instead of ninety: no request of a test takes longer.
+/// Returns an installation with two replicas that all tests use at once, each with users of its own. Admitted requests
+/// get three seconds to be stored instead of ninety: no request of a test takes longer.
 pub(crate) fn shared() -> &'static Installation {
     static SHARED: OnceLock<Installation> = OnceLock::new();
     SHARED.get_or_init(|| Installation::start(2, "3s"))
 }
 
-/// Gives the mirror its rights where it was not asked for: it does not run, and its token is worth as much.
+/// Installs the rights of the mirror where it was not asked for. The mirror does not run, but its token gives the same
+/// access.
 pub(crate) fn rights_of_the_mirror(plane: &ControlPlane) {
     let rights = concat!(env!("CARGO_MANIFEST_DIR"), "/../manifests/components/mirror/rights.yaml");
     plane.admin(&["apply", "--server-side", "-f", rights]).ok();
@@ -26,7 +27,7 @@ pub(crate) fn running(world: &World<'_>, name: &str, count: u32, cpu: &str, memo
     cluster
 }
 
-/// An instance's StatefulSet under another name, as somebody who copies one would write it.
+/// Returns an instance's StatefulSet under another name, as a person who copies one would write it.
 pub(crate) fn copy_of(world: &World<'_>, cluster: &str, from: &str, to: &str) -> Value {
     let ns = format!("{cluster}-ns");
     let mut set = world.kubectl(&["get", "statefulset", from, "-n", &ns, "-o", "json"]).ok().json();

@@ -1,4 +1,4 @@
-//! How instances look: what is said of them, patches, and what neither can do.
+//! Shape of instances: flags, patches, and the limits of both.
 
 use cmp_tests::Kubernetes;
 use cmp_tests::shell::kubectl_reading;
@@ -38,7 +38,7 @@ fn what_is_said_of_instances_is_in_their_pods_and_stays() {
     );
     assert_eq!(main["env"], json!([{ "name": "B", "value": "1" }, { "name": "A", "value": "$(B)" }]));
     assert_eq!(main["ports"][0]["containerPort"], 80);
-    // Who grows it later, says nothing of all this again.
+    // A later change of the count keeps the shape of the instances.
     user.cmp(&["scale", "cluster", &name, "--count", "2"]).ok();
     let second = pod(1);
     assert_eq!(second, first);
@@ -104,7 +104,7 @@ fn a_patch_is_refused_before_anything_is_asked_for() {
     let long = "x".repeat(9000);
     create(&["--env", &format!("A={long}")]).fails().says("where 8192 are the most");
     assert!(user.account()[format!("want.{name}")].is_null(), "nothing was asked for");
-    // Past the plugin it is the webhook that says so.
+    // A request without the plugin gets the same refusal from the webhook.
     let want = json!({ "type": "container", "count": 1, "size": { "cpu": "1", "memory": "1Gi" }, "patch": "x" });
     user.patch(&json!({ format!("want.{name}"): want.to_string() })).fails().says("patch must be a list");
     user.cmp(&["get", "cluster", &name]).fails().says("not found");
@@ -123,7 +123,7 @@ fn a_disk_outlives_a_stop_and_goes_with_its_instance() {
     create(&["--disk", "10"]).fails().says("did you mean 10Gi?");
     create(&["--disk", "1Gi:data"]).fails().says("is not where a disk can be mounted");
     create(&["--disk", "1Gi", "--type", "vm"]).fails().says("--disk is for containers");
-    // What a provisioner would make; there is none here.
+    // The test creates the volumes, because no provisioner runs here.
     for index in 0..2 {
         let volume = json!({
             "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": format!("{name}-{index}") },
@@ -162,7 +162,7 @@ fn a_disk_outlives_a_stop_and_goes_with_its_instance() {
     user.admin(&["delete", "pv", &format!("{name}-0"), &format!("{name}-1"), "--wait=false"]).ok();
 }
 
-/// A Pod as an administrator writes one, with a container beside the instance.
+/// A Pod template of an administrator, with a container beside the instance.
 const POD: &str = r#"
 apiVersion: v1
 kind: Pod
@@ -199,7 +199,7 @@ fn a_template_is_stored_by_an_administrator_and_used_by_everybody() {
     let row = shown.stdout.lines().find(|line| line.starts_with(&template)).unwrap();
     assert!(row.contains("nginx") && row.contains("cpu=100m,memory=64Mi"), "{row}");
     user.cmp(&["describe", "template", &template]).ok().says("tolerations: gpu").says("image: fluent-bit");
-    // What it prints, it takes again.
+    // The plugin accepts its own output.
     let printed = user.cmp(&["get", "template", &template, "-o", "yaml"]).ok().stdout;
     admin(&["cmp", "create", "template", "-f", "-"], &printed).ok().says("unchanged");
 
@@ -226,7 +226,7 @@ fn a_template_is_stored_by_an_administrator_and_used_by_everybody() {
         (limits(&spec(0), 0)["cpu"].clone(), limits(&spec(0), 1)["cpu"].clone()),
         (json!("1900m"), json!("100m"))
     );
-    // The Namespace has what its template uses, and nothing else is let through there.
+    // The Namespace allows the values of its template, and nothing else.
     let others = r#"{"spec":{"template":{"spec":{"priorityClassName":"system-node-critical"}}}}"#;
     user.kubectl(&["patch", "statefulset", &format!("{name}-0"), "-n", &ns, "-p", others])
         .fails()
@@ -239,7 +239,7 @@ fn a_template_is_stored_by_an_administrator_and_used_by_everybody() {
             .says("priorityClassName is not the one of this cluster's template");
     };
     take();
-    // Nor is it for who says later that it is made from that template.
+    // A later change of the template in the want does not allow them either.
     let size = json!({ "cpu": "1", "memory": "1Gi" });
     let want = json!({ "type": "container", "count": 1, "size": size, "template": template });
     user.patch(&json!({ format!("want.{plain}"): want.to_string() })).ok();
@@ -250,7 +250,7 @@ fn a_template_is_stored_by_an_administrator_and_used_by_everybody() {
     });
     take();
 
-    // It goes while it is used: what there is goes on, and no more can be made.
+    // A template can be deleted while it is used. Existing instances go on, and no new ones can be created.
     user.cmp(&["delete", "cluster", &plain, "--yes", "--wait"]).ok();
     let delete = ["cmp", "delete", "template", &template];
     admin(&delete, "").fails().says(&format!("cluster/{name} of {} uses it", user.name)).says("--yes");
@@ -296,7 +296,7 @@ fn a_bad_template_is_refused_when_it_is_stored() {
         ("{", ""),
         ("", "kind is \"\""),
     ] {
-        // By cmp-webhook, and by the plugin before it.
+        // cmp-webhook refuses the template, and so does the plugin before it.
         let refused = admin(&["create", "-f", "-"], &map(true, text)).fails();
         refused.says("templates.kubectl-cmp.dev").says(&format!("template {template}: ")).says(says);
         admin(&["cmp", "create", "template", &template, "-f", "-"], text).fails().says("--filename -: ").says(says);
@@ -307,7 +307,7 @@ fn a_bad_template_is_refused_when_it_is_stored() {
     admin(&["cmp", "create", "template", "-f", "-"], &good).fails().says("the template has no name");
     admin(&["cmp", "create", "template", "Bad_Name", "-f", "-"], &good).fails().says("is not the name of a template");
     admin(&["cmp", "create", "template", &template, "-f", "no-such-file"], "").fails().says("No such file");
-    // Nor can a ConfigMap become one later, nor one that is good become bad.
+    // A ConfigMap cannot become a bad template later, nor can a good template become bad.
     admin(&["create", "-f", "-"], &map(false, &privileged)).ok();
     let label = ["label", "configmap", &template, "-n", "cmp-templates", "kubectl-cmp.dev/template=true"];
     admin(&label, "").fails().says("privileged is not for instances");
@@ -317,7 +317,7 @@ fn a_bad_template_is_refused_when_it_is_stored() {
         .ok()
         .says("Warning: spec.containers[0].resources is not used: a cluster says its size");
     admin(&["replace", "-f", "-"], &map(true, &unbounded)).fails().says("resources.limits.memory must be above 0");
-    // A user stores none, changes none, and one in a Namespace of theirs is none.
+    // A user can neither store nor change a template. A ConfigMap in their own Namespace is no template.
     let name = running(&user, "web", 1, "1", "1Gi");
     let mine = map(true, &good).replace("\"cmp-templates\"", &format!("\"{name}-ns\"")).replace(&template, "mine");
     user.kubectl_reading(&["create", "-f", "-"], &mine).ok();
@@ -333,7 +333,7 @@ fn a_bad_template_is_refused_when_it_is_stored() {
     admin(&["delete", "configmap", &template, "-n", "cmp-templates"], "").ok();
 }
 
-/// Core refuses what the API server refuses, and the API server refuses it all the same.
+/// Checks that the API server itself refuses each Pod that core refuses.
 #[test]
 fn what_core_refuses_in_a_pod_the_api_server_refuses_too() {
     let user = shared().user("2", "2Gi");
@@ -357,7 +357,7 @@ fn what_core_refuses_in_a_pod_the_api_server_refuses_too() {
         if let Some(says) = row["policy"].as_str() {
             set["spec"]["template"] = patched.clone();
             let made = kubectl_reading(&user.kubeconfig, &["replace", "--dry-run=server", "-f", "-"], &set.to_string());
-            // Some versions of Kubernetes refuse some of it before any policy is asked.
+            // Some versions of Kubernetes refuse some of these before any policy is asked.
             let refused = [&row["policy"], &row["orKubernetes"]].into_iter().filter_map(Value::as_str);
             let refused = refused.into_iter().any(|says| made.stderr.contains(says));
             differ.extend((!refused).then(|| format!("{says}\n{made}")));

@@ -1,4 +1,4 @@
-//! What others wrote is shown, and obeyed by no terminal, in whatever command and form it is shown.
+//! Texts of others are shown, but no terminal obeys them, in any command and any output format.
 
 use cmp_tests::process::Folder;
 use cmp_tests::{Output, World};
@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use crate::support::{running, shared};
 
-/// Clears the screen, rings, overwrites the line, and begins a row of its own.
+/// Clears the screen, rings the bell, overwrites the line, and starts a forged row.
 const HOSTILE: &str = "\u{1b}[31mRED\u{1b}[2J\u{7}\rX\nFORGED row\ttab\u{9b}2J\u{7f}\u{202e}";
 
-/// That nothing of it controls a terminal, and no line is of somebody else.
+/// Asserts that the output has no control characters, and no forged line.
 #[track_caller]
 fn tame(said: &Output) {
     for text in [&said.stdout, &said.stderr] {
-        // CSV ends its lines so.
+        // CSV ends its lines with `\r\n`.
         let text = text.replace("\r\n", "\n");
         let controls: Vec<char> = text.chars().filter(|letter| letter.is_control() && *letter != '\n').collect();
         assert!(controls.is_empty(), "{controls:?} in\n{text:?}\nof {said}");
@@ -21,7 +21,7 @@ fn tame(said: &Output) {
     }
 }
 
-/// A cluster of a user whose every text is hostile, written past the plugin where it would refuse it.
+/// Creates a cluster of a user with hostile texts everywhere. Bypasses the plugin where it would refuse them.
 fn hostile(user: &World<'_>) -> String {
     let web = running(user, "web", 1, "1", "1Gi");
     let (ns, instance) = (format!("{web}-ns"), format!("{web}-0"));
@@ -74,7 +74,7 @@ fn what_others_wrote_controls_no_terminal_in_any_command() {
         let said = user.cmp(arguments).ok();
         assert!(said.stdout.contains(reason), "{said}");
         tame(&said);
-        // An administrator is told whose it is, where it is not asked for by its name.
+        // Without a name the output shows an administrator the owner of each object.
         tame(&user.admin(&[&["cmp"], *arguments].concat()));
     }
 
@@ -100,7 +100,7 @@ fn what_others_wrote_controls_no_terminal_in_any_command() {
         tame(&user.admin(&[&["cmp"], *arguments].concat()));
     }
 
-    // Errors, with what was typed and what the server answers.
+    // Errors with the user's input and the server's answer.
     let wrong: &[&[&str]] = &[
         &["get", "cluster", HOSTILE],
         &[HOSTILE],
@@ -148,7 +148,7 @@ fn objects_are_the_same_whatever_is_in_them() {
     let yaml = get("yaml");
     tame(&yaml);
     assert_eq!(serde_saphyr::from_str::<Value>(&yaml.stdout).unwrap(), json.json());
-    // A value keeps its lines, as kubectl prints it; nothing else of it is obeyed.
+    // A value keeps its line breaks, as kubectl prints it; all other control characters are escaped.
     let path = get("jsonpath={.status.reason}");
     assert_eq!(path.stdout, "^[[31mRED^[[2J^G\\rX\nFORGED row\ttab\\u009b2J^?\u{202e}");
     let path = get("jsonpath={.spec}").stdout;

@@ -19,7 +19,7 @@ fn a_kubeconfig_works_as_it_is_and_nobody_else_can_read_it() {
     let who = user.cmp(&["whoami", "-o", "json"]).ok().json();
     assert_eq!(who["status"]["username"], expected);
     user.kubectl(&["auth", "whoami"]).ok().says(&expected);
-    // On standard output it can be stored as it is, too.
+    // The kubeconfig on standard output can be stored unchanged, too.
     let name = format!("{}-b", user.name);
     let printed = user.admin(&["cmp", "create", "user", &name, "--cpu", "1", "--memory", "1Gi"]).ok();
     assert!(printed.stdout.starts_with(&format!("# user/{name} created\n")), "{printed}");
@@ -40,7 +40,7 @@ fn the_same_user_again_goes_on_and_another_quota_is_an_error() {
         .fails()
         .says("exists and has another quota")
         .says(&format!("kubectl cmp set quota {} --cpu 5", user.name));
-    // Half made, as by a command that was killed.
+    // The user is incomplete, as after a killed command.
     user.admin(&["delete", "rolebinding", &user.name, "-n", "cmp-users"]).ok();
     user.cmp(&["quota"]).fails();
     again("4").ok().says(&format!("user/{} unchanged", user.name));
@@ -48,7 +48,7 @@ fn the_same_user_again_goes_on_and_another_quota_is_an_error() {
         let asked = shell::kubectl(Path::new(&out), &["cmp", "quota"]);
         if asked.code == 0 { Ok(()) } else { Err(asked.to_string()) }
     });
-    // The first one wrote none.
+    // The first command wrote no kubeconfig.
     assert!(fs::read_to_string(&out).unwrap().contains("token: "));
     again("5").fails();
     assert!(fs::read_to_string(&out).unwrap().contains("token: "), "a command that fails leaves an older one as it is");
@@ -103,7 +103,7 @@ fn a_kubeconfig_goes_nowhere_else_than_where_it_was_asked_for() {
     create("other-name").fails().says("it has another name (a hard link)");
     create("").fails().says("directory");
     assert_eq!(fs::read_to_string(at("victim")).unwrap(), "theirs");
-    // An older one was open to others, and longer.
+    // An older file was open to others, and longer.
     fs::write(at("older"), "x".repeat(1 << 16)).unwrap();
     fs::set_permissions(at("older"), PermissionsExt::from_mode(0o666)).unwrap();
     create("older").ok();
@@ -122,7 +122,7 @@ fn a_deleted_token_is_worth_nothing() {
     let tokens = listed["items"].as_array().unwrap();
     assert_eq!(tokens.len(), 2, "one of the kubeconfig, one of its own");
     user.admin(&["cmp", "get", "tokens", &user.name]).ok().says("in 59m").says("in 29d");
-    // The newest is the one that ends first.
+    // The newest token is the one that expires first.
     let id = |at: usize| tokens[at]["metadata"]["name"].as_str().unwrap().to_owned();
     let expires = |at: usize| tokens[at]["status"]["expires"].as_str().unwrap().to_owned();
     let id = if expires(0) < expires(1) { id(0) } else { id(1) };

@@ -1,6 +1,7 @@
-//! Two versions of cmp meet: what the newer one stores, the older one keeps, and neither refuses or loses a change.
+//! Two versions of cmp side by side: the older one keeps fields that the newer one stored, and neither refuses or loses
+//! a change.
 //!
-//! The newer version is played by a build with one field more in a want (`expires`).
+//! A build with one more field in a want (`expires`) acts as the newer version.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,14 +18,14 @@ use serde_json::{Value, json};
 
 use crate::support::{SOON, held, running, want};
 
-/// The newer plugin, as this user.
+/// Runs the newer plugin as this user.
 fn newer_plugin(world: &World<'_>, arguments: &[&str], input: &str) -> Output {
     let mut command = std::process::Command::new(&newer().plugin);
     command.args(arguments).env("KUBECONFIG", &world.kubeconfig).env_remove("NO_COLOR");
     shell::run(command, input)
 }
 
-/// A cluster with the field of the newer version, as a file.
+/// Returns a cluster file with the field of the newer version.
 fn expiring(name: &str) -> String {
     let size = json!({ "cpu": "1", "memory": "1Gi" });
     let spec = json!({ "type": "container", "count": 1, "size": size, "expires": "2027-01-01T00:00:00Z" });
@@ -32,7 +33,7 @@ fn expiring(name: &str) -> String {
         .to_string()
 }
 
-/// The value of a key, byte for byte.
+/// Returns the value of a key, byte for byte.
 fn stored(world: &World<'_>, key: &str) -> String {
     world.account()[key].as_str().unwrap_or_default().to_owned()
 }
@@ -49,7 +50,7 @@ fn an_older_version_keeps_what_a_newer_one_stored() {
     let before = stored(&john, key);
     assert!(before.contains(r#""expires":"2027-01-01T00:00:00Z""#), "{before}");
 
-    // An older plugin at the newer installation: it shows the cluster and switches it, and changes nothing of its want.
+    // An older plugin with the newer installation shows the cluster and switches it, and changes nothing in its want.
     john.cmp(&["get", "cluster", "web", "-o", "wide"]).ok().says("1/1").says("upgrade kubectl-cmp");
     john.cmp(&["suspend", "cluster", "web"]).ok().says("1 suspended");
     john.cmp(&["resume", "cluster", "web", "--wait"]).ok();
@@ -62,7 +63,8 @@ fn an_older_version_keeps_what_a_newer_one_stored() {
     }
     assert_eq!(stored(&john, key), before);
 
-    // A rollback: the older cmp-webhook alone. It judges, prepares and deletes what it knows, and leaves the rest alone.
+    // A rollback: only the older cmp-webhook runs. It judges, prepares and deletes clusters that it knows, and leaves
+    // the rest alone.
     installation.replace(0, &built().webhook, "0s");
     let john = installation.known("john");
     john.cmp(&["scale", "cluster", "plain-john", "--count", "2", "--wait"]).ok();
@@ -70,7 +72,8 @@ fn an_older_version_keeps_what_a_newer_one_stored() {
         .fails()
         .says("does not know \"expires\"")
         .says("upgrade cmp-webhook");
-    // Raw, too: a field that it cannot judge, in a want that exists and in a new one; and growth of what it does not know.
+    // Raw writes are refused too: an unknown field in an existing want and in a new one, and growth of an unreadable
+    // want.
     for raw in [before.replace("2027", "2028"), before.replace(r#""count":1"#, r#""count":2"#)] {
         john.patch(&json!({ key: raw })).fails().says("upgrade cmp-webhook");
     }
@@ -83,7 +86,8 @@ fn an_older_version_keeps_what_a_newer_one_stored() {
     assert!(john.account()[key].is_null());
 }
 
-/// Changes a want at a steady rate until it is over, and says how often. Each change has to be stored.
+/// Changes a want at a steady rate until `over` is set, and returns the number of changes. Each change has to be
+/// stored.
 async fn changes(kubeconfig: PathBuf, name: String, over: Arc<AtomicBool>) -> usize {
     let accounts: Api<ConfigMap> = Api::namespaced(client(&kubeconfig).await, "cmp-users");
     let (key, mut done) = (format!("want.{name}"), 0);
@@ -104,7 +108,7 @@ async fn changes(kubeconfig: PathBuf, name: String, over: Arc<AtomicBool>) -> us
 #[test]
 fn replicas_are_replaced_in_both_directions_under_load() {
     let mut installation = Installation::start(2, "1s");
-    // From here on each has the time to end that a Pod has.
+    // From here on each replica has the shutdown delay of a Pod.
     (0..2).for_each(|at| installation.replace(at, &built().webhook, "3s"));
     let names: Vec<String> = (0..4).map(|at| format!("load{at}")).collect();
     let kubeconfigs: Vec<PathBuf> =
@@ -123,7 +127,7 @@ fn replicas_are_replaced_in_both_directions_under_load() {
     let done: usize = done.into_iter().map(|one| one.expect("no change is refused or lost")).sum();
     println!("{done} changes in {:?}", started.elapsed());
     assert!(done >= 50, "a load that is none proves nothing: {done} changes");
-    // They are at work, too: what was wanted last is held in the end.
+    // The controllers work, too: the last want is held in the end.
     for name in &names {
         eventually("the last want is held", SOON, || {
             let asked =

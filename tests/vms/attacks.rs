@@ -1,4 +1,4 @@
-//! What the user of a cluster of virtual machines may not do, tried with his own token on the real KubeVirt.
+//! Forbidden requests of the user of a cluster of virtual machines, sent with his own token to the real KubeVirt.
 
 use cmp_tests::{Output, World};
 use serde_json::{Value, json};
@@ -151,7 +151,7 @@ fn a_machine_is_never_larger_than_declared() {
         let output = patch(&user, &dev, change);
         assert!(output.code == 1 && output.stderr.contains(reason), "{attack} should say {reason:?}:\n{output}");
     }
-    // What hides the size is refused, where the size is left out for it and where not.
+    // A field that hides the size is refused, whether the size is left out or not.
     for field in ["instancetype", "preference"] {
         let name = json!({ "name": "u1.large", "kind": if field == "preference" { "VirtualMachineClusterPreference" } else { "VirtualMachineClusterInstancetype" } });
         let output = patch(&user, &dev, &json!({ "spec": { (field): name } })).fails();
@@ -194,7 +194,7 @@ fn no_second_machine_whichever_way_it_is_made() {
     let mut generated = copy("x");
     generated["metadata"] = json!({ "generateName": format!("{dev}-"), "namespace": ns });
     create(&generated).fails().says("is not one of the 1 instances of this cluster");
-    // Switched off it is no instance either: it would be switched on next.
+    // A machine that is switched off is no instance either: the next step would switch it on.
     let mut halted = copy(&format!("{dev}-1"));
     halted["spec"]["runStrategy"] = json!("Halted");
     create(&halted).fails().says("is not one of the 1 instances of this cluster");
@@ -258,7 +258,7 @@ fn no_second_machine_whichever_way_it_is_made() {
     .fails()
     .says("resource \"virtualmachines/status\"");
     user.kubectl(&["delete", "vmi", &format!("{dev}-0"), "-n", &ns]).fails().says("cannot delete resource");
-    // An administrator is held to the size as well: it is what is charged.
+    // The policies hold an administrator to the size as well, because the charge depends on it.
     user.installation
         .plane
         .admin_reading(&["create", "-f", "-"], &copy(&format!("{dev}-1")).to_string())
@@ -271,13 +271,13 @@ fn kubevirts_own_accounts_are_never_in_the_way() {
     let user = installed().user("8", "16Gi");
     let dev = running(&user, "dev", 1);
     let ns = format!("{dev}-ns");
-    // virt-controller moves machines: an administrator asks for it, and the policies let it be.
+    // virt-controller moves machines. An administrator requests a migration, and the policies allow it.
     let migration = json!({
         "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstanceMigration",
         "metadata": { "name": "move", "namespace": ns }, "spec": { "vmiName": format!("{dev}-0") },
     });
     user.installation.plane.admin_reading(&["create", "-f", "-", "--dry-run=server"], &migration.to_string()).ok();
-    // start and stop by KubeVirt's own way are written by virt-api, for the user.
+    // KubeVirt's own start and stop are written by virt-api on behalf of the user.
     let call = |verb: &str| {
         let path = format!("/apis/subresources.kubevirt.io/v1/namespaces/{ns}/virtualmachines/{dev}-0/{verb}");
         user.kubectl_reading(&["replace", "--raw", &path, "-f", "-"], "{}")

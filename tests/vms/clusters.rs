@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{SOON, installed};
 
-/// A cluster of VMs that run.
+/// Creates a cluster of running VMs, and returns its name.
 pub(crate) fn running(user: &World<'_>, name: &str, count: u32) -> String {
     let cluster = user.cluster(name);
     let count = count.to_string();
@@ -15,7 +15,7 @@ pub(crate) fn running(user: &World<'_>, name: &str, count: u32) -> String {
     cluster
 }
 
-/// The machines that are on, as KubeVirt lists them.
+/// Returns the machines that are on, as KubeVirt lists them.
 pub(crate) fn on(user: &World<'_>, cluster: &str) -> Vec<Value> {
     let listed = user.kubectl(&["get", "vmi", "-n", &format!("{cluster}-ns"), "-o", "json"]).ok().json();
     listed["items"].as_array().unwrap().clone()
@@ -26,7 +26,7 @@ fn john_has_three_machines_frozen_at_night_and_awake_in_the_morning() {
     let john = installed().user("16", "64Gi");
     let dev = running(&john, "dev", 3);
     john.cmp(&["get", "cluster", &dev]).ok().says("vm").says("3/3").says("running");
-    // Charged is what the guests see, and not what the launchers ask for.
+    // The charge counts the resources of the guests, and not the requests of the launchers.
     let quota = john.cmp(&["quota", "-o", "json"]).ok().json();
     assert_eq!((&quota["used_cpu"], &quota["used_memory"]), (&json!(6), &json!(12)));
     let guest = &on(&john, &dev)[0]["spec"]["domain"];
@@ -37,7 +37,7 @@ fn john_has_three_machines_frozen_at_night_and_awake_in_the_morning() {
         "{shown}"
     );
 
-    // Paused, they keep what they have.
+    // Paused machines keep their resources.
     john.cmp(&["suspend", "cluster", &dev, "--reason", "night", "--wait"])
         .ok()
         .says(&format!("cluster/{dev} suspended: 3 suspended, 0 failed, 0 skipped"))
@@ -49,7 +49,7 @@ fn john_has_three_machines_frozen_at_night_and_awake_in_the_morning() {
     john.cmp(&["resume", "cluster", &dev, "--wait"]).ok().says("3 resumed, 0 failed, 0 skipped");
     john.cmp(&["get", "cluster", &dev]).ok().says("3/3").says("running");
 
-    // Halted, nothing of them is left, and they come back all the same.
+    // Halted machines leave nothing behind, and still come back.
     john.cmp(&["suspend", "cluster", &dev, "--mode=halt", "--wait"]).ok().says("3 suspended, 0 failed");
     eventually("nothing runs", SOON, || {
         let left = on(&john, &dev);
@@ -90,7 +90,7 @@ fn one_machine_is_switched_and_frozen() {
     assert_eq!(user.state(&one), "suspended");
     verb("suspend", &[]).ok().says("unchanged (already suspended)");
     verb("stop", &[]).fails().says("it is suspended, and a suspended instance can be resumed");
-    // What is paused can still be switched off.
+    // A paused machine can still be switched off.
     verb("suspend", &["--mode=halt", "--wait"]).ok().says("suspended");
     assert!(on(&user, &dev).is_empty());
     verb("resume", &["--wait", "--timeout", "120s"]).ok().says("resumed");
@@ -123,7 +123,7 @@ fn a_pause_that_was_written_and_not_made_is_finished_by_the_same_verb() {
     let user = installed().user("4", "8Gi");
     let dev = running(&user, "dev", 1);
     let (one, ns) = (format!("{dev}-0"), format!("{dev}-ns"));
-    // As if the plugin had been killed between the two.
+    // The state after a kill of the plugin between the two writes.
     let wish = json!({ "metadata": {
         "labels": { "kubectl-cmp.dev/asked": "suspended" },
         "annotations": {
@@ -135,7 +135,7 @@ fn a_pause_that_was_written_and_not_made_is_finished_by_the_same_verb() {
     user.cmp(&["get", "instance", &one, "-o", "wide"]).ok().says("running").says("NotPausedYet");
     user.cmp(&["suspend", "cluster", &dev, "--wait"]).ok().says("1 suspended, 0 failed");
     assert_eq!(user.state(&one), "suspended");
-    // Paused past us, it is shown as what it is.
+    // A machine that is resumed without cmp is shown in its real state.
     let path = format!("/apis/subresources.kubevirt.io/v1/namespaces/{ns}/virtualmachineinstances/{one}/unpause");
     user.kubectl_reading(&["replace", "--raw", &path, "-f", "-"], "{}").ok();
     user.becomes(&one, "running");
@@ -148,7 +148,7 @@ fn a_pause_that_kubevirt_refuses_is_a_failure_with_its_reason() {
     let user = installed().user("8", "16Gi");
     let dev = running(&user, "dev", 2);
     let (one, ns) = (format!("{dev}-0"), format!("{dev}-ns"));
-    // KubeVirt does not pause what has a liveness probe, since the probe would end it.
+    // KubeVirt does not pause a machine with a liveness probe, because the probe would end it.
     user.cmp(&["stop", "instance", &one, "--wait", "--timeout", "120s"]).ok();
     let probe = json!({ "spec": { "template": { "spec": { "livenessProbe": { "tcpSocket": { "port": 22 } } } } } });
     user.kubectl(&["patch", "vm", &one, "-n", &ns, "--type=merge", "-p", &probe.to_string()]).ok();

@@ -1,5 +1,5 @@
-//! Guests that misbehave, and calls that KubeVirt or virt-handler refuses: nothing is said to be so that is not, and what
-//! was left half done is finished by the same verb.
+//! Guests that misbehave, and calls that KubeVirt or virt-handler refuses. The output never claims a false state, and
+//! the same verb finishes a half-done operation.
 
 use cmp_tests::{World, eventually};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::clusters::{on, running};
 use crate::support::{SOON, installed};
 
-/// Makes the guest that runs now, and no other, misbehave; or behave again.
+/// Makes only the current guest misbehave, or behave again if `how` is empty.
 fn guest(user: &World<'_>, one: &str, how: &str) {
     let ns = format!("{}-ns", one.trim_end_matches("-0"));
     let key = "tests.kubectl-cmp.dev/guest";
@@ -41,7 +41,7 @@ fn a_resume_in_the_middle_of_a_snapshot_is_a_failure_with_kubevirts_reason() {
     let dev = running(&user, "dev", 1);
     let (one, ns) = (format!("{dev}-0"), format!("{dev}-ns"));
     user.cmp(&["suspend", "cluster", &dev, "--wait"]).ok();
-    // As KubeVirt's snapshot controller locks it.
+    // The VM is locked, as KubeVirt's snapshot controller does it.
     let snapshot = |name: Value| {
         let status = json!({ "status": { "snapshotInProgress": name } }).to_string();
         user.admin(&["patch", "vm", &one, "-n", &ns, "--subresource=status", "--type=merge", "-p", &status]).ok();
@@ -89,7 +89,7 @@ fn a_guest_that_powers_off_comes_back_and_one_that_crashes_has_failed() {
         if now.is_string() && now != before { Ok(()) } else { Err(now.to_string()) }
     });
     user.becomes(&one, "running");
-    // Every guest of this VM from the next one on.
+    // Applies to every guest of this VM from the next one on.
     let every = |how: Value| {
         let annotations = json!({ "tests.kubectl-cmp.dev/guest": how });
         let patch = json!({ "spec": { "template": { "metadata": { "annotations": annotations } } } }).to_string();
@@ -124,9 +124,10 @@ fn nothing_starts_in_a_released_cluster_not_even_paused() {
     eventually("it is given back", SOON, || if used() == 0 { Ok(()) } else { Err(used().to_string()) });
     let path = format!("/apis/subresources.kubevirt.io/v1/namespaces/{ns}/virtualmachines/{one}/start");
     let closed = "this cluster has given its quota back";
-    // virt-api writes it for the user.
+    // virt-api writes the start on behalf of the user.
     user.kubectl_reading(&["replace", "--raw", &path, "-f", "-"], "{}").fails().says(closed);
-    // Paused, it is written down in the status of the VM, and virt-controller is to do it.
+    // For a paused start virt-api writes the request into the status of the VM, and virt-controller has to carry it
+    // out.
     user.kubectl_reading(&["replace", "--raw", &path, "-f", "-"], r#"{"paused":true}"#).ok();
     eventually("virt-controller was refused", SOON, || {
         let vm = user.kubectl(&["get", "vm", &one, "-n", &ns, "-o", "json"]).ok().json();

@@ -1,5 +1,5 @@
-//! What leads into a VM: `console`, `vnc` and `ssh`, through the real virtctl, kube-apiserver and virt-api. The streams
-//! end at the stand-in for virt-handler, and for ssh at this test.
+//! Commands that lead into a VM: `console`, `vnc` and `ssh`, through the real virtctl, kube-apiserver and virt-api. The
+//! streams end at the stand-in for virt-handler, and for ssh at this test.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -23,7 +23,7 @@ fn plugin(kubeconfig: &Path, arguments: &[&str], path: &str) -> Command {
     plugin
 }
 
-/// `kubectl cmp` with virtctl on the PATH, and whoever types.
+/// Starts `kubectl cmp` with virtctl on the PATH, and with pipes in place of the person who types.
 fn typed(kubeconfig: &Path, arguments: &[&str]) -> Child {
     let folder = Binaries::kubevirt().path("virtctl").parent().unwrap().display().to_string();
     plugin(kubeconfig, arguments, &format!("{folder}:{}", path()))
@@ -34,7 +34,7 @@ fn typed(kubeconfig: &Path, arguments: &[&str]) -> Child {
         .unwrap()
 }
 
-/// Reads until this was said, and returns the stream for what follows.
+/// Reads until this text appears, and returns the stream for the rest.
 #[track_caller]
 fn until<S: Read + Send + 'static>(mut stream: S, text: &str) -> S {
     let text = text.to_owned();
@@ -59,7 +59,7 @@ fn a_console_is_typed_at() {
     let mut keys = console.0.stdin.take().unwrap();
     keys.write_all(b"fedora\n").unwrap();
     let _out = until(out, "fedora\n");
-    // Ctrl+] leaves it, and the exit code is virtctl's.
+    // Ctrl+] ends the console, and the exit code is virtctl's.
     keys.write_all(b"\x1d").unwrap();
     assert!(wait(&mut console.0, "the console", SOON).success());
 }
@@ -68,7 +68,7 @@ fn a_console_is_typed_at() {
 fn a_screen_is_seen() {
     let user = installed().user("2", "4Gi");
     let one = format!("{}-0", running(&user, "dev", 1));
-    // What stands after -- is virtctl's own.
+    // The arguments after -- go to virtctl.
     let mut vnc = Ended(typed(&user.kubeconfig, &["vnc", &one, "--", "--proxy-only"]));
     let line = Lines::of(vnc.0.stdout.take().unwrap()).until("port", SOON);
     let port: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -76,7 +76,7 @@ fn a_screen_is_seen() {
     until(screen, "RFB 003.008\n");
 }
 
-/// A VM whose guest is this process.
+/// Creates a VM whose guest is this process.
 fn guest_here(user: &World<'_>) -> String {
     let dev = running(user, "dev", 1);
     let (one, ns) = (format!("{dev}-0"), format!("{dev}-ns"));
@@ -102,8 +102,8 @@ fn ssh_reaches_the_guest_with_the_flags_that_were_given() {
             heard.send(line).unwrap();
         }
     });
-    // A kubeconfig whose current context leads nowhere: who is meant is in the flags alone, which the connection that
-    // ssh asks for has to be given as well.
+    // The current context of this kubeconfig leads nowhere. Only the flags name the right one, and the connection that
+    // ssh starts must get them as well.
     let lost = user.installation.plane.folder().join(format!("{}-lost.kubeconfig", user.name));
     std::fs::copy(&user.kubeconfig, &lost).unwrap();
     let there = user.kubectl(&["config", "current-context"]).ok().stdout.trim().to_owned();
@@ -122,7 +122,7 @@ fn ssh_reaches_the_guest_with_the_flags_that_were_given() {
     let kubeconfig = user.kubeconfig.display().to_string();
     with(&["--kubeconfig", &kubeconfig]);
     with(&["--context", &there, "--", "-t", "-oStrictHostKeyChecking=no"]);
-    // The same context under a name that a shell and ssh would both read as something else.
+    // The same context under a name that a shell and ssh would both misread.
     config(&["rename-context", &there, "mine; 'false' %h"]);
     with(&["--context", "mine; 'false' %h"]);
 }
@@ -183,7 +183,7 @@ fn nobody_else_gets_in() {
     }
     eventually("its owner does", SOON, || {
         let path = format!("/apis/subresources.kubevirt.io/v1/namespaces/{ns}/virtualmachineinstances/{one}/console");
-        // Without the handshake of a WebSocket: refused by virt-api, and not by RBAC.
+        // The request has no WebSocket handshake, so virt-api refuses it, and not RBAC.
         let said = owner.kubectl(&["get", "--raw", &path]).fails();
         if said.stderr.contains("cannot get") { Err(said.to_string()) } else { Ok(()) }
     });

@@ -1,4 +1,5 @@
-//! Virtual machines on the real KubeVirt: its API and its controllers; virt-handler and the guests are simulated.
+//! Virtual machines on the real KubeVirt: its API and its controllers are real; virt-handler and the guests are
+//! simulated.
 
 mod attacks;
 mod clusters;

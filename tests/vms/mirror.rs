@@ -1,4 +1,4 @@
-//! The mirror sees virtual machines: that one was paused, by whom, and for how long.
+//! The mirror observes virtual machines: a pause, its author and its length.
 
 use cmp_core::usage::Span;
 use cmp_mirror::History;
@@ -24,7 +24,8 @@ fn what_a_machine_was_is_written_down() {
         let all = history.spans(Timestamp::MIN, Timestamp::MAX).unwrap();
         let of_dev = |span: &Span| span.cluster.as_str() == dev && span.state.as_str() != "pending";
         let mut spans: Vec<Span> = all.into_iter().filter(of_dev).collect();
-        // From the wish to go on until it does, it is still paused, and nobody's suspension any more.
+        // Between the resume request and its effect the machine is still paused, but the suspension has no author any
+        // more.
         spans.dedup_by_key(|span| (span.state, span.paused));
         spans
     };

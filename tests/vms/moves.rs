@@ -1,4 +1,4 @@
-//! Machines that KubeVirt moves from node to node: neither quota nor policies are in its way.
+//! Migrations of machines by KubeVirt: neither quota nor policies block them.
 
 use cmp_tests::eventually;
 use serde_json::json;
@@ -31,7 +31,7 @@ fn a_machine_moves_to_another_node_within_a_full_quota() {
         if running == 1 { Ok(()) } else { Err(format!("{running} run")) }
     });
 
-    // Its user sees it on, where it is now, and pays what it paid before.
+    // The user sees the machine running on its new node, and the charge is unchanged.
     let shown = user.cmp(&["get", "instance", &one, "-o", "json"]).ok().json();
     assert_eq!(
         (&shown["status"]["state"], &shown["status"]["node"]),

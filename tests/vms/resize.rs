@@ -1,4 +1,4 @@
-//! Another size: asked for before it is taken, given back when no guest has it any more.
+//! Another size: reserved before it is used, and given back when no guest has it any more.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ fn resize(user: &World<'_>, cluster: &str, more: &[&str]) -> Output {
     user.cmp(&[&["resize", "cluster", cluster, "--timeout", "120s"][..], more].concat())
 }
 
-/// The guests that are on: what each sees, and which it is.
+/// Returns the running guests by name: cores, memory and uid.
 fn guests(user: &World<'_>, cluster: &str) -> BTreeMap<String, (Value, Value, Value)> {
     let guest = |vmi: &Value| {
         let domain = &vmi["spec"]["domain"];
@@ -62,14 +62,14 @@ fn growing_is_asked_first_and_shrinking_comes_back_last() {
     assert_eq!((user.state(&format!("{dev}-2")).as_str(), used(&user)), ("stopped", (json!(9), json!(18))));
     resize(&user, &dev, &["--cpu", "3"]).ok().says("unchanged");
     assert_eq!(guests(&user, &dev), after, "nothing is restarted for nothing");
-    // What was off has it when it is on.
+    // A stopped machine gets the new size when it starts.
     user.cmp(&["start", "instance", &format!("{dev}-2"), "--wait", "--timeout", "120s"]).ok();
     assert_eq!(guests(&user, &dev)[&format!("{dev}-2")].0, 3);
 
     resize(&user, &dev, &["--cpu", "1", "--memory", "2Gi"]).ok().says("the quota comes back when");
     assert!(guests(&user, &dev).values().all(|(cores, memory, _)| cores == 1 && memory == "2Gi"));
     comes_back(&user, 3, 6);
-    // One up, the other down: both are charged until it is done.
+    // One resource grows and the other shrinks: the larger amount of both is charged until the end.
     resize(&user, &dev, &["--cpu", "2", "--memory", "1Gi"]).ok();
     comes_back(&user, 6, 3);
 }
@@ -80,7 +80,7 @@ fn what_was_killed_half_way_is_finished_by_the_same_command() {
     let dev = running(&user, "dev", 1);
     let (one, ns) = (format!("{dev}-0"), format!("{dev}-ns"));
     let before = guests(&user, &dev);
-    // As if it had been killed when the VM had been changed, and its guest not yet.
+    // The state after a kill between the change of the VM and the restart of its guest.
     let smaller = json!({ "spec": { "template": { "spec": { "domain": { "cpu": { "cores": 1 } } } } } });
     user.kubectl(&["patch", "vm", &one, "-n", &ns, "--type=merge", "-p", &smaller.to_string()]).ok();
     resize(&user, &dev, &["--cpu", "1"]).ok().says(&format!("instance/{one} resized"));
@@ -119,7 +119,7 @@ fn past_the_plugin_nothing_comes_back_that_a_guest_may_have_next() {
     let mut want: Value = serde_json::from_str(user.account()[&key].as_str().unwrap()).unwrap();
     want["size"]["cpu"] = json!("1");
     user.patch(&json!({ key: want.to_string() })).ok();
-    // Its guest is away for a moment, again and again; the next one is as large.
+    // The guest is away for a moment, again and again; the next guest has the same size.
     eventually("the evidence was looked at", SOON, || {
         user.admin(&["delete", "vmi", "--all", "-n", &format!("{dev}-ns"), "--wait=false"]).ok();
         let logs: Vec<String> = user.installation.replicas.iter().map(Process::log).collect();

@@ -1,4 +1,4 @@
-//! All that a user may do with KubeVirt, as the API server lists it.
+//! All rights of a user in KubeVirt, as the API server lists them.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::clusters::running;
 use crate::support::{SOON, installed};
 
-/// In a cluster of their own; the last five are what KubeVirt itself grants to everybody who is logged in.
+/// The rights in a cluster of their own. KubeVirt itself grants the last five to every authenticated user.
 const RIGHTS: [&str; 16] = [
     "kubevirt.io/virtualmachines: create, delete, get, list, patch, update, watch",
     "kubevirt.io/virtualmachineinstances: get, list, watch",
@@ -28,7 +28,7 @@ const RIGHTS: [&str; 16] = [
     "instancetype.kubevirt.io/virtualmachineclusterpreferences: get, list, watch",
 ];
 
-/// One line for each resource of KubeVirt that a review of rights names.
+/// Returns one line for each resource of KubeVirt in a review of rights.
 fn of_kubevirt(review: &Value) -> BTreeSet<String> {
     let words = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
@@ -60,18 +60,18 @@ fn what_a_user_may_do_with_kubevirt_is_this_and_no_more() {
     };
     let expected = |rights: &[&str]| rights.iter().copied().map(str::to_owned).collect::<BTreeSet<String>>();
     assert_eq!(rights(&format!("{dev}-ns")), expected(&RIGHTS));
-    // Nowhere else more than everybody.
+    // In other Namespaces a user has only the rights of every authenticated user.
     for namespace in ["default", "kubevirt", "cmp-users"] {
         assert_eq!(rights(namespace), expected(&RIGHTS[11..]), "in {namespace}");
     }
 }
 
-/// With a machine that is none of the cluster's.
+/// The check tries the policy with a machine that is not an instance of the cluster.
 #[test]
 fn check_tries_the_policy_of_machines_in_a_cluster_of_them() {
     let user = installed().user("2", "4Gi");
     running(&user, "dev", 1);
-    // Clusters of other tests come and go, and one that goes is no place to try anything in.
+    // Clusters of other tests come and go, and the check skips a cluster that is being deleted.
     eventually("it was tried", SOON, || {
         let said = user.admin(&["cmp", "check"]);
         let tried = "ok        policy/cmp-vms: it is as it was installed, and refuses what it has to";

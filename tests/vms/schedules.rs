@@ -1,4 +1,4 @@
-//! Machines that cmp-webhook itself freezes and wakes.
+//! Machines that cmp-webhook itself pauses and resumes.
 
 use cmp_tests::{World, eventually};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::clusters::{on, running};
 use crate::support::{SOON, installed};
 
-/// What the schedule of a cluster did last.
+/// Waits for a transition of the cluster's schedule, and returns it.
 fn did(user: &World<'_>, cluster: &str, turn: &str) -> Value {
     let last = |account: &Value| -> Value {
         account[format!("scheduled.{cluster}")].as_str().map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
@@ -27,7 +27,7 @@ fn machines_are_frozen_and_woken_by_themselves() {
     assert_eq!(did(&john, &dev, "resume")["changed"], 1);
     john.becomes(&one(0), "running");
     assert_eq!(john.state(&one(1)), "stopped");
-    // Frozen, and not switched off, as the verb does it.
+    // The schedule pauses the machine, like the verb, and does not switch it off.
     john.cmp(&["resume", "cluster", &dev, "--for", "5s"]).ok();
     assert_eq!(did(&john, &dev, "suspend")["changed"], 1);
     john.becomes(&one(0), "suspended");

@@ -1,4 +1,4 @@
-//! KubeVirt itself: the life of one machine.
+//! Smoke test of KubeVirt itself: the life of one machine.
 
 use cmp_tests::{ControlPlane, Output, eventually};
 use serde_json::json;
@@ -50,12 +50,12 @@ fn a_machine_runs_pauses_stops_and_goes() {
     let launcher = &pods["items"][0];
     assert_eq!(launcher["status"]["phase"], "Running", "{launcher}");
     let compute = launcher["spec"]["containers"].as_array().unwrap().iter().find(|one| one["name"] == "compute");
-    // What a launcher asks for is not what its guest sees.
+    // The request of a launcher differs from the resources of its guest.
     assert_eq!(compute.unwrap()["resources"]["requests"]["cpu"], "200m", "{launcher}");
     let vmi = plane.admin(&["get", "vmi", "one", "-n", NAMESPACE, "-o", "json"]).ok().json();
     assert_eq!(vmi["status"]["interfaces"][0]["ipAddress"], launcher["status"]["podIP"], "{vmi}");
 
-    // What the stand-in writes is what KubeVirt can go on with.
+    // KubeVirt accepts the status that the stand-in writes.
     plane.admin(&["wait", "vm/one", "-n", NAMESPACE, "--for=condition=Ready", "--timeout=60s"]).ok();
 
     subresource(plane, "virtualmachines", "one", "start").fails().says("already running");

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers that the tests share.
 
 use std::sync::OnceLock;
 
@@ -6,7 +6,7 @@ pub(crate) use cmp_tests::SOON;
 pub(crate) use cmp_tests::child::Ended;
 use cmp_tests::{ControlPlane, Installation, eventually};
 
-/// A control plane with KubeVirt and cmp in it, that all tests use at once, each with users of its own.
+/// Returns a control plane with KubeVirt and cmp that all tests use at once, each with users of its own.
 pub(crate) fn installed() -> &'static Installation {
     static SHARED: OnceLock<Installation> = OnceLock::new();
     SHARED.get_or_init(|| {
@@ -18,12 +18,12 @@ pub(crate) fn installed() -> &'static Installation {
     })
 }
 
-/// That control plane itself.
+/// Returns the control plane of the shared installation.
 pub(crate) fn shared() -> &'static ControlPlane {
     &installed().plane
 }
 
-/// Waits until KubeVirt says this of a machine.
+/// Waits until KubeVirt reports this status of a machine.
 #[track_caller]
 pub(crate) fn machine_is(plane: &ControlPlane, namespace: &str, name: &str, status: &str) {
     eventually(&format!("{name} is {status}"), SOON, || {

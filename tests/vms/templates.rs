@@ -1,4 +1,4 @@
-//! How machines look: templates, patches, and what neither can do.
+//! Shape of machines: templates, patches, and the limits of both.
 
 use cmp_tests::shell::kubectl_reading;
 use serde_json::json;
@@ -13,7 +13,7 @@ fn machines_are_made_from_a_template_and_a_patch() {
     let (dev, template) = (john.cluster("dev"), format!("kvm-{}", john.name));
     let admin = |arguments: &[&str], input: &str| shared().admin_reading(arguments, input);
     john.cmp(&["get", "templates"]).ok().says("vm ").says("kubevirt/fedora-cloud");
-    // What the built-in one is, an administrator starts from.
+    // An administrator starts from the built-in template.
     let mut manifest = john.cmp(&["get", "template", "vm", "-o", "json"]).ok().json()["spec"]["manifest"].clone();
     manifest["spec"]["template"]["spec"]["tolerations"] = json!([{ "key": "kvm", "operator": "Exists" }]);
     manifest["spec"]["template"]["spec"]["domain"]["memory"] = json!({ "guest": "64Gi" });
@@ -46,13 +46,13 @@ fn machines_are_made_from_a_template_and_a_patch() {
     };
     assert_eq!(vm(0)["hostname"], "guest");
     assert_eq!((&vm(0)["tolerations"][0]["key"], &vm(0)["domain"]["memory"]["guest"]), (&json!("kvm"), &json!("4Gi")));
-    // Who grows it, or makes it again from what is printed, has the same.
+    // A later change of the count, or a creation from the printed file, keeps the shape.
     john.cmp(&["scale", "cluster", &dev, "--count", "2"]).ok();
     assert_eq!(vm(1)["hostname"], "guest");
     let printed = john.cmp(&["get", "cluster", &dev, "-o", "yaml"]).ok().stdout;
     let again = kubectl_reading(&john.kubeconfig, &["cmp", "create", "cluster", "-f", "-"], &printed);
     again.ok().says(&format!("cluster/{dev} unchanged"));
-    // Another cluster's Namespace does not name what this template has.
+    // The Namespace of another cluster does not name the values of this template.
     let plain = john.cluster("plain");
     let create = ["create", "cluster", &plain, "--type", "vm", "--cpu", "1", "--memory", "1Gi"];
     john.cmp(&create).ok();

@@ -1,4 +1,4 @@
-//! `-w` on virtual machines: it wakes by what KubeVirt says of them.
+//! `-w` on virtual machines: it wakes on changes of KubeVirt's objects.
 
 use std::process::{Command, Stdio};
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::clusters::{on, running};
 use crate::support::{Ended, SOON, installed};
 
-/// A watch, and what it prints, line by line, until it ends.
+/// A running watch with the lines that it prints until it ends.
 struct Watch {
     child: Ended,
     lines: Lines,
@@ -51,13 +51,13 @@ fn a_watch_wakes_by_machines_and_by_their_guests() {
     named.says("<none>");
     clusters.says("running");
 
-    // The VM alone.
+    // Only the VM changes.
     user.kubectl(&["label", "vm", &one, "-n", &ns, "mine=yes"]).ok();
     let handler = user.installation.plane.folder().join("kubevirt-handler.kubeconfig");
     let path = format!("/apis/kubevirt.io/v1/namespaces/{ns}/virtualmachineinstances/{one}");
     instances.says("yes");
     named.says("yes");
-    // Its guest alone, as virt-handler writes it.
+    // Only the guest changes, as virt-handler writes it.
     eventually("its address is another", SOON, || {
         let mut guest: Value = on(&user, &dev)[0].clone();
         guest["status"]["interfaces"][0]["ipAddress"] = json!("192.0.2.7");

@@ -34,7 +34,7 @@ fn post(port: u16, authorities: &str, body: &[u8], announced: usize) -> (String,
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(body).unwrap();
     let mut bytes = Vec::new();
-    // It does not matter here whether the other side closes TLS properly.
+    // The test ignores whether the other side closes TLS properly.
     let _read = stream.read_to_end(&mut bytes);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
