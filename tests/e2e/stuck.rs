@@ -144,7 +144,7 @@ fn what_a_cluster_waits_for_is_its_reason() {
         account["blocked.dev"].is_null() && held(account, "dev").is_some_and(|held| held["state"] == "ready")
     });
 
-    // Nobody is at work: what is wanted is not held. The configuration goes, so that it can be wanted at all.
+    // No replica runs, so that a want is not held. Without the configuration the API server accepts the want.
     installation.plane.admin(&["delete", "validatingwebhookconfiguration", "cmp-webhook"]).ok();
     installation.stop();
     create(&installation.known("john"), "late")
