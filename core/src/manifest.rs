@@ -481,6 +481,23 @@ mod tests {
         assert!(released.contains("limits.ephemeral-storage=0"), "{released}");
     }
 
+    /// The account bounds clusters and instances exactly, and so the Services of a user over all namespaces.
+    #[test]
+    fn the_services_of_a_user_are_bounded_by_clusters_and_instances() {
+        let policy = crate::account::Policy::default();
+        assert_eq!((policy.clusters, policy.instances), (100, 1000), "docs/SECURITY.md says 3000 Services");
+        for kind in [InstanceType::Container, InstanceType::Vm] {
+            for count in [0, 1, 10, 44, 45, 46, 1000] {
+                let hard = hard(kind, &shape(count, "cpu=1,memory=1Gi"));
+                let bound = Quantity::whole(SERVICES + SERVICES_OF_INSTANCE * count);
+                assert!(
+                    hard["count/services"] <= bound && hard["count/services"] <= Quantity::whole(OTHERS),
+                    "{count}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn what_an_administrator_closes_is_not_gone_out_to() {
         let denied = ["169.254.0.0/16", "10.0.0.7/32", "fd00:ec2::254/128"];
