@@ -120,6 +120,10 @@ impl<'a> Faults<'a> {
                     let hit = self.hit(fault);
                     self.observer.note(json!({ "fault": format!("{fault:?}"), "hit": hit }));
                     *self.hits.entry(fault).or_default() += u64::from(hit);
+                    // There was nothing to hit, such as a replica that runs. The fault comes again at the end of this round.
+                    if !hit {
+                        queue.insert(0, fault);
+                    }
                 }
                 next = Instant::now() + Duration::from_millis(self.random.u64(200..2500));
             }
