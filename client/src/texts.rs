@@ -16,7 +16,7 @@ pub(crate) const POLICY: &str = "ValidatingAdmissionPolicy '";
 /// A policy denied the request. Its own message follows.
 pub(crate) const POLICY_DENIED: &str = "denied request: ";
 /// A compare-and-swap failed: the resourceVersion in the request is not the stored one.
-pub(crate) const MODIFIED: &str = "the object has been modified";
+pub(crate) const MODIFIED: &str = "modified";
 /// RBAC denies a request with both texts.
 pub(crate) const NO_RIGHT: [&str; 2] = [" cannot ", " in API group "];
 /// RBAC denies the creation of an object.
