@@ -36,13 +36,6 @@ fn did(user: &World<'_>, cluster: &str, turn: &str) -> Value {
     last(&user.account(), cluster)
 }
 
-/// Asserts the count of a resume that two replicas may have shared. A resumed instance does not record its replica, so the
-/// replica that writes the record counts its own instances.
-fn assert_shared(done: &Value, most: u64) {
-    let changed = done["changed"].as_u64();
-    assert!(changed.is_some_and(|changed| (1..=most).contains(&changed)), "{done}");
-}
-
 #[test]
 fn what_the_schedule_suspended_it_resumes_and_nothing_else() {
     let user = shared().user("8", "8Gi");
@@ -107,8 +100,7 @@ fn for_a_while_and_back() {
         .says(&format!("cluster/{name}: it is resumed at "));
     assert_eq!(user.state(&one(0)), "suspended");
     let done = did(&user, &name, "resume");
-    assert_eq!(done["cause"], "once", "{done}");
-    assert_shared(&done, 2);
+    assert_eq!((&done["cause"], &done["changed"]), (&json!("once"), &json!(2)), "{done}");
     user.becomes(&one(0), "running");
     user.becomes(&one(2), "running");
     assert_eq!(user.state(&one(1)), "suspended", "its user suspended it before");
@@ -147,7 +139,7 @@ fn what_came_while_nobody_was_there_is_caught_up_with() {
     }
     installation.restart();
     let user = World { installation: &installation, name: "john".to_owned(), kubeconfig };
-    assert_shared(&did(&user, &name, "resume"), 2);
+    assert_eq!(did(&user, &name, "resume")["changed"], 2);
     user.becomes(&format!("{name}-0"), "running");
     user.becomes(&format!("{name}-1"), "running");
 }
@@ -172,7 +164,9 @@ fn what_gave_its_quota_back_asks_for_it_again_until_it_gets_it() {
     user.cmp(&["describe", "cluster", &name]).ok().says("exceeded quota: ");
     user.cmp(&["delete", "cluster", &other, "--yes", "--wait"]).ok();
     // The controller tries again after half a minute.
-    assert_shared(&did(&user, &name, "resume"), 3);
+    // Both replicas try again at the same moment and may share the work. The record counts the instances of its writer.
+    let resumed = did(&user, &name, "resume");
+    assert!((1..=3).contains(&resumed["changed"].as_u64().unwrap_or_default()), "{resumed}");
     for index in 0..3 {
         user.becomes(&format!("{name}-{index}"), "running");
     }
