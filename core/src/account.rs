@@ -18,7 +18,7 @@ use crate::keys::data;
 use crate::name::{ClusterName, TemplateName, UserName};
 use crate::quantity::Quantity;
 use crate::resources::{Resources, STORAGE};
-use crate::schedule::{Carried, Schedule};
+use crate::schedule::{LastRun, Schedule};
 
 /// The type of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -405,8 +405,8 @@ pub struct Entry {
     pub delete: Option<String>,
     /// The reason why the last want was taken back.
     pub refused: Option<Refused>,
-    /// The edge that its schedule executed last.
-    pub scheduled: Option<Carried>,
+    /// The transition that its schedule executed last.
+    pub scheduled: Option<LastRun>,
     /// The reason why cmp-webhook cannot go on with the cluster.
     pub blocked: Option<Blocked>,
     /// Values of a newer format.
@@ -455,7 +455,7 @@ impl Entry {
         self.want.as_ref().map(|want| want.kind).or_else(|| self.held.as_ref().map(|held| held.kind))
     }
 
-    /// Returns the schedule, if any edge of it is still to come or to be retried.
+    /// Returns the schedule, if any transition of it is still to come or to be retried.
     pub fn schedule(&self) -> Option<&Schedule> {
         let schedule = self.want.as_ref()?.schedule.as_ref()?;
         schedule.is_live(self.scheduled.as_ref()).then_some(schedule)
@@ -664,7 +664,7 @@ impl Account {
             let (cluster, (scheduled, kept)) = (cluster_named(cluster)?, format::read(text)?);
             let entry = self.entry(cluster);
             entry.scheduled = Some(scheduled);
-            // The next edge rewrites this value, and unknown fields would be lost.
+            // The next transition rewrites this value, and unknown fields would be lost.
             entry.opaque.extend(kept.newer().map(|fields| Opaque::of(key, format::unknown(&fields), text)));
         } else if let Some(cluster) = key.strip_prefix(data::BLOCKED) {
             let (cluster, (blocked, _)) = (cluster_named(cluster)?, format::read(text)?);
@@ -814,9 +814,9 @@ impl Change {
         self.set(data::REFUSED, cluster, refused.map(stored))
     }
 
-    /// Sets or removes the edge that a schedule executed last.
+    /// Sets or removes the transition that a schedule executed last.
     #[must_use]
-    pub fn scheduled(self, cluster: &ClusterName, scheduled: Option<&Carried>) -> Self {
+    pub fn scheduled(self, cluster: &ClusterName, scheduled: Option<&LastRun>) -> Self {
         self.set(data::SCHEDULED, cluster, scheduled.map(stored))
     }
 

@@ -16,7 +16,7 @@ use crate::keys;
 use crate::kubevirt::{self, VirtualMachine, VirtualMachineInstance};
 use crate::name::InstanceName;
 use crate::resources::{CPU, MEMORY, Resources};
-use crate::schedule::Cause;
+use crate::schedule::Trigger;
 use crate::state::State;
 
 /// The mode of a suspension.
@@ -57,7 +57,7 @@ pub struct Suspension {
     pub reason: Option<String>,
     /// The cause that resumes the instance. Without a cause, only a user resumes it.
     #[serde(rename = "wokenBy", skip_serializing_if = "Option::is_none")]
-    pub woken_by: Option<Cause>,
+    pub woken_by: Option<Trigger>,
 }
 
 /// An instance as it is shown.
@@ -327,7 +327,7 @@ fn suspension(metadata: &Metadata) -> Option<Suspension> {
         at: annotations.get(keys::SUSPENDED_AT)?.parse().ok()?,
         mode: Mode::read(annotations.get(keys::SUSPEND_MODE).map_or("", String::as_str)),
         reason: annotations.get(keys::SUSPEND_REASON).cloned(),
-        woken_by: annotations.get(keys::WOKEN_BY).and_then(|text| Cause::read(text)),
+        woken_by: annotations.get(keys::WOKEN_BY).and_then(|text| Trigger::read(text)),
     })
 }
 

@@ -156,7 +156,7 @@ pub mod data {
     pub const DELETE: &str = "delete.";
     /// The prefix of the reasons why a want was taken back, by cluster.
     pub const REFUSED: &str = "refused.";
-    /// The prefix of the edges that a schedule executed last, by cluster.
+    /// The prefix of the transitions that a schedule executed last, by cluster.
     pub const SCHEDULED: &str = "scheduled.";
     /// The prefix of the reasons why cmp-webhook cannot go on, by cluster.
     pub const BLOCKED: &str = "blocked.";

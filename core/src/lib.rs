@@ -13,7 +13,7 @@
 //! | [`format`] | which stored values are of a newer version, and how they are kept |
 //! | [`audit`] | whether an account agrees with the cluster |
 //! | [`verdict`] | whether a change of an account is allowed |
-//! | [`beside`] | a merge join of two sorted lists |
+//! | [`merge_join`] | a merge join of two sorted lists |
 //! | [`controller`] | the next step that brings a cluster to its user's want |
 //! | [`deletion`] | the wish to delete a cluster, and whether it is gone |
 //! | [`footprint`] | the cost of a Pod |
@@ -21,7 +21,7 @@
 //! | [`evidence`] | whether the remaining objects of a cluster allow `held` to be lowered |
 //! | [`state`], [`instance`] | the shown state of an instance |
 //! | [`lifecycle`] | the verbs that apply to an instance, and the patch that executes them |
-//! | [`off`] | which instances of a cluster are off, in a file and when they are made |
+//! | [`powered_off`] | which instances of a cluster are off, in a file and when they are made |
 //! | [`schedule`] | when a cluster is suspended and resumed automatically |
 //! | [`progress`] | the progress of many instances, in one line |
 //! | [`manifest`] | the objects in a cluster's Namespace |
@@ -31,7 +31,6 @@
 
 pub mod account;
 pub mod audit;
-pub mod beside;
 pub mod containers;
 pub mod controller;
 pub mod deletion;
@@ -43,8 +42,9 @@ pub mod keys;
 pub mod kubevirt;
 pub mod lifecycle;
 pub mod manifest;
+pub mod merge_join;
 pub mod name;
-pub mod off;
+pub mod powered_off;
 pub mod progress;
 pub mod quantity;
 pub mod resources;

@@ -9,7 +9,7 @@ use crate::instance::{Instance, Mode};
 use crate::keys;
 use crate::kubevirt;
 use crate::name::InstanceName;
-use crate::schedule::Cause;
+use crate::schedule::Trigger;
 use crate::state::State;
 
 /// A verb of an instance.
@@ -67,7 +67,7 @@ impl fmt::Display for Verb {
 
 /// The effect of a verb on an instance in a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transition {
+pub enum Effect {
     /// The verb changes the state.
     Change,
     /// The instance is in that state already.
@@ -90,14 +90,14 @@ pub struct Illegal {
 impl Illegal {
     /// Returns the verbs that change an instance in this state.
     pub fn legal(state: State) -> Vec<Verb> {
-        Verb::ALL.into_iter().filter(|verb| transition(state, *verb) == Some(Transition::Change)).collect()
+        Verb::ALL.into_iter().filter(|verb| transition(state, *verb) == Some(Effect::Change)).collect()
     }
 }
 
 /// Returns the entry of the transition table; `None` is an illegal transition.
-pub fn transition(state: State, verb: Verb) -> Option<Transition> {
+pub fn transition(state: State, verb: Verb) -> Option<Effect> {
+    use Effect::{Already, Change};
     use State::{Failed, Pending, Running, Stopped, Suspended};
-    use Transition::{Already, Change};
     match (state, verb) {
         (Running | Pending | Failed, Verb::Stop | Verb::Suspend)
         | (Stopped, Verb::Start)
@@ -111,7 +111,7 @@ pub fn transition(state: State, verb: Verb) -> Option<Transition> {
 }
 
 /// Applies the transition table to one instance.
-pub fn apply(instance: &InstanceName, state: State, verb: Verb) -> Result<Transition, Illegal> {
+pub fn apply(instance: &InstanceName, state: State, verb: Verb) -> Result<Effect, Illegal> {
     transition(state, verb).ok_or_else(|| {
         let legal: Vec<&str> = Illegal::legal(state).into_iter().map(Verb::done).collect();
         Illegal { instance: instance.clone(), state, verb, legal: legal.join(" or ") }
@@ -128,7 +128,7 @@ pub struct Asker {
     /// The reason, if one was given.
     pub reason: Option<String>,
     /// The cause that will resume the instance.
-    pub woken_by: Option<Cause>,
+    pub woken_by: Option<Trigger>,
 }
 
 /// A call that follows the patch. KubeVirt freezes a VM by a call of its own.
@@ -186,8 +186,8 @@ pub fn act(shown: &Instance, verb: Verb, mode: Option<Mode>, asker: Option<&Aske
     // A paused VM can still be switched off, which frees its memory.
     let deeper = verb == Verb::Suspend && mode == Some(Mode::Halt) && shown.paused;
     match apply(&shown.name, shown.state, verb)? {
-        Transition::Already if !half_done && !deeper => return Ok(None),
-        Transition::Already | Transition::Change => {}
+        Effect::Already if !half_done && !deeper => return Ok(None),
+        Effect::Already | Effect::Change => {}
     }
     let on = target == State::Running;
     let runs = shown.state == State::Running || shown.paused;
@@ -216,7 +216,7 @@ pub fn act(shown: &Instance, verb: Verb, mode: Option<Mode>, asker: Option<&Aske
                 (keys::SUSPENDED_AT): remembered.map(|asker| asker.at.to_string()),
                 (keys::SUSPEND_REASON): remembered.and_then(|asker| asker.reason.as_ref()),
                 (keys::SUSPEND_MODE): remembered.map(|_| mode.as_str()),
-                (keys::WOKEN_BY): remembered.and_then(|asker| asker.woken_by).map(Cause::as_str),
+                (keys::WOKEN_BY): remembered.and_then(|asker| asker.woken_by).map(Trigger::as_str),
             },
         },
         "spec": spec,

@@ -18,7 +18,7 @@ use crate::name::{ClusterName, UserName};
 use crate::quantity::{Amounts, Quantity, amounts_of, stored};
 use crate::resources::{CPU, EPHEMERAL_STORAGE, MEMORY, Resources, STORAGE};
 use crate::settings::{CONTAINERS, Cidr, Settings};
-use crate::template::{self, Wrong};
+use crate::template::{self, TemplateError};
 
 /// The image of the built-in container template: small, and with a shell to enter.
 pub const DEFAULT_IMAGE: &str = "debian:stable-slim";
@@ -363,7 +363,7 @@ fn bound(cluster: &ClusterName, name: &str, role: &str, account: &str, of: &str)
 }
 
 /// Returns a container instance with another size, or `None` if it has that size already. Additions of its owner stay.
-pub fn resized(set: &StatefulSet, size: &Resources) -> Result<Option<StatefulSet>, Wrong> {
+pub fn resized(set: &StatefulSet, size: &Resources) -> Result<Option<StatefulSet>, TemplateError> {
     let mut other = set.clone();
     let Some(pod) = other.spec.as_mut().and_then(|spec| spec.template.spec.as_mut()) else { return Ok(None) };
     let containers = |pod: &PodSpec| {
@@ -377,7 +377,7 @@ pub fn resized(set: &StatefulSet, size: &Resources) -> Result<Option<StatefulSet
         amounts.collect::<Vec<_>>()
     };
     if pod.resources.is_some() {
-        return Err(Wrong::new("spec.resources", "is set beside those of the containers, which its owner did"));
+        return Err(TemplateError::new("spec.resources", "is set beside those of the containers, which its owner did"));
     }
     let before = containers(pod);
     template::share(pod, size)?;

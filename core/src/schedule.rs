@@ -1,7 +1,7 @@
-//! The schedule of a cluster: it decides what is due from the settings and from the edge that was executed last.
+//! The schedule of a cluster: it decides what is due from the settings and from the transition that was executed last.
 //!
-//! Level-triggered: however late it runs, the controller finds the most recent due edge and whether it was executed. A
-//! missed edge is executed late. Older edges no longer have an effect.
+//! Level-triggered: however late it runs, the controller finds the most recent due transition and whether it was executed. A
+//! missed transition is executed late. Older transitions no longer have an effect.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -21,10 +21,10 @@ use cron::{Cron, Happens};
 
 /// The time zone of a schedule that names none.
 pub const UTC: &str = "UTC";
-/// The back-off of an edge that failed: the first pause and the longest pause.
+/// The back-off of a transition that failed: the first pause and the longest pause.
 const SOON: SignedDuration = SignedDuration::from_secs(30);
 const LATE: SignedDuration = SignedDuration::from_mins(10);
-/// The most instances that [`Carried::left`] lists. If more are left, it lists none.
+/// The most instances that [`LastRun::left`] lists. If more are left, it lists none.
 pub const MOST_LEFT: usize = 50;
 /// The longest line of cron, in bytes. Every useful line is shorter.
 const LONGEST_LINE: usize = 200;
@@ -45,13 +45,13 @@ pub struct Schedule {
     /// The mode of the suspension. Without it, the default of the verb applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// The time at which the lines were set. Edges of the lines before that do not count.
+    /// The time at which the lines were set. Transitions of the lines before that do not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     /// The time before which the lines have no effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip_until: Option<Timestamp>,
-    /// An edge that happens once, besides the lines.
+    /// A transition that happens once, besides the lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub once: Option<Once>,
 }
@@ -67,17 +67,17 @@ pub struct Once {
     pub resume: Option<Timestamp>,
 }
 
-/// The effect of an edge.
+/// The effect of a transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Turn {
-    /// The edge suspends the cluster.
+pub enum ScheduleAction {
+    /// The transition suspends the cluster.
     Suspend,
-    /// The edge resumes the instances that a schedule suspended.
+    /// The transition resumes the instances that a schedule suspended.
     Resume,
 }
 
-impl Turn {
+impl ScheduleAction {
     /// Returns the verb with the same effect.
     pub fn verb(self) -> Verb {
         match self {
@@ -87,23 +87,23 @@ impl Turn {
     }
 }
 
-impl fmt::Display for Turn {
+impl fmt::Display for ScheduleAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.verb().fmt(f)
     }
 }
 
-/// The origin of an edge. On a suspended instance, it names the origin of the edge that will resume it.
+/// The origin of a transition. On a suspended instance, it names the origin of the transition that will resume it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Cause {
+pub enum Trigger {
     /// The lines of cron.
     Schedule,
-    /// The single edge of [`Once`].
+    /// The single transition of [`Once`].
     Once,
 }
 
-impl Cause {
+impl Trigger {
     /// All causes, in the order of this enum.
     pub const ALL: [Self; 2] = [Self::Schedule, Self::Once];
 
@@ -117,29 +117,31 @@ impl Cause {
 
     /// Reads the name as it is stored.
     pub fn read(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|cause| cause.as_str() == text)
+        Self::ALL.into_iter().find(|trigger| trigger.as_str() == text)
     }
 }
 
 /// A transition of a cluster: the moment at which it is to be suspended or resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Edge {
+pub struct Transition {
     /// The moment of the transition.
     pub at: Timestamp,
     /// The effect of the transition.
-    pub turn: Turn,
+    pub action: ScheduleAction,
     /// The origin of the transition.
-    pub cause: Cause,
+    pub trigger: Trigger,
 }
 
-/// The record of the edge that was executed last.
+/// The record of the transition that was executed last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Carried {
-    /// The effect of the edge.
-    pub turn: Turn,
-    /// The origin of the edge.
-    pub cause: Cause,
-    /// The moment at which the edge was due.
+pub struct LastRun {
+    /// The effect of the transition.
+    #[serde(rename = "turn")]
+    pub action: ScheduleAction,
+    /// The origin of the transition.
+    #[serde(rename = "cause")]
+    pub trigger: Trigger,
+    /// The moment at which the transition was due.
     pub due: Timestamp,
     /// The time at which it was executed, or of the last attempt.
     pub at: Timestamp,
@@ -147,7 +149,7 @@ pub struct Carried {
     pub changed: u32,
     /// The number of instances that could not be changed.
     pub failed: u32,
-    /// The number of instances that the edge does not apply to.
+    /// The number of instances that the transition does not apply to.
     pub skipped: u32,
     /// The number of failed attempts.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -165,15 +167,15 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
-impl Carried {
+impl LastRun {
     /// Returns the delay between the due moment and the execution.
     pub fn late(&self) -> SignedDuration {
         self.at.duration_since(self.due)
     }
 
-    /// Reports whether the record is about this edge.
-    pub fn is(&self, edge: &Edge) -> bool {
-        self.due == edge.at && self.turn == edge.turn && self.cause == edge.cause
+    /// Reports whether the record is about this transition.
+    pub fn is(&self, transition: &Transition) -> bool {
+        self.due == transition.at && self.action == transition.action && self.trigger == transition.trigger
     }
 
     /// Returns the time of the next attempt, if one is needed. The pause doubles with each attempt.
@@ -187,8 +189,8 @@ impl Carried {
 /// The answer of a schedule at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// The edge that is to be executed now.
-    Now(Edge),
+    /// The transition that is to be executed now.
+    Now(Transition),
     /// The moment before which there is nothing to do.
     At(Timestamp),
     /// There is nothing left to do.
@@ -278,7 +280,7 @@ impl Schedule {
         self.suspend.is_some() || self.resume.is_some()
     }
 
-    /// Returns the same schedule as if it were set now, for example for a cluster that is created now. Edges in the
+    /// Returns the same schedule as if it were set now, for example for a cluster that is created now. Transitions in the
     /// past do not count.
     #[must_use]
     pub fn anew(&self, now: Timestamp) -> Self {
@@ -300,113 +302,120 @@ impl Schedule {
         self.anew(now) == other.anew(now)
     }
 
-    /// Iterates over the edges that happen once.
-    fn single(&self) -> impl Iterator<Item = Edge> {
+    /// Iterates over the transitions that happen once.
+    fn single(&self) -> impl Iterator<Item = Transition> {
         let once = self.once.clone().unwrap_or_default();
-        let edge = |turn| move |at| Edge { at, turn, cause: Cause::Once };
-        once.suspend.map(edge(Turn::Suspend)).into_iter().chain(once.resume.map(edge(Turn::Resume)))
+        let transition = |action| move |at| Transition { at, action, trigger: Trigger::Once };
+        once.suspend
+            .map(transition(ScheduleAction::Suspend))
+            .into_iter()
+            .chain(once.resume.map(transition(ScheduleAction::Resume)))
     }
 
-    /// Returns the single edge, if it is in the past.
-    pub fn over(&self, now: Timestamp) -> Option<Edge> {
-        self.single().find(|edge| edge.at <= now)
+    /// Returns the single transition, if it is in the past.
+    pub fn over(&self, now: Timestamp) -> Option<Transition> {
+        self.single().find(|transition| transition.at <= now)
     }
 
     /// Reports whether the schedule resumes instances that were suspended for this cause.
-    pub fn wakes(&self, cause: Cause) -> bool {
-        match cause {
-            Cause::Schedule => self.resume.is_some(),
-            Cause::Once => self.once.as_ref().is_some_and(|once| once.resume.is_some()),
+    pub fn wakes(&self, trigger: Trigger) -> bool {
+        match trigger {
+            Trigger::Schedule => self.resume.is_some(),
+            Trigger::Once => self.once.as_ref().is_some_and(|once| once.resume.is_some()),
         }
     }
 
-    /// Reports whether any edge is still to come or to be retried.
-    pub fn is_live(&self, last: Option<&Carried>) -> bool {
-        let over =
-            |edge: &Edge| last.is_some_and(|last| edge.at < last.due || (edge.at == last.due && last.tries == 0));
-        self.has_lines() || self.single().any(|edge| !over(&edge))
+    /// Reports whether any transition is still to come or to be retried.
+    pub fn is_live(&self, last: Option<&LastRun>) -> bool {
+        let over = |transition: &Transition| {
+            last.is_some_and(|last| transition.at < last.due || (transition.at == last.due && last.tries == 0))
+        };
+        self.has_lines() || self.single().any(|transition| !over(&transition))
     }
 
-    /// Iterates over the edges after a moment, in order.
-    pub fn after(&self, moment: Timestamp) -> Result<impl Iterator<Item = Edge>, Invalid> {
+    /// Iterates over the transitions after a moment, in order.
+    pub fn after(&self, moment: Timestamp) -> Result<impl Iterator<Item = Transition>, Invalid> {
         let read = self.read()?;
         let skip_until = self.skip_until;
-        let single: Vec<Edge> = self.single().collect();
+        let single: Vec<Transition> = self.single().collect();
         let mut from = moment;
         Ok(std::iter::from_fn(move || {
-            // An edge at the very moment at which the skip ends counts.
+            // A transition at the very moment at which the skip ends counts.
             let lines_from = skip_until.and_then(|skip| skip.checked_sub(SignedDuration::from_nanos(1)).ok());
             let lines_from = lines_from.map_or(from, |skip| skip.max(from));
-            // If several edges fall on one moment, the one with the latest local time is the newest, as in `newest`.
+            // If several transitions fall on one moment, the one with the latest local time is the newest, as in `newest`.
             let lines = read
-                .edges(|cron| cron.after(lines_from, &read.zone))
-                .min_by_key(|(happens, turn)| (happens.at, Reverse((happens.wall, *turn))));
-            let lines = lines.map(|(happens, turn)| Edge { at: happens.at, turn, cause: Cause::Schedule });
-            let single = single.iter().filter(|edge| edge.at > from).min_by_key(|edge| edge.at).copied();
-            let next = single.into_iter().chain(lines).min_by_key(|edge| edge.at)?;
+                .transitions(|cron| cron.after(lines_from, &read.zone))
+                .min_by_key(|(happens, action)| (happens.at, Reverse((happens.wall, *action))));
+            let lines =
+                lines.map(|(happens, action)| Transition { at: happens.at, action, trigger: Trigger::Schedule });
+            let single =
+                single.iter().filter(|transition| transition.at > from).min_by_key(|transition| transition.at).copied();
+            let next = single.into_iter().chain(lines).min_by_key(|transition| transition.at)?;
             from = next.at;
             Some(next)
         }))
     }
 
-    /// Returns the most recent edge, up to and including `now`.
-    fn newest(&self, read: &Read, now: Timestamp) -> Option<Edge> {
-        let counts = |(happens, _): &(Happens, Turn)| {
+    /// Returns the most recent transition, up to and including `now`.
+    fn newest(&self, read: &Read, now: Timestamp) -> Option<Transition> {
+        let counts = |(happens, _): &(Happens, ScheduleAction)| {
             self.since.is_some_and(|since| happens.at > since) && self.skip_until.is_none_or(|skip| happens.at >= skip)
         };
-        let lines = read.edges(|cron| cron.up_to(now, &read.zone)).filter(counts).max();
-        let lines = lines.map(|(happens, turn)| Edge { at: happens.at, turn, cause: Cause::Schedule });
-        // The single edge is the newer wish if both fall together.
-        let single = self.single().filter(|edge| edge.at <= now);
-        lines.into_iter().chain(single).max_by_key(|edge| edge.at)
+        let lines = read.transitions(|cron| cron.up_to(now, &read.zone)).filter(counts).max();
+        let lines = lines.map(|(happens, action)| Transition { at: happens.at, action, trigger: Trigger::Schedule });
+        // The single transition is the newer wish if both fall together.
+        let single = self.single().filter(|transition| transition.at <= now);
+        lines.into_iter().chain(single).max_by_key(|transition| transition.at)
     }
 
-    /// Returns what is due at `now`, given the record of the edge that was executed last.
-    pub fn due(&self, last: Option<&Carried>, now: Timestamp) -> Result<Due, Invalid> {
+    /// Returns what is due at `now`, given the record of the transition that was executed last.
+    pub fn due(&self, last: Option<&LastRun>, now: Timestamp) -> Result<Due, Invalid> {
         let read = self.read()?;
         let again = match (self.newest(&read, now), last) {
-            (Some(edge), None) => return Ok(Due::Now(edge)),
-            (Some(edge), Some(last)) if edge.at > last.due => return Ok(Due::Now(edge)),
-            (Some(edge), Some(last)) if last.is(&edge) => match last.again() {
-                Some(again) if again <= now => return Ok(Due::Now(edge)),
+            (Some(transition), None) => return Ok(Due::Now(transition)),
+            (Some(transition), Some(last)) if transition.at > last.due => return Ok(Due::Now(transition)),
+            (Some(transition), Some(last)) if last.is(&transition) => match last.again() {
+                Some(again) if again <= now => return Ok(Due::Now(transition)),
                 again => again,
             },
             _ => None,
         };
-        let next = self.after(now)?.map(|edge| edge.at).next();
+        let next = self.after(now)?.map(|transition| transition.at).next();
         Ok(again.into_iter().chain(next).min().map_or(Due::Never, Due::At))
     }
 }
 
 impl Read {
-    fn edges<'a>(
+    fn transitions<'a>(
         &'a self,
         happens: impl Fn(&Cron) -> Option<Happens> + 'a,
-    ) -> impl Iterator<Item = (Happens, Turn)> + 'a {
-        let lines = [(&self.suspend, Turn::Suspend), (&self.resume, Turn::Resume)];
-        lines.into_iter().filter_map(move |(line, turn)| Some((happens(line.as_ref()?)?, turn)))
+    ) -> impl Iterator<Item = (Happens, ScheduleAction)> + 'a {
+        let lines = [(&self.suspend, ScheduleAction::Suspend), (&self.resume, ScheduleAction::Resume)];
+        lines.into_iter().filter_map(move |(line, action)| Some((happens(line.as_ref()?)?, action)))
     }
 }
 
-/// Reports whether an edge applies to an instance. A suspension applies to instances that are on. A resumption applies
+/// Reports whether a transition applies to an instance. A suspension applies to instances that are on. A resumption applies
 /// only to instances that the same cause suspended, never to those that a user suspended or stopped.
-pub fn is_for(edge: &Edge, shown: &Instance) -> bool {
+pub fn is_for(transition: &Transition, shown: &Instance) -> bool {
     let woken_by = shown.suspension.as_ref().and_then(|suspension| suspension.woken_by);
-    match (edge.turn, shown.state) {
-        (Turn::Suspend, state) => ![State::Suspended, State::Stopped].contains(&state),
+    match (transition.action, shown.state) {
+        (ScheduleAction::Suspend, state) => ![State::Suspended, State::Stopped].contains(&state),
         // The wish to resume it was recorded, and the call did not follow.
-        (Turn::Resume, State::Suspended) => {
-            woken_by == Some(edge.cause) || (shown.on && shown.asked == Some(State::Running))
+        (ScheduleAction::Resume, State::Suspended) => {
+            woken_by == Some(transition.trigger) || (shown.on && shown.asked == Some(State::Running))
         }
-        (Turn::Resume, _) => false,
+        (ScheduleAction::Resume, _) => false,
     }
 }
 
-/// Reports whether `by` has suspended an instance for this edge already. Another replica may be executing the same
-/// edge.
-pub fn is_done(edge: &Edge, shown: &Instance, by: &str) -> bool {
+/// Reports whether `by` has suspended an instance for this transition already. Another replica may be executing the same
+/// transition.
+pub fn is_done(transition: &Transition, shown: &Instance, by: &str) -> bool {
     let suspended = shown.suspension.as_ref().filter(|_| shown.state == State::Suspended);
-    edge.turn == Turn::Suspend && suspended.is_some_and(|suspension| suspension.by == by && suspension.at >= edge.at)
+    transition.action == ScheduleAction::Suspend
+        && suspended.is_some_and(|suspension| suspension.by == by && suspension.at >= transition.at)
 }
 
 /// Returns a moment in the local time of a zone, with the offset from UTC: `2026-03-29 08:00 +02:00`.

@@ -33,7 +33,7 @@ pub use pod::share;
 
 /// An error in a template, or in the result of a want.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct Wrong {
+pub struct TemplateError {
     /// The number of the operation in the JSON Patch that caused the error, from 1.
     pub operation: Option<usize>,
     /// The field of the Pod: `spec.hostNetwork`.
@@ -42,13 +42,13 @@ pub struct Wrong {
     pub why: String,
 }
 
-impl Wrong {
+impl TemplateError {
     pub(crate) fn new(field: impl Into<String>, why: impl Into<String>) -> Self {
         Self { operation: None, field: field.into(), why: why.into() }
     }
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(operation) = self.operation {
             write!(f, "operation {operation}: ")?;
@@ -111,7 +111,7 @@ impl Template {
 
     /// Reads the manifest of an administrator, a Pod, a `PodTemplate` or a `VirtualMachine`, and tests it. The second
     /// value lists the parts of the manifest that are not used.
-    pub fn read(manifest: &Value) -> Result<(Self, Vec<String>), Wrong> {
+    pub fn read(manifest: &Value) -> Result<(Self, Vec<String>), TemplateError> {
         if manifest["kind"] == "VirtualMachine" {
             let (machine, unused) = machine::of_manifest(manifest)?;
             let spec = &machine["spec"]["template"]["spec"];
@@ -174,7 +174,7 @@ impl Template {
     }
 
     /// Applies a want to the template.
-    pub fn blueprint(&self, want: &Want) -> Result<Blueprint, Wrong> {
+    pub fn blueprint(&self, want: &Want) -> Result<Blueprint, TemplateError> {
         let made = self.made(want, want.patch.as_ref());
         let (Err(wrong), Some(Value::Array(operations))) = (&made, &want.patch) else { return made };
         // The first operation after which the same field is wrong.
@@ -183,10 +183,10 @@ impl Template {
             self.made(want, first.as_ref()).is_err_and(|earlier| earlier.field == wrong.field)
         });
         let without = self.made(want, None).is_err_and(|without| without == *wrong);
-        made.map_err(|wrong| Wrong { operation: blamed.filter(|_| !without).or(wrong.operation), ..wrong })
+        made.map_err(|wrong| TemplateError { operation: blamed.filter(|_| !without).or(wrong.operation), ..wrong })
     }
 
-    fn made(&self, want: &Want, patch: Option<&Value>) -> Result<Blueprint, Wrong> {
+    fn made(&self, want: &Want, patch: Option<&Value>) -> Result<Blueprint, TemplateError> {
         match &self.look {
             Look::Pod { pod, sleeps } => self.made_of_pod((**pod).clone(), *sleeps, want, patch),
             Look::Machine(machine) => self.made_of_machine(machine.clone(), want, patch),
@@ -199,7 +199,7 @@ impl Template {
         sleeps: bool,
         want: &Want,
         patch: Option<&Value>,
-    ) -> Result<Blueprint, Wrong> {
+    ) -> Result<Blueprint, TemplateError> {
         pod::dress(&mut pod, want, sleeps);
         if let Some(patch) = patch {
             let main = pod::main(&pod)?.name.clone();
@@ -219,7 +219,12 @@ impl Template {
         Ok(Blueprint { made: Made::Pod { pod: Box::new(pod), disk }, released: want.released })
     }
 
-    fn made_of_machine(&self, mut machine: Value, want: &Want, patch: Option<&Value>) -> Result<Blueprint, Wrong> {
+    fn made_of_machine(
+        &self,
+        mut machine: Value,
+        want: &Want,
+        patch: Option<&Value>,
+    ) -> Result<Blueprint, TemplateError> {
         machine::dress(&mut machine, want)?;
         if let Some(patch) = patch {
             patch::apply(&mut machine, patch)?;

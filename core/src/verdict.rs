@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::account::{Account, Entry, InstanceType, Want};
-use crate::beside::beside;
 use crate::format;
+use crate::merge_join::merge_join;
 use crate::name::{ClusterName, MAX_COUNT, UserName};
 use crate::quantity::Quantity;
 use crate::resources::{CPU, MEMORY, Resources, STORAGE};
@@ -315,7 +315,7 @@ fn clusters<'a>(
     old: Option<&'a Account>,
     new: &'a Account,
 ) -> impl Iterator<Item = (&'a ClusterName, Option<&'a Arc<Entry>>, Option<&'a Arc<Entry>>)> {
-    beside(old.into_iter().flat_map(|old| &old.clusters), &new.clusters)
+    merge_join(old.into_iter().flat_map(|old| &old.clusters), &new.clusters)
 }
 
 /// Reports whether both entries are the same object, without comparing their content.

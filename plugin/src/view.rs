@@ -19,7 +19,7 @@ use cmp_core::instance::{self, Instance, Orphan, columns};
 use cmp_core::keys;
 use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
 use cmp_core::name::{ClusterName, InstanceName, TemplateName, UserName};
-use cmp_core::off::Off;
+use cmp_core::powered_off::PoweredOff;
 use cmp_core::state::{Counts, State};
 
 use crate::error::CliError;
@@ -222,7 +222,7 @@ impl Cluster {
         object.retain(|field, _| field != "status");
         object.insert("metadata".to_owned(), json!({ "name": self.name }));
         let mut object = Value::Object(object);
-        object["spec"]["instances"] = json!(Off::of(&self.instances, self.count()).value());
+        object["spec"]["instances"] = json!(PoweredOff::of(&self.instances, self.count()).value());
         object
     }
 

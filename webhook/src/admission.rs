@@ -25,8 +25,8 @@ use tokio::time::timeout;
 use tracing::{error, info};
 
 use cmp_core::account::{Account, Unreadable};
-use cmp_core::beside::beside;
 use cmp_core::keys;
+use cmp_core::merge_join::merge_join;
 use cmp_core::name::{ClusterName, InvalidName, UserName};
 use cmp_core::verdict::{Denial, judge, judge_length};
 
@@ -268,7 +268,7 @@ impl Map<'_> {
     fn account_after(&self, old: &Self, before: &Account, damaged: &[Unreadable]) -> Result<Account, Unreadable> {
         self.fits()?;
         let mut changes = Vec::new();
-        for (key, was, is) in beside(old.values(), self.values()) {
+        for (key, was, is) in merge_join(old.values(), self.values()) {
             if was.map(RawValue::get) != is.map(RawValue::get) {
                 changes.push((key, is.map(|raw| text(key, raw)).transpose()?));
             }
@@ -411,7 +411,7 @@ fn accounts(object: &Map, old: Option<&Map>) -> Result<(Option<Account>, Account
 /// Refuses a want that is too long for later reviews. Its length is measured as it is encoded in this review.
 fn judge_lengths(object: &Map, old: Option<&Map>) -> Result<(), Denial> {
     let length = |raw: Option<&RawValue>| raw.map_or(0, |raw| raw.get().len());
-    for (key, was, is) in beside(old.into_iter().flat_map(Map::values), object.values()) {
+    for (key, was, is) in merge_join(old.into_iter().flat_map(Map::values), object.values()) {
         if let Some(Ok(cluster)) = key.strip_prefix(keys::data::WANT).map(str::parse::<ClusterName>) {
             judge_length(&cluster, length(was), length(is))?;
         }

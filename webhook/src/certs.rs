@@ -42,7 +42,7 @@ use cmp_core::manifest::pairs;
 
 use crate::health::Readiness;
 use crate::metrics::Metrics;
-use crate::watches::Steady;
+use crate::watches::FixedBackoff;
 
 const LEAF_LIFE: SignedDuration = SignedDuration::from_hours(24 * 365);
 const AUTHORITY_LIFE: SignedDuration = SignedDuration::from_hours(24 * 3650);
@@ -149,7 +149,7 @@ impl Certificates {
         let secrets = watcher::watcher(self.secrets.clone(), named(self.secret()));
         let configurations = watcher::watcher(self.configurations.clone(), named(keys::WEBHOOK));
         let (mut secrets, mut configurations) =
-            (secrets.backoff(Steady).boxed(), configurations.backoff(Steady).boxed());
+            (secrets.backoff(FixedBackoff).boxed(), configurations.backoff(FixedBackoff).boxed());
         loop {
             let again = match self.look().await {
                 Ok(()) => {

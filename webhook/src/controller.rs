@@ -32,7 +32,7 @@ use cmp_core::settings::Settings;
 
 use crate::health::Readiness;
 use crate::metrics::Metrics;
-use crate::watches::Steady;
+use crate::watches::FixedBackoff;
 
 pub mod act;
 mod memory;
@@ -63,7 +63,7 @@ pub struct Context {
     metrics: Arc<Metrics>,
     memory: Mutex<Memory>,
     marks: Marks,
-    edges: schedules::Edges,
+    transitions: schedules::Transitions,
     events: Recorder,
 }
 
@@ -79,7 +79,7 @@ impl Context {
     /// `settings`.
     pub fn new(client: Client, window: Duration, settings: Settings, metrics: Arc<Metrics>) -> Self {
         let accounts = Accounts::new(client.clone());
-        let edges = schedules::Edges::default();
+        let transitions = schedules::Transitions::default();
         // Accounts that an earlier context found damaged are read again.
         metrics.damaged(0);
         let events = Recorder::new(client.clone(), keys::WEBHOOK.into());
@@ -91,7 +91,7 @@ impl Context {
             metrics,
             memory: Mutex::default(),
             marks: Marks::default(),
-            edges,
+            transitions,
             events,
         }
     }
@@ -173,7 +173,7 @@ pub async fn run(context: Arc<Context>, readiness: Readiness, stop: impl Future<
     let accounts = reflector(writer, heard).applied_objects();
     let controller = Controller::for_stream(accounts, store.clone())
         .with_config(kube::runtime::controller::Config::default().concurrency(ACCOUNTS_AT_ONCE))
-        .trigger_backoff(Steady);
+        .trigger_backoff(FixedBackoff);
     // Memory holds only the metadata of all other objects, and only until their owner is found.
     let controller = controller
         .watches(metadata::<Namespace>(&client), labelled(keys::OWNER), of_namespace(&context))

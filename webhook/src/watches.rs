@@ -22,9 +22,9 @@ const SETTINGS: Duration = Duration::from_secs(10);
 /// A constant back-off. The controllers share one back-off between all their watches, and each watch fails once after
 /// an API server was restarted. A wait that doubles would leave the controllers blind for minutes.
 #[derive(Debug, Clone, Default)]
-pub struct Steady;
+pub struct FixedBackoff;
 
-impl Iterator for Steady {
+impl Iterator for FixedBackoff {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
@@ -32,7 +32,7 @@ impl Iterator for Steady {
     }
 }
 
-impl Backoff for Steady {
+impl Backoff for FixedBackoff {
     fn reset(&mut self) {}
 }
 

@@ -10,13 +10,13 @@ fn the_table_of_transitions() {
     use State::{Failed, Pending, Running, Stopped, Suspended};
     for state in [Running, Pending, Failed] {
         assert_eq!(Illegal::legal(state), [Verb::Stop, Verb::Suspend]);
-        assert_eq!(transition(state, Verb::Start), Some(Transition::Already));
-        assert_eq!(transition(state, Verb::Resume), Some(Transition::Already));
+        assert_eq!(transition(state, Verb::Start), Some(Effect::Already));
+        assert_eq!(transition(state, Verb::Resume), Some(Effect::Already));
     }
     assert_eq!(Illegal::legal(Stopped), [Verb::Start]);
     assert_eq!(Illegal::legal(Suspended), [Verb::Resume]);
-    assert_eq!(transition(Stopped, Verb::Stop), Some(Transition::Already));
-    assert_eq!(transition(Suspended, Verb::Suspend), Some(Transition::Already));
+    assert_eq!(transition(Stopped, Verb::Stop), Some(Effect::Already));
+    assert_eq!(transition(Suspended, Verb::Suspend), Some(Effect::Already));
     let web = name("web").instance(1);
     for (state, verb, text) in [
         (Stopped, Verb::Suspend, "cannot suspend web-1: it is stopped, and a stopped instance can be started"),
@@ -33,7 +33,7 @@ fn asker() -> Asker {
         by: "john".to_owned(),
         at: "2026-11-23T20:00:00Z".parse().unwrap(),
         reason: Some("night".to_owned()),
-        woken_by: Some(Cause::Schedule),
+        woken_by: Some(Trigger::Schedule),
     }
 }
 

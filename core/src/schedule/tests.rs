@@ -24,17 +24,28 @@ fn schedule(suspend: &str, resume: &str, zone: &str) -> Schedule {
     }
 }
 
-fn carried(turn: Turn, due: &str) -> Carried {
+fn last_run(action: ScheduleAction, due: &str) -> LastRun {
     let due = time(due);
-    let cause = Cause::Schedule;
-    Carried { turn, cause, due, at: due, changed: 1, failed: 0, skipped: 0, tries: 0, left: Vec::new(), reason: None }
+    let trigger = Trigger::Schedule;
+    LastRun {
+        action,
+        trigger,
+        due,
+        at: due,
+        changed: 1,
+        failed: 0,
+        skipped: 0,
+        tries: 0,
+        left: Vec::new(),
+        reason: None,
+    }
 }
 
-/// Returns the first edges after a moment, in the local time of the schedule's zone.
+/// Returns the first transitions after a moment, in the local time of the schedule's zone.
 fn next(schedule: &Schedule, from: &str, count: usize) -> Vec<String> {
     let zone = schedule.zone().unwrap();
-    let edges = schedule.after(time(from)).unwrap().take(count);
-    edges.map(|edge| format!("{} {}", edge.turn, shown(edge.at, &zone))).collect()
+    let transitions = schedule.after(time(from)).unwrap().take(count);
+    transitions.map(|transition| format!("{} {}", transition.action, shown(transition.at, &zone))).collect()
 }
 
 #[test]
@@ -186,21 +197,25 @@ fn what_the_clock_never_shows_happens_when_it_is_put_forward_and_what_it_shows_t
         next(&early, "2026-10-24T12:00:00Z", 3),
         ["suspend 2026-10-25 02:30 +02:00", "resume 2026-10-25 02:45 +02:00", "suspend 2026-10-26 02:30 +01:00"]
     );
-    let due = |schedule: &Schedule, last: Option<Carried>, now: &str| schedule.due(last.as_ref(), time(now)).unwrap();
-    // While the clock shows 02:10 for the second time, both edges have passed.
-    let resume = Edge { at: time("2026-10-25T00:45:00Z"), turn: Turn::Resume, cause: Cause::Schedule };
+    let due = |schedule: &Schedule, last: Option<LastRun>, now: &str| schedule.due(last.as_ref(), time(now)).unwrap();
+    // While the clock shows 02:10 for the second time, both transitions have passed.
+    let resume =
+        Transition { at: time("2026-10-25T00:45:00Z"), action: ScheduleAction::Resume, trigger: Trigger::Schedule };
     assert_eq!(due(&early, None, "2026-10-25T01:10:00Z"), Due::Now(resume));
-    let done = carried(Turn::Resume, "2026-10-25T00:45:00Z");
+    let done = last_run(ScheduleAction::Resume, "2026-10-25T00:45:00Z");
     assert_eq!(due(&early, Some(done), "2026-10-25T01:50:00Z"), Due::At(time("2026-10-26T01:30:00Z")));
-    // Both edges fall together when the clock is put forward. The one with the later local time is the newer one.
+    // Both transitions fall together when the clock is put forward. The one with the later local time is the newer one.
     let forward = time("2026-03-29T01:00:00Z");
-    let resume = Edge { at: forward, turn: Turn::Resume, cause: Cause::Schedule };
+    let resume = Transition { at: forward, action: ScheduleAction::Resume, trigger: Trigger::Schedule };
     assert_eq!(due(&early, None, "2026-03-29T01:00:00Z"), Due::Now(resume));
     let other = schedule("45 2 * * *", "30 2 * * *", "Europe/Berlin");
-    assert_eq!(due(&other, None, "2026-03-29T01:00:00Z"), Due::Now(Edge { turn: Turn::Suspend, ..resume }));
+    assert_eq!(
+        due(&other, None, "2026-03-29T01:00:00Z"),
+        Due::Now(Transition { action: ScheduleAction::Suspend, ..resume })
+    );
     assert_eq!(
         due(&early, None, "2026-03-29T00:59:59Z"),
-        Due::Now(Edge { at: time("2026-03-28T01:45:00Z"), ..resume })
+        Due::Now(Transition { at: time("2026-03-28T01:45:00Z"), ..resume })
     );
 }
 
@@ -213,19 +228,19 @@ fn an_hour_that_is_left_out_ends_as_it_would_have_ended() {
         next(&hour, "2027-03-27T12:00:00Z", 3),
         ["suspend 2027-03-28 03:00 +02:00", "resume 2027-03-29 02:00 +02:00", "suspend 2027-03-29 03:00 +02:00"]
     );
-    let last = carried(Turn::Suspend, "2027-03-27T02:00:00Z");
+    let last = last_run(ScheduleAction::Suspend, "2027-03-27T02:00:00Z");
     assert_eq!(due(&hour, Some(&last), "2027-03-28T00:59:59Z"), "at 2027-03-28T01:00:00Z");
     assert_eq!(due(&hour, Some(&last), "2027-03-28T01:00:00Z"), "suspend 2027-03-28T01:00:00Z");
-    // If one line has two times in the missing hour, the later one is the edge.
+    // If one line has two times in the missing hour, the later one is the transition.
     let halves = schedule("0,30 2 * * *", "15 2 * * *", "Europe/Berlin");
     assert_eq!(next(&halves, "2027-03-27T12:00:00Z", 2)[0], "suspend 2027-03-28 03:00 +02:00");
 }
 
 /// Returns what is due: `suspend 2026-..`, `at 2026-..`, or `never`.
-fn due(schedule: &Schedule, last: Option<&Carried>, now: &str) -> String {
+fn due(schedule: &Schedule, last: Option<&LastRun>, now: &str) -> String {
     match schedule.due(last, time(now)).unwrap() {
-        Due::Now(Edge { at, turn, cause: Cause::Schedule }) => format!("{turn} {at}"),
-        Due::Now(Edge { at, turn, cause: Cause::Once }) => format!("once {turn} {at}"),
+        Due::Now(Transition { at, action, trigger: Trigger::Schedule }) => format!("{action} {at}"),
+        Due::Now(Transition { at, action, trigger: Trigger::Once }) => format!("once {action} {at}"),
         Due::At(at) => format!("at {at}"),
         Due::Never => "never".to_owned(),
     }
@@ -234,22 +249,23 @@ fn due(schedule: &Schedule, last: Option<&Carried>, now: &str) -> String {
 #[test]
 fn of_what_was_missed_the_newest_counts_and_nothing_from_before_it_was_said() {
     let weekdays = schedule(NIGHT, MORNING, "UTC");
-    let last = carried(Turn::Suspend, "2026-01-05T19:00:00Z");
+    let last = last_run(ScheduleAction::Suspend, "2026-01-05T19:00:00Z");
     assert_eq!(due(&weekdays, Some(&last), "2026-01-05T23:00:00Z"), "at 2026-01-06T08:00:00Z");
     assert_eq!(due(&weekdays, Some(&last), "2026-01-06T08:00:00Z"), "resume 2026-01-06T08:00:00Z");
-    // The edge is still due days later.
+    // The transition is still due days later.
     assert_eq!(due(&weekdays, Some(&last), "2026-01-10T12:00:00Z"), "suspend 2026-01-09T19:00:00Z");
-    let late = Carried { at: time("2026-01-10T12:00:00Z"), ..carried(Turn::Suspend, "2026-01-09T19:00:00Z") };
+    let late =
+        LastRun { at: time("2026-01-10T12:00:00Z"), ..last_run(ScheduleAction::Suspend, "2026-01-09T19:00:00Z") };
     assert_eq!(due(&weekdays, Some(&late), "2026-01-10T12:00:00Z"), "at 2026-01-12T08:00:00Z");
     assert_eq!(late.late(), SignedDuration::from_hours(17));
     // A schedule that was set at noon does not resume instances that were suspended the night before.
     let today = Schedule { since: Some(time("2026-01-06T12:00:00Z")), ..weekdays.clone() };
     assert_eq!(due(&today, None, "2026-01-06T12:00:01Z"), "at 2026-01-06T19:00:00Z");
     assert_eq!(due(&today, None, "2026-01-06T19:00:00Z"), "suspend 2026-01-06T19:00:00Z");
-    // A replica whose clock is ahead has executed the edge already.
+    // A replica whose clock is ahead has executed the transition already.
     assert_eq!(due(&weekdays, Some(&late), "2026-01-09T18:59:59Z"), "at 2026-01-09T19:00:00Z");
     assert_eq!(
-        due(&weekdays, Some(&carried(Turn::Resume, "2026-01-07T08:00:00Z")), "2026-01-07T07:59:00Z"),
+        due(&weekdays, Some(&last_run(ScheduleAction::Resume, "2026-01-07T08:00:00Z")), "2026-01-07T07:59:00Z"),
         "at 2026-01-07T08:00:00Z"
     );
 }
@@ -273,16 +289,16 @@ fn what_happens_once_has_no_more_effect_after_it() {
     let once = Schedule { once: Some(Once { resume: Some(time(at)), suspend: None }), ..Schedule::default() };
     assert_eq!(due(&once, None, "2026-01-06T11:00:00Z"), format!("at {at}"));
     assert_eq!(due(&once, None, "2026-01-06T12:00:00Z"), format!("once resume {at}"));
-    let done = Carried { cause: Cause::Once, ..carried(Turn::Resume, at) };
+    let done = LastRun { trigger: Trigger::Once, ..last_run(ScheduleAction::Resume, at) };
     assert!(once.is_live(None) && !once.is_live(Some(&done)));
-    assert!(once.is_live(Some(&Carried { tries: 1, ..done.clone() })), "it is tried again");
+    assert!(once.is_live(Some(&LastRun { tries: 1, ..done.clone() })), "it is tried again");
     assert_eq!(due(&once, Some(&done), "2026-01-06T12:00:00Z"), "never");
-    // Beside lines, the single edge is one edge among others.
+    // Beside lines, the single transition is one transition among others.
     let both = Schedule { once: once.once.clone(), ..schedule(NIGHT, MORNING, "UTC") };
     assert_eq!(due(&both, Some(&done), "2026-01-06T13:00:00Z"), "at 2026-01-06T19:00:00Z");
     assert_eq!(due(&both, None, "2026-01-06T19:30:00Z"), "suspend 2026-01-06T19:00:00Z");
     assert_eq!(
-        due(&both, Some(&carried(Turn::Suspend, "2026-01-06T19:00:00Z")), "2026-01-06T20:00:00Z"),
+        due(&both, Some(&last_run(ScheduleAction::Suspend, "2026-01-06T19:00:00Z")), "2026-01-06T20:00:00Z"),
         "at 2026-01-07T08:00:00Z"
     );
     assert!(!once.anew(time("2026-01-07T00:00:00Z")).is_live(None), "a cluster made later does not catch up with it");
@@ -291,12 +307,12 @@ fn what_happens_once_has_no_more_effect_after_it() {
 #[test]
 fn what_was_refused_is_tried_again_later_and_later_until_the_next_edge() {
     let weekdays = schedule(NIGHT, MORNING, "UTC");
-    let mut last = Carried { tries: 1, ..carried(Turn::Resume, "2026-01-06T08:00:00Z") };
+    let mut last = LastRun { tries: 1, ..last_run(ScheduleAction::Resume, "2026-01-06T08:00:00Z") };
     assert_eq!(due(&weekdays, Some(&last), "2026-01-06T08:00:29Z"), "at 2026-01-06T08:00:30Z");
     assert_eq!(due(&weekdays, Some(&last), "2026-01-06T08:00:30Z"), "resume 2026-01-06T08:00:00Z");
-    last = Carried { tries: 3, at: time("2026-01-06T08:02:00Z"), ..last };
+    last = LastRun { tries: 3, at: time("2026-01-06T08:02:00Z"), ..last };
     assert_eq!(due(&weekdays, Some(&last), "2026-01-06T08:02:01Z"), "at 2026-01-06T08:04:00Z");
-    last = Carried { tries: 4_000_000_000, at: time("2026-01-06T18:55:00Z"), ..last };
+    last = LastRun { tries: 4_000_000_000, at: time("2026-01-06T18:55:00Z"), ..last };
     assert_eq!(due(&weekdays, Some(&last), "2026-01-06T18:56:00Z"), "at 2026-01-06T19:00:00Z");
     assert_eq!(due(&weekdays, Some(&last), "2026-01-06T19:00:00Z"), "suspend 2026-01-06T19:00:00Z");
     last.at = time("2026-01-06T18:40:00Z");
@@ -327,24 +343,24 @@ struct Person {
 
 impl Person {
     /// Returns the state after a reading, if one of the times has passed since the previous reading.
-    fn reads(&mut self, wall: DateTime) -> Option<Turn> {
+    fn reads(&mut self, wall: DateTime) -> Option<ScheduleAction> {
         let mut newest = None;
         let mut date = self.latest.date();
         while date <= wall.date() {
-            for (minute, turn) in [(self.suspend, Turn::Suspend), (self.resume, Turn::Resume)] {
+            for (minute, action) in [(self.suspend, ScheduleAction::Suspend), (self.resume, ScheduleAction::Resume)] {
                 let at = date.at(0, 0, 0, 0) + SignedDuration::from_mins(minute.into());
                 if at > self.latest && at <= wall {
-                    newest = newest.max(Some((at, turn)));
+                    newest = newest.max(Some((at, action)));
                 }
             }
             date = date.tomorrow().unwrap();
         }
         self.latest = self.latest.max(wall);
-        newest.map(|(_, turn)| turn)
+        newest.map(|(_, action)| action)
     }
 }
 
-/// Follows a schedule through these moments in three ways: as a person, by `due`, and by the list of the next edges.
+/// Follows a schedule through these moments in three ways: as a person, by `due`, and by the list of the next transitions.
 /// The person reads the clock. All three must agree at each moment.
 fn follow(zone: &TimeZone, name: &str, suspend: i16, resume: i16, moments: &[Timestamp]) {
     let schedule = Schedule { since: Some(Timestamp::UNIX_EPOCH), ..schedule(&daily(suspend), &daily(resume), name) };
@@ -352,16 +368,17 @@ fn follow(zone: &TimeZone, name: &str, suspend: i16, resume: i16, moments: &[Tim
     let mut person = Person { suspend, resume, latest: zone.to_datetime(moments[0]) - 1.day() };
     let first = person.reads(zone.to_datetime(moments[0])).unwrap();
     let mut listed = schedule.after(moments[0]).unwrap().peekable();
-    let (mut expected, mut last, mut next) = (first, None::<Carried>, first);
+    let (mut expected, mut last, mut next) = (first, None::<LastRun>, first);
     for now in moments {
         expected = person.reads(zone.to_datetime(*now)).unwrap_or(expected);
-        if let Due::Now(edge) = schedule.due(last.as_ref(), *now).unwrap() {
-            last = Some(Carried { due: edge.at, at: *now, ..carried(edge.turn, "2000-01-01T00:00:00Z") });
+        if let Due::Now(transition) = schedule.due(last.as_ref(), *now).unwrap() {
+            last =
+                Some(LastRun { due: transition.at, at: *now, ..last_run(transition.action, "2000-01-01T00:00:00Z") });
         }
-        while let Some(edge) = listed.next_if(|edge| edge.at <= *now) {
-            next = edge.turn;
+        while let Some(transition) = listed.next_if(|transition| transition.at <= *now) {
+            next = transition.action;
         }
-        let due = last.as_ref().map(|last| last.turn);
+        let due = last.as_ref().map(|last| last.action);
         let what = || format!("{name} at {}: suspend {}, resume {}", shown(*now, zone), daily(suspend), daily(resume));
         assert_eq!((due, next), (Some(expected), expected), "due and listed, {}", what());
     }
@@ -413,7 +430,7 @@ fn a_change_of_the_clocks_leaves_what_a_person_expects() {
 }
 
 proptest! {
-    /// Edges come in order, each later than the one before. The search backwards finds the same edges as the search
+    /// Transitions come in order, each later than the one before. The search backwards finds the same transitions as the search
     /// forwards.
     #[test]
     fn looking_back_finds_what_looking_forward_found(
@@ -426,21 +443,21 @@ proptest! {
             ..schedule(&format!("{minute} {hour} * * *"), &format!("{minute} {other} 1-15 * 1"), zone)
         };
         let from = Timestamp::from_second(from).unwrap();
-        let edges: Vec<Edge> = schedule.after(from).unwrap().take(40).collect();
-        prop_assert_eq!(edges.len(), 40);
+        let transitions: Vec<Transition> = schedule.after(from).unwrap().take(40).collect();
+        prop_assert_eq!(transitions.len(), 40);
         let mut earlier = from;
-        for edge in &edges {
-            prop_assert!(edge.at > earlier);
-            // Just before its moment the edge is not due; from its moment on, it is.
-            match schedule.due(None, edge.at - SignedDuration::from_secs(1)).unwrap() {
+        for transition in &transitions {
+            prop_assert!(transition.at > earlier);
+            // Just before its moment the transition is not due; from its moment on, it is.
+            match schedule.due(None, transition.at - SignedDuration::from_secs(1)).unwrap() {
                 Due::Now(before) => prop_assert!(before.at <= earlier),
                 other => prop_assert!(false, "{:?}", other),
             }
-            match schedule.due(None, edge.at).unwrap() {
-                Due::Now(now) => prop_assert_eq!(now, *edge),
+            match schedule.due(None, transition.at).unwrap() {
+                Due::Now(now) => prop_assert_eq!(now, *transition),
                 other => prop_assert!(false, "{:?}", other),
             }
-            earlier = edge.at;
+            earlier = transition.at;
         }
     }
 
@@ -454,7 +471,7 @@ proptest! {
 }
 
 /// Returns an instance that `by` suspended at a time, with the cause that resumes it.
-fn instance(state: State, suspended: Option<(&str, &str, Option<Cause>)>) -> Instance {
+fn instance(state: State, suspended: Option<(&str, &str, Option<Trigger>)>) -> Instance {
     let suspension = suspended.map(|(by, at, woken_by)| crate::instance::Suspension {
         by: by.to_owned(),
         at: time(at),
@@ -472,9 +489,9 @@ fn instance(state: State, suspended: Option<(&str, &str, Option<Cause>)>) -> Ins
 
 #[test]
 fn which_instances_an_edge_is_about_and_which_are_done() {
-    let edge = |turn| Edge { at: time("2026-03-02T19:00:00Z"), turn, cause: Cause::Schedule };
+    let transition = |action| Transition { at: time("2026-03-02T19:00:00Z"), action, trigger: Trigger::Schedule };
     let (before, after) = ("2026-03-02T18:59:59Z", "2026-03-02T19:00:01Z");
-    let ours = Some(Cause::Schedule);
+    let ours = Some(Trigger::Schedule);
     // Columns: the instance, whether a suspension applies to it, whether it is done, and whether a resumption applies
     // to it.
     for (shown, suspends, done, resumes) in [
@@ -485,10 +502,10 @@ fn which_instances_an_edge_is_about_and_which_are_done() {
         (instance(State::Suspended, Some(("cmp", after, ours))), false, true, true),
         (instance(State::Suspended, Some(("cmp", before, ours))), false, false, true),
         (instance(State::Suspended, Some(("john", after, None))), false, false, false),
-        (instance(State::Suspended, Some(("john", after, Some(Cause::Once)))), false, false, false),
+        (instance(State::Suspended, Some(("john", after, Some(Trigger::Once)))), false, false, false),
         (instance(State::Running, Some(("cmp", after, ours))), true, false, false),
     ] {
-        let (suspend, resume) = (edge(Turn::Suspend), edge(Turn::Resume));
+        let (suspend, resume) = (transition(ScheduleAction::Suspend), transition(ScheduleAction::Resume));
         assert_eq!((is_for(&suspend, &shown), is_done(&suspend, &shown, "cmp")), (suspends, done), "{shown:?}");
         assert_eq!((is_for(&resume, &shown), is_done(&resume, &shown, "cmp")), (resumes, false), "{shown:?}");
     }

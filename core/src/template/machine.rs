@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::pod::BY_SIZE;
 use super::rules::{Checked, asks_no_others, fields, items, no, own_metadata, placement_of, takes_no_volume};
-use super::{Grants, Wrong};
+use super::{Grants, TemplateError};
 use crate::account::Want;
 use crate::keys;
 use crate::kubevirt::{ALWAYS, DEFAULT_IMAGE, GROUP, HALTED, VERSION, processors};
@@ -94,16 +94,16 @@ pub(super) fn built_in() -> Value {
 }
 
 /// Returns the VirtualMachine in a manifest, and the parts of the manifest that are not used.
-pub(super) fn of_manifest(manifest: &Value) -> Result<(Value, Vec<String>), Wrong> {
+pub(super) fn of_manifest(manifest: &Value) -> Result<(Value, Vec<String>), TemplateError> {
     let version = format!("{GROUP}/{VERSION}");
     if manifest["apiVersion"] != version.as_str() {
         let why = format!("is {}, where a VirtualMachine is of {version}", manifest["apiVersion"]);
-        return Err(Wrong::new("apiVersion", why));
+        return Err(TemplateError::new("apiVersion", why));
     }
     if let Some((key, _)) =
         fields(manifest).find(|(key, _)| !["apiVersion", "kind", "metadata", "spec", "status"].contains(key))
     {
-        return Err(Wrong::new(key, "is no field of a VirtualMachine"));
+        return Err(TemplateError::new(key, "is no field of a VirtualMachine"));
     }
     let mut metadata = manifest["metadata"].clone();
     if let Some(metadata) = metadata.as_object_mut() {
@@ -117,7 +117,7 @@ pub(super) fn of_manifest(manifest: &Value) -> Result<(Value, Vec<String>), Wron
         machine["metadata"] = metadata;
     }
     if !machine["spec"]["template"]["spec"].is_object() {
-        return Err(Wrong::new("spec.template.spec", "is missing: it is the machine"));
+        return Err(TemplateError::new("spec.template.spec", "is missing: it is the machine"));
     }
     for key in ["runStrategy", "running"] {
         remove(&mut machine, "/spec", key);
@@ -152,20 +152,20 @@ pub(super) fn image(machine: &Value) -> Option<&str> {
 }
 
 /// Puts the settings of a want into the VirtualMachine.
-pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), Wrong> {
+pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), TemplateError> {
     let spec = &mut machine["spec"]["template"]["spec"];
     if let Some(image) = &want.image {
         let volumes = spec.pointer_mut("/volumes").and_then(Value::as_array_mut).into_iter().flatten();
         let mut disks = volumes.filter_map(|volume| volume.get_mut("containerDisk").and_then(Value::as_object_mut));
         let why = "have no containerDisk, which --image would be put into";
-        let first = disks.next().ok_or_else(|| Wrong::new("spec.template.spec.volumes", why))?;
+        let first = disks.next().ok_or_else(|| TemplateError::new("spec.template.spec.volumes", why))?;
         first.insert("image".to_owned(), json!(image));
     }
     if let Some(key) = &want.ssh_key {
         let clouds = ["cloudInitNoCloud", "cloudInitConfigDrive"];
         if items(&spec["volumes"]).any(|(_, volume)| clouds.iter().any(|cloud| !volume[*cloud].is_null())) {
             let why = "have a cloud-init of their own, which --ssh-key would be put into: say the key there";
-            return Err(Wrong::new("spec.template.spec.volumes", why));
+            return Err(TemplateError::new("spec.template.spec.volumes", why));
         }
         // Every JSON string is also a YAML string, so the comment of a key may contain any characters.
         let user_data = format!("#cloud-config\nssh_authorized_keys:\n- {}\n", json!(key));
@@ -174,7 +174,12 @@ pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), Wrong> {
         for (list, item) in [("/domain/devices/disks", disk), ("/volumes", volume)] {
             match spec.pointer_mut(list).and_then(Value::as_array_mut) {
                 Some(list) => list.push(item),
-                None => return Err(Wrong::new(format!("spec.template.spec{}", list.replace('/', ".")), "is missing")),
+                None => {
+                    return Err(TemplateError::new(
+                        format!("spec.template.spec{}", list.replace('/', ".")),
+                        "is missing",
+                    ));
+                }
             }
         }
     }

@@ -3,13 +3,13 @@
 use json_patch::PatchOperation;
 use serde_json::Value;
 
-use super::Wrong;
+use super::TemplateError;
 
 /// Applies a patch to an object.
-pub(super) fn apply(object: &mut Value, patch: &Value) -> Result<(), Wrong> {
+pub(super) fn apply(object: &mut Value, patch: &Value) -> Result<(), TemplateError> {
     match patch {
         Value::Array(operations) => {
-            let read: Result<Vec<PatchOperation>, Wrong> = operations
+            let read: Result<Vec<PatchOperation>, TemplateError> = operations
                 .iter()
                 .enumerate()
                 .map(|(at, operation)| {
@@ -26,14 +26,14 @@ pub(super) fn apply(object: &mut Value, patch: &Value) -> Result<(), Wrong> {
             json_patch::merge(object, patch);
             Ok(())
         }
-        _ => Err(Wrong::new("the patch", "is neither a list (JSON Patch) nor an object (merge patch)")),
+        _ => Err(TemplateError::new("the patch", "is neither a list (JSON Patch) nor an object (merge patch)")),
     }
 }
 
 /// Returns the error of one operation.
-fn of(at: usize, operation: &Value, why: &str) -> Wrong {
+fn of(at: usize, operation: &Value, why: &str) -> TemplateError {
     let word = |key: &str| operation[key].as_str().unwrap_or_default().to_owned();
     let field = format!("{} {}", word("op"), word("path"));
     let field = if field == " " { operation.to_string() } else { field };
-    Wrong { operation: Some(at + 1), ..Wrong::new(field, why) }
+    TemplateError { operation: Some(at + 1), ..TemplateError::new(field, why) }
 }

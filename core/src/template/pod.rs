@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
-use super::Wrong;
+use super::TemplateError;
 use crate::account::Want;
 use crate::footprint::{Rule, footprint};
 use crate::manifest::{CONTAINER, DEFAULT_IMAGE};
@@ -60,24 +60,24 @@ pub(super) fn built_in() -> PodTemplateSpec {
 }
 
 /// Returns a Pod as JSON.
-pub(super) fn json(pod: &PodTemplateSpec) -> Result<Value, Wrong> {
-    serde_json::to_value(pod).map_err(|error| Wrong::new("the Pod", format!("cannot be written: {error}")))
+pub(super) fn json(pod: &PodTemplateSpec) -> Result<Value, TemplateError> {
+    serde_json::to_value(pod).map_err(|error| TemplateError::new("the Pod", format!("cannot be written: {error}")))
 }
 
 /// Reads a Pod strictly: an unknown field is an error and is not left out.
-pub(super) fn read(json: &Value) -> Result<PodTemplateSpec, Wrong> {
+pub(super) fn read(json: &Value) -> Result<PodTemplateSpec, TemplateError> {
     let count = values(json);
     if count > MOST_VALUES {
-        return Err(Wrong::new("the Pod", format!("has {count} values, where {MOST_VALUES} are the most")));
+        return Err(TemplateError::new("the Pod", format!("has {count} values, where {MOST_VALUES} are the most")));
     }
     // The deserializer tracks the path of the field, so that an error needs no second pass.
     let pod: PodTemplateSpec = serde_path_to_error::deserialize(json).map_err(|error| {
         let path = error.path().to_string();
         let field = if path == "." { "the Pod".to_owned() } else { path };
-        Wrong::new(field, format!("cannot be read: {}", error.inner()))
+        TemplateError::new(field, format!("cannot be read: {}", error.inner()))
     })?;
     match lost(json, &self::json(&pod)?) {
-        Some(field) => Err(Wrong::new(field, "is no field of a Pod (Kubernetes 1.36)")),
+        Some(field) => Err(TemplateError::new(field, "is no field of a Pod (Kubernetes 1.36)")),
         None => Ok(pod),
     }
 }
@@ -117,20 +117,20 @@ fn lost(written: &Value, read: &Value) -> Option<String> {
 }
 
 /// Returns the container that is the instance: the first one.
-pub(super) fn main(pod: &PodTemplateSpec) -> Result<&Container, Wrong> {
+pub(super) fn main(pod: &PodTemplateSpec) -> Result<&Container, TemplateError> {
     let first = pod.spec.as_ref().and_then(|spec| spec.containers.first());
-    first.ok_or_else(|| Wrong::new("spec.containers", "is empty: the first container is the instance"))
+    first.ok_or_else(|| TemplateError::new("spec.containers", "is empty: the first container is the instance"))
 }
 
 /// Checks that a patch has left the instance as the first container, and has not changed its size.
-pub(super) fn still_instance(pod: &PodTemplateSpec, name: &str) -> Result<(), Wrong> {
+pub(super) fn still_instance(pod: &PodTemplateSpec, name: &str) -> Result<(), TemplateError> {
     let first = main(pod)?;
     if first.name != name {
         let why = format!("is {:?} now, where the instance is {name:?}: put others behind it", first.name);
-        return Err(Wrong::new("spec.containers[0].name", why));
+        return Err(TemplateError::new("spec.containers[0].name", why));
     }
     if first.resources.is_some() {
-        return Err(Wrong::new("spec.containers[0].resources", BY_SIZE));
+        return Err(TemplateError::new("spec.containers[0].resources", BY_SIZE));
     }
     Ok(())
 }
@@ -192,10 +192,10 @@ pub(super) fn claim(size: Quantity) -> PersistentVolumeClaim {
 }
 
 /// Checks that no other volume has the name of the disk: it would be replaced without a word.
-pub(super) fn no_other_disk(pod: &PodTemplateSpec) -> Result<(), Wrong> {
+pub(super) fn no_other_disk(pod: &PodTemplateSpec) -> Result<(), TemplateError> {
     let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
     match volumes.enumerate().find(|(_, volume)| volume.name == DISK) {
-        Some((at, _)) => Err(Wrong::new(
+        Some((at, _)) => Err(TemplateError::new(
             format!("spec.volumes[{at}].name"),
             format!("is {DISK}, which is the disk of the instance: choose another name, or leave --disk out"),
         )),
@@ -204,20 +204,23 @@ pub(super) fn no_other_disk(pod: &PodTemplateSpec) -> Result<(), Wrong> {
 }
 
 /// Returns the Pod in a manifest, and the parts of the manifest that are not used.
-pub(super) fn of_manifest(manifest: &Value) -> Result<(PodTemplateSpec, Vec<String>), Wrong> {
+pub(super) fn of_manifest(manifest: &Value) -> Result<(PodTemplateSpec, Vec<String>), TemplateError> {
     let kind = manifest["kind"].as_str().unwrap_or_default();
     let (metadata, spec, known) = match kind {
         "Pod" => (&manifest["metadata"], &manifest["spec"], ["spec", "status"]),
         "PodTemplate" => (&manifest["template"]["metadata"], &manifest["template"]["spec"], ["template", "template"]),
         _ => {
-            return Err(Wrong::new(
+            return Err(TemplateError::new(
                 "kind",
                 format!("is {kind:?}, where a template is a Pod, a PodTemplate or a VirtualMachine"),
             ));
         }
     };
     if manifest["apiVersion"] != "v1" {
-        return Err(Wrong::new("apiVersion", format!("is {}, where a {kind} is of v1", manifest["apiVersion"])));
+        return Err(TemplateError::new(
+            "apiVersion",
+            format!("is {}, where a {kind} is of v1", manifest["apiVersion"]),
+        ));
     }
     let strange = manifest.as_object().and_then(|fields| {
         fields
@@ -225,7 +228,7 @@ pub(super) fn of_manifest(manifest: &Value) -> Result<(PodTemplateSpec, Vec<Stri
             .find(|key| !["apiVersion", "kind", "metadata"].contains(&key.as_str()) && !known.contains(&key.as_str()))
     });
     if let Some(field) = strange {
-        return Err(Wrong::new(field.as_str(), format!("is no field of a {kind}")));
+        return Err(TemplateError::new(field.as_str(), format!("is no field of a {kind}")));
     }
     let mut pod = read(&serde_json::json!({ "metadata": metadata, "spec": spec }))?;
     let mut unused = Vec::new();
@@ -249,7 +252,7 @@ pub(super) fn without_size(pod: &mut PodTemplateSpec) {
 }
 
 /// Returns a size in which a Pod has room, including its first container.
-pub(super) fn least(pod: &PodTemplateSpec) -> Result<Resources, Wrong> {
+pub(super) fn least(pod: &PodTemplateSpec) -> Result<Resources, TemplateError> {
     let spec = pod.spec.clone().unwrap_or_default();
     beside(&spec)?;
     let some = Quantity::mebibytes(1024);
@@ -266,13 +269,13 @@ pub(super) fn least(pod: &PodTemplateSpec) -> Result<Resources, Wrong> {
     let kinds = least.names().count();
     if kinds > MOST_KINDS {
         let why = format!("ask for {kinds} kinds of resources, where {MOST_KINDS} are the most");
-        return Err(Wrong::new("spec.containers", why));
+        return Err(TemplateError::new("spec.containers", why));
     }
     Ok(least)
 }
 
-fn too_much() -> Wrong {
-    Wrong::new("spec.containers", "ask for more than can be counted")
+fn too_much() -> TemplateError {
+    TemplateError::new("spec.containers", "ask for more than can be counted")
 }
 
 fn is_sidecar(init: &Container) -> bool {
@@ -287,7 +290,7 @@ fn others(pod: &PodSpec) -> impl Iterator<Item = (String, &Container)> {
 }
 
 /// Returns the resources that the containers beside the instance take. Each of them must set its limits.
-pub(super) fn beside(pod: &PodSpec) -> Result<Resources, Wrong> {
+pub(super) fn beside(pod: &PodSpec) -> Result<Resources, TemplateError> {
     let mut beside = PodSpec::default();
     for (field, container) in others(pod) {
         bounded(&field, container)?;
@@ -298,13 +301,13 @@ pub(super) fn beside(pod: &PodSpec) -> Result<Resources, Wrong> {
 
 /// Gives the first container the rest of a size that the others leave. Init containers that name no resources get the
 /// same amounts, because they end before it starts.
-pub fn share(pod: &mut PodSpec, size: &Resources) -> Result<(), Wrong> {
+pub fn share(pod: &mut PodSpec, size: &Resources) -> Result<(), TemplateError> {
     let taken = beside(pod)?;
     if size.named(EPHEMERAL_STORAGE).is_some() {
         writes_bounded(pod)?;
     }
     let Some(main) = pod.containers.first_mut() else {
-        return Err(Wrong::new("spec.containers", "is empty: the first container is the instance"));
+        return Err(TemplateError::new("spec.containers", "is empty: the first container is the instance"));
     };
     let follows = std::mem::take(&mut main.resources);
     let mut left = Resources::default();
@@ -314,13 +317,13 @@ pub fn share(pod: &mut PodSpec, size: &Resources) -> Result<(), Wrong> {
         if rest.is_negative() || (rest.is_zero() && [CPU, MEMORY, EPHEMERAL_STORAGE].contains(&name.as_str())) {
             let why =
                 format!("beside the first take {taken}, which leaves nothing of {size} for it: ask for a larger size");
-            return Err(Wrong::new("spec.containers", why));
+            return Err(TemplateError::new("spec.containers", why));
         }
         left.set(name.clone(), rest);
     }
     if let Some(name) = taken.names().find(|name| !size.contains(name)) {
         let why = format!("ask for {name}, which is not in the size, {size}: name it with --resource");
-        return Err(Wrong::new("spec.containers", why));
+        return Err(TemplateError::new("spec.containers", why));
     }
     let amounts =
         || Some(stored(left.iter().filter(|(_, left)| !left.is_zero()).map(|(n, left)| (n.to_string(), left))));
@@ -338,7 +341,7 @@ pub fn share(pod: &mut PodSpec, size: &Resources) -> Result<(), Wrong> {
         Some(all) if all.fits(size) => Ok(()),
         Some(all) => {
             let why = format!("take up to {all}, where the size is {size}");
-            Err(Wrong::new("spec.initContainers", why))
+            Err(TemplateError::new("spec.initContainers", why))
         }
         None => Err(too_much()),
     }
@@ -346,11 +349,11 @@ pub fn share(pod: &mut PodSpec, size: &Resources) -> Result<(), Wrong> {
 
 /// Checks that each container beside the instance limits how much of a node's disk it fills. Call it only if the size
 /// names that resource.
-fn writes_bounded(pod: &PodSpec) -> Result<(), Wrong> {
+fn writes_bounded(pod: &PodSpec) -> Result<(), TemplateError> {
     for (field, container) in others(pod) {
         let limits = container.resources.as_ref().and_then(|resources| resources.limits.as_ref());
         if limits.is_none_or(|limits| !limits.contains_key(EPHEMERAL_STORAGE)) {
-            return Err(Wrong::new(
+            return Err(TemplateError::new(
                 format!("{field}.resources.limits.{EPHEMERAL_STORAGE}"),
                 "is missing: the size names it, so that a container beside the instance says how much it takes of it",
             ));
@@ -360,14 +363,14 @@ fn writes_bounded(pod: &PodSpec) -> Result<(), Wrong> {
 }
 
 /// Checks that a container beside the instance sets its limits, and that its requests are within them.
-fn bounded(field: &str, container: &Container) -> Result<(), Wrong> {
+fn bounded(field: &str, container: &Container) -> Result<(), TemplateError> {
     let resources = container.resources.as_ref();
     let limits = resources.and_then(|resources| resources.limits.as_ref());
     for name in [CPU, MEMORY] {
         let field = format!("{field}.resources.limits.{name}");
         let limit: Option<Quantity> = limits.and_then(|limits| limits.get(name)?.0.parse().ok());
         if !limit.is_some_and(|limit| !limit.is_zero() && !limit.is_negative()) {
-            return Err(Wrong::new(
+            return Err(TemplateError::new(
                 field,
                 "must be above 0: a container beside the instance says how much it takes of the size",
             ));
@@ -377,7 +380,7 @@ fn bounded(field: &str, container: &Container) -> Result<(), Wrong> {
         let limit: Option<Quantity> = limits.and_then(|limits| limits.get(name)?.0.parse().ok());
         let request: Option<Quantity> = request.0.parse().ok();
         if request.is_none() || request > limit {
-            return Err(Wrong::new(format!("{field}.resources.requests.{name}"), "must be within the limit"));
+            return Err(TemplateError::new(format!("{field}.resources.requests.{name}"), "must be within the limit"));
         }
     }
     Ok(())

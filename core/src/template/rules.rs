@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::pod::BY_SIZE;
-use super::{Grants, Wrong};
+use super::{Grants, TemplateError};
 use crate::keys;
 use crate::resources::{ResourceName, STORAGE};
 
@@ -66,10 +66,10 @@ const SOURCES: [&str; 5] = ["configMap", "secret", "downwardAPI", "clusterTrustB
 /// The fields of a Pod's metadata that an instance takes over.
 const METADATA: [&str; 2] = ["labels", "annotations"];
 
-pub(super) type Checked = Result<(), Wrong>;
+pub(super) type Checked = Result<(), TemplateError>;
 
 pub(super) fn no(field: impl Into<String>, why: &str) -> Checked {
-    Err(Wrong::new(field, why))
+    Err(TemplateError::new(field, why))
 }
 
 /// Checks a Pod, given as JSON whose fields are all known.
@@ -211,7 +211,11 @@ const PLACES: [(&str, &str, &str); 3] = [
 const SYSTEM_CLASSES: &str = "system-";
 
 /// Returns the privileges that a template uses.
-pub(super) fn grants<'a>(path: &str, spec: &Value, claims: impl Iterator<Item = &'a Value>) -> Result<Grants, Wrong> {
+pub(super) fn grants<'a>(
+    path: &str,
+    spec: &Value,
+    claims: impl Iterator<Item = &'a Value>,
+) -> Result<Grants, TemplateError> {
     let places = PLACES.iter().map(|(key, annotation, usual)| (*annotation, text(&spec[*key]), *usual));
     let mut grants: Grants = places
         .filter(|(_, value, usual)| !value.is_empty() && value != usual)
@@ -220,7 +224,7 @@ pub(super) fn grants<'a>(path: &str, spec: &Value, claims: impl Iterator<Item = 
     // The policies refuse these classes, too. An instance with one would evict the Pods of everybody else, including
     // those of the cluster itself.
     if grants.get(keys::PRIORITY_CLASS).is_some_and(|class| class.starts_with(SYSTEM_CLASSES)) {
-        return Err(Wrong::new(
+        return Err(TemplateError::new(
             format!("{path}.priorityClassName"),
             "is a class of the system, which no template grants: name a PriorityClass of your own",
         ));
@@ -229,7 +233,7 @@ pub(super) fn grants<'a>(path: &str, spec: &Value, claims: impl Iterator<Item = 
     for (at, toleration) in items(&spec["tolerations"]) {
         let key = text(&toleration["key"]);
         if key.is_empty() || key.contains(',') {
-            return Err(Wrong::new(
+            return Err(TemplateError::new(
                 format!("{path}.tolerations[{at}].key"),
                 "is missing: name the taint that is tolerated, all of them is too much",
             ));
@@ -243,7 +247,7 @@ pub(super) fn grants<'a>(path: &str, spec: &Value, claims: impl Iterator<Item = 
     for (field, token) in tokens(path, spec) {
         let audience = text(&token["audience"]);
         if audience.is_empty() || audience.contains(',') {
-            return Err(Wrong::new(
+            return Err(TemplateError::new(
                 format!("{field}.serviceAccountToken.audience"),
                 "is missing: name the audience of the token, without a comma",
             ));

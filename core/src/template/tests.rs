@@ -9,7 +9,7 @@ use crate::footprint::{Rule, footprint};
 use crate::manifest::resized;
 use crate::quantity::amounts_of;
 
-fn pod(want: &Want) -> Result<PodSpec, Wrong> {
+fn pod(want: &Want) -> Result<PodSpec, TemplateError> {
     let made = Template::container().blueprint(want)?.stateful_set(&name("web").instance(0)).unwrap();
     Ok(made.spec.unwrap().template.spec.unwrap())
 }
@@ -296,7 +296,7 @@ fn what_a_template_has_that_is_not_for_everybody_is_granted_to_it_alone() {
     assert!(other.contains("volumeName takes a volume that is there already"), "{other}");
 }
 
-fn vm(patch: Option<Value>) -> Result<Value, Wrong> {
+fn vm(patch: Option<Value>) -> Result<Value, TemplateError> {
     let want = Want { kind: InstanceType::Vm, patch, ..want(1, "cpu=2,memory=4Gi") };
     Ok(Template::machine().blueprint(&want)?.virtual_machine(&name("dev").instance(0)).unwrap())
 }

@@ -19,10 +19,10 @@ use cmp_core::account::{Change, Entry, Held, HeldState, InstanceType, Suspended,
 use cmp_core::lifecycle::Asker;
 use cmp_core::manifest;
 use cmp_core::name::{ClusterName, InstanceName, UserName};
-use cmp_core::off::{self, Off};
+use cmp_core::powered_off::{self, PoweredOff};
 use cmp_core::progress::Goal;
 use cmp_core::resources::{Resources, STORAGE};
-use cmp_core::schedule::Edge;
+use cmp_core::schedule::Transition;
 use cmp_core::state::State;
 use cmp_core::template::{self, Blueprint};
 use cmp_core::verdict::judge;
@@ -58,9 +58,9 @@ pub(super) struct Asked {
     /// The patch of the want, as it was typed.
     patch: Option<Patch>,
     /// The instances that must be off.
-    off: Off,
+    off: PoweredOff,
     /// A timer of the file that has expired and is not set again.
-    over: Option<Edge>,
+    over: Option<Transition>,
     /// The requested owner, if one is given.
     owner: Option<UserName>,
     /// Reports whether the type was given, rather than derived from the template.
@@ -194,7 +194,15 @@ fn typed(args: CreateCluster) -> Result<Asked, CliError> {
         template: args.template.filter(|_| built_in.is_none()),
         ..Want::new(kind, args.count.unwrap_or(1), size)
     };
-    Ok(Asked { name, want, patch, off: Off::default(), over: None, owner: args.owner, typed: args.kind.is_some() })
+    Ok(Asked {
+        name,
+        want,
+        patch,
+        off: PoweredOff::default(),
+        over: None,
+        owner: args.owner,
+        typed: args.kind.is_some(),
+    })
 }
 
 /// Prints the line for the change, or the cluster as an object.
@@ -384,7 +392,7 @@ pub(super) async fn make_instances(
     count: u32,
     blueprint: &Blueprint,
     there: &BTreeSet<u32>,
-    off: &Off,
+    off: &PoweredOff,
 ) -> Result<usize, CliError> {
     let client = context.client().await?;
     let asker = if off.is_empty() {
@@ -443,8 +451,8 @@ async fn make_instance(
     let machines = Machines::of(client, &instance.cluster);
     let (mut set, mut machine) = (blueprint.stateful_set(instance), blueprint.virtual_machine(instance));
     if let Some((state, asker)) = born {
-        set = set.and_then(|set| off::stateful_set(&set, state, &asker));
-        machine = machine.and_then(|machine| off::virtual_machine(&machine, state, &asker));
+        set = set.and_then(|set| powered_off::stateful_set(&set, state, &asker));
+        machine = machine.and_then(|machine| powered_off::virtual_machine(&machine, state, &asker));
         if set.is_none() && machine.is_none() {
             return Err(CliError::internal(&format!("{instance} cannot be made {state}")));
         }

@@ -15,7 +15,7 @@ use cmp_core::instance::{Instance, Mode};
 use cmp_core::lifecycle::{Asker, Call, Verb, act};
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::progress::Goal;
-use cmp_core::schedule::Cause;
+use cmp_core::schedule::Trigger;
 use cmp_core::state::State;
 
 use super::waiting::{self, Waited};
@@ -236,7 +236,7 @@ pub(crate) async fn clusters(
     }
     let mut ask = ask(context, verb, how, dry_run).await?;
     if let Some(asker) = ask.asker.as_mut().filter(|_| span.is_some()) {
-        asker.woken_by = Some(Cause::Once);
+        asker.woken_by = Some(Trigger::Once);
     }
     let until = span.map(schedules::in_so_long).transpose()?;
     let (mut came, mut backs) = (Vec::new(), Vec::new());

@@ -12,7 +12,7 @@ use cmp_client::kubevirt::Machines;
 use cmp_core::account::{InstanceType, Want};
 use cmp_core::instance::Orphan;
 use cmp_core::name::{ClusterName, InstanceName};
-use cmp_core::off::Off;
+use cmp_core::powered_off::PoweredOff;
 use cmp_core::progress::Goal;
 
 use super::waiting::{self, Waited};
@@ -60,7 +60,8 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
             let there = create_cluster::indexes(context, &name).await?;
             let blueprint = templates::blueprint(&template, &want, None)?;
             let made =
-                create_cluster::make_instances(context, &name, want.count, &blueprint, &there, &Off::default()).await?;
+                create_cluster::make_instances(context, &name, want.count, &blueprint, &there, &PoweredOff::default())
+                    .await?;
             if !grows && made == 0 {
                 word = "unchanged";
             }

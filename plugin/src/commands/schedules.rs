@@ -12,7 +12,7 @@ use cmp_core::account::{Account, Entry, Want};
 use cmp_core::keys;
 use cmp_core::lifecycle::Verb;
 use cmp_core::name::ClusterName;
-use cmp_core::schedule::{self, Carried, Edge, Invalid, Once, Schedule, Turn, UTC};
+use cmp_core::schedule::{self, Invalid, LastRun, Once, Schedule, ScheduleAction, Transition, UTC};
 
 use super::{create_cluster, get, wants};
 use crate::cli::{DryRun, GetSchedules, Moment, ScheduleCluster};
@@ -103,20 +103,20 @@ fn moment(said: Moment, zone: &TimeZone) -> Result<Timestamp, CliError> {
 /// Prints the next transitions, before the schedule is saved.
 fn say_next(context: &Context<'_>, name: &ClusterName, schedule: &Schedule, now: Timestamp) -> Result<(), CliError> {
     let zone = schedule.zone().map_err(|wrong| invalid(&wrong))?;
-    let edges = schedule.after(now).map_err(|wrong| invalid(&wrong))?.take(SHOWN);
+    let transitions = schedule.after(now).map_err(|wrong| invalid(&wrong))?.take(SHOWN);
     context.ui.note(&format!("cluster/{name}, by the clocks of {}:", zone_name(schedule)));
-    for edge in edges {
-        context.ui.note(&format!("  {:<8} {}", edge.turn.to_string(), schedule::shown(edge.at, &zone)));
+    for transition in transitions {
+        context.ui.note(&format!("  {:<8} {}", transition.action.to_string(), schedule::shown(transition.at, &zone)));
     }
     Ok(())
 }
 
 /// Prints that an expired timer of a file is left out.
-pub(super) fn say_over(context: &Context<'_>, name: &ClusterName, want: &Want, edge: Edge) {
+pub(super) fn say_over(context: &Context<'_>, name: &ClusterName, want: &Want, transition: Transition) {
     let zone = want.schedule.clone().unwrap_or_default().zone().unwrap_or(TimeZone::UTC);
-    let (turn, at) = (edge.turn, schedule::shown(edge.at, &zone));
-    context.ui.note(&format!("cluster/{name}: its timer is left out, which was to {turn} it at {at}"));
-    if turn == Turn::Resume {
+    let (action, at) = (transition.action, schedule::shown(transition.at, &zone));
+    context.ui.note(&format!("cluster/{name}: its timer is left out, which was to {action} it at {at}"));
+    if action == ScheduleAction::Resume {
         context.ui.note(&format!("hint: what was to be resumed stays suspended: kubectl cmp resume cluster {name}"));
     }
 }
@@ -132,8 +132,8 @@ pub(super) fn in_so_long(span: Duration) -> Result<Timestamp, CliError> {
 }
 
 /// Returns the transition that ends a temporary verb.
-fn back(verb: Verb) -> Turn {
-    if verb == Verb::Suspend { Turn::Resume } else { Turn::Suspend }
+fn back(verb: Verb) -> ScheduleAction {
+    if verb == Verb::Suspend { ScheduleAction::Resume } else { ScheduleAction::Suspend }
 }
 
 /// Schedules the opposite of a verb once. It replaces an earlier single transition. Returns its time in the time zone
@@ -145,10 +145,10 @@ pub(super) async fn once(
     at: Timestamp,
     dry_run: DryRun,
 ) -> Result<String, CliError> {
-    let turn = back(verb);
-    let once = match turn {
-        Turn::Suspend => Once { suspend: Some(at), resume: None },
-        Turn::Resume => Once { suspend: None, resume: Some(at) },
+    let action = back(verb);
+    let once = match action {
+        ScheduleAction::Suspend => Once { suspend: Some(at), resume: None },
+        ScheduleAction::Resume => Once { suspend: None, resume: Some(at) },
     };
     let stored = context.holder(name).await?;
     let added = |want: &Want| {
@@ -158,7 +158,7 @@ pub(super) async fn once(
     let stored = wants::change(&context.accounts().await?, stored, name, dry_run, added).await?;
     let schedule = stored.account.cluster(name).want.and_then(|want| want.schedule).unwrap_or_default();
     let zone = schedule.zone().map_err(|wrong| invalid(&wrong))?;
-    Ok(format!("cluster/{name}: it is {} at {}", turn.verb().done(), schedule::shown(at, &zone)))
+    Ok(format!("cluster/{name}: it is {} at {}", action.verb().done(), schedule::shown(at, &zone)))
 }
 
 pub(crate) async fn get(context: &Context<'_>, args: GetSchedules) -> Result<(), CliError> {
@@ -223,8 +223,9 @@ fn item(account: &Account, name: &ClusterName, now: Timestamp) -> Option<Item> {
 }
 
 fn object(account: &Account, name: &ClusterName, entry: &Entry, schedule: &Schedule, now: Timestamp) -> Value {
-    let shown = |edge: Edge| json!({ "turn": edge.turn, "cause": edge.cause, "at": edge.at });
-    let next = schedule.after(now).map(|edges| edges.take(SHOWN).map(shown).collect::<Vec<_>>());
+    let shown =
+        |transition: Transition| json!({ "turn": transition.action, "cause": transition.trigger, "at": transition.at });
+    let next = schedule.after(now).map(|transitions| transitions.take(SHOWN).map(shown).collect::<Vec<_>>());
     let mut spec = json!(schedule);
     spec["owner"] = json!(account.user);
     json!({
@@ -242,19 +243,19 @@ fn object(account: &Account, name: &ClusterName, entry: &Entry, schedule: &Sched
 
 /// Formats the next transition: `suspend 2026-03-29 19:00 +02:00`.
 fn next(schedule: &Schedule, now: Timestamp) -> String {
-    let edges = schedule.zone().and_then(|zone| Ok((zone, schedule.after(now)?)));
-    match edges {
-        Ok((zone, mut edges)) => {
-            edges.next().map_or_else(String::new, |edge| format!("{} {}", edge.turn, schedule::shown(edge.at, &zone)))
-        }
+    let transitions = schedule.zone().and_then(|zone| Ok((zone, schedule.after(now)?)));
+    match transitions {
+        Ok((zone, mut transitions)) => transitions.next().map_or_else(String::new, |transition| {
+            format!("{} {}", transition.action, schedule::shown(transition.at, &zone))
+        }),
         Err(invalid) => invalid.to_string(),
     }
 }
 
 /// Formats the last transition: `suspended 3, 11h ago, 5m late`.
-fn what_was(last: &Carried, now: Timestamp) -> String {
-    let Carried { turn, at, due, changed, failed, tries, .. } = last;
-    let done = turn.verb().done();
+fn what_was(last: &LastRun, now: Timestamp) -> String {
+    let LastRun { action, at, due, changed, failed, tries, .. } = last;
+    let done = action.verb().done();
     let what = match (changed, failed) {
         (0, 0) if *tries > 0 => format!("not {done}"),
         (changed, 0) => format!("{done} {changed}"),
@@ -272,7 +273,8 @@ fn what_was(last: &Carried, now: Timestamp) -> String {
 pub(super) fn lines(entry: &Entry, now: Timestamp) -> Vec<(&'static str, String)> {
     let Some(schedule) = entry.schedule() else { return Vec::new() };
     let says = [("suspend", &schedule.suspend), ("resume", &schedule.resume)];
-    let says: Vec<String> = says.iter().filter_map(|(turn, line)| Some(format!("{turn} {}", line.as_ref()?))).collect();
+    let says: Vec<String> =
+        says.iter().filter_map(|(action, line)| Some(format!("{action} {}", line.as_ref()?))).collect();
     let says =
         if says.is_empty() { "once".to_owned() } else { format!("{} ({})", says.join(", "), zone_name(schedule)) };
     let mut lines = vec![("Schedule", says), ("Next", next(schedule, now))];

@@ -20,7 +20,7 @@ use cmp_core::instance::{Instance, Mode};
 use cmp_core::keys;
 use cmp_core::lifecycle::{Asker, Call, act};
 use cmp_core::name::{ClusterName, UserName};
-use cmp_core::schedule::{Carried, Cause, Due, Edge, MOST_LEFT, Schedule, Turn, is_done, is_for};
+use cmp_core::schedule::{Due, LastRun, MOST_LEFT, Schedule, ScheduleAction, Transition, Trigger, is_done, is_for};
 
 use super::{Context, RESYNC};
 
@@ -42,7 +42,7 @@ type Key = (UserName, ClusterName);
 
 /// The clusters with a due transition.
 #[derive(Default)]
-pub(super) struct Edges {
+pub(super) struct Transitions {
     queue: Mutex<Queue>,
     more: Notify,
 }
@@ -59,7 +59,7 @@ struct Queue {
     worked: HashMap<Key, Timestamp>,
 }
 
-impl Edges {
+impl Transitions {
     /// Adds a cluster, unless it is known already. `due` is the time at which its transition was due.
     fn add(&self, key: Key, due: Timestamp) {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,8 +111,8 @@ pub(super) fn look(context: &Context, account: &Account, now: Timestamp) -> Dura
     for (cluster, entry) in account.existing().filter(|(_, entry)| is_there(entry)) {
         let Some(schedule) = entry.schedule() else { continue };
         soonest = soonest.min(match schedule.due(entry.scheduled.as_ref(), now) {
-            Ok(Due::Now(edge)) => {
-                context.edges.add((account.user.clone(), cluster.clone()), edge.at);
+            Ok(Due::Now(transition)) => {
+                context.transitions.add((account.user.clone(), cluster.clone()), transition.at);
                 AGAIN
             }
             Ok(Due::At(at)) => Duration::try_from(at.duration_since(now)).unwrap_or_default(),
@@ -129,17 +129,18 @@ pub(super) fn look(context: &Context, account: &Account, now: Timestamp) -> Dura
 
 /// Carries out due transitions as they are queued.
 pub(super) async fn run(context: Arc<Context>) {
-    let edges = stream::unfold(context.clone(), |context| async move { Some((context.edges.next().await, context)) });
-    edges
+    let transitions =
+        stream::unfold(context.clone(), |context| async move { Some((context.transitions.next().await, context)) });
+    transitions
         .for_each_concurrent(CLUSTERS_AT_ONCE, |key| {
             let context = context.clone();
             async move {
                 let (user, cluster) = &key;
                 if let Err(error) = carry_out(&context, user, cluster).await {
                     context.metrics.scheduled("error");
-                    warn!(%user, %cluster, %error, "an edge of a schedule will be tried again");
+                    warn!(%user, %cluster, %error, "a transition of a schedule failed and will be tried again");
                 }
-                context.edges.done(key, Timestamp::now());
+                context.transitions.done(key, Timestamp::now());
             }
         })
         .await;
@@ -147,9 +148,9 @@ pub(super) async fn run(context: Arc<Context>) {
 
 /// The progress of one transition.
 struct Work {
-    edge: Edge,
+    transition: Transition,
     /// The record of an earlier try, if this is not the first one.
-    before: Option<Carried>,
+    before: Option<LastRun>,
     looked: bool,
     changed: BTreeSet<u32>,
     left: BTreeMap<u32, String>,
@@ -159,21 +160,21 @@ struct Work {
 }
 
 impl Work {
-    fn new(edge: Edge, last: Option<&Carried>) -> Self {
-        let before = last.filter(|last| last.is(&edge)).cloned();
+    fn new(transition: Transition, last: Option<&LastRun>) -> Self {
+        let before = last.filter(|last| last.is(&transition)).cloned();
         let (changed, left) = (BTreeSet::new(), BTreeMap::new());
-        Self { edge, before, looked: false, changed, left, skipped: 0, waited: false }
+        Self { transition, before, looked: false, changed, left, skipped: 0, waited: false }
     }
 
     /// Returns the instances to change now: at first all that the transition concerns, then those that are left.
     fn candidates(&mut self, shown: Vec<Instance>) -> Vec<Instance> {
-        let edge = self.edge;
+        let transition = self.transition;
         if self.looked {
             let mut left = std::mem::take(&mut self.left);
             let (to_do, rest): (Vec<Instance>, Vec<Instance>) = shown
                 .into_iter()
                 .filter(|shown| left.contains_key(&shown.name.index))
-                .partition(|one| is_for(&edge, one));
+                .partition(|one| is_for(&transition, one));
             // Another replica or a user has done it.
             self.changed.extend(rest.iter().map(|one| one.name.index));
             left.retain(|index, _| to_do.iter().any(|one| one.name.index == *index));
@@ -185,11 +186,11 @@ impl Work {
         let total = shown.len();
         if self.before.is_none() {
             let by = name();
-            self.changed.extend(shown.iter().filter(|one| is_done(&edge, one, &by)).map(|one| one.name.index));
+            self.changed.extend(shown.iter().filter(|one| is_done(&transition, one, &by)).map(|one| one.name.index));
         }
         let to_do: Vec<Instance> = shown
             .into_iter()
-            .filter(|one| is_for(&edge, one) && only.as_ref().is_none_or(|only| only.contains(&one.name.index)))
+            .filter(|one| is_for(&transition, one) && only.as_ref().is_none_or(|only| only.contains(&one.name.index)))
             .collect();
         self.skipped = match &self.before {
             Some(before) => before.skipped,
@@ -199,15 +200,15 @@ impl Work {
     }
 
     /// Returns the record of the transition for the account.
-    fn carried(&self, now: Timestamp, refused: Option<String>) -> Carried {
+    fn last_run(&self, now: Timestamp, refused: Option<String>) -> LastRun {
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let in_vain = refused.is_some() || !self.left.is_empty();
         let before = self.before.as_ref();
         let left: Vec<u32> = self.left.keys().copied().collect();
-        Carried {
-            turn: self.edge.turn,
-            cause: self.edge.cause,
-            due: self.edge.at,
+        LastRun {
+            action: self.transition.action,
+            trigger: self.transition.trigger,
+            due: self.transition.at,
             at: now,
             changed: before.map_or(0, |before| before.changed).saturating_add(number(self.changed.len())),
             failed: number(self.left.len()),
@@ -230,10 +231,10 @@ async fn carry_out(context: &Context, user: &UserName, cluster: &ClusterName) ->
             stored => stored?,
         };
         let entry = stored.account.cluster(cluster);
-        let Some((want, edge, schedule)) = due(&entry, now) else { return Ok(()) };
+        let Some((want, transition, schedule)) = due(&entry, now) else { return Ok(()) };
         let mut one = match work.take() {
-            Some(work) if work.edge == edge => work,
-            _ => Work::new(edge, entry.scheduled.as_ref()),
+            Some(work) if work.transition == transition => work,
+            _ => Work::new(transition, entry.scheduled.as_ref()),
         };
         let shown = instances::list(&context.client, cluster, want.kind).await?;
         let on: BTreeSet<u32> = shown.iter().filter(|one| one.on).map(|one| one.name.index).collect();
@@ -245,15 +246,15 @@ async fn carry_out(context: &Context, user: &UserName, cluster: &ClusterName) ->
             work = Some(one);
             continue;
         }
-        if edge.turn == Turn::Resume && !to_do.is_empty() {
+        if transition.action == ScheduleAction::Resume && !to_do.is_empty() {
             match bring_back(context, &stored, cluster, want, &entry).await {
                 Ok(Quota::Held) => {}
                 // Once the quota is held, the account records that, and is reconciled again.
                 Ok(Quota::Awaited) => return Ok(()),
                 Err(error) if error.is_conflict() => continue,
                 Err(error) => {
-                    let carried = one.carried(now, Some(error.to_string()));
-                    if record(context, &stored, cluster, &carried, None).await? {
+                    let last_run = one.last_run(now, Some(error.to_string()));
+                    if record(context, &stored, cluster, &last_run, None).await? {
                         return Ok(());
                     }
                     continue;
@@ -262,7 +263,7 @@ async fn carry_out(context: &Context, user: &UserName, cluster: &ClusterName) ->
         }
         let mode = schedule.mode;
         let came: Vec<(u32, Came)> = stream::iter(to_do)
-            .map(|shown| async move { (shown.name.index, switch(context, &shown, edge, mode, now).await) })
+            .map(|shown| async move { (shown.name.index, switch(context, &shown, transition, mode, now).await) })
             .buffer_unordered(INSTANCES_AT_ONCE)
             .collect()
             .await;
@@ -292,14 +293,14 @@ async fn carry_out(context: &Context, user: &UserName, cluster: &ClusterName) ->
             work = Some(one);
             continue;
         }
-        let carried = one.carried(Timestamp::now(), None);
-        let gives_back = edge.turn == Turn::Suspend
+        let last_run = one.last_run(Timestamp::now(), None);
+        let gives_back = transition.action == ScheduleAction::Suspend
             && one.left.is_empty()
             && on.is_subset(&off)
             && stored.account.policy.suspended == Suspended::Release
             && !want.released;
         let released = gives_back.then(|| Want { released: true, ..want.clone() });
-        if record(context, &stored, cluster, &carried, released.as_ref()).await? {
+        if record(context, &stored, cluster, &last_run, released.as_ref()).await? {
             return Ok(());
         }
         // Another writer changed the account in between.
@@ -308,11 +309,11 @@ async fn carry_out(context: &Context, user: &UserName, cluster: &ClusterName) ->
 }
 
 /// Returns the due transition of an existing cluster.
-fn due(entry: &Entry, now: Timestamp) -> Option<(&Want, Edge, &Schedule)> {
+fn due(entry: &Entry, now: Timestamp) -> Option<(&Want, Transition, &Schedule)> {
     let want = entry.want.as_ref().filter(|_| is_there(entry))?;
     let schedule = entry.schedule()?;
     match schedule.due(entry.scheduled.as_ref(), now) {
-        Ok(Due::Now(edge)) => Some((want, edge, schedule)),
+        Ok(Due::Now(transition)) => Some((want, transition, schedule)),
         _ => None,
     }
 }
@@ -358,17 +359,23 @@ enum Came {
     Failed(String),
 }
 
-async fn switch(context: &Context, shown: &Instance, edge: Edge, mode: Option<Mode>, now: Timestamp) -> Came {
-    let asker = Asker { by: name(), at: now, reason: Some(REASON.to_owned()), woken_by: Some(Cause::Schedule) };
+async fn switch(
+    context: &Context,
+    shown: &Instance,
+    transition: Transition,
+    mode: Option<Mode>,
+    now: Timestamp,
+) -> Came {
+    let asker = Asker { by: name(), at: now, reason: Some(REASON.to_owned()), woken_by: Some(Trigger::Schedule) };
     // A schedule that was set for VMs cannot apply to containers; the type is fixed.
     let mode = mode.filter(|_| shown.kind == InstanceType::Vm);
-    let act = match act(shown, edge.turn.verb(), mode, Some(&asker)) {
+    let act = match act(shown, transition.action.verb(), mode, Some(&asker)) {
         Ok(Some(act)) => act,
         Ok(None) => return Came::Already,
         Err(refused) => return Came::Failed(refused.to_string()),
     };
     match instances::carry_out(&context.client, shown, &act, keys::WEBHOOK, false).await {
-        Ok(()) => Came::Changed { on: edge.turn == Turn::Resume || act.call == Some(Call::Pause) },
+        Ok(()) => Came::Changed { on: transition.action == ScheduleAction::Resume || act.call == Some(Call::Pause) },
         Err(error) if error.is_not_found() => Came::Already,
         Err(error) if error.is_conflict() || error.is_forbidden() => Came::NotYet(error.to_string()),
         Err(error) => Came::Failed(error.to_string()),
@@ -381,23 +388,23 @@ async fn record(
     context: &Context,
     stored: &Stored,
     cluster: &ClusterName,
-    carried: &Carried,
+    last_run: &LastRun,
     released: Option<&Want>,
 ) -> Result<bool, ApiError> {
-    let change = Change::new().scheduled(cluster, Some(carried));
+    let change = Change::new().scheduled(cluster, Some(last_run));
     let change = if released.is_some() { change.want(cluster, released) } else { change };
     match context.accounts.change(stored, &change, keys::WEBHOOK, false).await {
         Ok(_) => {}
         Err(error) if error.is_conflict() => return Ok(false),
         Err(error) => return Err(error),
     }
-    let Carried { turn, changed, failed, skipped, reason, .. } = carried;
-    context.metrics.scheduled(match carried.tries {
-        0 => turn.verb().done(),
+    let LastRun { action, changed, failed, skipped, reason, .. } = last_run;
+    context.metrics.scheduled(match last_run.tries {
+        0 => action.verb().done(),
         _ => "failed",
     });
-    let late = carried.late().as_secs();
-    info!(user = %stored.account.user, %cluster, %turn, changed, failed, skipped, late, reason, "by schedule");
+    let late = last_run.late().as_secs();
+    info!(user = %stored.account.user, %cluster, %action, changed, failed, skipped, late, reason, "by schedule");
     Ok(true)
 }
 
@@ -416,35 +423,35 @@ mod tests {
     }
 
     /// Takes all waiting clusters.
-    fn taken(edges: &Edges) -> Vec<String> {
-        std::iter::from_fn(|| edges.next().now_or_never()).map(|(_, cluster)| cluster.to_string()).collect()
+    fn taken(transitions: &Transitions) -> Vec<String> {
+        std::iter::from_fn(|| transitions.next().now_or_never()).map(|(_, cluster)| cluster.to_string()).collect()
     }
 
     #[test]
     fn the_cluster_that_has_waited_longest_is_taken_first() {
-        let edges = Edges::default();
+        let transitions = Transitions::default();
         for (cluster, due) in [("b", 20), ("late", 30), ("a", 20), ("early", 10), ("b", 5)] {
-            edges.add(key(cluster), at(due));
+            transitions.add(key(cluster), at(due));
         }
         // Equal due times keep the order of arrival, and a cluster that waits already keeps its place.
-        assert_eq!(taken(&edges), ["early", "b", "a", "late"]);
-        edges.add(key("early"), at(10));
-        assert!(taken(&edges).is_empty(), "it is being worked on");
+        assert_eq!(taken(&transitions), ["early", "b", "a", "late"]);
+        transitions.add(key("early"), at(10));
+        assert!(taken(&transitions).is_empty(), "it is being worked on");
     }
 
     #[test]
     fn a_cluster_that_was_worked_on_waits_behind_the_others() {
-        let edges = Edges::default();
-        edges.add(key("fails"), at(10));
-        assert_eq!(taken(&edges), ["fails"]);
-        edges.done(key("fails"), at(40));
+        let transitions = Transitions::default();
+        transitions.add(key("fails"), at(10));
+        assert_eq!(taken(&transitions), ["fails"]);
+        transitions.done(key("fails"), at(40));
         for (cluster, due) in [("fails", 10), ("new", 30), ("newer", 50)] {
-            edges.add(key(cluster), at(due));
+            transitions.add(key(cluster), at(due));
         }
-        assert_eq!(taken(&edges), ["new", "fails", "newer"]);
+        assert_eq!(taken(&transitions), ["new", "fails", "newer"]);
         // The last time of work counts for a minute, and is not remembered for longer.
-        edges.done(key("fails"), at(60));
-        edges.done(key("new"), at(200));
-        assert_eq!(edges.queue.lock().unwrap().worked.len(), 1);
+        transitions.done(key("fails"), at(60));
+        transitions.done(key("new"), at(200));
+        assert_eq!(transitions.queue.lock().unwrap().worked.len(), 1);
     }
 }

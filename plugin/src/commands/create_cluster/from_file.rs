@@ -7,9 +7,9 @@ use cmp_core::account::{InstanceType, Want};
 use cmp_core::format;
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
-use cmp_core::off::Off;
+use cmp_core::powered_off::PoweredOff;
 use cmp_core::resources::ResourceName;
-use cmp_core::schedule::{Cause, Schedule};
+use cmp_core::schedule::{Schedule, Trigger};
 use cmp_core::template::built_in_type;
 
 use super::Asked;
@@ -86,11 +86,11 @@ fn cluster(object: &Value) -> Result<Asked, String> {
         let kind = if typed { want.kind } else { InstanceType::Vm };
         schedule.check(kind).map_err(|invalid| about(format!("spec.{invalid}")))?;
     }
-    let off = off.map(|off| Off::read(&off, want.count)).transpose();
+    let off = off.map(|off| PoweredOff::read(&off, want.count)).transpose();
     let mut off = off.map_err(|why| about(format!("spec.instances{why}")))?.unwrap_or_default();
-    let wakes = |cause| want.schedule.as_ref().is_some_and(|schedule| schedule.wakes(cause));
-    for cause in Cause::ALL.into_iter().filter(|cause| !wakes(*cause)) {
-        off.forget(cause);
+    let wakes = |trigger| want.schedule.as_ref().is_some_and(|schedule| schedule.wakes(trigger));
+    for trigger in Trigger::ALL.into_iter().filter(|trigger| !wakes(*trigger)) {
+        off.forget(trigger);
     }
     Ok(Asked { name, want, patch: None, off, over, owner, typed })
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_saphyr::Spanned;
 
 use cmp_client::templates::not_yaml;
-use cmp_core::template::Wrong;
+use cmp_core::template::TemplateError;
 
 use crate::error::CliError;
 use crate::files;
@@ -44,7 +44,7 @@ impl Patch {
     }
 
     /// Returns the error, with the line of the patch that causes it.
-    pub(crate) fn wrong(&self, wrong: &Wrong) -> String {
+    pub(crate) fn wrong(&self, wrong: &TemplateError) -> String {
         match self.line(wrong) {
             Some(line) => format!("{}, line {line}: {wrong}", self.named),
             None => format!("{}: {wrong}", self.named),
@@ -52,7 +52,7 @@ impl Patch {
     }
 
     /// Returns the line of the operation, or of the part of the field that a merge patch contains.
-    fn line(&self, wrong: &Wrong) -> Option<u64> {
+    fn line(&self, wrong: &TemplateError) -> Option<u64> {
         let mut at = &self.places.as_ref()?.value;
         let mut line = None;
         if let (Place::List(operations), Some(operation)) = (at, wrong.operation) {
@@ -143,7 +143,7 @@ mod tests {
     fn said(text: &str, operation: Option<usize>, field: &str) -> Option<u64> {
         let places = serde_saphyr::from_str(text).unwrap();
         let patch = Patch { value: Value::Null, named: "--patch".to_owned(), places: Some(places) };
-        patch.line(&Wrong { operation, field: field.to_owned(), why: String::new() })
+        patch.line(&TemplateError { operation, field: field.to_owned(), why: String::new() })
     }
 
     #[test]

@@ -9,15 +9,15 @@ use crate::instance::{Instance, Mode, of_stateful_set, of_virtual_machine};
 use crate::kubevirt::VirtualMachine;
 use crate::lifecycle::{Asker, Verb, act};
 use crate::name::MAX_COUNT;
-use crate::schedule::Cause;
+use crate::schedule::Trigger;
 use crate::state::State;
 
 /// The instances of a cluster that are off, by index. All others are to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Off {
+pub struct PoweredOff {
     states: BTreeMap<u32, State>,
     /// The cause that resumes each instance that a schedule suspended, or that was suspended for a limited time.
-    wakes: BTreeMap<u32, Cause>,
+    wakes: BTreeMap<u32, Trigger>,
 }
 
 /// The states that can be written, in the order in which they are written.
@@ -25,7 +25,7 @@ const STATES: [State; 2] = [State::Suspended, State::Stopped];
 /// The field that lists the suspended instances by the cause that resumes them.
 const WOKEN_BY: &str = "wokenBy";
 
-impl Off {
+impl PoweredOff {
     /// Returns those of these instances that are off, if their index is below `count`.
     pub fn of(instances: &[Instance], count: u32) -> Self {
         let off = || instances.iter().filter(|shown| shown.name.index < count && STATES.contains(&shown.state));
@@ -39,7 +39,7 @@ impl Off {
         }
     }
 
-    /// Reads the form that [`Off::value`] writes, for a cluster of `count` instances. The error text follows the name
+    /// Reads the form that [`PoweredOff::value`] writes, for a cluster of `count` instances. The error text follows the name
     /// of the field.
     pub fn read(value: &Value, count: u32) -> Result<Self, String> {
         let Value::Object(fields) = value else {
@@ -65,13 +65,13 @@ impl Off {
             }
         };
         for (field, listed) in fields {
-            let cause = Cause::read(field);
-            let cause = cause.ok_or_else(|| format!(".{WOKEN_BY}.{field} is not known: use schedule and once"))?;
+            let trigger = Trigger::read(field);
+            let trigger = trigger.ok_or_else(|| format!(".{WOKEN_BY}.{field} is not known: use schedule and once"))?;
             for index in indexes(listed, count).map_err(|why| format!(".{WOKEN_BY}.{field}: {why}"))? {
                 if off.get(&index) != Some(&State::Suspended) {
                     return Err(format!(".{WOKEN_BY}.{field}: {index} is not suspended: add it to suspended"));
                 }
-                if wakes.insert(index, cause).is_some_and(|earlier| earlier != cause) {
+                if wakes.insert(index, trigger).is_some_and(|earlier| earlier != trigger) {
                     return Err(format!(".{WOKEN_BY}: {index} is in both lists: leave it in one of them"));
                 }
             }
@@ -88,8 +88,8 @@ impl Off {
             fields.extend(listed.map(|listed| (state.as_str().to_owned(), listed)));
         }
         let mut wakes = serde_json::Map::new();
-        for cause in Cause::ALL {
-            wakes.extend(ranges(&self.wakes, &cause).map(|listed| (cause.as_str().to_owned(), listed)));
+        for trigger in Trigger::ALL {
+            wakes.extend(ranges(&self.wakes, &trigger).map(|listed| (trigger.as_str().to_owned(), listed)));
         }
         if !wakes.is_empty() {
             fields.insert(WOKEN_BY.to_owned(), Value::Object(wakes));
@@ -103,13 +103,13 @@ impl Off {
     }
 
     /// Returns the cause that resumes a suspended instance, if there is one.
-    pub fn woken_by(&self, index: u32) -> Option<Cause> {
+    pub fn woken_by(&self, index: u32) -> Option<Trigger> {
         self.wakes.get(&index).copied()
     }
 
     /// Removes a cause that will not occur. The instances that it would have resumed stay suspended.
-    pub fn forget(&mut self, cause: Cause) {
-        self.wakes.retain(|_, wakes| *wakes != cause);
+    pub fn forget(&mut self, trigger: Trigger) {
+        self.wakes.retain(|_, wakes| *wakes != trigger);
     }
 
     /// Reports whether no instance is off.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 /// Returns every key of either list with the value that each list has for it. Both lists must be sorted by key, without
 /// duplicates.
-pub fn beside<K: Ord, A, B>(
+pub fn merge_join<K: Ord, A, B>(
     old: impl IntoIterator<Item = (K, A)>,
     new: impl IntoIterator<Item = (K, B)>,
 ) -> impl Iterator<Item = (K, Option<A>, Option<B>)> {
@@ -36,7 +36,7 @@ mod tests {
         fn each_key_comes_once_with_what_both_have(old: BTreeMap<u8, u8>, new: BTreeMap<u8, u8>) {
             let keys: BTreeSet<u8> = old.keys().chain(new.keys()).copied().collect();
             let expected: Vec<_> = keys.into_iter().map(|key| (key, old.get(&key), new.get(&key))).collect();
-            let found: Vec<_> = beside(&old, &new).map(|(key, was, is)| (*key, was, is)).collect();
+            let found: Vec<_> = merge_join(&old, &new).map(|(key, was, is)| (*key, was, is)).collect();
             prop_assert_eq!(found, expected);
         }
     }

@@ -7,9 +7,9 @@ use crate::template::Template;
 #[test]
 fn what_is_written_is_read_back_in_one_form() {
     let check = |value: &Value, written: &Value| {
-        let off = Off::read(value, 10).unwrap();
+        let off = PoweredOff::read(value, 10).unwrap();
         assert_eq!(off.value().unwrap_or(Value::Null), *written);
-        assert_eq!(off.value().map(|value| Off::read(&value, 10).unwrap()).unwrap_or_default(), off);
+        assert_eq!(off.value().map(|value| PoweredOff::read(&value, 10).unwrap()).unwrap_or_default(), off);
     };
     check(&json!({}), &Value::Null);
     check(&json!({ "suspended": [] }), &Value::Null);
@@ -20,14 +20,14 @@ fn what_is_written_is_read_back_in_one_form() {
         &json!({ "suspended": ["0-3", 5], "stopped": [4], "wokenBy": { "once": ["1-2"], "schedule": [5] } }),
     );
     check(&json!({ "suspended": [0], "wokenBy": { "once": [] } }), &json!({ "suspended": [0] }));
-    let off = Off::read(&json!({ "suspended": ["0-8"], "stopped": [9] }), 10).unwrap();
+    let off = PoweredOff::read(&json!({ "suspended": ["0-8"], "stopped": [9] }), 10).unwrap();
     assert!(!off.all_suspended(10) && off.all_suspended(9) && !off.all_suspended(0));
     assert_eq!(off.others(12).collect::<Vec<_>>(), [10, 11]);
 }
 
 #[test]
 fn what_is_wrong_is_named_with_the_remedy() {
-    let check = |value: &Value, expected: &str| assert_eq!(Off::read(value, 3).unwrap_err(), expected);
+    let check = |value: &Value, expected: &str| assert_eq!(PoweredOff::read(value, 3).unwrap_err(), expected);
     check(&json!([0]), ": [0] says of no instance what it is: use a form such as {\"suspended\": [0]}");
     check(&json!({ "running": [0] }), ".running is not known: use suspended and stopped; all others are to run");
     check(&json!({ "stopped": 1 }), ".stopped: 1 is no list: use a form such as [0, \"2-4\"]");
@@ -76,16 +76,17 @@ fn what_is_wrong_is_named_with_the_remedy() {
         let expected = format!(".stopped: {item} is no index: use numbers and ranges, such as 3 or \"0-4\"");
         check(&json!({ "stopped": [item] }), &expected);
     }
-    assert!(Off::read(&json!({ "stopped": [1] }), 1).unwrap_err().contains("0 is the only one"));
+    assert!(PoweredOff::read(&json!({ "stopped": [1] }), 1).unwrap_err().contains("0 is the only one"));
 }
 
 #[test]
 fn what_wakes_an_instance_is_read_and_can_be_forgotten() {
-    let mut off = Off::read(&json!({ "suspended": ["0-2"], "wokenBy": { "once": [0], "schedule": [1] } }), 3).unwrap();
-    let woken_by = |off: &Off| (0..3).map(|index| off.woken_by(index)).collect::<Vec<_>>();
-    assert_eq!(woken_by(&off), [Some(Cause::Once), Some(Cause::Schedule), None]);
-    off.forget(Cause::Once);
-    assert_eq!(woken_by(&off), [None, Some(Cause::Schedule), None]);
+    let mut off =
+        PoweredOff::read(&json!({ "suspended": ["0-2"], "wokenBy": { "once": [0], "schedule": [1] } }), 3).unwrap();
+    let woken_by = |off: &PoweredOff| (0..3).map(|index| off.woken_by(index)).collect::<Vec<_>>();
+    assert_eq!(woken_by(&off), [Some(Trigger::Once), Some(Trigger::Schedule), None]);
+    off.forget(Trigger::Once);
+    assert_eq!(woken_by(&off), [None, Some(Trigger::Schedule), None]);
     assert!(off.all_suspended(3));
 }
 
@@ -96,7 +97,7 @@ fn an_instance_is_made_off_with_what_is_remembered_of_it() {
         by: "john".to_owned(),
         at: "2026-11-25T12:00:00Z".parse().unwrap(),
         reason: Some("so".to_owned()),
-        woken_by: Some(Cause::Once),
+        woken_by: Some(Trigger::Once),
     };
     let web = name("web").instance(1);
     for released in [false, true] {
@@ -119,8 +120,8 @@ fn an_instance_is_made_off_with_what_is_remembered_of_it() {
             for shown in [of_stateful_set(&set.clone().into(), None).unwrap(), of_virtual_machine(&read, None).unwrap()]
             {
                 assert_eq!(shown.state, state);
-                let off = Off::of(std::slice::from_ref(&shown), 2);
-                assert_eq!(off.woken_by(1), Some(Cause::Once).filter(|_| state == State::Suspended));
+                let off = PoweredOff::of(std::slice::from_ref(&shown), 2);
+                assert_eq!(off.woken_by(1), Some(Trigger::Once).filter(|_| state == State::Suspended));
                 let by = shown.suspension.map(|suspension| (suspension.by, suspension.reason, suspension.mode));
                 let expected = ("john".to_owned(), Some("so".to_owned()), Mode::Halt);
                 assert_eq!(by, Some(expected).filter(|_| state == State::Suspended));
