@@ -153,6 +153,8 @@ struct Work {
     before: Option<LastRun>,
     looked: bool,
     changed: BTreeSet<u32>,
+    /// The number of instances that an earlier try left and another replica, or a user, has changed since.
+    changed_since: u32,
     left: BTreeMap<u32, String>,
     skipped: u32,
     /// Whether a pass found nothing to do, and another replica got the time to record that it did the work.
@@ -163,7 +165,7 @@ impl Work {
     fn new(transition: Transition, last: Option<&LastRun>) -> Self {
         let before = last.filter(|last| last.is(&transition)).cloned();
         let (changed, left) = (BTreeSet::new(), BTreeMap::new());
-        Self { transition, before, looked: false, changed, left, skipped: 0, waited: false }
+        Self { transition, before, looked: false, changed, changed_since: 0, left, skipped: 0, waited: false }
     }
 
     /// Returns the instances to change now: at first all that the transition concerns, then those that are left.
@@ -192,10 +194,19 @@ impl Work {
             .into_iter()
             .filter(|one| is_for(&transition, one) && only.as_ref().is_none_or(|only| only.contains(&one.name.index)))
             .collect();
-        self.skipped = match &self.before {
-            Some(before) => before.skipped,
-            None => u32::try_from(total.saturating_sub(to_do.len() + self.changed.len())).unwrap_or(u32::MAX),
-        };
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        match &self.before {
+            Some(before) => {
+                self.skipped = before.skipped;
+                // A try that was refused as a whole left every instance that the transition applies to.
+                let left = match before.failed {
+                    0 => number(total).saturating_sub(before.skipped.saturating_add(before.changed)),
+                    failed => failed,
+                };
+                self.changed_since = left.saturating_sub(number(to_do.len()));
+            }
+            None => self.skipped = number(total.saturating_sub(to_do.len() + self.changed.len())),
+        }
         to_do
     }
 
@@ -210,7 +221,10 @@ impl Work {
             trigger: self.transition.trigger,
             due: self.transition.at,
             at: now,
-            changed: before.map_or(0, |before| before.changed).saturating_add(number(self.changed.len())),
+            changed: before
+                .map_or(0, |before| before.changed)
+                .saturating_add(self.changed_since)
+                .saturating_add(number(self.changed.len())),
             failed: number(self.left.len()),
             skipped: self.skipped,
             tries: if in_vain { before.map_or(0, |before| before.tries).saturating_add(1) } else { 0 },
@@ -411,6 +425,7 @@ async fn record(
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;
+    use serde_json::json;
 
     use super::*;
 
@@ -420,6 +435,34 @@ mod tests {
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
+    }
+
+    /// Returns three instances of which the named ones run. The schedule has suspended the others.
+    fn instances(running: &[u32]) -> Vec<Instance> {
+        let one = |index: u32| {
+            let on = running.contains(&index);
+            let asked = if on { "running" } else { "suspended" };
+            let suspended = json!({
+                (keys::SUSPENDED_BY): name(),
+                (keys::SUSPENDED_AT): at(0).to_string(),
+                (keys::SUSPEND_MODE): "halt",
+                (keys::WOKEN_BY): "schedule",
+            });
+            let annotations = if on { json!({}) } else { suspended };
+            let set = json!({
+                "metadata": {
+                    "name": format!("web-{index}"),
+                    "namespace": "web-ns",
+                    "labels": { (keys::ASKED): asked },
+                    "annotations": annotations,
+                },
+                "spec": { "replicas": i32::from(on), "serviceName": "", "selector": {}, "template": {} },
+                "status": { "replicas": i32::from(on), "readyReplicas": i32::from(on) },
+            });
+            let set = serde_json::from_value(set).unwrap();
+            cmp_core::instance::of_stateful_set(&set, None).unwrap()
+        };
+        (0..3).map(one).collect()
     }
 
     /// Takes all waiting clusters.
@@ -453,5 +496,39 @@ mod tests {
         transitions.done(key("fails"), at(60));
         transitions.done(key("new"), at(200));
         assert_eq!(transitions.queue.lock().unwrap().worked.len(), 1);
+    }
+
+    /// Returns the record of a resumption of three instances of which one was skipped.
+    fn resumption(failed: u32, left: Vec<u32>) -> (Transition, LastRun) {
+        let transition = Transition { at: at(100), action: ScheduleAction::Resume, trigger: Trigger::Schedule };
+        let record = LastRun {
+            action: transition.action,
+            trigger: transition.trigger,
+            due: transition.at,
+            at: at(101),
+            changed: 0,
+            failed,
+            skipped: 1,
+            tries: 1,
+            left,
+            reason: Some("exceeded quota".to_owned()),
+        };
+        (transition, record)
+    }
+
+    #[test]
+    fn a_retry_counts_the_instances_that_another_replica_resumed() {
+        // Instance 2 ran before. An earlier try left 0 and 1: it was refused as a whole, or failed for each.
+        for (failed, left) in [(0, vec![]), (2, vec![0, 1])] {
+            let (transition, record) = resumption(failed, left);
+            for (running, to_do) in [(&[2][..], 2), (&[0, 2], 1), (&[0, 1, 2], 0)] {
+                let mut work = Work::new(transition, Some(&record));
+                let candidates = work.candidates(instances(running));
+                assert_eq!(candidates.len(), to_do, "{running:?}");
+                work.changed.extend(candidates.iter().map(|one| one.name.index));
+                let last_run = work.last_run(at(130), None);
+                assert_eq!((last_run.changed, last_run.failed, last_run.skipped), (2, 0, 1), "{running:?}");
+            }
+        }
     }
 }
