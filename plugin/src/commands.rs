@@ -1,124 +1,160 @@
 //! The commands, one file for each, and their dispatch.
+//!
+//! A verb with several nouns has one file for each noun. The arguments of a command stand beside its `run`. Code that
+//! several commands use is in [`shared`].
 
-use crate::cli::{
-    Arguments, Command, Completion, Create, CreateArgs, Delete, Describe, Export, Get, Instances, Resize, Resume,
-    Scale, Schedule, Set, Suspend,
-};
-use crate::completion;
+use clap::Subcommand;
+
+use crate::args::{Global, OutputArgs};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::Ui;
-use cmp_core::lifecycle::Verb;
 
 mod check;
-mod create_cluster;
-mod delete_cluster;
+pub(crate) mod completion;
+mod console;
+mod create;
+mod delete;
 mod describe;
 mod events;
+mod exec;
 mod export;
 mod get;
 mod install;
-mod into;
-mod lifecycle;
+mod logs;
 mod mirror;
-mod namespaces;
-mod objects;
-mod orphans;
-mod probes;
+mod options;
 mod quota;
 mod report;
 mod resize;
+mod resume;
 mod scale;
-mod schedules;
-pub(crate) mod templates;
-mod tokens;
+mod schedule;
+mod set;
+pub(crate) mod shared;
+mod ssh;
+mod start;
+mod stop;
+mod suspend;
 mod uninstall;
-mod users;
 mod version;
-mod waiting;
-mod wants;
-mod watch;
+mod vnc;
 mod whoami;
 
-pub(crate) use tokens::ids as token_ids;
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create a cluster, a user, a template or a token
+    Create(Box<create::CreateArgs>),
+    /// Show clusters, instances, schedules, users, templates or tokens
+    #[command(subcommand)]
+    Get(get::Get),
+    /// Show details of a cluster, an instance, a user or a template
+    #[command(subcommand)]
+    Describe(describe::Describe),
+    /// Delete clusters, users, templates or a token
+    #[command(subcommand)]
+    Delete(delete::Delete),
+    /// Change the number of instances of a cluster
+    #[command(subcommand)]
+    Scale(scale::Scale),
+    /// Change the size of the instances of a cluster
+    #[command(subcommand)]
+    Resize(resize::Resize),
+    /// Start instances by name
+    #[command(subcommand)]
+    Start(start::Start),
+    /// Stop instances by name
+    #[command(subcommand)]
+    Stop(stop::Stop),
+    /// Suspend clusters or instances: free their resources and remember their state
+    #[command(subcommand)]
+    Suspend(suspend::Suspend),
+    /// Resume suspended clusters or instances
+    #[command(subcommand)]
+    Resume(resume::Resume),
+    /// Print the definition of clusters, to create them again
+    #[command(subcommand)]
+    Export(export::Export),
+    /// Suspend and resume a cluster on a schedule
+    #[command(subcommand)]
+    Schedule(schedule::Schedule),
+    /// Run a command in an instance
+    Exec(exec::ExecArgs),
+    /// Print the logs of an instance
+    Logs(logs::LogsArgs),
+    /// Connect to the serial console of a VM
+    Console(console::ConsoleArgs),
+    /// Open a VNC connection to a VM
+    Vnc(vnc::VncArgs),
+    /// Open an SSH connection to a VM, or run a command in it
+    Ssh(ssh::SshArgs),
+    /// List the events of clusters
+    Events(events::EventsArgs),
+    /// Show resource usage and its cost, from the mirror (administrators)
+    Report(report::ReportArgs),
+    /// Change the quota of a user
+    #[command(subcommand)]
+    Set(set::Set),
+    /// Show the total, used and available amounts of the quota
+    Quota(quota::QuotaArgs),
+    /// Show your user name, groups, API server and quota
+    Whoami(OutputArgs),
+    /// Record the states of instances and their durations in a file (administrators)
+    Mirror(mirror::MirrorArgs),
+    /// Install or upgrade the in-cluster half: namespaces, policies, rights, cmp-webhook
+    Install(install::InstallArgs),
+    /// Check that cmp is installed correctly, and that all components respond
+    Check(check::CheckArgs),
+    /// Uninstall cmp-webhook; clusters, accounts and policies stay
+    Uninstall(uninstall::UninstallArgs),
+    /// Install or print shell completion for commands and names
+    #[command(subcommand)]
+    Completion(completion::Completion),
+    /// Print the versions of the plugin, the API server and cmp-webhook
+    Version(version::VersionArgs),
+    /// Print the list of flags that every command takes
+    #[command(hide = true)]
+    Options,
+}
 
 /// Runs a command, and prints the warnings of the API server.
-pub(crate) async fn run(arguments: Arguments, ui: &Ui) -> Result<(), CliError> {
-    let context = Context::new(ui, arguments.global);
-    let done = dispatch(&context, arguments.command).await;
+pub(crate) async fn run(command: Command, global: Global, ui: &Ui) -> Result<(), CliError> {
+    let context = Context::new(ui, global);
+    let done = dispatch(&context, command).await;
     context.warn();
     done
 }
 
 async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliError> {
     match command {
-        Command::Create(args) => create(context, *args).await,
-        Command::Get(Get::Clusters(args)) => get::clusters(context, args).await,
-        Command::Get(Get::Instances(args)) => get::instances(context, args).await,
-        Command::Get(Get::Schedules(args)) => schedules::get(context, args).await,
-        Command::Get(Get::Users(args)) => users::get(context, args).await,
-        Command::Get(Get::Templates(args)) => templates::get(context, args).await,
-        Command::Get(Get::Tokens(args)) => tokens::get(context, args).await,
-        Command::Describe(Describe::Cluster(args)) => describe::clusters(context, args.names).await,
-        Command::Describe(Describe::Instance(args)) => describe::instances(context, args.names).await,
-        Command::Describe(Describe::User(args)) => describe::users(context, args.names).await,
-        Command::Describe(Describe::Template(args)) => templates::describe(context, args.names).await,
-        Command::Delete(Delete::Cluster(args)) => delete_cluster::run(context, args).await,
-        Command::Delete(Delete::User(args)) => users::delete(context, args).await,
-        Command::Delete(Delete::Template(args)) => templates::delete(context, args).await,
-        Command::Delete(Delete::Token(args)) => tokens::delete(context, args).await,
-        Command::Resize(Resize::Cluster(args)) => resize::run(context, args).await,
-        Command::Export(Export::Cluster(args)) => export::run(context, args).await,
-        Command::Exec(args) => into::exec(context, args).await,
-        Command::Logs(args) => into::logs(context, args).await,
-        Command::Console(args) => into::console(context, args).await,
-        Command::Vnc(args) => into::vnc(context, args).await,
-        Command::Ssh(args) => into::ssh(context, args).await,
+        Command::Create(args) => create::run(context, *args).await,
+        Command::Get(args) => get::run(context, args).await,
+        Command::Describe(args) => describe::run(context, args).await,
+        Command::Delete(args) => delete::run(context, args).await,
+        Command::Scale(args) => scale::run(context, args).await,
+        Command::Resize(args) => resize::run(context, args).await,
+        Command::Start(args) => start::run(context, args).await,
+        Command::Stop(args) => stop::run(context, args).await,
+        Command::Suspend(args) => suspend::run(context, args).await,
+        Command::Resume(args) => resume::run(context, args).await,
+        Command::Export(args) => export::run(context, args).await,
+        Command::Schedule(args) => schedule::run(context, args).await,
+        Command::Exec(args) => exec::run(context, args).await,
+        Command::Logs(args) => logs::run(context, args).await,
+        Command::Console(args) => console::run(context, args).await,
+        Command::Vnc(args) => vnc::run(context, args).await,
+        Command::Ssh(args) => ssh::run(context, args).await,
         Command::Events(args) => events::run(context, args).await,
-        Command::Scale(Scale::Cluster(args)) => scale::run(context, args).await,
-        Command::Start(Instances::Instance(args)) => lifecycle::instances(context, Verb::Start, args, None).await,
-        Command::Stop(Instances::Instance(args)) => lifecycle::instances(context, Verb::Stop, args, None).await,
-        Command::Suspend(Suspend::Instance(args)) => {
-            lifecycle::instances(context, Verb::Suspend, args.which, Some(args.how)).await
-        }
-        Command::Suspend(Suspend::Cluster(args)) => {
-            lifecycle::clusters(context, Verb::Suspend, args.which, Some(args.how), args.span).await
-        }
-        Command::Resume(Resume::Instance(args)) => lifecycle::instances(context, Verb::Resume, args, None).await,
-        Command::Resume(Resume::Cluster(args)) => {
-            lifecycle::clusters(context, Verb::Resume, args.which, None, args.span).await
-        }
-        Command::Schedule(Schedule::Cluster(args)) => schedules::run(context, args).await,
         Command::Report(args) => report::run(context, args).await,
-        Command::Set(Set::Quota(args)) => quota::set(context, args).await,
-        Command::Quota(args) => quota::show(context, args).await,
+        Command::Set(args) => set::run(context, args).await,
+        Command::Quota(args) => quota::run(context, args).await,
         Command::Whoami(args) => whoami::run(context, args).await,
         Command::Mirror(args) => mirror::run(context, args).await,
         Command::Install(args) => install::run(context, args).await,
         Command::Check(args) => check::run(context, args).await,
         Command::Uninstall(args) => uninstall::run(context, args).await,
-        Command::Completion(Completion::Install(args)) => completion::install(context, args),
-        Command::Completion(Completion::Bash) => context.ui.out(completion::BASH),
-        Command::Completion(Completion::Zsh) => context.ui.out(completion::ZSH),
-        Command::Completion(Completion::Fish) => context.ui.out(completion::FISH),
+        Command::Completion(args) => completion::run(context, args),
         Command::Version(args) => version::run(context, args).await,
-        Command::Options => context.ui.out(&crate::cli::global_flags()),
-    }
-}
-
-async fn create(context: &Context<'_>, args: CreateArgs) -> Result<(), CliError> {
-    let CreateArgs { what, filename, file } = args;
-    if what.is_some() && (filename.is_some() || file.says_something()) {
-        return Err(CliError::user("flags come after the type: kubectl cmp create TYPE NAME --flag")
-            .hint("all that is in a file, whatever it is: kubectl cmp create -f FILE"));
-    }
-    match (what, filename) {
-        (Some(Create::Cluster(args)), _) => create_cluster::run(context, *args).await,
-        (Some(Create::User(args)), _) => users::create(context, args).await,
-        (Some(Create::Template(args)), _) => templates::create(context, args).await,
-        (Some(Create::Token(args)), _) => tokens::create(context, args).await,
-        (None, Some(path)) => objects::create(context, &path, &file).await,
-        (None, None) => Err(CliError::user("missing: what to create, or --filename <FILE>")
-            .hint("see 'kubectl cmp create --help' for usage")),
+        Command::Options => options::run(context),
     }
 }

@@ -7,44 +7,24 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::cli;
-use crate::ui::{Ui, escape};
+use crate::commands::completion::install::NAME;
+use crate::ui::Ui;
+use crate::{command_line, escape};
+use candidate::Candidate;
+use line::{Line, Wanted};
 
-mod install;
+mod candidate;
 mod line;
 mod live;
-mod scripts;
 
-pub(crate) use install::install;
-use line::{Line, Wanted};
-pub(crate) use scripts::{BASH, FISH, ZSH};
-
-/// The program that kubectl looks for to complete this plugin.
-pub(crate) const NAME: &str = "kubectl_complete-cmp";
 /// The hidden command for completion. The scripts for `kubectl-cmp` call it.
 const HIDDEN: &str = "__complete";
 
 /// Directive: add no space after a candidate, because it is half of a value.
 const NO_SPACE: u8 = 2;
+
 /// Directive: do not offer file names.
 const NO_FILES: u8 = 4;
-
-/// One candidate, with an optional description.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Candidate {
-    text: String,
-    about: Option<String>,
-}
-
-impl Candidate {
-    fn plain(text: impl Into<String>) -> Self {
-        Self { text: text.into(), about: None }
-    }
-
-    fn about(text: impl Into<String>, about: impl Into<String>) -> Self {
-        Self { text: text.into(), about: Some(about.into()) }
-    }
-}
 
 /// Returns the words to complete, if the program was called for completion.
 pub(crate) fn asked(typed: &[OsString]) -> Option<Vec<String>> {
@@ -59,7 +39,7 @@ pub(crate) fn asked(typed: &[OsString]) -> Option<Vec<String>> {
 
 /// Prints the candidates for the next word.
 pub(crate) fn run(ui: &Ui, words: &[String]) {
-    let mut root = cli::command();
+    let mut root = command_line::command();
     root.build();
     let answer = answer(&Line::read(&root, words), live::look);
     // A closed pipe is not an error of the plugin.
@@ -107,7 +87,7 @@ mod tests {
     /// Completes these words, the last of which is incomplete, with a few existing objects.
     fn answered(typed: &str) -> String {
         let words: Vec<String> = typed.split(' ').map(str::to_owned).collect();
-        let mut root = cli::command();
+        let mut root = command_line::command();
         root.build();
         let there = |question: &live::Question| match question.what {
             live::What::Clusters => vec![Candidate::about("web", "3 of cpu=1"), Candidate::plain("db")],

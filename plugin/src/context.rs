@@ -12,7 +12,7 @@ use cmp_client::connect::{Connection, Options, connect};
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 
-use crate::cli::{DryRun, Global};
+use crate::args::Global;
 use crate::error::CliError;
 use crate::ui::Ui;
 
@@ -279,13 +279,4 @@ where
 /// Returns an error without text if something was not found, for the exit code. The message was printed before.
 pub(crate) fn complete(all: bool) -> Result<(), CliError> {
     if all { Ok(()) } else { Err(CliError::silent()) }
-}
-
-/// Returns the suffix of a line that reports a change.
-pub(crate) fn suffix(dry_run: DryRun) -> &'static str {
-    match dry_run {
-        DryRun::None => "",
-        DryRun::Client => " (dry run)",
-        DryRun::Server => " (server dry run)",
-    }
 }

@@ -5,7 +5,7 @@ use std::io;
 use cmp_client::ApiError;
 use cmp_mirror::{StoreError, fetch, follow};
 
-use crate::ui::{Ui, escape};
+use crate::escape;
 
 /// The failure of a command.
 #[derive(Debug)]
@@ -92,10 +92,6 @@ impl CliError {
             text.push('\n');
         }
         text
-    }
-
-    pub(crate) fn print(&self, ui: &Ui) {
-        ui.err(&self.text());
     }
 
     /// Returns the hints about the next steps.

@@ -7,20 +7,23 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use tokio::runtime::Runtime;
 
-mod cli;
+mod args;
+mod command_line;
 mod commands;
 mod completion;
 mod context;
 mod error;
+mod escape;
 mod files;
 mod manifests;
 mod output;
+mod runtime;
 mod ui;
+mod usage_error;
 mod view;
 
-use cli::Arguments;
+use command_line::Arguments;
 use error::CliError;
 use ui::Ui;
 
@@ -32,8 +35,8 @@ pub fn main() -> ExitCode {
         completion::run(&ui, &words);
         return ExitCode::SUCCESS;
     }
-    let typed = cli::split_titles(cli::help_of(typed).into_iter());
-    let arguments = match cli::parse(&typed) {
+    let typed = command_line::split_titles(command_line::help_of(typed).into_iter());
+    let arguments = match command_line::parse(&typed) {
         Ok(arguments) => arguments,
         Err(error) => return usage(&ui, &error, &typed),
     };
@@ -49,20 +52,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments, ui: &Ui) -> Result<(), CliError> {
-    runtime()?.block_on(commands::run(arguments, ui))
-}
-
-/// Creates the runtime that the calls run on.
-fn runtime() -> Result<Runtime, CliError> {
-    // Install one TLS provider for all libraries. With two, each library would ask which one to use.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        return Err(CliError::internal("another TLS provider is installed"));
-    }
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::internal(&error.to_string()))
+    runtime::runtime()?.block_on(commands::run(arguments.command, arguments.global, ui))
 }
 
 /// Prints a usage error in kubectl's form: `error: ...` and exit code 1, where clap uses 2.
@@ -79,7 +69,7 @@ fn usage(ui: &Ui, error: &clap::Error, typed: &[OsString]) -> ExitCode {
             ExitCode::SUCCESS
         }
         _ => {
-            cli::usage_error(error, typed).print(ui);
+            usage_error::error(&command_line::command(), error, typed).print(ui);
             ExitCode::FAILURE
         }
     }

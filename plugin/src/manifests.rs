@@ -1,19 +1,19 @@
 //! Manifests that `install` applies: the files of `manifests/` in the repository, built into the plugin.
 
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta};
-use kube::{Api, Client, ResourceExt};
-use serde_json::Value;
-
 use crate::error::CliError;
 use component::Component;
+use manifest::read;
 
 mod component;
+mod manifest;
+
+pub(crate) use manifest::{Manifest, title};
 
 const NAMESPACES: &[&str] = &[include_str!("../../manifests/base/namespaces.yaml")];
 
-/// The policies, in the order in which they are applied. The policies that [`crate::commands`] can ask for a refusal
-/// come last. An API server sees a policy after those that were applied before it. A refusal by the last ones therefore
-/// shows that all are in force.
+/// The policies, in the order in which they are applied. The policies that [`crate::commands::shared::probes`] can ask
+/// for a refusal come last. An API server sees a policy after those that were applied before it. A refusal by the last
+/// ones therefore shows that all are in force.
 const POLICIES: &[&str] = &[
     include_str!("../../manifests/policies/instances.yaml"),
     include_str!("../../manifests/policies/scale.yaml"),
@@ -28,10 +28,14 @@ const POLICIES: &[&str] = &[
 ];
 
 const WEBHOOK_RIGHTS: &[&str] = &[include_str!("../../manifests/base/rbac-webhook.yaml")];
+
 const DEPLOYMENT: &[&str] =
     &[include_str!("../../manifests/base/network.yaml"), include_str!("../../manifests/base/deployment.yaml")];
+
 const WEBHOOK: &[&str] = &[include_str!("../../manifests/base/webhook.yaml")];
+
 const USER_RIGHTS: &[&str] = &[include_str!("../../manifests/base/rbac-users.yaml")];
+
 const INSTALLED_VERSION: &[&str] = &[include_str!("../../manifests/base/version.yaml")];
 
 /// Optional parts of an installation.
@@ -111,78 +115,11 @@ impl Manifests {
     }
 }
 
-fn read(files: &[&str]) -> Result<Vec<Manifest>, CliError> {
-    let mut manifests = Vec::new();
-    for file in files {
-        let documents: Vec<Value> =
-            serde_saphyr::from_multiple(file).map_err(|error| CliError::internal(&error.to_string()))?;
-        for document in documents {
-            manifests.push(Manifest::new(document)?);
-        }
-    }
-    Ok(manifests)
-}
-
-/// One object of the manifests.
-#[derive(Debug, Clone)]
-pub(crate) struct Manifest {
-    pub(crate) object: DynamicObject,
-    resource: ApiResource,
-}
-
-impl Manifest {
-    fn new(document: Value) -> Result<Self, CliError> {
-        let object: DynamicObject =
-            serde_json::from_value(document).map_err(|error| CliError::internal(&error.to_string()))?;
-        let types =
-            object.types.clone().unwrap_or_else(|| TypeMeta { api_version: String::new(), kind: String::new() });
-        let kind = GroupVersionKind::try_from(&types).map_err(|error| CliError::internal(&error.to_string()))?;
-        Ok(Self { object, resource: ApiResource::from_gvk(&kind) })
-    }
-
-    /// Returns kubectl's name for the object: `deployment.apps/cmp-webhook`.
-    pub(crate) fn title(&self) -> String {
-        title(&self.resource, &self.object.name_any())
-    }
-
-    /// Returns the kind of the object.
-    pub(crate) fn kind(&self) -> &str {
-        &self.resource.kind
-    }
-
-    /// Returns the API type of the object.
-    pub(crate) fn resource(&self) -> &ApiResource {
-        &self.resource
-    }
-
-    /// Returns the API for the object's type and Namespace.
-    pub(crate) fn api(&self, client: &Client) -> Api<DynamicObject> {
-        match self.object.namespace() {
-            Some(namespace) => Api::namespaced_with(client.clone(), &namespace, &self.resource),
-            None => Api::all_with(client.clone(), &self.resource),
-        }
-    }
-
-    /// Reports whether the object has this kind, Namespace and name.
-    pub(crate) fn is(&self, kind: &str, namespace: Option<&str>, name: &str) -> bool {
-        let of = self.object.metadata.namespace.as_deref();
-        self.kind() == kind && of == namespace && self.object.metadata.name.as_deref() == Some(name)
-    }
-
-    /// Returns the object as it is printed, in the same form as kustomize prints it.
-    pub(crate) fn value(&self) -> Result<Value, CliError> {
-        serde_json::to_value(&self.object).map_err(|error| CliError::internal(&error.to_string()))
-    }
-}
-
-/// Returns kubectl's name for an object of a type.
-pub(crate) fn title(resource: &ApiResource, name: &str) -> String {
-    let kind = resource.kind.to_lowercase();
-    if resource.group.is_empty() { format!("{kind}/{name}") } else { format!("{kind}.{}/{name}", resource.group) }
-}
-
 #[cfg(test)]
 mod tests {
+    use kube::ResourceExt;
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
@@ -194,7 +131,7 @@ mod tests {
             manifests.webhook[0].title(),
             "validatingwebhookconfiguration.admissionregistration.k8s.io/cmp-webhook"
         );
-        assert_eq!(manifests.policies[0].resource.plural, "validatingadmissionpolicies");
+        assert_eq!(manifests.policies[0].resource().plural, "validatingadmissionpolicies");
         assert!(manifests.added.is_empty());
     }
 

@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 
 use cmp_core::quantity::Quantity;
 
-use crate::cli::{ChangeArgs, ListArgs, OutputArgs};
-use crate::context::suffix;
+use crate::args::{ChangeArgs, ListArgs, OutputArgs, suffix};
 use crate::error::CliError;
-use crate::ui::{Ui, escape};
+use crate::escape;
+use crate::ui::Ui;
 
-mod format;
-mod jsonpath;
-mod selector;
+pub(crate) mod format;
+pub(crate) mod jsonpath;
+pub(crate) mod selector;
 
-pub(crate) use format::{Format, field_of};
+pub(crate) use format::Format;
 pub(crate) use jsonpath::Template;
 pub(crate) use selector::Selector;
 

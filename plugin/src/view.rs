@@ -10,9 +10,8 @@ use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
-use cmp_client::ApiError;
 use cmp_client::kubevirt::Machines;
-use cmp_client::lists;
+use cmp_client::{ApiError, lists};
 use cmp_core::account::{Account, Entry, HeldState, InstanceType};
 use cmp_core::containers::{self, Set};
 use cmp_core::instance::{self, Instance, Orphan, columns};

@@ -2,7 +2,9 @@
 //!
 //! All probes are dry runs, so that nothing changes. A caller who is no administrator sees only their own objects.
 
-use crate::cli::CheckArgs;
+use clap::Args;
+
+use crate::args::ObjectArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use installation::Installation;
@@ -18,6 +20,16 @@ mod own;
 mod policies;
 mod report;
 mod rights;
+
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp check --pre\n  kubectl cmp check\n  kubectl cmp check -o json")]
+pub(crate) struct CheckArgs {
+    /// Check only the requirements for installing cmp
+    #[arg(long)]
+    pub(crate) pre: bool,
+    #[command(flatten)]
+    pub(crate) output: ObjectArgs,
+}
 
 pub(crate) async fn run(context: &Context<'_>, args: CheckArgs) -> Result<(), CliError> {
     let CheckArgs { pre, output } = args;

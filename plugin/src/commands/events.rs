@@ -1,20 +1,36 @@
 //! `events`: events of clusters, oldest first.
 
+use clap::Args;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use kube::api::{Api, ListParams, WatchEvent, WatchParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
-use futures::stream::{self, StreamExt, TryStreamExt};
-
 use cmp_client::ApiError;
-use cmp_core::name::ClusterName;
+use cmp_core::name::{ClusterName, UserName};
 
-use crate::cli::EventsArgs;
+use crate::args::values::name;
+use crate::args::{ListArgs, WatchArgs};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{Heads, Item, Stream, age, print};
+
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp events\n  kubectl cmp events web -w")]
+pub(crate) struct EventsArgs {
+    /// The name of the cluster; all of yours by default
+    #[arg(value_name = "CLUSTER", value_parser = name::<ClusterName>)]
+    pub(crate) name: Option<ClusterName>,
+    /// Show the events of this user's clusters (administrators)
+    #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
+    pub(crate) owner: Option<UserName>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
+}
 
 const EVENTS: Heads = (&["AGE", "CLUSTER", "TYPE", "REASON", "OBJECT", "MESSAGE"], &["COUNT", "FROM"]);
 

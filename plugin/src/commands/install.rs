@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::Args;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Node;
@@ -13,27 +14,47 @@ use tokio::time::Instant;
 use cmp_core::keys;
 use cmp_core::settings::{self, Cidr};
 
-use crate::cli::{DryRun, InstallArgs, InstallFlags, NODES};
-use crate::commands::probes;
-use crate::context::{Context, suffix};
+use crate::args::values::NODES;
+use crate::args::{ChangeArgs, DryRun, WaitArgs, YesArg, suffix};
+use crate::commands::shared::wanted_manifests::{PODS, wanted};
+use crate::commands::shared::{leftovers, mirror_claim, probes, requirements};
+use crate::context::Context;
 use crate::error::CliError;
 use crate::manifests::{Manifests, Variant};
 use crate::output::{Format, print_object, yaml};
 use crate::ui::Progress;
 use answers::Taken;
-use flags::{Last, Settled};
+use flags::{InstallFlags, Last, Settled};
 
 mod answers;
 mod apply;
-mod flags;
-pub(crate) mod left;
-pub(crate) mod mirror;
-pub(crate) mod requirements;
+pub(crate) mod flags;
+
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:\n  kubectl cmp install --image cmp-webhook:0.1.0 --wait\n  kubectl cmp install --cert-manager --prometheus\n  kubectl cmp install --dry-run=client -o yaml",
+    after_help = "install remembers its flags: those of the last time apply until they are given anew.\n--mirror=false and --webhook-url '' remove one, --reset-flags removes all. --dry-run=client prints\nthe objects of the given flags alone."
+)]
+pub(crate) struct InstallArgs {
+    #[command(flatten)]
+    pub(crate) flags: InstallFlags,
+    /// Forget the flags of the last install: flags that are not given get their defaults
+    #[arg(long)]
+    pub(crate) reset_flags: bool,
+    #[command(flatten)]
+    pub(crate) yes: YesArg,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+}
 
 /// Time that an API server may take to enforce a policy.
 const IN_FORCE: Duration = Duration::from_secs(30);
+
 /// Default number of replicas of cmp-webhook.
 const REPLICAS: u16 = 2;
+
 const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), CliError> {
@@ -67,14 +88,14 @@ pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), 
     for part in [webhook_rights, added, deployment, webhook, user_rights] {
         target.apply(part).await?;
     }
-    for (title, object) in left::find(&client, &manifests).await? {
-        left::remove(&client, &object, dry_run).await?;
+    for (title, object) in leftovers::find(&client, &manifests).await? {
+        leftovers::remove(&client, &object, dry_run).await?;
         if format.is_none() {
             context.ui.line(&format!("{title} pruned{}", suffix(dry_run)))?;
         }
     }
-    if !variant.mirror && mirror::has_claim(&client).await? {
-        context.ui.note(mirror::LEFT);
+    if !variant.mirror && mirror_claim::has_claim(&client).await? {
+        context.ui.note(mirror_claim::LEFT);
         context.ui.note("hint: `kubectl cmp install --mirror` goes on with it");
     }
     target.apply(version).await?;
@@ -82,22 +103,6 @@ pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), 
         answering(context, &client, flags.webhook_url.is_none(), args.wait.timeout).await?;
     }
     Ok(())
-}
-
-/// Returns the manifests of a variant. With an address, the API server calls a process outside the cluster.
-pub(crate) fn wanted(variant: Variant, url: Option<&str>) -> Result<Manifests, CliError> {
-    let mut manifests = Manifests::read(variant)?;
-    if let Some(url) = url {
-        manifests.deployment.clear();
-        for webhook in manifests.webhook.iter_mut().filter_map(|webhook| webhook.object.data["webhooks"].as_array_mut())
-        {
-            for webhook in webhook {
-                let path = webhook["clientConfig"]["service"]["path"].as_str().unwrap_or_default().to_owned();
-                webhook["clientConfig"] = json!({ "url": format!("{url}{path}") });
-            }
-        }
-    }
-    Ok(manifests)
 }
 
 /// Asks before the component that answers the API server is deleted. Until another one answers, nobody can create or
@@ -115,7 +120,7 @@ async fn confirm(
         }
         return Ok(());
     }
-    let asked = context.ui.confirm(args.yes, &lines, "You are about to change who answers the API server");
+    let asked = context.ui.confirm(args.yes.yes, &lines, "You are about to change who answers the API server");
     asked.map_err(|error| keeps.into_iter().fold(error, CliError::hint))
 }
 
@@ -223,9 +228,6 @@ async fn answering(context: &Context<'_>, client: &Client, deployed: bool, timeo
         tokio::time::sleep(PAUSE).await;
     }
 }
-
-/// The next command for an administrator when cmp-webhook is not ready.
-pub(crate) const PODS: &str = "kubectl describe pods -n cmp-system -l app.kubernetes.io/name=cmp-webhook";
 
 /// Returns the reason why cmp-webhook cannot be called yet, if there is one.
 async fn not_available(client: &Client, deployed: bool) -> Result<Option<String>, CliError> {

@@ -1,14 +1,30 @@
 //! `mirror`: records the states of instances in a file, with their start and end times.
 
+use std::path::PathBuf;
+
+use clap::Args;
 use tokio::signal;
 
 use cmp_mirror::Store;
 use cmp_mirror::follow::{self, Mode, Told};
 
-use crate::cli::MirrorArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::counted;
+
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:\n  kubectl cmp mirror --db mirror.db\n  kubectl cmp mirror --db mirror.db --watch",
+    after_help = "Without --watch the file is brought up to date once. Changes between two runs are not observed.\n--watch goes on until Ctrl-C. `kubectl cmp install --mirror` does it in the cluster."
+)]
+pub(crate) struct MirrorArgs {
+    /// The SQLite file; created if it does not exist
+    #[arg(long, value_name = "FILE")]
+    pub(crate) db: PathBuf,
+    /// Keep running and record every change
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+}
 
 pub(crate) async fn run(context: &Context<'_>, args: MirrorArgs) -> Result<(), CliError> {
     let MirrorArgs { db, watch } = args;

@@ -1,12 +1,17 @@
 //! `report`: resource usage and its cost, from the mirror.
 
-use jiff::Timestamp;
+use std::path::PathBuf;
 
-use cmp_core::usage::range::Range;
-use cmp_core::usage::{Report, Span, Tally};
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use cmp_core::name::{ClusterName, UserName};
+use cmp_core::usage::range::{self, Range};
+use cmp_core::usage::{By, Report, Span, Tally};
 use cmp_mirror::{History, fetch};
 
-use crate::cli::{ReportArgs, ReportForm, with_prices};
+use crate::args::values::{Priced, currency, name, priced, with_prices, zone};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{Format, print_object, table};
@@ -15,6 +20,88 @@ use sheet::{Asked, Sheet};
 mod object;
 mod page;
 mod sheet;
+
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:\n  kubectl cmp report --from 7d\n  kubectl cmp report --by cluster --owner john --from 2026-10 --to 2026-10 -o csv\n  kubectl cmp report --price cpu=0.03 --price memory=0.004 --currency EUR -o html",
+    after_help = "An instance uses its size while it is on, pending, failed or paused, and its disk as long as it exists.\nGaps in observation count only if the state was unchanged across the gap."
+)]
+pub(crate) struct ReportArgs {
+    /// Report on this user only
+    #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
+    pub(crate) owner: Option<UserName>,
+    /// Report on this cluster only
+    #[arg(long = "in", value_name = "CLUSTER", value_parser = name::<ClusterName>)]
+    pub(crate) of: Option<ClusterName>,
+    /// Start of the period: 7d, 36h, a day or a month such as 2026-10, or a time with its zone; by default 30 days back
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) from: Option<range::Moment>,
+    /// End of the period, including the whole of a day or a month; by default now
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) to: Option<range::Moment>,
+    /// One row for each user (the default), cluster or day
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) by: ReportBy,
+    /// The time zone of days and times, such as Europe/Berlin
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
+    pub(crate) time_zone: TimeZone,
+    /// The price of one hour of a core, a GiB or a piece, such as cpu=0.03 (repeatable)
+    #[arg(long, value_name = "NAME=PRICE", value_parser = priced)]
+    pub(crate) price: Vec<Priced>,
+    /// The currency of the prices, such as EUR
+    #[arg(long, value_name = "CURRENCY", requires = "price", value_parser = currency)]
+    pub(crate) currency: Option<String>,
+    /// Output format: table (the default), csv, json or html
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub(crate) output: ReportForm,
+    /// The file of `mirror`; by default the mirror in the cluster
+    #[arg(long, value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
+}
+
+/// Grouping of the rows of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ReportBy {
+    #[default]
+    User,
+    Cluster,
+    Day,
+}
+
+impl From<ReportBy> for By {
+    fn from(by: ReportBy) -> Self {
+        match by {
+            ReportBy::User => Self::User,
+            ReportBy::Cluster => Self::Cluster,
+            ReportBy::Day => Self::Day,
+        }
+    }
+}
+
+/// Output formats of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ReportForm {
+    #[default]
+    Table,
+    Csv,
+    Json,
+    Html,
+}
 
 pub(crate) async fn run(context: &Context<'_>, args: ReportArgs) -> Result<(), CliError> {
     let ReportArgs { owner, of, from, to, by, time_zone, price, currency, output, db } = args;

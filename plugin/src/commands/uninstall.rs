@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use clap::Args;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::api::{Api, DeleteParams, ListParams};
 use kube::{Client, ResourceExt};
@@ -12,18 +13,33 @@ use cmp_client::ApiError;
 use cmp_core::keys;
 use cmp_core::name::UserName;
 
-use crate::cli::{DryRun, UninstallArgs};
-use crate::commands::install::{left, mirror};
-use crate::commands::{namespaces, probes, users};
-use crate::context::{Context, suffix};
+use crate::args::values::duration;
+use crate::args::{DryRun, DryRunArgs, YesArg, suffix};
+use crate::commands::shared::{delete_user, leftovers, mirror_claim, namespaces, probes};
+use crate::context::Context;
 use crate::error::CliError;
 use crate::manifests::{Manifest, Manifests, Variant};
 use crate::output::counted;
 
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp uninstall\n  kubectl cmp uninstall --purge")]
+pub(crate) struct UninstallArgs {
+    /// Delete all clusters, accounts, rights and policies, too, in this order
+    #[arg(long)]
+    pub(crate) purge: bool,
+    #[command(flatten)]
+    pub(crate) yes: YesArg,
+    /// Time to wait until the clusters are gone
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) dry: DryRunArgs,
+}
+
 const PAUSE: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(context: &Context<'_>, args: UninstallArgs) -> Result<(), CliError> {
-    let UninstallArgs { purge, yes, timeout, dry } = args;
+    let UninstallArgs { purge, yes: YesArg { yes }, timeout, dry } = args;
     let dry_run = dry.dry_run;
     let client = context.client().await?;
     let (clusters, accounts) = futures::try_join!(clusters(&client), accounts(&client))?;
@@ -31,7 +47,7 @@ pub(crate) async fn run(context: &Context<'_>, args: UninstallArgs) -> Result<()
         "cmp-webhook, its rights and its configuration".to_owned(),
         "creating, growing and shrinking stop; what runs goes on, and suspend, resume, start and stop work".to_owned(),
     ];
-    let mirrored = mirror::has_claim(&client).await?;
+    let mirrored = mirror_claim::has_claim(&client).await?;
     if purge {
         if mirrored {
             goes.push(format!("persistentvolumeclaim/{}, with what the mirror has written", keys::MIRROR));
@@ -147,7 +163,7 @@ impl Going<'_, '_> {
         }
         for name in there {
             let Ok(user) = name.parse::<UserName>() else { continue };
-            if let Err(error) = users::give_up(self.context, &user).await {
+            if let Err(error) = delete_user::give_up(self.context, &user).await {
                 self.context.ui.note(&format!("Warning: user/{name}: {}", error.message()));
             }
         }
@@ -235,9 +251,9 @@ impl Going<'_, '_> {
         let Manifests { namespaces, policies, user_rights, .. } = Manifests::read(Variant::default())?;
         self.delete(&user_rights).await?;
         // Leftovers of older versions go in the order in which they are found: rights before policies.
-        for (title, left) in left::find(self.client, &Manifests::read(Variant::FULL)?).await? {
+        for (title, left) in leftovers::find(self.client, &Manifests::read(Variant::FULL)?).await? {
             if self.dry_run != DryRun::Client {
-                left::remove(self.client, &left, self.dry_run).await?;
+                leftovers::remove(self.client, &left, self.dry_run).await?;
             }
             self.say(&title)?;
         }
@@ -261,7 +277,7 @@ impl Going<'_, '_> {
         ui.note(&format!("left: {}, running as before", counted(clusters, "cluster")));
         ui.note(&format!("left: {} in {}", counted(accounts, "account"), keys::USERS_NAMESPACE));
         if mirrored {
-            ui.note(mirror::LEFT);
+            ui.note(mirror_claim::LEFT);
         }
         ui.note("left: the policies and the rights of users: every bound holds");
         ui.note("hint: `kubectl cmp install` brings cmp-webhook back, `kubectl cmp uninstall --purge` takes all of it");

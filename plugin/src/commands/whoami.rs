@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use cmp_core::keys;
 use cmp_core::verdict::available;
 
-use crate::cli::OutputArgs;
-use crate::commands::describe::quota_rows;
+use crate::args::OutputArgs;
+use crate::commands::shared::quota::quota_rows;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{Format, print_object, table};

@@ -9,9 +9,11 @@ use clap::{Arg, ArgAction, Command};
 use cmp_core::account::InstanceType;
 use cmp_core::name::{ClusterName, InstanceName, TemplateName, UserName};
 
-use super::Candidate;
+use super::candidate::Candidate;
 use super::live::{Question, What};
-use crate::cli::{self, Global};
+use crate::args::Global;
+use crate::args::values::is_noun;
+use crate::command_line::split_titles;
 use crate::output::Format;
 
 /// Flags that `create cluster` needs unless a file is given. clap does not expose such a condition.
@@ -55,7 +57,7 @@ impl<'a> Line<'a> {
             given: Vec::new(),
         };
         let mut flag = None;
-        for word in cli::split_titles(before.iter().map(OsString::from)) {
+        for word in split_titles(before.iter().map(OsString::from)) {
             let word = word.to_string_lossy();
             match flag.take() {
                 Some(flag) => line.given.push((flag, word.into_owned())),
@@ -140,7 +142,7 @@ impl<'a> Line<'a> {
         if let Wanted::Value(argument) = self.wanted
             && is_named(argument)
             && let Some((kind, name)) = typed.split_once('/')
-            && cli::is_noun(kind)
+            && is_noun(kind)
         {
             self.prefix = format!("{kind}/");
             self.typed = name.to_owned();
@@ -229,8 +231,7 @@ impl<'a> Line<'a> {
         let same = self.given.iter().filter(|(given, _)| given.get_id() == argument.get_id());
         let named: Vec<String> = same
             .map(|(_, name)| {
-                let name =
-                    name.split_once('/').filter(|(kind, _)| cli::is_noun(kind)).map_or(&**name, |(_, name)| name);
+                let name = name.split_once('/').filter(|(kind, _)| is_noun(kind)).map_or(&**name, |(_, name)| name);
                 name.parse::<InstanceName>().map_or_else(|_| name.to_owned(), |name| name.to_string())
             })
             .collect();

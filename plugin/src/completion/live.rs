@@ -7,11 +7,12 @@ use std::time::Duration;
 use cmp_core::account::{Account, Entry};
 use cmp_core::name::{ClusterName, UserName};
 
-use super::Candidate;
-use crate::cli::Global;
-use crate::commands::{templates, token_ids};
+use super::candidate::Candidate;
+use crate::args::Global;
+use crate::commands::shared::{templates, tokens};
 use crate::context::Context;
 use crate::error::CliError;
+use crate::runtime::runtime;
 use crate::ui::Ui;
 
 /// Time for which the shell waits for candidates.
@@ -57,7 +58,7 @@ fn find(question: Question) -> Result<Vec<Candidate>, CliError> {
     let ui = Ui::standard();
     let global = Global { request_timeout: PATIENCE, v: 0, ..question.global };
     let context = Context::new(&ui, global);
-    let runtime = crate::runtime()?;
+    let runtime = runtime()?;
     let found = runtime.block_on(async {
         let owner = question.owner.as_ref();
         let candidates = match &question.what {
@@ -69,7 +70,7 @@ fn find(question: Question) -> Result<Vec<Candidate>, CliError> {
                 users.map(|account| Candidate::about(account.user.as_str(), account.quota.to_string())).collect()
             }
             What::Templates => templates::names(&context).await?.into_iter().map(Candidate::plain).collect(),
-            What::Tokens(user) => token_ids(&context, user).await?.into_iter().map(Candidate::plain).collect(),
+            What::Tokens(user) => tokens::ids(&context, user).await?.into_iter().map(Candidate::plain).collect(),
             What::Contexts | What::KubeClusters | What::KubeUsers => of_kubeconfig(&context, &question.what)?,
         };
         Ok::<_, CliError>(candidates)

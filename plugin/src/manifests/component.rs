@@ -6,8 +6,8 @@ use json_patch::Patch;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::manifest::{Manifest, read};
 use crate::error::CliError;
-use crate::manifests::{Manifest, read};
 
 /// A folder of `manifests/components`.
 pub(crate) struct Component {

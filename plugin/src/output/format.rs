@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::jsonpath::{Template, sprint};
 use crate::files;
+use crate::output::jsonpath::{Template, sprint};
 
 /// An output format, as `-o` names it.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,7 @@ pub(crate) enum Format {
 
 /// Formats for one object, as errors list them.
 const OBJECT: &str = "json, yaml, jsonpath=TEMPLATE, jsonpath-file=FILE";
+
 /// All formats, as errors list them.
 const ANY: &str = "json, yaml, wide, name, jsonpath=TEMPLATE, jsonpath-file=FILE, custom-columns=HEAD:FIELD,..., \
                    custom-columns-file=FILE";

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use crate::ui::escape;
+use crate::escape;
 
 /// A parsed `JSONPath` template.
 #[derive(Debug, Clone, PartialEq)]

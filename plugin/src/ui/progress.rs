@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Ui, escape};
+use super::terminal::Ui;
+use crate::escape;
 
 /// Minimum time between two lines where lines are not redrawn.
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);

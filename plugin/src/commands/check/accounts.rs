@@ -15,11 +15,12 @@ use cmp_core::controller::{SeenFence, SeenNamespace};
 use cmp_core::keys;
 use cmp_core::quantity::Amounts;
 
-use super::report::Check;
+use crate::commands::check::report::Check;
 use crate::error::CliError;
 use crate::output::counted;
 
 const NAME: &str = "accounts";
+
 /// Time in which cmp-webhook corrects a difference that it is about to correct.
 const AGAIN: Duration = Duration::from_secs(2);
 

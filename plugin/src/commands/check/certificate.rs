@@ -15,10 +15,11 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
 use cmp_core::keys;
 
-use super::installation::{Installation, url};
-use super::report::Check;
+use crate::commands::check::installation::{Installation, url};
+use crate::commands::check::report::Check;
 
 const NAME: &str = "certificate";
+
 /// Remaining lifetime below which a certificate was not renewed. cmp-webhook renews its own months before the end.
 const SOON: Duration = Duration::from_hours(14 * 24);
 

@@ -8,8 +8,8 @@ use kube::{Client, ResourceExt};
 use cmp_client::ApiError;
 use cmp_core::keys;
 
-use super::report::Check;
-use crate::commands::install::requirements;
+use crate::commands::check::report::Check;
+use crate::commands::shared::requirements;
 use crate::error::CliError;
 use crate::manifests::{Manifests, Variant};
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use cmp_client::ApiError;
 
-use crate::commands::probes;
+use crate::commands::shared::probes;
 use crate::error::CliError;
 use crate::manifests::Manifest;
 

@@ -7,11 +7,11 @@ use kube::{Api, Client, ResourceExt};
 
 use cmp_core::keys;
 
-use super::equal;
-use super::report::Check;
-use crate::commands::install::{PODS, left, wanted};
-use crate::commands::probes;
-use crate::commands::version::{OURS, difference, is_version};
+use crate::commands::check::equal;
+use crate::commands::check::report::Check;
+use crate::commands::shared::versions::{OURS, difference, is_version};
+use crate::commands::shared::wanted_manifests::{PODS, wanted};
+use crate::commands::shared::{leftovers, probes};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::manifests::{Manifests, Variant};
@@ -159,7 +159,7 @@ impl Installation {
             Err(error) => return Some(Check::of("leftovers", Err(error))),
         };
         all.added.extend(self.manifests.added.iter().cloned());
-        match left::find(&self.client, &all).await {
+        match leftovers::find(&self.client, &all).await {
             Ok(left) if left.is_empty() => None,
             Ok(left) => {
                 let titles: Vec<String> = left.into_iter().map(|(title, _)| title).collect();

@@ -5,9 +5,9 @@ use kube::Api;
 
 use cmp_core::keys;
 
-use super::installation::Installation;
-use super::report::Check;
-use crate::commands::install::mirror::claims;
+use crate::commands::check::installation::Installation;
+use crate::commands::check::report::Check;
+use crate::commands::shared::mirror_claim::claims;
 use crate::error::CliError;
 
 pub(super) async fn look(installation: &Installation) -> Option<Check> {

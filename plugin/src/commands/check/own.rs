@@ -8,7 +8,7 @@ use cmp_core::audit::{self, Finding};
 use cmp_core::controller::SeenNamespace;
 use cmp_core::name::UserName;
 
-use super::report::Check;
+use crate::commands::check::report::Check;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::counted;

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use cmp_core::keys;
 use cmp_core::kubevirt::{GROUP, VERSION};
 
-use super::equal;
-use super::installation::{AGAIN, Installation};
-use super::report::Check;
-use crate::commands::probes::{self, NAME, Tried, dry};
+use crate::commands::check::equal;
+use crate::commands::check::installation::{AGAIN, Installation};
+use crate::commands::check::report::Check;
+use crate::commands::shared::probes::{self, NAME, Tried, dry};
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 use crate::manifests::Manifest;

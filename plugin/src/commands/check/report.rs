@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use cmp_core::keys;
 
 use crate::error::CliError;
+use crate::escape;
 use crate::output::{Format, print_object};
-use crate::ui::{Ui, escape};
+use crate::ui::Ui;
 
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use kube::{Api, ResourceExt};
 use cmp_core::account::InstanceType;
 use cmp_core::keys;
 
-use super::equal;
-use super::installation::{AGAIN, Installation};
-use super::report::Check;
+use crate::commands::check::equal;
+use crate::commands::check::installation::{AGAIN, Installation};
+use crate::commands::check::report::Check;
 use crate::error::CliError;
 use crate::manifests::Manifest;
 

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use cmp_client::ApiError;
 
-use crate::cli::DryRun;
-use crate::context::{Context, MANAGER, suffix};
+use crate::args::{DryRun, suffix};
+use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 use crate::manifests::Manifest;
 use crate::output::{Format, print_object, yaml};

@@ -7,15 +7,55 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, Command, FromArgMatches};
 use kube::Client;
+use serde::Serialize;
 use serde_json::Value;
 
 use cmp_client::settings;
 use cmp_core::keys;
 
-use crate::cli::{InstallFlags, what_is_wrong};
-use crate::commands::version::OURS;
+use crate::args::values::{NODES, denied, ephemeral_storage, image_or_none, webhook_url};
+use crate::commands::shared::versions::OURS;
 use crate::error::CliError;
 use crate::manifests::Manifest;
+use crate::usage_error;
+
+/// Ranges of `--deny-egress-to` without a value: the metadata services of clouds, and the nodes.
+const DENIED: [&str; 3] = ["169.254.0.0/16", "fd00:ec2::254/128", NODES];
+
+/// Flags of `install` that define the installation. The cluster remembers them under their names. A remembered flag
+/// also holds for the next `install`, unless that one gives it anew.
+///
+/// This struct is the only place that a new flag needs. A flag is an `Option`, or a list with a delimiter, so that a
+/// flag that was not given differs from a default. An empty text or `false` removes a remembered flag.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct InstallFlags {
+    /// The image of cmp-webhook
+    #[arg(long, value_name = "IMAGE", value_parser = image_or_none)]
+    pub(crate) image: Option<String>,
+    /// The number of replicas of cmp-webhook [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100), allow_negative_numbers = true)]
+    pub(crate) replicas: Option<u16>,
+    /// URL of a process outside the cluster to call instead of the Deployment (development): https://HOST:PORT
+    #[arg(long, value_name = "URL", value_parser = webhook_url, conflicts_with_all = ["image", "replicas"])]
+    pub(crate) webhook_url: Option<String>,
+    /// Use a certificate from cert-manager
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub(crate) cert_manager: Option<bool>,
+    /// Add metrics and alerts for the Prometheus operator
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub(crate) prometheus: Option<bool>,
+    /// Record the states of instances and their durations in a volume
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub(crate) mirror: Option<bool>,
+    /// Space on a node's disk that a container can use if the size does not name it [default: 10Gi]
+    #[arg(long, value_name = "QUANTITY", value_parser = ephemeral_storage)]
+    pub(crate) ephemeral_storage: Option<String>,
+    /// Address ranges that instances cannot connect to, and `nodes` for the addresses of all nodes; without a value
+    /// `169.254.0.0/16,fd00:ec2::254/128,nodes`
+    #[arg(long, value_name = "CIDR,...", value_delimiter = ',', num_args = 0.., default_missing_values = DENIED, value_parser = denied)]
+    pub(crate) deny_egress_to: Vec<String>,
+}
 
 /// Flags by name, with the values that were given.
 type Said = BTreeMap<String, Value>;
@@ -132,7 +172,7 @@ pub(super) fn settle(last: &Last, given: &InstallFlags) -> Result<Settled, CliEr
     }
     let words = flags.iter().map(typed);
     let read = command.clone().try_get_matches_from(words).and_then(|matches| InstallFlags::from_arg_matches(&matches));
-    let flags = read.map_err(|error| unusable(&what_is_wrong(&error)))?;
+    let flags = read.map_err(|error| unusable(&usage_error::message(&error)))?;
     Ok(Settled { flags, notes })
 }
 

@@ -6,7 +6,7 @@ use cmp_core::keys;
 use cmp_core::usage::price::cost;
 use cmp_core::usage::{Key, Report, Row, Sums, decimal, percent, unit};
 
-use super::sheet::Asked;
+use crate::commands::report::sheet::Asked;
 
 /// Milliseconds of one hour.
 const HOUR: i128 = 3_600_000;

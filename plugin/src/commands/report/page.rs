@@ -1,7 +1,7 @@
 //! A report as one HTML page. It needs no other files and runs no scripts.
 
-use super::sheet::{COUNTED, Sheet};
-use crate::ui::escape;
+use crate::commands::report::sheet::{COUNTED, Sheet};
+use crate::escape;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem;color:#222;background:#fff}\
 table{border-collapse:collapse}th,td{padding:.3rem .8rem;text-align:right;font-variant-numeric:tabular-nums}\

@@ -8,7 +8,7 @@ use cmp_core::resources::{CPU, MEMORY, ResourceName, STORAGE};
 use cmp_core::usage::price::{Money, Prices, cost};
 use cmp_core::usage::{By, Key, Report, Row, Sums, Uses, percent, unit};
 
-use crate::ui::escape;
+use crate::escape;
 
 /// Number of gaps in observation that are listed.
 const GAPS: usize = 5;

@@ -1,0 +1,30 @@
+//! Arguments that several commands take, and the parsers of values.
+
+mod change;
+mod clusters;
+mod container;
+mod dry_run;
+mod global;
+mod instances;
+mod list;
+mod names;
+mod output;
+mod suspend;
+mod users;
+pub(crate) mod values;
+mod wait;
+mod yes;
+
+pub(crate) use change::ChangeArgs;
+pub(crate) use clusters::{ClusterNameArg, ClustersArgs};
+pub(crate) use container::ContainerArg;
+pub(crate) use dry_run::{DryRun, DryRunArgs, suffix};
+pub(crate) use global::{Global, global_flags};
+pub(crate) use instances::{InstanceArgs, InstanceNameArg, VmArgs};
+pub(crate) use list::{ListArgs, WatchArgs};
+pub(crate) use names::Names;
+pub(crate) use output::{ObjectArgs, OutputArgs};
+pub(crate) use suspend::{How, ModeArg};
+pub(crate) use users::{Keeping, UserNameArg};
+pub(crate) use wait::WaitArgs;
+pub(crate) use yes::YesArg;

@@ -1,0 +1,40 @@
+//! Arguments that select instances.
+
+use std::ffi::OsString;
+
+use clap::Args;
+
+use cmp_core::name::InstanceName;
+
+use crate::args::change::ChangeArgs;
+use crate::args::values::name;
+use crate::args::wait::WaitArgs;
+
+/// The name of one instance.
+#[derive(Debug, Args)]
+pub(crate) struct InstanceNameArg {
+    /// The name of the instance
+    #[arg(value_name = "INSTANCE", value_parser = name::<InstanceName>)]
+    pub(crate) name: InstanceName,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InstanceArgs {
+    /// The names of the instances, such as web-0
+    #[arg(value_name = "NAME", required = true, value_parser = name::<InstanceName>)]
+    pub(crate) names: Vec<InstanceName>,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+}
+
+/// The VM, and further flags for virtctl.
+#[derive(Debug, Args)]
+pub(crate) struct VmArgs {
+    #[command(flatten)]
+    pub(crate) instance: InstanceNameArg,
+    /// Further flags for virtctl, after --
+    #[arg(value_name = "FLAG", last = true)]
+    pub(crate) more: Vec<OsString>,
+}

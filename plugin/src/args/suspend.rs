@@ -1,0 +1,37 @@
+//! Parameters of a suspension.
+
+use clap::{Args, ValueEnum};
+
+use cmp_core::instance;
+
+/// The mode of a suspension.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ModeArg {
+    /// Suspend mode: halt switches off; pause keeps the memory of a VM
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub(crate) mode: Option<Mode>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct How {
+    #[command(flatten)]
+    pub(crate) mode: ModeArg,
+    /// The reason to show while they are suspended
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    Pause,
+    Halt,
+}
+
+impl From<Mode> for instance::Mode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Pause => Self::Pause,
+            Mode::Halt => Self::Halt,
+        }
+    }
+}

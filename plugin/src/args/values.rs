@@ -1,0 +1,508 @@
+//! Parsers of the values of flags and arguments. They report every invalid value before the plugin connects.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use cmp_core::account::{InstanceType, Variable, Want};
+use cmp_core::name::{ClusterName, InstanceName, InvalidName, TemplateName, UserName};
+use cmp_core::quantity::Quantity;
+use cmp_core::resources::{CPU, MEMORY, ResourceName, Resources};
+use cmp_core::schedule;
+use cmp_core::schedule::cron::Cron;
+use cmp_core::usage::price::{Price, Prices};
+
+use crate::error::CliError;
+
+/// The value of `--deny-egress-to` that stands for the addresses of all nodes.
+pub(crate) const NODES: &str = "nodes";
+
+/// Types of objects that have a name, and the words for them on the command line.
+const NOUNS: [(&str, [&str; 2]); 5] = [
+    ("a cluster", ["cluster", "clusters"]),
+    ("an instance", ["instance", "instances"]),
+    ("a user", ["user", "users"]),
+    ("a token", ["token", "tokens"]),
+    ("a template", ["template", "templates"]),
+];
+
+/// Returns the type that a word stands for, if it is the word for one.
+pub(crate) fn noun(word: &str) -> Option<&'static str> {
+    NOUNS.iter().find(|(_, words)| words.contains(&word)).map(|(what, _)| *what)
+}
+
+/// Reports whether a word is the word for a type of object.
+pub(crate) fn is_noun(word: &str) -> bool {
+    noun(word).is_some()
+}
+
+/// A name that can carry its type: `cluster/web`.
+pub(crate) trait Titled: FromStr<Err = InvalidName> {
+    /// The type that the name belongs to, as in the table of nouns.
+    const WHAT: &str;
+}
+
+impl Titled for ClusterName {
+    const WHAT: &str = "a cluster";
+}
+
+impl Titled for InstanceName {
+    const WHAT: &str = "an instance";
+}
+
+impl Titled for UserName {
+    const WHAT: &str = "a user";
+}
+
+impl Titled for TemplateName {
+    const WHAT: &str = "a template";
+}
+
+pub(crate) fn name<N: Titled>(text: &str) -> Result<N, String> {
+    let named = untitled(text, N::WHAT)?;
+    named.parse().map_err(|error: InvalidName| error.to_string())
+}
+
+/// Strips the type from a name: `cluster/web` means `web` where a cluster is expected. Returns an error where another
+/// type is expected.
+fn untitled<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {
+    let Some((word, name)) = text.split_once('/') else { return Ok(text) };
+    match noun(word) {
+        Some(noun) if noun == what => Ok(name),
+        Some(noun) => Err(format!("that is {noun}, where {what} is asked for")),
+        None => Ok(text),
+    }
+}
+
+/// Parses the id of a token, which is the name that the API server gave its Secret.
+pub(crate) fn token(text: &str) -> Result<String, String> {
+    let id = untitled(text, "a token")?;
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    if id.is_empty() || !id.bytes().all(plain) {
+        return Err(format!("{id:?} is not the id of a token: `kubectl cmp get tokens USER` shows them"));
+    }
+    Ok(id.to_owned())
+}
+
+pub(crate) fn kind(text: &str) -> Result<InstanceType, String> {
+    text.parse()
+}
+
+/// Parses an image. Kubernetes rejects some invalid images only when it creates the instances, after the quota was
+/// taken.
+pub(crate) fn image(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        return Err(format!("{text:?} is not an image: use a form such as debian:stable-slim"));
+    }
+    Ok(text.to_owned())
+}
+
+/// Parses an image, or an empty text for the default image.
+pub(crate) fn image_or_none(text: &str) -> Result<String, String> {
+    if text.is_empty() { Ok(String::new()) } else { image(text) }
+}
+
+/// Parses a range of addresses, `nodes`, or an empty text for none.
+pub(crate) fn denied(text: &str) -> Result<String, String> {
+    if text.is_empty() || text == NODES {
+        return Ok(text.to_owned());
+    }
+    let range: Result<cmp_core::settings::Cidr, _> = text.parse();
+    range.map(|range| range.to_string()).map_err(|error| format!("it {error}, or nodes"))
+}
+
+/// Parses an amount of `ephemeral-storage`, or an empty text for the default.
+pub(crate) fn ephemeral_storage(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    cmp_core::settings::amount(text).map(|amount| amount.to_string()).map_err(|why| format!("it {why}"))
+}
+
+/// Parses a user name in a guest. The name cannot begin with a dash, because ssh would read it as a flag.
+pub(crate) fn login(text: &str) -> Result<String, String> {
+    let strange = |letter: char| letter.is_whitespace() || letter.is_control() || letter == '@';
+    if text.is_empty() || text.starts_with('-') || text.contains(strange) {
+        return Err(format!("{text:?} is not the name of a user: use a form such as fedora"));
+    }
+    Ok(text.to_owned())
+}
+
+/// The disk of an instance: its size and its mount path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Disk {
+    pub(crate) size: Quantity,
+    pub(crate) path: String,
+}
+
+pub(crate) fn disk(text: &str) -> Result<Disk, String> {
+    let (size, path) = text.split_once(':').unwrap_or((text, "/data"));
+    let size = quantity(size)?;
+    if size < Quantity::mebibytes(1) {
+        return Err(format!("{size} is below 1Mi: a disk is counted in bytes, did you mean {size}Gi?"));
+    }
+    if !path.starts_with('/') || path == "/" || path.contains(':') || path.split('/').any(|part| part == "..") {
+        return Err(format!("{path:?} is not where a disk can be mounted: use a path such as /var/lib/postgresql"));
+    }
+    Ok(Disk { size, path: path.to_owned() })
+}
+
+/// Checks that the flags would accept the values that a file gives for instances.
+pub(crate) fn check(want: &Want) -> Result<(), String> {
+    for variable in &want.env {
+        self::variable(&format!("{}={}", variable.name, variable.value)).map_err(|why| format!("env: {why}"))?;
+    }
+    if want.ports.contains(&0) {
+        return Err("ports: 0 is not a port: use a number from 1 to 65535".to_owned());
+    }
+    if let Some(image) = &want.image {
+        self::image(image).map_err(|why| format!("image: {why}"))?;
+    }
+    if let Some(path) = &want.disk {
+        disk(&format!("1Gi:{path}")).map_err(|why| format!("disk: {why}"))?;
+    }
+    Ok(())
+}
+
+/// Parses an environment variable in the form that every Kubernetes since 1.30 accepts.
+pub(crate) fn variable(text: &str) -> Result<Variable, String> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("{text:?} has no value: use a form such as MODE=fast"))?;
+    let start = |char: char| char.is_ascii_alphabetic() || "_.-".contains(char);
+    if !name.starts_with(start) || !name.chars().all(|char| start(char) || char.is_ascii_digit()) {
+        return Err(format!("{name:?} is not the name of a variable: use letters, digits and '_', such as MODE"));
+    }
+    Ok(Variable { name: name.to_owned(), value: value.to_owned() })
+}
+
+pub(crate) fn port(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => Err(format!("{text:?} is not a port: use a number from 1 to 65535")),
+    }
+}
+
+pub(crate) fn quantity(text: &str) -> Result<Quantity, String> {
+    let quantity: Quantity = text.parse().map_err(|error: cmp_core::quantity::InvalidQuantity| match meant(text) {
+        Some(meant) => format!("{text:?} is not a quantity; did you mean {meant}?"),
+        None => error.to_string(),
+    })?;
+    if quantity.is_zero() || quantity.is_negative() {
+        return Err("it must be above 0".to_owned());
+    }
+    Ok(quantity)
+}
+
+/// Returns the quantity that an invalid spelling most likely means: `4GB`, `4 Gi`, `1,5`.
+fn meant(text: &str) -> Option<String> {
+    let text = text.replace(' ', "").replace(',', ".");
+    let digits = text.len() - text.trim_start_matches(|letter: char| letter.is_ascii_digit() || letter == '.').len();
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit.to_ascii_lowercase().as_str() {
+        "" => "",
+        "k" | "kb" | "ki" | "kib" => "Ki",
+        "mb" | "mi" | "mib" => "Mi",
+        "g" | "gb" | "gi" | "gib" => "Gi",
+        "t" | "tb" | "ti" | "tib" => "Ti",
+        _ => return None,
+    };
+    let meant = format!("{number}{unit}");
+    meant.parse::<Quantity>().is_ok().then_some(meant)
+}
+
+pub(crate) fn memory(text: &str) -> Result<Quantity, String> {
+    let memory = quantity(text)?;
+    if memory < Quantity::mebibytes(1) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let unit = if text == "1" { "byte" } else { "bytes" };
+        return Err(format!("{text} is {text} {unit}; did you mean {text}Gi?"));
+    }
+    if memory < Quantity::mebibytes(1) {
+        return Err(format!("{text} is below 1Mi, the least an instance can have"));
+    }
+    Ok(memory)
+}
+
+pub(crate) fn count(text: &str) -> Result<u32, String> {
+    if text.starts_with('+') {
+        return Err(format!("{text} is no number of instances: say how many there are to be in all"));
+    }
+    match text.parse::<u32>() {
+        Ok(0) => Err("0 is no cluster: use 1 or more, or suspend or delete the cluster".to_owned()),
+        Ok(count) if count <= cmp_core::name::MAX_COUNT => Ok(count),
+        Ok(_) => {
+            Err(format!("{text} is more than the {} instances that a cluster can have", cmp_core::name::MAX_COUNT))
+        }
+        Err(_) => Err(format!("{text} is not a whole number from 1 to {}", cmp_core::name::MAX_COUNT)),
+    }
+}
+
+/// An amount of one resource: `nvidia.com/gpu=1`.
+#[derive(Debug, Clone)]
+pub(crate) struct Amount {
+    pub(crate) name: ResourceName,
+    pub(crate) amount: Quantity,
+}
+
+pub(crate) fn amount(text: &str) -> Result<Amount, String> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("{text:?} has no amount: use a form such as nvidia.com/gpu=1"))?;
+    let name: ResourceName =
+        name.parse().map_err(|error: cmp_core::resources::InvalidResourceName| error.to_string())?;
+    if [CPU, MEMORY].contains(&name.as_str()) {
+        return Err(format!("{name} has a flag of its own: use --{name} {value}"));
+    }
+    Ok(Amount { name, amount: quantity(value)? })
+}
+
+/// Adds the amounts of `--resource` to a map. Returns an error if a resource is given twice.
+pub(crate) fn with_more(mut resources: Resources, more: Vec<Amount>) -> Result<Resources, CliError> {
+    let mut seen = Vec::new();
+    for Amount { name, amount } in more {
+        if seen.contains(&name) {
+            return Err(CliError::user(format!("--resource {name} is given twice"))
+                .hint("say it once, with the amount you want"));
+        }
+        resources.set(name.clone(), amount);
+        seen.push(name);
+    }
+    Ok(resources)
+}
+
+/// Replaces the amounts that `--cpu`, `--memory` and `--resource` give.
+pub(crate) fn with_changes(
+    mut resources: Resources,
+    cpu: Option<Quantity>,
+    memory: Option<Quantity>,
+    more: Vec<Amount>,
+) -> Result<Resources, CliError> {
+    for (name, amount) in [(CPU, cpu), (MEMORY, memory)] {
+        if let Some(amount) = amount {
+            resources.set(name.parse().map_err(|_| CliError::internal(name))?, amount);
+        }
+    }
+    with_more(resources, more)
+}
+
+/// Parses the name of a time zone in the IANA database.
+pub(crate) fn zone(text: &str) -> Result<TimeZone, String> {
+    schedule::zone(text).map_err(|_| format!("{text:?} is no time zone: use a form such as Europe/Berlin, or UTC"))
+}
+
+/// The price of one hour of one resource: `cpu=0.03`.
+#[derive(Debug, Clone)]
+pub(crate) struct Priced {
+    name: ResourceName,
+    price: Price,
+}
+
+pub(crate) fn priced(text: &str) -> Result<Priced, String> {
+    let (name, price) =
+        text.split_once('=').ok_or_else(|| format!("{text:?} has no price: use a form such as cpu=0.03"))?;
+    let name = name.parse().map_err(|error: cmp_core::resources::InvalidResourceName| error.to_string())?;
+    let price = price.parse().map_err(|error: cmp_core::usage::price::InvalidPrice| error.to_string())?;
+    Ok(Priced { name, price })
+}
+
+/// Collects the prices of `--price` in a map. Returns an error if a resource is given twice.
+pub(crate) fn with_prices(prices: Vec<Priced>) -> Result<Prices, CliError> {
+    let mut map = Prices::new();
+    for Priced { name, price } in prices {
+        if map.contains_key(&name) {
+            return Err(CliError::user(format!("--price {name} is given twice")).hint("say it once"));
+        }
+        map.insert(name, price);
+    }
+    Ok(map)
+}
+
+/// Parses a currency. The text appears in the headers of columns.
+pub(crate) fn currency(text: &str) -> Result<String, String> {
+    let plain = |letter: char| letter.is_alphabetic() || "$€£¥₹".contains(letter);
+    if (1..=8).contains(&text.chars().count()) && text.chars().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} is no currency: use 1 to 8 letters, such as EUR"))
+    }
+}
+
+/// Parses a duration in Go's form: `90s`, `1m30s`, `720h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || match text.parse::<u64>() {
+        Ok(_) => format!("{text:?} has no unit: say {text}s, {text}m or {text}h"),
+        Err(_) => format!("{text:?} is not a duration: use a form such as 30s, 5m or 24h"),
+    };
+    let read: kube::core::Duration = text.parse().map_err(|_| wrong())?;
+    if read.is_negative() { Err(wrong()) } else { Ok(read.into()) }
+}
+
+/// Parses the time for which `--for` changes a state: above 0, at most 366 days.
+pub(crate) fn span(text: &str) -> Result<Duration, String> {
+    const MOST: Duration = Duration::from_hours(24 * 366);
+    let span = duration(text)?;
+    if span.is_zero() || span > MOST {
+        return Err("it must be above 0, and a year at the most".to_owned());
+    }
+    Ok(span)
+}
+
+/// Checks one cron line of a schedule, and returns it unchanged.
+pub(crate) fn cron(text: &str) -> Result<String, String> {
+    Cron::read(text).map(|_| text.to_owned()).map_err(|why| format!("it {why}"))
+}
+
+/// Checks the name of a time zone, and returns it unchanged.
+pub(crate) fn time_zone(text: &str) -> Result<String, String> {
+    schedule::zone(text).map(|_| text.to_owned()).map_err(|invalid| format!("it {}", invalid.why))
+}
+
+/// A point in time, or a local time of a time zone that is not known yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    At(Timestamp),
+    Wall(DateTime),
+}
+
+pub(crate) fn moment(text: &str) -> Result<Moment, String> {
+    let at = text.parse().map(Moment::At);
+    at.or_else(|_| text.parse().map(Moment::Wall)).map_err(|_| {
+        format!("{text:?} is no time: use a form such as 2027-01-04, 2027-01-04T08:00 or 2027-01-04T08:00:00Z")
+    })
+}
+
+/// Parses the lifetime of a token, within the limits of Kubernetes. The check runs here, so that no user is created for
+/// a token that Kubernetes would refuse.
+pub(crate) fn lifetime(text: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_mins(10);
+    const MOST: Duration = Duration::from_secs(1 << 32);
+    let lifetime = duration(text)?;
+    if (LEAST..=MOST).contains(&lifetime) {
+        Ok(lifetime)
+    } else {
+        Err(format!("a token is good for 10 minutes at the least and {} hours at the most", MOST.as_secs() / 3600))
+    }
+}
+
+/// Parses a request timeout. A bare number means seconds, as in kubectl.
+pub(crate) fn request_timeout(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => duration(text),
+    }
+}
+
+/// Parses the address of a process, or an empty text for none.
+pub(crate) fn webhook_url(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    let url: Result<http::Uri, _> = text.parse();
+    match url {
+        Ok(url) if url.scheme_str() == Some("https") && url.host().is_some() => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err(format!("{text:?} is not an address: use a form such as https://localhost:8443")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_may_bear_their_type_and_no_other() {
+        assert_eq!(name::<ClusterName>("cluster/web").unwrap().as_str(), "web");
+        assert_eq!(name::<InstanceName>("instance/web-0").unwrap().to_string(), "web-0");
+        assert_eq!(name::<InstanceName>("web/0").unwrap().to_string(), "web-0");
+        assert_eq!(name::<ClusterName>("user/web").unwrap_err(), "that is a user, where a cluster is asked for");
+        assert_eq!(
+            name::<InstanceName>("cluster/web-0").unwrap_err(),
+            "that is a cluster, where an instance is asked for"
+        );
+        assert!(name::<ClusterName>("pod/web").is_err());
+        assert_eq!(token("token/john-x1").unwrap(), "john-x1");
+        assert!(token("").is_err() && token("../x").is_err());
+    }
+
+    #[test]
+    fn a_memory_of_a_few_bytes_is_refused_with_what_was_meant() {
+        assert_eq!(memory("64").unwrap_err(), "64 is 64 bytes; did you mean 64Gi?");
+        assert!(memory("100m").unwrap_err().contains("below 1Mi"));
+        assert_eq!(memory("4Gi").unwrap().to_string(), "4Gi");
+    }
+
+    #[test]
+    fn what_is_nearly_right_is_answered_with_what_was_meant() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(memory(text).unwrap_err(), format!("{text:?} is not a quantity; did you mean {expected}?"));
+        };
+        check("4GB", "4Gi");
+        check("4gi", "4Gi");
+        check("4 Gi", "4Gi");
+        check("1,5Gi", "1.5Gi");
+        check("512mb", "512Mi");
+        assert!(memory("much").unwrap_err().contains("write a number"));
+        assert!(quantity("1,5,2").unwrap_err().contains("write a number"));
+        assert!(count("+1").unwrap_err().contains("in all"));
+        assert_eq!(duration("10").unwrap_err(), "\"10\" has no unit: say 10s, 10m or 10h");
+    }
+
+    #[test]
+    fn a_resource_is_said_once_and_in_one_place() {
+        assert_eq!(amount("cpu=2").unwrap_err(), "cpu has a flag of its own: use --cpu 2");
+        let base = || Resources::new("1".parse().unwrap(), "1Gi".parse().unwrap());
+        let changed = with_changes(base(), None, Some("2Gi".parse().unwrap()), vec![amount("a.b/c=1").unwrap()]);
+        assert_eq!(changed.ok().map(|all| all.to_string()).as_deref(), Some("a.b/c=1,cpu=1,memory=2Gi"));
+        let more = |texts: &[&str]| with_more(base(), texts.iter().map(|text| amount(text).unwrap()).collect());
+        assert!(
+            more(&["a.b/c=1", "a.b/c=1"]).unwrap_err().text().starts_with("error: --resource a.b/c is given twice\n")
+        );
+        assert_eq!(more(&["a.b/c=1"]).unwrap().to_string(), "a.b/c=1,cpu=1,memory=1Gi");
+    }
+
+    #[test]
+    fn a_token_lives_as_long_as_kubernetes_lets_it() {
+        assert!(lifetime("9m59s").is_err() && lifetime("0s").is_err());
+        assert!(lifetime("10m").is_ok());
+        assert!(lifetime("99999999h").unwrap_err().contains("1193046 hours at the most"));
+    }
+
+    #[test]
+    fn a_disk_has_a_size_and_a_place() {
+        let read = |text: &str| disk(text).map(|disk| (disk.size.to_string(), disk.path));
+        assert_eq!(read("10Gi").unwrap(), ("10Gi".to_owned(), "/data".to_owned()));
+        assert_eq!(read("1Gi:/var/lib/db").unwrap().1, "/var/lib/db");
+        assert_eq!(read("10").unwrap_err(), "10 is below 1Mi: a disk is counted in bytes, did you mean 10Gi?");
+        for wrong in ["10Gi:", "10Gi:data", "10Gi:/", "10Gi:/a:/b", "10Gi:/a/../..", ":/data", "0", "much"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_variable_has_a_name_and_a_port_is_a_number() {
+        let named = |text: &str| variable(text).map(|variable| (variable.name, variable.value));
+        assert_eq!(named("A=b=c").unwrap(), ("A".to_owned(), "b=c".to_owned()));
+        assert_eq!(named("A=").unwrap().1, "");
+        for wrong in ["A", "=x", "1A=x", "A B=x", "Ä=x"] {
+            assert!(named(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(port("8080"), Ok(8080));
+        assert!(port("0").is_err() && port("65536").is_err() && port("http").is_err());
+    }
+
+    #[test]
+    fn an_image_is_more_than_nothing() {
+        assert!(image("").is_err() && image("a b").is_err());
+        assert!(image("debian:stable-slim").is_ok());
+    }
+
+    #[test]
+    fn a_login_is_no_flag_of_ssh() {
+        for wrong in ["", "-oProxyCommand=sh", "john@host", "a b", "a\nb"] {
+            assert!(login(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(login("cloud-user").is_ok());
+    }
+}

@@ -1,0 +1,151 @@
+//! The command line: its definition for clap, and its parsing.
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+
+use crate::args::Global;
+use crate::args::values::is_noun;
+use crate::commands::Command;
+
+#[cfg(test)]
+mod documents;
+
+/// A small cloud inside any Kubernetes cluster: clusters of identical instances, within a quota
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubectl-cmp",
+    bin_name = "kubectl cmp",
+    version,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Use \"kubectl cmp <command> --help\" for more about a command, and \"kubectl cmp options\" for the\nflags that every command takes."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// Template of every help: description, examples and usage first, then all flags.
+const HELP: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}\n";
+
+/// Returns the clap command of the plugin, with the help template in every subcommand.
+pub(crate) fn command() -> clap::Command {
+    fn ordered(command: clap::Command) -> clap::Command {
+        command.help_template(HELP).mut_subcommands(ordered)
+    }
+    ordered(Arguments::command())
+}
+
+/// Parses a command line, with the name of the program first.
+pub(crate) fn parse(typed: &[OsString]) -> Result<Arguments, clap::Error> {
+    Arguments::from_arg_matches(&command().try_get_matches_from(typed)?)
+}
+
+/// Verbs that a type follows.
+const VERBS: [&str; 12] = [
+    "create", "get", "describe", "delete", "start", "stop", "suspend", "resume", "schedule", "scale", "resize",
+    "export",
+];
+
+/// Rewrites `help get` to `get --help`, as kubectl accepts both.
+pub(crate) fn help_of(mut typed: Vec<OsString>) -> Vec<OsString> {
+    if typed.get(1).is_some_and(|word| word == "help") {
+        typed.remove(1);
+        typed.push("--help".into());
+    }
+    typed
+}
+
+/// Rewrites `get cluster/web` to `get cluster web`, as kubectl accepts both.
+pub(crate) fn split_titles(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut split = Vec::new();
+    let mut after_verb = false;
+    for argument in arguments {
+        let title = argument.to_str().filter(|_| after_verb).and_then(|text| text.split_once('/'));
+        let title = title.filter(|(word, _)| is_noun(word));
+        after_verb = argument.to_str().is_some_and(|text| VERBS.contains(&text));
+        match title {
+            Some((kind, name)) => split.extend([OsString::from(kind), OsString::from(name)]),
+            None => split.push(argument),
+        }
+    }
+    split
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    /// Visits a command and all of its subcommands.
+    fn each(command: &clap::Command, look: &mut impl FnMut(&clap::Command)) {
+        look(command);
+        command.get_subcommands().for_each(|below| each(below, look));
+    }
+
+    #[test]
+    fn no_help_is_longer_than_a_screen_and_examples_come_before_flags() {
+        let mut root = command();
+        root.build();
+        each(&root, &mut |command| {
+            let name = command.get_bin_name().unwrap_or_default().to_owned();
+            let asked = |flag: &str| {
+                let words = name.split(' ').skip(1).chain([flag]);
+                super::command().try_get_matches_from(words).map_or_else(|help| help.to_string(), |_| String::new())
+            };
+            let help = asked("--help");
+            assert_eq!(asked("-h"), help, "{name}: -h and --help are the same");
+            assert!(help.lines().count() <= 40, "{name} needs {} lines:\n{help}", help.lines().count());
+            assert!(help.lines().all(|line| line.chars().count() <= 100), "{name}: a line is too long:\n{help}");
+            let first = help.lines().next().unwrap_or_default();
+            assert!(
+                first.starts_with(char::is_uppercase) && !first.ends_with('.'),
+                "{name}: {first:?} says what it does"
+            );
+            if let (Some(examples), Some(flags)) = (help.find("Examples:"), help.find("Options:")) {
+                assert!(examples < flags, "{name}:\n{help}");
+            }
+        });
+    }
+
+    /// Parses every example of the help, because an example that fails is worse than none.
+    #[test]
+    fn every_example_can_be_typed() {
+        let mut seen = 0;
+        each(&command(), &mut |command| {
+            let examples = command.get_before_help().map(ToString::to_string).unwrap_or_default();
+            let each = examples.lines().flat_map(|line| line.split(" | "));
+            for line in each.filter_map(|line| line.trim().strip_prefix("kubectl cmp ")) {
+                let words = std::iter::once("kubectl-cmp".to_owned()).chain(documents::words(line)).map(OsString::from);
+                let parsed = super::parse(&split_titles(words));
+                assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+                seen += 1;
+            }
+        });
+        assert!(seen > 20, "only {seen} examples were found");
+    }
+
+    #[test]
+    fn a_title_is_a_type_and_a_name() {
+        let check = |typed: &str, expected: &str| {
+            let split = split_titles(typed.split(' ').map(OsString::from));
+            let split: Vec<&str> = split.iter().filter_map(|argument| argument.to_str()).collect();
+            assert_eq!(split.join(" "), expected);
+        };
+        check("kubectl-cmp get cluster/web", "kubectl-cmp get cluster web");
+        check("kubectl-cmp -v 1 stop instance/web-0 web/1", "kubectl-cmp -v 1 stop instance web-0 web/1");
+        check("kubectl-cmp create cluster cluster/web", "kubectl-cmp create cluster cluster/web");
+        check("kubectl-cmp create cluster/web --cpu 1", "kubectl-cmp create cluster web --cpu 1");
+        check("kubectl-cmp stop web/0", "kubectl-cmp stop web/0");
+        check("kubectl-cmp quota --kubeconfig a/b", "kubectl-cmp quota --kubeconfig a/b");
+    }
+}

@@ -1,0 +1,187 @@
+//! `create cluster`: from flags, or from a file.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use cmp_core::account::{InstanceType, Variable, Want};
+use cmp_core::name::{ClusterName, TemplateName, UserName};
+use cmp_core::powered_off::PoweredOff;
+use cmp_core::quantity::Quantity;
+use cmp_core::resources::{Resources, STORAGE};
+use cmp_core::template;
+
+use crate::args::values::{
+    Amount, Disk, amount, count, disk, image, kind, memory, name, port, quantity, variable, with_more,
+};
+use crate::args::{ChangeArgs, WaitArgs};
+use crate::commands::shared::create_cluster::{Asked, create};
+use crate::commands::shared::patch::Patch;
+use crate::commands::shared::{cluster_file, objects};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::files;
+
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "kubectl cmp create cluster NAME --cpu CPU --memory MEMORY [OPTIONS] [-- ARG...]\n       kubectl cmp create cluster -f FILE [OPTIONS]",
+    before_help = "Examples:\n  kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3\n  kubectl cmp create cluster db --cpu 1 --memory 2Gi --image postgres:18 --env PGUSER=db --wait\n  kubectl cmp create cluster job --cpu 1 --memory 1Gi --image alpine --command -- sh -c 'sleep 9'"
+)]
+pub(crate) struct CreateCluster {
+    /// The name of the cluster; its namespace is <NAME>-ns
+    #[arg(value_name = "NAME", required_unless_present = "filename", value_parser = name::<ClusterName>)]
+    pub(crate) name: Option<ClusterName>,
+    /// The CPU of each instance, such as 2 or 500m
+    #[arg(long, value_name = "CPU", required_unless_present = "filename", value_parser = quantity, allow_negative_numbers = true)]
+    pub(crate) cpu: Option<Quantity>,
+    /// The memory of each instance, such as 4Gi
+    #[arg(long, value_name = "MEMORY", required_unless_present = "filename", value_parser = memory, allow_negative_numbers = true)]
+    pub(crate) memory: Option<Quantity>,
+    /// The number of instances; 1 by default
+    #[arg(long, alias = "replicas", value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    pub(crate) count: Option<u32>,
+    /// The type of the instances: container (the default) or vm
+    #[arg(long = "type", value_name = "TYPE", value_parser = kind)]
+    pub(crate) kind: Option<InstanceType>,
+    /// The template for the instances; `get templates` lists templates
+    #[arg(long, value_name = "NAME", value_parser = name::<TemplateName>)]
+    pub(crate) template: Option<TemplateName>,
+    /// The image of the instances; by default the image of the template
+    #[arg(long, value_name = "IMAGE", value_parser = image)]
+    pub(crate) image: Option<String>,
+    /// Environment variable of the instances (repeatable); use a Secret for confidential values
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub(crate) env: Vec<Variable>,
+    /// A port that the instances listen on (repeatable)
+    #[arg(long, value_name = "PORT", value_parser = port, allow_negative_numbers = true)]
+    pub(crate) port: Vec<u16>,
+    /// Use the arguments after -- as the program itself, not as arguments of the image's program
+    #[arg(long)]
+    pub(crate) command: bool,
+    /// A disk for each instance that survives a stop; mounted at /data if no path is given
+    #[arg(long, value_name = "SIZE[:PATH]", value_parser = disk)]
+    pub(crate) disk: Option<Disk>,
+    /// Further changes: a JSON Patch or a merge patch of the Pod or the VirtualMachine
+    #[arg(long, value_name = "FILE|JSON")]
+    pub(crate) patch: Option<String>,
+    /// Another resource of each instance, such as nvidia.com/gpu=1 (repeatable)
+    #[arg(long, value_name = "NAME=AMOUNT", value_parser = amount)]
+    pub(crate) resource: Vec<Amount>,
+    /// Arguments for the program of the instances
+    #[arg(value_name = "ARG", last = true)]
+    pub(crate) args: Vec<String>,
+    /// File with the SSH public key for logging in to the VMs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ssh_key: Option<PathBuf>,
+    /// File as `get clusters -o yaml` prints it; - for standard input
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["name", "cpu", "memory", "count", "kind", "template", "image",
+        "env", "port", "command", "disk", "patch", "resource", "args", "ssh_key"])]
+    pub(crate) filename: Option<String>,
+    /// The owner of the cluster (administrators)
+    #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
+    pub(crate) owner: Option<UserName>,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+    #[command(flatten)]
+    pub(crate) change: ChangeArgs,
+}
+
+pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<(), CliError> {
+    let (wait, change) = (args.wait.clone(), args.change.clone());
+    match &args.filename {
+        Some(path) => {
+            let asked = cluster_file::read(path, args.owner.as_ref())?;
+            let asked = asked.into_iter().map(|one| objects::Asked::Cluster(Box::new(one))).collect();
+            objects::make(context, path, asked, &wait, &change).await
+        }
+        None => create(context, typed(args)?, &wait, &change).await,
+    }
+}
+
+/// Converts the flags into a request.
+fn typed(args: CreateCluster) -> Result<Asked, CliError> {
+    // clap requires them if there is no file.
+    let (Some(name), Some(cpu), Some(memory)) = (args.name, args.cpu, args.memory) else {
+        return Err(CliError::internal("a name and a size are missing"));
+    };
+    let built_in = args.template.as_ref().and_then(|name| template::built_in_type(name.as_str()));
+    if let (Some(kind), Some(of)) = (args.kind, built_in)
+        && kind != of
+    {
+        return Err(CliError::user(format!("--type {kind}: the template is of type {of}"))
+            .hint("leave the type out: it follows from the template"));
+    }
+    let kind = args.kind.or(built_in).unwrap_or(InstanceType::Container);
+    let mut size = with_more(Resources::new(cpu, memory), args.resource)?;
+    if let Some(disk) = &args.disk {
+        if size.named(STORAGE).is_some() {
+            return Err(CliError::user("--disk and --resource storage: both say how much storage an instance has")
+                .hint("use --disk for a disk in each instance, --resource storage for claims of your own"));
+        }
+        size.set(STORAGE.parse().map_err(|_| CliError::internal(STORAGE))?, disk.size);
+    }
+    let ssh_key = args.ssh_key.map(|path| public_key(&path)).transpose()?;
+    let vm = kind == InstanceType::Vm;
+    let only = |given: bool, flag: &str, vms: bool| {
+        if !given || vm == vms {
+            return Ok(());
+        }
+        let (of, use_it) = if vms { ("VMs", "--type vm") } else { ("containers", "--type container") };
+        Err(CliError::user(format!("{flag} is for {of}")).hint(format!("use {use_it}, or leave it out")))
+    };
+    only(ssh_key.is_some(), "--ssh-key", true)?;
+    only(!args.env.is_empty(), "--env", false)?;
+    only(!args.port.is_empty(), "--port", false)?;
+    only(args.command || !args.args.is_empty(), "a command", false)?;
+    only(args.disk.is_some(), "--disk", false)?;
+    if args.command && args.args.is_empty() {
+        return Err(CliError::user("--command: there is no command")
+            .hint("it stands at the end, after --, as in: --command -- sh -c 'sleep 9'"));
+    }
+    let mut env: Vec<Variable> = Vec::new();
+    for variable in args.env {
+        if env.iter().any(|earlier| earlier.name == variable.name) {
+            return Err(CliError::user(format!("--env {} is given twice", variable.name)).hint("say it once"));
+        }
+        env.push(variable);
+    }
+    let (command, args_) = if args.command { (args.args, Vec::new()) } else { (Vec::new(), args.args) };
+    let patch = args.patch.as_deref().map(Patch::read).transpose()?;
+    let want = Want {
+        image: args.image,
+        ssh_key,
+        command,
+        args: args_,
+        env,
+        ports: args.port,
+        disk: args.disk.map(|disk| disk.path),
+        patch: patch.as_ref().map(|patch| patch.value.clone()),
+        // A built-in template is the default and needs no name.
+        template: args.template.filter(|_| built_in.is_none()),
+        ..Want::new(kind, args.count.unwrap_or(1), size)
+    };
+    Ok(Asked {
+        name,
+        want,
+        patch,
+        off: PoweredOff::default(),
+        over: None,
+        owner: args.owner,
+        typed: args.kind.is_some(),
+    })
+}
+
+/// Reads the public key in a file: the first line that is a key.
+fn public_key(path: &Path) -> Result<String, CliError> {
+    let wrong = |why: &str| {
+        CliError::user(format!("--ssh-key {}: {why}", path.display()))
+            .hint("name a file with a public key, such as ~/.ssh/id_ed25519.pub")
+    };
+    let text = files::read(path, files::OBJECT).map_err(|error| wrong(&error.to_string()))?;
+    if text.contains("PRIVATE KEY") {
+        return Err(wrong("it holds a private key"));
+    }
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+    let line = line.filter(|line| ["ssh-", "ecdsa-", "sk-"].iter().any(|kind| line.starts_with(kind)));
+    line.map(str::to_owned).ok_or_else(|| wrong("it holds no public key"))
+}

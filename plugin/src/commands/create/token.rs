@@ -1,0 +1,39 @@
+//! `create token`: prints a new token of a user.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::args::values::lifetime;
+use crate::args::{ObjectArgs, UserNameArg};
+use crate::commands::shared::tokens::{make, object};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::print_object;
+
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp create token john --duration 24h")]
+pub(crate) struct CreateToken {
+    #[command(flatten)]
+    pub(crate) user: UserNameArg,
+    /// Requested lifetime of the issued token
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = lifetime)]
+    pub(crate) duration: Duration,
+    #[command(flatten)]
+    pub(crate) output: ObjectArgs,
+}
+
+pub(crate) async fn run(context: &Context<'_>, args: CreateToken) -> Result<(), CliError> {
+    let CreateToken { user: UserNameArg { user }, duration, output } = args;
+    context.account(&user).await?;
+    let made = make(context, &user, duration).await?;
+    match output.output {
+        Some(format) => {
+            let mut object = object(&made.secret);
+            object["status"]["token"] = json!(made.token);
+            print_object(context.ui, &format, &object)
+        }
+        None => context.ui.line(&made.token),
+    }
+}

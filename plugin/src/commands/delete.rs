@@ -1,0 +1,36 @@
+//! `delete`: deletes objects of one type.
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::error::CliError;
+
+mod cluster;
+mod template;
+mod token;
+mod user;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Delete {
+    /// Delete clusters with everything in them
+    #[command(visible_alias = "clusters")]
+    Cluster(cluster::DeleteCluster),
+    /// Delete users and their access (administrators)
+    #[command(visible_alias = "users")]
+    User(user::DeleteUser),
+    /// Delete templates (administrators); instances that were made from them stay
+    #[command(visible_alias = "templates")]
+    Template(template::DeleteTemplate),
+    /// Revoke a token of a user (administrators)
+    #[command(visible_alias = "tokens")]
+    Token(token::DeleteToken),
+}
+
+pub(crate) async fn run(context: &Context<'_>, delete: Delete) -> Result<(), CliError> {
+    match delete {
+        Delete::Cluster(args) => cluster::run(context, args).await,
+        Delete::User(args) => user::run(context, args).await,
+        Delete::Template(args) => template::run(context, args).await,
+        Delete::Token(args) => token::run(context, args).await,
+    }
+}

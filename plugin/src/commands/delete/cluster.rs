@@ -1,0 +1,148 @@
+//! `delete cluster`: writes the wish, and cmp-webhook deletes the cluster.
+
+use clap::Args;
+
+use cmp_client::accounts::Stored;
+use cmp_core::name::{ClusterName, UserName};
+
+use crate::args::values::name;
+use crate::args::{DryRun, DryRunArgs, WaitArgs, YesArg, suffix};
+use crate::commands::shared::delete_cluster::{Deadline, all_gone, ask, look};
+use crate::context::{Context, complete};
+use crate::error::CliError;
+
+#[derive(Debug, Args)]
+#[command(
+    before_help = "Examples:\n  kubectl cmp delete cluster web\n  kubectl cmp delete cluster web db --yes --wait"
+)]
+pub(crate) struct DeleteCluster {
+    /// The names of the clusters
+    #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
+    pub(crate) names: Vec<ClusterName>,
+    /// Delete all of your clusters
+    #[arg(long, conflicts_with = "names")]
+    pub(crate) all: bool,
+    /// With --all: the owner of the clusters (administrators)
+    #[arg(long, value_name = "USER", value_parser = name::<UserName>, requires = "all")]
+    pub(crate) owner: Option<UserName>,
+    #[command(flatten)]
+    pub(crate) yes: YesArg,
+    #[command(flatten)]
+    pub(crate) wait: WaitArgs,
+    #[command(flatten)]
+    pub(crate) dry: DryRunArgs,
+}
+
+/// The hint for clusters that are not gone in time.
+const NOTED: &str = "hint: the deletion is noted in the account, and cmp-webhook goes on with it; `kubectl cmp get clusters -o wide` shows \
+                     how far it is";
+
+pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<(), CliError> {
+    let DeleteCluster { names, all, owner, yes: YesArg { yes }, wait, dry } = args;
+    let dry_run = dry.dry_run;
+    let mut complete_so_far = true;
+    let mut found: Vec<(Stored, Vec<ClusterName>)> = Vec::new();
+    if all {
+        let stored = context.account(&context.account_of(owner.as_ref()).await?).await?;
+        let names = shown(&stored);
+        found.push((stored, names));
+    } else {
+        for name in context.clusters(names, false, owner.as_ref()).await? {
+            match holders(context, &name).await {
+                Ok(accounts) => accounts.into_iter().for_each(|stored| add(&mut found, stored, &name)),
+                Err(error) => {
+                    error.print(context.ui);
+                    complete_so_far = false;
+                }
+            }
+        }
+    }
+    if found.iter().all(|(_, names)| names.is_empty()) {
+        if all {
+            context.ui.note("No resources found.");
+        }
+        return complete(complete_so_far);
+    }
+    let mut goes = Vec::new();
+    let mut going = Vec::new();
+    for (stored, names) in found {
+        let clusters = look(context, &stored, names).await?;
+        goes.extend(clusters.iter().filter_map(|cluster| cluster.warning(&stored.account.user)));
+        going.push((stored, clusters));
+    }
+    if dry_run == DryRun::None {
+        context.ui.confirm(yes, &goes, "You are about to delete")?;
+    }
+    let accounts = context.accounts().await?;
+    // Request all deletions before waiting for one: they run in parallel, and a slow cluster does not keep another one
+    // from being deleted.
+    let mut asked = Vec::new();
+    for (stored, clusters) in going {
+        let user = stored.account.user.clone();
+        match ask(&accounts, stored, clusters, dry_run).await {
+            Ok((going, failed)) => {
+                complete_so_far &= failed.is_empty();
+                for error in &failed {
+                    error.print(context.ui);
+                }
+                asked.push((user, going));
+            }
+            Err(error) => {
+                error.about(&format!("user/{user}")).print(context.ui);
+                complete_so_far = false;
+            }
+        }
+    }
+    if !wait.wait || dry_run != DryRun::None {
+        for name in asked.iter().flat_map(|(_, clusters)| clusters).map(|cluster| &cluster.name) {
+            context.ui.line(&format!("cluster/{name} deleted{}", suffix(dry_run)))?;
+        }
+        let any_held = asked.iter().flat_map(|(_, clusters)| clusters).any(|cluster| cluster.entry.exists());
+        if dry_run == DryRun::None && any_held {
+            context.ui.note("the quota comes back when everything is gone (shown as deleting)");
+        }
+        return complete(complete_so_far);
+    }
+    let late = all_gone(context, &accounts, asked, Deadline::after(wait.timeout)).await?;
+    for error in &late {
+        error.print(context.ui);
+    }
+    if !late.is_empty() {
+        context.ui.note(NOTED);
+    }
+    complete(complete_so_far && late.is_empty())
+}
+
+/// Returns all clusters that an account shows, refusals included.
+fn shown(stored: &Stored) -> Vec<ClusterName> {
+    let shown = stored.account.clusters.iter().filter(|(_, entry)| entry.exists() || entry.refused.is_some());
+    shown.map(|(name, _)| name.clone()).collect()
+}
+
+/// Returns the account that has this cluster. If there is no such cluster, returns the accounts in which the name was
+/// refused.
+async fn holders(context: &Context<'_>, name: &ClusterName) -> Result<Vec<Stored>, CliError> {
+    match context.holder(name).await {
+        Ok(stored) if stored.account.cluster(name).exists() => return Ok(vec![stored]),
+        Err(error) if !error.is_not_found() => return Err(error),
+        _ => {}
+    }
+    let mut known = match &context.who().await?.user {
+        Some(user) => vec![context.account(user).await?],
+        None => context.accounts().await?.list().await?.into_iter().flatten().collect(),
+    };
+    known.retain(|stored| stored.account.cluster(name).refused.is_some());
+    if known.is_empty() { Err(CliError::not_found("cluster", name.as_str())) } else { Ok(known) }
+}
+
+/// Adds a cluster to the list of its account.
+fn add(found: &mut Vec<(Stored, Vec<ClusterName>)>, stored: Stored, name: &ClusterName) {
+    match found.iter_mut().find(|(known, _)| known.account.user == stored.account.user) {
+        // The later version of the account knows all of them.
+        Some((known, names)) => {
+            *known = stored;
+            names.push(name.clone());
+        }
+        None => found.push((stored, vec![name.clone()])),
+    }
+}

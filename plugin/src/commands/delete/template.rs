@@ -1,0 +1,72 @@
+//! `delete template`: deletes templates; instances that were made from them stay.
+
+use clap::Args;
+
+use cmp_client::ApiError;
+use cmp_core::name::TemplateName;
+use cmp_core::template::built_in_type;
+
+use crate::args::values::name;
+use crate::args::{DryRun, DryRunArgs, YesArg, suffix};
+use crate::commands::shared::templates::{find, stored};
+use crate::context::{Context, complete, each_said, once};
+use crate::error::CliError;
+
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp delete template gpu")]
+pub(crate) struct DeleteTemplate {
+    /// The names of the templates
+    #[arg(value_name = "NAME", required = true, value_parser = name::<TemplateName>)]
+    pub(crate) names: Vec<TemplateName>,
+    #[command(flatten)]
+    pub(crate) yes: YesArg,
+    #[command(flatten)]
+    pub(crate) dry: DryRunArgs,
+}
+
+pub(crate) async fn run(context: &Context<'_>, args: DeleteTemplate) -> Result<(), CliError> {
+    let DeleteTemplate { names, yes: YesArg { yes }, dry } = args;
+    let names = once(names);
+    if let Some(name) = names.iter().find(|name| built_in_type(name.as_str()).is_some()) {
+        return Err(CliError::user(format!("template {name} is built in, and cannot be deleted")));
+    }
+    let mut found = Vec::new();
+    let all_found = each_said(context, &names, &mut found, |name: &TemplateName| {
+        let name = name.clone();
+        async move { find(context, name.as_str()).await }
+    })
+    .await?;
+    let accounts = context.accounts().await?.list().await;
+    // A caller without access to the accounts gets the refusal from the deletion.
+    let accounts: Vec<_> = accounts.unwrap_or_default().into_iter().flatten().collect();
+    let mut goes = Vec::new();
+    for found in &found {
+        goes.push(format!("template/{}", found.name));
+        for stored in &accounts {
+            let wants = stored.account.existing().filter_map(|(cluster, entry)| Some((cluster, entry.want.as_ref()?)));
+            let users =
+                wants.filter(|(_, want)| want.template.as_ref().is_some_and(|name| name.as_str() == found.name));
+            goes.extend(users.map(|(cluster, _)| {
+                format!(
+                    "  cluster/{cluster} of {} uses it: its instances stay, no more can be made",
+                    stored.account.user
+                )
+            }));
+        }
+    }
+    if dry.dry_run == DryRun::None {
+        context.ui.confirm(yes, &goes, "You are about to delete")?;
+    }
+    for found in &found {
+        if dry.dry_run != DryRun::Client {
+            let name =
+                found.name.parse().map_err(|error: cmp_core::name::InvalidName| CliError::user(error.to_string()))?;
+            match stored(context).await?.delete(&name, dry.dry_run == DryRun::Server).await {
+                Err(ApiError::Refused { code: 404, .. }) | Ok(()) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        context.ui.line(&format!("template/{} deleted{}", found.name, suffix(dry.dry_run)))?;
+    }
+    complete(all_found)
+}

@@ -1,0 +1,189 @@
+//! `delete user`: the account, the rights and all tokens.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use clap::Args;
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams};
+use serde::de::DeserializeOwned;
+
+use cmp_client::ApiError;
+use cmp_client::accounts::{Accounts, Stored};
+use cmp_core::keys;
+use cmp_core::name::{ClusterName, UserName};
+
+use crate::args::values::{duration, name};
+use crate::args::{DryRun, DryRunArgs, YesArg, suffix};
+use crate::commands::shared::delete_cluster::{self, Deadline};
+use crate::commands::shared::delete_user::{existing, owned_by, stop};
+use crate::commands::shared::{namespaces, tokens};
+use crate::context::{Context, complete, each_said, once};
+use crate::error::CliError;
+
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp delete user john\n  kubectl cmp delete user john --cascade --yes")]
+pub(crate) struct DeleteUser {
+    /// The names of the users
+    #[arg(value_name = "NAME", required = true, value_parser = name::<UserName>)]
+    pub(crate) names: Vec<UserName>,
+    /// Delete the clusters of the users, too
+    #[arg(long)]
+    pub(crate) cascade: bool,
+    #[command(flatten)]
+    pub(crate) yes: YesArg,
+    /// Time to wait until the clusters are gone
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) dry: DryRunArgs,
+}
+
+pub(crate) async fn run(context: &Context<'_>, args: DeleteUser) -> Result<(), CliError> {
+    let DeleteUser { names, cascade, yes: YesArg { yes }, timeout, dry } = args;
+    let dry_run = dry.dry_run;
+    let mut found = Vec::new();
+    let all_found = each_said(context, &once(names), &mut found, |name: &UserName| {
+        let name = name.clone();
+        async move { Ok((clusters(context, &name).await?, name)) }
+    })
+    .await?;
+    let mut goes = Vec::new();
+    for (clusters, name) in &found {
+        goes.push(format!("user/{name}: the account, the rights and all tokens"));
+        if !cascade && !clusters.is_empty() {
+            return Err(still_has(name, clusters));
+        }
+        for cluster in clusters {
+            goes.push(format!("cluster/{cluster} of {name}: its namespace and everything in it"));
+        }
+    }
+    if dry_run == DryRun::None {
+        context.ui.confirm(yes, &goes, "You are about to delete")?;
+    }
+    let mut all_deleted = true;
+    for (_, name) in &found {
+        if dry_run == DryRun::None
+            && let Err(error) = remove(context, name, cascade, timeout).await
+        {
+            // Continue with the other users.
+            error.about(&format!("user/{name}")).print(context.ui);
+            all_deleted = false;
+            continue;
+        }
+        context.ui.line(&format!("user/{name} deleted{}", suffix(dry_run)))?;
+    }
+    complete(all_found && all_deleted)
+}
+
+fn still_has(name: &UserName, clusters: &BTreeSet<ClusterName>) -> CliError {
+    let list: Vec<String> = clusters.iter().map(ToString::to_string).collect();
+    CliError::user(format!("user {name} still has clusters: {}", list.join(", ")))
+        .hint(format!("delete them too: kubectl cmp delete user {name} --cascade"))
+}
+
+/// Returns the clusters that a user still has: those of the account, and Namespaces that the account does not know.
+async fn clusters(context: &Context<'_>, name: &UserName) -> Result<BTreeSet<ClusterName>, CliError> {
+    let namespaces = namespaces::labelled(&context.client().await?, &owned_by(name)).await?;
+    let of_namespaces = namespaces.iter().filter_map(|namespace| namespace.labels().get(keys::CLUSTER)?.parse().ok());
+    let mut clusters: BTreeSet<ClusterName> = of_namespaces.collect();
+    match context.accounts().await?.get(name).await {
+        Ok(stored) => clusters.extend(existing(&stored)),
+        // An earlier try deleted a part of the user.
+        Err(error) if error.is_not_found() && (!clusters.is_empty() || exists(context, name).await?) => {}
+        Err(error) if error.is_not_found() => return Err(CliError::not_found("user", name.as_str())),
+        // The clusters cannot be read. The policy refuses the deletion of the account if it holds something.
+        Err(ApiError::Damaged { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(clusters)
+}
+
+async fn exists(context: &Context<'_>, name: &UserName) -> Result<bool, CliError> {
+    let users: Api<ServiceAccount> = Api::namespaced(context.client().await?, keys::USERS_NAMESPACE);
+    Ok(users.get_opt(name.as_str()).await?.is_some())
+}
+
+/// Deletes a user. Every step can be repeated, and no step removes what a later one needs. The order is: the tokens,
+/// the right to create more, the clusters, the rights, the ServiceAccount, the account. cmp-webhook prepares and
+/// removes clusters only for a user with rights and an account.
+async fn remove(context: &Context<'_>, name: &UserName, cascade: bool, timeout: Duration) -> Result<(), CliError> {
+    let client = context.client().await?;
+    let accounts = context.accounts().await?;
+    let (users, deadline) = (keys::USERS_NAMESPACE, Deadline::after(timeout));
+    let kept = |error: CliError| {
+        error
+            .hint(format!("the same command goes on where this one ended; until then {name} can create nothing"))
+            .hint(format!(
+                "to keep the user instead: `kubectl cmp create user {name}` with the quota of {name}, then `kubectl cmp \
+                 create token {name}`"
+            ))
+    };
+    tokens::revoke_all(context, name).await?;
+    if let Some(stored) = stop(context, &accounts, name).await? {
+        let clusters = existing(&stored);
+        if !cascade && !clusters.is_empty() {
+            return Err(still_has(name, &clusters.into_iter().collect()));
+        }
+        empty(context, &accounts, stored, deadline).await.map_err(kept)?;
+    }
+    gone(&Api::<RoleBinding>::namespaced(client.clone(), users), name).await?;
+    gone(&Api::<Role>::namespaced(client.clone(), users), name).await?;
+    if cascade {
+        // No Namespace can be created for this user any more. A Namespace that was created after its wish was gone has
+        // no record elsewhere.
+        left(context, &namespaces::all_gone(&client, &owned_by(name), deadline.at).await?).map_err(kept)?;
+        match accounts.get(name).await {
+            Ok(stored) => empty(context, &accounts, stored, deadline).await.map_err(kept)?,
+            Err(error) if error.is_not_found() => {}
+            Err(ApiError::Damaged { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    gone(&Api::<ServiceAccount>::namespaced(client.clone(), users), name).await?;
+    gone(&Api::<ConfigMap>::namespaced(client, users), name).await.map_err(kept)
+}
+
+/// Prints the reasons for clusters that are left. Returns an error if there are any.
+fn left(context: &Context<'_>, failed: &[CliError]) -> Result<(), CliError> {
+    for error in failed {
+        error.print(context.ui);
+    }
+    if failed.is_empty() { Ok(()) } else { Err(CliError::user("not deleted, since not all clusters are gone")) }
+}
+
+/// Deletes all clusters of an account, including clusters that appear meanwhile, and waits until they are gone.
+async fn empty(
+    context: &Context<'_>,
+    accounts: &Accounts,
+    mut stored: Stored,
+    deadline: Deadline,
+) -> Result<(), CliError> {
+    let user = stored.account.user.clone();
+    loop {
+        let names = existing(&stored);
+        if names.is_empty() {
+            return Ok(());
+        }
+        let clusters = delete_cluster::look(context, &stored, names).await?;
+        let (going, mut failed) = delete_cluster::ask(accounts, stored, clusters, DryRun::None).await?;
+        failed.extend(delete_cluster::all_gone(context, accounts, vec![(user.clone(), going)], deadline).await?);
+        left(context, &failed)?;
+        stored = match accounts.get(&user).await {
+            Err(error) if error.is_not_found() => return Ok(()),
+            read => read?,
+        };
+    }
+}
+
+async fn gone<K>(api: &Api<K>, name: &UserName) -> Result<(), CliError>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    match api.delete(name.as_str(), &DeleteParams::default()).await.map_err(ApiError::from) {
+        Err(error) if !error.is_not_found() => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,55 @@
+//! `describe instance`: details of instances and their events.
+
+use jiff::Timestamp;
+
+use cmp_core::instance::columns;
+use cmp_core::name::InstanceName;
+
+use crate::commands::shared::describe_lines::{Lines, print};
+use crate::context::{Context, complete, each_said};
+use crate::error::CliError;
+use crate::output::age;
+use crate::view;
+
+pub(crate) async fn run(context: &Context<'_>, names: Vec<InstanceName>) -> Result<(), CliError> {
+    let client = context.client().await?;
+    let now = Timestamp::now();
+    let mut found = Vec::new();
+    let all_found = each_said(context, &names, &mut found, |name: &InstanceName| {
+        let (client, name) = (client.clone(), name.clone());
+        async move {
+            context.check_namespace(&name.cluster)?;
+            let all = view::instances(&client, &name.cluster).await?;
+            let found = all.into_iter().find(|instance| instance.name == name);
+            found.ok_or_else(|| CliError::not_found("instance", &name.to_string()))
+        }
+    })
+    .await?;
+    for (at, instance) in found.iter().enumerate() {
+        let name = &instance.name;
+        let mut lines = Lines::new();
+        let [cpu, memory] = columns(&instance.size);
+        lines.add("Name", &name.to_string());
+        lines.add("Cluster", name.cluster.as_str());
+        lines.add("Type", instance.kind.as_str());
+        lines.add("Status", instance.state.as_str());
+        lines.add("Reason", instance.reason.as_deref().unwrap_or_default());
+        lines.add("Message", instance.message.as_deref().unwrap_or_default());
+        lines.add("Age", &age(instance.created, now));
+        lines.add("CPU", &cpu);
+        lines.add("Memory", &memory);
+        lines.add("Image", instance.image.as_deref().unwrap_or_default());
+        lines.add("Node", instance.node.as_deref().unwrap_or_default());
+        lines.add("IP", instance.ip.as_deref().unwrap_or_default());
+        lines.add("Restarts", &instance.restarts.to_string());
+        if let Some(suspension) = &instance.suspension {
+            lines.add("Suspended by", &suspension.by);
+            lines.add("Suspended", &format!("{} ago", age(Some(suspension.at), now)));
+            lines.add("Because", suspension.reason.as_deref().unwrap_or_default());
+        }
+        let (set, pod) = (name.to_string(), format!("{name}-0"));
+        lines.events(view::events(&client, &name.cluster.namespace(), |of| of == set || of == pod, now).await);
+        print(context, at, &lines)?;
+    }
+    complete(all_found)
+}

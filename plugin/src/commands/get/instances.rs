@@ -1,0 +1,97 @@
+//! `get instances`: lists instances, or their changes.
+
+use clap::Args;
+use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
+
+use cmp_core::name::{ClusterName, InstanceName, UserName};
+
+use crate::args::values::name;
+use crate::args::{ListArgs, WatchArgs};
+use crate::commands::shared::select_clusters::select;
+use crate::commands::shared::watch::{self, Seen, shown};
+use crate::context::{Context, each};
+use crate::error::CliError;
+use crate::output::Item;
+use crate::view;
+
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp get instances --in web\n  kubectl cmp get instance web-0 -o wide")]
+pub(crate) struct GetInstances {
+    /// The names of the instances; all of yours by default
+    #[arg(value_name = "NAME", value_parser = name::<InstanceName>)]
+    pub(crate) names: Vec<InstanceName>,
+    /// Show only the instances of this cluster
+    #[arg(long = "in", value_name = "CLUSTER", value_parser = name::<ClusterName>)]
+    pub(crate) of: Option<ClusterName>,
+    /// Show the instances of all users (administrators)
+    #[arg(short = 'A', long, conflicts_with = "owner")]
+    pub(crate) all_namespaces: bool,
+    /// Show the instances of this user (administrators)
+    #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
+    pub(crate) owner: Option<UserName>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+    #[command(flatten)]
+    pub(crate) watch: WatchArgs,
+}
+
+pub(crate) async fn run(context: &Context<'_>, args: GetInstances) -> Result<(), CliError> {
+    if args.watch.watch {
+        let named = !args.names.is_empty() || args.of.is_some();
+        return watch::follow(context, &args.list, view::INSTANCES, named, || see_instances(context, &args)).await;
+    }
+    let seen = see_instances(context, &args).await?;
+    shown(context, &args.list, view::INSTANCES, seen, args.names.len())
+}
+
+async fn see_instances(context: &Context<'_>, args: &GetInstances) -> Result<Seen, CliError> {
+    let client = context.client().await?;
+    let mut seen = Seen::default();
+    let mut found = Vec::new();
+    if args.names.is_empty() {
+        let only = match &args.of {
+            Some(cluster) => Some(cluster.clone()),
+            None if args.all_namespaces => None,
+            None => context.cluster_of_namespace()?,
+        };
+        match only {
+            Some(cluster) => {
+                // Both are read in parallel. The account tells whether the cluster exists.
+                let (holder, instances) = futures::join!(context.holder(&cluster), view::instances(&client, &cluster));
+                seen.accounts.push(holder?);
+                found.extend(instances?);
+                seen.clusters.push(cluster);
+            }
+            None => {
+                for (stored, clusters) in select(context, args.all_namespaces, args.owner.as_ref()).await? {
+                    seen.accounts.push(stored);
+                    seen.clusters.extend(clusters);
+                }
+                let mut looked = stream::iter(seen.clusters.clone())
+                    .map(|cluster| {
+                        let client = client.clone();
+                        async move { view::instances(&client, &cluster).await }
+                    })
+                    .buffered(16);
+                while let Some(instances) = looked.next().await {
+                    found.extend(instances?);
+                }
+            }
+        }
+    }
+    seen.missing = each(&args.names, &mut found, |name: &InstanceName| {
+        let (client, name) = (client.clone(), name.clone());
+        async move {
+            context.check_namespace(&name.cluster)?;
+            let instances = view::instances(&client, &name.cluster).await?;
+            let one = instances.into_iter().find(|instance| instance.name == name);
+            one.ok_or_else(|| CliError::not_found("instance", &name.to_string()))
+        }
+    })
+    .await?;
+    let now = Timestamp::now();
+    seen.items = found.iter().map(|instance| view::instance_item(instance, now)).collect::<Vec<Item>>();
+    seen.clusters.extend(args.names.iter().map(|name| name.cluster.clone()));
+    Ok(seen)
+}

@@ -1,0 +1,46 @@
+//! `get tokens`: lists the tokens of a user.
+
+use clap::Args;
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use crate::args::{ListArgs, UserNameArg};
+use crate::commands::shared::tokens::{anchors, expires, object};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::{Heads, Item, age, print};
+
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:\n  kubectl cmp get tokens john")]
+pub(crate) struct GetTokens {
+    #[command(flatten)]
+    pub(crate) user: UserNameArg,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+}
+
+const TOKENS: Heads = (&["ID", "USER", "EXPIRES", "AGE"], &[]);
+
+pub(crate) async fn run(context: &Context<'_>, args: GetTokens) -> Result<(), CliError> {
+    let GetTokens { user: UserNameArg { user }, list } = args;
+    context.account(&user).await?;
+    let now = Timestamp::now();
+    let secrets = anchors(context, &user).await?;
+    let items = secrets.iter().map(|secret| Item {
+        name: format!("token/{}", secret.name_any()),
+        object: object(secret),
+        cells: vec![
+            secret.name_any(),
+            user.to_string(),
+            match expires(secret) {
+                Some(expires) if expires <= now => "expired".to_owned(),
+                // The remaining time has the form of an age.
+                Some(expires) => format!("in {}", age(Some(now), expires)),
+                None => "<unknown>".to_owned(),
+            },
+            age(secret.creation_timestamp().map(|time| time.0), now),
+        ],
+        wide: Vec::new(),
+    });
+    print(context.ui, &list, TOKENS, items.collect(), false)
+}

@@ -1,0 +1,71 @@
+//! The change of one instance: its outcome, retries, and the wait for its restart.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use cmp_client::ApiError;
+use cmp_core::name::{ClusterName, InstanceName};
+
+use crate::error::CliError;
+
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Time for which a refusal is retried. It may come from an API server that has not seen yet that the cluster grew.
+const CATCH_UP: Duration = Duration::from_secs(15);
+
+/// The outcome for one instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// The instance has that size already.
+    Unchanged,
+    /// The instance takes the new size when it is switched on.
+    Changed,
+    /// The instance runs with the new size.
+    Restarted,
+}
+
+pub(crate) fn paused_ones(cluster: &ClusterName, paused: &[&InstanceName]) -> CliError {
+    let names: Vec<String> = paused.iter().map(ToString::to_string).collect();
+    CliError::user(format!("paused VMs keep the guests that they have: {}", names.join(", ")))
+        .hint(format!("kubectl cmp resume cluster {cluster} lets them go on, to be restarted"))
+        .hint(format!("kubectl cmp suspend cluster {cluster} --mode halt switches them off"))
+}
+
+/// Retries a write. A conflict reads the object again; a refusal is retried for as long as it may be out of date.
+pub(crate) async fn written<T>(
+    attempt: impl AsyncFn() -> Result<Result<T, ApiError>, CliError>,
+) -> Result<T, CliError> {
+    let deadline = Instant::now() + CATCH_UP;
+    loop {
+        match attempt().await? {
+            Ok(written) => return Ok(written),
+            Err(error) if error.is_conflict() => {}
+            Err(error) if error.is_forbidden() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Waits until an instance has the wanted state after its restart.
+pub(crate) async fn restarted(
+    name: &InstanceName,
+    timeout: Duration,
+    is: impl AsyncFn() -> Result<bool, CliError>,
+) -> Result<(), CliError> {
+    let deadline = Instant::now() + timeout;
+    while !is().await? {
+        if Instant::now() > deadline {
+            return Err(late(name, timeout));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
+/// Builds the error for an instance that does not run again in time.
+fn late(name: &InstanceName, timeout: Duration) -> CliError {
+    CliError::user(format!("{name} does not run after {} s", timeout.as_secs()))
+        .hint(format!("kubectl cmp describe instance {name} says why"))
+        .hint("the others were not touched; the same command goes on where this one ended")
+}

@@ -1,0 +1,27 @@
+//! `resume`: resumes suspended clusters or instances.
+
+use clap::Subcommand;
+
+use crate::args::InstanceArgs;
+use crate::context::Context;
+use crate::error::CliError;
+
+mod cluster;
+mod instance;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Resume {
+    /// Resume all suspended instances of clusters
+    #[command(visible_alias = "clusters")]
+    Cluster(cluster::ResumeClusters),
+    /// Resume instances by name
+    #[command(visible_alias = "instances")]
+    Instance(InstanceArgs),
+}
+
+pub(crate) async fn run(context: &Context<'_>, resume: Resume) -> Result<(), CliError> {
+    match resume {
+        Resume::Cluster(args) => cluster::run(context, args).await,
+        Resume::Instance(args) => instance::run(context, args).await,
+    }
+}

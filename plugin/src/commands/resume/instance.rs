@@ -1,0 +1,12 @@
+//! `resume instance`: resumes instances by name.
+
+use cmp_core::lifecycle::Verb;
+
+use crate::args::InstanceArgs;
+use crate::commands::shared::lifecycle;
+use crate::context::Context;
+use crate::error::CliError;
+
+pub(crate) async fn run(context: &Context<'_>, args: InstanceArgs) -> Result<(), CliError> {
+    lifecycle::instances(context, Verb::Resume, args, None).await
+}

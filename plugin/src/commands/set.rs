@@ -1,0 +1,20 @@
+//! `set`: changes one property of an object.
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::error::CliError;
+
+mod quota;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Set {
+    /// Change the quota of a user (administrators)
+    Quota(quota::SetQuota),
+}
+
+pub(crate) async fn run(context: &Context<'_>, set: Set) -> Result<(), CliError> {
+    match set {
+        Set::Quota(args) => quota::run(context, args).await,
+    }
+}

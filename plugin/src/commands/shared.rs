@@ -1,0 +1,32 @@
+//! Code that several commands use.
+
+pub(crate) mod cluster_file;
+pub(crate) mod create_cluster;
+pub(crate) mod create_user;
+pub(crate) mod delete_cluster;
+pub(crate) mod delete_user;
+pub(crate) mod describe_lines;
+pub(crate) mod into_instance;
+pub(crate) mod leftovers;
+pub(crate) mod lifecycle;
+pub(crate) mod make_instances;
+pub(crate) mod mirror_claim;
+pub(crate) mod namespaces;
+pub(crate) mod objects;
+pub(crate) mod orphans;
+pub(crate) mod patch;
+pub(crate) mod prepared_cluster;
+pub(crate) mod print_cluster;
+pub(crate) mod probes;
+pub(crate) mod quota;
+pub(crate) mod requirements;
+pub(crate) mod schedules;
+pub(crate) mod select_clusters;
+pub(crate) mod templates;
+pub(crate) mod tokens;
+pub(crate) mod users;
+pub(crate) mod versions;
+pub(crate) mod waiting;
+pub(crate) mod wanted_manifests;
+pub(crate) mod wants;
+pub(crate) mod watch;

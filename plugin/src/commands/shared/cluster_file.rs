@@ -1,0 +1,95 @@
+//! Clusters in files: `create cluster -f` reads the output of `get clusters -o yaml`.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use cmp_core::account::{InstanceType, Want};
+use cmp_core::name::{ClusterName, UserName};
+use cmp_core::powered_off::PoweredOff;
+use cmp_core::resources::ResourceName;
+use cmp_core::schedule::{Schedule, Trigger};
+use cmp_core::template::built_in_type;
+use cmp_core::{format, keys};
+
+use crate::args::values::check;
+use crate::commands::shared::create_cluster::Asked;
+use crate::commands::shared::objects;
+use crate::error::CliError;
+
+/// Reads clusters from documents or lists of them. It ignores their Namespaces and their states. `owner` takes
+/// precedence over an owner in the file.
+pub(crate) fn read(path: &str, owner: Option<&UserName>) -> Result<Vec<Asked>, CliError> {
+    let about = |why: &str| CliError::user(format!("--filename {path}: {why}"));
+    let mut asked: Vec<Asked> = Vec::new();
+    for object in objects::read(path)? {
+        let one = of_object(&object, owner).map_err(|why| about(&why))?;
+        if asked.iter().any(|earlier| earlier.name == one.name) {
+            return Err(about(&format!("cluster {} is in it twice", one.name)));
+        }
+        asked.push(one);
+    }
+    if asked.is_empty() {
+        return Err(about("there is no cluster in it"));
+    }
+    Ok(asked)
+}
+
+/// Reads one cluster. `owner` takes precedence over an owner in the object.
+pub(crate) fn of_object(object: &Value, owner: Option<&UserName>) -> Result<Asked, String> {
+    let mut one = cluster(object)?;
+    one.owner = owner.cloned().or(one.owner);
+    Ok(one)
+}
+
+fn cluster(object: &Value) -> Result<Asked, String> {
+    if object["kind"] != "Cluster" || object["apiVersion"] != keys::API_VERSION {
+        return Err(format!(
+            "it has a {} of {}, where a Cluster of {} is asked for",
+            object["kind"],
+            object["apiVersion"],
+            keys::API_VERSION
+        ));
+    }
+    let name: ClusterName = match &object["metadata"]["name"] {
+        Value::String(name) => name.parse().map_err(|error: cmp_core::name::InvalidName| error.to_string())?,
+        _ => return Err("a cluster has no metadata.name".to_owned()),
+    };
+    let about = |why: String| format!("cluster {name}: {why}");
+    let Value::Object(mut spec) = object["spec"].clone() else { return Err(about("it has no spec".to_owned())) };
+    spec.retain(|_, value| !value.is_null());
+    let owner: Option<UserName> = match spec.remove("owner") {
+        None => None,
+        Some(owner) => Some(serde_json::from_value(owner).map_err(|error| about(format!("spec.owner: {error}")))?),
+    };
+    // A file written by hand may omit fields whose flags have defaults.
+    spec.entry("count").or_insert(json!(1));
+    let typed = spec.contains_key("type");
+    spec.entry("type").or_insert(json!("container"));
+    // A built-in template is the default and needs no name.
+    if spec.get("template").and_then(Value::as_str).is_some_and(|name| built_in_type(name).is_some()) {
+        spec.remove("template");
+    }
+    // The field describes how the instances are created. The want does not keep it.
+    let off = spec.remove("instances");
+    let mut want: Want = format::typed(Value::Object(spec)).map_err(|error| about(format!("spec: {error}")))?;
+    if let Some(Err(invalid)) = want.size.unknown().map(|name| name.as_str().parse::<ResourceName>()) {
+        return Err(about(format!("spec.size: {invalid}")));
+    }
+    check(&want).map_err(|why| about(format!("spec.{why}")))?;
+    // A cluster that is created now has missed no transition, and an expired timer is not set again.
+    let now = Timestamp::now();
+    let over = want.schedule.as_ref().and_then(|schedule| schedule.over(now));
+    want.schedule = want.schedule.map(|schedule| schedule.anew(now)).filter(|left| *left != Schedule::default());
+    if let Some(schedule) = &want.schedule {
+        // The type may follow from the template.
+        let kind = if typed { want.kind } else { InstanceType::Vm };
+        schedule.check(kind).map_err(|invalid| about(format!("spec.{invalid}")))?;
+    }
+    let off = off.map(|off| PoweredOff::read(&off, want.count)).transpose();
+    let mut off = off.map_err(|why| about(format!("spec.instances{why}")))?.unwrap_or_default();
+    let wakes = |trigger| want.schedule.as_ref().is_some_and(|schedule| schedule.wakes(trigger));
+    for trigger in Trigger::ALL.into_iter().filter(|trigger| !wakes(*trigger)) {
+        off.forget(trigger);
+    }
+    Ok(Asked { name, want, patch: None, off, over, owner, typed })
+}

@@ -1,0 +1,250 @@
+//! Deletion of clusters: the wishes are written, and cmp-webhook deletes the clusters.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use futures::stream::{self, FuturesUnordered, StreamExt};
+use tokio::time::Instant;
+
+use cmp_client::ApiError;
+use cmp_client::accounts::{Accounts, Stored};
+use cmp_core::account::{Change, Entry};
+use cmp_core::deletion::{Going, wish};
+use cmp_core::name::{ClusterName, InstanceName, UserName};
+use cmp_core::progress::{Goal, tally};
+
+use crate::args::DryRun;
+use crate::context::{Context, MANAGER};
+use crate::error::CliError;
+use crate::ui::Progress;
+use crate::view;
+
+/// Number of clusters that are read in parallel.
+const AT_ONCE: usize = 16;
+
+/// Interval between two looks at the progress.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The end of the wait for clusters.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline {
+    pub(crate) at: Instant,
+    /// Time from the start of the wait to its end.
+    after: Duration,
+}
+
+impl Deadline {
+    pub(crate) fn after(timeout: Duration) -> Self {
+        Self { at: Instant::now() + timeout, after: timeout }
+    }
+}
+
+/// A cluster to delete.
+pub(crate) struct Cluster {
+    pub(crate) name: ClusterName,
+    /// The instances of the cluster, as far as the caller can see them.
+    had: Vec<InstanceName>,
+    /// The account's entry of the cluster, as last read.
+    pub(crate) entry: Entry,
+    going: Going,
+}
+
+/// Reads clusters of an account. A cluster whose instances cannot be listed is deleted like the others.
+pub(crate) async fn look(
+    context: &Context<'_>,
+    stored: &Stored,
+    names: Vec<ClusterName>,
+) -> Result<Vec<Cluster>, CliError> {
+    let client = context.client().await?;
+    let look = |name: ClusterName| {
+        let (client, entry) = (client.clone(), stored.account.cluster(&name));
+        async move {
+            let held = entry.held.is_some();
+            let left = if held { view::what_is_left(&client, &name).await } else { Ok(Vec::new()) };
+            let left = left.unwrap_or_else(|error| {
+                context.ui.note(&format!("Warning: instances of cluster/{name}: {}", error.message()));
+                Vec::new()
+            });
+            let had = left.into_iter().map(|instance| instance.name).collect();
+            Cluster { going: Going::of(&entry), name, had, entry }
+        }
+    };
+    Ok(stream::iter(names).map(look).buffered(AT_ONCE).collect().await)
+}
+
+impl Cluster {
+    /// Returns the line about what the deletion destroys, or `None` for a mere refusal.
+    pub(crate) fn warning(&self, user: &UserName) -> Option<String> {
+        let (name, had) = (&self.name, self.had.len());
+        let what = format!("namespace {} with {had} instances and everything else in it", name.namespace());
+        self.entry.exists().then(|| format!("cluster/{name} of {user}: {what}"))
+    }
+
+    /// Returns the known reason why the cluster is not gone.
+    fn why(&self) -> Option<&str> {
+        let blocked = self.entry.blocked.as_ref().map(|blocked| blocked.reason.as_str());
+        blocked.or_else(|| self.entry.refused.as_ref().map(|refused| refused.reason.as_str()))
+    }
+
+    /// Returns the error for a cluster that is not gone, with its reason.
+    fn late(&self, deadline: Deadline) -> CliError {
+        let why = self.why().map_or_else(String::new, |why| format!(": {why}"));
+        let (name, seconds) = (&self.name, deadline.after.as_secs());
+        CliError::user(format!("timed out after {seconds} s waiting for cluster {name} to be gone{why}"))
+    }
+}
+
+/// Requests the deletion of clusters of one account in one write. If that is refused, it requests them one by one, so
+/// that one cluster does not block the others. Returns the accepted clusters, and the errors of the others.
+pub(crate) async fn ask(
+    accounts: &Accounts,
+    mut stored: Stored,
+    mut clusters: Vec<Cluster>,
+    dry_run: DryRun,
+) -> Result<(Vec<Cluster>, Vec<CliError>), CliError> {
+    if dry_run == DryRun::Client {
+        return Ok((clusters, Vec::new()));
+    }
+    let refused = match write(accounts, &mut stored, &mut clusters, dry_run).await {
+        Ok(()) => return Ok((clusters, Vec::new())),
+        Err(error @ (ApiError::Refused { .. } | ApiError::WebhookDown { .. })) => error,
+        Err(error) => return Err(error.into()),
+    };
+    if let [only] = clusters.as_slice() {
+        return Ok((Vec::new(), vec![CliError::from(refused).about(&format!("cluster/{}", only.name))]));
+    }
+    let (mut going, mut failed) = (Vec::new(), Vec::new());
+    for mut cluster in clusters {
+        match write(accounts, &mut stored, std::slice::from_mut(&mut cluster), dry_run).await {
+            Ok(()) => going.push(cluster),
+            Err(error) => failed.push(CliError::from(error).about(&format!("cluster/{}", cluster.name))),
+        }
+    }
+    Ok((going, failed))
+}
+
+/// Writes the wishes. On a conflict it reads the account again and retries: cmp-webhook writes it while it prepares
+/// clusters.
+async fn write(
+    accounts: &Accounts,
+    stored: &mut Stored,
+    clusters: &mut [Cluster],
+    dry_run: DryRun,
+) -> Result<(), ApiError> {
+    let user = stored.account.user.clone();
+    loop {
+        let wishes = clusters.iter();
+        let change = wishes
+            .fold(Change::new(), |change, Cluster { name, .. }| wish(change, name, &stored.account.cluster(name)));
+        if !change.is_empty() {
+            match accounts.change(stored, &change, MANAGER, dry_run == DryRun::Server).await {
+                Ok(written) => *stored = written,
+                Err(error) if error.is_conflict() => {
+                    *stored = accounts.get(&user).await?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        for cluster in clusters {
+            cluster.entry = stored.account.cluster(&cluster.name);
+            cluster.going = Going::of(&cluster.entry);
+        }
+        return Ok(());
+    }
+}
+
+/// Waits until all clusters are gone, and prints each one that is. Meanwhile it shows the progress of the others. The
+/// progress can be invisible, because the rights of the owner are removed first. Returns the errors of the clusters
+/// that are left.
+pub(crate) async fn all_gone(
+    context: &Context<'_>,
+    accounts: &Accounts,
+    going: Vec<(UserName, Vec<Cluster>)>,
+    deadline: Deadline,
+) -> Result<Vec<CliError>, CliError> {
+    let client = context.client().await?;
+    let left: Vec<(UserName, RefCell<Vec<Cluster>>)> =
+        going.into_iter().map(|(user, clusters)| (user, RefCell::new(clusters))).collect();
+    let mut waits = left
+        .iter()
+        .map(|(user, left)| async move {
+            while !left.borrow().is_empty() {
+                let gone = match some_gone(accounts, user, left, deadline.at).await {
+                    Err(ApiError::TimedOut { .. }) => break,
+                    gone => gone.inspect_err(|_| left.borrow_mut().clear())?,
+                };
+                for name in gone {
+                    context.ui.line(&format!("cluster/{name} deleted"))?;
+                }
+            }
+            Ok::<_, CliError>(())
+        })
+        .collect::<FuturesUnordered<_>>();
+    let mut progress = Progress::new(context.ui);
+    let mut looks = tokio::time::interval_at(Instant::now() + LOOK, LOOK);
+    let mut failed = Vec::new();
+    loop {
+        let look = async {
+            looks.tick().await;
+            let each = |cluster: &Cluster| (cluster.name.clone(), cluster.had.clone());
+            let all: Vec<_> =
+                left.iter().flat_map(|(_, left)| left.borrow().iter().map(each).collect::<Vec<_>>()).collect();
+            let mut counts = Vec::new();
+            for (name, had) in &all {
+                let shown = view::what_is_left(&client, name).await?;
+                let tally = tally(Goal::Gone, had, &shown);
+                counts.push(if shown.is_empty() {
+                    format!("{name}: deleting")
+                } else {
+                    format!("{name}: {}", tally.counts())
+                });
+            }
+            Ok::<_, CliError>(counts.join("; "))
+        };
+        tokio::select! {
+            one = waits.next() => match one {
+                None => break,
+                Some(Ok(())) => {}
+                Some(Err(error)) => failed.push(error),
+            },
+            // Progress that cannot be read is not shown. The clusters go all the same.
+            counts = look => counts.iter().for_each(|counts| progress.show(counts, None, false)),
+        }
+    }
+    drop(progress);
+    drop(waits);
+    let late = left.into_iter().flat_map(|(_, left)| left.into_inner());
+    failed.extend(late.map(|cluster| cluster.late(deadline)));
+    Ok(failed)
+}
+
+/// Waits until some clusters of an account are gone, and removes them from `left`. At the deadline the list is empty.
+async fn some_gone(
+    accounts: &Accounts,
+    user: &UserName,
+    left: &RefCell<Vec<Cluster>>,
+    deadline: Instant,
+) -> Result<Vec<ClusterName>, ApiError> {
+    let take = |entry: &dyn Fn(&ClusterName) -> Entry| {
+        let mut gone = Vec::new();
+        left.borrow_mut().retain_mut(|cluster| {
+            cluster.entry = entry(&cluster.name);
+            let is_gone = cluster.going.is_gone(&cluster.entry);
+            if is_gone {
+                gone.push(cluster.name.clone());
+            }
+            !is_gone
+        });
+        gone
+    };
+    let timeout = deadline.saturating_duration_since(Instant::now());
+    let waited = accounts.wait(user, "clusters to be gone", timeout, |stored| {
+        Some(take(&|name| stored.account.cluster(name))).filter(|gone| !gone.is_empty())
+    });
+    match waited.await {
+        // Without the account nothing is held any more.
+        Err(error) if error.is_not_found() => Ok(take(&|_| Entry::default())),
+        waited => waited,
+    }
+}

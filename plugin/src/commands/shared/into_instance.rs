@@ -1,0 +1,143 @@
+//! The way into an instance: kubectl with the namespace and the Pod filled in, or KubeVirt's virtctl.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use cmp_core::account::InstanceType;
+use cmp_core::name::InstanceName;
+use cmp_core::state::State;
+
+use crate::args::{Global, InstanceNameArg, VmArgs};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::view;
+
+/// The names of virtctl: its own, and the one that krew gives it.
+const VIRTCTL: [&str; 2] = ["virtctl", "kubectl-virt"];
+
+/// Checks that there is an instance to enter. The errors of kubectl and virtctl would name Pods instead of the
+/// instance.
+pub(crate) async fn runs(context: &Context<'_>, name: &InstanceName, kind: InstanceType) -> Result<(), CliError> {
+    context.check_namespace(&name.cluster)?;
+    let found = view::instance(&context.client().await?, name).await?;
+    let instance = found.ok_or_else(|| CliError::not_found("instance", &name.to_string()))?;
+    match (instance.kind, kind) {
+        (InstanceType::Vm, InstanceType::Container) => {
+            return Err(CliError::user(format!("{name} is a VM, and no container"))
+                .hint(format!("kubectl cmp ssh {name}"))
+                .hint(format!("kubectl cmp console {name}")));
+        }
+        (InstanceType::Container, InstanceType::Vm) => {
+            return Err(CliError::user(format!("{name} is a container, and no VM"))
+                .hint(format!("kubectl cmp exec -it {name} -- sh"))
+                .hint(format!("kubectl cmp logs {name}")));
+        }
+        (InstanceType::Container, InstanceType::Container) | (InstanceType::Vm, InstanceType::Vm) => {}
+    }
+    let wake = match instance.state {
+        State::Stopped => "start",
+        State::Suspended => "resume",
+        State::Running | State::Pending | State::Failed => return Ok(()),
+    };
+    let frozen = if instance.paused { ": it is paused, and answers nobody" } else { "" };
+    Err(CliError::user(format!("{name} is {}{frozen}", instance.state))
+        .hint(format!("kubectl cmp {wake} instance {name}")))
+}
+
+/// Returns a kubectl command with the same connection flags.
+pub(crate) fn kubectl(verb: &str, global: &Global, name: &InstanceName) -> Command {
+    let mut kubectl = Command::new("kubectl");
+    kubectl.arg(verb).arg(format!("--namespace={}", name.cluster.namespace()));
+    kubectl.args(global.as_kubectl()).arg(format!("{name}-0"));
+    kubectl
+}
+
+/// Replaces this process with kubectl.
+pub(crate) fn become_kubectl(kubectl: Command) -> Result<(), CliError> {
+    let error = become_it(kubectl);
+    Err(CliError::user(format!("kubectl: {error}")).hint("this needs kubectl itself on the PATH"))
+}
+
+/// Replaces this process with virtctl, with the same connection flags.
+pub(crate) async fn virtctl(
+    context: &Context<'_>,
+    vm: VmArgs,
+    verb: &str,
+    target: String,
+    flags: Vec<OsString>,
+) -> Result<(), CliError> {
+    let VmArgs { instance: InstanceNameArg { name }, more } = vm;
+    if let Some(word) = more.first().filter(|word| !word.as_bytes().starts_with(b"-")) {
+        return Err(CliError::user(format!("{} is no flag: what stands after -- is for virtctl", word.display()))
+            .hint(format!("to run a command in the VM: kubectl cmp ssh {name} -c COMMAND")));
+    }
+    runs(context, &name, InstanceType::Vm).await?;
+    let global = context.global.as_kubectl();
+    for program in VIRTCTL {
+        let mut virtctl = Command::new(program);
+        // `virtctl ssh` makes ssh start a second virtctl, under the name of the first and without its flags. The second
+        // one would use another cluster or another identity. The flags are therefore a part of the name.
+        virtctl.arg0(global.iter().fold(program.into(), with_word));
+        virtctl.arg(verb).arg(format!("--namespace={}", name.cluster.namespace()));
+        virtctl.args(&global).args(&flags).args(&more).arg(&target);
+        let error = become_it(virtctl);
+        if error.kind() != io::ErrorKind::NotFound {
+            return Err(CliError::user(format!("{program}: {error}")));
+        }
+    }
+    Err(CliError::user("this needs KubeVirt's virtctl on the PATH, and there is none")
+        .hint("with krew: kubectl krew install virt")
+        .hint("or from the releases of KubeVirt: https://github.com/kubevirt/kubevirt/releases"))
+}
+
+/// Replaces this process with another program, which gets the terminal, the signals and the exit code. Returns the
+/// error if that fails.
+fn become_it(mut program: Command) -> io::Error {
+    program.exec()
+}
+
+/// Returns the flags that were given.
+pub(crate) fn given<const N: usize>(flags: [(&'static str, bool); N]) -> impl Iterator<Item = &'static str> {
+    flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag)
+}
+
+/// Formats `--name=value` for a value of any bytes.
+pub(crate) fn flag(name: &str, value: &OsStr) -> OsString {
+    let mut flag = OsString::from(format!("{name}="));
+    flag.push(value);
+    flag
+}
+
+/// Adds a word to a command that ssh passes to a shell. The word is quoted for the shell, and `%` is escaped for ssh.
+fn with_word(command: OsString, word: &OsString) -> OsString {
+    let mut command = command.into_vec();
+    command.extend(b" '");
+    for byte in word.as_bytes() {
+        match byte {
+            b'\'' => command.extend(br"'\''"),
+            b'%' => command.extend(b"%%"),
+            byte => command.push(*byte),
+        }
+    }
+    command.push(b'\'');
+    OsString::from_vec(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_stays_one_for_ssh_and_its_shell() {
+        let check = |words: &[&str], expected: &str| {
+            let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+            assert_eq!(words.iter().fold("virtctl".into(), with_word), expected);
+        };
+        check(&[], "virtctl");
+        check(&["--context=a b", "--token=$(x)"], "virtctl '--context=a b' '--token=$(x)'");
+        check(&["--as=it's", "--server=https://[::1%eth0]"], r"virtctl '--as=it'\''s' '--server=https://[::1%%eth0]'");
+    }
+}

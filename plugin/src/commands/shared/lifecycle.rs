@@ -1,0 +1,403 @@
+//! `start`, `stop`, `suspend`, `resume`: one patch for each instance, a cluster's instances in parallel. cmp-webhook is
+//! not involved.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt};
+use jiff::Timestamp;
+use kube::Client;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use cmp_client::instances::carry_out;
+use cmp_core::instance::{Instance, Mode};
+use cmp_core::lifecycle::{Asker, Call, Verb, act};
+use cmp_core::name::{ClusterName, InstanceName};
+use cmp_core::progress::Goal;
+use cmp_core::schedule::Trigger;
+use cmp_core::state::State;
+
+use crate::args::{ClustersArgs, DryRun, How, InstanceArgs, suffix};
+use crate::commands::shared::waiting::{self, Waited};
+use crate::commands::shared::{orphans, schedules, wants};
+use crate::context::{Context, MANAGER, complete, once};
+use crate::error::CliError;
+use crate::output::{Format, done, print_object};
+use crate::ui::Progress;
+use crate::view;
+
+/// Number of instances that are changed in parallel.
+const AT_ONCE: usize = 32;
+
+/// Time for which a refusal is retried after the quota of the cluster was brought back.
+const CATCH_UP: Duration = Duration::from_secs(15);
+
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// One verb with its parameters, for any instance.
+struct Ask<'a> {
+    client: Client,
+    verb: Verb,
+    asker: Option<Asker>,
+    mode: Option<Mode>,
+    dry_run: DryRun,
+    /// Deadline for retries of a refusal. It may come from an API server that has not seen yet that the quota was
+    /// brought back.
+    patient_until: Option<Instant>,
+    context: &'a Context<'a>,
+}
+
+/// The outcome for one instance.
+enum Came {
+    Changed {
+        /// Reports whether the instance keeps its memory and its place on the node.
+        paused: bool,
+    },
+    Already,
+    /// The reason why the verb does not apply.
+    Skipped(String),
+    Failed(CliError),
+}
+
+async fn ask<'a>(context: &'a Context<'a>, verb: Verb, how: Option<How>, dry_run: DryRun) -> Result<Ask<'a>, CliError> {
+    let mode = how.as_ref().and_then(|how| how.mode.mode).map(Mode::from);
+    let asker = match (verb, how) {
+        (Verb::Suspend, how) => Some(Asker {
+            by: context.who().await?.username.clone(),
+            at: Timestamp::now(),
+            reason: how.and_then(|how| how.reason),
+            woken_by: None,
+        }),
+        _ => None,
+    };
+    Ok(Ask { client: context.client().await?, verb, asker, mode, dry_run, patient_until: None, context })
+}
+
+impl Ask<'_> {
+    /// Reads, decides and writes. On a conflict with another writer it reads and decides again.
+    async fn of(&self, name: &InstanceName, mut seen: Option<Instance>) -> Came {
+        loop {
+            // The object says whether the instance is on. For a container, no verb depends on whether it runs yet.
+            let shown = match seen.take() {
+                Some(shown) => Ok(Some(shown)),
+                None => view::instance(&self.client, name).await,
+            };
+            let shown = match shown {
+                Ok(Some(shown)) => shown,
+                Ok(None) => return Came::Failed(self.missing(name).await),
+                Err(error) => return Came::Failed(error),
+            };
+            let act = match act(&shown, self.verb, self.mode, self.asker.as_ref()) {
+                Err(refused) => return Came::Skipped(refused.to_string()),
+                Ok(None) => return Came::Already,
+                Ok(Some(act)) => act,
+            };
+            if self.dry_run == DryRun::Client {
+                return Came::Changed { paused: act.call == Some(Call::Pause) };
+            }
+            let dry_run = self.dry_run == DryRun::Server;
+            match carry_out(&self.client, &shown, &act, MANAGER, dry_run).await {
+                Ok(()) => return Came::Changed { paused: act.call == Some(Call::Pause) },
+                Err(error) if error.is_conflict() && act.call.is_none() => {}
+                Err(error) if error.is_modified() => {}
+                Err(error) if error.is_released() && self.patient_until.is_some_and(|until| Instant::now() < until) => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => return Came::Failed(error.into()),
+            }
+        }
+    }
+
+    /// Reports whether the verb switches instances off.
+    fn switches_off(&self) -> bool {
+        matches!(self.verb, Verb::Stop | Verb::Suspend)
+    }
+
+    /// Builds the error for an instance that does not exist. A verb that switches instances off deletes its leftover
+    /// Pod.
+    async fn missing(&self, name: &InstanceName) -> CliError {
+        let missing = CliError::not_found("instance", &name.to_string());
+        if !self.switches_off() {
+            return missing;
+        }
+        let Ok((_, orphans)) = view::instances_and_orphans(&self.client, &name.cluster).await else { return missing };
+        let Some(orphan) = orphans.into_iter().find(|orphan| orphan.shown.name == *name) else { return missing };
+        match orphans::delete_said(self.context, &self.client, &orphan, self.dry_run).await {
+            Ok(()) => missing.hint(format!("`kubectl cmp scale cluster {} --count N` makes it again", name.cluster)),
+            Err(error) => error,
+        }
+    }
+
+    /// Returns the state that the verb leads to.
+    fn goal(&self) -> Goal {
+        Goal::State(match self.verb {
+            Verb::Start | Verb::Resume => State::Running,
+            Verb::Stop => State::Stopped,
+            Verb::Suspend => State::Suspended,
+        })
+    }
+
+    /// Waits until all instances to which the verb applies reach its goal. Instances that an earlier command changed
+    /// are included, for example after an interruption. A late instance counts as failed.
+    async fn wait(
+        &self,
+        clusters: &mut [(ClusterName, Vec<(InstanceName, Came)>)],
+        timeout: Duration,
+    ) -> Result<(), CliError> {
+        let applies = |came: &Came| matches!(came, Came::Changed { .. } | Came::Already);
+        let names = |came: &[(InstanceName, Came)]| {
+            came.iter().filter(|(_, came)| applies(came)).map(|(name, _)| name.clone()).collect()
+        };
+        let waited: Vec<Waited> = clusters
+            .iter()
+            .map(|(cluster, came)| Waited { cluster: cluster.clone(), names: names(came), goal: self.goal() })
+            .collect();
+        let tallies = waiting::until(self.context, &waited, timeout).await?;
+        for ((_, came), tally) in clusters.iter_mut().zip(tallies) {
+            for (name, came) in came {
+                if let Some(late) = tally.late.iter().find(|late| late.name == *name) {
+                    *came = Came::Failed(waiting::late(late, tally.goal, timeout));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Applies a verb to named instances, one after another: each is a separate request. The wait covers all of them
+/// together.
+pub(crate) async fn instances(
+    context: &Context<'_>,
+    verb: Verb,
+    args: InstanceArgs,
+    how: Option<How>,
+) -> Result<(), CliError> {
+    let InstanceArgs { names, wait, change } = args;
+    let dry_run = change.dry.dry_run;
+    let ask = ask(context, verb, how, dry_run).await?;
+    let mut came = Vec::new();
+    for name in once(names) {
+        context.check_namespace(&name.cluster)?;
+        let one = ask.of(&name, None).await;
+        came.push((name.cluster.clone(), vec![(name, one)]));
+    }
+    if wait.wait && dry_run == DryRun::None {
+        ask.wait(&mut came, wait.timeout).await?;
+    }
+    let mut failed = false;
+    for (name, came) in came.into_iter().flat_map(|(_, came)| came) {
+        let word = match came {
+            Came::Changed { .. } => verb.done().to_owned(),
+            Came::Already => format!("unchanged (already {})", already(verb)),
+            Came::Skipped(why) => {
+                CliError::user(why).print(context.ui);
+                failed = true;
+                continue;
+            }
+            Came::Failed(error) => {
+                error.print(context.ui);
+                failed = true;
+                continue;
+            }
+        };
+        match &change.output {
+            Some(format) if format.is_of_objects() => {
+                if let Some(shown) = view::instance(&ask.client, &name).await? {
+                    print_object(context.ui, format, &crate::view::instance_object(&shown))?;
+                }
+            }
+            _ => done(context.ui, &change, &format!("instance/{name}"), &word)?,
+        }
+    }
+    if failed { Err(CliError::silent()) } else { Ok(()) }
+}
+
+fn already(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Start | Verb::Resume => "running",
+        Verb::Stop => "stopped",
+        Verb::Suspend => "suspended",
+    }
+}
+
+/// Applies a verb to all instances of clusters in parallel. It continues after failures, and prints counts.
+pub(crate) async fn clusters(
+    context: &Context<'_>,
+    verb: Verb,
+    args: ClustersArgs,
+    how: Option<How>,
+    span: Option<Duration>,
+) -> Result<(), CliError> {
+    let ClustersArgs { names, all, owner, wait, change } = args;
+    let dry_run = change.dry.dry_run;
+    let names = context.clusters(names, all, owner.as_ref()).await?;
+    if names.is_empty() {
+        context.ui.note("No resources found.");
+        return Ok(());
+    }
+    let mut ask = ask(context, verb, how, dry_run).await?;
+    if let Some(asker) = ask.asker.as_mut().filter(|_| span.is_some()) {
+        asker.woken_by = Some(Trigger::Once);
+    }
+    let until = span.map(schedules::in_so_long).transpose()?;
+    let (mut came, mut backs) = (Vec::new(), Vec::new());
+    let mut any_failed = false;
+    let mut stopped = None;
+    for name in names {
+        context.check_namespace(&name)?;
+        // Write the later transition first, so that nothing is suspended without a resume.
+        let done = async {
+            let back = match until {
+                Some(until) => Some(schedules::once(context, &name, verb, until, dry_run).await?),
+                None => None,
+            };
+            Ok((ask.of_cluster(&name, wait.timeout).await?, back))
+        };
+        let done: Result<_, CliError> = done.await;
+        match done {
+            Ok((one, back)) => {
+                came.push((name, one));
+                backs.push(back);
+            }
+            Err(error) if error.is_not_found() => {
+                error.print(context.ui);
+                any_failed = true;
+            }
+            // Print the work done before the error as well.
+            Err(error) => {
+                stopped = Some(error);
+                break;
+            }
+        }
+    }
+    // Request all changes before waiting for one.
+    if wait.wait && dry_run == DryRun::None && !came.is_empty() {
+        ask.wait(&mut came, wait.timeout).await?;
+    }
+    let mut objects = Vec::new();
+    for ((name, came), back) in came.iter().zip(&backs) {
+        let (counts, instances) = counted(&ask, came);
+        any_failed |= counts.failed > 0;
+        if counts.paused > 0 {
+            context.ui.note(&format!(
+                "cluster/{name}: what is paused keeps its memory and its place on the node; --mode halt frees them"
+            ));
+        }
+        if let Some(back) = back {
+            context.ui.note(back);
+        }
+        if verb == Verb::Suspend && counts.failed == 0 {
+            wants::give_back(context, name, dry_run).await?;
+        }
+        let done = verb.done();
+        match &change.output {
+            Some(format) if format.is_of_objects() => {
+                objects.push(json!({
+                    "cluster": name,
+                    (done): counts.changed,
+                    "failed": counts.failed,
+                    "skipped": counts.skipped,
+                    "instances": instances,
+                }));
+            }
+            Some(Format::Name) => context.ui.line(&format!("cluster/{name}"))?,
+            _ => context.ui.line(&format!(
+                "cluster/{name} {done}: {} {done}, {} failed, {} skipped{}",
+                counts.changed,
+                counts.failed,
+                counts.skipped,
+                suffix(dry_run)
+            ))?,
+        }
+    }
+    if let Some(format) = change.output.filter(|format| format.is_of_objects() && !objects.is_empty()) {
+        let object = if objects.len() == 1 { objects.swap_remove(0) } else { Value::Array(objects) };
+        print_object(context.ui, &format, &object)?;
+    }
+    stopped.map_or_else(|| complete(!any_failed), Err)
+}
+
+#[derive(Default)]
+struct Counts {
+    changed: u32,
+    paused: u32,
+    failed: u32,
+    skipped: u32,
+}
+
+impl Ask<'_> {
+    /// Applies the verb to all instances of a cluster. The quota comes first, so that a lack of it leaves nothing half
+    /// resumed.
+    async fn of_cluster(
+        &mut self,
+        cluster: &ClusterName,
+        timeout: Duration,
+    ) -> Result<Vec<(InstanceName, Came)>, CliError> {
+        self.patient_until = None;
+        if self.verb == Verb::Resume && wants::bring_back(self.context, cluster, self.dry_run, timeout).await? {
+            self.patient_until = Some(Instant::now() + CATCH_UP);
+        }
+        let (listed, orphans) = view::instances_and_orphans(&self.client, cluster).await?;
+        if listed.is_empty() {
+            // An empty list means a cluster without instances, or no cluster.
+            self.context.holder(cluster).await?;
+        }
+        let mut came = Vec::new();
+        for orphan in orphans.iter().filter(|_| self.switches_off()) {
+            // The Pod of an orphan would go on running, because no StatefulSet is there to switch off.
+            if let Err(error) = orphans::delete_said(self.context, &self.client, orphan, self.dry_run).await {
+                came.push((orphan.shown.name.clone(), Came::Failed(error)));
+            }
+        }
+        let (ask, total) = (&*self, listed.len());
+        let mut asked = stream::iter(listed)
+            .map(|shown| async move { (shown.name.clone(), ask.of(&shown.name.clone(), Some(shown)).await) })
+            .buffered(AT_ONCE);
+        let mut progress = Progress::new(self.context.ui);
+        let mut done = 0;
+        while let Some(one) = asked.next().await {
+            came.push(one);
+            done += 1;
+            progress.passing(&format!("{cluster}: {done}/{total} asked to {}", self.verb.as_str()));
+        }
+        Ok(came)
+    }
+}
+
+/// Counts the outcomes for the instances of a cluster. Prints failures and skipped instances with their reasons.
+fn counted(ask: &Ask<'_>, came: &[(InstanceName, Came)]) -> (Counts, Vec<Value>) {
+    let mut counts = Counts::default();
+    let mut instances = Vec::new();
+    let mut skipped: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, came) in came {
+        let (result, reason) = match came {
+            Came::Changed { paused } => {
+                counts.paused += u32::from(*paused);
+                counts.changed += 1;
+                (ask.verb.done(), None)
+            }
+            Came::Already => {
+                counts.skipped += 1;
+                let why = format!("already {}", already(ask.verb));
+                skipped.entry(why.clone()).or_default().push(name.to_string());
+                ("skipped", Some(why))
+            }
+            Came::Skipped(why) => {
+                counts.skipped += 1;
+                skipped.entry(why.clone()).or_default().push(name.to_string());
+                ("skipped", Some(why.clone()))
+            }
+            Came::Failed(error) => {
+                counts.failed += 1;
+                ask.context.ui.note(&format!("instance/{name} failed: {}", error.message()));
+                ("failed", Some(error.message().to_owned()))
+            }
+        };
+        instances.push(json!({ "name": name.to_string(), "result": result, "reason": reason }));
+    }
+    for (why, names) in skipped {
+        ask.context.ui.note(&format!("skipped {}: {why}", names.join(", ")));
+    }
+    (counts, instances)
+}

@@ -1,0 +1,70 @@
+//! Objects of a file: clusters, users and templates.
+
+use serde_json::Value;
+
+use cmp_client::templates::not_yaml;
+
+use crate::args::{ChangeArgs, WaitArgs};
+use crate::commands::shared::{create_cluster, create_user, templates};
+use crate::context::{Context, complete};
+use crate::error::CliError;
+use crate::files;
+
+/// An object that a file can contain.
+pub(crate) enum Asked {
+    Cluster(Box<create_cluster::Asked>),
+    Template(Value),
+    User(create_user::Asked),
+}
+
+/// Creates the objects of a file. If one of several fails, the others are created all the same.
+pub(crate) async fn make(
+    context: &Context<'_>,
+    path: &str,
+    asked: Vec<Asked>,
+    wait: &WaitArgs,
+    change: &ChangeArgs,
+) -> Result<(), CliError> {
+    let alone = asked.len() == 1;
+    let mut all = true;
+    for one in asked {
+        let (title, done) = match one {
+            Asked::Cluster(asked) => {
+                let title = format!("cluster {}", asked.name);
+                (title, create_cluster::create(context, *asked, wait, change).await)
+            }
+            Asked::User(asked) => {
+                (format!("user {}", asked.name), create_user::create_without_token(context, &asked, change).await)
+            }
+            Asked::Template(object) => {
+                let title = format!("template {}", object["metadata"]["name"].as_str().unwrap_or_default());
+                (title, templates::create_object(context, path, &object, change).await)
+            }
+        };
+        match done {
+            Err(error) if alone || error.is_broken_pipe() => return Err(error),
+            // Continue with the other objects, as kubectl does.
+            Err(error) => {
+                error.about(&title).print(context.ui);
+                all = false;
+            }
+            Ok(()) => {}
+        }
+    }
+    complete(all)
+}
+
+/// Reads the objects of a file, or of standard input for `-`: documents, and the items of lists.
+pub(crate) fn read(path: &str) -> Result<Vec<Value>, CliError> {
+    let about = |why: &str| CliError::user(format!("--filename {path}: {why}"));
+    let text = files::read_or_stdin(path, files::OBJECTS).map_err(|error| about(&error.to_string()))?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text).map_err(|error| about(&not_yaml(&error)))?;
+    let mut objects = Vec::new();
+    for document in documents.into_iter().filter(|document| !document.is_null()) {
+        match (&document["kind"], &document["items"]) {
+            (Value::String(kind), Value::Array(items)) if kind == "List" => objects.extend(items.iter().cloned()),
+            _ => objects.push(document),
+        }
+    }
+    Ok(objects)
+}

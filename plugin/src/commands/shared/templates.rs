@@ -1,0 +1,190 @@
+//! Templates: lookup, storage, and the choice of the template for a want.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use cmp_client::templates::{Found, Templates};
+use cmp_core::account::{InstanceType, Want};
+use cmp_core::keys;
+use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
+use cmp_core::name::TemplateName;
+use cmp_core::template::{Blueprint, Template, built_in_type};
+
+use crate::args::{ChangeArgs, DryRun};
+use crate::commands::shared::patch::Patch;
+use crate::context::{Context, MANAGER};
+use crate::error::CliError;
+use crate::output::{done, print_object, yaml};
+use crate::view;
+
+/// The names of the built-in templates.
+pub(crate) const BUILT_IN: [&str; 2] = [CONTAINER_TEMPLATE, VM_TEMPLATE];
+
+/// Returns the client for stored templates.
+pub(crate) async fn stored(context: &Context<'_>) -> Result<Templates, CliError> {
+    Ok(Templates::new(context.client().await?))
+}
+
+/// Returns a built-in template in the form of a stored one.
+pub(crate) fn built_in(name: &str) -> Option<Found> {
+    let template = Template::built_in(name)?;
+    let manifest = template.manifest();
+    Some(not_stored(name, template, manifest))
+}
+
+/// Returns a template that is not stored in the cluster, in the form of a stored one.
+fn not_stored(name: &str, template: Template, manifest: Value) -> Found {
+    Found {
+        name: name.to_owned(),
+        template: Ok(template),
+        manifest,
+        uid: String::new(),
+        created: None,
+        labels: BTreeMap::new(),
+    }
+}
+
+/// Finds a template by its name, stored or built in.
+pub(crate) async fn find(context: &Context<'_>, name: &str) -> Result<Found, CliError> {
+    if let Some(found) = built_in(name) {
+        return Ok(found);
+    }
+    // A name that is invalid for a template cannot be stored.
+    let found = match name.parse::<TemplateName>() {
+        Ok(name) => stored(context).await?.get(&name).await?,
+        Err(_) => None,
+    };
+    found.ok_or_else(|| CliError::not_found("template", name).hint("`kubectl cmp get templates` shows those there are"))
+}
+
+/// Returns the template for the instances of a want.
+pub(crate) async fn of(context: &Context<'_>, want: &Want) -> Result<Template, CliError> {
+    let name = want.template.as_ref().map_or(view::template(want.kind), TemplateName::as_str);
+    find(context, name).await?.template.map_err(|why| {
+        CliError::user(format!("template {name} cannot be used: {why}")).hint("an administrator has to mend it")
+    })
+}
+
+/// Combines a template and a want, whose patch was typed as `typed`. The command calls it first, so that an impossible
+/// want fails before any write.
+pub(crate) fn blueprint(template: &Template, want: &Want, typed: Option<&Patch>) -> Result<Blueprint, CliError> {
+    template.blueprint(want).map_err(|wrong| {
+        // If the want fails without the patch as well, the patch is not the cause.
+        let plain = template.blueprint(&Want { patch: None, ..want.clone() });
+        match (plain, &want.patch, &want.template) {
+            (Ok(_), Some(_), _) => {
+                CliError::user(typed.map_or_else(|| format!("the patch: {wrong}"), |patch| patch.wrong(&wrong)))
+            }
+            (_, _, Some(name)) => CliError::user(format!("template {name}: {wrong}")),
+            _ => CliError::user(wrong.to_string()),
+        }
+    })
+}
+
+/// Stores a template in the form that `get template -o yaml` prints.
+pub(crate) async fn create_object(
+    context: &Context<'_>,
+    path: &str,
+    object: &Value,
+    change: &ChangeArgs,
+) -> Result<(), CliError> {
+    let about = |why: &str| CliError::user(format!("--filename {path}: {why}"));
+    let name = object["metadata"]["name"].as_str().ok_or_else(|| about("a template has no metadata.name"))?;
+    let name: TemplateName = name.parse().map_err(|error: cmp_core::name::InvalidName| about(&error.to_string()))?;
+    let manifest = object["spec"]["manifest"].clone();
+    store(context, path, &name, manifest.clone(), yaml(&manifest)?, change).await
+}
+
+/// Stores a template. `text` is the source of `inner`.
+pub(crate) async fn store(
+    context: &Context<'_>,
+    path: &str,
+    name: &TemplateName,
+    inner: Value,
+    text: String,
+    change: &ChangeArgs,
+) -> Result<(), CliError> {
+    if built_in_type(name.as_str()).is_some() {
+        return Err(CliError::user(format!("{name} is the name of a built-in template")).hint("choose another name"));
+    }
+    let about = |why: &str| CliError::user(format!("--filename {path}: {why}"));
+    let (template, unused) = Template::read(&inner).map_err(|wrong| about(&wrong.to_string()))?;
+    let dry_run = change.dry.dry_run;
+    if dry_run == DryRun::Client {
+        for unused in unused {
+            context.ui.note(&format!("Warning: {unused}"));
+        }
+        let found = not_stored(name.as_str(), template, inner);
+        return said(context, change, &found, "created");
+    }
+    let templates = stored(context).await?;
+    match templates.create(name, text, MANAGER, dry_run == DryRun::Server).await {
+        Ok(found) => said(context, change, &found, "created"),
+        Err(error) if error.is_already_there() => {
+            let there = find(context, name.as_str()).await?;
+            if there.manifest == inner {
+                return said(context, change, &there, "unchanged");
+            }
+            Err(CliError::user(format!("template {name} exists and is different"))
+                .hint(format!("delete it first: kubectl cmp delete template {name}; instances that there are stay"))
+                .hint(format!("or change it: kubectl edit configmap {name} -n {}", keys::TEMPLATES_NAMESPACE)))
+        }
+        Err(error) if error.is_not_found() => {
+            Err(CliError::from(error).hint("cmp is not installed here: kubectl cmp install"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Prints the line for the change, or the template as an object.
+fn said(context: &Context<'_>, change: &ChangeArgs, found: &Found, word: &str) -> Result<(), CliError> {
+    match &change.output {
+        Some(format) if format.is_of_objects() => print_object(context.ui, format, &object(found)),
+        _ => done(context.ui, change, &format!("template/{}", found.name), word),
+    }
+}
+
+/// Returns the names of all templates, for completion.
+pub(crate) async fn names(context: &Context<'_>) -> Result<Vec<String>, CliError> {
+    let all = stored(context).await?.list().await?.into_iter().map(|found| found.name);
+    Ok(BUILT_IN.iter().map(|name| (*name).to_owned()).chain(all).collect())
+}
+
+/// Returns the value of the column SOURCE.
+pub(crate) fn source(found: &Found) -> &'static str {
+    if found.uid.is_empty() { "built-in" } else { "stored" }
+}
+
+/// Returns the type of a template. For a template that cannot be used, its manifest gives the type.
+pub(crate) fn kind(found: &Found) -> Option<InstanceType> {
+    match &found.template {
+        Ok(template) => Some(template.kind()),
+        Err(_) if found.manifest["kind"] == "VirtualMachine" => Some(InstanceType::Vm),
+        Err(_) if found.manifest["kind"].is_string() => Some(InstanceType::Container),
+        Err(_) => None,
+    }
+}
+
+/// Returns the template as `-o json` prints it.
+pub(crate) fn object(found: &Found) -> Value {
+    let template = found.template.as_ref().ok();
+    json!({
+        "apiVersion": keys::API_VERSION,
+        "kind": "Template",
+        "metadata": {
+            "name": found.name,
+            "uid": Some(&found.uid).filter(|uid| !uid.is_empty()),
+            "creationTimestamp": found.created.map(|created| created.to_string()),
+            "labels": Some(&found.labels).filter(|labels| !labels.is_empty()),
+        },
+        "spec": { "type": kind(found), "manifest": found.manifest },
+        "status": {
+            "source": source(found),
+            "image": template.and_then(Template::image),
+            "beside": template.map(Template::beside).filter(|beside| !beside.is_empty()),
+            "grants": template.map(Template::grants).filter(|grants| !grants.is_empty()),
+            "reason": found.template.as_ref().err(),
+        },
+    })
+}

@@ -1,0 +1,23 @@
+//! `start`: starts instances by name.
+
+use clap::Subcommand;
+
+use cmp_core::lifecycle::Verb;
+
+use crate::args::InstanceArgs;
+use crate::commands::shared::lifecycle;
+use crate::context::Context;
+use crate::error::CliError;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Start {
+    /// Apply the command to instances by name
+    #[command(visible_alias = "instances")]
+    Instance(InstanceArgs),
+}
+
+pub(crate) async fn run(context: &Context<'_>, start: Start) -> Result<(), CliError> {
+    match start {
+        Start::Instance(args) => lifecycle::instances(context, Verb::Start, args, None).await,
+    }
+}

@@ -1,0 +1,22 @@
+//! `suspend instance`: suspends instances by name.
+
+use clap::Args;
+
+use cmp_core::lifecycle::Verb;
+
+use crate::args::{How, InstanceArgs};
+use crate::commands::shared::lifecycle;
+use crate::context::Context;
+use crate::error::CliError;
+
+#[derive(Debug, Args)]
+pub(crate) struct SuspendInstances {
+    #[command(flatten)]
+    pub(crate) how: How,
+    #[command(flatten)]
+    pub(crate) which: InstanceArgs,
+}
+
+pub(crate) async fn run(context: &Context<'_>, args: SuspendInstances) -> Result<(), CliError> {
+    lifecycle::instances(context, Verb::Suspend, args.which, Some(args.how)).await
+}

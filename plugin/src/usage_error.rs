@@ -1,0 +1,282 @@
+//! Usage errors in kubectl's form instead of clap's: one line with the error, and where to read more.
+
+use std::ffi::OsString;
+
+use clap::Command;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use cmp_core::name::{ClusterName, InstanceName};
+
+use crate::args::values::noun;
+use crate::error::CliError;
+
+/// Converts an error of clap into an error for the user, with hints.
+pub(crate) fn error(root: &Command, error: &clap::Error, typed: &[OsString]) -> CliError {
+    let (path, command) = deepest(root, typed);
+    let help = format!("see '{path} --help' for usage");
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        return unknown(error, &path, command).hint(help);
+    }
+    let mut said = CliError::user(message(error));
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(hint) = text(error, ContextKind::InvalidArg).and_then(|word| belongs(&word, &path))
+    {
+        said = said.hint(hint);
+    }
+    if let Some(similar) = similar(error, command) {
+        said = said.hint(format!("did you mean {similar}?"));
+    }
+    said.hint(help)
+}
+
+/// Returns the deepest command whose words were typed, and its path.
+fn deepest<'a>(root: &'a Command, typed: &[OsString]) -> (String, &'a Command) {
+    let (mut path, mut command) = ("kubectl cmp".to_owned(), root);
+    for word in typed.iter().skip(1).filter_map(|word| word.to_str()) {
+        if let Some(next) = command.find_subcommand(word) {
+            path = format!("{path} {word}");
+            command = next;
+        }
+    }
+    (path, command)
+}
+
+fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) => Some(texts.join(", ")),
+        _ => None,
+    }
+}
+
+/// Returns one line that describes the error.
+pub(crate) fn message(error: &clap::Error) -> String {
+    let argument = text(error, ContextKind::InvalidArg).unwrap_or_default();
+    let value = text(error, ContextKind::InvalidValue).unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument if argument.starts_with('-') => format!("unknown flag: {argument}"),
+        ErrorKind::UnknownArgument => format!("{argument:?} is one argument too many"),
+        ErrorKind::MissingRequiredArgument => {
+            // Names come first, in the order in which they are typed. clap lists flags first.
+            let (names, flags): (Vec<&str>, Vec<&str>) =
+                argument.split(", ").partition(|argument| argument.starts_with('<'));
+            format!("missing: {}", [names, flags].concat().join(", "))
+        }
+        ErrorKind::InvalidValue if value.is_empty() => {
+            match text(error, ContextKind::ValidValue).filter(|valid| !valid.is_empty()) {
+                Some(valid) => format!("{argument} needs a value: one of {valid}"),
+                None => format!("{argument} needs a value"),
+            }
+        }
+        ErrorKind::InvalidValue => {
+            let valid = text(error, ContextKind::ValidValue).unwrap_or_default();
+            format!("invalid value '{value}' for '{argument}': use one of {valid}")
+        }
+        // For every other error, use the first paragraph of clap's message.
+        _ => {
+            let rendered = error.render().to_string();
+            let first = rendered.split("\n\n").next().unwrap_or_default();
+            let lines: Vec<&str> = first.trim_start_matches("error: ").lines().map(str::trim).collect();
+            in_words(&lines.join(" "))
+        }
+    }
+}
+
+/// Rewrites the library's messages about numbers in plain words.
+fn in_words(text: &str) -> String {
+    let text = text.replace("invalid digit found in string", "it is not a whole number");
+    let Some((before, range)) = text.rsplit_once(" is not in ") else { return text };
+    match range.split_once("..=") {
+        Some((from, to)) => format!("{before} is not from {from} to {to}"),
+        None => text.clone(),
+    }
+}
+
+/// Suggests where a superfluous word belongs.
+fn belongs(word: &str, path: &str) -> Option<String> {
+    match path.strip_prefix("kubectl cmp ")? {
+        "exec" => Some(format!("the command comes after --: kubectl cmp exec INSTANCE -- {word} ...")),
+        "scale cluster" if word.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(format!("say how many with --count {word}"))
+        }
+        "create cluster" if !word.starts_with('-') => {
+            Some("one cluster at a time; several are several commands".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// Returns the command for a word that other tools use.
+fn known_as(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "list" | "ls" | "show" | "status" => "kubectl cmp get",
+        "run" | "new" | "add" => "kubectl cmp create",
+        "rm" | "remove" | "destroy" => "kubectl cmp delete",
+        "pause" | "halt" | "sleep" => "kubectl cmp suspend",
+        "unpause" | "wake" => "kubectl cmp resume",
+        "restart" | "reboot" => "kubectl cmp stop, then kubectl cmp start",
+        "shell" | "attach" => "kubectl cmp exec -it INSTANCE -- sh",
+        "me" | "login" => "kubectl cmp whoami",
+        "backup" | "dump" | "save" => "kubectl cmp export cluster NAME",
+        "restore" | "import" | "apply" => "kubectl cmp create -f FILE",
+        "usage" | "top" => "kubectl cmp quota, or kubectl cmp report for what was used",
+        "cost" | "bill" | "billing" => "kubectl cmp report",
+        "cron" | "timer" => "kubectl cmp schedule",
+        _ => return None,
+    })
+}
+
+/// Returns the suggestion of clap, if it is a flag of the same command.
+fn similar(error: &clap::Error, command: &Command) -> Option<String> {
+    let similar = text(error, ContextKind::SuggestedArg)?;
+    let name = similar.strip_prefix("--")?;
+    command.get_arguments().any(|argument| argument.get_long() == Some(name)).then_some(similar)
+}
+
+/// Builds the error for a word in the place of a command or a type.
+fn unknown(error: &clap::Error, path: &str, command: &Command) -> CliError {
+    let word = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
+    let verb = path.strip_prefix("kubectl cmp ");
+    let Some(verb) = verb else {
+        let error_of = CliError::user(format!("unknown command {word:?} for \"kubectl cmp\""));
+        if noun(&word).is_some() {
+            return error_of.hint(format!("what to do comes first: kubectl cmp get {word}"));
+        }
+        if let Some(known) = known_as(&word) {
+            return error_of.hint(format!("perhaps: {known}"));
+        }
+        // A word with another first letter is not a typing error.
+        let similar = text(error, ContextKind::SuggestedSubcommand).unwrap_or_default();
+        let begins = |similar: &&str| similar.chars().next().is_some_and(|first| word.starts_with(first));
+        let similar: Vec<&str> = similar.split(", ").filter(begins).collect();
+        return if similar.is_empty() {
+            error_of
+        } else {
+            error_of.hint(format!("did you mean {}?", similar.join(" or ")))
+        };
+    };
+    let nouns: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+    let what = if nouns.iter().any(|word| noun(word).is_some()) { "takes a type first," } else { "takes" };
+    let wrong = CliError::user(format!("{path} {what} {}; {word:?} is none", nouns.join(" or ")));
+    let takes = |noun: &str| nouns.iter().any(|taken| taken.trim_end_matches('s') == noun);
+    match (verb, word.trim_end_matches('s')) {
+        ("stop", "cluster") => return wrong.hint("all of a cluster at once: kubectl cmp suspend cluster NAME"),
+        ("start", "cluster") => return wrong.hint("all of a cluster at once: kubectl cmp resume cluster NAME"),
+        ("delete", "instance") => {
+            return wrong.hint("instances go with the highest index first: kubectl cmp scale cluster NAME --count N");
+        }
+        (_, "pod" | "statefulset" | "vm" | "machine") if takes("instance") => {
+            return wrong.hint(format!("what runs is an instance: {path} instances"));
+        }
+        ("create", "instance") => return wrong.hint("instances are made by their cluster: kubectl cmp create cluster"),
+        _ => {}
+    }
+    if noun(&word).is_some() {
+        return wrong;
+    }
+    if let (true, Ok(name)) = (takes("instance"), word.parse::<InstanceName>()) {
+        return wrong.hint(format!("perhaps: {path} instance {name}"));
+    }
+    match word.parse::<ClusterName>() {
+        Ok(name) if takes("cluster") => wrong.hint(format!("perhaps: {path} cluster {name}")),
+        _ => wrong,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command_line;
+
+    /// Checks the message for a wrong command line.
+    fn check(typed: &str, expected: &str) {
+        let arguments: Vec<OsString> = typed.split(' ').map(|word| word.replace('_', " ").into()).collect();
+        let arguments = command_line::split_titles(arguments.into_iter());
+        let root = command_line::command();
+        let said = root.clone().try_get_matches_from(&arguments).unwrap_err();
+        let text = error(&root, &said, &arguments).text();
+        assert_eq!(text.trim_end(), expected, "{typed}");
+    }
+
+    #[test]
+    fn usage_errors_say_what_is_wrong_and_where_to_read_on() {
+        let help = |path: &str| format!("hint: see 'kubectl cmp{path} --help' for usage");
+        let create = help(" create cluster");
+        check(
+            "kubectl-cmp frobnicate",
+            &format!("error: unknown command \"frobnicate\" for \"kubectl cmp\"\n{}", help("")),
+        );
+        check("kubectl-cmp create cluster web --cpu 1", &format!("error: missing: --memory <MEMORY>\n{create}"));
+        check(
+            "kubectl-cmp create cluster",
+            &format!("error: missing: <NAME>, --cpu <CPU>, --memory <MEMORY>\n{create}"),
+        );
+        check("kubectl-cmp create cluster --frob", &format!("error: unknown flag: --frob\n{create}"));
+        check(
+            "kubectl-cmp create cluster --cpus 1",
+            &format!("error: unknown flag: --cpus\nhint: did you mean --cpu?\n{create}"),
+        );
+        check(
+            "kubectl-cmp create cluster web --cpu -1 --memory 1Gi",
+            &format!("error: invalid value '-1' for '--cpu <CPU>': it must be above 0\n{create}"),
+        );
+        check(
+            "kubectl-cmp create cluster web db --cpu 1 --memory 1Gi",
+            &format!(
+                "error: \"db\" is one argument too many\nhint: one cluster at a time; several are several commands\n{create}"
+            ),
+        );
+        check(
+            "kubectl-cmp create cluster web --cpu 1 --memory 64",
+            &format!("error: invalid value '64' for '--memory <MEMORY>': 64 is 64 bytes; did you mean 64Gi?\n{create}"),
+        );
+        check("kubectl-cmp create cluster web --cpu", &format!("error: --cpu <CPU> needs a value\n{create}"));
+        check(
+            "kubectl-cmp suspend cluster --mode off",
+            &format!(
+                "error: invalid value 'off' for '--mode <MODE>': use one of pause, halt\n{}",
+                help(" suspend cluster")
+            ),
+        );
+        check(
+            "kubectl-cmp get web",
+            &format!(
+                "error: kubectl cmp get takes a type first, clusters or instances or schedules or users or templates or tokens; \"web\" is none\nhint: perhaps: kubectl cmp get cluster web\n{}",
+                help(" get")
+            ),
+        );
+        check(
+            "kubectl-cmp stop web/0",
+            &format!(
+                "error: kubectl cmp stop takes a type first, instance; \"web/0\" is none\nhint: perhaps: kubectl cmp stop instance web-0\n{}",
+                help(" stop")
+            ),
+        );
+        check(
+            "kubectl-cmp stop cluster web",
+            &format!(
+                "error: kubectl cmp stop takes a type first, instance; \"cluster\" is none\nhint: all of a cluster at once: kubectl cmp suspend cluster NAME\n{}",
+                help(" stop")
+            ),
+        );
+        check(
+            "kubectl-cmp exec web-0 bash",
+            &format!(
+                "error: \"bash\" is one argument too many\nhint: the command comes after --: kubectl cmp exec INSTANCE -- bash ...\n{}",
+                help(" exec")
+            ),
+        );
+        check(
+            "kubectl-cmp list clusters",
+            &format!(
+                "error: unknown command \"list\" for \"kubectl cmp\"\nhint: perhaps: kubectl cmp get\n{}",
+                help("")
+            ),
+        );
+        check("kubectl-cmp whoami --as-group g", &format!("error: missing: --as <NAME>\n{}", help(" whoami")));
+        check(
+            "kubectl-cmp delete cluster web --all",
+            &format!("error: the argument '[NAME]...' cannot be used with '--all'\n{}", help(" delete cluster")),
+        );
+    }
+}
