@@ -41,13 +41,13 @@ pub(crate) fn asked(typed: &[OsString]) -> Option<Vec<String>> {
 pub(crate) fn run(ui: &Ui, words: &[String]) {
     let mut root = command_line::command();
     root.build();
-    let answer = answer(&Line::read(&root, words), live::look);
+    let answer = answer(&Line::read(&root, words), live::look_up);
     // A closed pipe is not an error of the plugin.
     ui.out(&answer).ok();
 }
 
 /// Returns the answer in kubectl's form. `live` looks up existing objects.
-fn answer(line: &Line<'_>, live: impl FnOnce(&live::Question) -> Vec<Candidate>) -> String {
+fn answer(line: &Line<'_>, live: impl FnOnce(&live::Lookup) -> Vec<Candidate>) -> String {
     let (mut candidates, files) = match &line.wanted {
         Wanted::Command => (line.commands(), false),
         Wanted::Flag => (line.flags(), false),
@@ -89,15 +89,15 @@ mod tests {
         let words: Vec<String> = typed.split(' ').map(str::to_owned).collect();
         let mut root = command_line::command();
         root.build();
-        let there = |question: &live::Question| match question.what {
-            live::What::Clusters => vec![Candidate::about("web", "3 of cpu=1"), Candidate::plain("db")],
-            live::What::Instances => ["web-0", "web-1", "db-0"].map(Candidate::plain).to_vec(),
-            live::What::Users => vec![Candidate::plain("john")],
-            live::What::Tokens(ref user) => vec![Candidate::plain(format!("{user}-x7k2p"))],
-            live::What::Namespaces => vec![Candidate::plain("web-ns")],
-            live::What::Contexts => vec![Candidate::plain("work")],
-            live::What::Templates => ["container", "gpu"].map(Candidate::plain).to_vec(),
-            live::What::KubeClusters | live::What::KubeUsers => vec![Candidate::plain("kind")],
+        let there = |question: &live::Lookup| match question.what {
+            live::LookupKind::Clusters => vec![Candidate::about("web", "3 of cpu=1"), Candidate::plain("db")],
+            live::LookupKind::Instances => ["web-0", "web-1", "db-0"].map(Candidate::plain).to_vec(),
+            live::LookupKind::Users => vec![Candidate::plain("john")],
+            live::LookupKind::Tokens(ref user) => vec![Candidate::plain(format!("{user}-x7k2p"))],
+            live::LookupKind::Namespaces => vec![Candidate::plain("web-ns")],
+            live::LookupKind::Contexts => vec![Candidate::plain("work")],
+            live::LookupKind::Templates => ["container", "gpu"].map(Candidate::plain).to_vec(),
+            live::LookupKind::KubeClusters | live::LookupKind::KubeUsers => vec![Candidate::plain("kind")],
         };
         answer(&Line::read(&root, &words), there)
     }

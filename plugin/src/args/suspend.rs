@@ -13,7 +13,7 @@ pub(crate) struct ModeArg {
 }
 
 #[derive(Debug, Clone, Args)]
-pub(crate) struct How {
+pub(crate) struct SuspendArgs {
     #[command(flatten)]
     pub(crate) mode: ModeArg,
     /// The reason to show while they are suspended

@@ -17,17 +17,17 @@ pub(crate) struct UserNameArg {
 
 /// Handling of the quota of suspended clusters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum Keeping {
+pub(crate) enum SuspendedQuota {
     #[default]
     Keep,
     Release,
 }
 
-impl From<Keeping> for Suspended {
-    fn from(keeping: Keeping) -> Self {
-        match keeping {
-            Keeping::Keep => Self::Keep,
-            Keeping::Release => Self::Release,
+impl From<SuspendedQuota> for Suspended {
+    fn from(suspended: SuspendedQuota) -> Self {
+        match suspended {
+            SuspendedQuota::Keep => Self::Keep,
+            SuspendedQuota::Release => Self::Release,
         }
     }
 }

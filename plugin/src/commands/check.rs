@@ -38,7 +38,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CheckArgs) -> Result<(), Cl
     let client = context.client().await?;
     report.add(cluster::version(&client).await)?;
     if let Some(user) = user {
-        report.add_all(own::look(context, &client, &user).await)?;
+        report.add_all(own::run_checks(context, &client, &user).await)?;
         report.note("the rest is for an administrator to check")?;
         return report.end();
     }
@@ -62,11 +62,11 @@ pub(crate) async fn run(context: &Context<'_>, args: CheckArgs) -> Result<(), Cl
             return report.end();
         }
     };
-    report.add_all(installation.look(context).await)?;
-    report.add_all(mirror::look(&installation).await.into_iter().collect())?;
-    report.add_all(certificate::look(&installation).await.into_iter().collect())?;
-    report.add_all(rights::look(&installation).await)?;
-    report.add_all(policies::look(context, &installation).await?)?;
-    report.add_all(accounts::look(&client).await)?;
+    report.add_all(installation.run_checks(context).await)?;
+    report.add_all(mirror::run_checks(&installation).await.into_iter().collect())?;
+    report.add_all(certificate::run_checks(&installation).await.into_iter().collect())?;
+    report.add_all(rights::run_checks(&installation).await)?;
+    report.add_all(policies::run_checks(context, &installation).await?)?;
+    report.add_all(accounts::run_checks(&client).await)?;
     report.end()
 }

@@ -15,7 +15,7 @@ use crate::args::values::{Priced, currency, name, priced, with_prices, zone};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{Format, print_object, table};
-use sheet::{Asked, Sheet};
+use sheet::{ReportParameters, Sheet};
 
 mod object;
 mod page;
@@ -123,7 +123,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ReportArgs) -> Result<(), C
         tally.add(span).map_err(too_much)?;
     }
     let report = tally.finish(&history.watched()?);
-    let asked = Asked { owner, of, by: by.into(), zone: time_zone, prices, currency };
+    let asked = ReportParameters { owner, of, by: by.into(), zone: time_zone, prices, currency };
     print(context, &report, &asked, output)
 }
 
@@ -131,7 +131,7 @@ fn too_much(error: cmp_core::usage::TooMuch) -> CliError {
     CliError::user(error.to_string()).hint("--from and --to say from when until when")
 }
 
-fn print(context: &Context<'_>, report: &Report, asked: &Asked, output: ReportForm) -> Result<(), CliError> {
+fn print(context: &Context<'_>, report: &Report, asked: &ReportParameters, output: ReportForm) -> Result<(), CliError> {
     let ui = context.ui;
     let sheet = Sheet::of(report, asked).ok_or_else(|| too_much(cmp_core::usage::TooMuch))?;
     match output {

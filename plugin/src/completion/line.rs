@@ -10,7 +10,7 @@ use cmp_core::account::InstanceType;
 use cmp_core::name::{ClusterName, InstanceName, TemplateName, UserName};
 
 use super::candidate::Candidate;
-use super::live::{Question, What};
+use super::live::{Lookup, LookupKind};
 use crate::args::Global;
 use crate::args::values::is_noun;
 use crate::command_line::split_titles;
@@ -198,32 +198,32 @@ impl<'a> Line<'a> {
     }
 
     /// Returns the lookup that finds candidates, if there is one.
-    pub(super) fn question(&self, argument: &Arg) -> Option<Question> {
+    pub(super) fn question(&self, argument: &Arg) -> Option<Lookup> {
         let of_type = argument.get_value_parser().type_id();
         let is_new = self.verb == "create" && argument.is_positional() && value_name(argument) == "NAME";
         let what = if is_new {
             return None;
         } else if of_type == TypeId::of::<ClusterName>() {
-            What::Clusters
+            LookupKind::Clusters
         } else if of_type == TypeId::of::<InstanceName>() {
-            What::Instances
+            LookupKind::Instances
         } else if of_type == TypeId::of::<UserName>() {
-            What::Users
+            LookupKind::Users
         } else if of_type == TypeId::of::<TemplateName>() {
-            What::Templates
+            LookupKind::Templates
         } else if value_name(argument) == "ID" {
-            What::Tokens(self.value("user")?.parse().ok()?)
+            LookupKind::Tokens(self.value("user")?.parse().ok()?)
         } else {
             match argument.get_id().as_str() {
-                "namespace" => What::Namespaces,
-                "context" => What::Contexts,
-                "kube_cluster" => What::KubeClusters,
-                "kube_user" => What::KubeUsers,
+                "namespace" => LookupKind::Namespaces,
+                "context" => LookupKind::Contexts,
+                "kube_cluster" => LookupKind::KubeClusters,
+                "kube_user" => LookupKind::KubeUsers,
                 _ => return None,
             }
         };
         let owner = self.value("owner").and_then(|owner| owner.parse().ok());
-        Some(Question { what, owner, global: self.global()? })
+        Some(Lookup { what, owner, global: self.global()? })
     }
 
     /// Removes candidates that were named before, and writes the others in the form being typed.

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Objects to look up.
 #[derive(Debug, Clone)]
-pub(super) enum What {
+pub(super) enum LookupKind {
     Clusters,
     Instances,
     Users,
@@ -38,8 +38,8 @@ pub(super) enum What {
 
 /// The objects to look up, and where.
 #[derive(Debug, Clone)]
-pub(super) struct Question {
-    pub(super) what: What,
+pub(super) struct Lookup {
+    pub(super) what: LookupKind,
     /// The owner of the objects, if the command line names one.
     pub(super) owner: Option<UserName>,
     pub(super) global: Global,
@@ -47,14 +47,14 @@ pub(super) struct Question {
 
 /// Looks up names. Names that are not found in time are missing. The lookup runs on its own thread, because a
 /// credential plugin may wait for input and must not block the shell.
-pub(super) fn look(question: &Question) -> Vec<Candidate> {
+pub(super) fn look_up(question: &Lookup) -> Vec<Candidate> {
     let (found, finds) = mpsc::channel();
     let asked = question.clone();
     std::thread::spawn(move || found.send(find(asked)));
     finds.recv_timeout(PATIENCE).ok().and_then(Result::ok).unwrap_or_default()
 }
 
-fn find(question: Question) -> Result<Vec<Candidate>, CliError> {
+fn find(question: Lookup) -> Result<Vec<Candidate>, CliError> {
     let ui = Ui::standard();
     let global = Global { request_timeout: PATIENCE, v: 0, ..question.global };
     let context = Context::new(&ui, global);
@@ -62,16 +62,18 @@ fn find(question: Question) -> Result<Vec<Candidate>, CliError> {
     let found = runtime.block_on(async {
         let owner = question.owner.as_ref();
         let candidates = match &question.what {
-            What::Clusters => clusters(&accounts(&context, owner).await?),
-            What::Instances => instances(&accounts(&context, owner).await?),
-            What::Namespaces => namespaces(&accounts(&context, owner).await?),
-            What::Users => {
+            LookupKind::Clusters => clusters(&accounts(&context, owner).await?),
+            LookupKind::Instances => instances(&accounts(&context, owner).await?),
+            LookupKind::Namespaces => namespaces(&accounts(&context, owner).await?),
+            LookupKind::Users => {
                 let users = accounts(&context, None).await?.into_iter();
                 users.map(|account| Candidate::about(account.user.as_str(), account.quota.to_string())).collect()
             }
-            What::Templates => templates::names(&context).await?.into_iter().map(Candidate::plain).collect(),
-            What::Tokens(user) => tokens::ids(&context, user).await?.into_iter().map(Candidate::plain).collect(),
-            What::Contexts | What::KubeClusters | What::KubeUsers => of_kubeconfig(&context, &question.what)?,
+            LookupKind::Templates => templates::names(&context).await?.into_iter().map(Candidate::plain).collect(),
+            LookupKind::Tokens(user) => tokens::ids(&context, user).await?.into_iter().map(Candidate::plain).collect(),
+            LookupKind::Contexts | LookupKind::KubeClusters | LookupKind::KubeUsers => {
+                of_kubeconfig(&context, &question.what)?
+            }
         };
         Ok::<_, CliError>(candidates)
     });
@@ -124,11 +126,11 @@ fn instances(accounts: &[Account]) -> Vec<Candidate> {
     existing(accounts).flat_map(of).collect()
 }
 
-fn of_kubeconfig(context: &Context<'_>, what: &What) -> Result<Vec<Candidate>, CliError> {
+fn of_kubeconfig(context: &Context<'_>, what: &LookupKind) -> Result<Vec<Candidate>, CliError> {
     let kubeconfig = context.kubeconfig()?;
     let names: Vec<String> = match what {
-        What::Contexts => kubeconfig.contexts.into_iter().map(|context| context.name).collect(),
-        What::KubeClusters => kubeconfig.clusters.into_iter().map(|cluster| cluster.name).collect(),
+        LookupKind::Contexts => kubeconfig.contexts.into_iter().map(|context| context.name).collect(),
+        LookupKind::KubeClusters => kubeconfig.clusters.into_iter().map(|cluster| cluster.name).collect(),
         _ => kubeconfig.auth_infos.into_iter().map(|user| user.name).collect(),
     };
     Ok(names.into_iter().map(Candidate::plain).collect())

@@ -28,27 +28,27 @@ const HINT: &str = "cmp-webhook puts this right within seconds, where it runs; k
                     app.kubernetes.io/name=cmp-webhook says why not";
 
 /// Contents and findings of all accounts.
-struct Seen {
+struct AccountsAudit {
     accounts: usize,
     clusters: usize,
     /// Findings of the audit, by account.
-    found: BTreeMap<String, Vec<Found>>,
+    found: BTreeMap<String, Vec<AccountFinding>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Found {
+enum AccountFinding {
     Finding(Finding),
     Damaged(Unreadable),
     NoAccount(String),
 }
 
-pub(super) async fn look(client: &Client) -> Vec<Check> {
+pub(super) async fn run_checks(client: &Client) -> Vec<Check> {
     checks(client).await.unwrap_or_else(|error| vec![Check::of(NAME, Err(error))])
 }
 
 async fn checks(client: &Client) -> Result<Vec<Check>, CliError> {
     let mut seen = read(client).await?;
-    if seen.found.values().flatten().any(Found::is_failure) {
+    if seen.found.values().flatten().any(AccountFinding::is_failure) {
         // Accounts and Namespaces are read one after the other, and change meanwhile. Only findings of both reads
         // count.
         tokio::time::sleep(AGAIN).await;
@@ -66,7 +66,7 @@ async fn checks(client: &Client) -> Result<Vec<Check>, CliError> {
     Ok(checks)
 }
 
-impl Found {
+impl AccountFinding {
     fn is_failure(&self) -> bool {
         match self {
             Self::Finding(finding) => finding.is_failure(),
@@ -83,10 +83,12 @@ impl Found {
     }
 }
 
-fn check(user: &str, found: &[Found]) -> Check {
-    let (name, texts) = (format!("account/{user}"), found.iter().map(Found::text).collect::<Vec<_>>().join("; "));
-    let has = |which: fn(&Finding) -> bool| found.iter().any(|one| matches!(one, Found::Finding(one) if which(one)));
-    if !found.iter().any(Found::is_failure) {
+fn check(user: &str, found: &[AccountFinding]) -> Check {
+    let (name, texts) =
+        (format!("account/{user}"), found.iter().map(AccountFinding::text).collect::<Vec<_>>().join("; "));
+    let has =
+        |which: fn(&Finding) -> bool| found.iter().any(|one| matches!(one, AccountFinding::Finding(one) if which(one)));
+    if !found.iter().any(AccountFinding::is_failure) {
         if has(|one| matches!(one, Finding::Newer(_))) {
             return Check::warning(&name, texts)
                 .hint("a newer version wrote this: upgrade kubectl-cmp and cmp-webhook");
@@ -95,10 +97,10 @@ fn check(user: &str, found: &[Found]) -> Check {
         return Check::warning(&name, texts).hint(hint);
     }
     let check = Check::failed(&name, texts);
-    if found.iter().any(|one| matches!(one, Found::NoAccount(_))) {
+    if found.iter().any(|one| matches!(one, AccountFinding::NoAccount(_))) {
         check.hint(format!("kubectl cmp create user {user}, with their quota, finds the clusters again"))
     } else if found.iter().any(
-        |one| matches!(one, Found::Damaged(why) if [keys::data::QUOTA, keys::data::POLICY].contains(&why.key.as_str())),
+        |one| matches!(one, AccountFinding::Damaged(why) if [keys::data::QUOTA, keys::data::POLICY].contains(&why.key.as_str())),
     ) {
         check.hint(format!("kubectl edit configmap {user} -n {}", keys::USERS_NAMESPACE))
     } else if has(|one| matches!(one, Finding::Blocked { .. })) {
@@ -117,7 +119,7 @@ fn check(user: &str, found: &[Found]) -> Check {
     }
 }
 
-async fn read(client: &Client) -> Result<Seen, CliError> {
+async fn read(client: &Client) -> Result<AccountsAudit, CliError> {
     let accounts = Accounts::new(client.clone());
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let (quotas, limits): (Api<ResourceQuota>, Api<LimitRange>) = (Api::all(client.clone()), Api::all(client.clone()));
@@ -137,7 +139,7 @@ async fn read(client: &Client) -> Result<Seen, CliError> {
         let owner = namespace.labels().get(keys::OWNER).cloned().unwrap_or_default();
         theirs.entry(owner).or_default().push(SeenNamespace::of(namespace));
     }
-    let mut seen = Seen { accounts: accounts.len(), clusters: namespaces.items.len(), found: BTreeMap::new() };
+    let mut seen = AccountsAudit { accounts: accounts.len(), clusters: namespaces.items.len(), found: BTreeMap::new() };
     for account in accounts {
         let (user, found) = match account {
             Ok(stored) => {
@@ -150,11 +152,11 @@ async fn read(client: &Client) -> Result<Seen, CliError> {
                     |name| limits.get(name),
                     &settings,
                 ));
-                (user, findings.into_iter().map(Found::Finding).collect())
+                (user, findings.into_iter().map(AccountFinding::Finding).collect())
             }
             Err(ApiError::Damaged { user, source }) => {
                 theirs.remove(&user);
-                (user, vec![Found::Damaged(source)])
+                (user, vec![AccountFinding::Damaged(source)])
             }
             Err(error) => return Err(error.into()),
         };
@@ -165,7 +167,7 @@ async fn read(client: &Client) -> Result<Seen, CliError> {
     // The remaining Namespaces belong to users without an account.
     for (user, namespaces) in theirs {
         let there = namespaces.iter().filter(|seen| !seen.deleting).filter_map(|seen| seen.cluster.as_ref());
-        let found: Vec<Found> = there.map(|cluster| Found::NoAccount(cluster.namespace())).collect();
+        let found: Vec<AccountFinding> = there.map(|cluster| AccountFinding::NoAccount(cluster.namespace())).collect();
         if !found.is_empty() {
             seen.found.insert(user, found);
         }

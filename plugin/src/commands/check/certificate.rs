@@ -24,7 +24,7 @@ const NAME: &str = "certificate";
 const SOON: Duration = Duration::from_hours(14 * 24);
 
 /// Checks the certificate of the configured endpoint, if there is one.
-pub(super) async fn look(installation: &Installation) -> Option<Check> {
+pub(super) async fn run_checks(installation: &Installation) -> Option<Check> {
     let configuration = installation.configuration.as_ref()?;
     Some(trust(installation, configuration).await)
 }

@@ -21,12 +21,12 @@ pub(super) async fn difference(client: &Client, manifest: &Manifest) -> Result<O
     let mut ours = manifest.object.clone();
     ours.metadata.name = Some(probes::NAME.to_owned());
     let ours = api.create(&probes::dry(), &ours).await.map_err(ApiError::from)?;
-    let found = unequal("", &said(&ours)?, &said(&stored)?);
+    let found = unequal("", &comparable_fields(&ours)?, &comparable_fields(&stored)?);
     Ok(found.map(|path| format!("{} is not as it was installed", path.trim_start_matches('.'))))
 }
 
 /// Returns the object without its metadata and status, and without the `caBundle` that cmp-webhook writes.
-fn said(object: &DynamicObject) -> Result<Value, CliError> {
+fn comparable_fields(object: &DynamicObject) -> Result<Value, CliError> {
     let mut value = serde_json::to_value(object).map_err(|error| CliError::internal(&error.to_string()))?;
     if let Some(fields) = value.as_object_mut() {
         for field in ["metadata", "status"] {

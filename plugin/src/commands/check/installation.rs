@@ -51,7 +51,7 @@ impl Installation {
         Ok(Some(Self { client: client.clone(), manifests, configuration, cert_manager, mirror }))
     }
 
-    pub(super) async fn look(&self, context: &Context<'_>) -> Vec<Check> {
+    pub(super) async fn run_checks(&self, context: &Context<'_>) -> Vec<Check> {
         let mut checks = vec![self.configured().await];
         if self.configuration.is_none() {
             // Without a configuration the endpoint is unknown.

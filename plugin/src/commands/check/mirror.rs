@@ -10,7 +10,7 @@ use crate::commands::check::report::Check;
 use crate::commands::shared::mirror_claim::claims;
 use crate::error::CliError;
 
-pub(super) async fn look(installation: &Installation) -> Option<Check> {
+pub(super) async fn run_checks(installation: &Installation) -> Option<Check> {
     if !installation.mirror {
         return None;
     }

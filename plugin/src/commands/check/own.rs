@@ -15,7 +15,7 @@ use crate::output::counted;
 
 const ASK: &str = "ask an administrator to run `kubectl cmp check`";
 
-pub(super) async fn look(context: &Context<'_>, client: &Client, user: &UserName) -> Vec<Check> {
+pub(super) async fn run_checks(context: &Context<'_>, client: &Client, user: &UserName) -> Vec<Check> {
     let account = match context.account(user).await {
         Ok(stored) => stored.account,
         Err(error) => return vec![Check::of("account", Err(error)).hint(ASK)],

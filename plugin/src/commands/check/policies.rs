@@ -23,7 +23,7 @@ use crate::manifests::Manifest;
 const SERVED: &str = "is the type switched off? kubectl api-resources --api-group=admissionregistration.k8s.io";
 
 /// Returns one check for each policy.
-pub(super) async fn look(context: &Context<'_>, installation: &Installation) -> Result<Vec<Check>, CliError> {
+pub(super) async fn run_checks(context: &Context<'_>, installation: &Installation) -> Result<Vec<Check>, CliError> {
     let places = Places::find(context, &installation.client).await?;
     let installed = &installation.manifests.policies;
     let policies = installed.iter().filter(|manifest| manifest.kind() == "ValidatingAdmissionPolicy");

@@ -20,7 +20,7 @@ use crate::manifests::Manifest;
 /// The API group of rights.
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-pub(super) async fn look(installation: &Installation) -> Vec<Check> {
+pub(super) async fn run_checks(installation: &Installation) -> Vec<Check> {
     let roles = equal(installation).await.unwrap_or_else(|error| Check::of("roles", Err(error)));
     let bound = bound(installation).await.unwrap_or_else(|error| Check::of("bindings", Err(error)));
     vec![roles, bound]
@@ -70,7 +70,7 @@ async fn bound(installation: &Installation) -> Result<Check, CliError> {
         let role = is_ours("ClusterRole", None, &binding.role_ref.name);
         if role && !is_ours("ClusterRoleBinding", None, &binding.name_any()) {
             let title = format!("clusterrolebinding/{}", binding.name_any());
-            strangers.push(said(&title, &binding.role_ref, binding.subjects.as_deref()));
+            strangers.push(binding_text(&title, &binding.role_ref, binding.subjects.as_deref()));
         }
     }
     for binding in &bindings.items {
@@ -86,7 +86,7 @@ async fn bound(installation: &Installation) -> Result<Check, CliError> {
             && binding.subjects.as_deref().is_some_and(|subjects| subjects == [scheduler()]);
         if role && !installed && !of_owner && !of_schedule {
             let title = format!("rolebinding/{} in {place}", binding.name_any());
-            strangers.push(said(&title, &binding.role_ref, binding.subjects.as_deref()));
+            strangers.push(binding_text(&title, &binding.role_ref, binding.subjects.as_deref()));
         }
     }
     Ok(if strangers.is_empty() {
@@ -123,7 +123,7 @@ fn role(kind: &str) -> String {
     }
 }
 
-fn said(title: &str, role: &RoleRef, subjects: Option<&[Subject]>) -> String {
+fn binding_text(title: &str, role: &RoleRef, subjects: Option<&[Subject]>) -> String {
     let subjects: Vec<String> =
         subjects.unwrap_or_default().iter().map(|subject| format!("{} {}", subject.kind, subject.name)).collect();
     let whom = if subjects.is_empty() { "nobody yet".to_owned() } else { subjects.join(", ") };

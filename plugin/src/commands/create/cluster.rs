@@ -15,7 +15,7 @@ use crate::args::values::{
     Amount, Disk, amount, count, disk, image, kind, memory, name, port, quantity, variable, with_more,
 };
 use crate::args::{ChangeArgs, WaitArgs};
-use crate::commands::shared::create_cluster::{Asked, create};
+use crate::commands::shared::create_cluster::{ClusterRequest, create};
 use crate::commands::shared::patch::Patch;
 use crate::commands::shared::{cluster_file, objects};
 use crate::context::Context;
@@ -91,7 +91,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<()
     match &args.filename {
         Some(path) => {
             let asked = cluster_file::read(path, args.owner.as_ref())?;
-            let asked = asked.into_iter().map(|one| objects::Asked::Cluster(Box::new(one))).collect();
+            let asked = asked.into_iter().map(|one| objects::ObjectRequest::Cluster(Box::new(one))).collect();
             objects::make(context, path, asked, &wait, &change).await
         }
         None => create(context, typed(args)?, &wait, &change).await,
@@ -99,7 +99,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<()
 }
 
 /// Converts the flags into a request.
-fn typed(args: CreateCluster) -> Result<Asked, CliError> {
+fn typed(args: CreateCluster) -> Result<ClusterRequest, CliError> {
     // clap requires them if there is no file.
     let (Some(name), Some(cpu), Some(memory)) = (args.name, args.cpu, args.memory) else {
         return Err(CliError::internal("a name and a size are missing"));
@@ -160,7 +160,7 @@ fn typed(args: CreateCluster) -> Result<Asked, CliError> {
         template: args.template.filter(|_| built_in.is_none()),
         ..Want::new(kind, args.count.unwrap_or(1), size)
     };
-    Ok(Asked {
+    Ok(ClusterRequest {
         name,
         want,
         patch,

@@ -7,7 +7,7 @@ use cmp_core::name::UserName;
 
 use crate::args::values::name;
 use crate::args::{ChangeArgs, DryRun, WaitArgs};
-use crate::commands::shared::objects::{self, Asked};
+use crate::commands::shared::objects::{self, ObjectRequest};
 use crate::commands::shared::{cluster_file, create_user};
 use crate::context::Context;
 use crate::error::CliError;
@@ -42,10 +42,10 @@ pub(crate) async fn run(context: &Context<'_>, path: &str, file: &CreateFile) ->
         asked.push(match object["kind"].as_str() {
             Some("Cluster") if ours => {
                 let asked = cluster_file::of_object(&object, owner.as_ref()).map_err(|why| about(&why))?;
-                Asked::Cluster(Box::new(asked))
+                ObjectRequest::Cluster(Box::new(asked))
             }
-            Some("User") if ours => Asked::User(create_user::of_object(&object).map_err(|why| about(&why))?),
-            Some("Template") if ours => Asked::Template(object),
+            Some("User") if ours => ObjectRequest::User(create_user::of_object(&object).map_err(|why| about(&why))?),
+            Some("Template") if ours => ObjectRequest::Template(object),
             _ => {
                 return Err(about(&format!(
                     "it has a {} of {}, where a Cluster, a User or a Template of {} is asked for",

@@ -16,8 +16,8 @@ use cmp_core::quantity::Quantity;
 use cmp_core::resources::Resources;
 
 use crate::args::values::{Amount, amount, lifetime, memory, name, quantity, with_more};
-use crate::args::{ChangeArgs, DryRun, Keeping};
-use crate::commands::shared::create_user::{CREATED, account, imagined, rights, said};
+use crate::args::{ChangeArgs, DryRun, SuspendedQuota};
+use crate::commands::shared::create_user::{CREATED, account, imagined, print_user_change, rights};
 use crate::commands::shared::tokens;
 use crate::context::Context;
 use crate::error::CliError;
@@ -42,7 +42,7 @@ pub(crate) struct CreateUser {
     pub(crate) resource: Vec<Amount>,
     /// Whether suspended clusters keep their quota, or release it until they are resumed
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
-    pub(crate) suspended: Keeping,
+    pub(crate) suspended: SuspendedQuota,
     /// Requested lifetime of the token in the kubeconfig
     #[arg(long, value_name = "DURATION", default_value = "720h", value_parser = lifetime)]
     pub(crate) token_duration: Duration,
@@ -62,7 +62,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateUser) -> Result<(), C
     let dry_run = change.dry.dry_run;
     let title = format!("user/{name}");
     let policy = Policy { suspended: suspended.into(), ..Policy::default() };
-    let would = |word: &str| said(context, &change, &imagined(&name, &quota, &policy), word);
+    let would = |word: &str| print_user_change(context, &change, &imagined(&name, &quota, &policy), word);
     if dry_run == DryRun::Client {
         return would(CREATED);
     }
@@ -97,7 +97,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateUser) -> Result<(), C
             None => return context.ui.out(&format!("# {title} {word}\n{kubeconfig}")),
         }
     }
-    said(context, &change, &context.account(&name).await?, word)?;
+    print_user_change(context, &change, &context.account(&name).await?, word)?;
     if !wanted && !new && change.output.is_none() {
         context.ui.note(&format!("no token was made, because user {name} exists"));
         context.ui.note(&format!("hint: a new token: kubectl cmp create token {name}"));

@@ -7,7 +7,7 @@ use cmp_core::name::{ClusterName, UserName};
 
 use crate::args::values::name;
 use crate::args::{DryRun, DryRunArgs, WaitArgs, YesArg, suffix};
-use crate::commands::shared::delete_cluster::{Deadline, all_gone, ask, look};
+use crate::commands::shared::delete_cluster::{Deadline, all_gone, ask, read_clusters};
 use crate::context::{Context, complete};
 use crate::error::CliError;
 
@@ -66,7 +66,7 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
     let mut goes = Vec::new();
     let mut going = Vec::new();
     for (stored, names) in found {
-        let clusters = look(context, &stored, names).await?;
+        let clusters = read_clusters(context, &stored, names).await?;
         goes.extend(clusters.iter().filter_map(|cluster| cluster.warning(&stored.account.user)));
         going.push((stored, clusters));
     }

@@ -167,7 +167,7 @@ async fn empty(
         if names.is_empty() {
             return Ok(());
         }
-        let clusters = delete_cluster::look(context, &stored, names).await?;
+        let clusters = delete_cluster::read_clusters(context, &stored, names).await?;
         let (going, mut failed) = delete_cluster::ask(accounts, stored, clusters, DryRun::None).await?;
         failed.extend(delete_cluster::all_gone(context, accounts, vec![(user.clone(), going)], deadline).await?);
         left(context, &failed)?;

@@ -44,12 +44,12 @@ pub(crate) struct ExportCluster {
         hide_possible_values = true,
         hide_default_value = true
     )]
-    pub(crate) output: Written,
+    pub(crate) output: ExportFormat,
 }
 
 /// Formats of an exported file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum Written {
+pub(crate) enum ExportFormat {
     #[default]
     Yaml,
     Json,
@@ -92,7 +92,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ExportCluster) -> Result<()
         return complete(all_found && (gone.is_empty() || named.is_empty()));
     }
     print(context, &there, output)?;
-    said_of(context, &there);
+    print_what_is_left_out(context, &there);
     complete(all_found && (gone.is_empty() || named.is_empty()))
 }
 
@@ -102,15 +102,15 @@ fn is_wanted(cluster: &Cluster) -> bool {
 }
 
 /// Prints several clusters as one YAML document each, or as a JSON list.
-fn print(context: &Context<'_>, clusters: &[Cluster], output: Written) -> Result<(), CliError> {
+fn print(context: &Context<'_>, clusters: &[Cluster], output: ExportFormat) -> Result<(), CliError> {
     let mut objects: Vec<Value> = clusters.iter().map(Cluster::export).collect();
     match output {
-        Written::Json if objects.len() == 1 => print_object(context.ui, &Format::Json, &objects.swap_remove(0)),
-        Written::Json => {
+        ExportFormat::Json if objects.len() == 1 => print_object(context.ui, &Format::Json, &objects.swap_remove(0)),
+        ExportFormat::Json => {
             let list = json!({ "apiVersion": keys::API_VERSION, "kind": "List", "items": objects });
             print_object(context.ui, &Format::Json, &list)
         }
-        Written::Yaml => {
+        ExportFormat::Yaml => {
             for (at, object) in objects.iter().enumerate() {
                 if at > 0 {
                     context.ui.line("---")?;
@@ -123,7 +123,7 @@ fn print(context: &Context<'_>, clusters: &[Cluster], output: Written) -> Result
 }
 
 /// Prints the parts of the clusters that the export does not contain.
-fn said_of(context: &Context<'_>, clusters: &[Cluster]) {
+fn print_what_is_left_out(context: &Context<'_>, clusters: &[Cluster]) {
     let names = |of: &dyn Fn(&&Cluster) -> bool| {
         let names: Vec<&str> = clusters.iter().filter(|cluster| of(cluster)).map(|one| one.name.as_str()).collect();
         Some(names.join(", ")).filter(|names| !names.is_empty())

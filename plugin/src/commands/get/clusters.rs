@@ -8,7 +8,7 @@ use cmp_core::name::{ClusterName, UserName};
 use crate::args::values::name;
 use crate::args::{ListArgs, WatchArgs};
 use crate::commands::shared::select_clusters::{known, select};
-use crate::commands::shared::watch::{self, Seen, shown};
+use crate::commands::shared::watch::{self, LookupResult, print_lookup};
 use crate::context::{Context, each};
 use crate::error::CliError;
 use crate::view;
@@ -36,15 +36,15 @@ pub(crate) struct GetClusters {
 pub(crate) async fn run(context: &Context<'_>, args: GetClusters) -> Result<(), CliError> {
     if args.watch.watch {
         let named = !args.names.is_empty();
-        return watch::follow(context, &args.list, view::CLUSTERS, named, || see_clusters(context, &args)).await;
+        return watch::follow(context, &args.list, view::CLUSTERS, named, || look_up_clusters(context, &args)).await;
     }
-    let seen = see_clusters(context, &args).await?;
-    shown(context, &args.list, view::CLUSTERS, seen, args.names.len())
+    let seen = look_up_clusters(context, &args).await?;
+    print_lookup(context, &args.list, view::CLUSTERS, seen, args.names.len())
 }
 
-async fn see_clusters(context: &Context<'_>, args: &GetClusters) -> Result<Seen, CliError> {
+async fn look_up_clusters(context: &Context<'_>, args: &GetClusters) -> Result<LookupResult, CliError> {
     let client = context.client().await?;
-    let mut seen = Seen::default();
+    let mut seen = LookupResult::default();
     let mut selected = Vec::new();
     seen.missing = each(&args.names, &mut selected, |name: &ClusterName| {
         let name = name.clone();

@@ -9,7 +9,7 @@ use cmp_core::name::{ClusterName, InstanceName, UserName};
 use crate::args::values::name;
 use crate::args::{ListArgs, WatchArgs};
 use crate::commands::shared::select_clusters::select;
-use crate::commands::shared::watch::{self, Seen, shown};
+use crate::commands::shared::watch::{self, LookupResult, print_lookup};
 use crate::context::{Context, each};
 use crate::error::CliError;
 use crate::output::Item;
@@ -39,15 +39,15 @@ pub(crate) struct GetInstances {
 pub(crate) async fn run(context: &Context<'_>, args: GetInstances) -> Result<(), CliError> {
     if args.watch.watch {
         let named = !args.names.is_empty() || args.of.is_some();
-        return watch::follow(context, &args.list, view::INSTANCES, named, || see_instances(context, &args)).await;
+        return watch::follow(context, &args.list, view::INSTANCES, named, || look_up_instances(context, &args)).await;
     }
-    let seen = see_instances(context, &args).await?;
-    shown(context, &args.list, view::INSTANCES, seen, args.names.len())
+    let seen = look_up_instances(context, &args).await?;
+    print_lookup(context, &args.list, view::INSTANCES, seen, args.names.len())
 }
 
-async fn see_instances(context: &Context<'_>, args: &GetInstances) -> Result<Seen, CliError> {
+async fn look_up_instances(context: &Context<'_>, args: &GetInstances) -> Result<LookupResult, CliError> {
     let client = context.client().await?;
-    let mut seen = Seen::default();
+    let mut seen = LookupResult::default();
     let mut found = Vec::new();
     if args.names.is_empty() {
         let only = match &args.of {

@@ -58,12 +58,12 @@ pub(crate) struct InstallFlags {
 }
 
 /// Flags by name, with the values that were given.
-type Said = BTreeMap<String, Value>;
+type FlagValues = BTreeMap<String, Value>;
 
 /// The stored result of the last `install`.
 #[derive(Debug, Default)]
 pub(super) struct Last {
-    flags: Said,
+    flags: FlagValues,
     version: Option<String>,
     /// Whether to forget the flags.
     reset: bool,
@@ -85,7 +85,7 @@ pub(super) async fn last(client: &Client, reset: bool) -> Result<Last, CliError>
     let flags = match data.remove(keys::INSTALLED_FLAGS_KEY).map(|text| serde_json::from_str(&text)) {
         Some(Ok(flags)) => flags,
         Some(Err(error)) if !reset => return Err(unusable(&error.to_string())),
-        _ => Said::new(),
+        _ => FlagValues::new(),
     };
     Ok(Last { flags, version, reset })
 }
@@ -106,9 +106,9 @@ fn command() -> Command {
 }
 
 /// Returns the given flags, including those that remove a stored flag.
-fn said(flags: &InstallFlags) -> Result<Said, CliError> {
+fn flag_values(flags: &InstallFlags) -> Result<FlagValues, CliError> {
     let value = serde_json::to_value(flags).map_err(|error| CliError::internal(&error.to_string()))?;
-    let said: Said = serde_json::from_value(value).map_err(|error| CliError::internal(&error.to_string()))?;
+    let said: FlagValues = serde_json::from_value(value).map_err(|error| CliError::internal(&error.to_string()))?;
     Ok(said.into_iter().filter(|(_, value)| !value.is_null() && *value != Value::Array(Vec::new())).collect())
 }
 
@@ -134,7 +134,7 @@ fn typed((name, value): (&String, &Value)) -> String {
 
 /// Merges the given flags with the stored flags that they do not displace.
 pub(super) fn settle(last: &Last, given: &InstallFlags) -> Result<Settled, CliError> {
-    let (command, given) = (command(), said(given)?);
+    let (command, given) = (command(), flag_values(given)?);
     let argument = |name: &str| command.get_arguments().find(|argument| argument.get_long() == Some(name));
     let remembered = || last.flags.iter().filter(|_| !last.reset);
     if let Some((name, _)) = remembered().find(|(name, _)| argument(name).is_none()) {
@@ -177,7 +177,7 @@ pub(super) fn settle(last: &Last, given: &InstallFlags) -> Result<Settled, CliEr
 }
 
 /// Lists the changes since the last install, one line for each flag.
-fn changes(last: &Said, now: &Said) -> Vec<String> {
+fn changes(last: &FlagValues, now: &FlagValues) -> Vec<String> {
     let names: BTreeSet<&String> = last.keys().chain(now.keys()).filter(|_| !last.is_empty()).collect();
     let change = |name: &String| match (last.get(name), now.get(name)) {
         (Some(was), Some(is)) if was == is => None,
@@ -191,7 +191,7 @@ fn changes(last: &Said, now: &Said) -> Vec<String> {
 
 /// Stores the flags for the next install, in the ConfigMap of the installed version.
 pub(super) fn remember(version: &mut [Manifest], flags: &InstallFlags) -> Result<(), CliError> {
-    let said = said(flags)?;
+    let said = flag_values(flags)?;
     if said.is_empty() {
         return Ok(());
     }
@@ -219,7 +219,7 @@ mod tests {
     /// Returns the flags in force as they are stored, and the messages about them.
     fn settled(before: &Value, words: &[&str]) -> (Value, Vec<String>) {
         let Settled { flags, notes } = settle(&last(before), &given(words)).unwrap();
-        (json!(said(&flags).unwrap()), notes)
+        (json!(flag_values(&flags).unwrap()), notes)
     }
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
     fn all_can_be_forgotten() {
         let last = Last { reset: true, ..last(&json!({ "later": "x", "image": "registry/cmp:1", "replicas": 3 })) };
         let Settled { flags, notes } = settle(&last, &given(&["--replicas", "3"])).unwrap();
-        assert_eq!(json!(said(&flags).unwrap()), json!({ "replicas": 3 }));
+        assert_eq!(json!(flag_values(&flags).unwrap()), json!({ "replicas": 3 }));
         assert_eq!(
             notes,
             [
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn every_flag_can_be_left_out_remembered_and_taken_away() {
-        assert_eq!(said(&given(&[])).unwrap(), Said::new());
+        assert_eq!(flag_values(&given(&[])).unwrap(), FlagValues::new());
         for argument in command().get_arguments().filter(|argument| argument.get_long() != Some("help")) {
             let name = argument.get_long().unwrap();
             assert!(argument.get_default_values().is_empty(), "--{name} has a default, so that it is always given");

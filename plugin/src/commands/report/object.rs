@@ -6,12 +6,12 @@ use cmp_core::keys;
 use cmp_core::usage::price::cost;
 use cmp_core::usage::{Key, Report, Row, Sums, decimal, percent, unit};
 
-use crate::commands::report::sheet::Asked;
+use crate::commands::report::sheet::ReportParameters;
 
 /// Milliseconds of one hour.
 const HOUR: i128 = 3_600_000;
 
-pub(super) fn of(report: &Report, asked: &Asked) -> Value {
+pub(super) fn of(report: &Report, asked: &ReportParameters) -> Value {
     let times = report.gaps.iter().map(|gap| json!({ "from": asked.moment(gap.from), "to": asked.moment(gap.until) }));
     let row = |Row { key, sums, watched }: &Row| {
         let mut row = sums_of(report, sums, asked);
@@ -53,7 +53,7 @@ pub(super) fn of(report: &Report, asked: &Asked) -> Value {
 }
 
 /// Returns the sums of a row. Hours are rounded to six digits; seconds of cores, bytes and pieces are exact.
-fn sums_of(report: &Report, sums: &Sums, asked: &Asked) -> Map<String, Value> {
+fn sums_of(report: &Report, sums: &Sums, asked: &ReportParameters) -> Map<String, Value> {
     let hours = |milliseconds| decimal(milliseconds, HOUR, 6);
     let resources: Map<String, Value> = report
         .resources()

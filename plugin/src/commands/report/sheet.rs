@@ -18,7 +18,7 @@ pub(super) const COUNTED: &str = "An instance holds what it asks for while it is
                                   long as it exists. Saved is what it would have held, had it not been off.";
 
 /// The parameters of a report.
-pub(super) struct Asked {
+pub(super) struct ReportParameters {
     pub(super) owner: Option<UserName>,
     pub(super) of: Option<ClusterName>,
     pub(super) by: By,
@@ -27,7 +27,7 @@ pub(super) struct Asked {
     pub(super) currency: Option<String>,
 }
 
-impl Asked {
+impl ReportParameters {
     /// Formats a point in time in the time zone of the report.
     pub(super) fn moment(&self, at: Timestamp) -> String {
         at.to_zoned(self.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
@@ -69,7 +69,7 @@ struct Line {
 
 impl Sheet {
     /// Builds the sheet of a report. Returns `None` if its cost is too large to count.
-    pub(super) fn of(report: &Report, asked: &Asked) -> Option<Self> {
+    pub(super) fn of(report: &Report, asked: &ReportParameters) -> Option<Self> {
         let used = report.resources();
         // A disk is held whether its instance is on or off.
         let saved: Vec<ResourceName> = used.iter().filter(|name| name.as_str() != STORAGE).cloned().collect();
@@ -144,7 +144,7 @@ fn hours(name: &ResourceName) -> String {
     }
 }
 
-fn about(report: &Report, asked: &Asked) -> Vec<String> {
+fn about(report: &Report, asked: &ReportParameters) -> Vec<String> {
     let (from, until) = (asked.moment(report.range.from), asked.moment(report.range.until));
     let days = if asked.by == By::Day { format!(" of {}", asked.zone()) } else { String::new() };
     let of = asked.owner.as_ref().map_or_else(String::new, |owner| format!(" of {owner}"));

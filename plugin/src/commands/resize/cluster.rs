@@ -13,14 +13,14 @@ use cmp_core::resources::STORAGE;
 
 use crate::args::values::{Amount, amount, duration, memory, quantity, with_changes};
 use crate::args::{ChangeArgs, ClusterNameArg, DryRun};
-use crate::commands::resize::cluster::one_by_one::{Came, paused_ones};
 use crate::commands::shared::prepared_cluster::prepared;
-use crate::commands::shared::print_cluster::said;
+use crate::commands::shared::print_cluster::print_cluster_change;
 use crate::commands::shared::wants;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::Progress;
 use crate::view;
+use one_by_one::{ResizeOutcome, paused_ones};
 
 mod containers;
 mod machines;
@@ -72,7 +72,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
     if dry_run != DryRun::None {
         // The larger of both sizes is charged in any case, so that the verdict is the same.
         let stored = wants::change(&accounts, stored, &name, dry_run, resized).await?;
-        return said(context, &stored, &name, "resized", &change).await;
+        return print_cluster_change(context, &stored, &name, "resized", &change).await;
     }
     if current.kind == InstanceType::Container {
         containers::shares(context, &name, &size).await?;
@@ -95,8 +95,8 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
             InstanceType::Container => containers::resize(context, one, &want, timeout).await?,
             InstanceType::Vm => machines::resize(context, one, &want, timeout).await?,
         };
-        changed |= came != Came::Unchanged;
-        if came == Came::Restarted {
+        changed |= came != ResizeOutcome::Unchanged;
+        if came == ResizeOutcome::Restarted {
             context.ui.note(&format!("instance/{one} resized"));
         }
     }
@@ -106,7 +106,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
         context.ui.note("the quota comes back when what was given up is known to be gone (shown as releasing)");
     }
     let word = if changed { "resized" } else { "unchanged" };
-    said(context, &stored, &name, word, &change).await
+    print_cluster_change(context, &stored, &name, word, &change).await
 }
 
 /// Refuses paused VMs. A paused VM keeps its guest, and therefore its old size, until it is switched off. The amount

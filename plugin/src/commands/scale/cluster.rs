@@ -20,7 +20,7 @@ use crate::args::values::count;
 use crate::args::{ChangeArgs, ClusterNameArg, DryRun, WaitArgs, YesArg};
 use crate::commands::shared::make_instances::{indexes, make_instances, running};
 use crate::commands::shared::prepared_cluster::prepared;
-use crate::commands::shared::print_cluster::said;
+use crate::commands::shared::print_cluster::print_cluster_change;
 use crate::commands::shared::waiting::{self, Waited};
 use crate::commands::shared::{orphans, templates, wants};
 use crate::context::{Context, once};
@@ -92,7 +92,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
     if dry_run == DryRun::None {
         stored = accounts.get(&user).await?;
     }
-    said(context, &stored, &name, word, &change).await
+    print_cluster_change(context, &stored, &name, word, &change).await
 }
 
 /// The instances with an index of at least some count.

@@ -101,7 +101,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScheduleCluster) -> Result<
     if word == "unscheduled" && dry_run == DryRun::None {
         context.ui.note(&format!("what is suspended stays suspended: kubectl cmp resume cluster {name}"));
     }
-    print_cluster::said(context, &stored, &name, word, &change).await
+    print_cluster::print_cluster_change(context, &stored, &name, word, &change).await
 }
 
 /// Converts a local time into a timestamp.

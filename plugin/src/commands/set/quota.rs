@@ -8,7 +8,7 @@ use cmp_core::quantity::Quantity;
 use cmp_core::verdict::available;
 
 use crate::args::values::{Amount, amount, memory, quantity, with_changes};
-use crate::args::{ChangeArgs, DryRun, Keeping, UserNameArg};
+use crate::args::{ChangeArgs, DryRun, SuspendedQuota, UserNameArg};
 use crate::commands::shared::quota::object;
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
@@ -30,7 +30,7 @@ pub(crate) struct SetQuota {
     pub(crate) resource: Vec<Amount>,
     /// Whether suspended clusters keep their quota, or release it until they are resumed
     #[arg(long, value_name = "WHAT", value_enum)]
-    pub(crate) suspended: Option<Keeping>,
+    pub(crate) suspended: Option<SuspendedQuota>,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
 }

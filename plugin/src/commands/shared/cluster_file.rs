@@ -12,15 +12,15 @@ use cmp_core::template::built_in_type;
 use cmp_core::{format, keys};
 
 use crate::args::values::check;
-use crate::commands::shared::create_cluster::Asked;
+use crate::commands::shared::create_cluster::ClusterRequest;
 use crate::commands::shared::objects;
 use crate::error::CliError;
 
 /// Reads clusters from documents or lists of them. It ignores their Namespaces and their states. `owner` takes
 /// precedence over an owner in the file.
-pub(crate) fn read(path: &str, owner: Option<&UserName>) -> Result<Vec<Asked>, CliError> {
+pub(crate) fn read(path: &str, owner: Option<&UserName>) -> Result<Vec<ClusterRequest>, CliError> {
     let about = |why: &str| CliError::user(format!("--filename {path}: {why}"));
-    let mut asked: Vec<Asked> = Vec::new();
+    let mut asked: Vec<ClusterRequest> = Vec::new();
     for object in objects::read(path)? {
         let one = of_object(&object, owner).map_err(|why| about(&why))?;
         if asked.iter().any(|earlier| earlier.name == one.name) {
@@ -35,13 +35,13 @@ pub(crate) fn read(path: &str, owner: Option<&UserName>) -> Result<Vec<Asked>, C
 }
 
 /// Reads one cluster. `owner` takes precedence over an owner in the object.
-pub(crate) fn of_object(object: &Value, owner: Option<&UserName>) -> Result<Asked, String> {
+pub(crate) fn of_object(object: &Value, owner: Option<&UserName>) -> Result<ClusterRequest, String> {
     let mut one = cluster(object)?;
     one.owner = owner.cloned().or(one.owner);
     Ok(one)
 }
 
-fn cluster(object: &Value) -> Result<Asked, String> {
+fn cluster(object: &Value) -> Result<ClusterRequest, String> {
     if object["kind"] != "Cluster" || object["apiVersion"] != keys::API_VERSION {
         return Err(format!(
             "it has a {} of {}, where a Cluster of {} is asked for",
@@ -91,5 +91,5 @@ fn cluster(object: &Value) -> Result<Asked, String> {
     for trigger in Trigger::ALL.into_iter().filter(|trigger| !wakes(*trigger)) {
         off.forget(trigger);
     }
-    Ok(Asked { name, want, patch: None, off, over, owner, typed })
+    Ok(ClusterRequest { name, want, patch: None, off, over, owner, typed })
 }

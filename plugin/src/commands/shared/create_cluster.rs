@@ -21,7 +21,7 @@ use crate::args::{ChangeArgs, DryRun, WaitArgs};
 use crate::commands::shared::make_instances::{indexes, make_instances, running};
 use crate::commands::shared::patch::Patch;
 use crate::commands::shared::prepared_cluster::prepared;
-use crate::commands::shared::print_cluster::said;
+use crate::commands::shared::print_cluster::print_cluster_change;
 use crate::commands::shared::{schedules, templates};
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
@@ -32,7 +32,7 @@ const CATCH_UP: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A cluster that the user asks for.
-pub(crate) struct Asked {
+pub(crate) struct ClusterRequest {
     pub(crate) name: ClusterName,
     pub(crate) want: Want,
     /// The patch of the want, as it was typed.
@@ -49,11 +49,11 @@ pub(crate) struct Asked {
 
 pub(crate) async fn create(
     context: &Context<'_>,
-    asked: Asked,
+    asked: ClusterRequest,
     wait: &WaitArgs,
     change: &ChangeArgs,
 ) -> Result<(), CliError> {
-    let Asked { name, mut want, patch, off, over, owner, typed } = asked;
+    let ClusterRequest { name, mut want, patch, off, over, owner, typed } = asked;
     context.check_namespace(&name)?;
     let template = templates::of(context, &want).await?;
     if want.template.is_some() {
@@ -81,7 +81,7 @@ pub(crate) async fn create(
     want.released = off.all_suspended(want.count) && known.account.policy.suspended == Suspended::Release;
     let stored = write_want(context, &accounts, known, &name, &want, change.dry.dry_run).await?;
     if change.dry.dry_run != DryRun::None {
-        return said(context, &stored, &name, "created", change).await;
+        return print_cluster_change(context, &stored, &name, "created", change).await;
     }
     // Read the want again, because it may be released by now.
     let want = stored.account.cluster(&name).want.unwrap_or(want);
@@ -97,7 +97,7 @@ pub(crate) async fn create(
     }
     let word = if resumed && made == 0 { "unchanged" } else { "created" };
     let stored = if change.prints_objects() { accounts.get(&user).await? } else { stored };
-    said(context, &stored, &name, word, change).await
+    print_cluster_change(context, &stored, &name, word, change).await
 }
 
 /// Writes the want. On a conflict with another writer, it reads the account again and retries.

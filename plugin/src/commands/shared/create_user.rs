@@ -23,14 +23,14 @@ use crate::error::CliError;
 use crate::output::{done, print_object};
 
 /// A user in a file.
-pub(crate) struct Asked {
+pub(crate) struct UserRequest {
     pub(crate) name: UserName,
     quota: Resources,
     policy: Policy,
 }
 
 /// Reads a user in the form that `get user -o yaml` prints.
-pub(crate) fn of_object(object: &Value) -> Result<Asked, String> {
+pub(crate) fn of_object(object: &Value) -> Result<UserRequest, String> {
     let name = object["metadata"]["name"].as_str().ok_or("a user has no metadata.name")?;
     let name: UserName = name.parse().map_err(|error: cmp_core::name::InvalidName| error.to_string())?;
     let read = |field: &str| (&object["spec"][field], format!("user {name}: spec.{field}"));
@@ -50,16 +50,16 @@ pub(crate) fn of_object(object: &Value) -> Result<Asked, String> {
         (Value::Null, _) => Policy::default(),
         (policy, about) => format::typed(policy.clone()).map_err(|error| format!("{about}: {error}"))?,
     };
-    Ok(Asked { name, quota, policy })
+    Ok(UserRequest { name, quota, policy })
 }
 
 /// Creates a user from a file, without a token. A file that is kept holds no credentials; `create token` makes them.
 pub(crate) async fn create_without_token(
     context: &Context<'_>,
-    asked: &Asked,
+    asked: &UserRequest,
     change: &ChangeArgs,
 ) -> Result<(), CliError> {
-    let Asked { name, quota, policy } = asked;
+    let UserRequest { name, quota, policy } = asked;
     let dry_run = change.dry.dry_run;
     let word = if dry_run == DryRun::Client {
         CREATED
@@ -69,11 +69,11 @@ pub(crate) async fn create_without_token(
         word
     };
     if dry_run == DryRun::None {
-        said(context, change, &context.account(name).await?, word)?;
+        print_user_change(context, change, &context.account(name).await?, word)?;
         context.ui.note(&format!("hint: a credential for them: kubectl cmp create token {name}"));
         return Ok(());
     }
-    said(context, change, &imagined(name, quota, policy), word)
+    print_user_change(context, change, &imagined(name, quota, policy), word)
 }
 
 /// Returns the account of a user that a dry run would create.
@@ -91,7 +91,12 @@ pub(crate) fn imagined(name: &UserName, quota: &Resources, policy: &Policy) -> S
 }
 
 /// Prints the line for the change, or the user as an object.
-pub(crate) fn said(context: &Context<'_>, change: &ChangeArgs, stored: &Stored, word: &str) -> Result<(), CliError> {
+pub(crate) fn print_user_change(
+    context: &Context<'_>,
+    change: &ChangeArgs,
+    stored: &Stored,
+    word: &str,
+) -> Result<(), CliError> {
     match &change.output {
         Some(format) if format.is_of_objects() => print_object(context.ui, format, &object(stored)),
         _ => done(context.ui, change, &format!("user/{}", stored.account.user), word),

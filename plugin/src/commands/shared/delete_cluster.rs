@@ -50,7 +50,7 @@ pub(crate) struct Cluster {
 }
 
 /// Reads clusters of an account. A cluster whose instances cannot be listed is deleted like the others.
-pub(crate) async fn look(
+pub(crate) async fn read_clusters(
     context: &Context<'_>,
     stored: &Stored,
     names: Vec<ClusterName>,

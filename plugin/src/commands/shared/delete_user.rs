@@ -65,7 +65,7 @@ pub(crate) async fn stop(
 pub(crate) async fn give_up(context: &Context<'_>, name: &UserName) -> Result<(), CliError> {
     let accounts = context.accounts().await?;
     let Some(stored) = stop(context, &accounts, name).await? else { return Ok(()) };
-    let clusters = delete_cluster::look(context, &stored, existing(&stored)).await?;
+    let clusters = delete_cluster::read_clusters(context, &stored, existing(&stored)).await?;
     let (_, failed) = delete_cluster::ask(&accounts, stored, clusters, DryRun::None).await?;
     failed.into_iter().next().map_or(Ok(()), Err)
 }

@@ -18,7 +18,7 @@ use cmp_core::progress::Goal;
 use cmp_core::schedule::Trigger;
 use cmp_core::state::State;
 
-use crate::args::{ClustersArgs, DryRun, How, InstanceArgs, suffix};
+use crate::args::{ClustersArgs, DryRun, InstanceArgs, SuspendArgs, suffix};
 use crate::commands::shared::waiting::{self, Waited};
 use crate::commands::shared::{orphans, schedules, wants};
 use crate::context::{Context, MANAGER, complete, once};
@@ -36,7 +36,7 @@ const CATCH_UP: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// One verb with its parameters, for any instance.
-struct Ask<'a> {
+struct VerbRequest<'a> {
     client: Client,
     verb: Verb,
     asker: Option<Asker>,
@@ -49,7 +49,7 @@ struct Ask<'a> {
 }
 
 /// The outcome for one instance.
-enum Came {
+enum InstanceOutcome {
     Changed {
         /// Reports whether the instance keeps its memory and its place on the node.
         paused: bool,
@@ -60,7 +60,12 @@ enum Came {
     Failed(CliError),
 }
 
-async fn ask<'a>(context: &'a Context<'a>, verb: Verb, how: Option<How>, dry_run: DryRun) -> Result<Ask<'a>, CliError> {
+async fn verb_request<'a>(
+    context: &'a Context<'a>,
+    verb: Verb,
+    how: Option<SuspendArgs>,
+    dry_run: DryRun,
+) -> Result<VerbRequest<'a>, CliError> {
     let mode = how.as_ref().and_then(|how| how.mode.mode).map(Mode::from);
     let asker = match (verb, how) {
         (Verb::Suspend, how) => Some(Asker {
@@ -71,12 +76,12 @@ async fn ask<'a>(context: &'a Context<'a>, verb: Verb, how: Option<How>, dry_run
         }),
         _ => None,
     };
-    Ok(Ask { client: context.client().await?, verb, asker, mode, dry_run, patient_until: None, context })
+    Ok(VerbRequest { client: context.client().await?, verb, asker, mode, dry_run, patient_until: None, context })
 }
 
-impl Ask<'_> {
+impl VerbRequest<'_> {
     /// Reads, decides and writes. On a conflict with another writer it reads and decides again.
-    async fn of(&self, name: &InstanceName, mut seen: Option<Instance>) -> Came {
+    async fn of(&self, name: &InstanceName, mut seen: Option<Instance>) -> InstanceOutcome {
         loop {
             // The object says whether the instance is on. For a container, no verb depends on whether it runs yet.
             let shown = match seen.take() {
@@ -85,26 +90,26 @@ impl Ask<'_> {
             };
             let shown = match shown {
                 Ok(Some(shown)) => shown,
-                Ok(None) => return Came::Failed(self.missing(name).await),
-                Err(error) => return Came::Failed(error),
+                Ok(None) => return InstanceOutcome::Failed(self.missing(name).await),
+                Err(error) => return InstanceOutcome::Failed(error),
             };
             let act = match act(&shown, self.verb, self.mode, self.asker.as_ref()) {
-                Err(refused) => return Came::Skipped(refused.to_string()),
-                Ok(None) => return Came::Already,
+                Err(refused) => return InstanceOutcome::Skipped(refused.to_string()),
+                Ok(None) => return InstanceOutcome::Already,
                 Ok(Some(act)) => act,
             };
             if self.dry_run == DryRun::Client {
-                return Came::Changed { paused: act.call == Some(Call::Pause) };
+                return InstanceOutcome::Changed { paused: act.call == Some(Call::Pause) };
             }
             let dry_run = self.dry_run == DryRun::Server;
             match carry_out(&self.client, &shown, &act, MANAGER, dry_run).await {
-                Ok(()) => return Came::Changed { paused: act.call == Some(Call::Pause) },
+                Ok(()) => return InstanceOutcome::Changed { paused: act.call == Some(Call::Pause) },
                 Err(error) if error.is_conflict() && act.call.is_none() => {}
                 Err(error) if error.is_modified() => {}
                 Err(error) if error.is_released() && self.patient_until.is_some_and(|until| Instant::now() < until) => {
                     tokio::time::sleep(PAUSE).await;
                 }
-                Err(error) => return Came::Failed(error.into()),
+                Err(error) => return InstanceOutcome::Failed(error.into()),
             }
         }
     }
@@ -123,7 +128,7 @@ impl Ask<'_> {
         }
         let Ok((_, orphans)) = view::instances_and_orphans(&self.client, &name.cluster).await else { return missing };
         let Some(orphan) = orphans.into_iter().find(|orphan| orphan.shown.name == *name) else { return missing };
-        match orphans::delete_said(self.context, &self.client, &orphan, self.dry_run).await {
+        match orphans::delete_and_print(self.context, &self.client, &orphan, self.dry_run).await {
             Ok(()) => missing.hint(format!("`kubectl cmp scale cluster {} --count N` makes it again", name.cluster)),
             Err(error) => error,
         }
@@ -142,11 +147,12 @@ impl Ask<'_> {
     /// are included, for example after an interruption. A late instance counts as failed.
     async fn wait(
         &self,
-        clusters: &mut [(ClusterName, Vec<(InstanceName, Came)>)],
+        clusters: &mut [(ClusterName, Vec<(InstanceName, InstanceOutcome)>)],
         timeout: Duration,
     ) -> Result<(), CliError> {
-        let applies = |came: &Came| matches!(came, Came::Changed { .. } | Came::Already);
-        let names = |came: &[(InstanceName, Came)]| {
+        let applies =
+            |came: &InstanceOutcome| matches!(came, InstanceOutcome::Changed { .. } | InstanceOutcome::Already);
+        let names = |came: &[(InstanceName, InstanceOutcome)]| {
             came.iter().filter(|(_, came)| applies(came)).map(|(name, _)| name.clone()).collect()
         };
         let waited: Vec<Waited> = clusters
@@ -157,7 +163,7 @@ impl Ask<'_> {
         for ((_, came), tally) in clusters.iter_mut().zip(tallies) {
             for (name, came) in came {
                 if let Some(late) = tally.late.iter().find(|late| late.name == *name) {
-                    *came = Came::Failed(waiting::late(late, tally.goal, timeout));
+                    *came = InstanceOutcome::Failed(waiting::late(late, tally.goal, timeout));
                 }
             }
         }
@@ -171,11 +177,11 @@ pub(crate) async fn instances(
     context: &Context<'_>,
     verb: Verb,
     args: InstanceArgs,
-    how: Option<How>,
+    how: Option<SuspendArgs>,
 ) -> Result<(), CliError> {
     let InstanceArgs { names, wait, change } = args;
     let dry_run = change.dry.dry_run;
-    let ask = ask(context, verb, how, dry_run).await?;
+    let ask = verb_request(context, verb, how, dry_run).await?;
     let mut came = Vec::new();
     for name in once(names) {
         context.check_namespace(&name.cluster)?;
@@ -188,14 +194,14 @@ pub(crate) async fn instances(
     let mut failed = false;
     for (name, came) in came.into_iter().flat_map(|(_, came)| came) {
         let word = match came {
-            Came::Changed { .. } => verb.done().to_owned(),
-            Came::Already => format!("unchanged (already {})", already(verb)),
-            Came::Skipped(why) => {
+            InstanceOutcome::Changed { .. } => verb.done().to_owned(),
+            InstanceOutcome::Already => format!("unchanged (already {})", already(verb)),
+            InstanceOutcome::Skipped(why) => {
                 CliError::user(why).print(context.ui);
                 failed = true;
                 continue;
             }
-            Came::Failed(error) => {
+            InstanceOutcome::Failed(error) => {
                 error.print(context.ui);
                 failed = true;
                 continue;
@@ -226,7 +232,7 @@ pub(crate) async fn clusters(
     context: &Context<'_>,
     verb: Verb,
     args: ClustersArgs,
-    how: Option<How>,
+    how: Option<SuspendArgs>,
     span: Option<Duration>,
 ) -> Result<(), CliError> {
     let ClustersArgs { names, all, owner, wait, change } = args;
@@ -236,7 +242,7 @@ pub(crate) async fn clusters(
         context.ui.note("No resources found.");
         return Ok(());
     }
-    let mut ask = ask(context, verb, how, dry_run).await?;
+    let mut ask = verb_request(context, verb, how, dry_run).await?;
     if let Some(asker) = ask.asker.as_mut().filter(|_| span.is_some()) {
         asker.woken_by = Some(Trigger::Once);
     }
@@ -326,14 +332,14 @@ struct Counts {
     skipped: u32,
 }
 
-impl Ask<'_> {
+impl VerbRequest<'_> {
     /// Applies the verb to all instances of a cluster. The quota comes first, so that a lack of it leaves nothing half
     /// resumed.
     async fn of_cluster(
         &mut self,
         cluster: &ClusterName,
         timeout: Duration,
-    ) -> Result<Vec<(InstanceName, Came)>, CliError> {
+    ) -> Result<Vec<(InstanceName, InstanceOutcome)>, CliError> {
         self.patient_until = None;
         if self.verb == Verb::Resume && wants::bring_back(self.context, cluster, self.dry_run, timeout).await? {
             self.patient_until = Some(Instant::now() + CATCH_UP);
@@ -346,8 +352,8 @@ impl Ask<'_> {
         let mut came = Vec::new();
         for orphan in orphans.iter().filter(|_| self.switches_off()) {
             // The Pod of an orphan would go on running, because no StatefulSet is there to switch off.
-            if let Err(error) = orphans::delete_said(self.context, &self.client, orphan, self.dry_run).await {
-                came.push((orphan.shown.name.clone(), Came::Failed(error)));
+            if let Err(error) = orphans::delete_and_print(self.context, &self.client, orphan, self.dry_run).await {
+                came.push((orphan.shown.name.clone(), InstanceOutcome::Failed(error)));
             }
         }
         let (ask, total) = (&*self, listed.len());
@@ -366,29 +372,29 @@ impl Ask<'_> {
 }
 
 /// Counts the outcomes for the instances of a cluster. Prints failures and skipped instances with their reasons.
-fn counted(ask: &Ask<'_>, came: &[(InstanceName, Came)]) -> (Counts, Vec<Value>) {
+fn counted(ask: &VerbRequest<'_>, came: &[(InstanceName, InstanceOutcome)]) -> (Counts, Vec<Value>) {
     let mut counts = Counts::default();
     let mut instances = Vec::new();
     let mut skipped: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, came) in came {
         let (result, reason) = match came {
-            Came::Changed { paused } => {
+            InstanceOutcome::Changed { paused } => {
                 counts.paused += u32::from(*paused);
                 counts.changed += 1;
                 (ask.verb.done(), None)
             }
-            Came::Already => {
+            InstanceOutcome::Already => {
                 counts.skipped += 1;
                 let why = format!("already {}", already(ask.verb));
                 skipped.entry(why.clone()).or_default().push(name.to_string());
                 ("skipped", Some(why))
             }
-            Came::Skipped(why) => {
+            InstanceOutcome::Skipped(why) => {
                 counts.skipped += 1;
                 skipped.entry(why.clone()).or_default().push(name.to_string());
                 ("skipped", Some(why.clone()))
             }
-            Came::Failed(error) => {
+            InstanceOutcome::Failed(error) => {
                 counts.failed += 1;
                 ask.context.ui.note(&format!("instance/{name} failed: {}", error.message()));
                 ("failed", Some(error.message().to_owned()))

@@ -11,17 +11,17 @@ use crate::error::CliError;
 use crate::files;
 
 /// An object that a file can contain.
-pub(crate) enum Asked {
-    Cluster(Box<create_cluster::Asked>),
+pub(crate) enum ObjectRequest {
+    Cluster(Box<create_cluster::ClusterRequest>),
     Template(Value),
-    User(create_user::Asked),
+    User(create_user::UserRequest),
 }
 
 /// Creates the objects of a file. If one of several fails, the others are created all the same.
 pub(crate) async fn make(
     context: &Context<'_>,
     path: &str,
-    asked: Vec<Asked>,
+    asked: Vec<ObjectRequest>,
     wait: &WaitArgs,
     change: &ChangeArgs,
 ) -> Result<(), CliError> {
@@ -29,14 +29,14 @@ pub(crate) async fn make(
     let mut all = true;
     for one in asked {
         let (title, done) = match one {
-            Asked::Cluster(asked) => {
+            ObjectRequest::Cluster(asked) => {
                 let title = format!("cluster {}", asked.name);
                 (title, create_cluster::create(context, *asked, wait, change).await)
             }
-            Asked::User(asked) => {
+            ObjectRequest::User(asked) => {
                 (format!("user {}", asked.name), create_user::create_without_token(context, &asked, change).await)
             }
-            Asked::Template(object) => {
+            ObjectRequest::Template(object) => {
                 let title = format!("template {}", object["metadata"]["name"].as_str().unwrap_or_default());
                 (title, templates::create_object(context, path, &object, change).await)
             }

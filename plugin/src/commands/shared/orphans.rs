@@ -34,7 +34,7 @@ fn title(orphan: &Orphan) -> String {
 }
 
 /// Deletes one orphan, and prints that.
-pub(crate) async fn delete_said(
+pub(crate) async fn delete_and_print(
     context: &Context<'_>,
     client: &Client,
     orphan: &Orphan,

@@ -140,7 +140,7 @@ impl<'de> Deserialize<'de> for Place {
 mod tests {
     use super::*;
 
-    fn said(text: &str, operation: Option<usize>, field: &str) -> Option<u64> {
+    fn line_of(text: &str, operation: Option<usize>, field: &str) -> Option<u64> {
         let places = serde_saphyr::from_str(text).unwrap();
         let patch = Patch { value: Value::Null, named: "--patch".to_owned(), places: Some(places) };
         patch.line(&TemplateError { operation, field: field.to_owned(), why: String::new() })
@@ -149,17 +149,17 @@ mod tests {
     #[test]
     fn the_line_is_that_of_the_operation_or_of_the_field() {
         let operations = "# Ours\n- op: add\n  path: /spec/hostUsers\n  value: false\n- op: add\n  path: /spec/hostPID\n  value: true\n";
-        assert_eq!(said(operations, Some(1), "spec.hostUsers"), Some(2));
-        assert_eq!(said(operations, Some(2), "spec.hostPID"), Some(5));
-        assert_eq!(said(operations, Some(3), "spec.hostPID"), None);
-        assert_eq!(said(operations, None, "spec.hostPID"), None);
+        assert_eq!(line_of(operations, Some(1), "spec.hostUsers"), Some(2));
+        assert_eq!(line_of(operations, Some(2), "spec.hostPID"), Some(5));
+        assert_eq!(line_of(operations, Some(3), "spec.hostPID"), None);
+        assert_eq!(line_of(operations, None, "spec.hostPID"), None);
         let merge = "spec:\n  nodeSelector: null\n  hostUsers: false\n  containers:\n  - name: a\n    image: x\n  - name: b\n    ports:\n    - hostPort: 80\n";
-        assert_eq!(said(merge, None, "spec.hostUsers"), Some(3));
-        assert_eq!(said(merge, None, "spec.containers[1].ports[0].hostPort"), Some(9));
-        assert_eq!(said(merge, None, "spec.containers[0].resources.limits"), Some(5));
-        assert_eq!(said(merge, None, "spec.nodeSelector.zone"), Some(2));
-        assert_eq!(said(merge, None, "metadata.labels"), None);
+        assert_eq!(line_of(merge, None, "spec.hostUsers"), Some(3));
+        assert_eq!(line_of(merge, None, "spec.containers[1].ports[0].hostPort"), Some(9));
+        assert_eq!(line_of(merge, None, "spec.containers[0].resources.limits"), Some(5));
+        assert_eq!(line_of(merge, None, "spec.nodeSelector.zone"), Some(2));
+        assert_eq!(line_of(merge, None, "metadata.labels"), None);
         let json = "{\n  \"spec\": {\n    \"hostNetwork\": true\n  }\n}";
-        assert_eq!(said(json, None, "spec.hostNetwork"), Some(3));
+        assert_eq!(line_of(json, None, "spec.hostNetwork"), Some(3));
     }
 }

@@ -10,7 +10,7 @@ use crate::output::{done, print_object};
 use crate::view;
 
 /// Prints the line for the change, or the cluster as an object.
-pub(crate) async fn said(
+pub(crate) async fn print_cluster_change(
     context: &Context<'_>,
     stored: &Stored,
     name: &ClusterName,

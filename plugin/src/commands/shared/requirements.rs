@@ -20,7 +20,7 @@ const CERT_MANAGER: &str = "cert-manager.io/v1";
 const PROMETHEUS: &str = "monitoring.coreos.com/v1";
 
 /// A fact about the cluster, or the reason why it does not meet the requirement.
-pub(crate) type Found = Result<String, CliError>;
+pub(crate) type RequirementResult = Result<String, CliError>;
 
 /// Checks all requirements before anything is changed.
 pub(crate) async fn check(client: &Client, variant: Variant) -> Result<(), CliError> {
@@ -43,7 +43,7 @@ pub(crate) async fn check(client: &Client, variant: Variant) -> Result<(), CliEr
 }
 
 /// Checks that Kubernetes is new enough.
-pub(crate) async fn version(client: &Client) -> Found {
+pub(crate) async fn version(client: &Client) -> RequirementResult {
     let version = client.apiserver_version().await?;
     if is_too_old(&version.major, &version.minor) {
         return Err(CliError::user(format!(
@@ -63,7 +63,7 @@ fn is_too_old(major: &str, minor: &str) -> bool {
 }
 
 /// Checks that the API server serves policies.
-pub(crate) async fn policies(client: &Client) -> Found {
+pub(crate) async fn policies(client: &Client) -> RequirementResult {
     if serves(client, ADMISSION, "validatingadmissionpolicies").await? {
         Ok(format!("ValidatingAdmissionPolicies are served in {ADMISSION}"))
     } else {

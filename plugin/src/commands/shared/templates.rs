@@ -116,15 +116,15 @@ pub(crate) async fn store(
             context.ui.note(&format!("Warning: {unused}"));
         }
         let found = not_stored(name.as_str(), template, inner);
-        return said(context, change, &found, "created");
+        return print_template_change(context, change, &found, "created");
     }
     let templates = stored(context).await?;
     match templates.create(name, text, MANAGER, dry_run == DryRun::Server).await {
-        Ok(found) => said(context, change, &found, "created"),
+        Ok(found) => print_template_change(context, change, &found, "created"),
         Err(error) if error.is_already_there() => {
             let there = find(context, name.as_str()).await?;
             if there.manifest == inner {
-                return said(context, change, &there, "unchanged");
+                return print_template_change(context, change, &there, "unchanged");
             }
             Err(CliError::user(format!("template {name} exists and is different"))
                 .hint(format!("delete it first: kubectl cmp delete template {name}; instances that there are stay"))
@@ -138,7 +138,12 @@ pub(crate) async fn store(
 }
 
 /// Prints the line for the change, or the template as an object.
-fn said(context: &Context<'_>, change: &ChangeArgs, found: &Found, word: &str) -> Result<(), CliError> {
+fn print_template_change(
+    context: &Context<'_>,
+    change: &ChangeArgs,
+    found: &Found,
+    word: &str,
+) -> Result<(), CliError> {
     match &change.output {
         Some(format) if format.is_of_objects() => print_object(context.ui, format, &object(found)),
         _ => done(context.ui, change, &format!("template/{}", found.name), word),

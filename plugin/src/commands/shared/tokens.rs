@@ -17,13 +17,13 @@ use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 
 /// A new token. It can be read only now.
-pub(crate) struct Made {
+pub(crate) struct NewToken {
     pub(crate) token: String,
     pub(crate) secret: Secret,
 }
 
 /// Creates a token for a user, bound to a Secret. Deleting the Secret revokes the token.
-pub(crate) async fn make(context: &Context<'_>, user: &UserName, duration: Duration) -> Result<Made, CliError> {
+pub(crate) async fn make(context: &Context<'_>, user: &UserName, duration: Duration) -> Result<NewToken, CliError> {
     let client = context.client().await?;
     let secrets: Api<Secret> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
     let users: Api<ServiceAccount> = Api::namespaced(client, keys::USERS_NAMESPACE);
@@ -66,7 +66,7 @@ pub(crate) async fn make(context: &Context<'_>, user: &UserName, duration: Durat
     let annotations = json!({ "metadata": { "annotations": { keys::EXPIRES: status.expiration_timestamp } } });
     let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
     let secret = secrets.patch(&anchor.name_any(), &params, &Patch::Merge(annotations)).await?;
-    Ok(Made { token, secret })
+    Ok(NewToken { token, secret })
 }
 
 /// Returns the time at which the token ends, if it is known.

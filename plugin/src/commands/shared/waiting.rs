@@ -43,7 +43,7 @@ pub(crate) async fn until(context: &Context<'_>, all: &[Waited], timeout: Durati
         }
         to_look_at.retain(|at| !tallies[*at].is_done());
         let ends = to_look_at.is_empty() || Instant::now() > deadline;
-        let (counts, why) = said(all, &tallies);
+        let (counts, why) = counts_and_reason(all, &tallies);
         progress.show(&counts, why.as_deref(), ends);
         if ends {
             return Ok(tallies);
@@ -54,7 +54,7 @@ pub(crate) async fn until(context: &Context<'_>, all: &[Waited], timeout: Durati
 }
 
 /// Returns the counts of the clusters that are not done, and the first known reason.
-fn said(all: &[Waited], tallies: &[Tally]) -> (String, Option<String>) {
+fn counts_and_reason(all: &[Waited], tallies: &[Tally]) -> (String, Option<String>) {
     let still = |(_, tally): &(&Waited, &Tally)| !tally.is_done();
     let mut shown: Vec<(&Waited, &Tally)> = all.iter().zip(tallies).filter(still).collect();
     if shown.is_empty() {

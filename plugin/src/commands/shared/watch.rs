@@ -20,9 +20,9 @@ use crate::context::{Context, complete};
 use crate::error::CliError;
 use crate::output::{Heads, Item, Stream, listed, print};
 
-/// The result of one look, and the objects that it depends on.
+/// The items that one lookup found, and the objects that they depend on.
 #[derive(Default)]
-pub(crate) struct Seen {
+pub(crate) struct LookupResult {
     /// The items to print.
     pub(crate) items: Vec<Item>,
     /// Errors for names that were not found.
@@ -33,7 +33,7 @@ pub(crate) struct Seen {
     pub(crate) clusters: Vec<ClusterName>,
 }
 
-/// Number of changes that lead to one look. A suspension of many instances must not cause as many looks.
+/// Number of changes that lead to one lookup. A suspension of many instances must not cause as many lookups.
 const AT_ONCE: usize = 256;
 
 /// Prints items and their changes. With `named`, it ends when none of them is left.
@@ -45,7 +45,7 @@ pub(crate) async fn follow<F>(
     look: impl Fn() -> F,
 ) -> Result<(), CliError>
 where
-    F: Future<Output = Result<Seen, CliError>>,
+    F: Future<Output = Result<LookupResult, CliError>>,
 {
     let client = context.client().await?;
     let accounts = context.accounts().await?;
@@ -131,11 +131,11 @@ fn wakes_of(client: &Client, clusters: &[ClusterName], accounts: &[Stored]) -> V
 }
 
 /// Prints the items that were found, and the errors for names that were not.
-pub(crate) fn shown(
+pub(crate) fn print_lookup(
     context: &Context<'_>,
     list: &ListArgs,
     heads: Heads,
-    seen: Seen,
+    seen: LookupResult,
     names: usize,
 ) -> Result<(), CliError> {
     let all_found = seen.missing.is_empty();

@@ -7,7 +7,7 @@ use clap::Args;
 use cmp_core::lifecycle::Verb;
 
 use crate::args::values::span;
-use crate::args::{ClustersArgs, How};
+use crate::args::{ClustersArgs, SuspendArgs};
 use crate::commands::shared::lifecycle;
 use crate::context::Context;
 use crate::error::CliError;
@@ -18,7 +18,7 @@ use crate::error::CliError;
 )]
 pub(crate) struct SuspendClusters {
     #[command(flatten)]
-    pub(crate) how: How,
+    pub(crate) how: SuspendArgs,
     /// Suspend for this long, then resume what this command suspended
     #[arg(long = "for", value_name = "DURATION", value_parser = span)]
     pub(crate) span: Option<Duration>,

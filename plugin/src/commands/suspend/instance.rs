@@ -4,7 +4,7 @@ use clap::Args;
 
 use cmp_core::lifecycle::Verb;
 
-use crate::args::{How, InstanceArgs};
+use crate::args::{InstanceArgs, SuspendArgs};
 use crate::commands::shared::lifecycle;
 use crate::context::Context;
 use crate::error::CliError;
@@ -12,7 +12,7 @@ use crate::error::CliError;
 #[derive(Debug, Args)]
 pub(crate) struct SuspendInstances {
     #[command(flatten)]
-    pub(crate) how: How,
+    pub(crate) how: SuspendArgs,
     #[command(flatten)]
     pub(crate) which: InstanceArgs,
 }

@@ -14,7 +14,7 @@ use cmp_core::manifest;
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::resources::{Resources, STORAGE};
 
-use super::one_by_one::{Came, restarted, written};
+use super::one_by_one::{ResizeOutcome, restarted, written};
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 
@@ -24,18 +24,18 @@ pub(super) async fn resize(
     name: &InstanceName,
     want: &Want,
     timeout: Duration,
-) -> Result<Came, CliError> {
+) -> Result<ResizeOutcome, CliError> {
     let (client, namespace) = (context.client().await?, name.cluster.namespace());
     let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &namespace);
     match change(&sets, name, want).await? {
-        None => Ok(Came::Unchanged),
-        Some(false) => Ok(Came::Changed),
+        None => Ok(ResizeOutcome::Unchanged),
+        Some(false) => Ok(ResizeOutcome::Changed),
         Some(true) => {
             let pods: Api<Pod> = Api::namespaced(client, &namespace);
             // The size of storage stays that of the claims.
             let size = want.size.without(STORAGE);
             restarted(name, timeout, async || runs(&pods, name, &size).await).await?;
-            Ok(Came::Restarted)
+            Ok(ResizeOutcome::Restarted)
         }
     }
 }

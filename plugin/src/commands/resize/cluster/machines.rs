@@ -9,7 +9,7 @@ use cmp_core::account::Want;
 use cmp_core::kubevirt::{self, VirtualMachineInstance};
 use cmp_core::name::InstanceName;
 
-use super::one_by_one::{Came, paused_ones, restarted, written};
+use super::one_by_one::{ResizeOutcome, paused_ones, restarted, written};
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 
@@ -19,7 +19,7 @@ pub(super) async fn resize(
     name: &InstanceName,
     want: &Want,
     timeout: Duration,
-) -> Result<Came, CliError> {
+) -> Result<ResizeOutcome, CliError> {
     let machines = Machines::of(&context.client().await?, &name.cluster);
     // Read the guest before the change as well. KubeVirt may begin to change the guest as soon as the VM is changed,
     // but never changes all of it. A guest that was created meanwhile may have the old size.
@@ -32,12 +32,12 @@ pub(super) async fn resize(
         other(guest) || before.as_ref().filter(same).is_some_and(other)
     });
     let Some(old) = old else {
-        return Ok(if changed { Came::Changed } else { Came::Unchanged });
+        return Ok(if changed { ResizeOutcome::Changed } else { ResizeOutcome::Unchanged });
     };
     machines.restart(name).await?;
     let old = old.metadata.uid.as_deref();
     restarted(name, timeout, async || runs(&machines, name, want, old).await).await?;
-    Ok(Came::Restarted)
+    Ok(ResizeOutcome::Restarted)
 }
 
 /// Changes the size of the next guest. Returns whether it was different.

@@ -16,7 +16,7 @@ const CATCH_UP: Duration = Duration::from_secs(15);
 
 /// The outcome for one instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Came {
+pub(crate) enum ResizeOutcome {
     /// The instance has that size already.
     Unchanged,
     /// The instance takes the new size when it is switched on.
