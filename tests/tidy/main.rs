@@ -1,5 +1,6 @@
 //! Rules about the sources themselves: allowed dependencies, and places where names are spelled.
 
+mod circles;
 mod english;
 
 use std::fs;
