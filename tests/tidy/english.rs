@@ -127,7 +127,7 @@ fn broken(sentence: &str) -> Option<String> {
 
 fn documents() -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> =
-        ["README.md", "CONTRIBUTING.md", "Cargo.toml", ".ci/run"].map(|name| root().join(name)).into();
+        ["README.md", "CONTRIBUTING.md", "Cargo.toml", "deny.toml", ".ci/run"].map(|name| root().join(name)).into();
     for folder in ["core", "client", "mirror", "plugin", "webhook", "tests"] {
         paths.extend(files(&root().join(folder), ".rs"));
     }

@@ -43,24 +43,38 @@ fn tree(arguments: &[&str]) -> Vec<String> {
     text.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
 }
 
+/// Reads the banned crates of `deny.toml`: the name of each library, and the reason.
+fn banned(configuration: &str) -> Vec<(String, String)> {
+    let (_, rest) = configuration.split_once("\ndeny = [\n").expect("a list of crates");
+    let (list, _) = rest.split_once("\n]").expect("the list ends");
+    let read = |line: &str| {
+        let (name, reason) = line.trim().strip_prefix("{ crate = \"")?.split_once("\", reason = \"")?;
+        Some((name.replace('-', "_"), reason.strip_suffix("\" },")?.to_owned()))
+    };
+    list.lines().map(|line| read(line).unwrap_or_else(|| panic!("no crate with a reason: {line}"))).collect()
+}
+
 #[test]
 fn one_crate_for_one_job() {
-    let banned = [
-        ("aws_lc_rs", "a second provider of cryptography: ring is the one"),
-        ("openssl", "a second TLS: rustls is the one"),
-        ("native_tls", "a second TLS: rustls is the one"),
-        ("chrono", "a second time library: jiff is the one"),
-        ("serde_yaml", "deprecated: serde-saphyr is the one"),
-        ("serde_yml", "a second YAML: serde-saphyr is the one"),
-        ("yaml_rust2", "a second YAML: serde-saphyr is the one"),
-        ("reqwest", "a second HTTP client: kube is the one"),
-        ("sqlx_core", "a second way to SQLite: rusqlite is the one"),
-    ];
+    let banned = banned(&fs::read_to_string(root().join("deny.toml")).unwrap());
+    assert!(banned.len() >= 9, "the list is read: {banned:?}");
     let tree = tree(&["--workspace"]);
     for (name, why) in banned {
-        assert!(!tree.iter().any(|built| built == name), "{name} is built in: {why}");
+        assert!(!tree.contains(&name), "{name} is built in: {why}");
     }
     assert!(tree.iter().any(|built| built == "rustls"), "the tree is read: {tree:?}");
+}
+
+#[test]
+fn the_list_of_banned_crates_is_read() {
+    let listed = "[bans]\ndeny = [\n    { crate = \"aws-lc-rs\", reason = \"ring\" },\n]\nother = []\n";
+    assert_eq!(banned(listed), [("aws_lc_rs".to_owned(), "ring".to_owned())]);
+}
+
+#[test]
+#[should_panic(expected = "no crate with a reason:     \"openssl\",")]
+fn a_banned_crate_without_a_reason_is_found() {
+    banned("[bans]\ndeny = [\n    \"openssl\",\n]\n");
 }
 
 #[test]
