@@ -31,7 +31,7 @@ use cmp_core::name::{ClusterName, UserName};
 use cmp_core::settings::Settings;
 
 use crate::health::Readiness;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::watches::FixedBackoff;
 
 pub mod act;
@@ -419,8 +419,8 @@ async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Dur
                 return RESYNC;
             }
             Err(error) => {
-                context.metrics.failed("look");
-                warn!(%cluster, step = "look", %error, "will be tried again");
+                context.metrics.failed(metrics::READ);
+                warn!(%cluster, step = metrics::READ, %error, "cannot read the cluster and its account: retrying");
                 return Duration::from_secs(1);
             }
         };
@@ -464,7 +464,7 @@ async fn drive(context: &Context, user: &UserName, cluster: &ClusterName) -> Dur
                         return look.failed(format!("its quota is not given back yet: {why}"), false).await;
                     }
                     Err(error) if error.is_conflict() || error.is_already_there() || error.is_not_found() => {
-                        context.metrics.failed("conflict");
+                        context.metrics.failed(metrics::CONFLICT);
                         known = Known::default();
                     }
                     Err(error) => {

@@ -49,11 +49,19 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("cmp_mirror");
         let (spans, written, behind, instances) =
             (Counter::default(), Gauge::default(), Gauge::default(), Gauge::default());
-        registry.register("spans", "Times of instances that began or ended", spans.clone());
-        registry.register("written_timestamp_seconds", "When something was written last", written.clone());
-        let since = "How long ago the cluster was seen last";
+        registry.register("spans", "Recorded beginnings and ends of the states of instances", spans.clone());
+        registry.register(
+            "written_timestamp_seconds",
+            "Time of the last write into the file, in seconds since 1970",
+            written.clone(),
+        );
+        let since = "Time since the mirror last saw the cluster";
         registry.register_with_unit("behind", since, Unit::Seconds, behind.clone());
-        registry.register("instances", "Instances that were there at the last look", instances.clone());
+        registry.register(
+            "instances",
+            "Instances that existed when the mirror last saw the cluster",
+            instances.clone(),
+        );
         written.set(Timestamp::now().as_second());
         Self { registry, spans, written, behind, instances }
     }

@@ -23,6 +23,7 @@ use cmp_core::name::{ClusterName, UserName};
 use cmp_core::schedule::{Due, LastRun, MOST_LEFT, Schedule, ScheduleAction, Transition, Trigger, is_done, is_for};
 
 use super::{Context, RESYNC};
+use crate::metrics;
 
 /// Number of clusters that are worked on at once, and of instances of one cluster.
 const CLUSTERS_AT_ONCE: usize = 4;
@@ -137,7 +138,7 @@ pub(super) async fn run(context: Arc<Context>) {
             async move {
                 let (user, cluster) = &key;
                 if let Err(error) = carry_out(&context, user, cluster).await {
-                    context.metrics.scheduled("error");
+                    context.metrics.scheduled(metrics::ERROR);
                     warn!(%user, %cluster, %error, "a transition of a schedule failed and will be tried again");
                 }
                 context.transitions.done(key, Timestamp::now());
@@ -415,7 +416,7 @@ async fn record(
     let LastRun { action, changed, failed, skipped, reason, .. } = last_run;
     context.metrics.scheduled(match last_run.tries {
         0 => action.verb().done(),
-        _ => "failed",
+        _ => metrics::FAILED,
     });
     let late = last_run.late().as_secs();
     info!(user = %stored.account.user, %cluster, %action, changed, failed, skipped, late, reason, "by schedule");
