@@ -255,7 +255,7 @@ fn judge_want(
                 return invalid(field, "must be a whole number of processors for a VM, and at most 1024");
             }
             other if want.kind == InstanceType::Vm && ![CPU, MEMORY, STORAGE].contains(&other) => {
-                return invalid(field, "is not for VMs: leave it out, or use type container");
+                return invalid(field, "is not allowed for VMs: leave it out, or use type container");
             }
             CPU if !amount.is_multiple_of(Quantity::milli(1)) => {
                 return invalid(field, "is finer than 1m, the smallest share of a processor");

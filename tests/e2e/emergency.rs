@@ -65,7 +65,7 @@ fn the_ways_out_of_an_emergency() {
         .says("used: cpu=2, limited: cpu=4");
     john.admin(&["patch", "configmap", "john", "-n", "cmp-users", "--type=merge", "-p", &damage])
         .fails()
-        .says("written by cmp-webhook alone");
+        .says("only cmp-webhook writes held.*");
 
     // cmp-webhook is down, and a quota has to change all the same. The administrator deletes the configuration, so the
     // API server asks nobody. cmp-webhook judges wants from that time after its restart.

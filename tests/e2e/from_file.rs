@@ -67,7 +67,10 @@ fn what_is_wrong_in_a_file_is_named_and_the_rest_is_made() {
         (json!({ "size": size, "ports": [0] }), "spec.ports: 0 is not a port"),
         (json!({ "size": size, "disk": "data" }), "spec.disk: \"data\" is not where a disk can be mounted"),
         (json!({ "size": size, "disk": "/data" }), "disk needs storage in the size"),
-        (json!({ "size": size, "patch": { "spec": { "hostPID": true } } }), "spec.hostPID is not for instances"),
+        (
+            json!({ "size": size, "patch": { "spec": { "hostPID": true } } }),
+            "spec.hostPID is not allowed for instances",
+        ),
         (json!({ "size": size, "template": "none-of-these" }), "template \"none-of-these\" not found"),
         (json!({ "size": size, "owner": "Bad Name" }), "spec.owner"),
     ] {

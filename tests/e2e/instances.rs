@@ -53,10 +53,13 @@ fn what_an_instance_may_not_be() {
         (json!({ "spec": { "ordinals": { "start": 3 } } }), "spec.ordinals"),
         (json!({ "spec": { "updateStrategy": { "rollingUpdate": { "partition": 1 } } } }), "partition"),
         (json!({ "spec": { "template": { "metadata": { "finalizers": ["example.com/held"] } } } }), "finalizers"),
-        (json!({ "metadata": { "finalizers": ["example.com/held"] } }), "metadata.finalizers are not for users"),
+        (
+            json!({ "metadata": { "finalizers": ["example.com/held"] } }),
+            "metadata.finalizers are not allowed for users",
+        ),
         (
             json!({ "metadata": { "ownerReferences": [{ "apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "b" }] } }),
-            "metadata.ownerReferences are not for users",
+            "metadata.ownerReferences are not allowed for users",
         ),
         (pod(json!({ "terminationGracePeriodSeconds": 601 })), "must be from 1 to 600"),
         (pod(json!({ "nodeName": "node-0" })), "nodeName"),
@@ -115,7 +118,7 @@ fn what_an_instance_may_not_be() {
     ordered["spec"]["persistentVolumeClaimRetentionPolicy"] =
         json!({ "whenDeleted": "Delete", "whenScaled": "Retain" });
     ordered["spec"]["volumeClaimTemplates"] = json!([claim]);
-    create(&ordered).fails().says("would lock you out");
+    create(&ordered).fails().says("can block the deletion of the instance");
 }
 
 #[test]
@@ -193,7 +196,7 @@ fn services_lead_to_ones_own_instances() {
         "metadata": { "name": "t", "namespace": ns, "annotations": { "kubernetes.io/service-account.name": "default" } } });
     user.kubectl_reading(&["create", "-f", "-"], &token.to_string())
         .fails()
-        .says("service-account-token are not for users");
+        .says("service-account-token are not allowed for users");
     user.kubectl(&["create", "secret", "generic", "mine", "--from-literal=a=b", "-n", &ns]).ok();
     user.kubectl(&["create", "configmap", "mine", "--from-literal=a=b", "-n", &ns]).ok();
 }

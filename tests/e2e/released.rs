@@ -40,7 +40,7 @@ fn what_is_suspended_gives_back_and_asks_again() {
     user.cmp(&["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi", "--count", "3"]).ok().says("unchanged");
 
     // No request makes its instances run.
-    let closed = "this cluster has given its quota back: bring it back first (kubectl cmp resume cluster)";
+    let closed = "this cluster is suspended and has released its quota: resume it first (kubectl cmp resume cluster)";
     let one = format!("{name}-0");
     user.cmp(&["resume", "instance", &one]).fails().says(closed);
     user.kubectl(&["scale", "statefulset", &one, "-n", &ns, "--replicas=1"]).fails().says(closed);

@@ -77,13 +77,13 @@ fn a_patch_is_refused_before_anything_is_asked_for() {
     let create = |more: &[&str]| user.cmp(&[&["create", "cluster", &name][..], &SIZE, more].concat());
     for (patch, says) in [
         (r#"{"spec":{"replicas":3}}"#, "error: --patch: spec.replicas is no field of a Pod"),
-        (r#"{"spec":{"serviceAccountName":"admin"}}"#, "spec.serviceAccountName is not for instances"),
+        (r#"{"spec":{"serviceAccountName":"admin"}}"#, "spec.serviceAccountName is not allowed for instances"),
         (
             r#"{"spec":{"volumes":[{"name":"a","hostPath":{"path":"/"}}]}}"#,
-            "spec.volumes[0].hostPath is not for instances",
+            "spec.volumes[0].hostPath is not allowed for instances",
         ),
-        (file, &format!("--patch {file}, line 4: operation 2: spec.hostPID is not for instances")),
-        ("{\n \"spec\": {\n  \"hostPID\": true\n }\n}", "--patch, line 3: spec.hostPID is not for instances"),
+        (file, &format!("--patch {file}, line 4: operation 2: spec.hostPID is not allowed for instances")),
+        ("{\n \"spec\": {\n  \"hostPID\": true\n }\n}", "--patch, line 3: spec.hostPID is not allowed for instances"),
         ("no-such-file.yaml", "--patch no-such-file.yaml: No such file"),
         (r#"{"spec":"#, "error: --patch: "),
         ("[1, 2", "error: --patch: "),
@@ -207,7 +207,9 @@ fn a_template_is_stored_by_an_administrator_and_used_by_everybody() {
     made(&["--cpu", "100m", "--memory", "1Gi"]).fails().says("which leaves nothing of cpu=100m,memory=1Gi");
     made(&["--cpu", "1", "--memory", "1Gi", "--type", "vm"]).fails().says("the template is of type container");
     let other = r#"{"spec":{"tolerations":[{"key":"other","operator":"Exists"}]}}"#;
-    made(&["--cpu", "1", "--memory", "1Gi", "--patch", other]).fails().says("--patch: spec.tolerations[0] is not for");
+    made(&["--cpu", "1", "--memory", "1Gi", "--patch", other])
+        .fails()
+        .says("--patch: spec.tolerations[0] is not allowed for");
     made(&["--cpu", "1", "--memory", "1Gi", "--env", "A=1"]).ok();
     let ns = format!("{name}-ns");
     let spec = |index: u32| {
@@ -230,13 +232,13 @@ fn a_template_is_stored_by_an_administrator_and_used_by_everybody() {
     let others = r#"{"spec":{"template":{"spec":{"priorityClassName":"system-node-critical"}}}}"#;
     user.kubectl(&["patch", "statefulset", &format!("{name}-0"), "-n", &ns, "-p", others])
         .fails()
-        .says("priorityClassName is not the one of this cluster's template");
+        .says("priorityClassName must be left out, or be the one in this cluster's template");
     let plain = running(&user, "plain", 1, "1", "1Gi");
     let taken = format!(r#"{{"spec":{{"template":{{"spec":{{"priorityClassName":"{template}"}}}}}}}}"#);
     let take = || {
         user.kubectl(&["patch", "statefulset", &format!("{plain}-0"), "-n", &format!("{plain}-ns"), "-p", &taken])
             .fails()
-            .says("priorityClassName is not the one of this cluster's template");
+            .says("priorityClassName must be left out, or be the one in this cluster's template");
     };
     take();
     // A later change of the template in the want does not allow them either.
@@ -288,7 +290,7 @@ fn a_bad_template_is_refused_when_it_is_stored() {
     let privileged = good.replace("image: nginx", "image: nginx\n    securityContext: { privileged: true }");
     let unbounded = good.replace("{ limits: { cpu: 100m, memory: 64Mi } }", "{ limits: { cpu: 100m } }");
     for (text, says) in [
-        (privileged.as_str(), "spec.containers[0].securityContext.privileged is not for instances"),
+        (privileged.as_str(), "spec.containers[0].securityContext.privileged is not allowed for instances"),
         (&unbounded, "spec.containers[1].resources.limits.memory must be above 0"),
         (&good.replace("key: gpu, ", ""), "spec.tolerations[0].key is missing"),
         (&good.replace("kind: Pod", "kind: Deployment"), "kind is \"Deployment\""),
@@ -310,7 +312,7 @@ fn a_bad_template_is_refused_when_it_is_stored() {
     // A ConfigMap cannot become a bad template later, nor can a good template become bad.
     admin(&["create", "-f", "-"], &map(false, &privileged)).ok();
     let label = ["label", "configmap", &template, "-n", "cmp-templates", "kubectl-cmp.dev/template=true"];
-    admin(&label, "").fails().says("privileged is not for instances");
+    admin(&label, "").fails().says("privileged is not allowed for instances");
     user.cmp(&["get", "template", &template]).fails().says("not found");
     let sized = good.replace("image: nginx", "image: nginx\n    resources: { limits: { cpu: 64 } }");
     admin(&["replace", "-f", "-"], &map(true, &sized))

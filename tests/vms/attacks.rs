@@ -44,36 +44,52 @@ fn a_machine_is_never_larger_than_declared() {
         ("requests", domain(json!({ "resources": { "requests": { "memory": "8Gi" } } })), "domain.resources"),
         ("overcommit", domain(json!({ "resources": { "overcommitGuestOverhead": true } })), "domain.resources"),
         ("a limit beyond", domain(json!({ "resources": { "limits": { "cpu": "3" } } })), "domain.resources"),
-        ("IO threads", domain(json!({ "ioThreadsPolicy": "auto" })), "domain.ioThreadsPolicy is not for instances"),
-        ("a GPU", devices(json!({ "gpus": [{ "name": "g", "deviceName": "nvidia.com/T4" }] })), "devices of the node"),
+        (
+            "IO threads",
+            domain(json!({ "ioThreadsPolicy": "auto" })),
+            "domain.ioThreadsPolicy is not allowed for instances",
+        ),
+        (
+            "a GPU",
+            devices(json!({ "gpus": [{ "name": "g", "deviceName": "nvidia.com/T4" }] })),
+            "only disks, interfaces and consoles are allowed for instances",
+        ),
         (
             "a device",
             devices(json!({ "hostDevices": [{ "name": "h", "deviceName": "a.b/c" }] })),
-            "devices of the node",
+            "only disks, interfaces and consoles are allowed for instances",
         ),
-        ("a bridge", devices(json!({ "interfaces": [{ "name": "default", "bridge": {} }] })), "masquerade only"),
+        (
+            "a bridge",
+            devices(json!({ "interfaces": [{ "name": "default", "bridge": {} }] })),
+            "must have at least one interface, and only masquerade",
+        ),
         (
             "no interface, where KubeVirt attaches a bridge",
             machine(&json!({ "domain": { "devices": { "interfaces": null } }, "networks": null })),
-            "masquerade only",
+            "must have at least one interface, and only masquerade",
         ),
         (
             "no interface at all, where the guest says its address",
             machine(
                 &json!({ "domain": { "devices": { "interfaces": [], "autoattachPodInterface": false } }, "networks": null }),
             ),
-            "at least one is there",
+            "must have at least one interface",
         ),
         (
             "an interface that is not there",
             devices(json!({ "interfaces": [{ "name": "default", "masquerade": {}, "state": "absent" }] })),
-            "at least one is there",
+            "must have at least one interface",
         ),
-        ("a file system", devices(json!({ "filesystems": [{ "name": "root", "virtiofs": {} }] })), "file systems"),
+        (
+            "a file system",
+            devices(json!({ "filesystems": [{ "name": "root", "virtiofs": {} }] })),
+            "only disks, interfaces and consoles are allowed for instances",
+        ),
         (
             "another network",
             machine(&json!({ "networks": [{ "name": "default", "multus": { "networkName": "x" } }] })),
-            "Pod network only",
+            "only the Pod network is allowed",
         ),
         (
             "a disk of the node",
@@ -92,31 +108,31 @@ fn a_machine_is_never_larger_than_declared() {
         (
             "a probe of the metadata service",
             machine(&json!({ "readinessProbe": { "httpGet": { "host": "169.254.169.254", "port": 80 } } })),
-            "a probe with a host is not for instances",
+            "a probe with a host is not allowed for instances",
         ),
         (
             "another probe of others",
             machine(&json!({ "livenessProbe": { "tcpSocket": { "host": "10.0.0.1", "port": 80 } } })),
-            "a probe with a host is not for instances",
+            "a probe with a host is not allowed for instances",
         ),
         (
-            "a volume that is there",
+            "an existing volume",
             json!({ "spec": { "dataVolumeTemplates": [{ "metadata": { "name": "d" }, "spec": {
                 "source": { "blank": {} }, "storage": { "storageClassName": "", "resources": { "requests": { "storage": "1" } } } } }] } }),
-            "volumeName and an empty storageClassName are not for the disks of instances",
+            "volumeName and an empty storageClassName are not allowed for the disks of instances",
         ),
         (
             "a volume by its name",
             json!({ "spec": { "dataVolumeTemplates": [{ "metadata": { "name": "d" }, "spec": {
                 "source": { "blank": {} }, "pvc": { "volumeName": "large", "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1" } } } } }] } }),
-            "volumeName and an empty storageClassName are not for the disks of instances",
+            "volumeName and an empty storageClassName are not allowed for the disks of instances",
         ),
         ("tolerations", machine(&json!({ "tolerations": [{ "operator": "Exists" }] })), "tolerations"),
-        ("affinity", machine(&json!({ "affinity": { "podAffinity": {} } })), "affinity is not for instances"),
+        ("affinity", machine(&json!({ "affinity": { "podAffinity": {} } })), "affinity is not allowed for instances"),
         (
             "claims of devices",
             machine(&json!({ "resourceClaims": [{ "name": "a", "resourceClaimName": "b" }] })),
-            "not for instances",
+            "not allowed for instances",
         ),
         ("an hour to end", machine(&json!({ "terminationGracePeriodSeconds": 3600 })), "600 or less"),
         ("Manual", json!({ "spec": { "runStrategy": "Manual" } }), "must be Always (on) or Halted (off)"),
@@ -139,7 +155,7 @@ fn a_machine_is_never_larger_than_declared() {
         (
             "a finalizer",
             json!({ "metadata": { "finalizers": ["example.com/held"] } }),
-            "metadata.finalizers are not for users",
+            "metadata.finalizers are not allowed for users",
         ),
         (
             "an owner",

@@ -189,6 +189,6 @@ fn what_is_halted_gives_its_quota_back_and_what_is_paused_does_not() {
     let patch = json!({ "spec": { "runStrategy": "Always" } }).to_string();
     user.kubectl(&["patch", "vm", &format!("{dev}-0"), "-n", &format!("{dev}-ns"), "--type=merge", "-p", &patch])
         .fails()
-        .says("this cluster has given its quota back");
+        .says("this cluster is suspended and has released its quota");
     user.cmp(&["resume", "cluster", &dev, "--wait", "--timeout", "120s"]).ok().says("2 resumed");
 }

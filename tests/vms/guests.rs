@@ -123,7 +123,7 @@ fn nothing_starts_in_a_released_cluster_not_even_paused() {
     let used = || user.cmp(&["quota", "-o", "json"]).ok().json()["used_cpu"].clone();
     eventually("it is given back", SOON, || if used() == 0 { Ok(()) } else { Err(used().to_string()) });
     let path = format!("/apis/subresources.kubevirt.io/v1/namespaces/{ns}/virtualmachines/{one}/start");
-    let closed = "this cluster has given its quota back";
+    let closed = "this cluster is suspended and has released its quota";
     // virt-api writes the start on behalf of the user.
     user.kubectl_reading(&["replace", "--raw", &path, "-f", "-"], "{}").fails().says(closed);
     // For a paused start virt-api writes the request into the status of the VM, and virt-controller has to carry it

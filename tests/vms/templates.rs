@@ -28,7 +28,7 @@ fn machines_are_made_from_a_template_and_a_patch() {
         "apiVersion": "v1", "kind": "ConfigMap", "data": { "template": bad.to_string() },
         "metadata": { "name": "bad", "namespace": "cmp-templates", "labels": { "kubectl-cmp.dev/template": "true" } },
     });
-    admin(&["create", "-f", "-"], &stored.to_string()).fails().says("domain.devices.gpus is not for instances");
+    admin(&["create", "-f", "-"], &stored.to_string()).fails().says("domain.devices.gpus is not allowed for instances");
     admin(&["cmp", "create", "template", "vm", "-f", "-"], &manifest.to_string()).fails().says("a built-in template");
 
     let create = |more: &[&str]| john.cmp(&[&["create", "cluster", &dev][..], &SIZE, more].concat());
@@ -60,6 +60,6 @@ fn machines_are_made_from_a_template_and_a_patch() {
     let name = format!("{plain}-0");
     john.kubectl(&["patch", "vm", &name, "-n", &format!("{plain}-ns"), "--type=merge", "-p", taken])
         .fails()
-        .says("spec.template.spec.tolerations are not for this cluster: its template does not have them");
+        .says("spec.template.spec.tolerations are not allowed for this cluster: its template does not have them");
     admin(&["cmp", "delete", "template", &template, "--yes"], "").ok();
 }

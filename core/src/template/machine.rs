@@ -207,7 +207,7 @@ fn only(path: &str, object: &Value, known: &[&str]) -> Checked {
         return no(path, "must be an object");
     }
     match fields(object).find(|(key, _)| !known.contains(key)) {
-        Some((key, _)) => no(format!("{path}.{key}"), "is not for instances: leave it out"),
+        Some((key, _)) => no(format!("{path}.{key}"), "is not allowed for instances: leave it out"),
         None => Ok(()),
     }
 }
@@ -225,7 +225,7 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
     let spec = &machine["spec"];
     for key in ["instancetype", "preference"] {
         if !spec[key].is_null() {
-            return no(format!("spec.{key}"), "is not for instances: it hides the size");
+            return no(format!("spec.{key}"), "is not allowed for instances: it hides the size");
         }
     }
     only("spec", spec, &SPEC)?;
@@ -236,7 +236,7 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
         if key.starts_with("hooks.kubevirt.io/") || key.contains("cni.cncf.io/") || key.contains("multus-cni.io/") {
             return no(
                 format!("spec.template.metadata.annotations.{key}"),
-                "is not for instances: no sidecars and no other networks",
+                "is not allowed for instances: no sidecars and no other networks",
             );
         }
     }
@@ -278,7 +278,7 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
             if !disk["metadata"][key].is_null() {
                 return no(
                     format!("spec.dataVolumeTemplates[{at}].metadata.{key}"),
-                    "would lock you out: leave it out",
+                    "can block the deletion of the instance: leave it out",
                 );
             }
         }

@@ -103,7 +103,7 @@ pub(super) fn asks_no_others(path: &str, handler: &Value) -> Checked {
     match ["httpGet", "tcpSocket"].into_iter().find(|action| !text(&handler[action]["host"]).is_empty()) {
         Some(action) => no(
             format!("{path}.{action}.host"),
-            "is not for instances: the node would ask others for them; leave it out",
+            "is not allowed for instances: the node would send the request to that host; leave it out",
         ),
         None => Ok(()),
     }
@@ -118,7 +118,7 @@ pub(super) fn takes_no_volume(path: &str, claim: &Value, grants: &Grants) -> Che
         (volume, _) if granted.split(',').any(|granted| granted == volume) => return Ok(()),
         _ => "volumeName",
     };
-    no(format!("{path}.{field}"), "takes a volume that is there already, which no quota counts: leave it out")
+    no(format!("{path}.{field}"), "uses an existing volume, which no quota counts: leave it out")
 }
 
 /// The claims of the ephemeral volumes of a Pod.
@@ -134,9 +134,9 @@ pub(super) fn own_metadata(path: &str, metadata: &Value) -> Checked {
     if let Some((key, _)) = fields(metadata).find(|(key, _)| !METADATA.contains(key)) {
         let field = format!("{path}.{key}");
         if ["finalizers", "ownerReferences"].contains(&key) {
-            return no(field, "is not for the Pods of instances: it would lock you out");
+            return no(field, "is not allowed for the Pods of instances: it can block the deletion of the instance");
         }
-        return no(field, "is not for instances: of the metadata there are labels and annotations");
+        return no(field, "is not allowed for instances: of the metadata there are labels and annotations");
     }
     for list in METADATA {
         if !metadata[list].is_null() && !metadata[list].is_object() {
@@ -159,23 +159,23 @@ pub(super) fn own_metadata(path: &str, metadata: &Value) -> Checked {
 /// Checks the fields that no template may change.
 fn fixed(spec: &Value) -> Checked {
     for (key, why) in [
-        ("hostNetwork", "is not for instances: they have a network of their own"),
-        ("hostPID", "is not for instances: it would show them the processes of the node"),
-        ("hostIPC", "is not for instances: it would show them the memory of the node"),
+        ("hostNetwork", "is not allowed for instances: they have a network of their own"),
+        ("hostPID", "is not allowed for instances: it would show them the processes of the node"),
+        ("hostIPC", "is not allowed for instances: it would show them the memory of the node"),
     ] {
         if spec[key] == true {
             return no(format!("spec.{key}"), why);
         }
     }
     for (key, why) in [
-        ("nodeName", "is not for instances: the scheduler chooses the node"),
+        ("nodeName", "is not allowed for instances: the scheduler chooses the node"),
         ("resources", BY_SIZE),
-        ("overhead", "is not for instances: it comes with a runtime class"),
-        ("ephemeralContainers", "is not for instances: `kubectl debug` adds them where that is allowed"),
-        ("activeDeadlineSeconds", "is not for instances: they run until they are stopped"),
-        ("resourceClaims", "is not for instances: they are outside of every quota"),
-        ("schedulingGates", "is not for instances: nobody would open them"),
-        ("priority", "is not for instances: it comes with a priority class"),
+        ("overhead", "is not allowed for instances: it comes with a runtime class"),
+        ("ephemeralContainers", "is not allowed for instances: `kubectl debug` adds them where that is allowed"),
+        ("activeDeadlineSeconds", "is not allowed for instances: they run until they are stopped"),
+        ("resourceClaims", "is not allowed for instances: no quota counts them"),
+        ("schedulingGates", "is not allowed for instances: nobody would open them"),
+        ("priority", "is not allowed for instances: it comes with a priority class"),
     ] {
         let nothing = spec[key].as_array().is_some_and(Vec::is_empty);
         if !spec[key].is_null() && !nothing {
@@ -189,7 +189,7 @@ fn fixed(spec: &Value) -> Checked {
         if !["", "default"].contains(&text(&spec[key])) {
             return no(
                 format!("spec.{key}"),
-                "is not for instances: they run as default, which may do nothing in Kubernetes",
+                "is not allowed for instances: they run as default, which may do nothing in Kubernetes",
             );
         }
     }
@@ -283,13 +283,16 @@ pub(super) fn placement_of(path: &str, spec: &Value, grants: &Grants) -> Checked
         let granted = grants.get(annotation).is_some_and(|granted| value == granted.as_str());
         let as_usual = value.is_null() || value == usual || (value == "" && key == "priorityClassName");
         if !granted && (!as_usual || (value == "" && key == "runtimeClassName")) {
-            return no(format!("{path}.{key}"), "is not the one of this cluster's template");
+            return no(format!("{path}.{key}"), "must be left out, or be the one in this cluster's template");
         }
     }
     let taints: BTreeSet<&str> = grants.get(keys::TOLERATIONS).into_iter().flat_map(|list| list.split(',')).collect();
     let granted = |key: &str| !key.is_empty() && taints.contains(key);
     if let Some((at, _)) = items(&spec["tolerations"]).find(|(_, toleration)| !granted(text(&toleration["key"]))) {
-        return no(format!("{path}.tolerations[{at}]"), "is not for this cluster: its template does not have it");
+        return no(
+            format!("{path}.tolerations[{at}]"),
+            "is not allowed for this cluster: its template does not have it",
+        );
     }
     Ok(())
 }
@@ -320,7 +323,7 @@ fn volumes(spec: &Value, grants: &Grants) -> Checked {
     if let Some((field, _)) = tokens("spec", spec).find(|(_, token)| !granted(text(&token["audience"]))) {
         return no(
             format!("{field}.serviceAccountToken"),
-            "is not for this cluster: its template does not have a token for this audience",
+            "is not allowed for this cluster: its template does not have a token for this audience",
         );
     }
     for (at, volume) in items(&spec["volumes"]) {
@@ -328,7 +331,7 @@ fn volumes(spec: &Value, grants: &Grants) -> Checked {
             if let Some((kind, _)) = fields(source).find(|(key, _)| !SOURCES.contains(key)) {
                 return no(
                     format!("spec.volumes[{at}].projected.sources[{source_at}].{kind}"),
-                    "is not for instances: a source may be configMap, secret, downwardAPI, clusterTrustBundle or \
+                    "is not allowed for instances: a source may be configMap, secret, downwardAPI, clusterTrustBundle or \
                      serviceAccountToken",
                 );
             }
@@ -341,8 +344,8 @@ fn volumes(spec: &Value, grants: &Grants) -> Checked {
         if let Some((kind, _)) = fields(volume).find(|(key, _)| !VOLUMES.contains(key)) {
             return no(
                 format!("spec.volumes[{at}].{kind}"),
-                "is not for instances: volumes may be configMap, secret, downwardAPI, projected, emptyDir, \
-                 persistentVolumeClaim, ephemeral or image, others are outside of every quota",
+                "is not allowed for instances: volumes may be configMap, secret, downwardAPI, projected, emptyDir, \
+                 persistentVolumeClaim, ephemeral or image, and no quota counts other volumes",
             );
         }
         let claim = &volume["ephemeral"]["volumeClaimTemplate"]["metadata"];
@@ -350,7 +353,7 @@ fn volumes(spec: &Value, grants: &Grants) -> Checked {
             if !claim[key].is_null() {
                 return no(
                     format!("spec.volumes[{at}].ephemeral.volumeClaimTemplate.metadata.{key}"),
-                    "is not for the claims of instances: it would lock you out",
+                    "is not allowed for the claims of instances: it can block the deletion of the instance",
                 );
             }
         }
@@ -368,7 +371,7 @@ fn security(field: &str, context: &Value) -> Checked {
     }
     for key in ["user", "role"] {
         if !text(&context["seLinuxOptions"][key]).is_empty() {
-            return no(format!("{field}.seLinuxOptions.{key}"), "is not for instances: leave it out");
+            return no(format!("{field}.seLinuxOptions.{key}"), "is not allowed for instances: leave it out");
         }
     }
     for key in ["seccompProfile", "appArmorProfile"] {
@@ -377,7 +380,10 @@ fn security(field: &str, context: &Value) -> Checked {
         }
     }
     if context["windowsOptions"]["hostProcess"] == true {
-        return no(format!("{field}.windowsOptions.hostProcess"), "is not for instances: it would be the node itself");
+        return no(
+            format!("{field}.windowsOptions.hostProcess"),
+            "is not allowed for instances: it would be the node itself",
+        );
     }
     for (at, sysctl) in items(&context["sysctls"]) {
         if !SYSCTLS.contains(&text(&sysctl["name"])) {
@@ -402,12 +408,12 @@ fn container(field: &str, container: &Value, what: &str) -> Checked {
         }
     }
     if items(&container["resources"]["claims"]).next().is_some() {
-        return no(format!("{field}.resources.claims"), "is not for instances: they are outside of every quota");
+        return no(format!("{field}.resources.claims"), "is not allowed for instances: no quota counts them");
     }
     let context = &container["securityContext"];
     let inside = format!("{field}.securityContext");
     if context["privileged"] == true {
-        return no(format!("{inside}.privileged"), "is not for instances: it would be the node itself");
+        return no(format!("{inside}.privileged"), "is not allowed for instances: it would be the node itself");
     }
     if !["", "Default"].contains(&text(&context["procMount"])) {
         return no(format!("{inside}.procMount"), "must be Default");
@@ -425,7 +431,7 @@ fn container(field: &str, container: &Value, what: &str) -> Checked {
         if port["hostPort"].as_i64().is_some_and(|port| port != 0) {
             return no(
                 format!("{field}.ports[{at}].hostPort"),
-                "is not for instances: they have addresses of their own",
+                "is not allowed for instances: they have addresses of their own",
             );
         }
     }

@@ -128,7 +128,7 @@ fn every_rule_of_the_policies_has_a_case() {
     let policy = include_str!("../../../manifests/policies/instances.yaml");
     // The rules outside of the Pod: the names, the replicas and the update, which no user may patch.
     let rest = [
-        "this is no cluster",
+        "the type of this cluster is not",
         "spec.ordinals",
         "spec.updateStrategy",
         "spec.podManagementPolicy",
@@ -137,7 +137,7 @@ fn every_rule_of_the_policies_has_a_case() {
         "spec.template must be 128 KiB",
         "is not one of the",
         "at most one replica",
-        "given its quota back",
+        "has released its quota",
     ];
     let messages = policy.lines().map(str::trim).filter(|line| line.starts_with("message"));
     for message in messages.filter(|message| !rest.iter().any(|rest| message.contains(rest))) {
@@ -251,7 +251,7 @@ fn a_template_is_tried_when_it_is_read() {
         spec[key] = value;
         manifest(spec)
     };
-    check(with("hostNetwork", json!(true)), "spec.hostNetwork is not for instances");
+    check(with("hostNetwork", json!(true)), "spec.hostNetwork is not allowed for instances");
     check(with("tolerations", json!([{ "operator": "Exists" }])), "spec.tolerations[0].key is missing");
     for class in ["system-node-critical", "system-cluster-critical"] {
         check(with("priorityClassName", json!(class)), "spec.priorityClassName is a class of the system");
@@ -287,13 +287,13 @@ fn what_a_template_has_that_is_not_for_everybody_is_granted_to_it_alone() {
     let patched = |patch: Value| template.blueprint(&patched(patch)).map(|_| ()).map_err(|wrong| wrong.to_string());
     assert_eq!(patched(json!({ "spec": { "priorityClassName": null } })), Ok(()), "less is always allowed");
     let other = patched(json!({ "spec": { "priorityClassName": "system-node-critical" } })).unwrap_err();
-    assert!(other.contains("is not the one of this cluster's template"), "{other}");
+    assert!(other.contains("must be left out, or be the one in this cluster's template"), "{other}");
     let other = patched(json!({ "spec": { "tolerations": [{ "key": "master", "operator": "Exists" }] } })).unwrap_err();
-    assert!(other.contains("spec.tolerations[0] is not for this cluster"), "{other}");
+    assert!(other.contains("spec.tolerations[0] is not allowed for this cluster"), "{other}");
     let claim = json!({ "spec": { "volumeName": "payroll", "resources": { "requests": { "storage": "1Gi" } } } });
     let volumes = json!([{ "name": "new", "ephemeral": { "volumeClaimTemplate": claim } }]);
     let other = patched(json!({ "spec": { "volumes": volumes } })).unwrap_err();
-    assert!(other.contains("volumeName takes a volume that is there already"), "{other}");
+    assert!(other.contains("volumeName uses an existing volume"), "{other}");
 }
 
 fn vm(patch: Option<Value>) -> Result<Value, TemplateError> {
@@ -314,17 +314,29 @@ fn a_machine_is_patched_and_keeps_its_size() {
     for (patch, says) in [
         (json!({ "spec": { "runStrategy": "Manual" } }), "spec.runStrategy is what start and stop"),
         (json!({ "spec": { "running": true } }), "spec.running is what start and stop"),
-        (json!({ "spec": { "instancetype": { "name": "u1.large" } } }), "spec.instancetype is not for instances"),
+        (
+            json!({ "spec": { "instancetype": { "name": "u1.large" } } }),
+            "spec.instancetype is not allowed for instances",
+        ),
         (
             json!({ "spec": { "updateVolumesStrategy": "Migration" } }),
-            "spec.updateVolumesStrategy is not for instances",
+            "spec.updateVolumesStrategy is not allowed for instances",
         ),
         (domain(json!({ "cpu": { "cores": 64 } })), "spec.template.spec.domain.cpu.cores is what the size says"),
-        (domain(json!({ "cpu": { "dedicatedCpuPlacement": true } })), "domain.cpu.dedicatedCpuPlacement is not for"),
+        (
+            domain(json!({ "cpu": { "dedicatedCpuPlacement": true } })),
+            "domain.cpu.dedicatedCpuPlacement is not allowed for",
+        ),
         (domain(json!({ "memory": { "guest": "64Gi" } })), "spec.template.spec.domain.memory is what the size says"),
         (domain(json!({ "resources": { "requests": {} } })), "spec.template.spec.domain.resources is what the size"),
-        (domain(json!({ "launchSecurity": {} })), "spec.template.spec.domain.launchSecurity is not for instances"),
-        (domain(json!({ "devices": { "gpus": [] } })), "spec.template.spec.domain.devices.gpus is not for instances"),
+        (
+            domain(json!({ "launchSecurity": {} })),
+            "spec.template.spec.domain.launchSecurity is not allowed for instances",
+        ),
+        (
+            domain(json!({ "devices": { "gpus": [] } })),
+            "spec.template.spec.domain.devices.gpus is not allowed for instances",
+        ),
         (
             domain(json!({ "devices": { "interfaces": [{ "name": "a", "bridge": {} }] } })),
             "interfaces[0] must be masquerade",
@@ -332,12 +344,21 @@ fn a_machine_is_patched_and_keeps_its_size() {
         (domain(json!({ "devices": { "interfaces": null } })), "domain.devices.interfaces must have one"),
         (domain(json!("large")), "spec.template.spec.domain must be an object"),
         (of(json!({ "networks": [{ "name": "a", "multus": { "networkName": "x" } }] })), "networks[0] must be the Pod"),
-        (of(json!({ "volumes": [{ "name": "a", "hostDisk": { "path": "/" } }] })), "volumes[0].hostDisk is not for"),
-        (of(json!({ "priorityClassName": "high" })), "spec.template.spec.priorityClassName is not the one of"),
-        (of(json!({ "schedulerName": "mine" })), "spec.template.spec.schedulerName is not the one of"),
-        (of(json!({ "tolerations": [{ "key": "a" }] })), "spec.template.spec.tolerations[0] is not for this cluster"),
+        (
+            of(json!({ "volumes": [{ "name": "a", "hostDisk": { "path": "/" } }] })),
+            "volumes[0].hostDisk is not allowed for",
+        ),
+        (
+            of(json!({ "priorityClassName": "high" })),
+            "spec.template.spec.priorityClassName must be left out, or be the one in",
+        ),
+        (of(json!({ "schedulerName": "mine" })), "spec.template.spec.schedulerName must be left out, or be the one in"),
+        (
+            of(json!({ "tolerations": [{ "key": "a" }] })),
+            "spec.template.spec.tolerations[0] is not allowed for this cluster",
+        ),
         (of(json!({ "terminationGracePeriodSeconds": 601 })), "terminationGracePeriodSeconds must be 600 or less"),
-        (of(json!({ "affinity": {} })), "spec.template.spec.affinity is not for instances"),
+        (of(json!({ "affinity": {} })), "spec.template.spec.affinity is not allowed for instances"),
         (
             json!({ "spec": { "template": { "metadata": { "finalizers": ["a/b"] } } } }),
             "spec.template.metadata.finalizers",

@@ -27,7 +27,7 @@ fn what_john_writes_into_accounts() {
     let metadata = |metadata: Value| json!({ "metadata": metadata });
     let mine = "a user may change want.* and delete.*, and remove refused.*";
     let data_only = "only the data of an account may be changed";
-    let by_us = "held.*, refused.*, scheduled.*, blocked.* and settled are written by cmp-webhook alone";
+    let by_us = "only cmp-webhook writes held.*, refused.*, scheduled.*, blocked.* and settled";
     let too_much = "exceeded quota: ";
     let five = want(5, "1", "1Gi");
 
@@ -103,8 +103,8 @@ fn what_john_writes_into_accounts() {
             (attempt("server-side apply of what is held", &apply, map(json!({ held_key.clone(): "{}" }))), by_us),
             (attempt("a refusal", &patch, data("refused.free", "{}".into())), by_us),
             (attempt("why something is held up", &patch, data(&format!("blocked.{web}"), "{}".into())), by_us),
-            (attempt("the empty uid of a cluster that has one", &patch, data(&format!("delete.{web}"), "".into())), "delete.* names the uid in held.*"),
-            (attempt("the empty uid of a cluster that is not held", &patch, data("delete.other", "".into())), "delete.* names the uid in held.*"),
+            (attempt("the empty uid of a cluster that has one", &patch, data(&format!("delete.{web}"), "".into())), "delete.* must be the uid in held.*"),
+            (attempt("the empty uid of a cluster that is not held", &patch, data("delete.other", "".into())), "delete.* must be the uid in held.*"),
             (attempt("removing a refusal of mary's", format!("patch configmap {} -n cmp-users --type=merge", mary.name), data("refused.web", Value::Null)), "cannot get resource"),
             (attempt("removing a refusal and a quota with it", &patch, json!({ "data": { "refused.free": null, "quota": null } })), mine),
             (attempt("what a schedule did", &patch, data(&format!("scheduled.{web}"), "{}".into())), by_us),
@@ -121,9 +121,9 @@ fn what_john_writes_into_accounts() {
             (attempt("an annotation, as client-side apply writes one", &patch, metadata(json!({ "annotations": { "a": "b" } }))), data_only),
             (attempt("binary data", &patch, json!({ "binaryData": { "want.x": "AAAA" } })), data_only),
             (attempt("an account that cannot be changed any more", &patch, json!({ "immutable": true })), data_only),
-            (attempt("taking back the want of a cluster", &patch, data(&own, Value::Null)), "a want whose cluster exists is not removed"),
-            (attempt("deleting a cluster that there is not", &patch, data("delete.other", uid.clone().into())), "delete.* names the uid in held.*"),
-            (attempt("a wish to delete that only looks like the uid", &patch, data(&format!("delete.{web}"), format!("{uid}\",\"type\":\"container").into())), "delete.* names the uid in held.*"),
+            (attempt("taking back the want of a cluster", &patch, data(&own, Value::Null)), "want.* cannot be removed while its cluster exists"),
+            (attempt("deleting a cluster that there is not", &patch, data("delete.other", uid.clone().into())), "delete.* must be the uid in held.*"),
+            (attempt("a wish to delete that only looks like the uid", &patch, data(&format!("delete.{web}"), format!("{uid}\",\"type\":\"container").into())), "delete.* must be the uid in held.*"),
             // Verbs other than patch, and accounts of others.
             (attempt("replacing the account", "replace -f -", map(json!({}))), "cannot update resource"),
             (attempt("deleting it", format!("delete configmap {me} -n cmp-users"), Value::Null), "cannot delete resource"),
@@ -193,8 +193,8 @@ fn what_may_be_written_beside_what_is_held() {
         let size = json!({ "cpu": "1", "memory": "1Gi" });
         json!({ "uid": uid, "type": "container", "count": 1, "size": size, "state": "preparing" }).to_string()
     };
-    let wish = "delete.* names the uid in held.* of the same cluster, and is not taken back";
-    let by_us = "are written by cmp-webhook alone; others may only remove refused.*";
+    let wish = "delete.* must be the uid in held.* of the same cluster, and cannot be removed";
+    let by_us = "blocked.* and settled; others may only remove refused.*";
     let reason = r#"{"reason":"no","at":"2026-01-01T00:00:00Z"}"#;
     let state = |uid: Option<&str>, delete: Option<&str>| {
         let wishes =

@@ -31,8 +31,8 @@ fn claims_take_no_volume_that_is_there() {
             } })
     };
     let (create, dry) = ("create -f -", "create --dry-run=server -f -");
-    let taken = "spec.volumeName and an empty spec.storageClassName are not for users";
-    let by_instance = "volumeName and an empty storageClassName are not for the claims of instances";
+    let taken = "spec.volumeName and an empty spec.storageClassName are not allowed for users";
+    let by_instance = "volumeName and an empty storageClassName are not allowed for the claims of instances";
     john.kubectl(&["delete", "statefulset", &format!("{web}-0"), "-n", &ns]).ok();
     allowed(
         &john.kubeconfig,
@@ -94,7 +94,7 @@ fn a_template_names_the_volume_that_its_instances_may_take() {
     let again = john.cluster("again");
     john.cmp(&[&["create", "cluster", &again, "--patch", &patch][..], &size].concat())
         .fails()
-        .says("spec.volumes[0].ephemeral.volumeClaimTemplate.spec.volumeName takes a volume that is there already");
+        .says("spec.volumes[0].ephemeral.volumeClaimTemplate.spec.volumeName uses an existing volume");
     let mut unnamed = claim(&volume);
     let spec = &mut unnamed[0]["ephemeral"]["volumeClaimTemplate"]["spec"];
     spec.as_object_mut().unwrap().remove("volumeName");
@@ -103,7 +103,7 @@ fn a_template_names_the_volume_that_its_instances_may_take() {
         let patch = json!([{ "op": "replace", "path": "/spec/template/spec/volumes", "value": volumes }]).to_string();
         let set =
             ["patch", "statefulset", &format!("{web}-0"), "-n", &format!("{web}-ns"), "--type=json", "-p", &patch];
-        john.kubectl(&set).fails().says("unless the template of this cluster names it");
+        john.kubectl(&set).fails().says("only a template may name one");
     }
     john.cmp(&["delete", "cluster", &web, "--yes", "--wait"]).ok();
     john.admin(&["delete", "persistentvolume", &volume, &other, "--wait=false"]).ok();
@@ -132,7 +132,7 @@ fn services_are_few_and_their_addresses_are_not_chosen() {
     let chosen = json!({ "clusterIP": format!("{start}.77") });
     let both = json!({ "clusterIP": format!("{start}.77"), "clusterIPs": [format!("{start}.77")] });
     let many = "spec.ports must be 64 or fewer";
-    let own = "spec.clusterIP is not for users to choose";
+    let own = "spec.clusterIP may not be chosen by users";
     let (create, apply) = ("create -f -", "apply --server-side -f -");
     allowed(
         &john.kubeconfig,

@@ -46,11 +46,11 @@ fn what_john_tries_with_instances_and_pods() {
     let gpu = json!({ "limits": { "amd.com/gpu": "1" } });
     let not_one = "is not one of the 2 instances of this cluster";
     let one_replica = "an instance has at most one replica, not 2";
-    let kinds = "others are outside of every quota";
+    let kinds = "no quota counts other volumes";
     let others_pods = "affinity to Pods of other namespaces";
     let not_sized = "a container asks for a resource that is not in the size of this cluster, which names cpu, memory";
     // Newer versions of Kubernetes do not have these fields there.
-    let locked = "finalizers and ownerReferences are not for the claims of instances | volumeClaimTemplate.metadata.finalizers: Forbidden: cannot be set";
+    let locked = "finalizers and ownerReferences are not allowed for the claims of instances | volumeClaimTemplate.metadata.finalizers: Forbidden: cannot be set";
 
     // Kubernetes 1.30 does not know these fields, and drops them.
     if Kubernetes::get() == Kubernetes::Newest {
@@ -73,7 +73,7 @@ fn what_john_tries_with_instances_and_pods() {
                         &merge,
                         of_pod(json!({ "resourceClaims": [{ "name": "a", "resourceClaimName": "b" }] })),
                     ),
-                    "resourceClaims are not for instances",
+                    "resourceClaims are not allowed for instances",
                 ),
             ],
         );
@@ -140,7 +140,7 @@ fn what_john_tries_with_instances_and_pods() {
             ),
             (
                 attempt("ordinals", &merge, json!({ "spec": { "ordinals": { "start": 1 } } })),
-                "spec.ordinals is not for instances",
+                "spec.ordinals is not allowed for instances",
             ),
             (
                 attempt(
@@ -222,7 +222,7 @@ fn what_john_tries_with_instances_and_pods() {
                     &merge,
                     of_pod(json!({ "priorityClassName": "system-cluster-critical" })),
                 ),
-                "priorityClassName is not the one",
+                "priorityClassName must be left out, or be the one",
             ),
             (
                 attempt(
@@ -232,7 +232,7 @@ fn what_john_tries_with_instances_and_pods() {
                         json!({ "tolerations": [{ "key": "node-role.kubernetes.io/control-plane", "operator": "Exists" }] }),
                     ),
                 ),
-                "tolerations are not for this cluster",
+                "tolerations are not allowed for this cluster",
             ),
             // Containers that outlive their Pod.
             (
@@ -249,11 +249,11 @@ fn what_john_tries_with_instances_and_pods() {
                     format!("delete pod {pod} -n {ns} --force --grace-period=0"),
                     Value::Null,
                 ),
-                "a Pod that runs is not deleted by force",
+                "a running Pod cannot be deleted by force",
             ),
             (
                 attempt("the same in the body", format!("delete --raw {pods}/{pod}?gracePeriodSeconds=0"), Value::Null),
-                "a Pod that runs is not deleted by force",
+                "a running Pod cannot be deleted by force",
             ),
             // Changes of the Pods themselves.
             (

@@ -32,8 +32,8 @@ fn what_john_tries_with_other_objects() {
     };
     let finalizers = json!({ "metadata": { "finalizers": ["kubernetes.io/pvc-protection"] } });
     let owners = json!({ "metadata": { "ownerReferences": [{ "apiVersion": "v1", "kind": "ConfigMap", "name": "a", "uid": "b" }] } });
-    let stays = "metadata.finalizers are not for users";
-    let goes = "metadata.ownerReferences are not for users";
+    let stays = "metadata.finalizers are not allowed for users";
+    let goes = "metadata.ownerReferences are not allowed for users";
     let cannot = "cannot create resource";
     let ports = json!([{ "port": 80 }]);
     allowed(
@@ -107,7 +107,7 @@ fn what_john_tries_with_other_objects() {
             // Traffic of others.
             (
                 attempt("an address that others use", &service, json!({ "spec": { "externalIPs": ["192.0.2.1"] } })),
-                "spec.externalIPs are not for users",
+                "spec.externalIPs are not allowed for users",
             ),
             (
                 attempt(
@@ -115,7 +115,7 @@ fn what_john_tries_with_other_objects() {
                     &service,
                     json!({ "spec": { "type": "ExternalName", "externalName": "example.com" } }),
                 ),
-                "spec.type ExternalName is not for users",
+                "spec.type ExternalName is not allowed for users",
             ),
             (
                 attempt("a load balancer", &service, json!({ "spec": { "type": "LoadBalancer" } })),
@@ -170,7 +170,7 @@ fn what_john_tries_with_other_objects() {
                 ),
                 cannot,
             ),
-            // Kinds that are not for users, whether the cluster has them or not.
+            // Kinds that are not allowed for users, whether the cluster has them or not.
             (
                 attempt(
                     "a Gateway",
@@ -219,7 +219,7 @@ fn what_john_tries_with_other_objects() {
                         json!({ "type": "kubernetes.io/service-account-token", "metadata": { "annotations": { "kubernetes.io/service-account.name": "default" } } }),
                     ),
                 ),
-                "service-account-token are not for users",
+                "service-account-token are not allowed for users",
             ),
             (attempt("a ServiceAccount", create, object("v1", "ServiceAccount", json!({}))), cannot),
             (attempt("the token of one", format!("create token default -n {ns}"), Value::Null), cannot),
@@ -354,7 +354,7 @@ fn an_operator_who_may_write_namespaces_forges_none_of_ours() {
         metadata["labels"].as_object_mut().unwrap().remove("kubectl-cmp.dev/owner");
     };
     let more = |metadata: &mut Value| metadata["annotations"]["kubectl-cmp.dev/count"] = "99".into();
-    let by_hand = "labels and annotations of kubectl-cmp.dev on Namespaces are written by cmp-webhook alone";
+    let by_hand = "only cmp-webhook writes the labels and annotations of kubectl-cmp.dev on Namespaces";
     let put = |name: &str, sub: &str| format!("replace --raw {} -f -", path(name, sub));
     let patch = |name: &str, sub: &str| format!("patch namespace {name} --type=merge --subresource={sub}");
     let label = json!({ "metadata": { "labels": { "kubectl-cmp.dev/owner": "eve" } } });
@@ -389,7 +389,7 @@ fn an_operator_who_may_write_namespaces_forges_none_of_ours() {
             ),
             (
                 attempt("taking away all accounts", "delete namespace cmp-users", Value::Null),
-                "cmp-users holds every account",
+                "cmp-users contains all accounts",
             ),
         ],
     );

@@ -61,9 +61,9 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
     };
     let configuration = "patch validatingwebhookconfiguration cmp-webhook --type=json";
     let replaced = |path: &str, value: Value| json!([{ "op": "replace", "path": path, "value": value }]);
-    let ours = "cmp-webhook creates Namespaces of clusters only";
-    let like_a_cluster = "with the labels and annotations of a cluster and Pod Security baseline or restricted only";
-    let no_grant = "changes only the annotations of a Namespace that say what may run in it";
+    let ours = "cmp-webhook may create only Namespaces of clusters";
+    let like_a_cluster = "only with the labels and annotations of a cluster, and Pod Security baseline or restricted";
+    let no_grant = "may change only the annotations that bound a Namespace";
     let annotated = |key: &str, value: &str| {
         let mut namespace = namespace(&new_ns, labels(me, &new, "baseline"));
         namespace["metadata"]["annotations"] = json!({ key: value });
@@ -74,7 +74,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
     };
     let held_up = json!({ "metadata": { "finalizers": ["example.com/held"] } });
     let cannot = "cannot create resource";
-    let the_bundle = "writes the caBundle of its configuration and nothing else";
+    let the_bundle = "may change only the caBundle of its configuration";
 
     refused(
         &kubeconfig,
@@ -109,7 +109,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
             (attempt("one with a label of others", create, with("istio-injection", "disabled")), like_a_cluster),
             (
                 attempt("one of nobody", create, namespace(&new_ns, labels("nobody-of-ours", &new, "baseline"))),
-                "creates Namespaces of users only",
+                "may create Namespaces only for users",
             ),
             (
                 attempt(
@@ -117,7 +117,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     create,
                     namespace(&new_ns, labels("cmp-webhook", &new, "baseline")),
                 ),
-                "creates Namespaces of users only",
+                "may create Namespaces only for users",
             ),
             (
                 attempt(
@@ -125,7 +125,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     create,
                     annotated("kubectl-cmp.dev/priority-class", "system-node-critical"),
                 ),
-                "a priority class of the system (system-*) is not granted to a cluster",
+                "a cluster may not have a priority class of the system (system-*)",
             ),
             (
                 attempt(
@@ -149,11 +149,11 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     format!("patch namespace {ns} --type=merge"),
                     json!({ "metadata": { "finalizers": ["example.com/held"] } }),
                 ),
-                "adds neither finalizers nor ownerReferences to a Namespace",
+                "may not add finalizers or ownerReferences to a Namespace",
             ),
             (
                 attempt("a quota that stays", format!("patch resourcequota cmp -n {ns} --type=merge"), held_up.clone()),
-                "adds neither finalizers nor ownerReferences to what is around a cluster",
+                "may not add finalizers or ownerReferences to the objects of a cluster",
             ),
             (
                 attempt(
@@ -161,7 +161,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     format!("patch resourcequota cmp -n {ns} --type=merge"),
                     json!({ "metadata": { "labels": { "a": "b" } } }),
                 ),
-                "writes no labels and annotations but its own",
+                "may write only its own labels and annotations",
             ),
             (
                 attempt("a second quota", create, {
@@ -169,12 +169,12 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     quota["metadata"]["annotations"] = json!({ "kubectl-cmp.dev/made-for": uid });
                     quota
                 }),
-                "makes one fence of each kind in a Namespace, named cmp",
+                "may write only one ResourceQuota, LimitRange and NetworkPolicy in a Namespace, named cmp",
             ),
             // Namespaces of others.
             (
                 attempt("kube-system as a cluster", "label namespace kube-system kubectl-cmp.dev/owner=x", Value::Null),
-                "touches Namespaces of clusters only",
+                "may change only Namespaces of clusters",
             ),
             (
                 attempt(
@@ -182,19 +182,19 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     "label namespace kube-system pod-security.kubernetes.io/enforce=privileged",
                     Value::Null,
                 ),
-                "touches Namespaces of clusters only",
+                "may change only Namespaces of clusters",
             ),
             (
                 attempt("an annotation on default", "annotate namespace default a=b", Value::Null),
-                "touches Namespaces of clusters only",
+                "may change only Namespaces of clusters",
             ),
             (
                 attempt("deleting cmp-system", "delete namespace cmp-system", Value::Null),
-                "touches Namespaces of clusters only",
+                "may change only Namespaces of clusters",
             ),
             (
                 attempt("deleting cmp-users", "delete namespace cmp-users", Value::Null),
-                "touches Namespaces of clusters only",
+                "may change only Namespaces of clusters",
             ),
             // Labels of a cluster's Namespace.
             (
@@ -203,11 +203,11 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     format!("label namespace {ns} --overwrite kubectl-cmp.dev/owner=eve"),
                     Value::Null,
                 ),
-                "does not change whose a Namespace is",
+                "may not change the owner or another label of a Namespace",
             ),
             (
                 attempt("no owner", format!("label namespace {ns} kubectl-cmp.dev/owner-"), Value::Null),
-                "does not change whose a Namespace is",
+                "may not change the owner or another label of a Namespace",
             ),
             (
                 attempt(
@@ -215,7 +215,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     format!("label namespace {ns} pod-security.kubernetes.io/enforce-"),
                     Value::Null,
                 ),
-                "nor any other label of it",
+                "or another label of a Namespace",
             ),
             (
                 attempt("its status", format!("patch namespace {ns} --subresource=status --type=merge"), json!({})),
@@ -244,7 +244,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     create,
                     binding(&ns, role("ClusterRole", "cmp-vm-user"), account(me)),
                 ),
-                "itself to cmp-scheduler, nobody and nothing else",
+                "may bind only the owner of a Namespace to the role of its type, and itself to cmp-scheduler",
             ),
             (
                 attempt("a Role of that name", create, binding(&ns, role("Role", "cmp-container-user"), account(me))),
@@ -256,7 +256,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     create,
                     binding(&ns, role("ClusterRole", "cmp-container-user"), account("eve")),
                 ),
-                "binds a Namespace's owner",
+                "may bind only the owner of a Namespace",
             ),
             (
                 attempt(
@@ -268,7 +268,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                         json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:authenticated" }),
                     ),
                 ),
-                "binds a Namespace's owner",
+                "may bind only the owner of a Namespace",
             ),
             (
                 attempt(
@@ -276,7 +276,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     create,
                     binding("kube-system", role("ClusterRole", "cmp-container-user"), account(me)),
                 ),
-                "cmp-webhook does not CREATE rolebindings here",
+                "cmp-webhook may not CREATE rolebindings here",
             ),
             (
                 attempt("a Role", create, object("rbac.authorization.k8s.io/v1", "Role", &ns, json!({ "rules": [] }))),
@@ -288,7 +288,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
             (attempt("reading all", "get secrets -A", Value::Null), "cannot list resource"),
             (
                 attempt("a Secret of its own", create, secret("thief", json!({}))),
-                "cmp-webhook does not CREATE secrets here",
+                "cmp-webhook may not CREATE secrets here",
             ),
             (
                 attempt("a token in the place of the certificate", create, {
@@ -297,7 +297,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     secret["metadata"]["annotations"] = json!({ "kubernetes.io/service-account.name": "cmp-webhook" });
                     secret
                 }),
-                "cmp-webhook does not CREATE secrets here",
+                "cmp-webhook may not CREATE secrets here",
             ),
             (attempt("a Secret in a cluster", create, object("v1", "Secret", &ns, json!({}))), cannot),
             (attempt("its own next token", "create token cmp-webhook -n cmp-system", Value::Null), cannot),
@@ -317,7 +317,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     format!("patch serviceaccount default -n {ns} --type=merge"),
                     json!({ "automountServiceAccountToken": true }),
                 ),
-                "takes the token from the ServiceAccount default",
+                "may only set automountServiceAccountToken to false in the ServiceAccount default",
             ),
             (
                 attempt(
@@ -325,7 +325,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     format!("annotate serviceaccount default -n {ns} eks.amazonaws.com/role-arn=arn:aws:iam::1:role/x"),
                     Value::Null,
                 ),
-                "takes the token from the ServiceAccount default",
+                "may only set automountServiceAccountToken to false in the ServiceAccount default",
             ),
             (
                 attempt(
@@ -333,7 +333,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     create,
                     object("v1", "ServiceAccount", &ns, json!({ "automountServiceAccountToken": false })),
                 ),
-                "takes the token from the ServiceAccount default",
+                "may only set automountServiceAccountToken to false in the ServiceAccount default",
             ),
             (
                 attempt(
@@ -341,7 +341,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     "patch serviceaccount default -n kube-system --type=merge",
                     json!({ "automountServiceAccountToken": false }),
                 ),
-                "cmp-webhook does not UPDATE serviceaccounts here",
+                "cmp-webhook may not UPDATE serviceaccounts here",
             ),
             // Bounds in Namespaces of others.
             (
@@ -350,7 +350,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     create,
                     object("v1", "ResourceQuota", "kube-system", json!({ "spec": { "hard": { "pods": "0" } } })),
                 ),
-                "cmp-webhook does not CREATE resourcequotas here",
+                "cmp-webhook may not CREATE resourcequotas here",
             ),
             (
                 attempt(
@@ -358,7 +358,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     create,
                     object("v1", "LimitRange", "default", json!({ "spec": { "limits": [] } })),
                 ),
-                "cmp-webhook does not CREATE limitranges here",
+                "cmp-webhook may not CREATE limitranges here",
             ),
             (
                 attempt(
@@ -366,7 +366,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     create,
                     object("v1", "ResourceQuota", &ns, json!({ "spec": { "hard": { "pods": "100" } } })),
                 ),
-                "makes a fence for the very Namespace that it has seen",
+                "only for the Namespace that it has read (kubectl-cmp.dev/made-for)",
             ),
             (
                 attempt("a fence that comes late, after the Namespace was made anew", create, {
@@ -374,7 +374,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     range["metadata"]["annotations"] = json!({ "kubectl-cmp.dev/made-for": "the uid of the former" });
                     range
                 }),
-                "makes a fence for the very Namespace that it has seen",
+                "only for the Namespace that it has read (kubectl-cmp.dev/made-for)",
             ),
             (
                 attempt(
@@ -387,7 +387,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                         json!({ "spec": { "podSelector": {} } }),
                     ),
                 ),
-                "cmp-webhook does not CREATE networkpolicies here",
+                "cmp-webhook may not CREATE networkpolicies here",
             ),
             (
                 attempt("taking off a quota", format!("delete resourcequota cmp -n {ns}"), Value::Null),
@@ -400,7 +400,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     format!("patch configmap {me} -n cmp-users --type=merge"),
                     json!({ "data": { "quota": r#"{"cpu":"64","memory":"64Gi"}"# } }),
                 ),
-                "leaves quotas and policies alone",
+                "may not change quota and policy",
             ),
             (
                 attempt(
@@ -408,7 +408,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     format!("patch configmap {me} -n cmp-users --type=merge"),
                     json!({ "data": { "policy": "{}" } }),
                 ),
-                "leaves quotas and policies alone",
+                "may not change quota and policy",
             ),
             (
                 attempt(
@@ -496,7 +496,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
     let night_ns = format!("{night}-ns");
     let instance = |cluster: &str| format!("patch statefulset {cluster}-0 -n {cluster}-ns --type=merge");
     let off = json!({ "spec": { "replicas": 0 } });
-    let nothing_else = "switches instances off and on, and changes nothing else of them";
+    let nothing_else = "may only switch instances off and on";
     let itself = json!({ "kind": "ServiceAccount", "name": "cmp-webhook", "namespace": "cmp-system" });
     let cannot_patch = "cannot get resource \"statefulsets\"";
     refused(
@@ -509,7 +509,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     create,
                     binding(&ns, role("ClusterRole", "cmp-scheduler"), itself.clone()),
                 ),
-                "itself to cmp-scheduler, nobody and nothing else",
+                "may bind only the owner of a Namespace to the role of its type, and itself to cmp-scheduler",
             ),
             (
                 attempt("that right for another", create, {
@@ -517,7 +517,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     other["metadata"]["name"] = "cmp-scheduler".into();
                     other
                 }),
-                "itself to cmp-scheduler, nobody and nothing else",
+                "may bind only the owner of a Namespace to the role of its type, and itself to cmp-scheduler",
             ),
             (
                 attempt("that right elsewhere", create, {
@@ -525,7 +525,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
                     other["metadata"]["name"] = "cmp-scheduler".into();
                     other
                 }),
-                "cmp-webhook does not CREATE rolebindings here",
+                "cmp-webhook may not CREATE rolebindings here",
             ),
         ],
     );
