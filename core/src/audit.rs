@@ -149,8 +149,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::account::InstanceType;
     use crate::controller::{Reserved, Version};
+    use crate::vocabulary::InstanceType;
 
     fn read(data: &[(&str, &str)]) -> Account {
         let quota = ("quota", r#"{"cpu":"4","memory":"8Gi"}"#);

@@ -16,7 +16,8 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::account::{Account, Blocked, Change, Entry, Held, HeldState, InstanceType, Refused, Shape};
+use crate::account::change::Change;
+use crate::account::{Account, Blocked, Entry, Held, HeldState, Refused, Shape};
 use crate::format;
 use crate::keys;
 use crate::manifest;
@@ -25,6 +26,7 @@ use crate::quantity::{Amounts, amounts_of};
 use crate::resources::Resources;
 use crate::settings::Settings;
 use crate::verdict::{self, Denial};
+use crate::vocabulary::InstanceType;
 
 /// The time for which a refusal stays readable.
 const REFUSED_FOR: SignedDuration = SignedDuration::from_hours(1);

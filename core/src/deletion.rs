@@ -1,6 +1,7 @@
 //! The wish to delete a cluster, and the test whether it is gone.
 
-use crate::account::{Change, Entry};
+use crate::account::Entry;
+use crate::account::change::Change;
 use crate::keys::data;
 use crate::name::ClusterName;
 
@@ -54,9 +55,10 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::account::{Held, HeldState, InstanceType, Opaque, Refused, Shape, Want};
+    use crate::account::{Held, HeldState, Opaque, Refused, Shape, Want};
     use crate::quantity::Quantity;
     use crate::resources::Resources;
+    use crate::vocabulary::InstanceType;
 
     /// Reads an entry from text such as `want held:uid delete:uid refused newer.key:uid`.
     fn entry(text: &str) -> Entry {

@@ -3,12 +3,13 @@
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 
-use crate::account::{InstanceType, Shape};
+use crate::account::Shape;
 use crate::footprint::{Rule, footprint};
 use crate::kubevirt::{VirtualMachine, VirtualMachineInstance};
 use crate::name::InstanceName;
 use crate::quantity::Quantity;
 use crate::resources::{Resources, STORAGE};
+use crate::vocabulary::InstanceType;
 
 /// The remaining objects of a cluster, by quorum lists.
 #[derive(Debug, Clone)]

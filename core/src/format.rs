@@ -13,11 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::keys::data;
+
 /// The newest format that this version reads, and the one that it writes.
 pub const FORMAT: u32 = 1;
-
-/// The field of a value, and the key of an account's data, that names the format.
-pub const FIELD: &str = "format";
 
 /// The most unknown fields that a message names, and the most characters of each.
 const NAMED: usize = 5;
@@ -39,7 +38,7 @@ struct Original {
 
 /// The reason why a value cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Wrong {
+pub(crate) enum ReadError {
     /// No version writes such a value.
     Malformed(String),
     /// The value is of a newer format.
@@ -148,10 +147,10 @@ fn merge(original: &Original, now: &str) -> Option<String> {
 }
 
 /// Reads a value that is a JSON object.
-pub(crate) fn read<T: DeserializeOwned + Serialize>(text: &str) -> Result<(T, Kept), Wrong> {
+pub(crate) fn read<T: DeserializeOwned + Serialize>(text: &str) -> Result<(T, Kept), ReadError> {
     // serde reads a struct from an array as well, which no version writes.
     if !text.trim_start().starts_with('{') {
-        return Err(Wrong::Malformed("it is not a JSON object".to_owned()));
+        return Err(ReadError::Malformed("it is not a JSON object".to_owned()));
     }
     let mut json = serde_json::Deserializer::from_str(text);
     let mut unknown = Vec::new();
@@ -162,16 +161,16 @@ pub(crate) fn read<T: DeserializeOwned + Serialize>(text: &str) -> Result<(T, Ke
         Err(error) => {
             let format = serde_json::from_str::<Format>(text).ok().and_then(|probe| probe.format);
             return Err(match format {
-                Some(format) if format > FORMAT => Wrong::Newer(newer_format(format)),
-                _ => Wrong::Malformed(error.to_string()),
+                Some(format) if format > FORMAT => ReadError::Newer(newer_format(format)),
+                _ => ReadError::Malformed(error.to_string()),
             });
         }
     };
     if unknown.is_empty() {
         return Ok((value, Kept::default()));
     }
-    let format = serde_json::from_str::<Format>(text).map_err(|error| Wrong::Malformed(error.to_string()))?.format;
-    unknown.retain(|path| path != FIELD);
+    let format = serde_json::from_str::<Format>(text).map_err(|error| ReadError::Malformed(error.to_string()))?.format;
+    unknown.retain(|path| path != data::FORMAT);
     let mut listed: Vec<String> = unknown.iter().take(NAMED).map(|path| quoted(path)).collect();
     if unknown.len() > NAMED {
         listed.push(format!("{} more", unknown.len() - NAMED));
@@ -179,8 +178,14 @@ pub(crate) fn read<T: DeserializeOwned + Serialize>(text: &str) -> Result<(T, Ke
     if let Some(format) = format.filter(|format| *format > FORMAT) {
         listed.insert(0, format!("format {format}"));
     }
-    let known = crate::account::stored(&value);
+    let known = encode(&value);
     Ok((value, Kept(Some(Arc::new(Original { text: text.to_owned(), known, fields: listed })))))
+}
+
+/// Returns the JSON text that stores a value.
+pub fn encode<T: Serialize>(value: &T) -> String {
+    // Writing cannot fail: these types have string keys and no fallible parts.
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// Reads a value that a user typed. An unknown field is an error there.
@@ -239,7 +244,7 @@ mod tests {
     fn a_value_that_is_known_keeps_nothing() {
         let (want, kept) = want(WANT);
         assert_eq!(kept, Kept::default());
-        assert_eq!(kept.write(crate::account::stored(&want)), WANT);
+        assert_eq!(kept.write(encode(&want)), WANT);
     }
 
     #[test]
@@ -249,14 +254,13 @@ mod tests {
             "size":{"memory":"1Gi","cpu":"1"},"schedule":{"suspend":"0 1 * * *","grace":{"a":"\u00e4"}} }"#;
         let (before, kept) = want(text);
         assert_eq!(kept.newer().as_deref(), Some(r#""expires", "big", "schedule.grace""#));
-        assert_eq!(kept.write(crate::account::stored(&before)), text);
-        let changed =
-            kept.write(crate::account::stored(&Want { count: 3, image: Some("a".to_owned()), ..before.clone() }));
+        assert_eq!(kept.write(encode(&before)), text);
+        let changed = kept.write(encode(&Want { count: 3, image: Some("a".to_owned()), ..before.clone() }));
         assert_eq!(
             changed,
             r#"{"expires":"2027-01-01T00:00:00Z","type":"container","count":3,"big":1.00000000000000000001,"size":{"memory":"1Gi","cpu":"1"},"schedule":{"suspend":"0 1 * * *","grace":{"a":"\u00e4"}},"image":"a"}"#
         );
-        let without = kept.write(crate::account::stored(&Want { schedule: None, ..before }));
+        let without = kept.write(encode(&Want { schedule: None, ..before }));
         assert!(without.contains("expires") && !without.contains("schedule"), "{without}");
     }
 
@@ -295,7 +299,7 @@ mod tests {
         assert_eq!(wrong(r#"{"format":1,"type":"container","count":1,"size":{}}"#), Ok(None));
         assert_eq!(wrong(r#"{"format":2,"type":"container","count":1,"size":{}}"#), Ok(Some("format 2".to_owned())));
         assert!(
-            matches!(wrong(r#"{"format":2,"type":"microvm"}"#), Err(Wrong::Newer(why)) if why.contains("format 2"))
+            matches!(wrong(r#"{"format":2,"type":"microvm"}"#), Err(ReadError::Newer(why)) if why.contains("format 2"))
         );
         for malformed in [
             "",
@@ -309,7 +313,7 @@ mod tests {
             r#"{"type":"container","count":1,"count":2,"size":{}}"#,
             r#"{"type":"container","count":1,"size":{}} x"#,
         ] {
-            assert!(matches!(wrong(malformed), Err(Wrong::Malformed(_))), "{malformed:?}");
+            assert!(matches!(wrong(malformed), Err(ReadError::Malformed(_))), "{malformed:?}");
         }
         let (_, kept) = read::<Policy>(r#"{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"\u001b[2J":1}"#).unwrap();
         assert_eq!(kept.newer().as_deref(), Some(r#""a", "b", "c", "d", "e", 2 more"#));

@@ -9,39 +9,14 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ContainerStatus;
 use serde::{Deserialize, Serialize};
 
-use crate::account::InstanceType;
 use crate::containers::{Metadata, Pod, Set};
 use crate::footprint::{Rule, footprint};
 use crate::keys;
 use crate::kubevirt::{self, VirtualMachine, VirtualMachineInstance};
 use crate::name::InstanceName;
 use crate::resources::{CPU, MEMORY, Resources};
-use crate::schedule::Trigger;
 use crate::state::State;
-
-/// The mode of a suspension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// The VM is frozen: it keeps its memory and its place on the node.
-    Pause,
-    /// The instance is switched off.
-    Halt,
-}
-
-impl Mode {
-    /// Returns the name as it is typed and stored.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pause => "pause",
-            Self::Halt => "halt",
-        }
-    }
-
-    fn read(text: &str) -> Self {
-        if text == Self::Pause.as_str() { Self::Pause } else { Self::Halt }
-    }
-}
+use crate::vocabulary::{InstanceType, Trigger};
 
 /// The record of a suspension, in the annotations of the instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -416,6 +391,9 @@ fn of_pod(pod: &Pod) -> Shown {
 pub fn columns(size: &Resources) -> [String; 2] {
     [CPU, MEMORY].map(|name| size.named(name).map_or_else(|| "<none>".to_owned(), |amount| amount.to_string()))
 }
+
+// Until all crates use the new paths.
+pub use crate::vocabulary::Mode;
 
 #[cfg(test)]
 pub(crate) mod tests;

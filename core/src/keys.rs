@@ -162,8 +162,8 @@ pub mod data {
     pub const BLOCKED: &str = "blocked.";
     /// The prefixes of all keys of a cluster.
     pub const OF_A_CLUSTER: [&str; 6] = [WANT, HELD, DELETE, REFUSED, SCHEDULED, BLOCKED];
-    /// The format of the account. Format 1 is not named.
-    pub const FORMAT: &str = crate::format::FIELD;
+    /// The format of the account, and the field of a value that names its format. Format 1 is not named.
+    pub const FORMAT: &str = "format";
     /// The template, in a ConfigMap that holds one.
     pub const TEMPLATE: &str = "template";
 }

@@ -263,10 +263,10 @@ fn cores(want: &Want) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::InstanceType;
     use crate::account::tests::{name, size, want};
     use crate::keys;
     use crate::template::Template;
+    use crate::vocabulary::InstanceType;
 
     fn machine(want: &Want) -> Value {
         let blueprint = Template::machine().blueprint(want).unwrap();

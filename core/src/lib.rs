@@ -6,6 +6,7 @@
 //!
 //! | module | decides |
 //! |---|---|
+//! | [`vocabulary`] | the words that every part shares: types, verbs, modes, triggers |
 //! | [`name`] | the valid names of users, clusters and instances |
 //! | [`keys`] | the names of everything of ours in Kubernetes |
 //! | [`quantity`], [`resources`] | exact amounts, and sizes made of them |
@@ -54,3 +55,4 @@ pub mod state;
 pub mod template;
 pub mod usage;
 pub mod verdict;
+pub mod vocabulary;

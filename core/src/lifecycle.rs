@@ -1,67 +1,20 @@
 //! The verbs of an instance: the table of transitions, and the patch that executes a verb.
 
-use std::fmt;
-
 use jiff::Timestamp;
 
-use crate::account::InstanceType;
-use crate::instance::{Instance, Mode};
+use crate::instance::Instance;
 use crate::keys;
 use crate::kubevirt;
 use crate::name::InstanceName;
-use crate::schedule::Trigger;
 use crate::state::State;
+use crate::vocabulary::{InstanceType, Mode, Trigger};
 
-/// A verb of an instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
-    /// Switch the instance on.
-    Start,
-    /// Switch the instance off.
-    Stop,
-    /// Free the resources of the instance, and record who suspended it, when and why.
-    Suspend,
-    /// Bring a suspended instance back.
-    Resume,
-}
-
-impl Verb {
-    /// All verbs, in the order of this enum.
-    pub const ALL: [Self; 4] = [Self::Start, Self::Stop, Self::Suspend, Self::Resume];
-
-    /// Returns the verb as it is typed.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Stop => "stop",
-            Self::Suspend => "suspend",
-            Self::Resume => "resume",
-        }
-    }
-
-    /// Returns the past participle for messages: `instance/web-0 stopped`.
-    pub fn done(self) -> &'static str {
-        match self {
-            Self::Start => "started",
-            Self::Stop => "stopped",
-            Self::Suspend => "suspended",
-            Self::Resume => "resumed",
-        }
-    }
-
-    /// Returns the state that the verb leads to.
-    fn target(self) -> State {
-        match self {
-            Self::Start | Self::Resume => State::Running,
-            Self::Stop => State::Stopped,
-            Self::Suspend => State::Suspended,
-        }
-    }
-}
-
-impl fmt::Display for Verb {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+/// Returns the state that a verb leads to.
+fn target(verb: Verb) -> State {
+    match verb {
+        Verb::Start | Verb::Resume => State::Running,
+        Verb::Stop => State::Stopped,
+        Verb::Suspend => State::Suspended,
     }
 }
 
@@ -180,7 +133,7 @@ pub fn act(shown: &Instance, verb: Verb, mode: Option<Mode>, asker: Option<&Aske
     if verb == Verb::Suspend && mode == Some(Mode::Pause) && shown.kind == InstanceType::Container {
         return Err(Refusal::NoPause);
     }
-    let target = verb.target();
+    let target = target(verb);
     // A pause, or the end of a pause, was recorded and not executed.
     let half_done = shown.kind == InstanceType::Vm && shown.asked.is_some_and(|asked| asked != target);
     // A paused VM can still be switched off, which frees its memory.
@@ -223,6 +176,9 @@ pub fn act(shown: &Instance, verb: Verb, mode: Option<Mode>, asker: Option<&Aske
     });
     Ok(Some(Act { patch, call }))
 }
+
+// Until all crates use the new paths.
+pub use crate::vocabulary::Verb;
 
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{
-    LimitRange, LimitRangeItem, LimitRangeSpec, Namespace, PodSpec, ResourceQuota, ResourceQuotaSpec, ServiceAccount,
+    LimitRange, LimitRangeItem, LimitRangeSpec, Namespace, ResourceQuota, ResourceQuotaSpec, ServiceAccount,
 };
 use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec,
@@ -12,13 +11,13 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
 
-use crate::account::{InstanceType, Shape};
+use crate::account::Shape;
 use crate::keys;
 use crate::name::{ClusterName, UserName};
-use crate::quantity::{Amounts, Quantity, amounts_of, stored};
+use crate::quantity::{Amounts, Quantity, stored};
 use crate::resources::{CPU, EPHEMERAL_STORAGE, MEMORY, Resources, STORAGE};
 use crate::settings::{CONTAINERS, Cidr, Settings};
-use crate::template::{self, TemplateError};
+use crate::vocabulary::InstanceType;
 
 /// The image of the built-in container template: small, and with a shell to enter.
 pub const DEFAULT_IMAGE: &str = "debian:stable-slim";
@@ -362,32 +361,14 @@ fn bound(cluster: &ClusterName, name: &str, role: &str, account: &str, of: &str)
     }
 }
 
-/// Returns a container instance with another size, or `None` if it has that size already. Additions of its owner stay.
-pub fn resized(set: &StatefulSet, size: &Resources) -> Result<Option<StatefulSet>, TemplateError> {
-    let mut other = set.clone();
-    let Some(pod) = other.spec.as_mut().and_then(|spec| spec.template.spec.as_mut()) else { return Ok(None) };
-    let containers = |pod: &PodSpec| {
-        let all = pod.containers.iter().chain(pod.init_containers.iter().flatten());
-        let amounts = all.map(|container| {
-            container
-                .resources
-                .as_ref()
-                .map(|resources| (amounts_of(resources.requests.as_ref()), amounts_of(resources.limits.as_ref())))
-        });
-        amounts.collect::<Vec<_>>()
-    };
-    if pod.resources.is_some() {
-        return Err(TemplateError::new("spec.resources", "is set beside those of the containers, which its owner did"));
-    }
-    let before = containers(pod);
-    template::share(pod, size)?;
-    Ok((containers(pod) != before).then_some(other))
-}
+// Until all crates use the new paths.
+pub use crate::template::resize::resized;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::account::tests::{name, shape, size};
+    use crate::quantity::amounts_of;
 
     fn listed(amounts: &Amounts) -> String {
         amounts.iter().map(|(key, amount)| format!("{key}={amount}")).collect::<Vec<_>>().join(" ")

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use serde_json::{Value, json};
 
-use crate::instance::{Instance, Mode, of_stateful_set, of_virtual_machine};
+use crate::instance::{Instance, of_stateful_set, of_virtual_machine};
 use crate::kubevirt::VirtualMachine;
-use crate::lifecycle::{Asker, Verb, act};
+use crate::lifecycle::{Asker, act};
 use crate::name::MAX_COUNT;
-use crate::schedule::Trigger;
 use crate::state::State;
+use crate::vocabulary::{Mode, Trigger, Verb};
 
 /// The instances of a cluster that are off, by index. All others are to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

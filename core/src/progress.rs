@@ -113,8 +113,8 @@ mod tests {
     use jiff::{SignedDuration, Timestamp};
 
     use super::*;
-    use crate::account::InstanceType;
     use crate::containers::Metadata;
+    use crate::vocabulary::InstanceType;
 
     /// Reads an instance from text such as `web-1 pending 30 no node`: name, state, age in seconds, reason.
     fn instance(text: &str) -> Instance {

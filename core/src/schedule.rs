@@ -4,18 +4,15 @@
 //! missed transition is executed late. Older transitions no longer have an effect.
 
 use std::cmp::Reverse;
-use std::fmt;
 
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::account::InstanceType;
-use crate::instance::{Instance, Mode};
-use crate::lifecycle::Verb;
-use crate::state::State;
+use crate::vocabulary::{InstanceType, Mode};
 
 pub mod cron;
+pub mod due;
 
 use cron::{Cron, Happens};
 
@@ -65,60 +62,6 @@ pub struct Once {
     /// The time at which instances suspended until then are resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<Timestamp>,
-}
-
-/// The effect of a transition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ScheduleAction {
-    /// The transition suspends the cluster.
-    Suspend,
-    /// The transition resumes the instances that a schedule suspended.
-    Resume,
-}
-
-impl ScheduleAction {
-    /// Returns the verb with the same effect.
-    pub fn verb(self) -> Verb {
-        match self {
-            Self::Suspend => Verb::Suspend,
-            Self::Resume => Verb::Resume,
-        }
-    }
-}
-
-impl fmt::Display for ScheduleAction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.verb().fmt(f)
-    }
-}
-
-/// The origin of a transition. On a suspended instance, it names the origin of the transition that will resume it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Trigger {
-    /// The lines of cron.
-    Schedule,
-    /// The single transition of [`Once`].
-    Once,
-}
-
-impl Trigger {
-    /// All causes, in the order of this enum.
-    pub const ALL: [Self; 2] = [Self::Schedule, Self::Once];
-
-    /// Returns the name as it is stored.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Schedule => "schedule",
-            Self::Once => "once",
-        }
-    }
-
-    /// Reads the name as it is stored.
-    pub fn read(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|trigger| trigger.as_str() == text)
-    }
 }
 
 /// A transition of a cluster: the moment at which it is to be suspended or resumed.
@@ -396,28 +339,6 @@ impl Read {
     }
 }
 
-/// Reports whether a transition applies to an instance. A suspension applies to instances that are on. A resumption applies
-/// only to instances that the same cause suspended, never to those that a user suspended or stopped.
-pub fn is_for(transition: &Transition, shown: &Instance) -> bool {
-    let woken_by = shown.suspension.as_ref().and_then(|suspension| suspension.woken_by);
-    match (transition.action, shown.state) {
-        (ScheduleAction::Suspend, state) => ![State::Suspended, State::Stopped].contains(&state),
-        // The wish to resume it was recorded, and the call did not follow.
-        (ScheduleAction::Resume, State::Suspended) => {
-            woken_by == Some(transition.trigger) || (shown.on && shown.asked == Some(State::Running))
-        }
-        (ScheduleAction::Resume, _) => false,
-    }
-}
-
-/// Reports whether `by` has suspended an instance for this transition already. Another replica may be executing the same
-/// transition.
-pub fn is_done(transition: &Transition, shown: &Instance, by: &str) -> bool {
-    let suspended = shown.suspension.as_ref().filter(|_| shown.state == State::Suspended);
-    transition.action == ScheduleAction::Suspend
-        && suspended.is_some_and(|suspension| suspension.by == by && suspension.at >= transition.at)
-}
-
 /// Returns a moment in the local time of a zone, with the offset from UTC: `2026-03-29 08:00 +02:00`.
 pub fn shown(at: Timestamp, zone: &TimeZone) -> String {
     let (wall, offset) = (zone.to_datetime(at), zone.to_offset(at).seconds() / 60);
@@ -426,6 +347,10 @@ pub fn shown(at: Timestamp, zone: &TimeZone) -> String {
     let seconds = if wall.second() == 0 { String::new() } else { format!(":{:02}", wall.second()) };
     format!("{date} {:02}:{:02}{seconds} {sign}{:02}:{:02}", wall.hour(), wall.minute(), offset / 60, offset % 60)
 }
+
+// Until all crates use the new paths.
+pub use self::due::{is_done, is_for};
+pub use crate::vocabulary::{ScheduleAction, Trigger};
 
 #[cfg(test)]
 mod tests;

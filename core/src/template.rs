@@ -7,15 +7,12 @@
 //! The result has to pass the [`rules`]. An instance that a policy or Pod Security would refuse is refused here, with
 //! the field that is wrong. A cluster that cannot run is thus never created.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::Value;
 
-use crate::account::{InstanceType, Want};
+use crate::account::Want;
 use crate::keys;
 use crate::kubevirt;
 use crate::manifest::{self, pairs};
@@ -23,43 +20,17 @@ use crate::name::InstanceName;
 use crate::quantity::Quantity;
 use crate::resources::{Resources, STORAGE};
 use crate::state::State;
+use crate::vocabulary::InstanceType;
 
+mod error;
 mod machine;
 mod patch;
 mod pod;
+pub mod resize;
 mod rules;
 
-pub use pod::share;
-
-/// An error in a template, or in the result of a want.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub struct TemplateError {
-    /// The number of the operation in the JSON Patch that caused the error, from 1.
-    pub operation: Option<usize>,
-    /// The field of the Pod: `spec.hostNetwork`.
-    pub field: String,
-    /// The error, and the remedy. It follows the field in a sentence.
-    pub why: String,
-}
-
-impl TemplateError {
-    pub(crate) fn new(field: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { operation: None, field: field.into(), why: why.into() }
-    }
-}
-
-impl fmt::Display for TemplateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(operation) = self.operation {
-            write!(f, "operation {operation}: ")?;
-        }
-        write!(f, "{} {}", self.field, self.why)
-    }
-}
-
-/// The privileges of a template: annotations of the Namespace by which the policies allow its instances a restricted
-/// feature, such as a priority class.
-pub type Grants = BTreeMap<&'static str, String>;
+pub use error::TemplateError;
+pub use rules::Grants;
 
 /// The longest template, in bytes. Each instance is a copy of it.
 pub const LONGEST: usize = 65536;
@@ -213,7 +184,7 @@ impl Template {
             pod::no_other_disk(&pod)?;
         }
         let spec = pod.spec.get_or_insert_default();
-        share(spec, &want.size)?;
+        pod::share(spec, &want.size)?;
         pod::name_main(&mut pod);
         let disk = want.disk.as_ref().and(want.size.named(STORAGE));
         Ok(Blueprint { made: Made::Pod { pod: Box::new(pod), disk }, released: want.released })

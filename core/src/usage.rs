@@ -6,19 +6,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
 
-use crate::account::InstanceType;
 use crate::name::{ClusterName, InstanceName, UserName};
 use crate::resources::{MEMORY, ResourceName, Resources, STORAGE};
 use crate::state::State;
+use crate::vocabulary::InstanceType;
 
 pub mod price;
 pub mod range;
 
-use range::Range;
+use range::{Range, between, start};
 
 /// Milliseconds of an hour.
 const HOUR: i128 = 3_600_000;
@@ -352,21 +352,11 @@ impl Tally {
     }
 }
 
-/// Returns the milliseconds from one moment to another. The parts of a split span add up to the whole.
-fn between(from: Timestamp, until: Timestamp) -> i128 {
-    i128::from(until.as_millisecond()) - i128::from(from.as_millisecond())
-}
-
 /// Returns the day of a moment, and the end of that day.
 fn day(at: Timestamp, zone: &TimeZone) -> (Date, Timestamp) {
     let here = at.to_zoned(zone.clone());
     let next = here.date().tomorrow().ok().and_then(|next| start(next, zone));
     (here.date(), next.filter(|next| *next > at).unwrap_or(Timestamp::MAX))
-}
-
-/// Returns the start of a day.
-fn start(day: Date, zone: &TimeZone) -> Option<Timestamp> {
-    day.to_zoned(zone.clone()).ok().and_then(|start: Zoned| start.start_of_day().ok()).map(|start| start.timestamp())
 }
 
 /// Returns the same times within the range, sorted and merged where they overlap or touch.

@@ -6,13 +6,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::account::{Account, Entry, InstanceType, Want};
+use crate::account::{Account, Entry, Want};
 use crate::format;
 use crate::merge_join::merge_join;
 use crate::name::{ClusterName, MAX_COUNT, UserName};
 use crate::quantity::Quantity;
 use crate::resources::{CPU, MEMORY, Resources, STORAGE};
 use crate::schedule;
+use crate::vocabulary::InstanceType;
 
 /// The most processors of a VM; QEMU has no machine with more.
 const MAX_CORES: u32 = 1024;

@@ -3,7 +3,6 @@ use jiff::civil::DateTime;
 use proptest::prelude::*;
 
 use super::*;
-use crate::containers::Metadata;
 
 const NIGHT: &str = "0 19 * * 1-5";
 const MORNING: &str = "0 8 * * 1-5";
@@ -467,46 +466,5 @@ proptest! {
         if schedule.check(InstanceType::Container).is_ok() {
             prop_assert!(schedule.after(Timestamp::MAX).is_ok() && schedule.due(None, Timestamp::MIN).is_ok());
         }
-    }
-}
-
-/// Returns an instance that `by` suspended at a time, with the cause that resumes it.
-fn instance(state: State, suspended: Option<(&str, &str, Option<Trigger>)>) -> Instance {
-    let suspension = suspended.map(|(by, at, woken_by)| crate::instance::Suspension {
-        by: by.to_owned(),
-        at: time(at),
-        mode: Mode::Halt,
-        reason: None,
-        woken_by,
-    });
-    let name = "web-0".parse().unwrap();
-    Instance {
-        suspension,
-        on: state == State::Running,
-        ..Instance::new(name, InstanceType::Container, state, &Metadata::default())
-    }
-}
-
-#[test]
-fn which_instances_an_edge_is_about_and_which_are_done() {
-    let transition = |action| Transition { at: time("2026-03-02T19:00:00Z"), action, trigger: Trigger::Schedule };
-    let (before, after) = ("2026-03-02T18:59:59Z", "2026-03-02T19:00:01Z");
-    let ours = Some(Trigger::Schedule);
-    // Columns: the instance, whether a suspension applies to it, whether it is done, and whether a resumption applies
-    // to it.
-    for (shown, suspends, done, resumes) in [
-        (instance(State::Running, None), true, false, false),
-        (instance(State::Failed, None), true, false, false),
-        (instance(State::Stopped, None), false, false, false),
-        (instance(State::Suspended, None), false, false, false),
-        (instance(State::Suspended, Some(("cmp", after, ours))), false, true, true),
-        (instance(State::Suspended, Some(("cmp", before, ours))), false, false, true),
-        (instance(State::Suspended, Some(("john", after, None))), false, false, false),
-        (instance(State::Suspended, Some(("john", after, Some(Trigger::Once)))), false, false, false),
-        (instance(State::Running, Some(("cmp", after, ours))), true, false, false),
-    ] {
-        let (suspend, resume) = (transition(ScheduleAction::Suspend), transition(ScheduleAction::Resume));
-        assert_eq!((is_for(&suspend, &shown), is_done(&suspend, &shown, "cmp")), (suspends, done), "{shown:?}");
-        assert_eq!((is_for(&resume, &shown), is_done(&resume, &shown, "cmp")), (resumes, false), "{shown:?}");
     }
 }

@@ -5,9 +5,9 @@
 
 use serde_json::{Value, json};
 
+use super::error::TemplateError;
 use super::pod::BY_SIZE;
-use super::rules::{Checked, asks_no_others, fields, items, no, own_metadata, placement_of, takes_no_volume};
-use super::{Grants, TemplateError};
+use super::rules::{Checked, Grants, asks_no_others, fields, items, no, own_metadata, placement_of, takes_no_volume};
 use crate::account::Want;
 use crate::keys;
 use crate::kubevirt::{ALWAYS, DEFAULT_IMAGE, GROUP, HALTED, VERSION, processors};

@@ -3,7 +3,7 @@
 use json_patch::PatchOperation;
 use serde_json::Value;
 
-use super::TemplateError;
+use super::error::TemplateError;
 
 /// Applies a patch to an object.
 pub(super) fn apply(object: &mut Value, patch: &Value) -> Result<(), TemplateError> {

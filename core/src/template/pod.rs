@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
-use super::TemplateError;
+use super::error::TemplateError;
 use crate::account::Want;
 use crate::footprint::{Rule, footprint};
 use crate::manifest::{CONTAINER, DEFAULT_IMAGE};
@@ -301,7 +301,7 @@ pub(super) fn beside(pod: &PodSpec) -> Result<Resources, TemplateError> {
 
 /// Gives the first container the rest of a size that the others leave. Init containers that name no resources get the
 /// same amounts, because they end before it starts.
-pub fn share(pod: &mut PodSpec, size: &Resources) -> Result<(), TemplateError> {
+pub(super) fn share(pod: &mut PodSpec, size: &Resources) -> Result<(), TemplateError> {
     let taken = beside(pod)?;
     if size.named(EPHEMERAL_STORAGE).is_some() {
         writes_bounded(pod)?;

@@ -4,14 +4,18 @@
 //! baseline. This module repeats them, for an answer before anything is made, and for templates when they are stored. A
 //! test (`tests/e2e/templates.rs`) gives every case of `core/tests/vectors/pods-refused.json` to both.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::error::TemplateError;
 use super::pod::BY_SIZE;
-use super::{Grants, TemplateError};
 use crate::keys;
 use crate::resources::{ResourceName, STORAGE};
+
+/// The privileges of a template: annotations of the Namespace by which the policies allow its instances a restricted
+/// feature, such as a priority class.
+pub type Grants = BTreeMap<&'static str, String>;
 
 /// The capabilities that Pod Security lets a container add at baseline.
 const CAPABILITIES: [&str; 13] = [

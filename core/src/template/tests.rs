@@ -6,8 +6,8 @@ use super::*;
 use crate::account::tests::{name, size, want};
 use crate::account::{Variable, Want};
 use crate::footprint::{Rule, footprint};
-use crate::manifest::resized;
 use crate::quantity::amounts_of;
+use crate::template::resize::resized;
 
 fn pod(want: &Want) -> Result<PodSpec, TemplateError> {
     let made = Template::container().blueprint(want)?.stateful_set(&name("web").instance(0)).unwrap();

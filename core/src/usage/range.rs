@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
 
 /// A time range from one moment until another, exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,15 +68,15 @@ impl Moment {
         match self {
             Self::At(at) => Some(*at),
             Self::Ago(ago) => now.checked_sub(*ago).ok(),
-            Self::Day(day) | Self::Month(day) => super::start(*day, zone),
+            Self::Day(day) | Self::Month(day) => start(*day, zone),
         }
     }
 
     fn end(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         match self {
             Self::At(_) | Self::Ago(_) => self.first(now, zone),
-            Self::Day(day) => super::start(day.tomorrow().ok()?, zone),
-            Self::Month(day) => super::start(day.checked_add(1.month()).ok()?, zone),
+            Self::Day(day) => start(day.tomorrow().ok()?, zone),
+            Self::Month(day) => start(day.checked_add(1.month()).ok()?, zone),
         }
     }
 }
@@ -100,6 +100,16 @@ impl Range {
 
     /// Returns the length in milliseconds.
     pub fn milliseconds(self) -> i128 {
-        super::between(self.from, self.until)
+        between(self.from, self.until)
     }
+}
+
+/// Returns the milliseconds from one moment to another. The parts of a split span add up to the whole.
+pub(super) fn between(from: Timestamp, until: Timestamp) -> i128 {
+    i128::from(until.as_millisecond()) - i128::from(from.as_millisecond())
+}
+
+/// Returns the start of a day.
+pub(super) fn start(day: Date, zone: &TimeZone) -> Option<Timestamp> {
+    day.to_zoned(zone.clone()).ok().and_then(|start: Zoned| start.start_of_day().ok()).map(|start| start.timestamp())
 }

@@ -1,8 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::account::HeldState;
+use crate::account::change::Change;
 use crate::account::tests::{account, held, name, size, want};
-use crate::account::{Change, HeldState};
 
 const WEB: &str = r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"}}"#;
 const WEB_HELD: &str = r#"{"uid":"u","type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"},"state":"ready"}"#;

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cmp_core::account::{self, Change, InstanceType};
+use cmp_core::account::change::Change;
+use cmp_core::account::{self};
 use cmp_core::controller::{self, Fences, Reserved, Seen, SeenFence, SeenNamespace, Step, Version};
 use cmp_core::evidence::{self, Remains};
 use cmp_core::manifest;
@@ -15,6 +16,7 @@ use cmp_core::resources::Resources;
 use cmp_core::settings::Settings;
 use cmp_core::template::Template;
 use cmp_core::verdict;
+use cmp_core::vocabulary::InstanceType;
 use jiff::Timestamp;
 
 use crate::world::{Account, Damaged, Held, Namespace, Shape};

@@ -726,7 +726,7 @@ impl State {
         world: &World,
         read: &Account,
         unchanged: bool,
-        change: &cmp_core::account::Change,
+        change: &cmp_core::account::change::Change,
     ) -> Option<Account> {
         let onto = if unchanged { Some(*read) } else { self.account.filter(|_| world.without(Rule::Swap)) };
         let onto = onto.filter(|_| self.account.is_some())?;

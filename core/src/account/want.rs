@@ -1,0 +1,125 @@
+//! The want of a cluster: what its user asks for.
+
+#[cfg(feature = "newer")]
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::held::Held;
+use super::shape::{Shape, is_false};
+use crate::format::{self, Kept};
+use crate::name::TemplateName;
+use crate::resources::Resources;
+use crate::schedule::Schedule;
+use crate::vocabulary::InstanceType;
+
+/// The cluster that a user wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Want {
+    /// The type of its instances; fixed once the cluster is held.
+    #[serde(rename = "type")]
+    pub kind: InstanceType,
+    /// The number of instances.
+    pub count: u32,
+    /// The size of each instance.
+    pub size: Resources,
+    /// Whether its instances are to be off and their quota given back, except for storage.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub released: bool,
+    /// The template of its instances; the built-in one of its type if none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateName>,
+    /// The image of its instances; the image of the template if none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// The public key that may log in to its VMs, as a line of `authorized_keys`.
+    #[serde(default, rename = "sshKey", skip_serializing_if = "Option::is_none")]
+    pub ssh_key: Option<String>,
+    /// The command that its instances run instead of the program of the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// The arguments of the program of the image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Environment variables of its instances. A later one may refer to an earlier one, so the order is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<Variable>,
+    /// The ports that its instances listen on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<u16>,
+    /// The mount path of the disk of each instance. The disk is as large as the storage of its size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<String>,
+    /// Further differences from the template: a JSON Patch or a merge patch of the Pod or the VirtualMachine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch: Option<Value>,
+    /// The schedule that suspends and resumes the cluster. It costs nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// The time at which the cluster is deleted automatically. This field exists in the builds by which the tests play
+    /// a newer version.
+    #[cfg(feature = "newer")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// Everything else in the value, which a newer version stored.
+    #[serde(skip)]
+    pub kept: Kept,
+}
+
+/// An environment variable of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variable {
+    /// The name of the variable.
+    pub name: String,
+    /// The value of the variable; empty if the account does not name it.
+    #[serde(default)]
+    pub value: String,
+}
+
+impl Want {
+    /// Returns a want for `count` instances of `size`, as the built-in template makes them.
+    pub fn new(kind: InstanceType, count: u32, size: Resources) -> Self {
+        Self {
+            kind,
+            count,
+            size,
+            released: false,
+            template: None,
+            image: None,
+            ssh_key: None,
+            command: Vec::new(),
+            args: Vec::new(),
+            env: Vec::new(),
+            ports: Vec::new(),
+            disk: None,
+            patch: None,
+            schedule: None,
+            #[cfg(feature = "newer")]
+            expires: None,
+            kept: Kept::default(),
+        }
+    }
+
+    /// Returns the value to store, with everything in it that a newer version put there.
+    pub fn stored(&self) -> String {
+        self.kept.write(format::encode(self))
+    }
+
+    /// Returns count, size and `released`.
+    pub fn shape(&self) -> Shape {
+        Shape { count: self.count, size: self.size.clone(), released: self.released }
+    }
+
+    /// Returns a want for exactly the shape and type that are held.
+    pub(super) fn of(held: &Held) -> Self {
+        let Held { kind, count, size, released, .. } = held.clone();
+        Self { released, ..Self::new(kind, count, size) }
+    }
+
+    /// Returns the same want with the shape and type that are held.
+    #[must_use]
+    pub fn as_held(&self, held: &Held) -> Self {
+        let Held { kind, count, size, released, .. } = held.clone();
+        Self { kind, count, size, released, ..self.clone() }
+    }
+}
