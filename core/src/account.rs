@@ -13,6 +13,7 @@ use crate::name::{ClusterName, UserName};
 use crate::resources::Resources;
 
 pub mod change;
+pub mod diff;
 mod entry;
 mod held;
 mod policy;

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::account::diff::{AccountPair, LongerWant};
 use crate::account::{Account, Entry, Want};
 use crate::format;
 use crate::merge_join::merge_join;
@@ -183,15 +184,21 @@ fn judge_newer(cluster: &ClusterName, want: &Want, entry: &Entry, before: &Entry
     }
 }
 
-/// Judges the length of a want as the API server writes it into a review, before and after a change. Reviews have to
-/// stay readable whatever is in an account. A want that does not get longer is never refused.
-pub fn judge_length(cluster: &ClusterName, before: usize, after: usize) -> Result<(), Denial> {
-    if after <= LONGEST_IN_REVIEW || after <= before {
+/// Judges the change that a review asks about, and the lengths of its wants in that review.
+pub fn judge_pair(pair: &AccountPair) -> Result<(), Denial> {
+    judge(pair.before.as_ref(), &pair.after)?;
+    pair.longer.iter().try_for_each(judge_length)
+}
+
+/// Judges the length of a want as the API server writes it into a review. Reviews have to stay readable whatever is in
+/// an account. A want that does not get longer is never refused.
+fn judge_length(want: &LongerWant) -> Result<(), Denial> {
+    if want.after <= LONGEST_IN_REVIEW {
         return Ok(());
     }
     Err(Denial::Invalid {
-        cluster: cluster.clone(),
-        field: format!("takes {after} bytes in a review"),
+        cluster: want.cluster.clone(),
+        field: format!("takes {} bytes in a review", want.after),
         why: "where 16384 are the most, and each <, > and & takes 6: put what is long into a template, or into a \
               ConfigMap in the cluster's namespace",
     })

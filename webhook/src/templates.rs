@@ -14,8 +14,8 @@ use tracing::info;
 use cmp_client::templates::judge;
 use cmp_core::keys;
 
-use crate::admission::{Answered, Ours, Review, allowed, refused};
 use crate::logged::Logged;
+use crate::review::{Answered, Labels, Review, allowed, refused};
 
 /// The part of the object that is judged.
 #[derive(Deserialize)]
@@ -31,7 +31,7 @@ struct Metadata<'a> {
     #[serde(borrow, default)]
     name: Cow<'a, str>,
     #[serde(borrow, default)]
-    labels: Option<Ours<'a>>,
+    labels: Option<Labels<'a>>,
 }
 
 #[derive(Deserialize)]

@@ -93,10 +93,10 @@ impl Account {
     /// Stores a value of a newer format as opaque.
     fn leave(&mut self, opaque: Opaque) -> Result<(), Unreadable> {
         match opaque.key.split_once('.') {
-            None => self.opaque.push(opaque),
+            None => insert(&mut self.opaque, opaque),
             Some((_, cluster)) => {
                 let cluster = cluster_named(cluster).map_err(|wrong| unreadable(&opaque.key, wrong))?;
-                self.entry(cluster).opaque.push(opaque);
+                insert(&mut self.entry(cluster).opaque, opaque);
             }
         }
         Ok(())
@@ -158,7 +158,9 @@ impl Account {
             let entry = self.entry(cluster);
             entry.scheduled = Some(scheduled);
             // The next transition rewrites this value, and unknown fields would be lost.
-            entry.opaque.extend(kept.newer().map(|fields| Opaque::of(key, format::unknown(&fields), text)));
+            if let Some(fields) = kept.newer() {
+                insert(&mut entry.opaque, Opaque::of(key, format::unknown(&fields), text));
+            }
         } else if let Some(cluster) = key.strip_prefix(data::BLOCKED) {
             let (cluster, (blocked, _)) = (cluster_named(cluster)?, format::read(text)?);
             self.entry(cluster).blocked = Some(blocked);
@@ -169,6 +171,12 @@ impl Account {
     fn entry(&mut self, cluster: ClusterName) -> &mut Entry {
         Arc::make_mut(self.clusters.entry(cluster).or_default())
     }
+}
+
+/// Inserts a value in the order of the keys, so that the order of changes does not matter.
+fn insert(sorted: &mut Vec<Opaque>, opaque: Opaque) {
+    let at = sorted.partition_point(|other| other.key < opaque.key);
+    sorted.insert(at, opaque);
 }
 
 fn no_quota() -> Unreadable {
