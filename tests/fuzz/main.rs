@@ -410,7 +410,7 @@ fn admission_reviews() {
     });
     println!("{} inputs", inputs.into_inner());
     // A body above the limit is not read.
-    let large = format!("{sound}{}", " ".repeat(cmp_webhook::door::LARGEST));
+    let large = format!("{sound}{}", " ".repeat(cmp_webhook::limits::LARGEST));
     assert_eq!(ask(large).0, StatusCode::PAYLOAD_TOO_LARGE);
 }
 

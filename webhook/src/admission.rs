@@ -20,7 +20,7 @@ use tracing::error;
 
 use cmp_core::keys;
 
-use crate::door::{self, busy, hold};
+use crate::limits::{self, busy, limit_body};
 use crate::metrics::Metrics;
 use crate::review::{self, Answered};
 use crate::{accounts, templates};
@@ -66,13 +66,13 @@ pub fn router(metrics: &Arc<Metrics>) -> Router {
         .route(keys::ACCOUNT_PATH, route(Question::Account, ACCOUNTS_AT_ONCE))
         .route(keys::TEMPLATE_PATH, route(Question::Template, TEMPLATES_AT_ONCE))
         .layer(DefaultBodyLimit::disable())
-        .layer(from_fn_with_state(door::room_for_bodies(), hold))
+        .layer(from_fn_with_state(limits::body_capacity(), limit_body))
 }
 
 /// Answers a review on a thread of its own: however long it takes, the probes and the other connections continue.
 async fn answer(State(judge): State<Judge>, body: Bytes) -> Response {
     let places = judge.places.acquire_owned();
-    let Ok(Ok(place)) = timeout(door::WAIT, places).await else { return busy() };
+    let Ok(Ok(place)) = timeout(limits::WAIT, places).await else { return busy() };
     let judged = tokio::task::spawn_blocking(move || {
         // The thread holds the place, because it continues even if nobody waits for its answer any more.
         let _place = place;
@@ -225,7 +225,7 @@ mod tests {
     async fn what_is_no_question_is_no_answer() {
         assert_eq!(ask("{}".to_owned()).await.0, StatusCode::BAD_REQUEST);
         assert_eq!(ask("\u{0}".to_owned()).await.0, StatusCode::BAD_REQUEST);
-        let large = format!("{}{}", question(&account(None)), " ".repeat(door::LARGEST));
+        let large = format!("{}{}", question(&account(None)), " ".repeat(limits::LARGEST));
         assert_eq!(ask(large).await.0, StatusCode::PAYLOAD_TOO_LARGE);
     }
 }

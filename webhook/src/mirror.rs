@@ -28,8 +28,8 @@ use cmp_mirror::follow::{self, Mode, Told};
 use cmp_mirror::{History, Store};
 
 use crate::args::Mirror;
-use crate::door;
 use crate::health::{self, Readiness};
+use crate::limits;
 use crate::run::{Failure, client};
 
 /// Bytes of a copy that are sent at once.
@@ -88,8 +88,8 @@ pub async fn run(args: &Mirror) -> Result<(), Failure> {
     let mut store = Store::open(&args.db)?;
     let exposed = metrics.clone();
     let probes = health::router(readiness.clone(), Arc::new(move || exposed.text())).into_make_service();
-    let probes = door::server(args.process.probe_address, Handle::new()).serve(probes);
-    let copies = door::server(args.copy_address, Handle::new()).serve(copies(args.db.clone()).into_make_service());
+    let probes = limits::server(args.process.probe_address, Handle::new()).serve(probes);
+    let copies = limits::server(args.copy_address, Handle::new()).serve(copies(args.db.clone()).into_make_service());
     info!(version = env!("CARGO_PKG_VERSION"), db = %args.db.display(), probes = %args.process.probe_address, copies = %args.copy_address, "mirroring");
     let tell = |told| match told {
         Told::Seen { clusters, instances } => {

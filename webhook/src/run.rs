@@ -21,7 +21,7 @@ use crate::certs::{self, Certificates};
 use crate::controller::{self, Context};
 use crate::health::{self, Readiness};
 use crate::metrics::Metrics;
-use crate::{admission, door, logged, watches};
+use crate::{admission, limits, logged, watches};
 
 /// Time limit for current requests to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -120,11 +120,12 @@ pub async fn serve(serve: &Serve) -> Result<(), Failure> {
         }
     });
 
-    let server = door::tls_server(serve.bind_address, tls.clone(), config);
-    let routes = admission::router(&metrics).layer(from_fn_with_state(ends, door::part)).into_make_service();
+    let server = limits::tls_server(serve.bind_address, tls.clone(), config);
+    let routes =
+        admission::router(&metrics).layer(from_fn_with_state(ends, limits::close_when_ending)).into_make_service();
     tasks.spawn(async move { ("admission", server.serve(routes).await.map_err(Failure::from)) });
 
-    let server = door::server(serve.process.probe_address, probes.clone());
+    let server = limits::server(serve.process.probe_address, probes.clone());
     let routes = health::router(readiness.clone(), Arc::new(move || metrics.text())).into_make_service();
     tasks.spawn(async move { ("probes", server.serve(routes).await.map_err(Failure::from)) });
     info!(version = env!("CARGO_PKG_VERSION"), admission = %serve.bind_address, probes = %serve.process.probe_address, "serving");

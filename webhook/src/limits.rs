@@ -53,76 +53,76 @@ const IDLE: Duration = Duration::from_mins(2);
 /// Limit of the headers of a request, in bytes.
 const HEADER: usize = 32 << 10;
 
-/// A limited capacity, and the guests that use some of it.
+/// A limited capacity, and the permits for shares of it. A permit may be revoked, which a semaphore of tokio cannot do.
 #[derive(Debug, Clone)]
-pub struct Room(Arc<Shared>);
+pub struct Capacity(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     size: usize,
     grace: Duration,
-    guests: Mutex<Guests>,
-    /// Notified when a guest has left.
-    left: Notify,
+    holders: Mutex<Holders>,
+    /// Notified when a permit was released.
+    released: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Guests {
+struct Holders {
     taken: usize,
     last: u64,
-    present: BTreeMap<u64, Guest>,
+    all: BTreeMap<u64, Holder>,
 }
 
 #[derive(Debug)]
-struct Guest {
+struct Holder {
     amount: usize,
     since: Instant,
-    /// Tells the guest to leave; `None` for a guest that may stay.
-    leave: Option<oneshot::Sender<()>>,
+    /// Revokes the permit; `None` if it cannot be revoked.
+    revoke: Option<oneshot::Sender<()>>,
 }
 
-impl Room {
-    /// Creates a room of `size`. A guest that stays for longer than `grace` may have to make room for another one.
+impl Capacity {
+    /// Creates a capacity of `size`. A permit that is older than `grace` may be revoked for another one.
     pub fn new(size: usize, grace: Duration) -> Self {
-        Self(Arc::new(Shared { size, grace, guests: Mutex::default(), left: Notify::new() }))
+        Self(Arc::new(Shared { size, grace, holders: Mutex::default(), released: Notify::new() }))
     }
 
-    /// Takes some of the room. If there is too little, the guests that came first are told to leave. The error is the
-    /// time after which another try may succeed.
-    pub fn try_enter(&self, amount: usize) -> Result<Seat, Duration> {
-        let mut guests = self.0.guests();
-        while guests.taken.saturating_add(amount) > self.0.size {
-            let may_leave = guests.present.iter_mut().filter(|(_, guest)| guest.leave.is_some());
-            let Some((number, oldest)) = may_leave.min_by_key(|(_, guest)| guest.since) else {
+    /// Takes some of the capacity. If there is too little, the oldest permits are revoked. The error is the time after
+    /// which another try may succeed.
+    pub fn try_acquire(&self, amount: usize) -> Result<Permit, Duration> {
+        let mut holders = self.0.holders();
+        while holders.taken.saturating_add(amount) > self.0.size {
+            let revocable = holders.all.iter_mut().filter(|(_, holder)| holder.revoke.is_some());
+            let Some((number, oldest)) = revocable.min_by_key(|(_, holder)| holder.since) else {
                 return Err(self.0.grace);
             };
-            let (number, stayed) = (*number, oldest.since.elapsed());
-            if stayed < self.0.grace {
-                return Err(self.0.grace.saturating_sub(stayed));
+            let (number, age) = (*number, oldest.since.elapsed());
+            if age < self.0.grace {
+                return Err(self.0.grace.saturating_sub(age));
             }
-            if let Some(guest) = guests.present.remove(&number) {
-                guests.taken = guests.taken.saturating_sub(guest.amount);
-                // A guest that has just left does not listen any more.
-                let _told = guest.leave.is_some_and(|leave| leave.send(()).is_ok());
+            if let Some(holder) = holders.all.remove(&number) {
+                holders.taken = holders.taken.saturating_sub(holder.amount);
+                // A holder that has just released its permit does not listen any more.
+                let _is_heard = holder.revoke.is_some_and(|revoke| revoke.send(()).is_ok());
             }
         }
-        guests.last += 1;
-        guests.taken += amount;
-        let (leave, told) = oneshot::channel();
-        let (number, since) = (guests.last, Instant::now());
-        guests.present.insert(number, Guest { amount, since, leave: Some(leave) });
-        Ok(Seat { room: self.0.clone(), number, told: Some(told) })
+        holders.last += 1;
+        holders.taken += amount;
+        let (revoke, revoked) = oneshot::channel();
+        let (number, since) = (holders.last, Instant::now());
+        holders.all.insert(number, Holder { amount, since, revoke: Some(revoke) });
+        Ok(Permit { capacity: self.0.clone(), number, revoked: Some(revoked) })
     }
 
-    /// Takes some of the room, and waits until there is enough.
-    pub async fn enter(&self, amount: usize) -> Seat {
+    /// Takes some of the capacity, and waits until there is enough.
+    pub async fn acquire(&self, amount: usize) -> Permit {
         loop {
-            let mut left = pin!(self.0.left.notified());
-            left.as_mut().enable();
-            match self.try_enter(amount) {
-                Ok(seat) => return seat,
+            let mut released = pin!(self.0.released.notified());
+            released.as_mut().enable();
+            match self.try_acquire(amount) {
+                Ok(permit) => return permit,
                 Err(later) => tokio::select! {
-                    () = left => {}
+                    () = released => {}
                     () = sleep(later.max(Duration::from_millis(1))) => {}
                 },
             }
@@ -131,94 +131,94 @@ impl Room {
 
     #[cfg(test)]
     fn taken(&self) -> usize {
-        self.0.guests().taken
+        self.0.holders().taken
     }
 }
 
 impl Shared {
-    fn guests(&self) -> MutexGuard<'_, Guests> {
-        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    fn holders(&self) -> MutexGuard<'_, Holders> {
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A share of a room, released on drop.
+/// A share of a capacity, released on drop.
 #[derive(Debug)]
-pub struct Seat {
-    room: Arc<Shared>,
+pub struct Permit {
+    capacity: Arc<Shared>,
     number: u64,
-    told: Option<oneshot::Receiver<()>>,
+    revoked: Option<oneshot::Receiver<()>>,
 }
 
-impl Seat {
-    fn guest(&self, change: impl FnOnce(&mut Guest)) {
-        if let Some(guest) = self.room.guests().present.get_mut(&self.number) {
-            change(guest);
+impl Permit {
+    fn holder(&self, change: impl FnOnce(&mut Holder)) {
+        if let Some(holder) = self.capacity.holders().all.get_mut(&self.number) {
+            change(holder);
         }
     }
 
-    /// Makes sure that this guest is not told to leave any more.
-    pub fn stay(&self) {
-        self.guest(|guest| guest.leave = None);
+    /// Makes sure that this permit is not revoked any more.
+    pub fn protect(&self) {
+        self.holder(|holder| holder.revoke = None);
     }
 
-    /// Counts the guest as having come just now.
-    fn come_anew(&self) {
-        self.guest(|guest| guest.since = Instant::now());
+    /// Counts the permit as taken just now.
+    fn restart_age(&self) {
+        self.holder(|holder| holder.since = Instant::now());
     }
 
-    fn poll_told(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        // The sender is dropped without a message if the guest may stay.
-        match self.told.as_mut().map(|told| Pin::new(told).poll(context)) {
+    fn poll_revoked(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        // The sender is dropped without a message if the permit cannot be revoked.
+        match self.revoked.as_mut().map(|revoked| Pin::new(revoked).poll(context)) {
             Some(Poll::Ready(Err(_))) => {
-                self.told = None;
+                self.revoked = None;
                 Poll::Pending
             }
             Some(Poll::Ready(Ok(()))) => {
-                self.told = None;
+                self.revoked = None;
                 Poll::Ready(())
             }
             Some(Poll::Pending) | None => Poll::Pending,
         }
     }
 
-    /// Completes when this guest has to leave.
-    pub async fn told(&mut self) {
-        std::future::poll_fn(|context| self.poll_told(context)).await;
+    /// Completes when this permit is revoked.
+    pub async fn revoked(&mut self) {
+        std::future::poll_fn(|context| self.poll_revoked(context)).await;
     }
 }
 
-impl Drop for Seat {
+impl Drop for Permit {
     fn drop(&mut self) {
-        let mut guests = self.room.guests();
-        // A guest that was told to leave has been removed already.
-        if let Some(guest) = guests.present.remove(&self.number) {
-            guests.taken = guests.taken.saturating_sub(guest.amount);
-            drop(guests);
-            self.room.left.notify_waiters();
+        let mut holders = self.capacity.holders();
+        // A revoked permit has been removed already.
+        if let Some(holder) = holders.all.remove(&self.number) {
+            holders.taken = holders.taken.saturating_sub(holder.amount);
+            drop(holders);
+            self.capacity.released.notify_waiters();
         }
     }
 }
 
-/// Accepts connections while there is room, and disables Nagle's algorithm. An answer is small and awaited. It would
+/// Accepts connections up to a limit, and disables Nagle's algorithm. An answer is small and awaited. It would
 /// otherwise wait for the acknowledgement of its first half, for 40 ms.
 #[derive(Debug, Clone)]
-pub struct Doorkeeper(Room);
+pub struct ConnectionLimit(Capacity);
 
-impl Default for Doorkeeper {
+impl Default for ConnectionLimit {
     fn default() -> Self {
-        Self(Room::new(CONNECTIONS, GRACE))
+        Self(Capacity::new(CONNECTIONS, GRACE))
     }
 }
 
-impl<S> Accept<TcpStream, S> for Doorkeeper {
+impl<S> Accept<TcpStream, S> for ConnectionLimit {
     type Stream = Connection;
     type Service = S;
     type Future = Ready<io::Result<(Connection, S)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let seat = self.0.try_enter(1).map_err(|_| io::Error::other("too many connections"));
-        let seated = stream.set_nodelay(true).and(seat);
-        ready(seated.map(|seat| (Connection { stream, seat, gone: false, answered: false }, service)))
+        let permit = self.0.try_acquire(1).map_err(|_| io::Error::other("too many connections"));
+        let permitted = stream.set_nodelay(true).and(permit);
+        ready(permitted.map(|permit| (Connection { stream, permit, gone: false, answered: false }, service)))
     }
 }
 
@@ -227,7 +227,7 @@ impl<S> Accept<TcpStream, S> for Doorkeeper {
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
-    seat: Seat,
+    permit: Permit,
     gone: bool,
     /// Whether the last event was a write.
     answered: bool,
@@ -235,7 +235,7 @@ pub struct Connection {
 
 impl Connection {
     fn is_gone(&mut self, context: &mut Context<'_>) -> bool {
-        self.gone |= self.seat.poll_told(context).is_ready();
+        self.gone |= self.permit.poll_revoked(context).is_ready();
         self.gone
     }
 }
@@ -256,7 +256,7 @@ impl AsyncRead for Connection {
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if self.answered && matches!(read, Poll::Ready(Ok(()))) {
             self.answered = false;
-            self.seat.come_anew();
+            self.permit.restart_age();
         }
         read
     }
@@ -270,7 +270,7 @@ impl AsyncWrite for Connection {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         if matches!(written, Poll::Ready(Ok(_))) {
             self.answered = true;
-            self.seat.come_anew();
+            self.permit.restart_age();
         }
         written
     }
@@ -285,10 +285,10 @@ impl AsyncWrite for Connection {
 }
 
 /// Creates a server with these limits, without TLS.
-pub fn server(address: SocketAddr, handle: Handle<SocketAddr>) -> Server<SocketAddr, Doorkeeper> {
+pub fn server(address: SocketAddr, handle: Handle<SocketAddr>) -> Server<SocketAddr, ConnectionLimit> {
     let mut server = axum_server::bind(address)
         .handle(handle)
-        .acceptor(Doorkeeper::default())
+        .acceptor(ConnectionLimit::default())
         .http1_only()
         .first_request_timeout(GREETING);
     server.http_builder().http1().header_read_timeout(IDLE).max_buf_size(HEADER);
@@ -300,9 +300,9 @@ pub fn tls_server(
     address: SocketAddr,
     handle: Handle<SocketAddr>,
     config: axum_server::tls_rustls::RustlsConfig,
-) -> Server<SocketAddr, axum_server::tls_rustls::RustlsAcceptor<Doorkeeper>> {
+) -> Server<SocketAddr, axum_server::tls_rustls::RustlsAcceptor<ConnectionLimit>> {
     let tls = axum_server::tls_rustls::RustlsAcceptor::new(config).handshake_timeout(GREETING);
-    server(address, handle).map(|doorkeeper| tls.acceptor(doorkeeper))
+    server(address, handle).map(|limit| tls.acceptor(limit))
 }
 
 /// Answers a request that finds no room. The API server retries after this number of seconds, if its timeout allows.
@@ -310,13 +310,13 @@ pub(crate) fn busy() -> Response {
     (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "1")], "too many reviews at one time").into_response()
 }
 
-/// Creates the room for all bodies that are read or judged at one time.
-pub fn room_for_bodies() -> Room {
-    Room::new(IN_FLIGHT, GRACE)
+/// Creates the capacity for all bodies that are read or judged at one time.
+pub fn body_capacity() -> Capacity {
+    Capacity::new(IN_FLIGHT, GRACE)
 }
 
-/// Reads the whole body of a request within the limits, and holds its room until there is an answer.
-pub async fn hold(State(room): State<Room>, request: Request, next: Next) -> Response {
+/// Reads the whole body of a request within the limits, and holds its permit until there is an answer.
+pub async fn limit_body(State(capacity): State<Capacity>, request: Request, next: Next) -> Response {
     let deadline = Instant::now() + READING;
     let length = content_length(request.headers());
     // A body without a length may become as large as any.
@@ -324,11 +324,11 @@ pub async fn hold(State(room): State<Room>, request: Request, next: Next) -> Res
     if amount > LARGEST {
         return too_large();
     }
-    let Ok(mut seat) = timeout(WAIT, room.enter(amount.max(LEAST))).await else { return busy() };
+    let Ok(mut permit) = timeout(WAIT, capacity.acquire(amount.max(LEAST))).await else { return busy() };
     let (head, body) = request.into_parts();
     let read = tokio::select! {
         read = timeout_at(deadline, read(body, length.unwrap_or_default(), amount)) => read,
-        () = seat.told() => return busy(),
+        () = permit.revoked() => return busy(),
     };
     let body = match read {
         Ok(Ok(body)) => body,
@@ -338,15 +338,15 @@ pub async fn hold(State(room): State<Room>, request: Request, next: Next) -> Res
             return answer.into_response();
         }
     };
-    seat.stay();
+    permit.protect();
     let answer = next.run(Request::from_parts(head, Body::from(body))).await;
-    drop(seat);
+    drop(permit);
     answer
 }
 
 /// Makes API servers open another connection for their next request, and so reach another replica, once this one is
 /// ending. If this process closed the connection later by itself, a request could just be on its way.
-pub async fn part(State(ending): State<watch::Receiver<bool>>, request: Request, next: Next) -> Response {
+pub async fn close_when_ending(State(ending): State<watch::Receiver<bool>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if *ending.borrow() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -384,43 +384,43 @@ mod tests {
     const LONG: Duration = Duration::from_hours(1);
 
     #[tokio::test]
-    async fn whoever_has_been_there_for_the_longest_time_makes_room() {
-        let room = Room::new(3, Duration::ZERO);
-        let (mut first, mut second) = (room.try_enter(1).unwrap(), room.try_enter(2).unwrap());
-        let third = room.try_enter(1).unwrap();
-        assert!(first.told().now_or_never().is_some() && second.told().now_or_never().is_none());
-        assert_eq!(room.taken(), 3);
+    async fn the_oldest_permits_are_revoked_first() {
+        let capacity = Capacity::new(3, Duration::ZERO);
+        let (mut first, mut second) = (capacity.try_acquire(1).unwrap(), capacity.try_acquire(2).unwrap());
+        let third = capacity.try_acquire(1).unwrap();
+        assert!(first.revoked().now_or_never().is_some() && second.revoked().now_or_never().is_none());
+        assert_eq!(capacity.taken(), 3);
         drop(first);
-        assert_eq!(room.taken(), 3, "its room was given away already");
+        assert_eq!(capacity.taken(), 3, "its share was given away already");
         drop(third);
-        assert_eq!(room.taken(), 2);
-        second.come_anew();
-        let large = room.enter(3).await;
-        assert!(second.told().now_or_never().is_some());
+        assert_eq!(capacity.taken(), 2);
+        second.restart_age();
+        let large = capacity.acquire(3).await;
+        assert!(second.revoked().now_or_never().is_some());
         drop(large);
-        assert_eq!(room.taken(), 0);
+        assert_eq!(capacity.taken(), 0);
     }
 
     #[tokio::test]
-    async fn nobody_makes_room_within_the_first_moments() {
-        let room = Room::new(1, LONG);
-        let only = room.try_enter(1).unwrap();
-        assert!(room.try_enter(1).is_err_and(|later| later > LONG / 2 && later <= LONG));
-        let (waiting, ()) = tokio::join!(room.enter(1), async { drop(only) });
-        assert_eq!(room.taken(), 1);
+    async fn no_permit_is_revoked_within_the_grace_period() {
+        let capacity = Capacity::new(1, LONG);
+        let only = capacity.try_acquire(1).unwrap();
+        assert!(capacity.try_acquire(1).is_err_and(|later| later > LONG / 2 && later <= LONG));
+        let (waiting, ()) = tokio::join!(capacity.acquire(1), async { drop(only) });
+        assert_eq!(capacity.taken(), 1);
         drop(waiting);
     }
 
     #[tokio::test]
-    async fn a_guest_that_may_stay_stays() {
-        let room = Room::new(1, Duration::ZERO);
-        let mut only = room.try_enter(1).unwrap();
-        only.stay();
-        assert!(room.try_enter(1).is_err());
-        assert!(only.told().now_or_never().is_none());
-        let (waiting, ()) = tokio::join!(room.enter(1), async { drop(only) });
-        assert_eq!(room.taken(), 1);
+    async fn a_protected_permit_is_not_revoked() {
+        let capacity = Capacity::new(1, Duration::ZERO);
+        let mut only = capacity.try_acquire(1).unwrap();
+        only.protect();
+        assert!(capacity.try_acquire(1).is_err());
+        assert!(only.revoked().now_or_never().is_none());
+        let (waiting, ()) = tokio::join!(capacity.acquire(1), async { drop(only) });
+        assert_eq!(capacity.taken(), 1);
         drop(waiting);
-        assert!(room.try_enter(2).is_err(), "what is larger than the room never enters");
+        assert!(capacity.try_acquire(2).is_err(), "what is larger than the capacity is never admitted");
     }
 }
