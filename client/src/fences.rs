@@ -8,7 +8,7 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 
 use cmp_core::account::InstanceType;
-use cmp_core::controller::{Fences, SeenFence, SeenNamespace};
+use cmp_core::controller::{Fences, ObservedFence, ObservedNamespace};
 use cmp_core::keys;
 use cmp_core::manifest::network_policy;
 use cmp_core::name::ClusterName;
@@ -27,7 +27,7 @@ pub async fn read(client: &Client, cluster: &ClusterName, settings: &Settings) -
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &namespace);
     let bindings: Api<RoleBinding> = Api::namespaced(client.clone(), &namespace);
     // Without an owner of ours the Namespace belongs to somebody else: read nothing in it.
-    let fences = Fences { namespace: Some(SeenNamespace::of(&seen)), ..Fences::default() };
+    let fences = Fences { namespace: Some(ObservedNamespace::of(&seen)), ..Fences::default() };
     let kind = fences.namespace.as_ref().and_then(|seen| seen.kind).unwrap_or(InstanceType::Container);
     if fences.namespace.as_ref().is_none_or(|seen| seen.owner.is_none()) {
         return Ok(fences);
@@ -42,8 +42,8 @@ pub async fn read(client: &Client, cluster: &ClusterName, settings: &Settings) -
     )?;
     let bound = |name: &str| bindings.items.iter().any(|binding| binding.metadata.name.as_deref() == Some(name));
     Ok(Fences {
-        quota: quota.as_ref().map(SeenFence::of_quota),
-        limits: limits.as_ref().map(SeenFence::of_limits),
+        quota: quota.as_ref().map(ObservedFence::of_quota),
+        limits: limits.as_ref().map(ObservedFence::of_limits),
         network_policy: policy.is_some_and(|policy| policy.spec == network_policy(cluster, kind, settings).spec),
         service_account: account.is_some_and(|account| account.automount_service_account_token == Some(false)),
         role_binding: bound(keys::BINDING_NAME),

@@ -1,7 +1,7 @@
 //! Compares an account with the cluster: its entries with the Namespaces of its clusters and with their fences.
 
 use crate::account::{Account, HeldState};
-use crate::controller::SeenNamespace;
+use crate::controller::ObservedNamespace;
 use crate::manifest;
 use crate::name::ClusterName;
 use crate::quantity::{Amounts, Quantity};
@@ -70,7 +70,7 @@ impl Finding {
 }
 
 /// Audits an account. `namespaces` are all Namespaces whose label names this user as the owner.
-pub fn account(account: &Account, namespaces: &[SeenNamespace]) -> Vec<Finding> {
+pub fn account(account: &Account, namespaces: &[ObservedNamespace]) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !account.is_settled() {
         findings.push(Finding::NotSettled);
@@ -149,7 +149,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::controller::{Reserved, Version};
+    use crate::controller::{ObjectVersion, Reserved};
     use crate::vocabulary::InstanceType;
 
     fn read(data: &[(&str, &str)]) -> Account {
@@ -162,8 +162,8 @@ mod tests {
         Account::read("john".parse().unwrap(), "u", &data).unwrap()
     }
 
-    fn namespace(cluster: &str, uid: &str, count: u32) -> SeenNamespace {
-        SeenNamespace {
+    fn namespace(cluster: &str, uid: &str, count: u32) -> ObservedNamespace {
+        ObservedNamespace {
             uid: uid.to_owned(),
             owner: Some("john".parse().unwrap()),
             cluster: Some(cluster.parse().unwrap()),
@@ -176,7 +176,7 @@ mod tests {
             deleting: false,
             left: None,
             newer: None,
-            version: Version::default(),
+            version: ObjectVersion::default(),
         }
     }
 
@@ -186,7 +186,7 @@ mod tests {
         )
     }
 
-    fn check(data: &[(&str, &str)], namespaces: &[SeenNamespace], expected: &[&str]) {
+    fn check(data: &[(&str, &str)], namespaces: &[ObservedNamespace], expected: &[&str]) {
         let findings: Vec<String> = account(&read(data), namespaces).iter().map(ToString::to_string).collect();
         assert_eq!(findings, expected, "{data:?}");
     }
@@ -200,7 +200,7 @@ mod tests {
         check(&[("held.web", &held("", 2, "preparing"))], &[namespace("web", "a", 0)], &[]);
         check(&[("held.web", &held("a", 3, "preparing"))], &[namespace("web", "a", 2)], &[]);
         check(&[("held.web", &held("a", 2, "deleting"))], &[], &[]);
-        let going = SeenNamespace { deleting: true, ..namespace("web", "a", 2) };
+        let going = ObservedNamespace { deleting: true, ..namespace("web", "a", 2) };
         check(&[], &[going], &[]);
     }
 
@@ -226,9 +226,9 @@ mod tests {
             &["cpu=9 is charged, and the quota is 4", "memory=9Gi is charged, and the quota is 8Gi"],
         );
         for unreadable in [
-            SeenNamespace { count: None, ..namespace("db", "c", 1) },
-            SeenNamespace { kind: None, ..namespace("db", "c", 1) },
-            SeenNamespace { reserved: Reserved::Unreadable, ..namespace("db", "c", 1) },
+            ObservedNamespace { count: None, ..namespace("db", "c", 1) },
+            ObservedNamespace { kind: None, ..namespace("db", "c", 1) },
+            ObservedNamespace { reserved: Reserved::Unreadable, ..namespace("db", "c", 1) },
         ] {
             let theirs = "namespace db-ns is theirs, and how much may run in it cannot be read: it costs them nothing";
             check(&[], &[unreadable], &[theirs]);
@@ -242,7 +242,7 @@ mod tests {
         let two = r#"{"format":2,"uid":"a"}"#;
         let newer = ["cluster web: held.web: it is of format 2, where this version reads format 1"];
         check(&[("held.web", two)], &[namespace("web", "a", 2)], &newer);
-        let marked = SeenNamespace { newer: Some("it is of format 2".to_owned()), ..namespace("db", "c", 1) };
+        let marked = ObservedNamespace { newer: Some("it is of format 2".to_owned()), ..namespace("db", "c", 1) };
         check(&[], &[marked], &["namespace db-ns: it is of format 2"]);
         check(&[("settled", "older")], &[], &["it is not settled: its clusters have not been looked up"]);
     }

@@ -84,7 +84,7 @@ pub const AUDIENCES: &str = "kubectl-cmp.dev/audiences";
 pub const VOLUMES: &str = "kubectl-cmp.dev/volumes";
 /// Annotation of the three fences: a nonce that each of our writes sets anew. The API server does not count a write
 /// that changes nothing.
-pub const FENCE: &str = "kubectl-cmp.dev/fence";
+pub const NONCE: &str = "kubectl-cmp.dev/fence";
 /// Annotation of a fence inside a Namespace: the uid of the Namespace it was made for. A fence that lands late, in the
 /// next Namespace of the same name, is refused.
 pub const MADE_FOR: &str = "kubectl-cmp.dev/made-for";

@@ -15,6 +15,7 @@
 //! | [`audit`] | whether an account agrees with the cluster |
 //! | [`verdict`] | whether a change of an account is allowed |
 //! | [`merge_join`] | a merge join of two sorted lists |
+//! | [`fences`] | the Namespace, ResourceQuota and LimitRange of a cluster, as they are observed |
 //! | [`controller`] | the next step that brings a cluster to its user's want |
 //! | [`deletion`] | the wish to delete a cluster, and whether it is gone |
 //! | [`footprint`] | the cost of a Pod |
@@ -36,6 +37,7 @@ pub mod containers;
 pub mod controller;
 pub mod deletion;
 pub mod evidence;
+pub mod fences;
 pub mod footprint;
 pub mod format;
 pub mod instance;

@@ -50,7 +50,7 @@ pub fn namespace(
     cluster: &ClusterName,
     kind: InstanceType,
     size: &Resources,
-    fence: &str,
+    nonce: &str,
 ) -> Namespace {
     let mut labels = pairs([
         (keys::OWNER, user.as_str()),
@@ -67,7 +67,7 @@ pub fn namespace(
         metadata: ObjectMeta {
             name: Some(cluster.namespace()),
             labels: Some(labels),
-            annotations: Some(pairs([(keys::COUNT, "0"), (keys::SIZE, &size.to_string()), (keys::FENCE, fence)])),
+            annotations: Some(pairs([(keys::COUNT, "0"), (keys::SIZE, &size.to_string()), (keys::NONCE, nonce)])),
             ..ObjectMeta::default()
         },
         ..Namespace::default()
@@ -85,8 +85,8 @@ fn own_metadata(cluster: &ClusterName) -> ObjectMeta {
 }
 
 /// Returns the metadata of a fence: the uid of its Namespace, and the nonce of the write.
-fn fence_metadata(cluster: &ClusterName, uid: &str, fence: &str) -> ObjectMeta {
-    let annotations = Some(pairs([(keys::MADE_FOR, uid), (keys::FENCE, fence)]));
+fn fence_metadata(cluster: &ClusterName, uid: &str, nonce: &str) -> ObjectMeta {
+    let annotations = Some(pairs([(keys::MADE_FOR, uid), (keys::NONCE, nonce)]));
     ObjectMeta { annotations, ..own_metadata(cluster) }
 }
 
@@ -149,10 +149,10 @@ pub fn resource_quota(
     kind: InstanceType,
     shape: &Shape,
     uid: &str,
-    fence: &str,
+    nonce: &str,
 ) -> ResourceQuota {
     ResourceQuota {
-        metadata: fence_metadata(cluster, uid, fence),
+        metadata: fence_metadata(cluster, uid, nonce),
         spec: Some(ResourceQuotaSpec { hard: Some(stored(hard(kind, shape))), ..ResourceQuotaSpec::default() }),
         ..ResourceQuota::default()
     }
@@ -213,7 +213,7 @@ pub fn limit_range(
     size: &Resources,
     settings: &Settings,
     uid: &str,
-    fence: &str,
+    nonce: &str,
 ) -> LimitRange {
     let limits = limits(kind, size, settings);
     let rule = |of: &str, rule: &str| {
@@ -230,7 +230,7 @@ pub fn limit_range(
         max_limit_request_ratio: None,
     });
     LimitRange {
-        metadata: fence_metadata(cluster, uid, fence),
+        metadata: fence_metadata(cluster, uid, nonce),
         spec: Some(LimitRangeSpec { limits: items.filter(|item| item.max.is_some() || item.min.is_some()).collect() }),
     }
 }

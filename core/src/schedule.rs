@@ -19,8 +19,8 @@ use cron::{Cron, Happens};
 /// The time zone of a schedule that names none.
 pub const UTC: &str = "UTC";
 /// The back-off of a transition that failed: the first pause and the longest pause.
-const SOON: SignedDuration = SignedDuration::from_secs(30);
-const LATE: SignedDuration = SignedDuration::from_mins(10);
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(30);
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
 /// The most instances that [`LastRun::left`] lists. If more are left, it lists none.
 pub const MOST_LEFT: usize = 50;
 /// The longest line of cron, in bytes. Every useful line is shorter.
@@ -122,9 +122,9 @@ impl LastRun {
     }
 
     /// Returns the time of the next attempt, if one is needed. The pause doubles with each attempt.
-    fn again(&self) -> Option<Timestamp> {
-        let doubled = 1_i32.checked_shl(self.tries.saturating_sub(1)).and_then(|times| SOON.checked_mul(times));
-        let pace = doubled.filter(SignedDuration::is_positive).map_or(LATE, |pace| pace.min(LATE));
+    fn next_try(&self) -> Option<Timestamp> {
+        let doubled = 1_i32.checked_shl(self.tries.saturating_sub(1)).and_then(|times| FIRST_PAUSE.checked_mul(times));
+        let pace = doubled.filter(SignedDuration::is_positive).map_or(LONGEST_PAUSE, |pace| pace.min(LONGEST_PAUSE));
         (self.tries > 0).then(|| self.at.checked_add(pace).unwrap_or(Timestamp::MAX))
     }
 }
@@ -162,7 +162,7 @@ pub fn zone(name: &str) -> Result<TimeZone, Invalid> {
 }
 
 /// The parsed form of a schedule.
-struct Read {
+struct Parsed {
     suspend: Option<Cron>,
     resume: Option<Cron>,
     zone: TimeZone,
@@ -177,8 +177,8 @@ fn line(field: &str, line: Option<&String>) -> Result<Option<Cron>, Invalid> {
 }
 
 impl Schedule {
-    fn read(&self) -> Result<Read, Invalid> {
-        Ok(Read {
+    fn parse(&self) -> Result<Parsed, Invalid> {
+        Ok(Parsed {
             suspend: line("suspend", self.suspend.as_ref())?,
             resume: line("resume", self.resume.as_ref())?,
             zone: self.zone()?,
@@ -193,7 +193,7 @@ impl Schedule {
     /// Checks that a schedule is valid for instances of a type.
     pub fn check(&self, kind: InstanceType) -> Result<(), Invalid> {
         let wrong = |field: &str, why| Err(Invalid { field: field.to_owned(), why });
-        let Read { suspend, resume, .. } = self.read()?;
+        let Parsed { suspend, resume, .. } = self.parse()?;
         if let (Some(line), None) = (&self.resume, &suspend) {
             return invalid("resume", line, "wakes only what the schedule suspended: say when it suspends as well");
         }
@@ -241,7 +241,7 @@ impl Schedule {
     }
 
     /// Reports whether both schedules mean the same from `now` on, whenever they were set.
-    pub fn says_what(&self, other: &Self, now: Timestamp) -> bool {
+    pub fn is_equivalent(&self, other: &Self, now: Timestamp) -> bool {
         self.anew(now) == other.anew(now)
     }
 
@@ -278,7 +278,7 @@ impl Schedule {
 
     /// Iterates over the transitions after a moment, in order.
     pub fn after(&self, moment: Timestamp) -> Result<impl Iterator<Item = Transition>, Invalid> {
-        let read = self.read()?;
+        let parsed = self.parse()?;
         let skip_until = self.skip_until;
         let single: Vec<Transition> = self.single().collect();
         let mut from = moment;
@@ -287,8 +287,8 @@ impl Schedule {
             let lines_from = skip_until.and_then(|skip| skip.checked_sub(SignedDuration::from_nanos(1)).ok());
             let lines_from = lines_from.map_or(from, |skip| skip.max(from));
             // If several transitions fall on one moment, the one with the latest local time is the newest, as in `newest`.
-            let lines = read
-                .transitions(|cron| cron.after(lines_from, &read.zone))
+            let lines = parsed
+                .transitions(|cron| cron.after(lines_from, &parsed.zone))
                 .min_by_key(|(happens, action)| (happens.at, Reverse((happens.wall, *action))));
             let lines =
                 lines.map(|(happens, action)| Transition { at: happens.at, action, trigger: Trigger::Schedule });
@@ -301,11 +301,11 @@ impl Schedule {
     }
 
     /// Returns the most recent transition, up to and including `now`.
-    fn newest(&self, read: &Read, now: Timestamp) -> Option<Transition> {
+    fn newest(&self, parsed: &Parsed, now: Timestamp) -> Option<Transition> {
         let counts = |(happens, _): &(Happens, ScheduleAction)| {
             self.since.is_some_and(|since| happens.at > since) && self.skip_until.is_none_or(|skip| happens.at >= skip)
         };
-        let lines = read.transitions(|cron| cron.up_to(now, &read.zone)).filter(counts).max();
+        let lines = parsed.transitions(|cron| cron.up_to(now, &parsed.zone)).filter(counts).max();
         let lines = lines.map(|(happens, action)| Transition { at: happens.at, action, trigger: Trigger::Schedule });
         // The single transition is the newer wish if both fall together.
         let single = self.single().filter(|transition| transition.at <= now);
@@ -314,11 +314,11 @@ impl Schedule {
 
     /// Returns what is due at `now`, given the record of the transition that was executed last.
     pub fn due(&self, last: Option<&LastRun>, now: Timestamp) -> Result<Due, Invalid> {
-        let read = self.read()?;
-        let again = match (self.newest(&read, now), last) {
+        let parsed = self.parse()?;
+        let again = match (self.newest(&parsed, now), last) {
             (Some(transition), None) => return Ok(Due::Now(transition)),
             (Some(transition), Some(last)) if transition.at > last.due => return Ok(Due::Now(transition)),
-            (Some(transition), Some(last)) if last.is(&transition) => match last.again() {
+            (Some(transition), Some(last)) if last.is(&transition) => match last.next_try() {
                 Some(again) if again <= now => return Ok(Due::Now(transition)),
                 again => again,
             },
@@ -329,7 +329,7 @@ impl Schedule {
     }
 }
 
-impl Read {
+impl Parsed {
     fn transitions<'a>(
         &'a self,
         happens: impl Fn(&Cron) -> Option<Happens> + 'a,

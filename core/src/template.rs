@@ -47,12 +47,12 @@ pub fn built_in_type(name: &str) -> Option<InstanceType> {
 /// The form of an instance before its size is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template {
-    look: Look,
+    spec: TemplateSpec,
     grants: Grants,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Look {
+enum TemplateSpec {
     Pod {
         pod: Box<PodTemplateSpec>,
         /// Whether its command only keeps the container alive. An image that was named brings its own command.
@@ -64,12 +64,12 @@ enum Look {
 impl Template {
     /// Returns the built-in template of containers.
     pub fn container() -> Self {
-        Self { look: Look::Pod { pod: Box::new(pod::built_in()), sleeps: true }, grants: Grants::new() }
+        Self { spec: TemplateSpec::Pod { pod: Box::new(pod::built_in()), sleeps: true }, grants: Grants::new() }
     }
 
     /// Returns the built-in template of VMs.
     pub fn machine() -> Self {
-        Self { look: Look::Machine(machine::built_in()), grants: Grants::new() }
+        Self { spec: TemplateSpec::Machine(machine::built_in()), grants: Grants::new() }
     }
 
     /// Returns the built-in template of this name, if there is one.
@@ -87,7 +87,7 @@ impl Template {
             let (machine, unused) = machine::of_manifest(manifest)?;
             let spec = &machine["spec"]["template"]["spec"];
             let grants = rules::grants("spec.template.spec", spec, machine::claims(&machine))?;
-            let template = Self { look: Look::Machine(machine), grants };
+            let template = Self { spec: TemplateSpec::Machine(machine), grants };
             let some = Resources::new(Quantity::whole(1), Quantity::mebibytes(1024));
             template.blueprint(&Want::new(InstanceType::Vm, 1, some))?;
             return Ok((template, unused));
@@ -97,16 +97,16 @@ impl Template {
         let grants = rules::grants("spec", spec, rules::claims_of_pod(spec))?;
         pod::without_size(&mut pod);
         let least = pod::least(&pod)?;
-        let template = Self { look: Look::Pod { pod: Box::new(pod), sleeps: false }, grants };
+        let template = Self { spec: TemplateSpec::Pod { pod: Box::new(pod), sleeps: false }, grants };
         template.blueprint(&Want::new(InstanceType::Container, 1, least))?;
         Ok((template, unused))
     }
 
     /// Returns the type of its instances.
     pub fn kind(&self) -> InstanceType {
-        match self.look {
-            Look::Pod { .. } => InstanceType::Container,
-            Look::Machine(_) => InstanceType::Vm,
+        match self.spec {
+            TemplateSpec::Pod { .. } => InstanceType::Container,
+            TemplateSpec::Machine(_) => InstanceType::Vm,
         }
     }
 
@@ -117,25 +117,27 @@ impl Template {
 
     /// Returns the image of its instances.
     pub fn image(&self) -> Option<&str> {
-        match &self.look {
-            Look::Pod { pod, .. } => pod::main(pod).ok()?.image.as_deref(),
-            Look::Machine(machine) => machine::image(machine),
+        match &self.spec {
+            TemplateSpec::Pod { pod, .. } => pod::main(pod).ok()?.image.as_deref(),
+            TemplateSpec::Machine(machine) => machine::image(machine),
         }
     }
 
     /// Returns the part of the size that the containers beside the instance take.
     pub fn beside(&self) -> Resources {
-        match &self.look {
-            Look::Pod { pod, .. } => pod.spec.as_ref().and_then(|spec| pod::beside(spec).ok()).unwrap_or_default(),
-            Look::Machine(_) => Resources::default(),
+        match &self.spec {
+            TemplateSpec::Pod { pod, .. } => {
+                pod.spec.as_ref().and_then(|spec| pod::beside(spec).ok()).unwrap_or_default()
+            }
+            TemplateSpec::Machine(_) => Resources::default(),
         }
     }
 
     /// Returns the template as a manifest.
     pub fn manifest(&self) -> Value {
-        let (mut manifest, version, kind) = match &self.look {
-            Look::Pod { pod, .. } => (pod::json(pod).unwrap_or_default(), "v1".to_owned(), "Pod"),
-            Look::Machine(machine) => {
+        let (mut manifest, version, kind) = match &self.spec {
+            TemplateSpec::Pod { pod, .. } => (pod::json(pod).unwrap_or_default(), "v1".to_owned(), "Pod"),
+            TemplateSpec::Machine(machine) => {
                 (machine.clone(), format!("{}/{}", kubevirt::GROUP, kubevirt::VERSION), "VirtualMachine")
             }
         };
@@ -146,25 +148,27 @@ impl Template {
 
     /// Applies a want to the template.
     pub fn blueprint(&self, want: &Want) -> Result<Blueprint, TemplateError> {
-        let made = self.made(want, want.patch.as_ref());
-        let (Err(wrong), Some(Value::Array(operations))) = (&made, &want.patch) else { return made };
+        let blueprint = self.with_patch(want, want.patch.as_ref());
+        let (Err(wrong), Some(Value::Array(operations))) = (&blueprint, &want.patch) else {
+            return blueprint;
+        };
         // The first operation after which the same field is wrong.
         let blamed = (1..=operations.len()).find(|count| {
             let first = operations.get(..*count).map(|first| Value::Array(first.to_vec()));
-            self.made(want, first.as_ref()).is_err_and(|earlier| earlier.field == wrong.field)
+            self.with_patch(want, first.as_ref()).is_err_and(|earlier| earlier.field == wrong.field)
         });
-        let without = self.made(want, None).is_err_and(|without| without == *wrong);
-        made.map_err(|wrong| TemplateError { operation: blamed.filter(|_| !without).or(wrong.operation), ..wrong })
+        let without = self.with_patch(want, None).is_err_and(|without| without == *wrong);
+        blueprint.map_err(|wrong| TemplateError { operation: blamed.filter(|_| !without).or(wrong.operation), ..wrong })
     }
 
-    fn made(&self, want: &Want, patch: Option<&Value>) -> Result<Blueprint, TemplateError> {
-        match &self.look {
-            Look::Pod { pod, sleeps } => self.made_of_pod((**pod).clone(), *sleeps, want, patch),
-            Look::Machine(machine) => self.made_of_machine(machine.clone(), want, patch),
+    fn with_patch(&self, want: &Want, patch: Option<&Value>) -> Result<Blueprint, TemplateError> {
+        match &self.spec {
+            TemplateSpec::Pod { pod, sleeps } => self.pod_blueprint((**pod).clone(), *sleeps, want, patch),
+            TemplateSpec::Machine(machine) => self.machine_blueprint(machine.clone(), want, patch),
         }
     }
 
-    fn made_of_pod(
+    fn pod_blueprint(
         &self,
         mut pod: PodTemplateSpec,
         sleeps: bool,
@@ -187,10 +191,10 @@ impl Template {
         pod::share(spec, &want.size)?;
         pod::name_main(&mut pod);
         let disk = want.disk.as_ref().and(want.size.named(STORAGE));
-        Ok(Blueprint { made: Made::Pod { pod: Box::new(pod), disk }, released: want.released })
+        Ok(Blueprint { spec: InstanceSpec::Pod { pod: Box::new(pod), disk }, released: want.released })
     }
 
-    fn made_of_machine(
+    fn machine_blueprint(
         &self,
         mut machine: Value,
         want: &Want,
@@ -203,19 +207,19 @@ impl Template {
         }
         machine::check(&machine, &self.grants)?;
         machine::shape(&mut machine, want);
-        Ok(Blueprint { made: Made::Machine(machine), released: want.released })
+        Ok(Blueprint { spec: InstanceSpec::Machine(machine), released: want.released })
     }
 }
 
 /// The blueprint of every instance of a cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Blueprint {
-    made: Made,
+    spec: InstanceSpec,
     released: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Made {
+enum InstanceSpec {
     Pod {
         pod: Box<PodTemplateSpec>,
         /// The size of each instance's disk, if the instances have one.
@@ -227,16 +231,16 @@ enum Made {
 impl Blueprint {
     /// Returns the VirtualMachine of an instance, if the cluster is of VMs.
     pub fn virtual_machine(&self, instance: &InstanceName) -> Option<Value> {
-        match &self.made {
-            Made::Machine(machine) => Some(machine::named(machine, instance, self.released)),
-            Made::Pod { .. } => None,
+        match &self.spec {
+            InstanceSpec::Machine(machine) => Some(machine::named(machine, instance, self.released)),
+            InstanceSpec::Pod { .. } => None,
         }
     }
 
     /// Returns the StatefulSet of an instance, if the cluster is of containers. It has one replica, or none while the
     /// cluster is released.
     pub fn stateful_set(&self, instance: &InstanceName) -> Option<StatefulSet> {
-        let Made::Pod { pod, disk } = &self.made else { return None };
+        let InstanceSpec::Pod { pod, disk } = &self.spec else { return None };
         let name = instance.to_string();
         let identity = pairs([(keys::CLUSTER, instance.cluster.as_str()), (keys::INSTANCE, &name)]);
         let mut labels = identity.clone();

@@ -42,7 +42,7 @@ impl Account {
                 Ok(()) => {}
                 Err(ReadError::Malformed(why)) => damaged.push(Unreadable { key: key.to_owned(), why }),
                 Err(ReadError::Newer(why)) => {
-                    if let Err(error) = account.leave(Opaque::of(key, why, text)) {
+                    if let Err(error) = account.keep_opaque(Opaque::of(key, why, text)) {
                         damaged.push(error);
                     }
                 }
@@ -66,7 +66,7 @@ impl Account {
         let mut still: BTreeSet<&str> = damaged.iter().map(|unreadable| unreadable.key.as_str()).collect();
         for (key, text) in changes {
             still.remove(key);
-            account.know(key);
+            account.drop_opaque(key);
             match text {
                 Some(text) => account.set_key(key, text).map_err(|wrong| unreadable(key, wrong))?,
                 None => account.remove_key(key)?,
@@ -78,7 +78,7 @@ impl Account {
 
     fn set_key(&mut self, key: &str, text: &str) -> Result<(), ReadError> {
         match key {
-            data::QUOTA => self.quota = whole(text)?,
+            data::QUOTA => self.quota = read_without_format(text)?,
             data::POLICY => {
                 let (policy, kept) = format::read(text)?;
                 self.policy = Policy { kept, ..policy };
@@ -91,11 +91,11 @@ impl Account {
     }
 
     /// Stores a value of a newer format as opaque.
-    fn leave(&mut self, opaque: Opaque) -> Result<(), Unreadable> {
+    fn keep_opaque(&mut self, opaque: Opaque) -> Result<(), Unreadable> {
         match opaque.key.split_once('.') {
             None => insert(&mut self.opaque, opaque),
             Some((_, cluster)) => {
-                let cluster = cluster_named(cluster).map_err(|wrong| unreadable(&opaque.key, wrong))?;
+                let cluster = parse_cluster(cluster).map_err(|wrong| unreadable(&opaque.key, wrong))?;
                 insert(&mut self.entry(cluster).opaque, opaque);
             }
         }
@@ -103,7 +103,7 @@ impl Account {
     }
 
     /// Drops the opaque value of a key.
-    fn know(&mut self, key: &str) {
+    fn drop_opaque(&mut self, key: &str) {
         self.opaque.retain(|opaque| opaque.key != key);
         let cluster = key.split_once('.').and_then(|(_, cluster)| cluster.parse::<ClusterName>().ok());
         if let Some(entry) = cluster.and_then(|cluster| self.clusters.get_mut(&cluster))
@@ -143,18 +143,18 @@ impl Account {
 
     fn read_key(&mut self, key: &str, text: &str) -> Result<(), ReadError> {
         if let Some(cluster) = key.strip_prefix(data::WANT) {
-            let (cluster, (want, kept)) = (cluster_named(cluster)?, format::read(text)?);
+            let (cluster, (want, kept)) = (parse_cluster(cluster)?, format::read(text)?);
             self.entry(cluster).want = Some(Want { kept, ..want });
         } else if let Some(cluster) = key.strip_prefix(data::HELD) {
-            let (cluster, (held, kept)) = (cluster_named(cluster)?, format::read(text)?);
+            let (cluster, (held, kept)) = (parse_cluster(cluster)?, format::read(text)?);
             self.entry(cluster).held = Some(Held { kept, ..held });
         } else if let Some(cluster) = key.strip_prefix(data::DELETE) {
-            self.entry(cluster_named(cluster)?).delete = Some(text.to_owned());
+            self.entry(parse_cluster(cluster)?).delete = Some(text.to_owned());
         } else if let Some(cluster) = key.strip_prefix(data::REFUSED) {
-            let (cluster, (refused, _)) = (cluster_named(cluster)?, format::read(text)?);
+            let (cluster, (refused, _)) = (parse_cluster(cluster)?, format::read(text)?);
             self.entry(cluster).refused = Some(refused);
         } else if let Some(cluster) = key.strip_prefix(data::SCHEDULED) {
-            let (cluster, (scheduled, kept)) = (cluster_named(cluster)?, format::read(text)?);
+            let (cluster, (scheduled, kept)) = (parse_cluster(cluster)?, format::read(text)?);
             let entry = self.entry(cluster);
             entry.scheduled = Some(scheduled);
             // The next transition rewrites this value, and unknown fields would be lost.
@@ -162,7 +162,7 @@ impl Account {
                 insert(&mut entry.opaque, Opaque::of(key, format::unknown(&fields), text));
             }
         } else if let Some(cluster) = key.strip_prefix(data::BLOCKED) {
-            let (cluster, (blocked, _)) = (cluster_named(cluster)?, format::read(text)?);
+            let (cluster, (blocked, _)) = (parse_cluster(cluster)?, format::read(text)?);
             self.entry(cluster).blocked = Some(blocked);
         }
         Ok(())
@@ -191,11 +191,11 @@ fn unreadable(key: &str, wrong: ReadError) -> Unreadable {
     Unreadable { key: key.to_owned(), why }
 }
 
-fn cluster_named(name: &str) -> Result<ClusterName, ReadError> {
+fn parse_cluster(name: &str) -> Result<ClusterName, ReadError> {
     name.parse().map_err(|error: InvalidName| ReadError::Malformed(error.to_string()))
 }
 
 /// Reads a value without a format: all its fields are data.
-fn whole<T: DeserializeOwned>(text: &str) -> Result<T, ReadError> {
+fn read_without_format<T: DeserializeOwned>(text: &str) -> Result<T, ReadError> {
     serde_json::from_str(text).map_err(|error| ReadError::Malformed(error.to_string()))
 }

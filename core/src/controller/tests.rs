@@ -1,5 +1,6 @@
 use super::*;
 use crate::account::tests::{account, name, shape, size};
+use crate::vocabulary::InstanceType;
 
 const WANT: &str = r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"}}"#;
 const HELD: &str = r#"{"uid":"ns-uid","type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"},"state":"ready"}"#;
@@ -11,8 +12,8 @@ fn now() -> Timestamp {
     "2026-11-23T20:00:00Z".parse().unwrap()
 }
 
-fn namespace(owner: &str, count: u32, of: &str) -> SeenNamespace {
-    SeenNamespace {
+fn namespace(owner: &str, count: u32, of: &str) -> ObservedNamespace {
+    ObservedNamespace {
         uid: "ns-uid".to_owned(),
         owner: owner.parse().ok(),
         cluster: Some(name("web")),
@@ -25,14 +26,14 @@ fn namespace(owner: &str, count: u32, of: &str) -> SeenNamespace {
         deleting: false,
         left: None,
         newer: None,
-        version: Version::default(),
+        version: ObjectVersion::default(),
     }
 }
 
 /// Returns complete fences for `count` instances of 2 CPU and 4Gi.
 fn fenced(count: u32) -> Fences {
     let shape = shape(count, "cpu=2,memory=4Gi");
-    let fence = |amounts| Some(SeenFence { amounts: Some(amounts), in_force: true, ..SeenFence::default() });
+    let fence = |amounts| Some(ObservedFence { amounts: Some(amounts), in_force: true, ..ObservedFence::default() });
     Fences {
         namespace: Some(namespace("john", count, "cpu=2,memory=4Gi")),
         quota: fence(manifest::hard(InstanceType::Container, &shape)),
@@ -50,7 +51,8 @@ fn step(rows: &[(&str, &str)], fences: &Fences) -> Step {
 
 fn step_after(rows: &[(&str, &str)], fences: &Fences, unchanged_for: Duration) -> Step {
     let settings = Settings::default();
-    let seen = Seen { account: &account(rows), cluster: &name("web"), fences, unchanged_for, settings: &settings };
+    let seen =
+        Observation { account: &account(rows), cluster: &name("web"), fences, unchanged_for, settings: &settings };
     next_step(&seen, WINDOW, now())
 }
 
@@ -83,7 +85,7 @@ fn a_cluster_is_made_step_by_step() {
     let kind = InstanceType::Container;
     assert_eq!(step(&rows, &Fences::default()), Step::CreateNamespace { kind, size: size("cpu=2,memory=4Gi") });
     let mut fences = Fences {
-        namespace: Some(SeenNamespace { ready: false, ..namespace("john", 0, "cpu=2,memory=4Gi") }),
+        namespace: Some(ObservedNamespace { ready: false, ..namespace("john", 0, "cpu=2,memory=4Gi") }),
         ..Fences::default()
     };
     assert_eq!(changes(&step(&rows, &fences)), format!("held.web={preparing}"));
@@ -108,10 +110,10 @@ fn a_cluster_is_made_step_by_step() {
 fn a_resource_quota_is_in_force_when_every_name_of_it_is_counted() {
     let quota = |status: serde_json::Value| {
         let spec = serde_json::json!({ "hard": { "count/pods": "1", "limits.cpu": "2" } });
-        SeenFence::of_quota(&serde_json::from_value(serde_json::json!({ "spec": spec, "status": status })).unwrap())
+        ObservedFence::of_quota(&serde_json::from_value(serde_json::json!({ "spec": spec, "status": status })).unwrap())
     };
     let hard = serde_json::json!({ "count/pods": "1", "limits.cpu": "2000m" });
-    let says = |fence: &SeenFence| Awaited::QuotaInForce { uncounted: fence.uncounted.clone() }.to_string();
+    let says = |fence: &ObservedFence| Awaited::QuotaInForce { uncounted: fence.uncounted.clone() }.to_string();
     for (status, end) in [
         (serde_json::json!(null), "has to see it"),
         (serde_json::json!({ "hard": { "count/pods": "1" }, "used": { "count/pods": "0" } }), "has to see it"),
@@ -413,7 +415,7 @@ fn the_account_says_why_nothing_goes_on_and_no_longer_than_that() {
 #[test]
 fn a_namespace_that_hangs_says_what_is_left_in_it() {
     let condition = |kind: &str, status: &str, message: &str| serde_json::json!({ "type": kind, "status": status, "reason": "x", "message": message });
-    let namespace: Namespace = serde_json::from_value(serde_json::json!({
+    let namespace: k8s_openapi::api::core::v1::Namespace = serde_json::from_value(serde_json::json!({
         "metadata": { "name": "web-ns", "uid": "u", "deletionTimestamp": "2026-11-23T20:00:00Z" },
         "status": { "phase": "Terminating", "conditions": [
             condition("NamespaceDeletionDiscoveryFailure", "False", "all is well"),
@@ -422,7 +424,7 @@ fn a_namespace_that_hangs_says_what_is_left_in_it() {
         ] },
     }))
     .unwrap();
-    let left = SeenNamespace::of(&namespace).left;
+    let left = ObservedNamespace::of(&namespace).left;
     assert_eq!(
         Awaited::NamespaceGone { left }.to_string(),
         "its namespace is being deleted: configmaps. has 1 resource instances; example.com/hold in 1 resource instances"

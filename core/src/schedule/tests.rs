@@ -323,8 +323,8 @@ fn the_same_schedule_is_the_same_whenever_it_was_said() {
     let now = time("2026-02-01T00:00:00Z");
     let one = schedule(NIGHT, MORNING, "UTC");
     let other = Schedule { since: Some(now), once: Some(Once { suspend: Some(now), resume: None }), ..one.clone() };
-    assert!(one.says_what(&other, now));
-    assert!(!one.says_what(&schedule(NIGHT, "0 9 * * *", "UTC"), now));
+    assert!(one.is_equivalent(&other, now));
+    assert!(!one.is_equivalent(&schedule(NIGHT, "0 9 * * *", "UTC"), now));
 }
 
 /// Returns a line that happens once a day, at this minute of the day.

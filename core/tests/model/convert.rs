@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use cmp_core::account::change::Change;
 use cmp_core::account::{self};
-use cmp_core::controller::{self, Fences, Reserved, Seen, SeenFence, SeenNamespace, Step, Version};
+use cmp_core::controller::{
+    self, Fences, ObjectVersion, Observation, ObservedFence, ObservedNamespace, Reserved, Step,
+};
 use cmp_core::evidence::{self, Remains};
 use cmp_core::manifest;
 use cmp_core::name::{ClusterName, UserName};
@@ -143,8 +145,8 @@ pub(crate) fn changed(model: &Account, change: &Change) -> Account {
     back(&change.apply(&account(model)).unwrap(), model)
 }
 
-fn namespace(model: &Namespace) -> SeenNamespace {
-    SeenNamespace {
+fn namespace(model: &Namespace) -> ObservedNamespace {
+    ObservedNamespace {
         uid: uid(model.uid),
         owner: Some(user()),
         cluster: Some(web()),
@@ -157,19 +159,19 @@ fn namespace(model: &Namespace) -> SeenNamespace {
         deleting: model.deleting,
         left: None,
         newer: None,
-        version: Version::default(),
+        version: ObjectVersion::default(),
     }
 }
 
 /// Returns the account after its Namespaces have been looked up.
 pub(crate) fn settled(model: &Account, found: Option<&Namespace>) -> Account {
-    let found: Vec<SeenNamespace> = found.map(namespace).into_iter().collect();
+    let found: Vec<ObservedNamespace> = found.map(namespace).into_iter().collect();
     changed(model, &controller::settle(&account(model), &found))
 }
 
 fn decided(seen: Option<&Namespace>, model: &Account, waited: bool) -> Step {
     let kind = InstanceType::Container;
-    let fence = |amounts, in_force| SeenFence { amounts: Some(amounts), in_force, ..SeenFence::default() };
+    let fence = |amounts, in_force| ObservedFence { amounts: Some(amounts), in_force, ..ObservedFence::default() };
     let fences = Fences {
         namespace: seen.map(namespace),
         quota: seen.and_then(|seen| seen.quota.map(|shape| fence(manifest::hard(kind, &shaped(shape)), seen.in_force))),
@@ -184,7 +186,8 @@ fn decided(seen: Option<&Namespace>, model: &Account, waited: bool) -> Step {
     let (account, cluster) = (account(model), web());
     let unchanged_for = if waited { WINDOW } else { Duration::ZERO };
     let settings = Settings::default();
-    let seen = Seen { account: &account, cluster: &cluster, fences: &fences, unchanged_for, settings: &settings };
+    let seen =
+        Observation { account: &account, cluster: &cluster, fences: &fences, unchanged_for, settings: &settings };
     controller::next_step(&seen, WINDOW, Timestamp::UNIX_EPOCH)
 }
 

@@ -135,7 +135,7 @@ pub(crate) enum At {
 pub(crate) struct Controller {
     pub(crate) at: At,
     /// Whether each fence still has the nonce that is remembered, if nonces are remembered.
-    marks: Option<[bool; 3]>,
+    nonces: Option<[bool; 3]>,
 }
 
 /// A request to create an instance that was admitted and has not landed.
@@ -272,7 +272,7 @@ impl World {
 
 impl State {
     /// Records a write of an object: whoever read it before knows an older one.
-    fn wrote(&mut self, fence: usize, by_marks: bool) {
+    fn wrote(&mut self, fence: usize, by_nonces: bool) {
         for controller in &mut self.controllers {
             match &mut controller.at {
                 At::Namespace(snapshot) | At::Fences(snapshot) | At::Acting { snapshot, .. } => {
@@ -281,8 +281,8 @@ impl State {
                 At::Listed(_, fresh) if fence == 0 => *fresh = false,
                 At::Idle | At::Listed(..) | At::Touched(_) | At::Settling { .. } => {}
             }
-            if by_marks && let Some(marks) = &mut controller.marks {
-                marks[fence] = false;
+            if by_nonces && let Some(nonces) = &mut controller.nonces {
+                nonces[fence] = false;
             }
         }
     }
@@ -423,10 +423,10 @@ impl State {
         next.controllers[which].at = match controller.at {
             At::Idle if !settled => At::Listed(self.namespace, true),
             At::Idle => {
-                let same = controller.marks;
+                let same = controller.nonces;
                 At::Namespace(Snapshot { namespace: self.namespace, fresh: [true; 3], same })
             }
-            At::Namespace(snapshot) => At::Fences(self.look(snapshot, controller.marks)),
+            At::Namespace(snapshot) => At::Fences(self.look(snapshot, controller.nonces)),
             At::Fences(snapshot) => match self.account {
                 None => At::Idle,
                 // A damaged account is mended before anything else, in one write under the version that was read.
@@ -480,7 +480,7 @@ impl State {
     }
 
     /// Reads the fences in the Namespace.
-    fn look(&self, snapshot: Snapshot, marks: Option<[bool; 3]>) -> Snapshot {
+    fn look(&self, snapshot: Snapshot, nonces: Option<[bool; 3]>) -> Snapshot {
         // If the Namespace is gone or replaced by another one of this name, the old one has nothing to read.
         let inside = self.namespace.filter(|now| snapshot.namespace.is_some_and(|seen| seen.uid == now.uid));
         let namespace = snapshot.namespace.map(|seen| Namespace {
@@ -490,7 +490,7 @@ impl State {
             binding: inside.is_some_and(|now| now.binding),
             ..seen
         });
-        let same = snapshot.same.zip(marks).map(|(then, now)| [then[0], now[1], now[2]]);
+        let same = snapshot.same.zip(nonces).map(|(then, now)| [then[0], now[1], now[2]]);
         Snapshot { namespace, fresh: [snapshot.fresh[0], true, true], same }
     }
 
@@ -500,9 +500,9 @@ impl State {
         let waiting = self.flight.is_some_and(|flight| flight.before[which]) && !world.without(Rule::Window);
         let decided = convert::next_step(snapshot.namespace.as_ref(), &account, same && !waiting);
         if !matches!(*decided, Step::Lower { .. } | Step::Wait { again: Some(_), .. }) {
-            self.controllers[which].marks = None;
+            self.controllers[which].nonces = None;
         } else if !same {
-            self.controllers[which].marks = Some(snapshot.fresh);
+            self.controllers[which].nonces = Some(snapshot.fresh);
             if let Some(flight) = &mut self.flight {
                 flight.before[which] = true;
             }
@@ -526,8 +526,9 @@ impl State {
     ) -> Option<At> {
         if done == u8::MAX {
             // Without rule 1, the account was read already.
-            let snapshot = self.look(Snapshot { namespace: self.namespace, ..snapshot }, self.controllers[which].marks);
-            let snapshot = Snapshot { fresh: [true; 3], same: self.controllers[which].marks, ..snapshot };
+            let snapshot =
+                self.look(Snapshot { namespace: self.namespace, ..snapshot }, self.controllers[which].nonces);
+            let snapshot = Snapshot { fresh: [true; 3], same: self.controllers[which].nonces, ..snapshot };
             let mut at = self.decide(world, which, snapshot, *account);
             if let At::Acting { unchanged: now, .. } = &mut at {
                 *now = unchanged;
@@ -684,8 +685,8 @@ impl State {
                         if !world.without(Rule::Touch) {
                             self.wrote(fence, true);
                             // The controller's own write is the version that it remembers now.
-                            if let Some(marks) = &mut self.controllers[which].marks {
-                                marks[fence] = true;
+                            if let Some(nonces) = &mut self.controllers[which].nonces {
+                                nonces[fence] = true;
                             }
                         }
                         return Some(more(self));
@@ -745,7 +746,7 @@ impl Model for World {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        let idle = Controller { at: At::Idle, marks: None };
+        let idle = Controller { at: At::Idle, nonces: None };
         let mut account = Account {
             uid: 1,
             quota: QUOTA,
@@ -832,7 +833,7 @@ impl Model for World {
             Action::Step(which) => state.step(self, which),
             Action::Crash(which) => {
                 let mut next = state.clone();
-                next.controllers[which] = Controller { at: At::Idle, marks: None };
+                next.controllers[which] = Controller { at: At::Idle, nonces: None };
                 if let Some(flight) = &mut next.flight {
                     flight.before[which] = false;
                 }
@@ -892,7 +893,7 @@ impl State {
             // The request lands now, or it never will.
             state = state.people(Action::Land).unwrap_or(state);
         }
-        state.controllers = [Controller { at: At::Idle, marks: None }; 2];
+        state.controllers = [Controller { at: At::Idle, nonces: None }; 2];
         // These fields do not matter from here on. Clearing them makes many states one, which is followed once.
         (state.budget, state.highest, state.unjudged, state.denied) = (0, 0, false, false);
         thread_local! {
@@ -916,7 +917,7 @@ impl State {
         if state.flight.is_some() {
             state = state.people(Action::Land).unwrap_or(state);
         }
-        state.controllers = [Controller { at: At::Idle, marks: None }; 2];
+        state.controllers = [Controller { at: At::Idle, nonces: None }; 2];
         (state.budget, state.highest, state.unjudged) = (0, 0, false);
         thread_local! {
             static KNOWN: RefCell<HashMap<State, bool>> = RefCell::default();

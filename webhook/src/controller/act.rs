@@ -15,7 +15,7 @@ use cmp_client::accounts::Stored;
 use cmp_client::kubevirt::Machines;
 use cmp_client::templates::Templates;
 use cmp_core::account::{Change, InstanceType, Shape};
-use cmp_core::controller::{Fences, Part, Reserved, SeenFence, SeenNamespace, Step};
+use cmp_core::controller::{Fences, ObservedFence, ObservedNamespace, Part, Reserved, Step};
 use cmp_core::evidence::{Remains, fits};
 use cmp_core::name::ClusterName;
 use cmp_core::quantity::Quantity;
@@ -23,13 +23,13 @@ use cmp_core::resources::STORAGE;
 use cmp_core::template::{Grants, built_in_type};
 use cmp_core::{keys, manifest};
 
-use super::Context;
+use super::context::Context;
 
 /// The outcome of a step.
 #[derive(Debug)]
 pub enum Outcome {
     /// The step is done.
-    Done(News),
+    Done(Written),
     /// All three fences were written and now have these nonces, but the evidence does not fit yet.
     Touched([String; 3]),
     /// The evidence does not fit yet; the text names what is left.
@@ -38,13 +38,13 @@ pub enum Outcome {
 
 /// The state that the answer to a write contains, so that it need not be read again.
 #[derive(Debug)]
-pub enum News {
+pub enum Written {
     /// The answer does not contain everything that was written: read everything again.
     Unknown,
     /// The account after the write.
     Account(Box<Stored>),
     /// The Namespace after the write.
-    Namespace(Box<SeenNamespace>),
+    Namespace(Box<ObservedNamespace>),
     /// The RoleBinding exists now.
     Bound,
 }
@@ -94,33 +94,33 @@ pub async fn carry_out(
 ) -> Result<Outcome, ApiError> {
     let user = &stored.account.user;
     let act = Act { context, cluster, namespace: cluster.namespace() };
-    let news = match step {
-        Step::Nothing | Step::Wait { .. } => News::Unknown,
-        Step::Account(change) => News::Account(Box::new(act.change(stored, change).await?)),
+    let written = match step {
+        Step::Nothing | Step::Wait { .. } => Written::Unknown,
+        Step::Account(change) => Written::Account(Box::new(act.change(stored, change).await?)),
         Step::Adopt(change) => {
-            act.annotate(fences, json!({ (keys::FENCE): context.fence() })).await?;
+            act.annotate(fences, json!({ (keys::NONCE): context.nonce() })).await?;
             act.change(stored, change).await?;
-            News::Unknown
+            Written::Unknown
         }
         Step::CreateNamespace { kind, size } => {
-            let mut namespace = manifest::namespace(user, cluster, *kind, size, &context.fence());
+            let mut namespace = manifest::namespace(user, cluster, *kind, size, &context.nonce());
             let annotations = namespace.metadata.annotations.get_or_insert_default();
             let grants = act.grants(stored, *kind).await?;
             annotations.extend(grants.into_iter().map(|(key, value)| (key.to_owned(), value)));
             let made = act.cluster_scoped::<Namespace>().create(&PostParams::default(), &namespace).await?;
-            News::Namespace(Box::new(SeenNamespace::of(&made)))
+            Written::Namespace(Box::new(ObservedNamespace::of(&made)))
         }
         Step::RemoveNamespace => {
             if let Some(seen) = &fences.namespace {
                 act.remove_namespace(seen).await?;
             }
-            News::Unknown
+            Written::Unknown
         }
         Step::Write { parts, shape, kind, reserve } => {
             if let Some(reserve) = reserve {
                 // The nonce is new with each write: the API server does not count a write that changes nothing.
                 let reserved = reserved(&Reserved::Shape(reserve.clone()));
-                act.annotate(fences, json!({ (keys::RESERVED): reserved, (keys::FENCE): context.fence() })).await?;
+                act.annotate(fences, json!({ (keys::RESERVED): reserved, (keys::NONCE): context.nonce() })).await?;
             }
             // The fences are written one after another, in the order of the checks. The other parts need not wait.
             let (fenced, beside): (Vec<Part>, Vec<Part>) =
@@ -133,7 +133,7 @@ pub async fn carry_out(
             };
             let beside = try_join_all(beside.into_iter().map(|part| act.write(part, shape, *kind, fences)));
             try_join(fence, beside).await?;
-            News::Unknown
+            Written::Unknown
         }
         Step::Open { shape, reserved: beyond } => {
             let open = json!({
@@ -142,23 +142,23 @@ pub async fn carry_out(
                 (keys::RELEASED): shape.released.then_some(keys::TRUE),
                 (keys::RESERVED): reserved(beyond),
                 (keys::READY): keys::TRUE,
-                (keys::FENCE): context.fence(),
+                (keys::NONCE): context.nonce(),
             });
-            act.annotate(fences, open).await?.map_or(News::Unknown, |now| News::Namespace(Box::new(now)))
+            act.annotate(fences, open).await?.map_or(Written::Unknown, |now| Written::Namespace(Box::new(now)))
         }
         Step::Bind { kind } => {
             let binding = manifest::role_binding(user, cluster, *kind);
             act.namespaced::<RoleBinding>().create(&PostParams::default(), &binding).await?;
-            News::Bound
+            Written::Bound
         }
         Step::BindSchedule => {
             let binding = manifest::schedule_binding(cluster);
             act.namespaced::<RoleBinding>().create(&PostParams::default(), &binding).await?;
-            News::Unknown
+            Written::Unknown
         }
         Step::UnbindSchedule => {
             act.namespaced::<RoleBinding>().delete(keys::SCHEDULE_ROLE, &DeleteParams::default()).await?;
-            News::Unknown
+            Written::Unknown
         }
         Step::Forget { uid, change } => {
             let now = act.cluster_scoped::<Namespace>().get_opt(&act.namespace).await?;
@@ -166,31 +166,35 @@ pub async fn carry_out(
                 context.accounts.change(stored, change, keys::WEBHOOK, false).await?;
                 info!(%user, %cluster, "gone");
             }
-            News::Unknown
+            Written::Unknown
         }
         Step::Lower { to, kind, change } => {
             // Look before any write, so that a wait for Pods to end writes nothing.
             if let Err(why) = fits(&act.remains(*kind).await?, *kind, to) {
                 return Ok(Outcome::NotYet(why));
             }
-            let marks = act.touch(fences).await?;
+            let nonces = act.touch(fences).await?;
             if let Err(why) = fits(&act.remains(*kind).await?, *kind, to) {
                 info!(%user, %cluster, why, "not given back yet");
-                return Ok(Outcome::Touched(marks));
+                return Ok(Outcome::Touched(nonces));
             }
             context.accounts.change(stored, change, keys::WEBHOOK, false).await?;
             info!(%user, %cluster, count = to.count, size = %to.size, "given back");
-            News::Unknown
+            Written::Unknown
         }
     };
-    Ok(Outcome::Done(news))
+    Ok(Outcome::Done(written))
 }
 
 /// Writes a Namespace under the version that was read. Only its nonce changes.
-pub async fn touch_namespace(context: &Context, cluster: &ClusterName, seen: &SeenNamespace) -> Result<(), ApiError> {
+pub async fn touch_namespace(
+    context: &Context,
+    cluster: &ClusterName,
+    seen: &ObservedNamespace,
+) -> Result<(), ApiError> {
     let act = Act { context, cluster, namespace: cluster.namespace() };
     let fences = Fences { namespace: Some(seen.clone()), ..Fences::default() };
-    act.annotate(&fences, json!({ (keys::FENCE): context.fence() })).await.map(drop)
+    act.annotate(&fences, json!({ (keys::NONCE): context.nonce() })).await.map(drop)
 }
 
 /// Returns the value of the annotation; `None` removes it.
@@ -249,18 +253,18 @@ impl Act<'_> {
         &self,
         fences: &Fences,
         annotations: serde_json::Value,
-    ) -> Result<Option<SeenNamespace>, ApiError> {
+    ) -> Result<Option<ObservedNamespace>, ApiError> {
         let Some(seen) = &fences.namespace else { return Ok(None) };
         let patch = json!({
             "metadata": { "resourceVersion": seen.version.resource_version, "uid": seen.uid, "annotations": annotations },
         });
         let api: Api<Namespace> = self.cluster_scoped();
         let written = api.patch(&self.namespace, &PatchParams::default(), &Patch::Merge(patch)).await?;
-        Ok(Some(SeenNamespace::of(&written)))
+        Ok(Some(ObservedNamespace::of(&written)))
     }
 
     /// Removes the rights of the owner first, then deletes the Namespace if it is still the one that was read.
-    async fn remove_namespace(&self, seen: &SeenNamespace) -> Result<(), ApiError> {
+    async fn remove_namespace(&self, seen: &ObservedNamespace) -> Result<(), ApiError> {
         let bindings: Api<RoleBinding> = self.namespaced();
         if let Err(error) = bindings.delete(keys::BINDING_NAME, &DeleteParams::default()).await.map_err(ApiError::from)
             && !error.is_not_found()
@@ -277,18 +281,18 @@ impl Act<'_> {
     }
 
     async fn write(&self, part: Part, shape: &Shape, kind: InstanceType, fences: &Fences) -> Result<(), ApiError> {
-        let (cluster, post, fence) = (self.cluster, PostParams::default(), self.context.fence());
-        let version = |seen: Option<&SeenFence>| seen.map(|seen| seen.version.resource_version.clone());
+        let (cluster, post, nonce) = (self.cluster, PostParams::default(), self.context.nonce());
+        let version = |seen: Option<&ObservedFence>| seen.map(|seen| seen.version.resource_version.clone());
         // A create has no version to be written under; the uid of the Namespace replaces it.
         let uid = fences.namespace.as_ref().map_or("", |namespace| &namespace.uid);
         match part {
             Part::Quota => {
-                let mut quota = manifest::resource_quota(cluster, kind, shape, uid, &fence);
+                let mut quota = manifest::resource_quota(cluster, kind, shape, uid, &nonce);
                 quota.metadata.resource_version = version(fences.quota.as_ref());
                 put(&self.namespaced::<ResourceQuota>(), &quota, fences.quota.is_some(), &post).await
             }
             Part::Limits => {
-                let mut limits = manifest::limit_range(cluster, kind, &shape.size, &self.context.settings, uid, &fence);
+                let mut limits = manifest::limit_range(cluster, kind, &shape.size, &self.context.settings, uid, &nonce);
                 limits.metadata.resource_version = version(fences.limits.as_ref());
                 put(&self.namespaced::<LimitRange>(), &limits, fences.limits.is_some(), &post).await
             }
@@ -326,9 +330,9 @@ impl Act<'_> {
         let (Some(namespace), Some(quota), Some(limits)) = (&fences.namespace, &fences.quota, &fences.limits) else {
             return Err(ApiError::Other("a fence is missing".to_owned()));
         };
-        let fence = self.context.fence();
+        let nonce = self.context.nonce();
         let patch = |version: &str| {
-            let metadata = json!({ "resourceVersion": version, "annotations": { (keys::FENCE): &fence } });
+            let metadata = json!({ "resourceVersion": version, "annotations": { (keys::NONCE): &nonce } });
             Patch::Merge(json!({ "metadata": metadata }))
         };
         let params = PatchParams::default();
@@ -338,7 +342,7 @@ impl Act<'_> {
         self.namespaced::<ResourceQuota>().patch(keys::FENCE_NAME, &params, &patch(version)).await?;
         let version = &limits.version.resource_version;
         self.namespaced::<LimitRange>().patch(keys::FENCE_NAME, &params, &patch(version)).await?;
-        Ok([fence.clone(), fence.clone(), fence])
+        Ok([nonce.clone(), nonce.clone(), nonce])
     }
 
     /// Rule 3: lists what is left, from etcd and not from a cache.

@@ -1,4 +1,4 @@
-//! The memory of the controllers between looks. All of it may be lost at any time: the controllers then read more or
+//! The memory of the controllers between passes. All of it may be lost at any time: the controllers then read more or
 //! wait longer.
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,15 +14,15 @@ pub(super) struct Remembered {
     /// Number of changes seen in its Namespace.
     pub(super) changes: u64,
     /// The entry of the account and the number of changes at which nothing was to be done, and when that was seen.
-    pub(super) done: Option<(Mark, u64, Instant)>,
+    pub(super) done: Option<(EntryHash, u64, Instant)>,
     /// The nonces of the fences, and since when they have been the same while something was to be given up.
     pub(super) fences: Option<Box<([String; 3], Instant)>>,
     /// The reason why nothing could be done, since when it holds, and when to try again.
-    pub(super) held_up: Option<Box<HeldUp>>,
+    pub(super) retry: Option<Box<Retry>>,
 }
 
 /// A cluster that is held up for now.
-pub(super) struct HeldUp {
+pub(super) struct Retry {
     /// The reason, as it is reported to the user.
     pub(super) reason: String,
     /// The time since which the reason has been the same.
@@ -30,20 +30,20 @@ pub(super) struct HeldUp {
     /// Number of failed tries.
     pub(super) failures: u32,
     /// While the entry and the number of changes stay the same, there is no new try before this time.
-    pub(super) until: (Mark, u64, Instant),
+    pub(super) until: (EntryHash, u64, Instant),
 }
 
 impl Remembered {
-    /// Returns how long to leave the cluster alone after a failed try, if nothing has changed. `wish` computes the mark
+    /// Returns how long to leave the cluster alone after a failed try, if nothing has changed. `request` computes the hash
     /// of the request. Its cost grows with the length of the entry, and hardly any cluster needs it.
-    pub(super) fn paused(&self, wish: impl FnOnce() -> Mark) -> Option<Duration> {
-        let (tried, changes, until) = self.held_up.as_ref()?.until;
+    pub(super) fn paused(&self, request: impl FnOnce() -> EntryHash) -> Option<Duration> {
+        let (tried, changes, until) = self.retry.as_ref()?.until;
         let left = until.saturating_duration_since(Instant::now());
-        (changes == self.changes && !left.is_zero() && tried == wish()).then_some(left)
+        (changes == self.changes && !left.is_zero() && tried == request()).then_some(left)
     }
 
     /// Reports whether nothing is to be done for as long as nothing changes.
-    pub(super) fn is_done(&self, entry: Mark, within: Duration) -> bool {
+    pub(super) fn is_done(&self, entry: EntryHash, within: Duration) -> bool {
         self.done
             .as_ref()
             .is_some_and(|(done, changes, at)| *done == entry && *changes == self.changes && at.elapsed() < within)
@@ -52,19 +52,19 @@ impl Remembered {
 
 /// A hash of an account's entry, which may have many kilobytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mark(u64);
+pub(super) struct EntryHash(u64);
 
-/// Computes marks with a random key. Nobody else knows the key, so that nobody can make two entries with one mark.
+/// Computes hasher with a random key. Nobody else knows the key, so that nobody can make two entries with one hash.
 #[derive(Default)]
-pub(super) struct Marks(RandomState);
+pub(super) struct EntryHasher(RandomState);
 
-impl Marks {
-    pub(super) fn of(&self, entry: &Entry) -> Mark {
-        Mark(self.0.hash_one(format!("{entry:?}")))
+impl EntryHasher {
+    pub(super) fn of(&self, entry: &Entry) -> EntryHash {
+        EntryHash(self.0.hash_one(format!("{entry:?}")))
     }
 
-    /// Returns the mark of the request in an entry, without the reason why it is blocked.
-    pub(super) fn of_wish(&self, entry: &Entry) -> Mark {
+    /// Returns the hash of the request in an entry, without the reason why it is blocked.
+    pub(super) fn of_request(&self, entry: &Entry) -> EntryHash {
         self.of(&Entry { blocked: None, ..entry.clone() })
     }
 }
@@ -148,33 +148,33 @@ mod tests {
 
     #[test]
     fn a_cluster_is_left_alone_until_something_changes() {
-        let marks = Marks::default();
-        let wish = |delete: &str, blocked: Option<&str>| {
+        let hasher = EntryHasher::default();
+        let request = |delete: &str, blocked: Option<&str>| {
             let at = jiff::Timestamp::UNIX_EPOCH;
             let blocked = blocked.map(|reason| Blocked { reason: reason.to_owned(), at });
-            marks.of_wish(&Entry { delete: Some(delete.to_owned()), blocked, ..Entry::default() })
+            hasher.of_request(&Entry { delete: Some(delete.to_owned()), blocked, ..Entry::default() })
         };
-        let until = (wish("a", None), 0, Instant::now() + Duration::from_hours(1));
-        let held_up = HeldUp { reason: "denied".to_owned(), since: Instant::now(), failures: 1, until };
-        let mut remembered = Remembered { held_up: Some(Box::new(held_up)), ..Remembered::default() };
-        assert!(remembered.paused(|| wish("a", None)).is_some());
-        assert!(remembered.paused(|| wish("a", Some("denied"))).is_some(), "our own report does not start it anew");
-        assert!(remembered.paused(|| wish("b", None)).is_none());
+        let until = (request("a", None), 0, Instant::now() + Duration::from_hours(1));
+        let retry = Retry { reason: "denied".to_owned(), since: Instant::now(), failures: 1, until };
+        let mut remembered = Remembered { retry: Some(Box::new(retry)), ..Remembered::default() };
+        assert!(remembered.paused(|| request("a", None)).is_some());
+        assert!(remembered.paused(|| request("a", Some("denied"))).is_some(), "our own report does not start it anew");
+        assert!(remembered.paused(|| request("b", None)).is_none());
         remembered.changes += 1;
-        assert!(remembered.paused(|| wish("a", None)).is_none());
-        assert!(Remembered::default().paused(|| wish("a", None)).is_none());
+        assert!(remembered.paused(|| request("a", None)).is_none());
+        assert!(Remembered::default().paused(|| request("a", None)).is_none());
     }
 
     #[test]
     fn a_cluster_is_done_with_one_entry_and_until_something_changes() {
-        let marks = Marks::default();
+        let hasher = EntryHasher::default();
         let (empty, other) = (Entry::default(), Entry { delete: Some("uid".to_owned()), ..Entry::default() });
-        let mut remembered = Remembered { done: Some((marks.of(&empty), 0, Instant::now())), ..Remembered::default() };
+        let mut remembered = Remembered { done: Some((hasher.of(&empty), 0, Instant::now())), ..Remembered::default() };
         let long = Duration::from_hours(1);
-        assert!(remembered.is_done(marks.of(&empty), long));
-        assert!(!remembered.is_done(marks.of(&other), long));
-        assert!(!remembered.is_done(marks.of(&empty), Duration::ZERO));
+        assert!(remembered.is_done(hasher.of(&empty), long));
+        assert!(!remembered.is_done(hasher.of(&other), long));
+        assert!(!remembered.is_done(hasher.of(&empty), Duration::ZERO));
         remembered.changes += 1;
-        assert!(!remembered.is_done(marks.of(&empty), long));
+        assert!(!remembered.is_done(hasher.of(&empty), long));
     }
 }

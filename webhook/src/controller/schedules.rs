@@ -4,13 +4,12 @@
 //! its quota gets it back by those very steps. All replicas do the work at once. An instance that another replica or a
 //! user changed in between is read again. Each pass also checks again whether the transition is still due.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
-use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Notify;
+use jiff::Timestamp;
 use tracing::{info, warn};
 
 use cmp_client::accounts::Stored;
@@ -22,7 +21,7 @@ use cmp_core::lifecycle::{Asker, Call, act};
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::schedule::{Due, LastRun, MOST_LEFT, Schedule, ScheduleAction, Transition, Trigger, is_done, is_for};
 
-use super::{Context, RESYNC};
+use super::context::{Context, RESYNC};
 use crate::metrics;
 
 /// Number of clusters that are worked on at once, and of instances of one cluster.
@@ -34,64 +33,8 @@ const CATCH_UP: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_secs(1);
 /// When to look again at a due transition: it may wait for a cluster to be prepared.
 const AGAIN: Duration = Duration::from_secs(5);
-/// How long a cluster counts as recently worked on: longer than it takes to look at it again.
-const COUNTS: SignedDuration = SignedDuration::from_mins(1);
 /// The recorded reason of a suspension by schedule.
 const REASON: &str = "schedule";
-
-type Key = (UserName, ClusterName);
-
-/// The clusters with a due transition.
-#[derive(Default)]
-pub(super) struct Transitions {
-    queue: Mutex<Queue>,
-    more: Notify,
-}
-
-#[derive(Default)]
-struct Queue {
-    /// The waiting clusters, by the time since which they wait, then by the order in which they were added.
-    waiting: BTreeMap<(Timestamp, u64), Key>,
-    added: u64,
-    /// The waiting clusters, and those that are being worked on.
-    known: HashSet<Key>,
-    /// The last time a cluster was worked on. It waits from then on, so that many failing clusters do not delay the
-    /// others.
-    worked: HashMap<Key, Timestamp>,
-}
-
-impl Transitions {
-    /// Adds a cluster, unless it is known already. `due` is the time at which its transition was due.
-    fn add(&self, key: Key, due: Timestamp) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        if queue.known.insert(key.clone()) {
-            let from = queue.worked.get(&key).map_or(due, |worked| due.max(*worked));
-            queue.added += 1;
-            let place = (from, queue.added);
-            queue.waiting.insert(place, key);
-            self.more.notify_one();
-        }
-    }
-
-    /// Takes the cluster that has waited longest.
-    async fn next(&self) -> Key {
-        loop {
-            let more = self.more.notified();
-            let first = self.queue.lock().unwrap_or_else(PoisonError::into_inner).waiting.pop_first();
-            if let Some((_, key)) = first {
-                return key;
-            }
-            more.await;
-        }
-    }
-
-    fn done(&self, key: Key, now: Timestamp) {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.known.remove(&key);
-        queue.worked.retain(|_, worked| now.duration_since(*worked) < COUNTS);
-        queue.worked.insert(key, now);
-    }
-}
 
 /// Reports whether the entry has a cluster that can be acted on.
 fn is_there(entry: &Entry) -> bool {
@@ -104,7 +47,7 @@ fn is_there(entry: &Entry) -> bool {
 }
 
 /// Queues the due transitions of an account's clusters, and returns when to look again.
-pub(super) fn look(context: &Context, account: &Account, now: Timestamp) -> Duration {
+pub(super) fn queue_due(context: &Context, account: &Account, now: Timestamp) -> Duration {
     let mut soonest = RESYNC;
     if account.newer().is_some() {
         return soonest;
@@ -425,14 +368,9 @@ async fn record(
 
 #[cfg(test)]
 mod tests {
-    use futures::FutureExt;
     use serde_json::json;
 
     use super::*;
-
-    fn key(cluster: &str) -> Key {
-        ("john".parse().unwrap(), cluster.parse().unwrap())
-    }
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -464,39 +402,6 @@ mod tests {
             cmp_core::instance::of_stateful_set(&set, None).unwrap()
         };
         (0..3).map(one).collect()
-    }
-
-    /// Takes all waiting clusters.
-    fn taken(transitions: &Transitions) -> Vec<String> {
-        std::iter::from_fn(|| transitions.next().now_or_never()).map(|(_, cluster)| cluster.to_string()).collect()
-    }
-
-    #[test]
-    fn the_cluster_that_has_waited_longest_is_taken_first() {
-        let transitions = Transitions::default();
-        for (cluster, due) in [("b", 20), ("late", 30), ("a", 20), ("early", 10), ("b", 5)] {
-            transitions.add(key(cluster), at(due));
-        }
-        // Equal due times keep the order of arrival, and a cluster that waits already keeps its place.
-        assert_eq!(taken(&transitions), ["early", "b", "a", "late"]);
-        transitions.add(key("early"), at(10));
-        assert!(taken(&transitions).is_empty(), "it is being worked on");
-    }
-
-    #[test]
-    fn a_cluster_that_was_worked_on_waits_behind_the_others() {
-        let transitions = Transitions::default();
-        transitions.add(key("fails"), at(10));
-        assert_eq!(taken(&transitions), ["fails"]);
-        transitions.done(key("fails"), at(40));
-        for (cluster, due) in [("fails", 10), ("new", 30), ("newer", 50)] {
-            transitions.add(key(cluster), at(due));
-        }
-        assert_eq!(taken(&transitions), ["new", "fails", "newer"]);
-        // The last time of work counts for a minute, and is not remembered for longer.
-        transitions.done(key("fails"), at(60));
-        transitions.done(key("new"), at(200));
-        assert_eq!(transitions.queue.lock().unwrap().worked.len(), 1);
     }
 
     /// Returns the record of a resumption of three instances of which one was skipped.

@@ -11,7 +11,7 @@ use cmp_client::ApiError;
 use cmp_client::accounts::Accounts;
 use cmp_core::account::Unreadable;
 use cmp_core::audit::{self, Finding};
-use cmp_core::controller::{SeenFence, SeenNamespace};
+use cmp_core::controller::{ObservedFence, ObservedNamespace};
 use cmp_core::keys;
 use cmp_core::quantity::Amounts;
 
@@ -132,12 +132,12 @@ async fn read(client: &Client) -> Result<AccountsAudit, CliError> {
         async { limits.list(&fences).await.map_err(ApiError::from) },
         cmp_client::settings::read(client),
     )?;
-    let quotas = allowed(&quotas.items, SeenFence::of_quota);
-    let limits = allowed(&limits.items, SeenFence::of_limits);
-    let mut theirs: BTreeMap<String, Vec<SeenNamespace>> = BTreeMap::new();
+    let quotas = allowed(&quotas.items, ObservedFence::of_quota);
+    let limits = allowed(&limits.items, ObservedFence::of_limits);
+    let mut theirs: BTreeMap<String, Vec<ObservedNamespace>> = BTreeMap::new();
     for namespace in &namespaces.items {
         let owner = namespace.labels().get(keys::OWNER).cloned().unwrap_or_default();
-        theirs.entry(owner).or_default().push(SeenNamespace::of(namespace));
+        theirs.entry(owner).or_default().push(ObservedNamespace::of(namespace));
     }
     let mut seen = AccountsAudit { accounts: accounts.len(), clusters: namespaces.items.len(), found: BTreeMap::new() };
     for account in accounts {
@@ -176,7 +176,7 @@ async fn read(client: &Client) -> Result<AccountsAudit, CliError> {
 }
 
 /// Returns the amounts that each fence allows, by Namespace.
-fn allowed<K: ResourceExt>(fences: &[K], read: impl Fn(&K) -> SeenFence) -> BTreeMap<String, Amounts> {
+fn allowed<K: ResourceExt>(fences: &[K], read: impl Fn(&K) -> ObservedFence) -> BTreeMap<String, Amounts> {
     let allowed = fences.iter().filter_map(|fence| Some((fence.namespace()?, read(fence).amounts?)));
     allowed.collect()
 }

@@ -5,7 +5,7 @@ use kube::{Api, Client};
 
 use cmp_core::account::HeldState;
 use cmp_core::audit::{self, Finding};
-use cmp_core::controller::SeenNamespace;
+use cmp_core::controller::ObservedNamespace;
 use cmp_core::name::UserName;
 
 use crate::commands::check::report::Check;
@@ -27,7 +27,7 @@ pub(super) async fn run_checks(context: &Context<'_>, client: &Client, user: &Us
     let theirs = |state: HeldState| matches!(state, HeldState::Ready | HeldState::Releasing);
     for (cluster, _) in held.iter().filter(|(_, held)| theirs(held.state)) {
         match namespaces.get(&cluster.namespace()).await.map_err(CliError::from) {
-            Ok(namespace) => seen.push(SeenNamespace::of(&namespace)),
+            Ok(namespace) => seen.push(ObservedNamespace::of(&namespace)),
             Err(error) => {
                 let check = Check::failed(&format!("cluster/{cluster}"), error.message());
                 unreadable.push(check.hint(ASK));

@@ -84,7 +84,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScheduleCluster) -> Result<
             next.skip_until = Some(moment(skip_until, &zone)?);
         }
         // A schedule given again unchanged continues. A changed one starts now: earlier transitions do not count.
-        let same = next.says_what(&before, now) && next.skip_until == before.skip_until;
+        let same = next.is_equivalent(&before, now) && next.skip_until == before.skip_until;
         let next = if same || !said { next } else { next.anew(now) };
         next.check(current.kind).map_err(|wrong| invalid(&wrong))?;
         say_next(context, &name, &next, now)?;

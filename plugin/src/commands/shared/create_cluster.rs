@@ -150,7 +150,7 @@ async fn write_want(
 /// cluster is released, and the schedule unless the request names another one.
 fn as_wanted(asked: &Want, wanted: &Want) -> Want {
     let schedule = match (&asked.schedule, &wanted.schedule) {
-        (Some(asked), Some(wanted)) if !asked.says_what(wanted, Timestamp::now()) => Some(asked.clone()),
+        (Some(asked), Some(wanted)) if !asked.is_equivalent(wanted, Timestamp::now()) => Some(asked.clone()),
         (Some(asked), None) => Some(asked.clone()),
         (_, wanted) => wanted.clone(),
     };

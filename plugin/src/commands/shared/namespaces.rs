@@ -8,7 +8,7 @@ use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 
 use cmp_client::ApiError;
-use cmp_core::controller::SeenNamespace;
+use cmp_core::controller::ObservedNamespace;
 
 use crate::error::CliError;
 
@@ -50,7 +50,7 @@ pub(crate) async fn all_gone(client: &Client, selector: &str, deadline: Instant)
 
 /// Returns the error for a Namespace that is not gone, with the reason from its conditions.
 fn late(namespace: &Namespace) -> CliError {
-    let left = SeenNamespace::of(namespace).left;
+    let left = ObservedNamespace::of(namespace).left;
     let why = left.unwrap_or_else(|| "kube-controller-manager has not said why".to_owned());
     CliError::user(format!("namespace/{} is not gone: {why}", namespace.name_any()))
 }
