@@ -16,7 +16,8 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use cmp_core::account::{Account, Change, Unreadable};
+use cmp_core::account::change::Change;
+use cmp_core::account::{Account, Unreadable};
 use cmp_core::keys;
 use cmp_core::name::UserName;
 

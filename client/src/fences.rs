@@ -7,12 +7,12 @@ use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::ListParams;
 use kube::{Api, Client};
 
-use cmp_core::account::InstanceType;
-use cmp_core::controller::{Fences, ObservedFence, ObservedNamespace};
+use cmp_core::fences::{Fences, ObservedFence, ObservedNamespace};
 use cmp_core::keys;
 use cmp_core::manifest::network_policy;
 use cmp_core::name::ClusterName;
 use cmp_core::settings::Settings;
+use cmp_core::vocabulary::InstanceType;
 
 use crate::error::ApiError;
 

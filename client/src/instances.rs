@@ -5,11 +5,11 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, Client};
 
-use cmp_core::account::InstanceType;
 use cmp_core::containers::Set;
 use cmp_core::instance::{Instance, Orphan, of_stateful_set, of_virtual_machine};
 use cmp_core::lifecycle::Act;
 use cmp_core::name::ClusterName;
+use cmp_core::vocabulary::InstanceType;
 
 use crate::error::ApiError;
 use crate::kubevirt::Machines;

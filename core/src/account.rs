@@ -27,11 +27,6 @@ pub use policy::{Policy, Suspended};
 pub use shape::Shape;
 pub use want::{Variable, Want};
 
-// Until all crates use the new paths.
-pub use crate::format::encode as stored;
-pub use crate::vocabulary::InstanceType;
-pub use change::Change;
-
 /// The account of one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {

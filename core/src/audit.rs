@@ -1,7 +1,7 @@
 //! Compares an account with the cluster: its entries with the Namespaces of its clusters and with their fences.
 
 use crate::account::{Account, HeldState};
-use crate::controller::ObservedNamespace;
+use crate::fences::ObservedNamespace;
 use crate::manifest;
 use crate::name::ClusterName;
 use crate::quantity::{Amounts, Quantity};
@@ -149,7 +149,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::controller::{ObjectVersion, Reserved};
+    use crate::fences::{ObjectVersion, Reserved};
     use crate::vocabulary::InstanceType;
 
     fn read(data: &[(&str, &str)]) -> Account {

@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::account::change::Change;
 use crate::account::{Account, Blocked, Entry, Held, HeldState, Refused, Shape};
+use crate::fences::{Fences, ObservedFence, ObservedNamespace, Reserved};
 use crate::manifest;
 use crate::name::ClusterName;
 use crate::quantity::Amounts;
@@ -348,9 +349,6 @@ pub fn settle(account: &Account, namespaces: &[ObservedNamespace]) -> Change {
     }
     change
 }
-
-// Until all crates use the new paths.
-pub use crate::fences::{Fences, ObjectVersion, ObservedFence, ObservedNamespace, Reserved};
 
 #[cfg(test)]
 mod tests;

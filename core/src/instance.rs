@@ -16,7 +16,7 @@ use crate::kubevirt::{self, VirtualMachine, VirtualMachineInstance};
 use crate::name::InstanceName;
 use crate::resources::{CPU, MEMORY, Resources};
 use crate::state::State;
-use crate::vocabulary::{InstanceType, Trigger};
+use crate::vocabulary::{InstanceType, Mode, Trigger};
 
 /// The record of a suspension, in the annotations of the instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -391,9 +391,6 @@ fn of_pod(pod: &Pod) -> Shown {
 pub fn columns(size: &Resources) -> [String; 2] {
     [CPU, MEMORY].map(|name| size.named(name).map_or_else(|| "<none>".to_owned(), |amount| amount.to_string()))
 }
-
-// Until all crates use the new paths.
-pub use crate::vocabulary::Mode;
 
 #[cfg(test)]
 pub(crate) mod tests;

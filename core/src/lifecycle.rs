@@ -7,7 +7,7 @@ use crate::keys;
 use crate::kubevirt;
 use crate::name::InstanceName;
 use crate::state::State;
-use crate::vocabulary::{InstanceType, Mode, Trigger};
+use crate::vocabulary::{InstanceType, Mode, Trigger, Verb};
 
 /// Returns the state that a verb leads to.
 fn target(verb: Verb) -> State {
@@ -176,9 +176,6 @@ pub fn act(shown: &Instance, verb: Verb, mode: Option<Mode>, asker: Option<&Aske
     });
     Ok(Some(Act { patch, call }))
 }
-
-// Until all crates use the new paths.
-pub use crate::vocabulary::Verb;
 
 #[cfg(test)]
 mod tests;

@@ -361,9 +361,6 @@ fn bound(cluster: &ClusterName, name: &str, role: &str, account: &str, of: &str)
     }
 }
 
-// Until all crates use the new paths.
-pub use crate::template::resize::resized;
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::vocabulary::{InstanceType, Mode};
+use crate::vocabulary::{InstanceType, Mode, ScheduleAction, Trigger};
 
 pub mod cron;
 pub mod due;
@@ -347,10 +347,6 @@ pub fn shown(at: Timestamp, zone: &TimeZone) -> String {
     let seconds = if wall.second() == 0 { String::new() } else { format!(":{:02}", wall.second()) };
     format!("{date} {:02}:{:02}{seconds} {sign}{:02}:{:02}", wall.hour(), wall.minute(), offset / 60, offset % 60)
 }
-
-// Until all crates use the new paths.
-pub use self::due::{is_done, is_for};
-pub use crate::vocabulary::{ScheduleAction, Trigger};
 
 #[cfg(test)]
 mod tests;

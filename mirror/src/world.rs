@@ -6,7 +6,6 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use cmp_client::accounts;
-use cmp_core::account::InstanceType;
 use cmp_core::containers::{Metadata, Pod, Set};
 use cmp_core::instance::{self, Instance};
 use cmp_core::keys;
@@ -14,6 +13,7 @@ use cmp_core::kubevirt::{VirtualMachine, VirtualMachineInstance};
 use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::resources::Resources;
 use cmp_core::state::State;
+use cmp_core::vocabulary::InstanceType;
 
 use crate::timeline::{Fact, Key};
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use cmp_client::kubevirt::Machines;
 use cmp_client::{ApiError, lists};
-use cmp_core::account::{Account, Entry, HeldState, InstanceType};
+use cmp_core::account::{Account, Entry, HeldState};
 use cmp_core::containers::{self, Set};
 use cmp_core::instance::{self, Instance, Orphan, columns};
 use cmp_core::keys;
@@ -20,6 +20,7 @@ use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
 use cmp_core::name::{ClusterName, InstanceName, TemplateName, UserName};
 use cmp_core::powered_off::PoweredOff;
 use cmp_core::state::{Counts, State};
+use cmp_core::vocabulary::InstanceType;
 
 use crate::error::CliError;
 use crate::output::{Heads, Item, age};

@@ -12,10 +12,11 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::Request;
-use cmp_core::account::{Account, InstanceType, Shape, Want};
+use cmp_core::account::{Account, Shape, Want};
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::template::Template;
 use cmp_core::verdict::judge;
+use cmp_core::vocabulary::InstanceType;
 use cmp_core::{keys, manifest};
 use cmp_tests::Installation;
 use cmp_tests::control_plane::client;

@@ -7,10 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cmp_core::account::InstanceType;
 use cmp_core::name::InstanceName;
 use cmp_core::resources::Resources;
 use cmp_core::state::State;
+use cmp_core::vocabulary::InstanceType;
 use cmp_mirror::Store;
 use cmp_mirror::timeline::Fact;
 use cmp_mirror::world::{Lived, Seen};

@@ -23,7 +23,8 @@ use tracing::{info, warn};
 
 use cmp_client::ApiError;
 use cmp_client::accounts;
-use cmp_core::controller::{ObservedNamespace, settle};
+use cmp_core::controller::settle;
+use cmp_core::fences::ObservedNamespace;
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 

@@ -195,11 +195,13 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use cmp_core::account::{Change, InstanceType, Shape};
-    use cmp_core::controller::{Reserved, Step};
+    use cmp_core::account::Shape;
+    use cmp_core::account::change::Change;
+    use cmp_core::controller::Step;
+    use cmp_core::fences::Reserved;
     use cmp_core::resources::Resources;
-    use cmp_core::schedule::ScheduleAction;
     use cmp_core::verdict::{Amounts, Denial};
+    use cmp_core::vocabulary::{InstanceType, ScheduleAction};
 
     use super::*;
     use crate::controller::act;

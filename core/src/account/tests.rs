@@ -1,4 +1,6 @@
+use super::change::Change;
 use super::*;
+use crate::vocabulary::InstanceType;
 
 pub(crate) fn size(text: &str) -> Resources {
     Resources::from_list(text).unwrap()

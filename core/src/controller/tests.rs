@@ -1,5 +1,6 @@
 use super::*;
 use crate::account::tests::{account, name, shape, size};
+use crate::fences::ObjectVersion;
 use crate::vocabulary::InstanceType;
 
 const WANT: &str = r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"}}"#;

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use cmp_core::account::change::Change;
 use cmp_core::account::{self};
-use cmp_core::controller::{
-    self, Fences, ObjectVersion, Observation, ObservedFence, ObservedNamespace, Reserved, Step,
-};
+use cmp_core::controller::{self, Observation, Step};
 use cmp_core::evidence::{self, Remains};
+use cmp_core::fences::{Fences, ObjectVersion, ObservedFence, ObservedNamespace, Reserved};
 use cmp_core::manifest;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::quantity::Quantity;

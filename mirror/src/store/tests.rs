@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cmp_core::account::InstanceType;
 use cmp_core::state::State;
+use cmp_core::vocabulary::InstanceType;
 
 use super::*;
 

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use cmp_core::instance;
+use cmp_core::vocabulary;
 
 /// The mode of a suspension.
 #[derive(Debug, Clone, Args)]
@@ -27,7 +27,7 @@ pub(crate) enum Mode {
     Halt,
 }
 
-impl From<Mode> for instance::Mode {
+impl From<Mode> for vocabulary::Mode {
     fn from(mode: Mode) -> Self {
         match mode {
             Mode::Pause => Self::Pause,

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use cmp_core::account::{InstanceType, Variable, Want};
+use cmp_core::account::{Variable, Want};
 use cmp_core::name::{ClusterName, InstanceName, InvalidName, TemplateName, UserName};
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::{CPU, MEMORY, ResourceName, Resources};
 use cmp_core::schedule;
 use cmp_core::schedule::cron::Cron;
 use cmp_core::usage::price::{Price, Prices};
+use cmp_core::vocabulary::InstanceType;
 
 use crate::error::CliError;
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::Args;
 
-use cmp_core::account::InstanceType;
+use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{ContainerArg, InstanceNameArg};
 use crate::commands::shared::into_instance::{become_kubectl, given, kubectl, runs};

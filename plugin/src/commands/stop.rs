@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use cmp_core::lifecycle::Verb;
+use cmp_core::vocabulary::Verb;
 
 use crate::args::InstanceArgs;
 use crate::commands::shared::lifecycle;

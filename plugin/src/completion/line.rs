@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Command};
 
-use cmp_core::account::InstanceType;
 use cmp_core::name::{ClusterName, InstanceName, TemplateName, UserName};
+use cmp_core::vocabulary::InstanceType;
 
 use super::candidate::Candidate;
 use super::live::{Lookup, LookupKind};

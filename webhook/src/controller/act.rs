@@ -14,13 +14,16 @@ use cmp_client::ApiError;
 use cmp_client::accounts::Stored;
 use cmp_client::kubevirt::Machines;
 use cmp_client::templates::Templates;
-use cmp_core::account::{Change, InstanceType, Shape};
-use cmp_core::controller::{Fences, ObservedFence, ObservedNamespace, Part, Reserved, Step};
+use cmp_core::account::Shape;
+use cmp_core::account::change::Change;
+use cmp_core::controller::{Part, Step};
 use cmp_core::evidence::{Remains, fits};
+use cmp_core::fences::{Fences, ObservedFence, ObservedNamespace, Reserved};
 use cmp_core::name::ClusterName;
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::STORAGE;
 use cmp_core::template::{Grants, built_in_type};
+use cmp_core::vocabulary::InstanceType;
 use cmp_core::{keys, manifest};
 
 use super::context::Context;
@@ -200,7 +203,7 @@ pub async fn touch_namespace(
 /// Returns the value of the annotation; `None` removes it.
 fn reserved(reserved: &Reserved) -> Option<String> {
     match reserved {
-        Reserved::Shape(shape) => Some(cmp_core::account::stored(shape)),
+        Reserved::Shape(shape) => Some(cmp_core::format::encode(shape)),
         Reserved::Nothing | Reserved::Unreadable => None,
     }
 }

@@ -7,7 +7,8 @@ use tracing::{info, warn};
 
 use cmp_client::accounts::Stored;
 use cmp_client::{ApiError, fences};
-use cmp_core::controller::{Fences, Observation, Step, next_step};
+use cmp_core::controller::{Observation, Step, next_step};
+use cmp_core::fences::Fences;
 use cmp_core::name::{ClusterName, UserName};
 
 use super::act;

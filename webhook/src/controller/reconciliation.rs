@@ -7,7 +7,8 @@ use tracing::{info, warn};
 
 use cmp_client::accounts::Stored;
 use cmp_core::account::Entry;
-use cmp_core::controller::{Awaited, Fences, backoff, report};
+use cmp_core::controller::{Awaited, backoff, report};
+use cmp_core::fences::Fences;
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 

@@ -14,12 +14,15 @@ use tracing::{info, warn};
 
 use cmp_client::accounts::Stored;
 use cmp_client::{ApiError, instances};
-use cmp_core::account::{Account, Change, Entry, HeldState, InstanceType, Suspended, Want};
-use cmp_core::instance::{Instance, Mode};
+use cmp_core::account::change::Change;
+use cmp_core::account::{Account, Entry, HeldState, Suspended, Want};
+use cmp_core::instance::Instance;
 use cmp_core::keys;
 use cmp_core::lifecycle::{Asker, Call, act};
 use cmp_core::name::{ClusterName, UserName};
-use cmp_core::schedule::{Due, LastRun, MOST_LEFT, Schedule, ScheduleAction, Transition, Trigger, is_done, is_for};
+use cmp_core::schedule::due::{is_done, is_for};
+use cmp_core::schedule::{Due, LastRun, MOST_LEFT, Schedule, Transition};
+use cmp_core::vocabulary::{InstanceType, Mode, ScheduleAction, Trigger};
 
 use super::context::{Context, RESYNC};
 use crate::metrics;

@@ -11,7 +11,7 @@ use cmp_client::ApiError;
 use cmp_client::accounts::Accounts;
 use cmp_core::account::Unreadable;
 use cmp_core::audit::{self, Finding};
-use cmp_core::controller::{ObservedFence, ObservedNamespace};
+use cmp_core::fences::{ObservedFence, ObservedNamespace};
 use cmp_core::keys;
 use cmp_core::quantity::Amounts;
 

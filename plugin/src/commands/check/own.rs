@@ -5,7 +5,7 @@ use kube::{Api, Client};
 
 use cmp_core::account::HeldState;
 use cmp_core::audit::{self, Finding};
-use cmp_core::controller::ObservedNamespace;
+use cmp_core::fences::ObservedNamespace;
 use cmp_core::name::UserName;
 
 use crate::commands::check::report::Check;

@@ -8,8 +8,8 @@ use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding, RoleRef, Subje
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
-use cmp_core::account::InstanceType;
 use cmp_core::keys;
+use cmp_core::vocabulary::InstanceType;
 
 use crate::commands::check::equal;
 use crate::commands::check::installation::{AGAIN, Installation};

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use cmp_core::account::{InstanceType, Variable, Want};
+use cmp_core::account::{Variable, Want};
 use cmp_core::name::{ClusterName, TemplateName, UserName};
 use cmp_core::powered_off::PoweredOff;
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::{Resources, STORAGE};
 use cmp_core::template;
+use cmp_core::vocabulary::InstanceType;
 
 use crate::args::values::{
     Amount, Disk, amount, count, disk, image, kind, memory, name, port, quantity, variable, with_more,

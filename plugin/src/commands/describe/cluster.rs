@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use cmp_core::account::InstanceType;
 use cmp_core::instance::Instance;
 use cmp_core::manifest;
 use cmp_core::name::{ClusterName, TemplateName};
+use cmp_core::vocabulary::InstanceType;
 
 use crate::commands::shared::describe_lines::{Lines, print};
 use crate::commands::shared::schedules;

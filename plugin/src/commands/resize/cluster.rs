@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use cmp_core::account::{HeldState, InstanceType, Want};
+use cmp_core::account::{HeldState, Want};
 use cmp_core::instance::Instance;
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::STORAGE;
+use cmp_core::vocabulary::InstanceType;
 
 use crate::args::values::{Amount, amount, duration, memory, quantity, with_changes};
 use crate::args::{ChangeArgs, ClusterNameArg, DryRun};

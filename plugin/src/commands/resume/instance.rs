@@ -1,6 +1,6 @@
 //! `resume instance`: resumes instances by name.
 
-use cmp_core::lifecycle::Verb;
+use cmp_core::vocabulary::Verb;
 
 use crate::args::InstanceArgs;
 use crate::commands::shared::lifecycle;

@@ -10,11 +10,12 @@ use kube::api::{Api, DeleteParams};
 
 use cmp_client::ApiError;
 use cmp_client::kubevirt::Machines;
-use cmp_core::account::{InstanceType, Want};
+use cmp_core::account::Want;
 use cmp_core::instance::Orphan;
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::powered_off::PoweredOff;
 use cmp_core::progress::Goal;
+use cmp_core::vocabulary::InstanceType;
 
 use crate::args::values::count;
 use crate::args::{ChangeArgs, ClusterNameArg, DryRun, WaitArgs, YesArg};

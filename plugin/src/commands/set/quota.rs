@@ -3,7 +3,7 @@
 use clap::Args;
 
 use cmp_client::accounts::Stored;
-use cmp_core::account::Change;
+use cmp_core::account::change::Change;
 use cmp_core::quantity::Quantity;
 use cmp_core::verdict::available;
 

@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use cmp_core::account::{InstanceType, Want};
+use cmp_core::account::Want;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::powered_off::PoweredOff;
 use cmp_core::resources::ResourceName;
-use cmp_core::schedule::{Schedule, Trigger};
+use cmp_core::schedule::Schedule;
 use cmp_core::template::built_in_type;
+use cmp_core::vocabulary::{InstanceType, Trigger};
 use cmp_core::{format, keys};
 
 use crate::args::values::check;

@@ -10,12 +10,14 @@ use tokio::time::Instant;
 
 use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::{ApiError, kubevirt};
-use cmp_core::account::{Change, InstanceType, Suspended, Want};
+use cmp_core::account::change::Change;
+use cmp_core::account::{Suspended, Want};
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::powered_off::PoweredOff;
 use cmp_core::resources::Resources;
 use cmp_core::schedule::Transition;
 use cmp_core::verdict::judge;
+use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{ChangeArgs, DryRun, WaitArgs};
 use crate::commands::shared::make_instances::{indexes, make_instances, running};

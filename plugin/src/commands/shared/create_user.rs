@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use cmp_client::ApiError;
 use cmp_client::accounts::Stored;
-use cmp_core::account::{Account, Change, Policy};
+use cmp_core::account::change::Change;
+use cmp_core::account::{Account, Policy};
 use cmp_core::name::UserName;
 use cmp_core::resources::{CPU, MEMORY, Resources};
 use cmp_core::{format, keys};

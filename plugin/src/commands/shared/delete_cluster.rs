@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use cmp_client::ApiError;
 use cmp_client::accounts::{Accounts, Stored};
-use cmp_core::account::{Change, Entry};
+use cmp_core::account::Entry;
+use cmp_core::account::change::Change;
 use cmp_core::deletion::{Going, wish};
 use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::progress::{Goal, tally};

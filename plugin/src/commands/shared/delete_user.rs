@@ -2,7 +2,8 @@
 
 use cmp_client::ApiError;
 use cmp_client::accounts::{Accounts, Stored};
-use cmp_core::account::{Change, Policy};
+use cmp_core::account::Policy;
+use cmp_core::account::change::Change;
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 

@@ -6,9 +6,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use cmp_core::account::InstanceType;
 use cmp_core::name::InstanceName;
 use cmp_core::state::State;
+use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{Global, InstanceNameArg, VmArgs};
 use crate::context::Context;

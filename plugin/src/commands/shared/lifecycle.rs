@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use cmp_client::instances::carry_out;
-use cmp_core::instance::{Instance, Mode};
-use cmp_core::lifecycle::{Asker, Call, Verb, act};
+use cmp_core::instance::Instance;
+use cmp_core::lifecycle::{Asker, Call, act};
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::progress::Goal;
-use cmp_core::schedule::Trigger;
 use cmp_core::state::State;
+use cmp_core::vocabulary::{Mode, Trigger, Verb};
 
 use crate::args::{ClustersArgs, DryRun, InstanceArgs, SuspendArgs, suffix};
 use crate::commands::shared::waiting::{self, Waited};

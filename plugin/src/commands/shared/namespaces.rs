@@ -8,7 +8,7 @@ use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 
 use cmp_client::ApiError;
-use cmp_core::controller::ObservedNamespace;
+use cmp_core::fences::ObservedNamespace;
 
 use crate::error::CliError;
 

@@ -4,8 +4,8 @@ use kube::Client;
 
 use cmp_client::ApiError;
 use cmp_client::instances::delete_orphan;
-use cmp_core::account::InstanceType;
 use cmp_core::instance::Orphan;
+use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{DryRun, suffix};
 use crate::context::Context;

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use cmp_core::account::{Entry, Want};
-use cmp_core::lifecycle::Verb;
 use cmp_core::name::ClusterName;
-use cmp_core::schedule::{self, Invalid, LastRun, Once, Schedule, ScheduleAction, Transition, UTC};
+use cmp_core::schedule::{self, Invalid, LastRun, Once, Schedule, Transition, UTC};
+use cmp_core::vocabulary::{ScheduleAction, Verb};
 
 use crate::args::DryRun;
 use crate::commands::shared::wants;

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use cmp_client::templates::{Found, Templates};
-use cmp_core::account::{InstanceType, Want};
+use cmp_core::account::Want;
 use cmp_core::keys;
 use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
 use cmp_core::name::TemplateName;
 use cmp_core::template::{Blueprint, Template, built_in_type};
+use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{ChangeArgs, DryRun};
 use crate::commands::shared::patch::Patch;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use cmp_client::ApiError;
 use cmp_client::accounts::{Accounts, Stored};
-use cmp_core::account::{Change, Suspended, Want};
+use cmp_core::account::change::Change;
+use cmp_core::account::{Suspended, Want};
 use cmp_core::instance::Instance;
 use cmp_core::name::ClusterName;
 use cmp_core::verdict::judge;

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use cmp_client::accounts::{Stored, changes};
 use cmp_client::kubevirt::Machines;
-use cmp_core::account::InstanceType;
 use cmp_core::name::ClusterName;
+use cmp_core::vocabulary::InstanceType;
 
 use crate::args::ListArgs;
 use crate::context::{Context, complete};

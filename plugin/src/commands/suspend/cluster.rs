@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use cmp_core::lifecycle::Verb;
+use cmp_core::vocabulary::Verb;
 
 use crate::args::values::span;
 use crate::args::{ClustersArgs, SuspendArgs};

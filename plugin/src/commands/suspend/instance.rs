@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use cmp_core::lifecycle::Verb;
+use cmp_core::vocabulary::Verb;
 
 use crate::args::{InstanceArgs, SuspendArgs};
 use crate::commands::shared::lifecycle;

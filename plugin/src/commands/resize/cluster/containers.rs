@@ -10,9 +10,9 @@ use kube::api::{Api, ListParams, PostParams};
 use cmp_client::ApiError;
 use cmp_core::account::Want;
 use cmp_core::footprint::{Rule, footprint};
-use cmp_core::manifest;
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::resources::{Resources, STORAGE};
+use cmp_core::template::resize::resized;
 
 use super::one_by_one::{ResizeOutcome, restarted, written};
 use crate::context::{Context, MANAGER};
@@ -45,7 +45,7 @@ async fn change(sets: &Api<StatefulSet>, name: &InstanceName, want: &Want) -> Re
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     written(async || {
         let Some(set) = sets.get_opt(&name.to_string()).await? else { return Ok(Ok(None)) };
-        let other = manifest::resized(&set, &want.size).map_err(|why| {
+        let other = resized(&set, &want.size).map_err(|why| {
             CliError::user(format!("instance {name}: {why}")).hint("set the resources of its containers by kubectl")
         })?;
         let Some(other) = other else { return Ok(Ok(None)) };
@@ -71,8 +71,7 @@ async fn runs(pods: &Api<Pod>, name: &InstanceName, size: &Resources) -> Result<
 pub(super) async fn shares(context: &Context<'_>, cluster: &ClusterName, size: &Resources) -> Result<(), CliError> {
     let sets: Api<StatefulSet> = Api::namespaced(context.client().await?, &cluster.namespace());
     for set in sets.list(&ListParams::default()).await?.items {
-        manifest::resized(&set, size)
-            .map_err(|wrong| CliError::user(format!("instance {}: {wrong}", set.name_any())))?;
+        resized(&set, size).map_err(|wrong| CliError::user(format!("instance {}: {wrong}", set.name_any())))?;
     }
     Ok(())
 }
