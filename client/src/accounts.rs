@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{ListParams, Patch, PatchParams, WatchEvent, WatchParams};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::runtime::watcher::{Config, Event};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -19,9 +19,10 @@ use tokio::time::Instant;
 use cmp_core::account::change::Change;
 use cmp_core::account::{Account, Unreadable};
 use cmp_core::keys;
+use cmp_core::manifest::pairs;
 use cmp_core::name::UserName;
 
-use crate::error::ApiError;
+use crate::error::{ApiError, if_there};
 
 /// An account, and the version of it that was read.
 #[derive(Debug, Clone)]
@@ -104,6 +105,46 @@ impl Accounts {
     pub async fn list(&self) -> Result<Vec<Result<Stored, ApiError>>, ApiError> {
         let list = self.api.list(&ListParams::default().labels(&format!("{}={}", keys::ACCOUNT, keys::TRUE))).await?;
         Ok(list.items.iter().map(stored).collect())
+    }
+
+    /// Lists the names of all accounts, including those that cannot be read.
+    pub async fn names(&self) -> Result<Vec<String>, ApiError> {
+        let ours = ListParams::default().labels(&format!("{}={}", keys::ACCOUNT, keys::TRUE));
+        Ok(self.api.list_metadata(&ours).await?.items.iter().map(ResourceExt::name_any).collect())
+    }
+
+    /// Reads the revision of the API server: the `resourceVersion` of a list.
+    pub async fn revision(&self) -> Result<Option<u64>, ApiError> {
+        let list = self.api.list_metadata(&ListParams::default().limit(1)).await?;
+        Ok(list.metadata.resource_version.and_then(|version| version.parse().ok()))
+    }
+
+    /// Creates an account with these values. Fails if the user has one.
+    pub async fn create(&self, user: &UserName, values: &Change, manager: &str, dry_run: bool) -> Result<(), ApiError> {
+        let map = ConfigMap {
+            metadata: ObjectMeta {
+                name: Some(user.to_string()),
+                labels: Some(pairs([(keys::ACCOUNT, keys::TRUE), (keys::MANAGED_BY, keys::MANAGER)])),
+                ..ObjectMeta::default()
+            },
+            data: Some(values.entries().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned()))).collect()),
+            ..ConfigMap::default()
+        };
+        let params = PostParams { dry_run, field_manager: Some(manager.to_owned()) };
+        self.api.create(&params, &map).await?;
+        Ok(())
+    }
+
+    /// Deletes an account, if it exists. A policy refuses that while the account holds something.
+    pub async fn delete(&self, name: &str, dry_run: bool) -> Result<(), ApiError> {
+        let params = DeleteParams { dry_run, ..DeleteParams::background() };
+        if_there(self.api.delete(name, &params).await.map_err(ApiError::from)).map(drop)
+    }
+
+    /// Reports whether an account holds something, even if other parts of it cannot be read.
+    pub async fn holds(&self, name: &str) -> Result<bool, ApiError> {
+        let data = self.api.get_opt(name).await?.and_then(|map| map.data).unwrap_or_default();
+        Ok(data.keys().any(|key| key.starts_with(keys::data::HELD)))
     }
 
     /// Writes a change, if the account still has the version that was read.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use http::header::{HeaderValue, USER_AGENT, WARNING};
 use http::{Request, Response};
+use k8s_openapi::ByteString;
 use kube::client::{Body, ClientBuilder};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
@@ -224,12 +225,16 @@ fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     if chain.is_empty() { Err("no certificate in it".to_owned()) } else { Ok(chain) }
 }
 
+/// Encodes bytes as base64, in which Kubernetes and kubeconfigs write them.
+pub fn base64(bytes: &[u8]) -> String {
+    let encoded = serde_json::to_value(ByteString(bytes.to_vec())).unwrap_or_default();
+    encoded.as_str().unwrap_or_default().to_owned()
+}
+
 fn pem(chain: &[Vec<u8>]) -> String {
-    use k8s_openapi::ByteString;
     let mut text = String::new();
     for certificate in chain {
-        let encoded = serde_json::to_value(ByteString(certificate.clone())).unwrap_or_default();
-        let encoded = encoded.as_str().unwrap_or_default();
+        let encoded = base64(certificate);
         text.push_str("-----BEGIN CERTIFICATE-----\n");
         for line in encoded.as_bytes().chunks(64) {
             text.push_str(&String::from_utf8_lossy(line));

@@ -221,6 +221,15 @@ impl From<kube::Error> for ApiError {
     }
 }
 
+/// Returns `None` for an object that does not exist.
+pub fn if_there<T>(read: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Returns the last cause, which is the specific one: `Connection refused`, `no route to host`.
 pub fn innermost(error: &dyn std::error::Error) -> String {
     let mut last = error;
@@ -257,6 +266,16 @@ mod tests {
             "admission webhook \"other.example.com\" denied the request: no",
             "admission webhook \"other.example.com\" denied the request: no",
         );
+    }
+
+    #[test]
+    fn only_a_missing_object_is_none() {
+        let answer = |code: u16| if_there::<()>(Err(ApiError::refused(code, "", "")));
+        assert!(matches!(if_there(Ok(1)), Ok(Some(1))));
+        assert!(matches!(answer(404), Ok(None)));
+        assert!(matches!(answer(403), Err(ApiError::Refused { code: 403, .. })));
+        let down = ApiError::Unreachable(String::new());
+        assert!(matches!(if_there::<()>(Err(down)), Err(ApiError::Unreachable(_))));
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! Reads the fences of a cluster in the order that rule 1 of the controllers needs. The reads are plain API reads,
 //! which an administrator may make, too.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::ListParams;
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 
 use cmp_core::fences::{Fences, ObservedFence, ObservedNamespace};
 use cmp_core::keys;
 use cmp_core::manifest::network_policy;
 use cmp_core::name::ClusterName;
+use cmp_core::quantity::Amounts;
 use cmp_core::settings::Settings;
 use cmp_core::vocabulary::InstanceType;
 
@@ -50,4 +53,24 @@ pub async fn read(client: &Client, cluster: &ClusterName, settings: &Settings) -
         schedule_binding: bound(keys::SCHEDULE_ROLE),
         ..fences
     })
+}
+
+/// Reads the amounts that the ResourceQuotas of all clusters allow, by Namespace.
+pub async fn quotas(client: &Client) -> Result<BTreeMap<String, Amounts>, ApiError> {
+    let all: Api<ResourceQuota> = Api::all(client.clone());
+    Ok(allowed(&all.list(&named()).await?.items, ObservedFence::of_quota))
+}
+
+/// Reads the amounts that the LimitRanges of all clusters allow, by Namespace.
+pub async fn limits(client: &Client) -> Result<BTreeMap<String, Amounts>, ApiError> {
+    let all: Api<LimitRange> = Api::all(client.clone());
+    Ok(allowed(&all.list(&named()).await?.items, ObservedFence::of_limits))
+}
+
+fn named() -> ListParams {
+    ListParams::default().fields(&format!("metadata.name={}", keys::FENCE_NAME))
+}
+
+fn allowed<K: ResourceExt>(fences: &[K], read: impl Fn(&K) -> ObservedFence) -> BTreeMap<String, Amounts> {
+    fences.iter().filter_map(|fence| Some((fence.namespace()?, read(fence).amounts?))).collect()
 }

@@ -1,19 +1,224 @@
-//! Reads instances for callers that change them, and carries out a decision about one.
+//! Reads instances, creates and deletes them, and carries out a decision about one.
+//!
+//! The type of a cluster is known from its account, and is never found out by a request.
 
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::core::PartialObjectMeta;
+use kube::runtime::watcher::Config;
 use kube::{Api, Client};
+use serde_json::Value;
+use tokio::time::Instant;
 
-use cmp_core::containers::Set;
-use cmp_core::instance::{Instance, Orphan, of_stateful_set, of_virtual_machine};
-use cmp_core::lifecycle::Act;
-use cmp_core::name::ClusterName;
+use cmp_core::containers::{self, Set};
+use cmp_core::instance::{
+    Instance, Orphan, of_stateful_set, of_stateful_sets, of_virtual_machine, of_virtual_machines, orphaned_guests,
+    orphaned_pods,
+};
+use cmp_core::lifecycle::{Act, Asker};
+use cmp_core::name::{ClusterName, InstanceName};
+use cmp_core::powered_off;
+use cmp_core::state::State;
+use cmp_core::template::Blueprint;
 use cmp_core::vocabulary::InstanceType;
 
-use crate::error::ApiError;
+use crate::accounts::changes;
+use crate::error::{ApiError, if_there};
 use crate::kubevirt::Machines;
-use crate::lists;
+use crate::{events, lists};
+
+/// Number of instances that are deleted in parallel.
+const AT_ONCE: usize = 32;
+/// How long a refusal is retried. It may come from an API server that has not seen the latest writes yet.
+const CATCH_UP: Duration = Duration::from_secs(15);
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The instances of a cluster.
+#[derive(Debug, Clone, Default)]
+pub struct Observed {
+    /// The instances, in the order of their indexes.
+    pub instances: Vec<Instance>,
+    /// The leftovers of instances whose StatefulSet or VirtualMachine is gone. Leftovers are charged while they exist.
+    pub orphans: Vec<Orphan>,
+}
+
+impl Observed {
+    /// Returns everything that must be gone before an instance counts as gone.
+    pub fn what_is_left(self) -> Vec<Instance> {
+        let orphans = self.orphans.into_iter().map(|orphan| orphan.shown);
+        self.instances.into_iter().chain(orphans).collect()
+    }
+}
+
+/// Reads the instances of a cluster, with the Pods and guests that run them. The result is empty for a caller who has
+/// no access: a cluster that is prepared or deleted is closed to its owner.
+pub async fn observe(client: &Client, cluster: &ClusterName, kind: InstanceType) -> Result<Observed, ApiError> {
+    let observed = match kind {
+        InstanceType::Container => containers(client, cluster).await,
+        InstanceType::Vm => machines(client, cluster).await,
+    };
+    observed.or_else(|error| if error.is_forbidden() { Ok(Observed::default()) } else { Err(error) })
+}
+
+async fn containers(client: &Client, cluster: &ClusterName) -> Result<Observed, ApiError> {
+    let namespace = cluster.namespace();
+    let sets = lists::all::<StatefulSet, Set>(client, &namespace);
+    let pods = lists::all::<Pod, containers::Pod>(client, &namespace);
+    let (sets, pods) = futures::try_join!(sets, pods)?;
+    let mut instances = of_stateful_sets(&sets, &pods);
+    if instances.iter().any(has_no_pod) {
+        explain(client, cluster, &mut instances).await;
+    }
+    Ok(Observed { instances, orphans: orphaned_pods(&sets, &pods) })
+}
+
+async fn machines(client: &Client, cluster: &ClusterName) -> Result<Observed, ApiError> {
+    let machines = Machines::of(client, cluster);
+    let (machines, running) = futures::try_join!(machines.list(), machines.running())?;
+    let orphans = orphaned_guests(&machines, &running);
+    Ok(Observed { instances: of_virtual_machines(&machines, &running), orphans })
+}
+
+fn has_no_pod(instance: &Instance) -> bool {
+    instance.reason.as_deref() == Some("NoPod")
+}
+
+/// Finds out why there is no Pod: the StatefulSet controller reports the reason in an event. If events cannot be read,
+/// the reason stays unknown, which is no failure.
+async fn explain(client: &Client, cluster: &ClusterName, instances: &mut [Instance]) {
+    let Ok(events) = events::refused_pods(client, cluster).await else { return };
+    for instance in instances.iter_mut().filter(|instance| has_no_pod(instance)) {
+        let name = instance.name.to_string();
+        let about = events.iter().filter(|event| event.object_name() == name);
+        if let Some(message) = about.max_by_key(|event| event.occurred()).and_then(events::Event::message) {
+            instance.reason = Some("FailedCreate".to_owned());
+            instance.message = Some(message.to_owned());
+        }
+    }
+}
+
+/// Reads one instance, without the Pod or guest that runs for it. A caller without access gets `None`.
+pub async fn get(client: &Client, name: &InstanceName, kind: InstanceType) -> Result<Option<Instance>, ApiError> {
+    let read = match kind {
+        InstanceType::Container => {
+            let set = lists::one::<StatefulSet, Set>(client, &name.cluster.namespace(), &name.to_string()).await;
+            set.map(|set| set.and_then(|set| of_stateful_set(&set, None)))
+        }
+        InstanceType::Vm => {
+            let machine = Machines::of(client, &name.cluster).get(name).await;
+            machine.map(|machine| machine.and_then(|machine| of_virtual_machine(&machine, None)))
+        }
+    };
+    read.or_else(|error| if error.is_forbidden() { Ok(None) } else { Err(error) })
+}
+
+/// Yields whenever an instance of a cluster changes, and once when it becomes readable.
+pub fn changed(client: &Client, cluster: &ClusterName, kind: InstanceType) -> [BoxStream<'static, ()>; 2] {
+    match kind {
+        InstanceType::Container => {
+            let namespace = cluster.namespace();
+            let sets: Api<PartialObjectMeta<StatefulSet>> = Api::namespaced(client.clone(), &namespace);
+            let pods: Api<PartialObjectMeta<Pod>> = Api::namespaced(client.clone(), &namespace);
+            [changes(sets, Config::default()), changes(pods, Config::default())]
+        }
+        InstanceType::Vm => Machines::of(client, cluster).changes(),
+    }
+}
+
+/// The object of an instance that does not exist yet.
+#[derive(Debug, Clone)]
+pub struct New {
+    name: InstanceName,
+    object: Object,
+}
+
+#[derive(Debug, Clone)]
+enum Object {
+    Set(Box<StatefulSet>),
+    Machine(Value),
+}
+
+impl New {
+    /// Makes the object of an instance, in a state that it is created in if it is to be off. Returns `None` if the
+    /// blueprint makes no instance of that state.
+    pub fn of(blueprint: &Blueprint, name: &InstanceName, off: Option<&(State, Asker)>) -> Option<Self> {
+        let object = match (blueprint.stateful_set(name), off) {
+            (Some(set), None) => Object::Set(Box::new(set)),
+            (Some(set), Some((state, asker))) => Object::Set(Box::new(powered_off::stateful_set(&set, *state, asker)?)),
+            (None, None) => Object::Machine(blueprint.virtual_machine(name)?),
+            (None, Some((state, asker))) => {
+                Object::Machine(powered_off::virtual_machine(&blueprint.virtual_machine(name)?, *state, asker)?)
+            }
+        };
+        Some(Self { name: name.clone(), object })
+    }
+
+    /// Creates the instance. Returns whether it did not exist yet.
+    pub async fn create(&self, client: &Client, manager: &str) -> Result<bool, ApiError> {
+        let params = PostParams { field_manager: Some(manager.to_owned()), ..PostParams::default() };
+        let kind = match self.object {
+            Object::Set(_) => InstanceType::Container,
+            Object::Machine(_) => InstanceType::Vm,
+        };
+        let deadline = Instant::now() + CATCH_UP;
+        loop {
+            let created = match &self.object {
+                Object::Set(set) => {
+                    let created = sets(client, &self.name.cluster).create(&params, set).await;
+                    created.map(drop).map_err(ApiError::from)
+                }
+                Object::Machine(machine) => {
+                    Machines::of(client, &self.name.cluster).create(&params, machine.clone()).await
+                }
+            };
+            match created {
+                Ok(()) => return Ok(true),
+                Err(error) if error.is_already_there() => return Ok(false),
+                // The ResourceQuota is checked before the existence of the object. Another writer may just have created
+                // it.
+                Err(error) if error.is_fenced() && get(client, &self.name, kind).await?.is_some() => return Ok(false),
+                // The RoleBinding or the count was written a moment ago, and not every API server has seen it.
+                Err(error) if error.is_not_seen_yet() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn sets(client: &Client, cluster: &ClusterName) -> Api<StatefulSet> {
+    Api::namespaced(client.clone(), &cluster.namespace())
+}
+
+/// Deletes instances of a cluster, each after its Pod or guest. Instances that are gone already are no error.
+pub async fn delete(
+    client: &Client,
+    cluster: &ClusterName,
+    kind: InstanceType,
+    names: &[InstanceName],
+) -> Result<(), ApiError> {
+    let (sets, machines) = (sets(client, cluster), Machines::of(client, cluster));
+    let (sets, machines) = (&sets, &machines);
+    let deleted: Vec<Result<(), ApiError>> = stream::iter(names)
+        .map(|name| async move {
+            let deleted = match kind {
+                InstanceType::Container => {
+                    let deleted = sets.delete(&name.to_string(), &DeleteParams::foreground()).await;
+                    deleted.map(drop).map_err(ApiError::from)
+                }
+                InstanceType::Vm => machines.delete(name).await,
+            };
+            if_there(deleted).map(drop)
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    deleted.into_iter().collect()
+}
 
 /// Lists the instances of a cluster without the Pods and guests that run them. The instance object itself records
 /// whether it is off and what it remembers.
@@ -42,9 +247,9 @@ pub async fn carry_out(
     let params = PatchParams { dry_run, field_manager: Some(manager.to_owned()), ..PatchParams::default() };
     match shown.kind {
         InstanceType::Container => {
-            let api: Api<StatefulSet> = Api::namespaced(client.clone(), &name.cluster.namespace());
             // The answer is not used: request only its metadata.
-            api.patch_metadata(&name.to_string(), &params, &Patch::Merge(&act.patch)).await?;
+            let patch = Patch::Merge(&act.patch);
+            sets(client, &name.cluster).patch_metadata(&name.to_string(), &params, &patch).await?;
         }
         InstanceType::Vm => {
             let machines = Machines::of(client, &name.cluster);
@@ -67,5 +272,5 @@ pub async fn delete_orphan(client: &Client, orphan: &Orphan) -> Result<(), ApiEr
         }
         InstanceType::Vm => Machines::of(client, &name.cluster).delete_running(name).await,
     };
-    deleted.or_else(|error| if error.is_not_found() { Ok(()) } else { Err(error) })
+    if_there(deleted).map(drop)
 }

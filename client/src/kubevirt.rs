@@ -1,10 +1,10 @@
 //! The part of KubeVirt's API that instances need: `kubevirt.io/v1` and the calls that pause.
 
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, StreamExt};
 use http::Request;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use kube::runtime::watcher::Config;
+use kube::runtime::watcher::{Config, watcher};
 use kube::{Client, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use cmp_core::name::{ClusterName, InstanceName};
 use crate::accounts::changes;
 use crate::error::ApiError;
 use crate::texts;
+use crate::watches::Watch;
 
 /// The VMs of one cluster.
 #[derive(Clone)]
@@ -40,11 +41,14 @@ fn api(client: &Client, namespace: &str, kind: &str, plural: &str) -> Api<Dynami
     Api::namespaced_with(client.clone(), namespace, &resource(kind, plural))
 }
 
-/// Returns the APIs of VirtualMachines and VirtualMachineInstances in all Namespaces. Callers watch them and [read] the
-/// objects.
-pub fn everywhere(client: &Client) -> [Api<DynamicObject>; 2] {
-    [("VirtualMachine", "virtualmachines"), ("VirtualMachineInstance", "virtualmachineinstances")]
-        .map(|(kind, plural)| Api::all_with(client.clone(), &resource(kind, plural)))
+/// Watches the VirtualMachines and the VirtualMachineInstances in all Namespaces. Callers [read] the objects.
+pub fn everywhere(client: &Client) -> [Watch<DynamicObject>; 2] {
+    [("VirtualMachine", "virtualmachines"), ("VirtualMachineInstance", "virtualmachineinstances")].map(
+        |(kind, plural)| {
+            let api = Api::all_with(client.clone(), &resource(kind, plural));
+            watcher(api, Config::default()).boxed()
+        },
+    )
 }
 
 /// Converts an object of [`everywhere`] into its type.

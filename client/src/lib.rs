@@ -3,16 +3,31 @@
 //! `cmp-core` decides which changes are allowed. This crate carries them out: one change, one call, safe to repeat.
 //! Nothing in this crate prints, exits or chooses.
 
+pub mod access;
 pub mod accounts;
+pub mod clusters;
 pub mod connect;
+pub mod discovery;
 pub mod error;
+pub mod events;
 pub mod fences;
+pub mod installation;
 pub mod instances;
 pub mod kubevirt;
 pub mod lists;
+pub mod namespaces;
+pub mod objects;
 pub mod private;
+pub mod probes;
+pub mod resize;
 pub mod settings;
+pub mod switch;
 pub mod templates;
 mod texts;
+pub mod tokens;
+pub mod update;
+pub mod users;
+pub mod watches;
 
 pub use error::ApiError;
+pub use update::DryRun;

@@ -12,14 +12,12 @@ use std::time::Duration;
 
 use hyper::body::{Body, Bytes};
 use hyper_util::rt::TokioIo;
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::ListParams;
-use kube::{Api, Client, ResourceExt};
+use kube::Client;
 
 use cmp_client::ApiError;
 use cmp_client::error::innermost;
+use cmp_client::installation::forward_to_mirror;
 use cmp_client::private;
-use cmp_core::keys;
 
 /// The port on the loopback of the Pod.
 pub const PORT: u16 = 8081;
@@ -44,12 +42,6 @@ pub enum Failure {
     Broken(String),
 }
 
-impl From<kube::Error> for Failure {
-    fn from(error: kube::Error) -> Self {
-        Self::Api(error.into())
-    }
-}
-
 /// A downloaded copy; its file is removed on drop.
 #[derive(Debug)]
 pub struct Fetched(PathBuf);
@@ -70,11 +62,7 @@ impl Drop for Fetched {
 
 /// Downloads a copy of the mirror's current content.
 pub async fn fetch(client: &Client) -> Result<Fetched, Failure> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), keys::SYSTEM_NAMESPACE);
-    let ours = ListParams::default().labels(&format!("{}={}", keys::NAME, keys::MIRROR));
-    let found = pods.list(&ours).await?.items;
-    let pod = found.iter().find(|pod| runs(pod)).ok_or(Failure::NoMirror)?;
-    let mut forwarded = pods.portforward(&pod.name_any(), &[PORT]).await?;
+    let mut forwarded = forward_to_mirror(client, PORT).await?.ok_or(Failure::NoMirror)?;
     let stream = forwarded.take_stream(PORT).ok_or_else(|| broken("the port was not forwarded"))?;
     let failed = forwarded.take_error(PORT);
     let (fetched, mut file) = temporary().map_err(|error| Failure::Broken(error.to_string()))?;
@@ -117,11 +105,6 @@ pub async fn fetch(client: &Client) -> Result<Fetched, Failure> {
 /// Runs `step`, and fails if nothing arrives for too long.
 async fn in_time<T>(step: impl Future<Output = T>) -> Result<T, String> {
     tokio::time::timeout(STALLED, step).await.map_err(|_| format!("nothing came for {} s", STALLED.as_secs()))
-}
-
-fn runs(pod: &Pod) -> bool {
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    phase == Some("Running") && pod.metadata.deletion_timestamp.is_none()
 }
 
 fn broken(why: &str) -> Failure {

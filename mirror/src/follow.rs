@@ -9,15 +9,14 @@ use std::time::Duration;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
-use kube::api::{DynamicObject, ListParams};
-use kube::runtime::watcher::{self, Config, Event, watcher};
-use kube::{Api, Client, Resource};
+use kube::api::DynamicObject;
+use kube::runtime::watcher::{self, Event};
+use kube::{Client, Resource};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use cmp_client::{ApiError, kubevirt};
-use cmp_core::keys;
+use cmp_client::accounts::Accounts;
+use cmp_client::watches::{self, Watch};
+use cmp_client::{ApiError, kubevirt, namespaces};
 
 use crate::store::{Store, StoreError, Written};
 use crate::world::{Change, News, World};
@@ -41,12 +40,6 @@ pub enum Failure {
     /// The API server refused or did not answer.
     #[error(transparent)]
     Api(#[from] ApiError),
-}
-
-impl From<kube::Error> for Failure {
-    fn from(error: kube::Error) -> Self {
-        Self::Api(error.into())
-    }
 }
 
 /// The duration of the observation.
@@ -78,8 +71,7 @@ pub enum Told {
 
 /// Returns the identity of the Kubernetes cluster: the uid of one Namespace that every cluster has.
 pub async fn cluster(client: &Client) -> Result<String, ApiError> {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    Ok(namespaces.get_metadata(keys::FIRST_NAMESPACE).await?.metadata.uid.unwrap_or_default())
+    namespaces::identity(client).await
 }
 
 /// Observes the cluster and writes to the store. The future may be dropped at any moment.
@@ -107,7 +99,7 @@ async fn session(client: &Client, store: &mut Store, mode: Mode, tell: &mut impl
     let kubevirt = kubevirt::installed(client).await?;
     let mut world = World::new(kubevirt);
     let mut changes = changes(client, kubevirt);
-    let accounts: Api<ConfigMap> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
+    let accounts = Accounts::new(client.clone());
     let mut beats = tokio::time::interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut begun, mut count, mut newest, mut due) = (false, 0, 0, None);
@@ -148,11 +140,9 @@ async fn session(client: &Client, store: &mut Store, mode: Mode, tell: &mut impl
             _ = beats.tick() => {
                 // A change that arrives during this request belongs to a later time.
                 let asked = Timestamp::now();
-                let one = ListParams::default().limit(1);
-                let answer = tokio::time::timeout(ANSWER, accounts.list_metadata(&one)).await;
+                let answer = tokio::time::timeout(ANSWER, accounts.revision()).await;
                 let silent = || ApiError::TimedOut { what: "the API server".to_owned(), seconds: ANSWER.as_secs() };
-                let revision = answer.map_err(|_| silent())??.metadata.resource_version;
-                let revision = revision.and_then(|revision| revision.parse::<u64>().ok()).unwrap_or(newest);
+                let revision = answer.map_err(|_| silent())??.unwrap_or(newest);
                 if revision < newest {
                     return Err(ApiError::Other("etcd was restored from a snapshot".to_owned()).into());
                 }
@@ -177,17 +167,11 @@ fn ended() -> Failure {
 type Changes = BoxStream<'static, Result<Change, ApiError>>;
 
 fn changes(client: &Client, kubevirt: bool) -> stream::SelectAll<Changes> {
-    let labelled = |label: &str| Config::default().labels(label);
     let mut streams: Vec<Changes> = vec![
-        watch(Api::<Namespace>::all(client.clone()), labelled(keys::OWNER), Change::Namespace),
-        // A user who creates an instance by hand may omit our labels: its Namespace and name identify an instance.
-        watch(Api::<StatefulSet>::all(client.clone()), Config::default(), Change::Set),
-        watch(Api::<Pod>::all(client.clone()), labelled(keys::STATEFUL_POD), Change::Pod),
-        watch(
-            Api::<ConfigMap>::namespaced(client.clone(), keys::USERS_NAMESPACE),
-            labelled(&format!("{}={}", keys::ACCOUNT, keys::TRUE)),
-            Change::Account,
-        ),
+        watch(watches::namespaces(client), Change::Namespace),
+        watch(watches::stateful_sets(client), Change::Set),
+        watch(watches::stateful_pods(client), Change::Pod),
+        watch(watches::accounts(client), Change::Account),
     ];
     if kubevirt {
         let [machines, guests] = kubevirt::everywhere(client);
@@ -197,12 +181,12 @@ fn changes(client: &Client, kubevirt: bool) -> stream::SelectAll<Changes> {
     stream::select_all(streams)
 }
 
-fn watch<K, T>(api: Api<K>, config: Config, change: impl Fn(News<T>) -> Change + Send + 'static) -> Changes
+fn watch<K, T>(events: Watch<K>, change: impl Fn(News<T>) -> Change + Send + 'static) -> Changes
 where
     K: Resource + Clone + serde::de::DeserializeOwned + Debug + Send + 'static,
     T: From<K>,
 {
-    watcher(api, config)
+    events
         .map(move |event| match event {
             Ok(event) => Ok(change(match event {
                 Event::Init => News::First,
@@ -221,11 +205,11 @@ fn plain<K: Resource>(mut object: K) -> K {
     object
 }
 
-fn watch_dynamic<K>(api: Api<DynamicObject>, change: impl Fn(News<K>) -> Change + Send + 'static) -> Changes
+fn watch_dynamic<K>(events: Watch<DynamicObject>, change: impl Fn(News<K>) -> Change + Send + 'static) -> Changes
 where
     K: serde::de::DeserializeOwned + Send + 'static,
 {
-    watcher(api, Config::default())
+    events
         .filter_map(move |event| {
             let news = match event {
                 Ok(Event::Init) => Ok(Some(News::First)),
