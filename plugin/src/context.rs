@@ -1,16 +1,16 @@
 //! The context of every command: the terminal, the global flags, and a connection that is made at its first use.
 
-use k8s_openapi::api::authentication::v1::SelfSubjectReview;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Api, PostParams};
+use kube::Client;
 use kube::config::Kubeconfig;
-use kube::{Client, ResourceExt};
 use tokio::sync::OnceCell;
 
+use cmp_client::access::{self, Identity};
 use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::connect::{Connection, Options, connect};
+use cmp_client::{clusters, namespaces};
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
+use cmp_core::vocabulary::InstanceType;
 
 use crate::args::Global;
 use crate::error::CliError;
@@ -127,12 +127,9 @@ impl<'a> Context<'a> {
     pub(crate) async fn who(&self) -> Result<&Who, CliError> {
         self.who
             .get_or_try_init(|| async {
-                let reviews: Api<SelfSubjectReview> = Api::all(self.client().await?);
-                let review = reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await?;
-                let info = review.status.and_then(|status| status.user_info).unwrap_or_default();
-                let username = info.username.unwrap_or_default();
+                let Identity { username, groups } = access::who(&self.client().await?).await?;
                 let user = UserName::from_username(&username);
-                Ok(Who { username, groups: info.groups.unwrap_or_default(), user })
+                Ok(Who { username, groups, user })
             })
             .await
     }
@@ -171,15 +168,19 @@ impl<'a> Context<'a> {
             let stored = self.account(user).await?;
             return if stored.account.cluster(cluster).exists() { Ok(stored) } else { Err(missing()) };
         }
-        let namespaces: Api<Namespace> = Api::all(self.client().await?);
-        let namespace = namespaces.get_opt(&cluster.namespace()).await?;
-        let owner = namespace.and_then(|namespace| namespace.labels().get(keys::OWNER).cloned());
-        if let Some(owner) = owner.and_then(|owner| owner.parse().ok()) {
+        let namespace = namespaces::get(&self.client().await?, &cluster.namespace()).await?;
+        if let Some(owner) = namespace.and_then(|namespace| namespace.label(keys::OWNER)?.parse().ok()) {
             return self.account(&owner).await;
         }
         // Before the Namespace is prepared, only the accounts know the cluster.
         let all = self.accounts().await?.list().await?;
         all.into_iter().flatten().find(|stored| stored.account.cluster(cluster).exists()).ok_or_else(missing)
+    }
+
+    /// Returns the type of a cluster, as its account says; `None` if there is no such cluster.
+    pub(crate) async fn kind(&self, cluster: &ClusterName) -> Result<Option<InstanceType>, CliError> {
+        let user = self.who().await?.user.as_ref();
+        Ok(clusters::kind(&self.client().await?, cluster, user).await?)
     }
 
     /// Returns the cluster whose Namespace `-n` names, if `-n` is given.

@@ -4,20 +4,17 @@ use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Event, Namespace, Pod};
-use kube::api::{Api, ListParams};
-use kube::{Client, ResourceExt};
+use kube::Client;
 use serde_json::{Value, json};
 
-use cmp_client::kubevirt::Machines;
-use cmp_client::{ApiError, lists};
+use cmp_client::clusters::visible;
+use cmp_client::events::{self, Event};
+use cmp_client::instances::{Observed, observe};
 use cmp_core::account::{Account, Entry, HeldState};
-use cmp_core::containers::{self, Set};
-use cmp_core::instance::{self, Instance, Orphan, columns};
+use cmp_core::instance::{Instance, Orphan, columns};
 use cmp_core::keys;
 use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
-use cmp_core::name::{ClusterName, InstanceName, TemplateName, UserName};
+use cmp_core::name::{ClusterName, TemplateName, UserName};
 use cmp_core::powered_off::PoweredOff;
 use cmp_core::state::{Counts, State};
 use cmp_core::vocabulary::InstanceType;
@@ -48,17 +45,20 @@ pub(crate) async fn clusters(
         .map(|name| async move {
             let entry = account.cluster(name);
             let (instances, namespace) = match entry.held {
-                Some(_) => futures::try_join!(instances(client, name), namespace(client, name))?,
+                Some(_) => {
+                    let namespace = async { Ok(visible(client, name).await?) };
+                    futures::try_join!(instances(client, name, entry.kind()), namespace)?
+                }
                 None => (Vec::new(), None),
             };
-            let metadata = namespace.map(|namespace| namespace.metadata).unwrap_or_default();
+            let namespace = namespace.unwrap_or_default();
             Ok(Cluster {
                 name: name.clone(),
                 owner: account.user.clone(),
                 entry,
                 instances,
-                created: metadata.creation_timestamp.map(|time| time.0),
-                labels: metadata.labels.unwrap_or_default(),
+                created: namespace.created,
+                labels: namespace.labels,
             })
         })
         .buffered(AT_ONCE)
@@ -67,20 +67,13 @@ pub(crate) async fn clusters(
     looked.into_iter().collect()
 }
 
-async fn namespace(client: &Client, cluster: &ClusterName) -> Result<Option<Namespace>, CliError> {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    match namespaces.get(&cluster.namespace()).await.map_err(ApiError::from) {
-        Ok(namespace) => Ok(Some(namespace)),
-        // While the cluster is prepared or deleted, its owner has no access to the Namespace.
-        Err(error) if error.is_forbidden() || error.is_not_found() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Reads the instances of a cluster, in the order of their indexes. The objects tell the type: a user of one type has
-/// no right to list the other.
-pub(crate) async fn instances(client: &Client, cluster: &ClusterName) -> Result<Vec<Instance>, CliError> {
-    Ok(instances_and_orphans(client, cluster).await?.0)
+/// Reads the instances of a cluster of this type, in the order of their indexes. Without a type there is no cluster.
+pub(crate) async fn instances(
+    client: &Client,
+    cluster: &ClusterName,
+    kind: Option<InstanceType>,
+) -> Result<Vec<Instance>, CliError> {
+    Ok(instances_and_orphans(client, cluster, kind).await?.0)
 }
 
 /// Reads the instances as [`instances`] does, and the leftovers of instances whose StatefulSet or VirtualMachine is
@@ -88,77 +81,22 @@ pub(crate) async fn instances(client: &Client, cluster: &ClusterName) -> Result<
 pub(crate) async fn instances_and_orphans(
     client: &Client,
     cluster: &ClusterName,
+    kind: Option<InstanceType>,
 ) -> Result<(Vec<Instance>, Vec<Orphan>), CliError> {
-    let (containers, orphans) = containers(client, cluster).await?;
-    if !containers.is_empty() || !orphans.is_empty() {
-        return Ok((containers, orphans));
-    }
-    let machines = Machines::of(client, cluster);
-    let (machines, running) = match futures::try_join!(machines.list(), machines.running()) {
-        Ok(looked) => looked,
-        Err(error) if error.is_forbidden() => return Ok((Vec::new(), Vec::new())),
-        Err(error) => return Err(error.into()),
-    };
-    let orphans = instance::orphaned_guests(&machines, &running);
-    Ok((instance::of_virtual_machines(&machines, &running), orphans))
+    let Some(kind) = kind else { return Ok((Vec::new(), Vec::new())) };
+    let Observed { instances, orphans } = observe(client, cluster, kind).await?;
+    Ok((instances, orphans))
 }
 
 /// Returns everything that must be gone before an instance counts as gone: existing instances and leftovers of others.
-pub(crate) async fn what_is_left(client: &Client, cluster: &ClusterName) -> Result<Vec<Instance>, CliError> {
-    let (mut left, orphans) = instances_and_orphans(client, cluster).await?;
+pub(crate) async fn what_is_left(
+    client: &Client,
+    cluster: &ClusterName,
+    kind: Option<InstanceType>,
+) -> Result<Vec<Instance>, CliError> {
+    let (mut left, orphans) = instances_and_orphans(client, cluster, kind).await?;
     left.extend(orphans.into_iter().map(|orphan| orphan.shown));
     Ok(left)
-}
-
-/// Reads one instance, without the Pod or guest that runs for it.
-pub(crate) async fn instance(client: &Client, name: &InstanceName) -> Result<Option<Instance>, CliError> {
-    match lists::one::<StatefulSet, Set>(client, &name.cluster.namespace(), &name.to_string()).await {
-        Ok(Some(set)) => return Ok(instance::of_stateful_set(&set, None)),
-        Ok(None) => {}
-        Err(error) if error.is_forbidden() => {}
-        Err(error) => return Err(error.into()),
-    }
-    match Machines::of(client, &name.cluster).get(name).await {
-        Ok(vm) => Ok(vm.and_then(|vm| instance::of_virtual_machine(&vm, None))),
-        Err(error) if error.is_forbidden() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-async fn containers(client: &Client, cluster: &ClusterName) -> Result<(Vec<Instance>, Vec<Orphan>), CliError> {
-    let namespace = cluster.namespace();
-    let sets = lists::all::<StatefulSet, Set>(client, &namespace);
-    let pods = lists::all::<Pod, containers::Pod>(client, &namespace);
-    let (sets, pods) = match futures::try_join!(sets, pods) {
-        Ok(looked) => looked,
-        Err(error) if error.is_forbidden() => return Ok((Vec::new(), Vec::new())),
-        Err(error) => return Err(error.into()),
-    };
-    let mut instances = instance::of_stateful_sets(&sets, &pods);
-    if instances.iter().any(|instance| instance.reason.as_deref() == Some("NoPod")) {
-        refused_pods(client, &namespace, &mut instances).await;
-    }
-    Ok((instances, instance::orphaned_pods(&sets, &pods)))
-}
-
-/// Finds out why there is no Pod: the StatefulSet controller reports the reason in an event. If events cannot be read,
-/// the reason stays unknown, which is no failure.
-async fn refused_pods(client: &Client, namespace: &str, instances: &mut [Instance]) {
-    let events: Api<Event> = Api::namespaced(client.clone(), namespace);
-    let failed = ListParams::default().fields("involvedObject.kind=StatefulSet,reason=FailedCreate");
-    let Ok(events) = events.list(&failed).await else { return };
-    for instance in instances.iter_mut().filter(|instance| instance.reason.as_deref() == Some("NoPod")) {
-        let name = instance.name.to_string();
-        let last = events
-            .items
-            .iter()
-            .filter(|event| event.involved_object.name.as_deref() == Some(name.as_str()))
-            .max_by_key(|event| event.last_timestamp.as_ref().map(|time| time.0));
-        if let Some(message) = last.and_then(|event| event.message.clone()) {
-            instance.reason = Some("FailedCreate".to_owned());
-            instance.message = Some(message);
-        }
-    }
 }
 
 impl Cluster {
@@ -373,31 +311,23 @@ pub(crate) fn instance_item(instance: &Instance, now: Timestamp) -> Item {
 /// none, or if the caller may not read them.
 pub(crate) async fn events(
     client: &Client,
-    namespace: &str,
+    cluster: &ClusterName,
     of: impl Fn(&str) -> bool,
     now: Timestamp,
 ) -> Vec<Vec<String>> {
-    let events: Api<Event> = Api::namespaced(client.clone(), namespace);
-    let Ok(events) = events.list(&ListParams::default()).await else { return Vec::new() };
-    let mut events: Vec<Event> = events
-        .items
-        .into_iter()
-        .filter(|event| of(event.involved_object.name.as_deref().unwrap_or_default()))
-        .collect();
-    let at = |event: &Event| {
-        event.last_timestamp.as_ref().map(|time| time.0).or_else(|| event.event_time.as_ref().map(|time| time.0))
-    };
-    events.sort_by_key(at);
+    let Ok(list) = events::list(client, cluster).await else { return Vec::new() };
+    let mut events: Vec<Event> = list.events.into_iter().filter(|event| of(event.object_name())).collect();
+    events.sort_by_key(Event::last);
     let from = events.len().saturating_sub(10);
     events[from..]
         .iter()
         .map(|event| {
             vec![
-                event.type_.clone().unwrap_or_default(),
-                event.reason.clone().unwrap_or_default(),
-                age(at(event).or_else(|| event.creation_timestamp().map(|time| time.0)), now),
-                event.involved_object.name.clone().unwrap_or_default(),
-                event.message.clone().unwrap_or_default(),
+                event.kind().to_owned(),
+                event.reason().to_owned(),
+                age(event.at(), now),
+                event.object_name().to_owned(),
+                event.message().unwrap_or_default().to_owned(),
             ]
         })
         .collect()

@@ -11,6 +11,16 @@ pub(crate) enum DryRun {
     Server,
 }
 
+impl From<DryRun> for cmp_client::DryRun {
+    fn from(dry_run: DryRun) -> Self {
+        match dry_run {
+            DryRun::None => Self::None,
+            DryRun::Client => Self::Client,
+            DryRun::Server => Self::Server,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DryRunArgs {
     /// Change nothing: only print (client), or ask the API server (server)

@@ -3,21 +3,19 @@
 use std::time::Duration;
 
 use clap::Args;
-use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Node;
-use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use cmp_client::installation::{self, Deployment};
+use cmp_client::probes;
 use cmp_core::keys;
 use cmp_core::settings::{self, Cidr};
 
 use crate::args::values::NODES;
 use crate::args::{ChangeArgs, DryRun, WaitArgs, YesArg, suffix};
 use crate::commands::shared::wanted_manifests::{PODS, wanted};
-use crate::commands::shared::{leftovers, mirror_claim, probes, requirements};
+use crate::commands::shared::{leftovers, mirror_claim, requirements};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::manifests::{Manifests, Variant};
@@ -94,7 +92,7 @@ pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), 
             context.ui.line(&format!("{title} pruned{}", suffix(dry_run)))?;
         }
     }
-    if !variant.mirror && mirror_claim::has_claim(&client).await? {
+    if !variant.mirror && installation::has_claim(&client).await? {
         context.ui.note(mirror_claim::LEFT);
         context.ui.note("hint: `kubectl cmp install --mirror` goes on with it");
     }
@@ -168,10 +166,8 @@ async fn set(context: &Context<'_>, manifests: &mut Manifests, flags: &InstallFl
 
 /// Returns the addresses of all nodes.
 async fn nodes(client: &Client) -> Result<Vec<Cidr>, CliError> {
-    let nodes: Api<Node> = Api::all(client.clone());
-    let nodes = nodes.list(&ListParams::default()).await?;
-    let addresses = nodes.items.iter().filter_map(|node| node.status.as_ref()?.addresses.as_ref()).flatten();
-    Ok(addresses.filter_map(|address| address.address.parse().ok().map(Cidr::of)).collect())
+    let addresses = installation::node_addresses(client).await?;
+    Ok(addresses.iter().filter_map(|address| address.parse().ok().map(Cidr::of)).collect())
 }
 
 /// Prints the manifests as kubectl prints them in a dry run: YAML documents, or a list.
@@ -231,23 +227,18 @@ async fn answering(context: &Context<'_>, client: &Client, deployed: bool, timeo
 
 /// Returns the reason why cmp-webhook cannot be called yet, if there is one.
 async fn not_available(client: &Client, deployed: bool) -> Result<Option<String>, CliError> {
-    let configurations: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
-    let configuration = configurations.get(keys::WEBHOOK).await?;
-    if configuration.webhooks.iter().flatten().any(|webhook| webhook.client_config.ca_bundle.is_none()) {
+    let configuration = installation::configuration(client).await?;
+    if configuration.endpoints.iter().any(|endpoint| endpoint.authority.is_none()) {
         return Ok(Some("its certificate is not made known yet".to_owned()));
     }
     if !deployed {
         return Ok(None);
     }
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), keys::SYSTEM_NAMESPACE);
-    let deployment = deployments.get(keys::WEBHOOK).await?;
-    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-    let status = deployment.status.unwrap_or_default();
-    let seen = status.observed_generation >= deployment.metadata.generation;
-    let (updated, available) = (status.updated_replicas.unwrap_or(0), status.available_replicas.unwrap_or(0));
-    Ok(if seen && updated >= wanted && available >= wanted {
+    let deployment = installation::deployment(client, keys::WEBHOOK).await?;
+    Ok(if deployment.is_complete() {
         None
     } else {
+        let Deployment { wanted, updated, available, .. } = deployment;
         Some(format!("{updated} of {wanted} replicas are updated, {available} available"))
     })
 }

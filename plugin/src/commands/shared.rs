@@ -17,7 +17,6 @@ pub(crate) mod orphans;
 pub(crate) mod patch;
 pub(crate) mod prepared_cluster;
 pub(crate) mod print_cluster;
-pub(crate) mod probes;
 pub(crate) mod quota;
 pub(crate) mod requirements;
 pub(crate) mod schedules;

@@ -4,18 +4,18 @@
 use std::time::Duration;
 
 use clap::Args;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
-use kube::api::{Api, DeleteParams, ListParams};
 use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 
-use cmp_client::ApiError;
+use cmp_client::accounts::Accounts;
+use cmp_client::namespaces::{self as all_namespaces, Of};
+use cmp_client::{ApiError, installation, probes};
 use cmp_core::keys;
 use cmp_core::name::UserName;
 
 use crate::args::values::duration;
 use crate::args::{DryRun, DryRunArgs, YesArg, suffix};
-use crate::commands::shared::{delete_user, leftovers, mirror_claim, namespaces, probes};
+use crate::commands::shared::{delete_user, leftovers, mirror_claim, namespaces};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::manifests::{Manifest, Manifests, Variant};
@@ -42,12 +42,14 @@ pub(crate) async fn run(context: &Context<'_>, args: UninstallArgs) -> Result<()
     let UninstallArgs { purge, yes: YesArg { yes }, timeout, dry } = args;
     let dry_run = dry.dry_run;
     let client = context.client().await?;
-    let (clusters, accounts) = futures::try_join!(clusters(&client), accounts(&client))?;
+    let all = Accounts::new(client.clone());
+    let (clusters, accounts) = futures::try_join!(all_namespaces::list(&client, Of::Everyone, None), all.names())?;
+    let clusters: Vec<String> = clusters.into_iter().map(|namespace| namespace.name).collect();
     let mut goes = vec![
         "cmp-webhook, its rights and its configuration".to_owned(),
         "creating, growing and shrinking stop; what runs goes on, and suspend, resume, start and stop work".to_owned(),
     ];
-    let mirrored = mirror_claim::has_claim(&client).await?;
+    let mirrored = installation::has_claim(&client).await?;
     if purge {
         if mirrored {
             goes.push(format!("persistentvolumeclaim/{}, with what the mirror has written", keys::MIRROR));
@@ -75,28 +77,6 @@ pub(crate) async fn run(context: &Context<'_>, args: UninstallArgs) -> Result<()
     }
 }
 
-/// Returns the Namespaces of clusters.
-async fn clusters(client: &Client) -> Result<Vec<String>, CliError> {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let ours = namespaces.list_metadata(&ListParams::default().labels(keys::OWNER)).await?;
-    Ok(ours.items.iter().map(ResourceExt::name_any).collect())
-}
-
-async fn accounts(client: &Client) -> Result<Vec<String>, CliError> {
-    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
-    let ours = ListParams::default().labels(&format!("{}={}", keys::ACCOUNT, keys::TRUE));
-    Ok(maps.list_metadata(&ours).await?.items.iter().map(ResourceExt::name_any).collect())
-}
-
-/// Accepts an object that is gone already, and returns whether it existed.
-fn removed<T>(removed: Result<T, kube::Error>) -> Result<bool, CliError> {
-    match removed.map_err(ApiError::from) {
-        Ok(_) => Ok(true),
-        Err(error) if error.is_not_found() => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// The scope of an uninstall, and its output.
 struct Going<'a, 'b> {
     context: &'a Context<'b>,
@@ -107,8 +87,8 @@ struct Going<'a, 'b> {
 }
 
 impl Going<'_, '_> {
-    fn params(&self) -> DeleteParams {
-        DeleteParams { dry_run: self.dry_run == DryRun::Server, ..DeleteParams::background() }
+    fn is_server(&self) -> bool {
+        self.dry_run == DryRun::Server
     }
 
     fn say(&self, title: &str) -> Result<(), CliError> {
@@ -119,11 +99,11 @@ impl Going<'_, '_> {
         // The claim of the mirror is the only claim.
         let goes = |manifest: &&Manifest| self.purge || manifest.kind() != "PersistentVolumeClaim";
         for manifest in part.iter().rev().filter(goes) {
-            let api = manifest.api(self.client);
+            let objects = manifest.peers(self.client);
             let name = manifest.object.name_any();
             let there = match self.dry_run {
-                DryRun::Client => removed(api.get_metadata(&name).await)?,
-                _ => removed(api.delete(&name, &self.params()).await)?,
+                DryRun::Client => objects.has(&name).await?,
+                _ => objects.delete(&name, None, self.is_server()).await?,
             };
             // A missing object, such as the Deployment with `--webhook-url`, is not reported as deleted.
             if there {
@@ -141,11 +121,10 @@ impl Going<'_, '_> {
         for part in [version, webhook, deployment, added] {
             self.delete(part).await?;
         }
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), keys::SYSTEM_NAMESPACE);
         for name in [keys::CERTIFICATE_SECRET, keys::CERT_MANAGER_SECRET, keys::CERT_MANAGER_AUTHORITY] {
             let there = match self.dry_run {
-                DryRun::Client => removed(secrets.get_metadata(name).await)?,
-                _ => removed(secrets.delete(name, &self.params()).await)?,
+                DryRun::Client => installation::has_secret(self.client, name).await?,
+                _ => installation::delete_secret(self.client, name, self.is_server()).await?,
             };
             if there {
                 self.say(&format!("secret/{name}"))?;
@@ -172,15 +151,14 @@ impl Going<'_, '_> {
 
     /// Deletes all clusters, including new ones. The policies stay while a cluster exists.
     async fn clusters(&self, there: Vec<String>) -> Result<(), CliError> {
-        let namespaces: Api<Namespace> = Api::all(self.client.clone());
         for name in there {
             // A cluster that cannot be deleted does not block the others. It is named below.
             if self.dry_run == DryRun::Server {
-                removed(namespaces.delete(&name, &self.params()).await)?;
+                all_namespaces::delete(self.client, &name, true).await?;
             } else if self.dry_run == DryRun::None
-                && let Err(error) = removed(namespaces.delete(&name, &self.params()).await)
+                && let Err(error) = all_namespaces::delete(self.client, &name, false).await
             {
-                self.context.verbose(&format!("namespace/{name}: {}", error.message()));
+                self.context.verbose(&format!("namespace/{name}: {error}"));
                 continue;
             }
             self.say(&format!("namespace/{name}"))?;
@@ -188,7 +166,7 @@ impl Going<'_, '_> {
         if self.dry_run != DryRun::None {
             return Ok(());
         }
-        let left = namespaces::all_gone(self.client, keys::OWNER, Instant::now() + self.timeout).await?;
+        let left = namespaces::all_gone(self.client, Of::Everyone, Instant::now() + self.timeout).await?;
         for error in &left {
             error.print(self.context.ui);
         }
@@ -204,7 +182,7 @@ impl Going<'_, '_> {
     /// Deletes all accounts. If cmp-webhook is there, it removes the clusters from them first. Otherwise a policy keeps
     /// accounts that had clusters; they go with their Namespace, after the policies.
     async fn accounts(&self, there: Vec<String>) -> Result<(), CliError> {
-        let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), keys::USERS_NAMESPACE);
+        let accounts = Accounts::new(self.client.clone());
         let answers = self.dry_run == DryRun::None && probes::webhook(self.client).await.failure().is_none();
         let deadline = Instant::now() + if answers { self.timeout } else { Duration::ZERO };
         for name in there {
@@ -212,17 +190,17 @@ impl Going<'_, '_> {
                 if self.dry_run == DryRun::Client {
                     break true;
                 }
-                match maps.delete(&name, &self.params()).await.map_err(ApiError::from) {
-                    Err(error) if error.is_forbidden() && self.holds(&maps, &name).await? => {
+                match accounts.delete(&name, self.is_server()).await {
+                    Err(error) if error.is_forbidden() && accounts.holds(&name).await? => {
                         if self.dry_run == DryRun::Server {
                             break false;
                         }
                     }
-                    Err(error) if !error.is_not_found() => {
+                    Err(error) => {
                         self.context.ui.note(&format!("Warning: user/{name}: {error}"));
                         break false;
                     }
-                    _ => break true,
+                    Ok(()) => break true,
                 }
                 if Instant::now() > deadline {
                     self.context.ui.note(&format!(
@@ -240,12 +218,6 @@ impl Going<'_, '_> {
         Ok(())
     }
 
-    /// Reports whether an account holds something, even if other parts of it cannot be read.
-    async fn holds(&self, maps: &Api<ConfigMap>, name: &str) -> Result<bool, CliError> {
-        let data = maps.get_opt(name).await?.and_then(|map| map.data).unwrap_or_default();
-        Ok(data.keys().any(|key| key.starts_with(keys::data::HELD)))
-    }
-
     /// Deletes the rights of users, their bounds, and the Namespaces with the remaining accounts.
     async fn bounds(&self) -> Result<(), CliError> {
         let Manifests { namespaces, policies, user_rights, .. } = Manifests::read(Variant::default())?;
@@ -260,11 +232,8 @@ impl Going<'_, '_> {
         // The policies would protect the accounts and their Namespace.
         self.delete(&policies).await?;
         if self.dry_run == DryRun::None {
-            let all: Api<Namespace> = Api::all(self.client.clone());
             self.wait("the policies to be gone", || async {
-                let params = DeleteParams { dry_run: true, ..DeleteParams::default() };
-                let tried = all.delete(keys::USERS_NAMESPACE, &params).await.map_err(ApiError::from);
-                Ok(!matches!(tried, Err(error) if error.is_forbidden()))
+                Ok(!all_namespaces::is_kept(self.client, keys::USERS_NAMESPACE).await)
             })
             .await?;
         }

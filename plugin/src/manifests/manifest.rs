@@ -1,8 +1,10 @@
 //! One object of the manifests.
 
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta};
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 use serde_json::Value;
+
+use cmp_client::objects::Objects;
 
 use crate::error::CliError;
 
@@ -50,12 +52,9 @@ impl Manifest {
         &self.resource
     }
 
-    /// Returns the API for the object's type and Namespace.
-    pub(crate) fn api(&self, client: &Client) -> Api<DynamicObject> {
-        match self.object.namespace() {
-            Some(namespace) => Api::namespaced_with(client.clone(), &namespace, &self.resource),
-            None => Api::all_with(client.clone(), &self.resource),
-        }
+    /// Returns the objects of the same type and Namespace in the cluster.
+    pub(crate) fn peers(&self, client: &Client) -> Objects {
+        Objects::of(client, &self.resource, self.object.metadata.namespace.as_deref())
     }
 
     /// Reports whether the object has this kind, Namespace and name.

@@ -3,17 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota};
-use kube::api::ListParams;
-use kube::{Api, Client, ResourceExt};
+use kube::Client;
 
-use cmp_client::ApiError;
 use cmp_client::accounts::Accounts;
+use cmp_client::{ApiError, fences, namespaces};
 use cmp_core::account::Unreadable;
 use cmp_core::audit::{self, Finding};
-use cmp_core::fences::{ObservedFence, ObservedNamespace};
+use cmp_core::fences::ObservedNamespace;
 use cmp_core::keys;
-use cmp_core::quantity::Amounts;
 
 use crate::commands::check::report::Check;
 use crate::error::CliError;
@@ -121,25 +118,18 @@ fn check(user: &str, found: &[AccountFinding]) -> Check {
 
 async fn read(client: &Client) -> Result<AccountsAudit, CliError> {
     let accounts = Accounts::new(client.clone());
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let (quotas, limits): (Api<ResourceQuota>, Api<LimitRange>) = (Api::all(client.clone()), Api::all(client.clone()));
-    let owned = ListParams::default().labels(keys::OWNER);
-    let fences = ListParams::default().fields(&format!("metadata.name={}", keys::FENCE_NAME));
     let (accounts, namespaces, quotas, limits, (settings, _)) = futures::try_join!(
         accounts.list(),
-        async { namespaces.list(&owned).await.map_err(ApiError::from) },
-        async { quotas.list(&fences).await.map_err(ApiError::from) },
-        async { limits.list(&fences).await.map_err(ApiError::from) },
+        namespaces::owned(client, namespaces::Of::Everyone),
+        fences::quotas(client),
+        fences::limits(client),
         cmp_client::settings::read(client),
     )?;
-    let quotas = allowed(&quotas.items, ObservedFence::of_quota);
-    let limits = allowed(&limits.items, ObservedFence::of_limits);
     let mut theirs: BTreeMap<String, Vec<ObservedNamespace>> = BTreeMap::new();
-    for namespace in &namespaces.items {
-        let owner = namespace.labels().get(keys::OWNER).cloned().unwrap_or_default();
-        theirs.entry(owner).or_default().push(ObservedNamespace::of(namespace));
+    let mut seen = AccountsAudit { accounts: accounts.len(), clusters: namespaces.len(), found: BTreeMap::new() };
+    for (owner, namespace) in namespaces {
+        theirs.entry(owner).or_default().push(namespace);
     }
-    let mut seen = AccountsAudit { accounts: accounts.len(), clusters: namespaces.items.len(), found: BTreeMap::new() };
     for account in accounts {
         let (user, found) = match account {
             Ok(stored) => {
@@ -173,10 +163,4 @@ async fn read(client: &Client) -> Result<AccountsAudit, CliError> {
         }
     }
     Ok(seen)
-}
-
-/// Returns the amounts that each fence allows, by Namespace.
-fn allowed<K: ResourceExt>(fences: &[K], read: impl Fn(&K) -> ObservedFence) -> BTreeMap<String, Amounts> {
-    let allowed = fences.iter().filter_map(|fence| Some((fence.namespace()?, read(fence).amounts?)));
-    allowed.collect()
 }

@@ -1,21 +1,19 @@
 //! Check whether the API server can trust cmp-webhook, by the same rules as the API server.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::ByteString;
-use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
+use cmp_client::installation::{Configuration, secret};
 use cmp_core::keys;
 
-use crate::commands::check::installation::{Installation, url};
+use crate::commands::check::installation::Installation;
 use crate::commands::check::report::Check;
 
 const NAME: &str = "certificate";
@@ -29,22 +27,20 @@ pub(super) async fn run_checks(installation: &Installation) -> Option<Check> {
     Some(trust(installation, configuration).await)
 }
 
-async fn trust(installation: &Installation, configuration: &ValidatingWebhookConfiguration) -> Check {
+async fn trust(installation: &Installation, configuration: &Configuration) -> Check {
     let written = if installation.cert_manager { "cert-manager's cainjector" } else { "cmp-webhook" };
-    let bundles = configuration.webhooks.iter().flatten().map(|webhook| webhook.client_config.ca_bundle.as_ref());
-    let bundles: Option<Vec<&ByteString>> =
-        bundles.map(|bundle| bundle.filter(|bundle| !bundle.0.is_empty())).collect();
+    let bundles = configuration.endpoints.iter().map(|endpoint| endpoint.authority.as_deref());
+    let bundles: Option<Vec<&[u8]>> = bundles.map(|bundle| bundle.filter(|bundle| !bundle.is_empty())).collect();
     let Some(mut bundles) = bundles else {
         return Check::failed(NAME, format!("caBundle is empty: {written} has not written it"))
             .hint(format!("is {written} running? it writes it within seconds"));
     };
-    let host = match url(configuration) {
-        Some(url) => host(&url),
+    let host = match configuration.url() {
+        Some(url) => host(url),
         None => format!("{}.{}.svc", keys::WEBHOOK, keys::SYSTEM_NAMESPACE),
     };
     let name = if installation.cert_manager { keys::CERT_MANAGER_SECRET } else { keys::CERTIFICATE_SECRET };
-    let secrets: Api<Secret> = Api::namespaced(installation.client.clone(), keys::SYSTEM_NAMESPACE);
-    let secret = match secrets.get_opt(name).await {
+    let secret = match secret(&installation.client, name).await {
         Ok(secret) => secret,
         Err(error) => return Check::of(NAME, Err(error.into())),
     };
@@ -73,12 +69,12 @@ fn host(url: &str) -> String {
 }
 
 /// Reports whether the certificate is trusted now and for some time. The error is the reason why it is not trusted.
-fn trusted(bundle: &ByteString, secret: &Secret, host: &str) -> Result<bool, String> {
-    let pem = secret.data.as_ref().and_then(|data| data.get("tls.crt")).ok_or("the Secret has no tls.crt")?;
-    let chain = certificates(&pem.0).map_err(|why| format!("tls.crt of the Secret: {why}"))?;
+fn trusted(bundle: &[u8], secret: &BTreeMap<String, Vec<u8>>, host: &str) -> Result<bool, String> {
+    let pem = secret.get("tls.crt").ok_or("the Secret has no tls.crt")?;
+    let chain = certificates(pem).map_err(|why| format!("tls.crt of the Secret: {why}"))?;
     let (leaf, between) = chain.split_first().ok_or("tls.crt of the Secret is empty")?;
     let mut roots = RootCertStore::empty();
-    for root in certificates(&bundle.0).map_err(|why| format!("caBundle: {why}"))? {
+    for root in certificates(bundle).map_err(|why| format!("caBundle: {why}"))? {
         roots.add(root).map_err(|error| format!("caBundle: {error}"))?;
     }
     let verifier =

@@ -1,11 +1,9 @@
 //! Check whether the cluster meets the requirements of cmp.
 
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Api, PostParams};
-use kube::{Client, ResourceExt};
+use kube::Client;
 
-use cmp_client::ApiError;
+use cmp_client::access::{Target, may};
+use cmp_client::{ApiError, namespaces};
 use cmp_core::keys;
 
 use crate::commands::check::report::Check;
@@ -37,11 +35,9 @@ pub(super) async fn before_install(client: &Client) -> Vec<Check> {
 }
 
 async fn names(client: &Client) -> Result<Check, CliError> {
-    let namespaces: Api<Namespace> = Api::all(client.clone());
     for name in [keys::SYSTEM_NAMESPACE, keys::USERS_NAMESPACE, keys::TEMPLATES_NAMESPACE] {
-        let there = namespaces.get_opt(name).await?;
-        let ours = |namespace: &Namespace| namespace.labels().get(keys::PART_OF).is_some_and(|of| of == keys::MANAGER);
-        if there.is_some_and(|namespace| !ours(&namespace)) {
+        let there = namespaces::get(client, name).await?;
+        if there.is_some_and(|namespace| namespace.label(keys::PART_OF) != Some(keys::MANAGER)) {
             let hint = format!("look at what is in it, and delete it: kubectl get all -n {name}");
             return Ok(Check::failed("namespaces", format!("{name} is there, and not cmp's")).hint(hint));
         }
@@ -52,38 +48,20 @@ async fn names(client: &Client) -> Result<Check, CliError> {
 /// Checks for every applied type whether the caller may create and patch it. To grant rights, the caller needs these
 /// rights, or `escalate` and `bind`. The API server reports that at the time of the grant.
 async fn may_install(client: &Client) -> Result<Check, CliError> {
-    let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let manifests = Manifests::read(Variant::default())?;
-    let mut types: Vec<(&str, &str, Option<&str>)> = manifests
+    let mut types: Vec<Target<'_>> = manifests
         .all()
         .map(|manifest| {
             let (resource, metadata) = (manifest.resource(), &manifest.object.metadata);
-            (resource.group.as_str(), resource.plural.as_str(), metadata.namespace.as_deref())
+            Target { group: &resource.group, plural: &resource.plural, namespace: metadata.namespace.as_deref() }
         })
         .collect();
     types.sort_unstable();
     types.dedup();
     let asked = types.into_iter().flat_map(|of| ["create", "patch"].map(|verb| (of, verb)));
-    let answers = asked.map(|((group, plural, namespace), verb)| {
-        let review = SelfSubjectAccessReview {
-            spec: SelfSubjectAccessReviewSpec {
-                resource_attributes: Some(ResourceAttributes {
-                    group: Some(group.to_owned()),
-                    resource: Some(plural.to_owned()),
-                    namespace: namespace.map(str::to_owned),
-                    verb: Some(verb.to_owned()),
-                    ..ResourceAttributes::default()
-                }),
-                ..SelfSubjectAccessReviewSpec::default()
-            },
-            ..SelfSubjectAccessReview::default()
-        };
-        let reviews = reviews.clone();
-        async move {
-            let answer = reviews.create(&PostParams::default(), &review).await.map_err(ApiError::from)?;
-            let allowed = answer.status.is_some_and(|status| status.allowed);
-            Ok::<_, ApiError>((!allowed).then(|| format!("{verb} {plural}")))
-        }
+    let answers = asked.map(|(target, verb)| async move {
+        let allowed = may(client, verb, target).await?;
+        Ok::<_, ApiError>((!allowed).then(|| format!("{verb} {}", target.plural)))
     });
     let mut missing: Vec<String> = futures::future::try_join_all(answers).await?.into_iter().flatten().collect();
     missing.sort();

@@ -4,23 +4,22 @@ use kube::api::DynamicObject;
 use kube::{Client, ResourceExt};
 use serde_json::Value;
 
-use cmp_client::ApiError;
+use cmp_client::probes::NAME;
 
-use crate::commands::shared::probes;
 use crate::error::CliError;
 use crate::manifests::Manifest;
 
 /// Returns the first field in which the stored object differs from the manifest, if there is one.
 pub(super) async fn difference(client: &Client, manifest: &Manifest) -> Result<Option<String>, CliError> {
-    let api = manifest.api(client);
-    let Some(stored) = api.get_opt(&manifest.object.name_any()).await? else {
+    let objects = manifest.peers(client);
+    let Some(stored) = objects.get(&manifest.object.name_any()).await? else {
         return Ok(Some("it is missing".to_owned()));
     };
     // The API server fills in defaults, which are no difference. A dry run under a free name fills them into the
     // manifest, too.
     let mut ours = manifest.object.clone();
-    ours.metadata.name = Some(probes::NAME.to_owned());
-    let ours = api.create(&probes::dry(), &ours).await.map_err(ApiError::from)?;
+    ours.metadata.name = Some(NAME.to_owned());
+    let ours = objects.imagine(&ours).await?;
     let found = unequal("", &comparable_fields(&ours)?, &comparable_fields(&stored)?);
     Ok(found.map(|path| format!("{} is not as it was installed", path.trim_start_matches('.'))))
 }

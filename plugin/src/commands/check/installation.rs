@@ -1,17 +1,17 @@
 //! Check of the installed components, and whether they answer.
 
-use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, Client, ResourceExt};
+use kube::Client;
 
+use cmp_client::error::if_there;
+use cmp_client::installation::{self, Configuration};
+use cmp_client::{namespaces, probes};
 use cmp_core::keys;
 
 use crate::commands::check::equal;
 use crate::commands::check::report::Check;
+use crate::commands::shared::leftovers;
 use crate::commands::shared::versions::{OURS, difference, is_version};
 use crate::commands::shared::wanted_manifests::{PODS, wanted};
-use crate::commands::shared::{leftovers, probes};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::manifests::{Manifests, Variant};
@@ -25,7 +25,7 @@ pub(super) struct Installation {
     /// The manifests of this installation.
     pub(super) manifests: Manifests,
     /// The configuration that names the endpoint of the webhook.
-    pub(super) configuration: Option<ValidatingWebhookConfiguration>,
+    pub(super) configuration: Option<Configuration>,
     /// Whether the certificate comes from cert-manager.
     pub(super) cert_manager: bool,
     /// Whether the installation has a mirror.
@@ -35,19 +35,16 @@ pub(super) struct Installation {
 impl Installation {
     /// Finds the installation, if there is one.
     pub(super) async fn find(client: &Client) -> Result<Option<Self>, CliError> {
-        let configurations: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
-        let configuration = configurations.get_opt(keys::WEBHOOK).await?;
-        let namespaces: Api<Namespace> = Api::all(client.clone());
-        let users = namespaces.get_opt(keys::USERS_NAMESPACE).await?;
-        let stays = users.is_some_and(|users| users.metadata.deletion_timestamp.is_none());
+        let configuration = if_there(installation::configuration(client).await)?;
+        let users = namespaces::get(client, keys::USERS_NAMESPACE).await?;
+        let stays = users.is_some_and(|users| !users.deleting);
         if configuration.is_none() && !stays {
             return Ok(None);
         }
-        let cert_manager = configuration.as_ref().is_some_and(|read| read.annotations().contains_key(keys::INJECTED));
-        let deployments: Api<Deployment> = Api::namespaced(client.clone(), keys::SYSTEM_NAMESPACE);
-        let mirror = deployments.get_metadata_opt(keys::MIRROR).await?.is_some();
-        let url = configuration.as_ref().and_then(url);
-        let manifests = wanted(Variant { cert_manager, mirror, prometheus: false }, url.as_deref())?;
+        let cert_manager = configuration.as_ref().is_some_and(|read| read.injected);
+        let mirror = installation::has_deployment(client, keys::MIRROR).await?;
+        let url = configuration.as_ref().and_then(Configuration::url);
+        let manifests = wanted(Variant { cert_manager, mirror, prometheus: false }, url)?;
         Ok(Some(Self { client: client.clone(), manifests, configuration, cert_manager, mirror }))
     }
 
@@ -101,18 +98,16 @@ impl Installation {
     }
 
     fn asked(&self) -> String {
-        let url = self.configuration.as_ref().and_then(url);
-        url.unwrap_or_else(|| format!("service/{} in {}", keys::WEBHOOK, keys::SYSTEM_NAMESPACE))
+        let url = self.configuration.as_ref().and_then(Configuration::url);
+        url.map_or_else(|| format!("service/{} in {}", keys::WEBHOOK, keys::SYSTEM_NAMESPACE), str::to_owned)
     }
 
     async fn deployed(&self) -> Result<Check, CliError> {
         let name = "deployment";
-        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), keys::SYSTEM_NAMESPACE);
-        let Some(deployment) = deployments.get_opt(keys::WEBHOOK).await? else {
+        let Some(deployment) = if_there(installation::deployment(&self.client, keys::WEBHOOK).await)? else {
             return Ok(Check::failed(name, format!("deployment/{} is missing", keys::WEBHOOK)).hint(AGAIN));
         };
-        let wanted = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
-        let available = deployment.status.and_then(|status| status.available_replicas).unwrap_or(0);
+        let (wanted, available) = (deployment.wanted, deployment.available);
         let said = format!("{available} of {wanted} replicas are available");
         Ok(match available {
             0 => Check::failed(name, said).hint(PODS),
@@ -169,11 +164,4 @@ impl Installation {
             Err(error) => Some(Check::of("leftovers", Err(error))),
         }
     }
-}
-
-/// Returns the address of an endpoint outside the cluster, if there is one.
-pub(super) fn url(configuration: &ValidatingWebhookConfiguration) -> Option<String> {
-    let mut urls = configuration.webhooks.iter().flatten().filter_map(|webhook| webhook.client_config.url.as_ref());
-    let url = urls.next()?;
-    Some(url.strip_suffix(keys::ACCOUNT_PATH).unwrap_or(url).to_owned())
 }

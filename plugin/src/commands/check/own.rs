@@ -1,11 +1,10 @@
 //! Checks that a user can run: their account and their clusters.
 
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, Client};
+use kube::Client;
 
+use cmp_client::namespaces;
 use cmp_core::account::HeldState;
 use cmp_core::audit::{self, Finding};
-use cmp_core::fences::ObservedNamespace;
 use cmp_core::name::UserName;
 
 use crate::commands::check::report::Check;
@@ -21,13 +20,12 @@ pub(super) async fn run_checks(context: &Context<'_>, client: &Client, user: &Us
         Err(error) => return vec![Check::of("account", Err(error)).hint(ASK)],
     };
     let held: Vec<_> = account.clusters.iter().filter_map(|(name, entry)| Some((name, entry.held.as_ref()?))).collect();
-    let namespaces: Api<Namespace> = Api::all(client.clone());
     let (mut seen, mut unreadable) = (Vec::new(), Vec::new());
     // The owner has no access to the Namespace before the cluster is ready, or while it is deleted.
     let theirs = |state: HeldState| matches!(state, HeldState::Ready | HeldState::Releasing);
     for (cluster, _) in held.iter().filter(|(_, held)| theirs(held.state)) {
-        match namespaces.get(&cluster.namespace()).await.map_err(CliError::from) {
-            Ok(namespace) => seen.push(ObservedNamespace::of(&namespace)),
+        match namespaces::seen(client, cluster).await.map_err(CliError::from) {
+            Ok(namespace) => seen.push(namespace),
             Err(error) => {
                 let check = Check::failed(&format!("cluster/{cluster}"), error.message());
                 unreadable.push(check.hint(ASK));

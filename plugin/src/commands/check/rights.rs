@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::Namespace;
-use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding, RoleRef, Subject};
-use kube::api::ListParams;
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 
+use cmp_client::access::{Binding, Subject, bindings};
+use cmp_client::namespaces::{self, Found, Of};
 use cmp_core::keys;
 use cmp_core::vocabulary::InstanceType;
 
@@ -53,40 +52,32 @@ async fn equal(installation: &Installation) -> Result<Check, CliError> {
 /// schedule. Each owner of a cluster has the role of its type in that cluster.
 async fn bound(installation: &Installation) -> Result<Check, CliError> {
     let client = &installation.client;
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let (everywhere, bindings): (Api<ClusterRoleBinding>, Api<RoleBinding>) =
-        (Api::all(client.clone()), Api::all(client.clone()));
-    let (all, owned) = (ListParams::default(), ListParams::default().labels(keys::OWNER));
-    let (everywhere, bindings, namespaces) =
-        futures::try_join!(everywhere.list(&all), bindings.list(&all), namespaces.list_metadata(&owned))?;
+    let ((everywhere, bindings), namespaces) =
+        futures::try_join!(bindings(client), namespaces::list(client, Of::Everyone, None))?;
     let is_ours = |kind: &str, namespace: Option<&str>, name: &str| {
         ours(installation).any(|manifest| manifest.is(kind, namespace, name))
     };
-    let owners: BTreeMap<String, Subject> = namespaces.items.iter().map(|one| (one.name_any(), owner(one))).collect();
+    let owners: BTreeMap<String, Subject> = namespaces.iter().map(|one| (one.name.clone(), owner(one))).collect();
     let types: BTreeMap<String, String> =
-        namespaces.items.iter().filter_map(|one| Some((one.name_any(), role(one.labels().get(keys::TYPE)?)))).collect();
+        namespaces.iter().filter_map(|one| Some((one.name.clone(), role(one.label(keys::TYPE)?)))).collect();
     let mut strangers = Vec::new();
-    for binding in &everywhere.items {
-        let role = is_ours("ClusterRole", None, &binding.role_ref.name);
-        if role && !is_ours("ClusterRoleBinding", None, &binding.name_any()) {
-            let title = format!("clusterrolebinding/{}", binding.name_any());
-            strangers.push(binding_text(&title, &binding.role_ref, binding.subjects.as_deref()));
+    for binding in &everywhere {
+        let role = is_ours("ClusterRole", None, &binding.role);
+        if role && !is_ours("ClusterRoleBinding", None, &binding.name) {
+            strangers.push(binding_text(&format!("clusterrolebinding/{}", binding.name), binding));
         }
     }
-    for binding in &bindings.items {
-        let place = binding.namespace().unwrap_or_default();
-        let RoleRef { kind, name, .. } = &binding.role_ref;
+    for binding in &bindings {
+        let place = binding.namespace.clone().unwrap_or_default();
+        let Binding { role_kind: kind, role: name, .. } = binding;
         let role = is_ours(kind, if kind == "Role" { Some(&place) } else { None }, name);
-        let installed = is_ours("RoleBinding", Some(&place), &binding.name_any());
+        let installed = is_ours("RoleBinding", Some(&place), &binding.name);
         let owner = owners.get(&place).map(std::slice::from_ref);
-        let of_owner = owner.is_some() && owner == binding.subjects.as_deref() && types.get(&place) == Some(name);
+        let of_owner = owner == Some(&binding.subjects[..]) && types.get(&place) == Some(name);
         // In a cluster with a schedule, cmp-webhook has this role.
-        let of_schedule = owner.is_some()
-            && name == keys::SCHEDULE_ROLE
-            && binding.subjects.as_deref().is_some_and(|subjects| subjects == [scheduler()]);
+        let of_schedule = owner.is_some() && name == keys::SCHEDULE_ROLE && binding.subjects == [scheduler()];
         if role && !installed && !of_owner && !of_schedule {
-            let title = format!("rolebinding/{} in {place}", binding.name_any());
-            strangers.push(binding_text(&title, &binding.role_ref, binding.subjects.as_deref()));
+            strangers.push(binding_text(&format!("rolebinding/{} in {place}", binding.name), binding));
         }
     }
     Ok(if strangers.is_empty() {
@@ -98,22 +89,12 @@ async fn bound(installation: &Installation) -> Result<Check, CliError> {
     })
 }
 
-fn owner<K: ResourceExt>(namespace: &K) -> Subject {
-    Subject {
-        kind: "ServiceAccount".to_owned(),
-        name: namespace.labels().get(keys::OWNER).cloned().unwrap_or_default(),
-        namespace: Some(keys::USERS_NAMESPACE.to_owned()),
-        ..Subject::default()
-    }
+fn owner(namespace: &Found) -> Subject {
+    Subject::service_account(keys::USERS_NAMESPACE, namespace.label(keys::OWNER).unwrap_or_default())
 }
 
 fn scheduler() -> Subject {
-    Subject {
-        kind: "ServiceAccount".to_owned(),
-        name: keys::WEBHOOK.to_owned(),
-        namespace: Some(keys::SYSTEM_NAMESPACE.to_owned()),
-        ..Subject::default()
-    }
+    Subject::service_account(keys::SYSTEM_NAMESPACE, keys::WEBHOOK)
 }
 
 fn role(kind: &str) -> String {
@@ -123,9 +104,9 @@ fn role(kind: &str) -> String {
     }
 }
 
-fn binding_text(title: &str, role: &RoleRef, subjects: Option<&[Subject]>) -> String {
+fn binding_text(title: &str, binding: &Binding) -> String {
     let subjects: Vec<String> =
-        subjects.unwrap_or_default().iter().map(|subject| format!("{} {}", subject.kind, subject.name)).collect();
+        binding.subjects.iter().map(|subject| format!("{} {}", subject.kind, subject.name)).collect();
     let whom = if subjects.is_empty() { "nobody yet".to_owned() } else { subjects.join(", ") };
-    format!("{title} gives {} to {whom}", role.name)
+    format!("{title} gives {} to {whom}", binding.role)
 }

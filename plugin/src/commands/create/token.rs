@@ -30,10 +30,10 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateToken) -> Result<(), 
     let made = make(context, &user, duration).await?;
     match output.output {
         Some(format) => {
-            let mut object = object(&made.secret);
-            object["status"]["token"] = json!(made.token);
+            let mut object = object(&made.token);
+            object["status"]["token"] = json!(made.bearer);
             print_object(context.ui, &format, &object)
         }
-        None => context.ui.line(&made.token),
+        None => context.ui.line(&made.bearer),
     }
 }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use k8s_openapi::ByteString;
 use serde_json::json;
 
+use cmp_client::connect::base64;
 use cmp_client::private;
 use cmp_core::account::Policy;
 use cmp_core::name::UserName;
@@ -90,7 +90,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateUser) -> Result<(), C
     let wanted = file.is_some() || (new && change.output.is_none());
     if wanted {
         let token = tokens::make(context, &name, token_duration).await?;
-        let kubeconfig = kubeconfig(context, &name, &token.token).await?;
+        let kubeconfig = kubeconfig(context, &name, &token.bearer).await?;
         match &mut file {
             Some(file) => write(file, &kubeconfig)?,
             // The output stays YAML, so that it can be stored unchanged.
@@ -124,7 +124,7 @@ async fn kubeconfig(context: &Context<'_>, name: &UserName, token: &str) -> Resu
     let connection = context.connection().await?;
     let mut cluster = json!({ "server": connection.server });
     if let Some(authority) = &connection.certificate_authority {
-        cluster["certificate-authority-data"] = json!(ByteString(authority.as_bytes().to_vec()));
+        cluster["certificate-authority-data"] = json!(base64(authority.as_bytes()));
     } else if context.global.insecure_skip_tls_verify {
         cluster["insecure-skip-tls-verify"] = json!(true);
     }

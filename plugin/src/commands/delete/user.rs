@@ -4,22 +4,18 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::Args;
-use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
-use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use kube::ResourceExt;
-use kube::api::{Api, DeleteParams};
-use serde::de::DeserializeOwned;
 
-use cmp_client::ApiError;
 use cmp_client::accounts::{Accounts, Stored};
-use cmp_core::keys;
+use cmp_client::namespaces::Of;
+use cmp_client::tokens::Tokens;
+use cmp_client::{ApiError, users};
 use cmp_core::name::{ClusterName, UserName};
 
 use crate::args::values::{duration, name};
 use crate::args::{DryRun, DryRunArgs, YesArg, suffix};
 use crate::commands::shared::delete_cluster::{self, Deadline};
-use crate::commands::shared::delete_user::{existing, owned_by, stop};
-use crate::commands::shared::{namespaces, tokens};
+use crate::commands::shared::delete_user::{existing, stop};
+use crate::commands::shared::namespaces;
 use crate::context::{Context, complete, each_said, once};
 use crate::error::CliError;
 
@@ -86,13 +82,14 @@ fn still_has(name: &UserName, clusters: &BTreeSet<ClusterName>) -> CliError {
 
 /// Returns the clusters that a user still has: those of the account, and Namespaces that the account does not know.
 async fn clusters(context: &Context<'_>, name: &UserName) -> Result<BTreeSet<ClusterName>, CliError> {
-    let namespaces = namespaces::labelled(&context.client().await?, &owned_by(name)).await?;
-    let of_namespaces = namespaces.iter().filter_map(|namespace| namespace.labels().get(keys::CLUSTER)?.parse().ok());
+    let client = context.client().await?;
+    let namespaces = cmp_client::namespaces::owned(&client, Of::User(name)).await?;
+    let of_namespaces = namespaces.into_iter().filter_map(|(_, seen)| seen.cluster);
     let mut clusters: BTreeSet<ClusterName> = of_namespaces.collect();
     match context.accounts().await?.get(name).await {
         Ok(stored) => clusters.extend(existing(&stored)),
         // An earlier try deleted a part of the user.
-        Err(error) if error.is_not_found() && (!clusters.is_empty() || exists(context, name).await?) => {}
+        Err(error) if error.is_not_found() && (!clusters.is_empty() || users::exists(&client, name).await?) => {}
         Err(error) if error.is_not_found() => return Err(CliError::not_found("user", name.as_str())),
         // The clusters cannot be read. The policy refuses the deletion of the account if it holds something.
         Err(ApiError::Damaged { .. }) => {}
@@ -101,18 +98,13 @@ async fn clusters(context: &Context<'_>, name: &UserName) -> Result<BTreeSet<Clu
     Ok(clusters)
 }
 
-async fn exists(context: &Context<'_>, name: &UserName) -> Result<bool, CliError> {
-    let users: Api<ServiceAccount> = Api::namespaced(context.client().await?, keys::USERS_NAMESPACE);
-    Ok(users.get_opt(name.as_str()).await?.is_some())
-}
-
 /// Deletes a user. Every step can be repeated, and no step removes what a later one needs. The order is: the tokens,
 /// the right to create more, the clusters, the rights, the ServiceAccount, the account. cmp-webhook prepares and
 /// removes clusters only for a user with rights and an account.
 async fn remove(context: &Context<'_>, name: &UserName, cascade: bool, timeout: Duration) -> Result<(), CliError> {
     let client = context.client().await?;
     let accounts = context.accounts().await?;
-    let (users, deadline) = (keys::USERS_NAMESPACE, Deadline::after(timeout));
+    let deadline = Deadline::after(timeout);
     let kept = |error: CliError| {
         error
             .hint(format!("the same command goes on where this one ended; until then {name} can create nothing"))
@@ -121,7 +113,7 @@ async fn remove(context: &Context<'_>, name: &UserName, cascade: bool, timeout: 
                  create token {name}`"
             ))
     };
-    tokens::revoke_all(context, name).await?;
+    Tokens::new(&client).revoke_all(name).await?;
     if let Some(stored) = stop(context, &accounts, name).await? {
         let clusters = existing(&stored);
         if !cascade && !clusters.is_empty() {
@@ -129,12 +121,11 @@ async fn remove(context: &Context<'_>, name: &UserName, cascade: bool, timeout: 
         }
         empty(context, &accounts, stored, deadline).await.map_err(kept)?;
     }
-    gone(&Api::<RoleBinding>::namespaced(client.clone(), users), name).await?;
-    gone(&Api::<Role>::namespaced(client.clone(), users), name).await?;
+    users::remove_rights(&client, name).await?;
     if cascade {
         // No Namespace can be created for this user any more. A Namespace that was created after its wish was gone has
         // no record elsewhere.
-        left(context, &namespaces::all_gone(&client, &owned_by(name), deadline.at).await?).map_err(kept)?;
+        left(context, &namespaces::all_gone(&client, Of::User(name), deadline.at).await?).map_err(kept)?;
         match accounts.get(name).await {
             Ok(stored) => empty(context, &accounts, stored, deadline).await.map_err(kept)?,
             Err(error) if error.is_not_found() => {}
@@ -142,8 +133,8 @@ async fn remove(context: &Context<'_>, name: &UserName, cascade: bool, timeout: 
             Err(error) => return Err(error.into()),
         }
     }
-    gone(&Api::<ServiceAccount>::namespaced(client.clone(), users), name).await?;
-    gone(&Api::<ConfigMap>::namespaced(client, users), name).await.map_err(kept)
+    users::remove_service_account(&client, name).await?;
+    accounts.delete(name.as_str(), false).await.map_err(|error| kept(error.into()))
 }
 
 /// Prints the reasons for clusters that are left. Returns an error if there are any.
@@ -175,15 +166,5 @@ async fn empty(
             Err(error) if error.is_not_found() => return Ok(()),
             read => read?,
         };
-    }
-}
-
-async fn gone<K>(api: &Api<K>, name: &UserName) -> Result<(), CliError>
-where
-    K: Clone + DeserializeOwned + std::fmt::Debug,
-{
-    match api.delete(name.as_str(), &DeleteParams::default()).await.map_err(ApiError::from) {
-        Err(error) if !error.is_not_found() => Err(error.into()),
-        _ => Ok(()),
     }
 }

@@ -53,7 +53,7 @@ pub(crate) async fn run(context: &Context<'_>, names: Vec<ClusterName>) -> Resul
             let mut rows = vec![["NAME", "STATUS", "NODE", "AGE", "REASON"].map(str::to_owned).to_vec()];
             rows.extend(cluster.instances.iter().map(|instance| row(instance, now)));
             lines.block("Instances", &rows);
-            lines.events(view::events(&client, &name.namespace(), |_| true, now).await);
+            lines.events(view::events(&client, name, |_| true, now).await);
             print(context, at, &lines)?;
         }
     }

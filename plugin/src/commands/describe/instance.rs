@@ -19,7 +19,7 @@ pub(crate) async fn run(context: &Context<'_>, names: Vec<InstanceName>) -> Resu
         let (client, name) = (client.clone(), name.clone());
         async move {
             context.check_namespace(&name.cluster)?;
-            let all = view::instances(&client, &name.cluster).await?;
+            let all = view::instances(&client, &name.cluster, context.kind(&name.cluster).await?).await?;
             let found = all.into_iter().find(|instance| instance.name == name);
             found.ok_or_else(|| CliError::not_found("instance", &name.to_string()))
         }
@@ -48,7 +48,7 @@ pub(crate) async fn run(context: &Context<'_>, names: Vec<InstanceName>) -> Resu
             lines.add("Because", suspension.reason.as_deref().unwrap_or_default());
         }
         let (set, pod) = (name.to_string(), format!("{name}-0"));
-        lines.events(view::events(&client, &name.cluster.namespace(), |of| of == set || of == pod, now).await);
+        lines.events(view::events(&client, &name.cluster, |of| of == set || of == pod, now).await);
         print(context, at, &lines)?;
     }
     complete(all_found)

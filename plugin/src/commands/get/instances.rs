@@ -57,10 +57,11 @@ async fn look_up_instances(context: &Context<'_>, args: &GetInstances) -> Result
         };
         match only {
             Some(cluster) => {
-                // Both are read in parallel. The account tells whether the cluster exists.
-                let (holder, instances) = futures::join!(context.holder(&cluster), view::instances(&client, &cluster));
-                seen.accounts.push(holder?);
-                found.extend(instances?);
+                // The account says whether the cluster exists, and of which type it is.
+                let stored = context.holder(&cluster).await?;
+                let kind = stored.account.cluster(&cluster).kind();
+                found.extend(view::instances(&client, &cluster, kind).await?);
+                seen.accounts.push(stored);
                 seen.clusters.push(cluster);
             }
             None => {
@@ -68,10 +69,13 @@ async fn look_up_instances(context: &Context<'_>, args: &GetInstances) -> Result
                     seen.accounts.push(stored);
                     seen.clusters.extend(clusters);
                 }
-                let mut looked = stream::iter(seen.clusters.clone())
-                    .map(|cluster| {
+                let accounts = seen.accounts.iter().map(|stored| &stored.account);
+                let kind = |cluster: &ClusterName| accounts.clone().find_map(|account| account.cluster(cluster).kind());
+                let clusters: Vec<_> = seen.clusters.iter().map(|cluster| (cluster.clone(), kind(cluster))).collect();
+                let mut looked = stream::iter(clusters)
+                    .map(|(cluster, kind)| {
                         let client = client.clone();
-                        async move { view::instances(&client, &cluster).await }
+                        async move { view::instances(&client, &cluster, kind).await }
                     })
                     .buffered(16);
                 while let Some(instances) = looked.next().await {
@@ -84,7 +88,7 @@ async fn look_up_instances(context: &Context<'_>, args: &GetInstances) -> Result
         let (client, name) = (client.clone(), name.clone());
         async move {
             context.check_namespace(&name.cluster)?;
-            let instances = view::instances(&client, &name.cluster).await?;
+            let instances = view::instances(&client, &name.cluster, context.kind(&name.cluster).await?).await?;
             let one = instances.into_iter().find(|instance| instance.name == name);
             one.ok_or_else(|| CliError::not_found("instance", &name.to_string()))
         }

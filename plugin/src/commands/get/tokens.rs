@@ -2,10 +2,11 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use kube::ResourceExt;
+
+use cmp_client::tokens::Tokens;
 
 use crate::args::{ListArgs, UserNameArg};
-use crate::commands::shared::tokens::{anchors, expires, object};
+use crate::commands::shared::tokens::object;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{Heads, Item, age, print};
@@ -25,20 +26,20 @@ pub(crate) async fn run(context: &Context<'_>, args: GetTokens) -> Result<(), Cl
     let GetTokens { user: UserNameArg { user }, list } = args;
     context.account(&user).await?;
     let now = Timestamp::now();
-    let secrets = anchors(context, &user).await?;
-    let items = secrets.iter().map(|secret| Item {
-        name: format!("token/{}", secret.name_any()),
-        object: object(secret),
+    let tokens = Tokens::new(&context.client().await?).list(&user).await?;
+    let items = tokens.iter().map(|token| Item {
+        name: format!("token/{}", token.id),
+        object: object(token),
         cells: vec![
-            secret.name_any(),
+            token.id.clone(),
             user.to_string(),
-            match expires(secret) {
+            match token.expires {
                 Some(expires) if expires <= now => "expired".to_owned(),
                 // The remaining time has the form of an age.
                 Some(expires) => format!("in {}", age(Some(now), expires)),
                 None => "<unknown>".to_owned(),
             },
-            age(secret.creation_timestamp().map(|time| time.0), now),
+            age(token.created, now),
         ],
         wide: Vec::new(),
     });

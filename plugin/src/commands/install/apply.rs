@@ -1,13 +1,12 @@
 //! Server-side apply, and the word for its result.
 
-use kube::api::{Patch, PatchParams};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
 
 use cmp_client::ApiError;
 
 use crate::args::{DryRun, suffix};
-use crate::context::{Context, MANAGER};
+use crate::context::Context;
 use crate::error::CliError;
 use crate::manifests::Manifest;
 use crate::output::{Format, print_object, yaml};
@@ -23,22 +22,19 @@ pub(super) struct Target<'a, 'b> {
 impl Target<'_, '_> {
     /// Applies manifests in order, and prints whether each was created, configured or unchanged.
     pub(super) async fn apply(&self, part: &[Manifest]) -> Result<(), CliError> {
-        let params = PatchParams { dry_run: self.dry_run == DryRun::Server, ..PatchParams::apply(MANAGER).force() };
+        let server = self.dry_run == DryRun::Server;
         for manifest in part {
-            let (api, name) = (manifest.api(self.client), manifest.object.name_any());
-            let about = |error: kube::Error| {
-                let error = ApiError::from(error);
+            let objects = manifest.peers(self.client);
+            let about = |error: ApiError| {
                 let forbidden = error.is_forbidden();
                 let error = CliError::from(error).about(&manifest.title());
                 if forbidden { error.hint("the same command goes on where this one ended") } else { error }
             };
-            let before = api.get_opt(&name).await.map_err(about)?;
-            let applied = match api.patch(&name, &params, &Patch::Apply(&manifest.object)).await {
+            let before = objects.get(&manifest.object.name_any()).await.map_err(about)?;
+            let applied = match objects.apply(&manifest.object, server).await {
                 Ok(applied) => applied,
                 // A dry run creates no Namespace, so that a later object may not find its own.
-                Err(error) if self.dry_run == DryRun::Server && before.is_none() && is_not_found(&error) => {
-                    manifest.object.clone()
-                }
+                Err(error) if server && before.is_none() && error.is_not_found() => manifest.object.clone(),
                 Err(error) => return Err(about(error)),
             };
             let applied = told(serde_json::to_value(&applied))?;
@@ -62,10 +58,6 @@ impl Target<'_, '_> {
             _ => ui.line(&format!("{} {word}{}", manifest.title(), suffix(self.dry_run))),
         }
     }
-}
-
-fn is_not_found(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 /// Returns an object without its status and without the bookkeeping of the API server.

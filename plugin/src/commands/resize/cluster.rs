@@ -68,7 +68,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
     }
     let resized = |want: &Want| Want { size: size.clone(), ..want.clone() };
     let dry_run = change.dry.dry_run;
-    let instances = view::instances(&context.client().await?, &name).await?;
+    let instances = view::instances(&context.client().await?, &name, Some(current.kind)).await?;
     none_is_paused(&name, &instances)?;
     if dry_run != DryRun::None {
         // The larger of both sizes is charged in any case, so that the verdict is the same.

@@ -3,13 +3,9 @@
 use std::time::Duration;
 
 use clap::Args;
-use futures::stream::{self, StreamExt};
-use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::Client;
-use kube::api::{Api, DeleteParams};
 
-use cmp_client::ApiError;
-use cmp_client::kubevirt::Machines;
+use cmp_client::instances;
 use cmp_core::account::Want;
 use cmp_core::instance::Orphan;
 use cmp_core::name::{ClusterName, InstanceName};
@@ -55,7 +51,8 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
     let client = context.client().await?;
     let mut word = "scaled";
     // An earlier command may have left instances above that count. A repeated command deletes them.
-    let goes = if count > current.count { Above::default() } else { Above::of(&client, &name, count).await? };
+    let goes =
+        if count > current.count { Above::default() } else { Above::of(&client, &name, current.kind, count).await? };
     if count < current.count || !goes.names.is_empty() {
         let lines: Vec<String> = goes.names.iter().map(|name| format!("instance/{name}")).collect();
         if dry_run == DryRun::None {
@@ -79,14 +76,14 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
         if dry_run == DryRun::None {
             let want = wants::current(&stored, &name)?;
             prepared(context.ui, &accounts, &user, &name, &want, wait.timeout).await?;
-            let there = indexes(context, &name).await?;
+            let there = indexes(context, &name, want.kind).await?;
             let blueprint = templates::blueprint(&template, &want, None)?;
             let made = make_instances(context, &name, want.count, &blueprint, &there, &PoweredOff::default()).await?;
             if !grows && made == 0 {
                 word = "unchanged";
             }
             if wait.wait && !want.released {
-                running(context, &name, 0..want.count, wait.timeout).await?;
+                running(context, &name, want.kind, 0..want.count, wait.timeout).await?;
             }
         }
     }
@@ -106,8 +103,8 @@ struct Above {
 }
 
 impl Above {
-    async fn of(client: &Client, cluster: &ClusterName, count: u32) -> Result<Self, CliError> {
-        let (instances, mut orphans) = view::instances_and_orphans(client, cluster).await?;
+    async fn of(client: &Client, cluster: &ClusterName, kind: InstanceType, count: u32) -> Result<Self, CliError> {
+        let (instances, mut orphans) = view::instances_and_orphans(client, cluster, Some(kind)).await?;
         orphans.retain(|orphan| orphan.shown.name.index >= count);
         let all = instances.iter().chain(orphans.iter().map(|orphan| &orphan.shown)).map(|shown| shown.name.clone());
         let mut names: Vec<InstanceName> = all.filter(|name| name.index >= count).collect();
@@ -126,31 +123,11 @@ async fn remove(
 ) -> Result<(), CliError> {
     let Above { names, orphans } = goes;
     let client = context.client().await?;
-    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &cluster.namespace());
-    let machines = Machines::of(&client, cluster);
-    let removed: Vec<Result<(), ApiError>> = stream::iter(&names)
-        .map(|name| {
-            let (sets, machines) = (&sets, &machines);
-            async move {
-                let gone = match kind {
-                    // With foreground deletion the StatefulSet goes after its Pod.
-                    InstanceType::Container => {
-                        let foreground = DeleteParams::foreground();
-                        sets.delete(&name.to_string(), &foreground).await.map(|_| ()).map_err(ApiError::from)
-                    }
-                    InstanceType::Vm => machines.delete(name).await,
-                };
-                gone.or_else(|error| if error.is_not_found() { Ok(()) } else { Err(error) })
-            }
-        })
-        .buffer_unordered(32)
-        .collect()
-        .await;
-    removed.into_iter().collect::<Result<(), ApiError>>()?;
+    instances::delete(&client, cluster, kind, &names).await?;
     for orphan in &orphans {
         orphans::delete(&client, orphan).await?;
     }
-    let waited = Waited { cluster: cluster.clone(), names, goal: Goal::Gone };
+    let waited = Waited { cluster: cluster.clone(), kind: Some(kind), names, goal: Goal::Gone };
     let tallies = waiting::until(context, &[waited], timeout).await?;
     let late = tallies.iter().find_map(|tally| tally.late.first());
     late.map_or(Ok(()), |late| Err(waiting::late(late, Goal::Gone, timeout)))

@@ -2,13 +2,13 @@
 
 use clap::Args;
 
-use cmp_client::accounts::Stored;
+use cmp_client::update::{Update, Updated};
 use cmp_core::account::change::Change;
 use cmp_core::quantity::Quantity;
 use cmp_core::verdict::available;
 
 use crate::args::values::{Amount, amount, memory, quantity, with_changes};
-use crate::args::{ChangeArgs, DryRun, SuspendedQuota, UserNameArg};
+use crate::args::{ChangeArgs, SuspendedQuota, UserNameArg};
 use crate::commands::shared::quota::object;
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
@@ -41,8 +41,8 @@ pub(crate) async fn run(context: &Context<'_>, args: SetQuota) -> Result<(), Cli
         return Err(CliError::user("nothing to set").hint("say what with --cpu, --memory, --resource or --suspended"));
     }
     let accounts = context.accounts().await?;
-    let (stored, word) = loop {
-        let stored = context.account(&user).await?;
+    let update = Update { manager: MANAGER, dry_run: change.dry.dry_run.into(), judge: false };
+    let updated = accounts.update(context.account(&user).await?, update, |stored| {
         let quota = with_changes(stored.account.quota.clone(), cpu, memory, resource.clone())?;
         let mut policy = stored.account.policy.clone();
         if let Some(suspended) = suspended {
@@ -55,19 +55,10 @@ pub(crate) async fn run(context: &Context<'_>, args: SetQuota) -> Result<(), Cli
         if policy != stored.account.policy {
             wish = wish.policy(&policy);
         }
-        if wish.is_empty() {
-            break (stored, "unchanged");
-        }
-        if change.dry.dry_run == DryRun::Client {
-            let account = wish.apply(&stored.account).map_err(|error| CliError::internal(&error.to_string()))?;
-            break (Stored { account, ..stored }, "configured");
-        }
-        match accounts.change(&stored, &wish, MANAGER, change.dry.dry_run == DryRun::Server).await {
-            Ok(written) => break (written, "configured"),
-            Err(error) if error.is_conflict() => {}
-            Err(error) => return Err(error.into()),
-        }
-    };
+        Ok::<_, CliError>(wish)
+    });
+    let Updated { stored, changed } = updated.await?;
+    let word = if changed { "configured" } else { "unchanged" };
     let over = available(&stored.account).unwrap_or_default();
     for (name, left) in over.iter().filter(|(_, left)| left.is_negative()) {
         let used = stored.account.charge().unwrap_or_default().get(name);

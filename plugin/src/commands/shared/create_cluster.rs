@@ -2,21 +2,19 @@
 //! created.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::time::Instant;
 
 use cmp_client::accounts::{Accounts, Stored};
-use cmp_client::{ApiError, kubevirt};
+use cmp_client::kubevirt;
+use cmp_client::update::Update;
 use cmp_core::account::change::Change;
 use cmp_core::account::{Suspended, Want};
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::powered_off::PoweredOff;
 use cmp_core::resources::Resources;
 use cmp_core::schedule::Transition;
-use cmp_core::verdict::judge;
 use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{ChangeArgs, DryRun, WaitArgs};
@@ -27,11 +25,6 @@ use crate::commands::shared::print_cluster::print_cluster_change;
 use crate::commands::shared::{schedules, templates};
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
-
-/// Time for which a refusal is retried. It may come from an API server that has not seen the latest writes yet.
-const CATCH_UP: Duration = Duration::from_secs(15);
-
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// A cluster that the user asks for.
 pub(crate) struct ClusterRequest {
@@ -89,13 +82,13 @@ pub(crate) async fn create(
     let want = stored.account.cluster(&name).want.unwrap_or(want);
     prepared(context.ui, &accounts, &user, &name, &want, wait.timeout).await?;
     // A cluster that was not wanted before has no instances. If one exists all the same, it is not created again.
-    let there = if resumed { indexes(context, &name).await? } else { BTreeSet::new() };
+    let there = if resumed { indexes(context, &name, want.kind).await? } else { BTreeSet::new() };
     let blueprint = templates::blueprint(&template, &want, patch.as_ref())?;
     let made = make_instances(context, &name, want.count, &blueprint, &there, &off).await?;
     if wait.wait && want.released {
         context.ui.note(&format!("its instances are off: kubectl cmp resume cluster {name}"));
     } else if wait.wait {
-        running(context, &name, off.others(want.count), wait.timeout).await?;
+        running(context, &name, want.kind, off.others(want.count), wait.timeout).await?;
     }
     let word = if resumed && made == 0 { "unchanged" } else { "created" };
     let stored = if change.prints_objects() { accounts.get(&user).await? } else { stored };
@@ -106,46 +99,29 @@ pub(crate) async fn create(
 async fn write_want(
     context: &Context<'_>,
     accounts: &Accounts,
-    mut stored: Stored,
+    stored: Stored,
     name: &ClusterName,
     want: &Want,
     dry_run: DryRun,
 ) -> Result<Stored, CliError> {
-    let deadline = Instant::now() + CATCH_UP;
-    loop {
+    let update = Update { manager: MANAGER, dry_run: dry_run.into(), judge: true };
+    let mut again = false;
+    let updated = accounts.update(stored, update, |stored| {
         let entry = stored.account.cluster(name);
+        if std::mem::replace(&mut again, true) && !stored.account.is_settled() {
+            context.verbose("waiting for the account to be settled");
+        }
         if entry.delete.is_some() && entry.held.is_some() {
             return Err(CliError::user(format!("cluster {name} is being deleted"))
                 .hint(format!("wait until it is gone: kubectl cmp delete cluster {name} --yes --wait")));
         }
         match &entry.want {
-            Some(wanted) if *wanted == as_wanted(want, wanted) => return Ok(stored),
-            Some(wanted) => return Err(different(name, wanted, &as_wanted(want, wanted))),
-            None => {}
+            Some(wanted) if *wanted == as_wanted(want, wanted) => Ok(Change::new()),
+            Some(wanted) => Err(different(name, wanted, &as_wanted(want, wanted))),
+            None => Ok(Change::new().want(name, Some(want))),
         }
-        let change = Change::new().want(name, Some(want));
-        let changed = change.apply(&stored.account).map_err(|error| CliError::internal(&error.to_string()))?;
-        // Judge the change here first, which saves a round trip. The verdict of the webhook is the one that counts.
-        let verdict = judge(Some(&stored.account), &changed);
-        if let Err(denial) = &verdict
-            && stored.account.is_settled()
-        {
-            return Err(ApiError::denied(denial).into());
-        }
-        if dry_run == DryRun::Client {
-            return Ok(Stored { account: changed, ..stored });
-        }
-        match accounts.change(&stored, &change, MANAGER, dry_run == DryRun::Server).await {
-            Ok(written) => return Ok(written),
-            Err(error) if error.is_conflict() => {}
-            Err(error) if error.is_not_settled() && Instant::now() < deadline => {
-                context.verbose("waiting for the account to be settled");
-                tokio::time::sleep(PAUSE).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-        stored = accounts.get(&stored.account.user).await?;
-    }
+    });
+    Ok(updated.await?.stored)
 }
 
 /// Returns the request with the existing values of fields that do not count as a difference. These are whether the

@@ -2,20 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
-use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
-use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use cmp_client::ApiError;
 use cmp_client::accounts::Stored;
+use cmp_client::update::Update;
+use cmp_client::{ApiError, users};
 use cmp_core::account::change::Change;
 use cmp_core::account::{Account, Policy};
+use cmp_core::format;
 use cmp_core::name::UserName;
 use cmp_core::resources::{CPU, MEMORY, Resources};
-use cmp_core::{format, keys};
 
 use crate::args::{ChangeArgs, DryRun};
 use crate::commands::shared::users::{allows_nothing, object};
@@ -118,22 +114,13 @@ pub(crate) async fn account(
     policy: &Policy,
     dry_run: DryRun,
 ) -> Result<&'static str, CliError> {
-    let accounts: Api<ConfigMap> = Api::namespaced(context.client().await?, keys::USERS_NAMESPACE);
+    let accounts = context.accounts().await?;
     let mut data = Change::new().quota(quota);
     if *policy != Policy::default() {
         data = data.policy(policy);
     }
-    let map = ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(name.to_string()),
-            labels: Some([(keys::ACCOUNT, keys::TRUE), (keys::MANAGED_BY, keys::MANAGER)].map(own).into()),
-            ..ObjectMeta::default()
-        },
-        data: Some(data.entries().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned()))).collect()),
-        ..ConfigMap::default()
-    };
-    match accounts.create(&params(dry_run), &map).await.map_err(ApiError::from) {
-        Ok(_) => Ok(CREATED),
+    match accounts.create(name, &data, MANAGER, dry_run == DryRun::Server).await {
+        Ok(()) => Ok(CREATED),
         Err(error) if error.is_already_there() => {
             let stored = context.account(name).await?;
             let is = stored.account.policy.suspended;
@@ -167,19 +154,22 @@ pub(crate) async fn account(
 /// Lets a user create clusters again after a deletion that was begun and not finished.
 async fn allow_again(
     context: &Context<'_>,
-    mut stored: Stored,
+    stored: Stored,
     policy: &Policy,
     dry_run: DryRun,
 ) -> Result<&'static str, CliError> {
     let accounts = context.accounts().await?;
     let Policy { clusters, instances, .. } = *policy;
-    loop {
+    let user = stored.account.user.clone();
+    let update = Update { manager: MANAGER, dry_run: dry_run.into(), judge: false };
+    let updated = accounts.update(stored, update, |stored| {
         let again = Policy { clusters, instances, ..stored.account.policy.clone() };
-        match accounts.change(&stored, &Change::new().policy(&again), MANAGER, dry_run == DryRun::Server).await {
-            Ok(_) => return Ok("configured"),
-            Err(error) if error.is_conflict() => stored = context.account(&stored.account.user).await?,
-            Err(error) => return Err(error.into()),
-        }
+        Ok::<_, ApiError>(Change::new().policy(&again))
+    });
+    match updated.await {
+        Ok(_) => Ok("configured"),
+        Err(error) if error.is_not_found() => Err(CliError::not_found("user", user.as_str())),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -187,64 +177,7 @@ fn not_installed(error: ApiError) -> CliError {
     CliError::from(error).hint("cmp is not installed here: kubectl cmp install")
 }
 
-fn own((key, value): (&str, &str)) -> (String, String) {
-    (key.to_owned(), value.to_owned())
-}
-
-fn params(dry_run: DryRun) -> PostParams {
-    PostParams { dry_run: dry_run == DryRun::Server, field_manager: Some(MANAGER.to_owned()) }
-}
-
 /// Creates the ServiceAccount, and its right to its own account and to nothing else.
 pub(crate) async fn rights(context: &Context<'_>, name: &UserName, dry_run: DryRun) -> Result<(), CliError> {
-    let metadata = || ObjectMeta {
-        name: Some(name.to_string()),
-        labels: Some([(keys::USER, name.as_str()), (keys::MANAGED_BY, keys::MANAGER)].map(own).into()),
-        ..ObjectMeta::default()
-    };
-    let account = ServiceAccount {
-        metadata: metadata(),
-        automount_service_account_token: Some(false),
-        ..ServiceAccount::default()
-    };
-    let rule = PolicyRule {
-        api_groups: Some(vec![String::new()]),
-        resources: Some(vec!["configmaps".to_owned()]),
-        resource_names: Some(vec![name.to_string()]),
-        verbs: ["get", "watch", "patch"].map(str::to_owned).into(),
-        ..PolicyRule::default()
-    };
-    let role = Role { metadata: metadata(), rules: Some(vec![rule]) };
-    let binding = RoleBinding {
-        metadata: metadata(),
-        role_ref: RoleRef {
-            api_group: Some("rbac.authorization.k8s.io".to_owned()),
-            kind: "Role".to_owned(),
-            name: name.to_string(),
-        },
-        subjects: Some(vec![Subject {
-            kind: "ServiceAccount".to_owned(),
-            name: name.to_string(),
-            namespace: Some(keys::USERS_NAMESPACE.to_owned()),
-            api_group: None,
-        }]),
-    };
-    apply(context, name, &account, dry_run).await?;
-    apply(context, name, &role, dry_run).await?;
-    apply(context, name, &binding, dry_run).await
-}
-
-async fn apply<K>(context: &Context<'_>, name: &UserName, object: &K, dry_run: DryRun) -> Result<(), CliError>
-where
-    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>
-        + Serialize
-        + DeserializeOwned
-        + Clone
-        + std::fmt::Debug,
-    K::DynamicType: Default,
-{
-    let api: Api<K> = Api::namespaced(context.client().await?, keys::USERS_NAMESPACE);
-    let params = PatchParams { dry_run: dry_run == DryRun::Server, ..PatchParams::apply(MANAGER).force() };
-    api.patch(name.as_str(), &params, &Patch::Apply(object)).await?;
-    Ok(())
+    Ok(users::give_rights(&context.client().await?, name, dry_run == DryRun::Server).await?)
 }

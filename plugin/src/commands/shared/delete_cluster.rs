@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use cmp_client::ApiError;
 use cmp_client::accounts::{Accounts, Stored};
+use cmp_client::update::Update;
 use cmp_core::account::Entry;
 use cmp_core::account::change::Change;
 use cmp_core::deletion::{Going, wish};
@@ -61,7 +62,7 @@ pub(crate) async fn read_clusters(
         let (client, entry) = (client.clone(), stored.account.cluster(&name));
         async move {
             let held = entry.held.is_some();
-            let left = if held { view::what_is_left(&client, &name).await } else { Ok(Vec::new()) };
+            let left = if held { view::what_is_left(&client, &name, entry.kind()).await } else { Ok(Vec::new()) };
             let left = left.unwrap_or_else(|error| {
                 context.ui.note(&format!("Warning: instances of cluster/{name}: {}", error.message()));
                 Vec::new()
@@ -132,27 +133,20 @@ async fn write(
     clusters: &mut [Cluster],
     dry_run: DryRun,
 ) -> Result<(), ApiError> {
-    let user = stored.account.user.clone();
-    loop {
+    let update = Update { manager: MANAGER, dry_run: dry_run.into(), judge: false };
+    let updated = accounts.update(stored.clone(), update, |read| {
+        *stored = read.clone();
         let wishes = clusters.iter();
-        let change = wishes
-            .fold(Change::new(), |change, Cluster { name, .. }| wish(change, name, &stored.account.cluster(name)));
-        if !change.is_empty() {
-            match accounts.change(stored, &change, MANAGER, dry_run == DryRun::Server).await {
-                Ok(written) => *stored = written,
-                Err(error) if error.is_conflict() => {
-                    *stored = accounts.get(&user).await?;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        for cluster in clusters {
-            cluster.entry = stored.account.cluster(&cluster.name);
-            cluster.going = Going::of(&cluster.entry);
-        }
-        return Ok(());
+        Ok::<_, ApiError>(
+            wishes.fold(Change::new(), |change, Cluster { name, .. }| wish(change, name, &read.account.cluster(name))),
+        )
+    });
+    *stored = updated.await?.stored;
+    for cluster in clusters {
+        cluster.entry = stored.account.cluster(&cluster.name);
+        cluster.going = Going::of(&cluster.entry);
     }
+    Ok(())
 }
 
 /// Waits until all clusters are gone, and prints each one that is. Meanwhile it shows the progress of the others. The
@@ -188,12 +182,12 @@ pub(crate) async fn all_gone(
     loop {
         let look = async {
             looks.tick().await;
-            let each = |cluster: &Cluster| (cluster.name.clone(), cluster.had.clone());
+            let each = |cluster: &Cluster| (cluster.name.clone(), cluster.entry.kind(), cluster.had.clone());
             let all: Vec<_> =
                 left.iter().flat_map(|(_, left)| left.borrow().iter().map(each).collect::<Vec<_>>()).collect();
             let mut counts = Vec::new();
-            for (name, had) in &all {
-                let shown = view::what_is_left(&client, name).await?;
+            for (name, kind, had) in &all {
+                let shown = view::what_is_left(&client, name, *kind).await?;
                 let tally = tally(Goal::Gone, had, &shown);
                 counts.push(if shown.is_empty() {
                     format!("{name}: deleting")

@@ -1,25 +1,21 @@
 //! The first steps of the deletion of a user: no new clusters, and the deletion of those that there are.
 
-use cmp_client::ApiError;
 use cmp_client::accounts::{Accounts, Stored};
+use cmp_client::namespaces::Of;
+use cmp_client::update::{DryRun as Effect, Update};
+use cmp_client::{ApiError, namespaces};
 use cmp_core::account::Policy;
 use cmp_core::account::change::Change;
-use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 
 use crate::args::DryRun;
-use crate::commands::shared::{delete_cluster, namespaces};
+use crate::commands::shared::delete_cluster;
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 
 /// Returns the clusters of an account that exist.
 pub(crate) fn existing(stored: &Stored) -> Vec<ClusterName> {
     stored.account.existing().map(|(cluster, _)| cluster.clone()).collect()
-}
-
-/// Returns the selector for the Namespaces of a user's clusters.
-pub(crate) fn owned_by(name: &UserName) -> String {
-    format!("{}={name}", keys::OWNER)
 }
 
 /// Stops a user from creating and growing clusters. cmp-webhook takes back wants that are not held yet. Returns the
@@ -29,36 +25,41 @@ pub(crate) async fn stop(
     accounts: &Accounts,
     name: &UserName,
 ) -> Result<Option<Stored>, CliError> {
-    loop {
-        let stored = match accounts.get(name).await {
-            Ok(stored) => stored,
-            Err(error) if error.is_not_found() => return Ok(None),
-            Err(error @ ApiError::Damaged { .. }) => {
-                let clusters = namespaces::labelled(&context.client().await?, &owned_by(name)).await?;
-                let hint =
-                    format!("correct that key with `kubectl edit configmap {name} -n cmp-users`, and repeat this");
-                return if clusters.is_empty() { Ok(None) } else { Err(CliError::from(error).hint(hint)) };
-            }
-            Err(error) => return Err(error.into()),
-        };
+    let read = match accounts.get(name).await {
+        Ok(read) => read,
+        Err(error) => return unreadable(context, name, error).await,
+    };
+    let mut last = read.clone();
+    let update = Update { manager: MANAGER, dry_run: Effect::None, judge: false };
+    let stopped = accounts.update(read, update, |stored| {
+        last = stored.clone();
         let nothing = Policy { clusters: 0, instances: 0, ..stored.account.policy.clone() };
-        if stored.account.policy == nothing {
-            return Ok(Some(stored));
-        }
-        match accounts.change(&stored, &Change::new().policy(&nothing), MANAGER, false).await {
-            Ok(written) => return Ok(Some(written)),
-            Err(error) if error.is_conflict() => {}
-            // Nothing is created or grown while cmp-webhook is down, and a wish to delete can be written.
-            Err(ApiError::WebhookDown { .. }) => {
-                if stored.account.existing().next().is_some() {
-                    context
-                        .ui
-                        .note("Warning: cmp-webhook does not answer: it removes the clusters when it is there again");
-                }
-                return Ok(Some(stored));
+        let change = Change::new();
+        Ok::<_, ApiError>(if stored.account.policy == nothing { change } else { change.policy(&nothing) })
+    });
+    match stopped.await {
+        Ok(updated) => Ok(Some(updated.stored)),
+        // Nothing is created or grown while cmp-webhook is down, and a wish to delete can be written.
+        Err(ApiError::WebhookDown { .. }) => {
+            if last.account.existing().next().is_some() {
+                context.ui.note("Warning: cmp-webhook does not answer: it removes the clusters when it is there again");
             }
-            Err(error) => return Err(error.into()),
+            Ok(Some(last))
         }
+        Err(error) => unreadable(context, name, error).await,
+    }
+}
+
+/// Handles an account that cannot be read: a missing one is none, and a damaged one is none if it has no clusters.
+async fn unreadable(context: &Context<'_>, name: &UserName, error: ApiError) -> Result<Option<Stored>, CliError> {
+    match error {
+        error if error.is_not_found() => Ok(None),
+        error @ ApiError::Damaged { .. } => {
+            let clusters = namespaces::owned(&context.client().await?, Of::User(name)).await?;
+            let hint = format!("correct that key with `kubectl edit configmap {name} -n cmp-users`, and repeat this");
+            if clusters.is_empty() { Ok(None) } else { Err(CliError::from(error).hint(hint)) }
+        }
+        error => Err(error.into()),
     }
 }
 

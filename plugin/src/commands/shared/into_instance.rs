@@ -6,6 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use cmp_client::instances;
 use cmp_core::name::InstanceName;
 use cmp_core::state::State;
 use cmp_core::vocabulary::InstanceType;
@@ -13,7 +14,6 @@ use cmp_core::vocabulary::InstanceType;
 use crate::args::{Global, InstanceNameArg, VmArgs};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::view;
 
 /// The names of virtctl: its own, and the one that krew gives it.
 const VIRTCTL: [&str; 2] = ["virtctl", "kubectl-virt"];
@@ -22,7 +22,10 @@ const VIRTCTL: [&str; 2] = ["virtctl", "kubectl-virt"];
 /// instance.
 pub(crate) async fn runs(context: &Context<'_>, name: &InstanceName, kind: InstanceType) -> Result<(), CliError> {
     context.check_namespace(&name.cluster)?;
-    let found = view::instance(&context.client().await?, name).await?;
+    let found = match context.kind(&name.cluster).await? {
+        Some(kind) => instances::get(&context.client().await?, name, kind).await?,
+        None => None,
+    };
     let instance = found.ok_or_else(|| CliError::not_found("instance", &name.to_string()))?;
     match (instance.kind, kind) {
         (InstanceType::Vm, InstanceType::Container) => {

@@ -4,10 +4,11 @@
 //! administrator may use the same label or apply objects with another tool. Namespaces, Secrets and claims never count.
 
 use futures::future::try_join_all;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Preconditions};
-use kube::{Api, Client, ResourceExt};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::{Client, ResourceExt};
 
 use cmp_client::ApiError;
+use cmp_client::objects::Objects;
 use cmp_core::keys;
 
 use crate::args::DryRun;
@@ -64,24 +65,20 @@ pub(crate) async fn find(client: &Client, wanted: &Manifests) -> Result<Vec<(Str
     };
     let lists = TYPES.iter().flat_map(|(group, version, kind, namespaces)| {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-        let everywhere = namespaces.is_empty().then(|| Api::all_with(client.clone(), &resource));
-        let somewhere = namespaces.iter().map(|name| Api::namespaced_with(client.clone(), name, &resource));
-        let apis: Vec<Api<DynamicObject>> = everywhere.into_iter().chain(somewhere).collect();
-        apis.into_iter().map(move |api| list(api, resource.clone()))
+        let everywhere = namespaces.is_empty().then(|| Objects::of(client, &resource, None));
+        let somewhere = namespaces.iter().map(|name| Objects::of(client, &resource, Some(name)));
+        let places: Vec<Objects> = everywhere.into_iter().chain(somewhere).collect();
+        places.into_iter().map(move |objects| list(objects, resource.clone()))
     });
     let found = try_join_all(lists).await?.into_iter().flatten();
     let left = found.filter(|left| is_of_install(&left.object) && !wanted(&left.resource, &left.object));
     Ok(left.map(|left| (title(&left.resource, &left.object.name_any()), left)).collect())
 }
 
-async fn list(api: Api<DynamicObject>, resource: ApiResource) -> Result<Vec<Left>, CliError> {
-    let ours = ListParams::default().labels(&format!("{}={}", keys::PART_OF, keys::MANAGER));
-    match api.list(&ours).await.map_err(ApiError::from) {
-        Ok(list) => Ok(list.items.into_iter().map(|object| Left { object, resource: resource.clone() }).collect()),
-        // cert-manager or the Prometheus operator is not installed.
-        Err(error) if error.is_not_found() => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
+/// Lists the objects with our label: none if cert-manager or the Prometheus operator is not installed.
+async fn list(objects: Objects, resource: ApiResource) -> Result<Vec<Left>, ApiError> {
+    let found = objects.list(&format!("{}={}", keys::PART_OF, keys::MANAGER)).await?;
+    Ok(found.into_iter().map(|object| Left { object, resource: resource.clone() }).collect())
 }
 
 fn is_of_install(object: &DynamicObject) -> bool {
@@ -93,17 +90,7 @@ fn is_of_install(object: &DynamicObject) -> bool {
 
 /// Deletes a leftover, unless another object has taken its place.
 pub(crate) async fn remove(client: &Client, left: &Left, dry_run: DryRun) -> Result<(), CliError> {
-    let api: Api<DynamicObject> = match left.object.namespace() {
-        Some(namespace) => Api::namespaced_with(client.clone(), &namespace, &left.resource),
-        None => Api::all_with(client.clone(), &left.resource),
-    };
-    let params = DeleteParams {
-        dry_run: dry_run == DryRun::Server,
-        preconditions: Some(Preconditions { uid: left.object.uid(), resource_version: None }),
-        ..DeleteParams::background()
-    };
-    match api.delete(&left.object.name_any(), &params).await.map_err(ApiError::from) {
-        Err(error) if !error.is_not_found() => Err(error.into()),
-        _ => Ok(()),
-    }
+    let objects = Objects::of(client, &left.resource, left.object.metadata.namespace.as_deref());
+    objects.delete(&left.object.name_any(), left.object.uid(), dry_run == DryRun::Server).await?;
+    Ok(())
 }

@@ -4,19 +4,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::stream::{self, StreamExt};
+use futures::stream::StreamExt;
 use jiff::Timestamp;
 use kube::Client;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use cmp_client::instances::carry_out;
-use cmp_core::instance::Instance;
-use cmp_core::lifecycle::{Asker, Call, act};
+use cmp_client::instances;
+use cmp_client::switch::{Came, Retry, Switch};
+use cmp_core::lifecycle::Asker;
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::progress::Goal;
 use cmp_core::state::State;
-use cmp_core::vocabulary::{Mode, Trigger, Verb};
+use cmp_core::vocabulary::{InstanceType, Mode, Trigger, Verb};
 
 use crate::args::{ClustersArgs, DryRun, InstanceArgs, SuspendArgs, suffix};
 use crate::commands::shared::waiting::{self, Waited};
@@ -32,8 +32,6 @@ const AT_ONCE: usize = 32;
 
 /// Time for which a refusal is retried after the quota of the cluster was brought back.
 const CATCH_UP: Duration = Duration::from_secs(15);
-
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// One verb with its parameters, for any instance.
 struct VerbRequest<'a> {
@@ -60,6 +58,21 @@ enum InstanceOutcome {
     Failed(CliError),
 }
 
+/// The outcome for the instances of one cluster, or for one named instance.
+struct ClusterOutcome {
+    cluster: ClusterName,
+    /// The type of the cluster, if there is one.
+    kind: Option<InstanceType>,
+    came: Vec<(InstanceName, InstanceOutcome)>,
+}
+
+impl ClusterOutcome {
+    fn each(self) -> impl Iterator<Item = (InstanceName, Option<InstanceType>, InstanceOutcome)> {
+        let kind = self.kind;
+        self.came.into_iter().map(move |(name, came)| (name, kind, came))
+    }
+}
+
 async fn verb_request<'a>(
     context: &'a Context<'a>,
     verb: Verb,
@@ -80,37 +93,34 @@ async fn verb_request<'a>(
 }
 
 impl VerbRequest<'_> {
-    /// Reads, decides and writes. On a conflict with another writer it reads and decides again.
-    async fn of(&self, name: &InstanceName, mut seen: Option<Instance>) -> InstanceOutcome {
-        loop {
-            // The object says whether the instance is on. For a container, no verb depends on whether it runs yet.
-            let shown = match seen.take() {
-                Some(shown) => Ok(Some(shown)),
-                None => view::instance(&self.client, name).await,
-            };
-            let shown = match shown {
-                Ok(Some(shown)) => shown,
-                Ok(None) => return InstanceOutcome::Failed(self.missing(name).await),
-                Err(error) => return InstanceOutcome::Failed(error),
-            };
-            let act = match act(&shown, self.verb, self.mode, self.asker.as_ref()) {
-                Err(refused) => return InstanceOutcome::Skipped(refused.to_string()),
-                Ok(None) => return InstanceOutcome::Already,
-                Ok(Some(act)) => act,
-            };
-            if self.dry_run == DryRun::Client {
-                return InstanceOutcome::Changed { paused: act.call == Some(Call::Pause) };
-            }
-            let dry_run = self.dry_run == DryRun::Server;
-            match carry_out(&self.client, &shown, &act, MANAGER, dry_run).await {
-                Ok(()) => return InstanceOutcome::Changed { paused: act.call == Some(Call::Pause) },
-                Err(error) if error.is_conflict() && act.call.is_none() => {}
-                Err(error) if error.is_modified() => {}
-                Err(error) if error.is_released() && self.patient_until.is_some_and(|until| Instant::now() < until) => {
-                    tokio::time::sleep(PAUSE).await;
-                }
-                Err(error) => return InstanceOutcome::Failed(error.into()),
-            }
+    /// Returns the verb as it is applied to one instance. A conflict with another writer is decided again.
+    fn switch(&self) -> Switch {
+        Switch {
+            client: self.client.clone(),
+            verb: self.verb,
+            asker: self.asker.clone(),
+            mode: self.mode,
+            manager: MANAGER,
+            dry_run: self.dry_run.into(),
+            retry: Retry::Here(self.patient_until),
+        }
+    }
+
+    async fn of(&self, name: &InstanceName, kind: Option<InstanceType>) -> InstanceOutcome {
+        let came = match kind {
+            Some(kind) => self.switch().named(name, kind).await,
+            None => Came::Missing,
+        };
+        self.outcome(name, kind, came).await
+    }
+
+    async fn outcome(&self, name: &InstanceName, kind: Option<InstanceType>, came: Came) -> InstanceOutcome {
+        match came {
+            Came::Changed { paused } => InstanceOutcome::Changed { paused },
+            Came::Already => InstanceOutcome::Already,
+            Came::Skipped(refused) => InstanceOutcome::Skipped(refused.to_string()),
+            Came::Missing => InstanceOutcome::Failed(self.missing(name, kind).await),
+            Came::Gone(error) | Came::NotYet(error) | Came::Failed(error) => InstanceOutcome::Failed(error.into()),
         }
     }
 
@@ -121,12 +131,13 @@ impl VerbRequest<'_> {
 
     /// Builds the error for an instance that does not exist. A verb that switches instances off deletes its leftover
     /// Pod.
-    async fn missing(&self, name: &InstanceName) -> CliError {
+    async fn missing(&self, name: &InstanceName, kind: Option<InstanceType>) -> CliError {
         let missing = CliError::not_found("instance", &name.to_string());
         if !self.switches_off() {
             return missing;
         }
-        let Ok((_, orphans)) = view::instances_and_orphans(&self.client, &name.cluster).await else { return missing };
+        let observed = view::instances_and_orphans(&self.client, &name.cluster, kind).await;
+        let Ok((_, orphans)) = observed else { return missing };
         let Some(orphan) = orphans.into_iter().find(|orphan| orphan.shown.name == *name) else { return missing };
         match orphans::delete_and_print(self.context, &self.client, &orphan, self.dry_run).await {
             Ok(()) => missing.hint(format!("`kubectl cmp scale cluster {} --count N` makes it again", name.cluster)),
@@ -145,11 +156,7 @@ impl VerbRequest<'_> {
 
     /// Waits until all instances to which the verb applies reach its goal. Instances that an earlier command changed
     /// are included, for example after an interruption. A late instance counts as failed.
-    async fn wait(
-        &self,
-        clusters: &mut [(ClusterName, Vec<(InstanceName, InstanceOutcome)>)],
-        timeout: Duration,
-    ) -> Result<(), CliError> {
+    async fn wait(&self, clusters: &mut [ClusterOutcome], timeout: Duration) -> Result<(), CliError> {
         let applies =
             |came: &InstanceOutcome| matches!(came, InstanceOutcome::Changed { .. } | InstanceOutcome::Already);
         let names = |came: &[(InstanceName, InstanceOutcome)]| {
@@ -157,10 +164,15 @@ impl VerbRequest<'_> {
         };
         let waited: Vec<Waited> = clusters
             .iter()
-            .map(|(cluster, came)| Waited { cluster: cluster.clone(), names: names(came), goal: self.goal() })
+            .map(|ClusterOutcome { cluster, kind, came }| Waited {
+                cluster: cluster.clone(),
+                kind: *kind,
+                names: names(came),
+                goal: self.goal(),
+            })
             .collect();
         let tallies = waiting::until(self.context, &waited, timeout).await?;
-        for ((_, came), tally) in clusters.iter_mut().zip(tallies) {
+        for (ClusterOutcome { came, .. }, tally) in clusters.iter_mut().zip(tallies) {
             for (name, came) in came {
                 if let Some(late) = tally.late.iter().find(|late| late.name == *name) {
                     *came = InstanceOutcome::Failed(waiting::late(late, tally.goal, timeout));
@@ -185,14 +197,18 @@ pub(crate) async fn instances(
     let mut came = Vec::new();
     for name in once(names) {
         context.check_namespace(&name.cluster)?;
-        let one = ask.of(&name, None).await;
-        came.push((name.cluster.clone(), vec![(name, one)]));
+        let kind = match came.iter().find(|one: &&ClusterOutcome| one.cluster == name.cluster) {
+            Some(one) => one.kind,
+            None => context.kind(&name.cluster).await?,
+        };
+        let one = ask.of(&name, kind).await;
+        came.push(ClusterOutcome { cluster: name.cluster.clone(), kind, came: vec![(name, one)] });
     }
     if wait.wait && dry_run == DryRun::None {
         ask.wait(&mut came, wait.timeout).await?;
     }
     let mut failed = false;
-    for (name, came) in came.into_iter().flat_map(|(_, came)| came) {
+    for (name, kind, came) in came.into_iter().flat_map(ClusterOutcome::each) {
         let word = match came {
             InstanceOutcome::Changed { .. } => verb.done().to_owned(),
             InstanceOutcome::Already => format!("unchanged (already {})", already(verb)),
@@ -209,7 +225,11 @@ pub(crate) async fn instances(
         };
         match &change.output {
             Some(format) if format.is_of_objects() => {
-                if let Some(shown) = view::instance(&ask.client, &name).await? {
+                let shown = match kind {
+                    Some(kind) => instances::get(&ask.client, &name, kind).await?,
+                    None => None,
+                };
+                if let Some(shown) = shown {
                     print_object(context.ui, format, &crate::view::instance_object(&shown))?;
                 }
             }
@@ -263,7 +283,7 @@ pub(crate) async fn clusters(
         let done: Result<_, CliError> = done.await;
         match done {
             Ok((one, back)) => {
-                came.push((name, one));
+                came.push(one);
                 backs.push(back);
             }
             Err(error) if error.is_not_found() => {
@@ -282,7 +302,7 @@ pub(crate) async fn clusters(
         ask.wait(&mut came, wait.timeout).await?;
     }
     let mut objects = Vec::new();
-    for ((name, came), back) in came.iter().zip(&backs) {
+    for (ClusterOutcome { cluster: name, came, .. }, back) in came.iter().zip(&backs) {
         let (counts, instances) = counted(&ask, came);
         any_failed |= counts.failed > 0;
         if counts.paused > 0 {
@@ -335,16 +355,13 @@ struct Counts {
 impl VerbRequest<'_> {
     /// Applies the verb to all instances of a cluster. The quota comes first, so that a lack of it leaves nothing half
     /// resumed.
-    async fn of_cluster(
-        &mut self,
-        cluster: &ClusterName,
-        timeout: Duration,
-    ) -> Result<Vec<(InstanceName, InstanceOutcome)>, CliError> {
+    async fn of_cluster(&mut self, cluster: &ClusterName, timeout: Duration) -> Result<ClusterOutcome, CliError> {
         self.patient_until = None;
         if self.verb == Verb::Resume && wants::bring_back(self.context, cluster, self.dry_run, timeout).await? {
             self.patient_until = Some(Instant::now() + CATCH_UP);
         }
-        let (listed, orphans) = view::instances_and_orphans(&self.client, cluster).await?;
+        let kind = self.context.kind(cluster).await?;
+        let (listed, orphans) = view::instances_and_orphans(&self.client, cluster, kind).await?;
         if listed.is_empty() {
             // An empty list means a cluster without instances, or no cluster.
             self.context.holder(cluster).await?;
@@ -356,18 +373,19 @@ impl VerbRequest<'_> {
                 came.push((orphan.shown.name.clone(), InstanceOutcome::Failed(error)));
             }
         }
-        let (ask, total) = (&*self, listed.len());
-        let mut asked = stream::iter(listed)
-            .map(|shown| async move { (shown.name.clone(), ask.of(&shown.name.clone(), Some(shown)).await) })
-            .buffered(AT_ONCE);
+        let (switch, total) = (self.switch(), listed.len());
+        let mut asked = std::pin::pin!(switch.all(listed, AT_ONCE));
         let mut progress = Progress::new(self.context.ui);
-        let mut done = 0;
-        while let Some(one) = asked.next().await {
-            came.push(one);
+        let (mut switched, mut done) = (Vec::new(), 0);
+        while let Some((name, one)) = asked.next().await {
+            let one = self.outcome(&name, kind, one).await;
+            switched.push((name, one));
             done += 1;
             progress.passing(&format!("{cluster}: {done}/{total} asked to {}", self.verb.as_str()));
         }
-        Ok(came)
+        switched.sort_by_key(|(name, _)| name.index);
+        came.extend(switched);
+        Ok(ClusterOutcome { cluster: cluster.clone(), kind, came })
     }
 }
 

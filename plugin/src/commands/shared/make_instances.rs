@@ -5,19 +5,16 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::Client;
-use kube::api::{Api, PostParams};
-use tokio::time::Instant;
 
-use cmp_client::ApiError;
-use cmp_client::kubevirt::Machines;
+use cmp_client::instances::New;
 use cmp_core::lifecycle::Asker;
 use cmp_core::name::{ClusterName, InstanceName};
-use cmp_core::powered_off::{self, PoweredOff};
+use cmp_core::powered_off::PoweredOff;
 use cmp_core::progress::Goal;
 use cmp_core::state::State;
 use cmp_core::template::Blueprint;
+use cmp_core::vocabulary::InstanceType;
 
 use crate::commands::shared::waiting::{self, Waited};
 use crate::context::{Context, MANAGER};
@@ -31,14 +28,13 @@ const AT_ONCE: usize = 32;
 /// Reason of a suspension that was read from a file.
 const RESTORED: &str = "as in the file it was created from";
 
-/// Time for which a refusal is retried. It may come from an API server that has not seen the latest writes yet.
-const CATCH_UP: Duration = Duration::from_secs(15);
-
-const PAUSE: Duration = Duration::from_millis(200);
-
 /// Returns the indexes of the existing instances.
-pub(crate) async fn indexes(context: &Context<'_>, name: &ClusterName) -> Result<BTreeSet<u32>, CliError> {
-    let instances = view::instances(&context.client().await?, name).await?;
+pub(crate) async fn indexes(
+    context: &Context<'_>,
+    name: &ClusterName,
+    kind: InstanceType,
+) -> Result<BTreeSet<u32>, CliError> {
+    let instances = view::instances(&context.client().await?, name, Some(kind)).await?;
     Ok(instances.iter().map(|instance| instance.name.index).collect())
 }
 
@@ -88,48 +84,24 @@ async fn make_instance(
     blueprint: &Blueprint,
     born: Option<(State, Asker)>,
 ) -> Result<bool, CliError> {
-    let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), &instance.cluster.namespace());
-    let machines = Machines::of(client, &instance.cluster);
-    let (mut set, mut machine) = (blueprint.stateful_set(instance), blueprint.virtual_machine(instance));
-    if let Some((state, asker)) = born {
-        set = set.and_then(|set| powered_off::stateful_set(&set, state, &asker));
-        machine = machine.and_then(|machine| powered_off::virtual_machine(&machine, state, &asker));
-        if set.is_none() && machine.is_none() {
-            return Err(CliError::internal(&format!("{instance} cannot be made {state}")));
-        }
-    }
-    let deadline = Instant::now() + CATCH_UP;
-    loop {
-        let made = match (&set, machine.clone()) {
-            (Some(set), _) => sets.create(&params, set).await.map(|_| ()).map_err(ApiError::from),
-            (_, Some(machine)) => machines.create(&params, machine).await,
-            (None, None) => return Ok(false),
-        };
-        match made {
-            Ok(()) => return Ok(true),
-            Err(error) if error.is_already_there() => return Ok(false),
-            // The ResourceQuota is checked before the existence of the object. Another writer may just have created it.
-            Err(error) if error.is_fenced() && view::instance(client, instance).await?.is_some() => {
-                return Ok(false);
-            }
-            // The RoleBinding or the count was written a moment ago, and not every API server has seen it.
-            Err(error) if error.is_not_seen_yet() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let Some(new) = New::of(blueprint, instance, born.as_ref()) else {
+        let state = born.map_or(State::Running, |(state, _)| state);
+        return Err(CliError::internal(&format!("{instance} cannot be made {state}")));
+    };
+    Ok(new.create(client, MANAGER).await?)
 }
 
 /// Waits until all of these instances run.
 pub(crate) async fn running(
     context: &Context<'_>,
     name: &ClusterName,
+    kind: InstanceType,
     indexes: impl Iterator<Item = u32>,
     timeout: Duration,
 ) -> Result<(), CliError> {
     let names: Vec<InstanceName> = indexes.map(|index| name.instance(index)).collect();
     let count = names.len();
-    let waited = Waited { cluster: name.clone(), names, goal: Goal::State(State::Running) };
+    let waited = Waited { cluster: name.clone(), kind: Some(kind), names, goal: Goal::State(State::Running) };
     let tallies = waiting::until(context, &[waited], timeout).await?;
     let Some(tally) = tallies.iter().find(|tally| !tally.is_done()) else { return Ok(()) };
     let runs = tally.total - tally.late.len();

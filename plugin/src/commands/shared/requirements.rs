@@ -2,7 +2,7 @@
 
 use kube::Client;
 
-use cmp_client::ApiError;
+use cmp_client::discovery::{self, serves};
 
 use crate::error::CliError;
 use crate::manifests::Variant;
@@ -44,14 +44,14 @@ pub(crate) async fn check(client: &Client, variant: Variant) -> Result<(), CliEr
 
 /// Checks that Kubernetes is new enough.
 pub(crate) async fn version(client: &Client) -> RequirementResult {
-    let version = client.apiserver_version().await?;
+    let version = discovery::version(client).await?;
     if is_too_old(&version.major, &version.minor) {
         return Err(CliError::user(format!(
             "the API server is {}; cmp needs Kubernetes 1.{OLDEST} or newer, for ValidatingAdmissionPolicies",
-            version.git_version
+            version.full
         )));
     }
-    Ok(version.git_version)
+    Ok(version.full)
 }
 
 /// Reports whether a version is too old. An unreadable version counts as new: the check of the policies fails if they
@@ -69,15 +69,6 @@ pub(crate) async fn policies(client: &Client) -> RequirementResult {
     } else {
         Err(CliError::user(format!("the API server does not serve ValidatingAdmissionPolicies in {ADMISSION}"))
             .hint("they may be switched off there: --runtime-config, --feature-gates"))
-    }
-}
-
-/// Reports whether the API server serves a type.
-async fn serves(client: &Client, version: &str, plural: &str) -> Result<bool, CliError> {
-    match client.list_api_group_resources(version).await.map_err(ApiError::from) {
-        Ok(list) => Ok(list.resources.iter().any(|resource| resource.name == plural)),
-        Err(error) if error.is_not_found() => Ok(false),
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use cmp_client::ApiError;
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::progress::{Goal, Late, Tally, tally};
+use cmp_core::vocabulary::InstanceType;
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -19,6 +20,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Instances of one cluster that a command waits for.
 pub(crate) struct Waited {
     pub(crate) cluster: ClusterName,
+    /// The type of the cluster, if there is one.
+    pub(crate) kind: Option<InstanceType>,
     pub(crate) names: Vec<InstanceName>,
     pub(crate) goal: Goal,
 }
@@ -34,10 +37,10 @@ pub(crate) async fn until(context: &Context<'_>, all: &[Waited], timeout: Durati
     loop {
         let since = Instant::now();
         for &at in &to_look_at {
-            let Waited { cluster, names, goal } = &all[at];
+            let Waited { cluster, kind, names, goal } = &all[at];
             let shown = match goal {
-                Goal::Gone => view::what_is_left(&client, cluster).await?,
-                Goal::State(_) => view::instances(&client, cluster).await?,
+                Goal::Gone => view::what_is_left(&client, cluster, *kind).await?,
+                Goal::State(_) => view::instances(&client, cluster, *kind).await?,
             };
             tallies[at] = tally(*goal, names, &shown);
         }

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use cmp_client::ApiError;
 use cmp_client::accounts::{Accounts, Stored};
+use cmp_client::update::Update;
 use cmp_core::account::change::Change;
 use cmp_core::account::{Suspended, Want};
 use cmp_core::instance::Instance;
 use cmp_core::name::ClusterName;
-use cmp_core::verdict::judge;
 
 use crate::args::DryRun;
 use crate::commands::shared::prepared_cluster::prepared;
@@ -28,35 +27,20 @@ pub(crate) fn current(stored: &Stored, name: &ClusterName) -> Result<Want, CliEr
 /// kept.
 pub(crate) async fn change(
     accounts: &Accounts,
-    mut stored: Stored,
+    stored: Stored,
     name: &ClusterName,
     dry_run: DryRun,
     other: impl Fn(&Want) -> Want,
 ) -> Result<Stored, CliError> {
-    loop {
+    let update = Update { manager: MANAGER, dry_run: dry_run.into(), judge: true };
+    let updated = accounts.update(stored, update, |stored| {
         if let Some(what) = stored.account.cluster(name).newer() {
             return Err(CliError::user(format!("cluster {name} is not changed by this version, {what}"))
                 .hint("upgrade kubectl-cmp: `kubectl cmp version` shows which version is installed in the cluster"));
         }
-        let want = other(&current(&stored, name)?);
-        let change = Change::new().want(name, Some(&want));
-        let changed = change.apply(&stored.account).map_err(|error| CliError::internal(&error.to_string()))?;
-        if changed == stored.account {
-            return Ok(stored);
-        }
-        // Judge the change here first, which saves a round trip. The verdict of the webhook is the one that counts.
-        if let Err(denial) = judge(Some(&stored.account), &changed) {
-            return Err(ApiError::denied(&denial).into());
-        }
-        if dry_run == DryRun::Client {
-            return Ok(Stored { account: changed, ..stored });
-        }
-        match accounts.change(&stored, &change, MANAGER, dry_run == DryRun::Server).await {
-            Ok(written) => return Ok(written),
-            Err(error) if error.is_conflict() => stored = accounts.get(&stored.account.user).await?,
-            Err(error) => return Err(error.into()),
-        }
-    }
+        Ok(Change::new().want(name, Some(&other(&current(stored, name)?))))
+    });
+    Ok(updated.await?.stored)
 }
 
 /// Gives back the quota of a suspended cluster, if the policy of the account asks for that. No instance runs in any
@@ -64,13 +48,15 @@ pub(crate) async fn change(
 pub(crate) async fn give_back(context: &Context<'_>, name: &ClusterName, dry_run: DryRun) -> Result<(), CliError> {
     let accounts = context.accounts().await?;
     let stored = context.holder(name).await?;
-    let wanted = stored.account.cluster(name).want.is_some_and(|want| !want.released);
+    let entry = stored.account.cluster(name);
+    let kind = entry.kind();
+    let wanted = entry.want.is_some_and(|want| !want.released);
     if stored.account.policy.suspended == Suspended::Keep || !wanted {
         return Ok(());
     }
     let off = |instance: &Instance| !instance.on;
     if dry_run == DryRun::None {
-        let (instances, orphans) = view::instances_and_orphans(&context.client().await?, name).await?;
+        let (instances, orphans) = view::instances_and_orphans(&context.client().await?, name, kind).await?;
         // A Pod that is not being deleted would hold the quota for ever.
         if !instances.iter().all(off) || !orphans.iter().all(|orphan| orphan.shown.ending) {
             return Ok(());

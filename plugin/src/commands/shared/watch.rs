@@ -3,15 +3,11 @@
 use std::collections::BTreeMap;
 
 use futures::stream::{self, BoxStream, StreamExt};
-use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Pod;
-use kube::core::PartialObjectMeta;
-use kube::runtime::watcher::Config;
-use kube::{Api, Client};
+use kube::Client;
 use serde_json::Value;
 
-use cmp_client::accounts::{Stored, changes};
-use cmp_client::kubevirt::Machines;
+use cmp_client::accounts::Stored;
+use cmp_client::instances;
 use cmp_core::name::ClusterName;
 use cmp_core::vocabulary::InstanceType;
 
@@ -111,21 +107,12 @@ where
 /// Returns streams that yield when something in these clusters changes, and once when it becomes readable.
 fn wakes_of(client: &Client, clusters: &[ClusterName], accounts: &[Stored]) -> Vec<BoxStream<'static, ()>> {
     // Ignore errors: the owner of a cluster may not have access yet, or no longer.
-    let containers = |namespace: &str| {
-        let sets: Api<PartialObjectMeta<StatefulSet>> = Api::namespaced(client.clone(), namespace);
-        let pods: Api<PartialObjectMeta<Pod>> = Api::namespaced(client.clone(), namespace);
-        [changes(sets, Config::default()), changes(pods, Config::default())]
-    };
     let mut wakes = Vec::new();
     for cluster in clusters {
         // For an instance given by name no account was read, so that both types are possible.
         let kind = accounts.iter().find_map(|stored| stored.account.cluster(cluster).kind());
-        if kind != Some(InstanceType::Vm) {
-            wakes.extend(containers(&cluster.namespace()));
-        }
-        if kind != Some(InstanceType::Container) {
-            wakes.extend(Machines::of(client, cluster).changes());
-        }
+        let kinds = kind.map_or(vec![InstanceType::Container, InstanceType::Vm], |kind| vec![kind]);
+        wakes.extend(kinds.into_iter().flat_map(|kind| instances::changed(client, cluster, kind)));
     }
     wakes
 }

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use kube::api::PatchParams;
-
 use cmp_client::kubevirt::Machines;
+use cmp_client::resize::{self, Failure};
 use cmp_core::account::Want;
 use cmp_core::kubevirt::{self, VirtualMachineInstance};
 use cmp_core::name::InstanceName;
 
-use super::one_by_one::{ResizeOutcome, paused_ones, restarted, written};
+use super::one_by_one::{ResizeOutcome, paused_ones, restarted};
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 
@@ -24,7 +23,11 @@ pub(super) async fn resize(
     // Read the guest before the change as well. KubeVirt may begin to change the guest as soon as the VM is changed,
     // but never changes all of it. A guest that was created meanwhile may have the old size.
     let before = machines.instance(name).await?;
-    let changed = change(&machines, name, want).await?;
+    let changed = resize::machine(&machines, name, want, MANAGER).await.map_err(|failure| match failure {
+        Failure::Paused => paused_ones(&name.cluster, &[name]),
+        Failure::Api(error) => error.into(),
+        failure @ Failure::Template { .. } => CliError::user(failure.to_string()),
+    })?;
     let guest = machines.instance(name).await?.filter(|guest| !guest.ended());
     let other = |guest: &VirtualMachineInstance| !kubevirt::is_of_size(&guest.spec, want);
     let old = guest.filter(|guest| {
@@ -38,20 +41,6 @@ pub(super) async fn resize(
     let old = old.metadata.uid.as_deref();
     restarted(name, timeout, async || runs(&machines, name, want, old).await).await?;
     Ok(ResizeOutcome::Restarted)
-}
-
-/// Changes the size of the next guest. Returns whether it was different.
-async fn change(machines: &Machines, name: &InstanceName, want: &Want) -> Result<bool, CliError> {
-    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    written(async || {
-        let Some(vm) = machines.get(name).await? else { return Ok(Ok(false)) };
-        if vm.is_paused() {
-            return Err(paused_ones(&name.cluster, &[name]));
-        }
-        let Some(patch) = kubevirt::resized(&vm, want) else { return Ok(Ok(false)) };
-        Ok(machines.patch(name, &params, &patch).await.map(|()| true))
-    })
-    .await
 }
 
 /// Reports whether another guest than the old one runs with the new size. A VM that was switched off meanwhile counts

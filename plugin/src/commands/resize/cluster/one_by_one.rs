@@ -1,18 +1,14 @@
-//! The change of one instance: its outcome, retries, and the wait for its restart.
+//! The change of one instance: its outcome, and the wait for its restart.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use cmp_client::ApiError;
 use cmp_core::name::{ClusterName, InstanceName};
 
 use crate::error::CliError;
 
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// Time for which a refusal is retried. It may come from an API server that has not seen yet that the cluster grew.
-const CATCH_UP: Duration = Duration::from_secs(15);
 
 /// The outcome for one instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,21 +26,6 @@ pub(crate) fn paused_ones(cluster: &ClusterName, paused: &[&InstanceName]) -> Cl
     CliError::user(format!("paused VMs keep the guests that they have: {}", names.join(", ")))
         .hint(format!("kubectl cmp resume cluster {cluster} lets them go on, to be restarted"))
         .hint(format!("kubectl cmp suspend cluster {cluster} --mode halt switches them off"))
-}
-
-/// Retries a write. A conflict reads the object again; a refusal is retried for as long as it may be out of date.
-pub(crate) async fn written<T>(
-    attempt: impl AsyncFn() -> Result<Result<T, ApiError>, CliError>,
-) -> Result<T, CliError> {
-    let deadline = Instant::now() + CATCH_UP;
-    loop {
-        match attempt().await? {
-            Ok(written) => return Ok(written),
-            Err(error) if error.is_conflict() => {}
-            Err(error) if error.is_forbidden() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 /// Waits until an instance has the wanted state after its restart.
