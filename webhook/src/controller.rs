@@ -14,15 +14,17 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, LimitRange, Namespace, ResourceQuota};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::rbac::v1::RoleBinding;
+use kube::ResourceExt;
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::reflector::{ObjectRef, store};
 use kube::runtime::{WatchStreamExt, reflector, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
 use tracing::{info, warn};
 
 use cmp_client::ApiError;
 use cmp_client::accounts;
+use cmp_client::namespaces::{self, Of};
+use cmp_client::watches::{self, metadata};
 use cmp_core::controller::settle;
 use cmp_core::fences::ObservedNamespace;
 use cmp_core::keys;
@@ -51,13 +53,11 @@ pub async fn run(context: Arc<Context>, readiness: Readiness, stop: impl Future<
     const CONDITION: &str = "controllers";
     readiness.set(CONDITION, Some("the accounts have not been read yet".to_owned()));
     let client = context.client.clone();
-    let api: Api<ConfigMap> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
-    let only = watcher::Config::default().labels(&format!("{}={}", keys::ACCOUNT, keys::TRUE));
     // `managedFields` are most of an account's ConfigMap, and are not used here.
     let lean = |map: &mut ConfigMap| map.metadata.managed_fields = None;
     let (store, writer) = store();
     let told = context.clone();
-    let heard = watcher(api, only).modify(lean).inspect_ok(move |event| told.on_account_event(event));
+    let heard = watches::accounts(&client).modify(lean).inspect_ok(move |event| told.on_account_event(event));
     let accounts = reflector(writer, heard).applied_objects();
     let controller = Controller::for_stream(accounts, store.clone())
         .with_config(kube::runtime::controller::Config::default().concurrency(ACCOUNTS_AT_ONCE))
@@ -89,13 +89,6 @@ pub async fn run(context: Arc<Context>, readiness: Readiness, stop: impl Future<
         () = ready => {}
         () = schedules => {}
     }
-}
-
-fn metadata<K>(client: &Client) -> Api<PartialObjectMeta<K>>
-where
-    K: Resource<DynamicType = ()>,
-{
-    Api::all(client.clone())
 }
 
 fn labelled(label: &str) -> watcher::Config {
@@ -217,9 +210,8 @@ async fn damaged(context: &Context, name: String, error: &cmp_core::account::Unr
 
 /// Settles an account that was created anew, from the Namespaces of its user.
 async fn settle_account(context: &Context, user: &UserName) -> Result<(), ApiError> {
-    let namespaces: Api<Namespace> = Api::all(context.client.clone());
-    let owned = kube::api::ListParams::default().labels(&format!("{}={user}", keys::OWNER));
-    let found: Vec<ObservedNamespace> = namespaces.list(&owned).await?.iter().map(ObservedNamespace::of).collect();
+    let owned = namespaces::owned(&context.client, Of::User(user)).await?;
+    let found: Vec<ObservedNamespace> = owned.into_iter().map(|(_, seen)| seen).collect();
     if let Some(newer) = found.iter().find_map(|seen| seen.newer.as_ref()) {
         // Only the newer version knows how much the Namespace may hold. Until it settles the account, nothing of it
         // grows.

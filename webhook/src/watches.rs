@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::ListParams;
+use kube::Client;
 use kube::runtime::utils::Backoff;
-use kube::{Api, Client};
 use tracing::{debug, warn};
 
+use cmp_client::accounts::Accounts;
 use cmp_client::settings;
-use cmp_core::keys;
 use cmp_core::settings::Settings;
 
 /// The wait after each failure of a watch.
@@ -51,13 +49,11 @@ impl Newest {
 /// Returns when the revision of the API went back: etcd was restored from a snapshot. Any earlier observation may then
 /// be void. A watch that continues gets no events until the old revision is reached again.
 pub async fn restored(client: &Client) {
-    let accounts: Api<ConfigMap> = Api::namespaced(client.clone(), keys::USERS_NAMESPACE);
-    let one = ListParams::default().limit(1);
+    let accounts = Accounts::new(client.clone());
     let mut newest = Newest::default();
     loop {
-        match accounts.list_metadata(&one).await {
-            Ok(list) => {
-                let revision = list.metadata.resource_version.and_then(|version| version.parse().ok());
+        match accounts.revision().await {
+            Ok(revision) => {
                 if revision.is_some_and(|revision| newest.went_back(revision)) {
                     return;
                 }

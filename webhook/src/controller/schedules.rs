@@ -13,16 +13,17 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use cmp_client::accounts::Stored;
-use cmp_client::{ApiError, instances};
+use cmp_client::switch::{Came, Retry, Switch};
+use cmp_client::{ApiError, DryRun, instances};
 use cmp_core::account::change::Change;
 use cmp_core::account::{Account, Entry, HeldState, Suspended, Want};
 use cmp_core::instance::Instance;
 use cmp_core::keys;
-use cmp_core::lifecycle::{Asker, Call, act};
-use cmp_core::name::{ClusterName, UserName};
+use cmp_core::lifecycle::Asker;
+use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::schedule::due::{is_done, is_for};
 use cmp_core::schedule::{Due, LastRun, MOST_LEFT, Schedule, Transition};
-use cmp_core::vocabulary::{InstanceType, Mode, ScheduleAction, Trigger};
+use cmp_core::vocabulary::{InstanceType, ScheduleAction, Trigger};
 
 use super::context::{Context, RESYNC};
 use crate::metrics;
@@ -222,30 +223,45 @@ async fn carry_out(context: &Context, user: &UserName, cluster: &ClusterName) ->
                 }
             }
         }
-        let mode = schedule.mode;
-        let came: Vec<(u32, Came)> = stream::iter(to_do)
-            .map(|shown| async move { (shown.name.index, switch(context, &shown, transition, mode, now).await) })
-            .buffer_unordered(INSTANCES_AT_ONCE)
-            .collect()
-            .await;
+        let switch = Switch {
+            client: context.client.clone(),
+            verb: transition.action.verb(),
+            asker: Some(Asker {
+                by: name(),
+                at: now,
+                reason: Some(REASON.to_owned()),
+                woken_by: Some(Trigger::Schedule),
+            }),
+            // A schedule that was set for VMs cannot apply to containers; the type is fixed.
+            mode: schedule.mode.filter(|_| want.kind == InstanceType::Vm),
+            manager: keys::WEBHOOK,
+            dry_run: DryRun::None,
+            // The next pass checks first whether the transition is still due.
+            retry: Retry::Caller,
+        };
+        let came: Vec<(InstanceName, Came)> = switch.all(to_do, INSTANCES_AT_ONCE).collect().await;
         let mut again = false;
         one.left.clear();
         let mut off = BTreeSet::new();
-        for (index, came) in came {
+        for (InstanceName { index, .. }, came) in came {
             match came {
-                Came::Changed { on } => {
+                Came::Changed { paused } => {
                     one.changed.insert(index);
-                    if !on {
+                    // A paused instance keeps its resources.
+                    if transition.action == ScheduleAction::Suspend && !paused {
                         off.insert(index);
                     }
                 }
-                Came::Already => {}
-                Came::NotYet(why) => {
+                Came::Already | Came::Missing | Came::Gone(_) => {}
+                Came::NotYet(error) => {
                     again = true;
-                    one.left.insert(index, why);
+                    one.left.insert(index, error.to_string());
                 }
-                Came::Failed(why) => {
-                    one.left.insert(index, why);
+                Came::Skipped(refused) => {
+                    one.left.insert(index, refused.to_string());
+                }
+                Came::Failed(error) => {
+                    one.left.insert(index, error.to_string());
                 }
             }
         }
@@ -306,41 +322,6 @@ async fn bring_back(
 /// Returns the username under which instances are switched.
 fn name() -> String {
     format!("system:serviceaccount:{}:{}", keys::SYSTEM_NAMESPACE, keys::WEBHOOK)
-}
-
-/// The result for one instance.
-enum Came {
-    Changed {
-        /// Whether the instance is on after the change: resumed, or paused, in which case it keeps its resources.
-        on: bool,
-    },
-    Already,
-    /// The instance changed in between, or an API server has not yet seen that it may be changed.
-    NotYet(String),
-    Failed(String),
-}
-
-async fn switch(
-    context: &Context,
-    shown: &Instance,
-    transition: Transition,
-    mode: Option<Mode>,
-    now: Timestamp,
-) -> Came {
-    let asker = Asker { by: name(), at: now, reason: Some(REASON.to_owned()), woken_by: Some(Trigger::Schedule) };
-    // A schedule that was set for VMs cannot apply to containers; the type is fixed.
-    let mode = mode.filter(|_| shown.kind == InstanceType::Vm);
-    let act = match act(shown, transition.action.verb(), mode, Some(&asker)) {
-        Ok(Some(act)) => act,
-        Ok(None) => return Came::Already,
-        Err(refused) => return Came::Failed(refused.to_string()),
-    };
-    match instances::carry_out(&context.client, shown, &act, keys::WEBHOOK, false).await {
-        Ok(()) => Came::Changed { on: transition.action == ScheduleAction::Resume || act.call == Some(Call::Pause) },
-        Err(error) if error.is_not_found() => Came::Already,
-        Err(error) if error.is_conflict() || error.is_forbidden() => Came::NotYet(error.to_string()),
-        Err(error) => Came::Failed(error.to_string()),
-    }
 }
 
 /// Records what was done, and that the quota is released. Returns whether the account still had the version that was
