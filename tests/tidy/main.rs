@@ -2,6 +2,7 @@
 
 mod circles;
 mod english;
+mod layers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
