@@ -6,22 +6,16 @@ use std::time::Duration;
 use cmp_core::usage::{Span, Watched};
 use cmp_mirror::{History, fetch};
 use cmp_tests::installation::{get, mirror_is_ready};
-use cmp_tests::process::Process;
-use cmp_tests::{Installation, World, binaries::built, control_plane, eventually};
+use cmp_tests::{Installation, World, control_plane, eventually, history};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::{SOON, held, running, shared};
 
-fn spans(path: &Path) -> Vec<Span> {
-    History::open(path).unwrap().spans(Timestamp::MIN, Timestamp::MAX).unwrap()
-}
-
-/// Returns the states of an instance, one after another, without `pending`. The length and number of pending phases
-/// depend on the control plane.
+/// Returns the states of an instance, one after another, without `pending`.
 fn states(path: &Path, instance: &str) -> String {
-    let of_it = spans(path).into_iter().filter(|span| span.instance.to_string() == instance);
-    let mut states: Vec<&str> = of_it.map(|span| span.state.as_str()).filter(|state| *state != "pending").collect();
+    let of_it = history::settled(path, |span| span.instance.to_string() == instance);
+    let mut states: Vec<&str> = of_it.iter().map(|span| span.state.as_str()).collect();
     states.dedup();
     states.join(" ")
 }
@@ -37,7 +31,7 @@ fn comes_to_be(path: &Path, instance: &str, expected: &str) {
 /// Asserts that no two spans of one instance overlap. While the mirror observes, none is missing between its first and
 /// its last.
 fn consistent(path: &Path) {
-    let spans = spans(path);
+    let spans = history::spans(path);
     let uids: std::collections::BTreeSet<&str> = spans.iter().map(|span| span.instance_uid.as_str()).collect();
     for uid in uids {
         let mut of_it: Vec<&Span> = spans.iter().filter(|span| span.instance_uid == uid).collect();
@@ -100,7 +94,7 @@ fn what_happens_to_instances_is_in_the_file_whatever_happens_to_the_mirror() {
     user.cmp(&["resume", "cluster", &web, "--wait"]).ok();
     comes_to_be(&path, &first, "running suspended running");
     let suspended = |instance: &str| {
-        let of_it = spans(&path).into_iter().filter(|span| span.instance.to_string() == instance);
+        let of_it = history::spans(&path).into_iter().filter(|span| span.instance.to_string() == instance);
         of_it.filter(|span| span.state.as_str() == "suspended").collect::<Vec<_>>()
     };
     let watched = History::open(&path).unwrap().watched().unwrap();
@@ -129,7 +123,7 @@ fn what_happens_to_instances_is_in_the_file_whatever_happens_to_the_mirror() {
     });
     installation.plane.apiserver.restart();
     mirror_is_ready(&mirror, probe);
-    let of_it = spans(&path).into_iter().filter(|span| span.instance.to_string() == format!("{again}-0"));
+    let of_it = history::spans(&path).into_iter().filter(|span| span.instance.to_string() == format!("{again}-0"));
     assert_eq!(of_it.filter(|span| span.state.as_str() == "running").count(), 1, "it has gone on");
     assert_eq!(History::open(&path).unwrap().watched().unwrap().len(), 3);
     consistent(&path);
@@ -148,23 +142,23 @@ fn scaled_and_gone(user: &World<'_>, web: &str, path: &Path) {
     comes_to_be(path, &first, "running suspended running stopped");
     user.account_is("it is given back", |account| held(account, web).is_some_and(|held| held["count"] == 1));
     user.cmp(&["delete", "cluster", web, "--yes", "--wait"]).ok();
-    let history = || History::open(path).unwrap();
+    let opened = || History::open(path).unwrap();
     eventually("nothing goes on", SOON, || {
-        let last = history().watched().unwrap().last().unwrap().until;
-        let going: Vec<Span> = spans(path).into_iter().filter(|span| span.until == last).collect();
-        let charges = history().charges(Timestamp::MIN, Timestamp::MAX).unwrap();
+        let last = opened().watched().unwrap().last().unwrap().until;
+        let going: Vec<Span> = history::spans(path).into_iter().filter(|span| span.until == last).collect();
+        let charges = opened().charges(Timestamp::MIN, Timestamp::MAX).unwrap();
         let charged = charges.iter().any(|charge| charge.until == last);
         if going.is_empty() && !charged { Ok(()) } else { Err(format!("{going:?} {charges:?}")) }
     });
     assert_eq!(states(path, &first), "running suspended running stopped");
     assert_eq!(states(path, &second), "running suspended running");
-    let all = spans(path);
+    let all = history::spans(path);
     assert!(all.iter().all(|span| span.owner.as_str() == "john" && span.cluster.as_str() == web));
     assert!(all.iter().all(|span| span.size.to_string() == "cpu=1, memory=1Gi" || span.size.cpu().to_string() == "1"));
-    let charges = history().charges(Timestamp::MIN, Timestamp::MAX).unwrap();
+    let charges = opened().charges(Timestamp::MIN, Timestamp::MAX).unwrap();
     let cpus: Vec<String> = charges.iter().map(|charge| charge.amounts.cpu().to_string()).collect();
     assert_eq!(cpus, ["2", "1"], "{charges:?}");
-    let quotas = history().quotas(Timestamp::MIN, Timestamp::MAX).unwrap();
+    let quotas = opened().quotas(Timestamp::MIN, Timestamp::MAX).unwrap();
     assert!(matches!(&quotas[..], [one] if one.amounts.cpu().to_string() == "8"), "{quotas:?}");
     consistent(path);
 }
@@ -178,7 +172,7 @@ fn read_by_others(installation: &Installation, path: &Path) {
     let mut rows = db.prepare("SELECT instance, state, started FROM history WHERE owner = 'john'").unwrap();
     let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
     let rows: Vec<(String, String, String)> = rows.unwrap().collect::<Result<_, _>>().unwrap();
-    let ours: Vec<(String, String, String)> = spans(path)
+    let ours: Vec<(String, String, String)> = history::spans(path)
         .into_iter()
         .map(|span| (span.instance.to_string(), span.state.to_string(), format!("{:.3}", span.from)))
         .collect();
@@ -195,7 +189,7 @@ fn fetched(user: &World<'_>, path: &Path) {
         let client = control_plane::client(&plane.kubeconfig()).await;
         fetch::fetch(&client).await.unwrap_or_else(|error| panic!("{error}"))
     });
-    assert_eq!(spans(fetched.path()), spans(path));
+    assert_eq!(history::spans(fetched.path()), history::spans(path));
     let at = fetched.path().to_owned();
     drop(fetched);
     assert!(!at.exists(), "it is gone when nobody needs it");
@@ -301,9 +295,7 @@ fn a_watch_is_ended_by_the_signal_and_leaves_a_whole_file() {
     let user = shared().user("4", "8Gi");
     let plane = &user.installation.plane;
     let path = plane.folder().join("watched.db");
-    let arguments = ["mirror", "--watch", "--db", &path.display().to_string()].map(str::to_owned).to_vec();
-    let environment = vec![("KUBECONFIG".to_owned(), plane.kubeconfig().display().to_string())];
-    let mut watch = Process::start_with("watched", &built().plugin, arguments, environment, plane.folder());
+    let mut watch = history::watch(plane, "watched", &path);
     let web = running(&user, "web", 1, "1", "1Gi");
     eventually("it is seen", Duration::from_secs(60), || {
         if path.exists() && states(&path, &format!("{web}-0")) == "running" { Ok(()) } else { Err(watch.log()) }

@@ -1,6 +1,7 @@
 //! Clusters with automatic suspend and resume. Cron has a resolution of minutes, so the tests use missed transitions:
 //! an administrator sets the start of the schedule to 23 hours ago.
 
+use cmp_tests::installation::transition;
 use cmp_tests::{Installation, World, eventually};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -24,18 +25,6 @@ fn schedule(user: &World<'_>, cluster: &str, suspend: &str, resume: &str) {
     user.admin(&["patch", "configmap", &user.name, "-n", "cmp-users", "--type=merge", "-p", &patch]).ok();
 }
 
-/// Returns the last transition of the schedule of a cluster.
-fn last(account: &Value, cluster: &str) -> Value {
-    account[format!("scheduled.{cluster}")].as_str().map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
-}
-
-fn did(user: &World<'_>, cluster: &str, turn: &str) -> Value {
-    user.account_is(&format!("the schedule of {cluster} did {turn}"), |account| {
-        last(account, cluster)["turn"] == turn && last(account, cluster)["tries"].is_null()
-    });
-    last(&user.account(), cluster)
-}
-
 #[test]
 fn what_the_schedule_suspended_it_resumes_and_nothing_else() {
     let user = shared().user("8", "8Gi");
@@ -44,7 +33,7 @@ fn what_the_schedule_suspended_it_resumes_and_nothing_else() {
     user.cmp(&["suspend", "instance", &one(1)]).ok();
     user.cmp(&["stop", "instance", &one(2)]).ok();
     schedule(&user, &name, &ago(10), &ago(20));
-    let done = did(&user, &name, "suspend");
+    let done = user.transitions(&name, "suspend");
     assert_eq!((&done["changed"], &done["failed"], &done["skipped"]), (&json!(1), &json!(0), &json!(2)), "{done}");
     let shown = user.cmp(&["get", "instance", &one(0), "-o", "json"]).ok().json();
     assert_eq!(shown["status"]["suspension"]["by"], "system:serviceaccount:cmp-system:cmp-webhook");
@@ -58,7 +47,7 @@ fn what_the_schedule_suspended_it_resumes_and_nothing_else() {
     user.admin(&binding).ok();
 
     schedule(&user, &name, &ago(10), &ago(5));
-    let done = did(&user, &name, "resume");
+    let done = user.transitions(&name, "resume");
     assert_eq!((&done["changed"], &done["skipped"]), (&json!(1), &json!(2)), "{done}");
     user.becomes(&one(0), "running");
     assert_eq!((user.state(&one(1)).as_str(), user.state(&one(2)).as_str()), ("suspended", "stopped"));
@@ -76,11 +65,11 @@ fn a_manual_resume_lasts_until_the_next_edge() {
     let name = running(&user, "web", 2, "1", "1Gi");
     let other = running(&user, "other", 1, "1", "1Gi");
     schedule(&user, &name, &ago(10), &ago(20));
-    did(&user, &name, "suspend");
+    user.transitions(&name, "suspend");
     user.cmp(&["resume", "cluster", &name, "--wait"]).ok().says("2 resumed");
     // The controller handles all schedules of an account together.
     schedule(&user, &other, &ago(10), &ago(20));
-    did(&user, &other, "suspend");
+    user.transitions(&other, "suspend");
     user.becomes(&format!("{other}-0"), "suspended");
     assert_eq!(user.state(&format!("{name}-0")), "running");
     assert_eq!(user.state(&format!("{name}-1")), "running");
@@ -99,7 +88,7 @@ fn for_a_while_and_back() {
         .says("2 suspended, 0 failed, 1 skipped")
         .says(&format!("cluster/{name}: it is resumed at "));
     assert_eq!(user.state(&one(0)), "suspended");
-    let done = did(&user, &name, "resume");
+    let done = user.transitions(&name, "resume");
     assert_eq!((&done["cause"], &done["changed"]), (&json!("once"), &json!(2)), "{done}");
     user.becomes(&one(0), "running");
     user.becomes(&one(2), "running");
@@ -112,7 +101,7 @@ fn for_a_while_and_back() {
     });
 
     user.cmp(&["resume", "cluster", &name, "--for", "12s"]).ok().says("1 resumed").says("it is suspended at ");
-    assert_eq!(did(&user, &name, "suspend")["changed"], 3);
+    assert_eq!(user.transitions(&name, "suspend")["changed"], 3);
     for index in 0..3 {
         user.becomes(&one(index), "suspended");
     }
@@ -139,7 +128,7 @@ fn what_came_while_nobody_was_there_is_caught_up_with() {
     }
     installation.restart();
     let user = World { installation: &installation, name: "john".to_owned(), kubeconfig };
-    assert_eq!(did(&user, &name, "resume")["changed"], 2);
+    assert_eq!(user.transitions(&name, "resume")["changed"], 2);
     user.becomes(&format!("{name}-0"), "running");
     user.becomes(&format!("{name}-1"), "running");
 }
@@ -150,14 +139,14 @@ fn what_gave_its_quota_back_asks_for_it_again_until_it_gets_it() {
     user.admin(&["cmp", "set", "quota", &user.name, "--suspended", "release"]).ok();
     let name = running(&user, "web", 3, "1", "1Gi");
     schedule(&user, &name, &ago(10), &ago(20));
-    did(&user, &name, "suspend");
+    user.transitions(&name, "suspend");
     user.account_is("it is released", |account| {
         held(account, &name).is_some_and(|held| held["released"] == true && held["state"] == "ready")
     });
     let other = running(&user, "other", 2, "1", "1Gi");
     schedule(&user, &name, &ago(10), &ago(5));
-    user.account_is("it is refused", |account| last(account, &name)["tries"].as_u64() > Some(0));
-    let refused = last(&user.account(), &name);
+    user.account_is("it is refused", |account| transition(account, &name)["tries"].as_u64() > Some(0));
+    let refused = user.transition(&name);
     let reason = refused["reason"].as_str().unwrap_or_default().to_owned();
     assert!(reason.contains("requested: cpu=3, used: cpu=2, limited: cpu=4"), "{refused}");
     user.cmp(&["get", "schedule", &name, "-o", "wide"]).ok().says("not resumed, ").says("exceeded quota: ");
@@ -165,7 +154,7 @@ fn what_gave_its_quota_back_asks_for_it_again_until_it_gets_it() {
     user.cmp(&["delete", "cluster", &other, "--yes", "--wait"]).ok();
     // The controller tries again after half a minute.
     // Both replicas try again at the same moment and may share the work. The record counts the work of both.
-    let resumed = did(&user, &name, "resume");
+    let resumed = user.transitions(&name, "resume");
     assert_eq!(resumed["changed"], 3, "{resumed}");
     for index in 0..3 {
         user.becomes(&format!("{name}-{index}"), "running");
@@ -241,7 +230,7 @@ fn a_schedule_is_said_shown_and_taken_along() {
         .says("schedule.timeZone \"Europe/Berln\" is no time zone");
     // The record of transitions is removed with the cluster.
     schedule(&user, &copy, &ago(10), &ago(20));
-    did(&user, &copy, "suspend");
+    user.transitions(&copy, "suspend");
     user.cmp(&["delete", "cluster", &copy, "--yes", "--wait"]).ok();
     user.account_is("all of it is gone", |account| !account.to_string().contains(&copy));
 }

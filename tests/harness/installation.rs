@@ -247,6 +247,12 @@ pub fn held(account: &Value, cluster: &str) -> Option<Value> {
     serde_json::from_str(account[format!("held.{cluster}")].as_str()?).ok()
 }
 
+/// Returns the last transition of the schedule of a cluster in an account, or null.
+pub fn transition(account: &Value, cluster: &str) -> Value {
+    let stored = account[format!("scheduled.{cluster}")].as_str();
+    stored.map_or(Value::Null, |text| serde_json::from_str(text).expect("a stored transition"))
+}
+
 impl World<'_> {
     /// Returns a cluster name that no other test uses.
     pub fn cluster(&self, name: &str) -> String {
@@ -303,6 +309,21 @@ impl World<'_> {
             let account = self.account();
             if is(&account) { Ok(()) } else { Err(account.to_string()) }
         });
+    }
+
+    /// Returns the last transition of the schedule of a cluster, or null.
+    pub fn transition(&self, cluster: &str) -> Value {
+        transition(&self.account(), cluster)
+    }
+
+    /// Waits until the schedule of a cluster has done this transition, and returns it.
+    #[track_caller]
+    pub fn transitions(&self, cluster: &str, turn: &str) -> Value {
+        self.account_is(&format!("the schedule of {cluster} did {turn}"), |account| {
+            let last = transition(account, cluster);
+            last["turn"] == turn && last["tries"].is_null()
+        });
+        self.transition(cluster)
     }
 
     /// Returns the state of an instance, as the plugin shows it.

@@ -1,11 +1,7 @@
 //! The mirror observes virtual machines: a pause, its author and its length.
 
 use cmp_core::usage::Span;
-use cmp_mirror::History;
-use cmp_tests::binaries::built;
-use cmp_tests::eventually;
-use cmp_tests::process::Process;
-use jiff::Timestamp;
+use cmp_tests::{eventually, history};
 
 use crate::clusters::running;
 use crate::support::{SOON, installed};
@@ -15,15 +11,10 @@ fn what_a_machine_was_is_written_down() {
     let user = installed().user("2", "4Gi");
     let plane = &user.installation.plane;
     let path = plane.folder().join("machines.db");
-    let arguments = ["mirror", "--watch", "--db", &path.display().to_string()].map(str::to_owned).to_vec();
-    let environment = vec![("KUBECONFIG".to_owned(), plane.kubeconfig().display().to_string())];
-    let watch = Process::start_with("machines", &built().plugin, arguments, environment, plane.folder());
+    let watch = history::watch(plane, "machines", &path);
     let dev = running(&user, "dev", 1);
     let spans = || -> Vec<Span> {
-        let history = History::open(&path).unwrap();
-        let all = history.spans(Timestamp::MIN, Timestamp::MAX).unwrap();
-        let of_dev = |span: &Span| span.cluster.as_str() == dev && span.state.as_str() != "pending";
-        let mut spans: Vec<Span> = all.into_iter().filter(of_dev).collect();
+        let mut spans = history::settled(&path, |span| span.cluster.as_str() == dev);
         // Between the resume request and its effect the machine is still paused, but the suspension has no author any
         // more.
         spans.dedup_by_key(|span| (span.state, span.paused));

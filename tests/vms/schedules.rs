@@ -1,21 +1,10 @@
 //! Machines that cmp-webhook itself pauses and resumes.
 
-use cmp_tests::{World, eventually};
-use serde_json::{Value, json};
+use cmp_tests::eventually;
+use serde_json::json;
 
 use crate::clusters::{on, running};
 use crate::support::{SOON, installed};
-
-/// Waits for a transition of the cluster's schedule, and returns it.
-fn did(user: &World<'_>, cluster: &str, turn: &str) -> Value {
-    let last = |account: &Value| -> Value {
-        account[format!("scheduled.{cluster}")].as_str().map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
-    };
-    user.account_is(&format!("it did {turn}"), |account| {
-        last(account)["turn"] == turn && last(account)["tries"].is_null()
-    });
-    last(&user.account())
-}
 
 #[test]
 fn machines_are_frozen_and_woken_by_themselves() {
@@ -24,12 +13,12 @@ fn machines_are_frozen_and_woken_by_themselves() {
     let one = |index: u32| format!("{dev}-{index}");
     john.cmp(&["stop", "instance", &one(1), "--wait", "--timeout", "120s"]).ok();
     john.cmp(&["suspend", "cluster", &dev, "--for", "5s"]).ok().says("1 suspended, 0 failed, 1 skipped");
-    assert_eq!(did(&john, &dev, "resume")["changed"], 1);
+    assert_eq!(john.transitions(&dev, "resume")["changed"], 1);
     john.becomes(&one(0), "running");
     assert_eq!(john.state(&one(1)), "stopped");
     // The schedule pauses the machine, like the verb, and does not switch it off.
     john.cmp(&["resume", "cluster", &dev, "--for", "5s"]).ok();
-    assert_eq!(did(&john, &dev, "suspend")["changed"], 1);
+    assert_eq!(john.transitions(&dev, "suspend")["changed"], 1);
     john.becomes(&one(0), "suspended");
     assert_eq!(on(&john, &dev).len(), 1);
     let shown = john.cmp(&["get", "instance", &one(0), "-o", "json"]).ok().json();
