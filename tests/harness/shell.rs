@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::binaries::{Binaries, built};
 use crate::child::{self, PATIENCE};
+use crate::process::GC;
 
 /// The time limit for effects that should come soon, on a busy machine.
 pub const SOON: Duration = Duration::from_secs(90);
@@ -80,7 +81,7 @@ pub fn kubectl_reading(kubeconfig: &Path, arguments: &[&str], input: &str) -> Ou
 /// Returns a kubectl command without arguments.
 pub fn command(kubeconfig: &Path) -> Command {
     let mut command = Command::new(Binaries::get().path("kubectl"));
-    command.env("KUBECONFIG", kubeconfig).env("PATH", path()).env_remove("NO_COLOR");
+    command.env("KUBECONFIG", kubeconfig).env("PATH", path()).env(GC.0, GC.1).env_remove("NO_COLOR");
     command
 }
 
