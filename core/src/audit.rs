@@ -92,6 +92,8 @@ pub fn account(account: &Account, namespaces: &[ObservedNamespace]) -> Vec<Findi
             Some(seen) if !held.uid.is_empty() && seen.uid != held.uid => {
                 findings.push(Finding::Other(cluster.clone()));
             }
+            // A Namespace that is being deleted admits nothing, whatever it is open for.
+            Some(seen) if seen.deleting => {}
             Some(seen) if seen.shape().is_some_and(|shape| shape.count > 0 && !shape.fits(&held.shape())) => {
                 findings.push(Finding::Wider(cluster.clone()));
             }

@@ -55,6 +55,11 @@ pub fn backoff(failures: u32, jitter: u16) -> Duration {
     full.saturating_sub(full * u32::from(jitter.min(1000)) / 2000)
 }
 
+/// Returns the change that lowers the holding of a cluster in deletion to a shape.
+pub fn lower_deleted(cluster: &ClusterName, held: &Held, to: Shape) -> Change {
+    Change::new().want(cluster, None).held(cluster, Some(&held.with(to, HeldState::Deleting)))
+}
+
 /// The observed state from which the next step is decided.
 #[derive(Debug, Clone, Copy)]
 pub struct Observation<'a> {
@@ -237,7 +242,7 @@ fn keep(observed: &Observation<'_>, entry: &Entry, held: &Held, window: Duration
     let in_state = |state| Step::Account(Change::new().held(cluster, Some(&Held { state, ..held.clone() })));
     if namespace.deleting || entry.delete.as_deref() == Some(held.uid.as_str()) {
         return match (held.state, namespace.deleting) {
-            (HeldState::Deleting, true) => wait(gone(namespace)),
+            (HeldState::Deleting, true) => give_back_deleted(observed, entry, namespace, held, window, now),
             (HeldState::Deleting, false) => Step::RemoveNamespace,
             _ => in_state(HeldState::Deleting),
         };
@@ -294,6 +299,35 @@ fn keep(observed: &Observation<'_>, entry: &Entry, held: &Held, window: Duration
         (true, false) => Step::BindSchedule,
         (false, true) => Step::UnbindSchedule,
         _ => Step::Nothing,
+    }
+}
+
+/// Decides for a cluster whose Namespace is being deleted. Its quota is given back once nothing runs there, whatever
+/// then keeps the Namespace. Requests that were admitted before the deletion may still land within the window.
+fn give_back_deleted(
+    observed: &Observation<'_>,
+    entry: &Entry,
+    namespace: &ObservedNamespace,
+    held: &Held,
+    window: Duration,
+    now: Timestamp,
+) -> Step {
+    let holds = held.shape();
+    if namespace.reserved != Reserved::Nothing && namespace.shape().as_ref() == Some(&holds) {
+        // Whoever adopts the Namespace from here on adopts no more than what is held.
+        return Step::Open { shape: holds, reserved: Reserved::Nothing };
+    }
+    if held.released && held.count == 0 {
+        if entry.want.is_none() {
+            return wait(gone(namespace));
+        }
+        // It was stored while nobody was asked, since `judge` refuses it.
+        let denial = Denial::BeingDeleted { cluster: observed.cluster.clone() };
+        return take_back(observed, entry, None, denial.to_string(), now);
+    }
+    match window.checked_sub(observed.unchanged_for) {
+        Some(left) if !left.is_zero() => Step::Wait { what: gone(namespace), again: Some(left) },
+        _ => Step::LowerDeleted { held: held.clone() },
     }
 }
 

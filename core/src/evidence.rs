@@ -90,5 +90,28 @@ pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), Str
     Ok(())
 }
 
+/// Returns the shape that a cluster still needs while its Namespace is being deleted: the storage of the claims that are
+/// left. The error names what may still run.
+///
+/// Kubernetes admits no new object into such a Namespace (admission plugin `NamespaceLifecycle`), and a deletion is
+/// never taken back. StatefulSets and VirtualMachines that are left therefore make nothing any more, and cost nothing.
+pub fn needed_in_deletion(remains: &Remains, holds: &Shape) -> Result<Shape, String> {
+    let pods = remains.pods.iter().filter(|pod| {
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        !matches!(phase, Some("Succeeded" | "Failed"))
+    });
+    let pods = pods.map(|pod| format!("Pod {}", pod.metadata.name.as_deref().unwrap_or_default()));
+    let running = remains.running.iter().filter(|running| !running.ended());
+    let running = running.map(|vm| format!("VM {}", vm.metadata.name.as_deref().unwrap_or_default()));
+    if let Some(left) = running.chain(pods).next() {
+        return Err(format!("{left} still exists"));
+    }
+    let each = holds.size.named(STORAGE).unwrap_or(Quantity::ZERO);
+    let has_room = |count: &u32| each.checked_mul(*count).is_some_and(|storage| storage >= remains.storage);
+    // The ResourceQuota bounded the claims, so that the held count always has room.
+    let count = (0..holds.count).find(has_room).unwrap_or(holds.count);
+    Ok(Shape { count, size: holds.size.clone(), released: true })
+}
+
 #[cfg(test)]
 mod tests;

@@ -216,11 +216,13 @@ pub struct Fences {
 
 impl Fences {
     /// Returns the nonces of the three fences. They identify these very fences, because each of our writes sets a new
-    /// nonce.
+    /// nonce. The deletion of the Namespace sets no nonce and is a fence itself, so that it changes the first one.
     pub fn nonces(&self) -> [String; 3] {
         let nonce = |version: Option<&ObjectVersion>| version.map_or_else(String::new, |version| version.nonce.clone());
+        let deleting = self.namespace.as_ref().is_some_and(|namespace| namespace.deleting);
+        let suffix = if deleting { " deleting" } else { "" };
         [
-            nonce(self.namespace.as_ref().map(|namespace| &namespace.version)),
+            nonce(self.namespace.as_ref().map(|namespace| &namespace.version)) + suffix,
             nonce(self.quota.as_ref().map(|quota| &quota.version)),
             nonce(self.limits.as_ref().map(|limits| &limits.version)),
         ]

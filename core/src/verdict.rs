@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::account::diff::{AccountPair, LongerWant};
-use crate::account::{Account, Entry, Want};
+use crate::account::{Account, Entry, Held, HeldState, Want};
 use crate::format;
 use crate::merge_join::merge_join;
 use crate::name::{ClusterName, MAX_COUNT, UserName};
@@ -159,7 +159,8 @@ pub fn judge(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
             judge_newer(cluster, want, entry, before)?;
             // Such a want may still be mended or taken back, so that it equals what is held.
             let as_held = entry.held.as_ref().is_some_and(|held| held.shape() == want.shape());
-            if before.delete.is_some() && before.held.is_some() && !as_held {
+            let is_going = |held: &Held| before.delete.is_some() || held.state == HeldState::Deleting;
+            if before.held.as_ref().is_some_and(is_going) && !as_held {
                 return Err(Denial::BeingDeleted { cluster: cluster.clone() });
             }
         }

@@ -79,6 +79,8 @@ struct Namespace {
     owner: String,
     cluster: String,
     shape: Shape,
+    /// Whether it is being deleted. Kubernetes then admits nothing new, whatever the Namespace and its quota say.
+    deleting: bool,
 }
 
 /// The observed objects in one Namespace.
@@ -183,7 +185,8 @@ fn namespace(object: &Value) -> Result<Option<Namespace>, String> {
     let count = annotation("count").unwrap_or("0").parse().map_err(|_| "a count that is no number".to_owned())?;
     let released = annotation("released") == Some("true");
     let uid = metadata["uid"].as_str().unwrap_or_default().to_owned();
-    Ok(Some(Namespace { uid, owner, cluster, shape: Shape { count, size, released } }))
+    let deleting = !metadata["deletionTimestamp"].is_null();
+    Ok(Some(Namespace { uid, owner, cluster, shape: Shape { count, size, released }, deleting }))
 }
 
 /// Returns the requests of the containers of a Pod. Instances here have neither init containers nor overhead.
@@ -351,10 +354,10 @@ impl World {
             broken.push((space.to_owned(), found));
         };
         let open = &namespace.shape;
-        if open.count > bound.count {
+        if open.count > bound.count && !namespace.deleting {
             over("the count on the Namespace", format!("{} > {}", open.count, bound.count));
         }
-        if open.count > 0 {
+        if open.count > 0 && !namespace.deleting {
             if let Some(how) = exceeds(&open.size, &bound.size) {
                 over("the size on the Namespace", how);
             }
@@ -365,7 +368,7 @@ impl World {
         // Where the size does not name it, the LimitRange bounds what a Pod writes to the disk of its node. It is not
         // charged.
         let disk = "ephemeral-storage";
-        let limits = inside.limits.clone().map(|mut limits| {
+        let limits = inside.limits.clone().filter(|_| !namespace.deleting).map(|mut limits| {
             limits.retain(|name, _| name != disk || bound.size.contains_key(disk));
             limits
         });
@@ -373,7 +376,7 @@ impl World {
             over("the LimitRange", how);
         }
         let charge = bound.charge();
-        for (key, amount) in inside.hard.iter().flatten() {
+        for (key, amount) in inside.hard.iter().flatten().filter(|_| !namespace.deleting) {
             // The count of StatefulSets is exempt: it is wider on purpose, because the policies check their exact
             // names.
             let name = key.strip_prefix("requests.").or_else(|| key.strip_prefix("limits."));
@@ -738,6 +741,17 @@ mod tests {
             let said = story(&[start.as_slice(), &[change]].concat());
             assert!(said.iter().any(|said| said.contains(found)), "{found}: {said:?}");
         }
+        // A Namespace in deletion admits nothing: only its Pods count.
+        let going = |name: &'static str| {
+            let (name, mut object) = (name, namespace(2, "cpu=500m").1);
+            object["metadata"]["deletionTimestamp"] = json!("2026-11-23T20:00:00Z");
+            (name, object)
+        };
+        let lowered = || account("1", "500m", 0, 0);
+        let start = [account("1", "500m", 2, 2), going("namespaces/web-ns"), lowered()];
+        assert_eq!(story(&start), Vec::<String>::new());
+        let said = story(&[start.as_slice(), &[pod("pods/web-ns/web-0-0", "500m", "Running")]].concat());
+        assert!(said.iter().any(|said| said.contains("the sum of the Pods")), "{said:?}");
         let third = pod("pods/web-ns/x", "0", "Running");
         let said = story(&[account("1", "500m", 0, 0), namespace(0, "cpu=500m"), third, released]);
         assert!(said.iter().any(|said| said.contains("the number of Pods")), "{said:?}");

@@ -12,6 +12,7 @@ mod emergency;
 mod examples;
 mod export;
 mod from_file;
+mod hanging;
 mod install;
 mod instances;
 mod isolation;

@@ -28,7 +28,7 @@ const DECISIONS: [&str; 11] = [
 ];
 
 /// The steps that write something, as [`crate::controller::act::name`] names them.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     "account",
     "adopt",
     "bind",
@@ -36,6 +36,7 @@ const STEPS: [&str; 11] = [
     "create_namespace",
     "forget",
     "lower",
+    "lower_deleted",
     "open",
     "remove_namespace",
     "unbind_schedule",
@@ -195,8 +196,8 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use cmp_core::account::Shape;
     use cmp_core::account::change::Change;
+    use cmp_core::account::{Held, HeldState, Shape};
     use cmp_core::controller::Step;
     use cmp_core::fences::Reserved;
     use cmp_core::resources::Resources;
@@ -279,7 +280,11 @@ mod tests {
                 Step::BindSchedule => Some(Step::UnbindSchedule),
                 Step::UnbindSchedule => Some(Step::Forget { uid: String::new(), change: change.clone() }),
                 Step::Forget { .. } => Some(Step::Lower { to: shape.clone(), kind, change: change.clone() }),
-                Step::Lower { .. } => None,
+                Step::Lower { .. } => {
+                    let held = Held::of("", kind, shape.clone(), HeldState::Deleting);
+                    Some(Step::LowerDeleted { held })
+                }
+                Step::LowerDeleted { .. } => None,
             };
         }
         // These two write nothing, and are not counted.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::account::Shape;
 use crate::account::change::Change;
+use crate::account::{Held, Shape};
 use crate::fences::Reserved;
 use crate::resources::Resources;
 use crate::vocabulary::InstanceType;
@@ -141,5 +141,12 @@ pub enum Step {
         kind: InstanceType,
         /// The change that lowers `held`.
         change: Change,
+    },
+    /// Check what is left in a Namespace that is being deleted, write the Namespace, check again, and hold only what is
+    /// left from then on. The Namespace says what is left, and reserves what was held. The want goes with the first such
+    /// change of the account: nothing of it can be made any more.
+    LowerDeleted {
+        /// The holding that was read.
+        held: Held,
     },
 }

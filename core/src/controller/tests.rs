@@ -267,7 +267,7 @@ fn a_deletion_goes_by_the_uid_and_ends_when_the_namespace_is_gone() {
     assert_eq!(step(&going, &fenced(3)), Step::RemoveNamespace);
     let mut gone = fenced(3);
     gone.namespace.as_mut().unwrap().deleting = true;
-    assert!(matches!(step(&going, &gone), Step::Wait { .. }));
+    assert!(matches!(step(&going, &gone), Step::Wait { again: Some(_), .. }));
     assert_eq!(changes(&step(&going, &Fences::default())), GONE);
     // A late wish does not hit the next cluster of that name.
     assert_eq!(
@@ -280,6 +280,50 @@ fn a_deletion_goes_by_the_uid_and_ends_when_the_namespace_is_gone() {
     let early = [("want.web", WANT), ("held.web", nameless.as_str()), ("delete.web", "")];
     assert_eq!(changes(&step(&early, &fenced(0))), format!("delete.web=ns-uid held.web={HELD}"));
     assert_eq!(changes(&step(&early, &Fences::default())), GONE);
+}
+
+#[test]
+fn a_cluster_in_deletion_gives_back_after_the_window_whatever_keeps_its_namespace() {
+    let deleting = HELD.replace("ready", "deleting");
+    let mut going = fenced(3);
+    going.namespace.as_mut().unwrap().deleting = true;
+    // Its content goes first, the fences among it.
+    (going.quota, going.limits, going.role_binding) = (None, None, false);
+    for wish in [Some(("delete.web", "ns-uid")), None] {
+        let rows: Vec<_> = [("want.web", WANT), ("held.web", deleting.as_str())].into_iter().chain(wish).collect();
+        let early = step_after(&rows, &going, WINDOW.saturating_sub(Duration::from_secs(1)));
+        let what = Awaited::NamespaceGone { left: None };
+        assert_eq!(early, Step::Wait { what, again: Some(Duration::from_secs(1)) });
+        let Step::LowerDeleted { held } = step_after(&rows, &going, WINDOW) else { panic!("{rows:?}") };
+        let to = Shape { released: true, ..shape(0, "cpu=2,memory=4Gi") };
+        let change = lower_deleted(&name("web"), &held, to);
+        let lowered = deleting.replace("\"count\":3", "\"count\":0");
+        let lowered = lowered.replace("\"4Gi\"},", "\"4Gi\"},\"released\":true,");
+        assert_eq!(changes(&Step::Account(change)), format!("held.web={lowered} want.web-"));
+        // The Namespace was lowered before, and reserves what was held until the account is lowered.
+        let mut lowest = going.clone();
+        let namespace = lowest.namespace.as_mut().unwrap();
+        (namespace.count, namespace.released) = (Some(0), true);
+        namespace.reserved = Reserved::Shape(shape(3, "cpu=2,memory=4Gi"));
+        let rows: Vec<_> = [("held.web", lowered.as_str())].into_iter().chain(wish).collect();
+        let to = Shape { released: true, ..shape(0, "cpu=2,memory=4Gi") };
+        let opened = Step::Open { shape: to, reserved: Reserved::Nothing };
+        assert_eq!(step_after(&rows, &lowest, Duration::ZERO), opened);
+        lowest.namespace.as_mut().unwrap().reserved = Reserved::Nothing;
+        // Nothing more is held, so that only the end of the Namespace is waited for.
+        assert!(matches!(step_after(&rows, &lowest, WINDOW), Step::Wait { again: None, .. }));
+        let stored_while_nobody_was_asked: Vec<_> = rows.into_iter().chain([("want.web", WANT)]).collect();
+        let back = changes(&step_after(&stored_while_nobody_was_asked, &lowest, WINDOW));
+        assert!(back.contains("want.web-") && back.contains("web is being deleted"), "{back}");
+    }
+}
+
+#[test]
+fn a_deletion_changes_the_nonces_of_the_fences() {
+    let mut fences = fenced(3);
+    let before = fences.nonces();
+    fences.namespace.as_mut().unwrap().deleting = true;
+    assert_ne!(fences.nonces(), before, "the window begins when the deletion is seen");
 }
 
 #[test]

@@ -96,3 +96,31 @@ fn evidence_counts_what_still_lives() {
     let claims = Remains { storage: Quantity::mebibytes(1), ..Remains::default() };
     assert_eq!(fits(&claims, InstanceType::Container, &within), Err("claims still hold more storage".to_owned()));
 }
+
+#[test]
+fn a_cluster_in_deletion_needs_the_storage_of_its_claims_alone() {
+    let holds = shape(3, "cpu=2,memory=4Gi,storage=10Gi");
+    let of = |count| Ok(Shape { count, released: true, ..holds.clone() });
+    let claims = |mebibytes| Remains { storage: Quantity::mebibytes(mebibytes), ..Remains::default() };
+    let rows = [(0, 0), (1, 1), (10 * 1024, 1), (10 * 1024 + 1, 2), (30 * 1024, 3), (40 * 1024, 3)];
+    for (mebibytes, count) in rows {
+        assert_eq!(needed_in_deletion(&claims(mebibytes), &holds), of(count), "{mebibytes} Mi");
+    }
+    // What can make nothing any more costs nothing.
+    let mut remains = Remains { sets: vec![made(0)], machines: vec![vm("Always", "running", "Running")], ..claims(0) };
+    assert_eq!(needed_in_deletion(&remains, &holds), of(0));
+    let pod = |phase: &str| {
+        let pod = json!({ "metadata": { "name": "web-0-0" }, "status": { "phase": phase } });
+        serde_json::from_value::<Pod>(pod).unwrap()
+    };
+    remains.pods = vec![pod("Failed"), pod("Succeeded")];
+    assert_eq!(needed_in_deletion(&remains, &holds), of(0));
+    remains.pods.push(pod("Running"));
+    assert_eq!(needed_in_deletion(&remains, &holds), Err("Pod web-0-0 still exists".to_owned()));
+    remains.pods.clear();
+    let machine = json!({ "metadata": { "name": "web-0" }, "status": { "phase": "Running" } });
+    remains.running = vec![serde_json::from_value(machine).unwrap()];
+    assert_eq!(needed_in_deletion(&remains, &holds), Err("VM web-0 still exists".to_owned()));
+    remains.running[0].status.phase = Some("Succeeded".to_owned());
+    assert_eq!(needed_in_deletion(&remains, &holds), of(0));
+}

@@ -236,6 +236,13 @@ fn the_type_is_fixed_and_a_deletion_too() {
         "cluster web is being deleted: wait until it is gone, then create it anew",
     );
     check(&deleted, &[("quota", r#"{"cpu":"1"}"#)], "yes");
+    // An administrator deleted the Namespace, so that nobody wrote `delete.web`.
+    let going = WEB_HELD.replace("ready", "deleting");
+    check(
+        &[("want.web", WEB), ("held.web", &going)],
+        &[("want.web", shrunk)],
+        "cluster web is being deleted: wait until it is gone, then create it anew",
+    );
 }
 
 #[test]

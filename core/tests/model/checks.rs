@@ -48,6 +48,11 @@ fn deleting_by_hand() {
 }
 
 #[test]
+fn an_account_that_is_lost_while_its_namespace_is_deleted() {
+    holds(&world(TWO, 1, 3, &[Do::Delete, Do::DeleteNamespace, Do::LoseAccount]));
+}
+
+#[test]
 fn quotas_that_change_and_wants_that_nobody_judged() {
     holds(&world(TWO, 1, 4, &[Do::Want, Do::Other, Do::Quota, Do::Unjudged]));
 }
@@ -126,4 +131,14 @@ fn without_the_reserve_it_does_not_hold() {
 #[test]
 fn without_a_write_before_adopting_it_does_not_hold() {
     breaks(Rule::Adopt, 2, &[Do::Want, Do::LoseAccount]);
+}
+
+#[test]
+fn without_evidence_a_deletion_gives_back_too_much() {
+    breaks(Rule::Evidence, 1, &[Do::Delete]);
+}
+
+#[test]
+fn without_the_window_a_deletion_gives_back_too_early() {
+    breaks(Rule::Window, 1, &[Do::DeleteNamespace]);
 }

@@ -44,7 +44,8 @@ fn shaped(shape: Shape) -> account::Shape {
 /// Converts a shape back from count and size.
 pub(crate) fn shape(shape: &account::Shape) -> Shape {
     let cpu = (0..=9).find(|cpu| Quantity::whole(u32::from(*cpu)) == shape.size.cpu()).unwrap();
-    assert!(!shape.released || cpu <= 1, "released shapes are of the least size in this model");
+    let least = cpu <= 1 || shape.count == 0;
+    assert!(!shape.released || least, "released shapes are of the least size in this model");
     Shape { count: u8::try_from(shape.count).unwrap(), size: if shape.released { 0 } else { cpu } }
 }
 
@@ -209,6 +210,17 @@ pub(crate) fn fits(instances: &[Option<u8>; 2], to: Shape) -> bool {
 }
 
 fn evidence(instances: &[Option<u8>; 2], to: Shape) -> bool {
+    evidence::fits(&remains(instances), InstanceType::Container, &shaped(to)).is_ok()
+}
+
+/// Returns the change that holds only what is left in a Namespace in deletion, if the evidence allows it.
+pub(crate) fn lowered_deleted(instances: &[Option<u8>; 2], held: &account::Held) -> Option<Change> {
+    let needed = evidence::needed_in_deletion(&remains(instances), &held.shape()).ok()?;
+    Some(controller::lower_deleted(&web(), held, needed))
+}
+
+/// Returns the objects of these instances.
+fn remains(instances: &[Option<u8>; 2]) -> Remains {
     let mut remains = Remains::default();
     for (index, cpu) in instances.iter().enumerate() {
         let Some(cpu) = cpu else { continue };
@@ -220,5 +232,5 @@ fn evidence(instances: &[Option<u8>; 2], to: Shape) -> bool {
         remains.sets.push(set);
         remains.pods.push(pod);
     }
-    evidence::fits(&remains, InstanceType::Container, &shaped(to)).is_ok()
+    remains
 }

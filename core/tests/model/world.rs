@@ -362,7 +362,8 @@ impl State {
             Action::DeleteNamespace => {
                 next.budget = self.budget.checked_sub(1)?;
                 next.namespace.as_mut().filter(|namespace| !namespace.deleting)?.deleting = true;
-                next.wrote(0, false);
+                // The nonce does not change, but a Namespace in deletion counts as another one.
+                next.wrote(0, true);
             }
             Action::LoseAccount => {
                 next.budget = self.budget.checked_sub(1)?;
@@ -499,7 +500,7 @@ impl State {
         let same = snapshot.same == Some([true; 3]);
         let waiting = self.flight.is_some_and(|flight| flight.before[which]) && !world.without(Rule::Window);
         let decided = convert::next_step(snapshot.namespace.as_ref(), &account, same && !waiting);
-        if !matches!(*decided, Step::Lower { .. } | Step::Wait { again: Some(_), .. }) {
+        if !matches!(*decided, Step::Lower { .. } | Step::LowerDeleted { .. } | Step::Wait { again: Some(_), .. }) {
             self.controllers[which].nonces = None;
         } else if !same {
             self.controllers[which].nonces = Some(snapshot.fresh);
@@ -598,7 +599,7 @@ impl State {
                 }
                 if may(0) {
                     self.namespace.as_mut()?.deleting = true;
-                    self.wrote(0, false);
+                    self.wrote(0, true);
                 }
             }
             Step::Write { shape, reserve, .. } => {
@@ -638,7 +639,10 @@ impl State {
                 }
             }
             Step::Open { shape, reserved } => {
-                if may(0) {
+                // A Namespace that was seen in deletion can still be written.
+                let is_same = |seen: Namespace, now: Namespace| now.uid == seen.uid && now.deleting == seen.deleting;
+                let there = snapshot.namespace.is_some_and(|seen| self.namespace.is_some_and(|now| is_same(seen, now)));
+                if there && (snapshot.fresh[0] || !versions) {
                     let namespace = self.namespace.as_mut()?;
                     namespace.open = convert::shape(shape);
                     namespace.reserved = convert::reserved(reserved).filter(|_| !world.without(Rule::Reserve));
@@ -694,6 +698,30 @@ impl State {
                     _ if !evidence => {}
                     _ => {
                         self.swap(world, account, unchanged, change);
+                    }
+                }
+            }
+            Step::LowerDeleted { held } => {
+                let instances = if world.without(Rule::Evidence) { [None; 2] } else { self.instances };
+                let Some(change) = convert::lowered_deleted(&instances, held) else { return Some(At::Idle) };
+                let there =
+                    snapshot.namespace.is_some_and(|seen| self.namespace.is_some_and(|now| now.uid == seen.uid));
+                match done {
+                    0 => return Some(more(self)),
+                    1 => {
+                        if !there || versions && !snapshot.fresh[0] {
+                            return Some(At::Idle);
+                        }
+                        let namespace = self.namespace.as_mut()?;
+                        (namespace.open, namespace.reserved) = (NOTHING, Some(convert::shape(&held.shape())));
+                        self.wrote(0, true);
+                        if let Some(nonces) = &mut self.controllers[which].nonces {
+                            nonces[0] = true;
+                        }
+                        return Some(more(self));
+                    }
+                    _ => {
+                        self.swap(world, account, unchanged, &change);
                     }
                 }
             }
@@ -859,6 +887,10 @@ impl Model for World {
                 |world: &World, state: &State| world.without.is_some() || state.is_deleted_in_the_end(world),
             ),
             Property::always(
+                "I3: deleted, its quota comes back once nothing runs, though its Namespace stays",
+                |world: &World, state: &State| world.without.is_some() || state.is_given_back_in_deletion(world),
+            ),
+            Property::always(
                 "while a site denies its Namespace, that is what is tried, and told",
                 |world: &World, state: &State| world.without.is_some() || state.says_what_is_denied(),
             ),
@@ -931,6 +963,36 @@ impl State {
         });
         KNOWN.with_borrow_mut(|known| known.insert(state, deleted));
         deleted
+    }
+
+    /// Checks that a cluster in deletion costs nothing in the end, if nothing runs and its Namespace is held up for
+    /// ever.
+    fn is_given_back_in_deletion(&self, world: &World) -> bool {
+        let readable = |account: &Account| account.settled && account.damaged.is_none();
+        let (Some(account), Some(namespace)) = (self.account.filter(readable), self.namespace) else { return true };
+        if !namespace.deleting || account.held.is_none_or(|held| held.uid != namespace.uid) {
+            return true;
+        }
+        let mut state = self.clone();
+        (state.instances, state.flight) = ([None; 2], None);
+        state.controllers = [Controller { at: At::Idle, nonces: None }; 2];
+        (state.budget, state.highest, state.unjudged, state.denied) = (0, 0, false, false);
+        thread_local! {
+            static KNOWN: RefCell<HashMap<State, bool>> = RefCell::default();
+        }
+        if let Some(known) = KNOWN.with_borrow(|known| known.get(&state).copied()) {
+            return known;
+        }
+        let mut now = state.clone();
+        let is_free = |state: &Self| state.account.is_some_and(|account| account.charges() == account.other);
+        let given_back = (0..60).any(|_| {
+            if let Some(next) = now.step(world, 0) {
+                now = next;
+            }
+            is_free(&now)
+        });
+        KNOWN.with_borrow_mut(|known| known.insert(state, given_back));
+        given_back
     }
 
     /// Checks that a denied creation is reported. A cluster that is held without a Namespace is at the step that fails,

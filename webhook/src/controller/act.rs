@@ -14,10 +14,10 @@ use cmp_client::ApiError;
 use cmp_client::accounts::Stored;
 use cmp_client::kubevirt::Machines;
 use cmp_client::templates::Templates;
-use cmp_core::account::Shape;
 use cmp_core::account::change::Change;
-use cmp_core::controller::{Part, Step};
-use cmp_core::evidence::{Remains, fits};
+use cmp_core::account::{Held, Shape};
+use cmp_core::controller::{Awaited, Part, Step, lower_deleted};
+use cmp_core::evidence::{Remains, fits, needed_in_deletion};
 use cmp_core::fences::{Fences, ObservedFence, ObservedNamespace, Reserved};
 use cmp_core::name::ClusterName;
 use cmp_core::quantity::Quantity;
@@ -68,6 +68,7 @@ pub fn name(step: &Step) -> &'static str {
         Step::UnbindSchedule => "unbind_schedule",
         Step::Forget { .. } => "forget",
         Step::Lower { .. } => "lower",
+        Step::LowerDeleted { .. } => "lower_deleted",
     }
 }
 
@@ -82,7 +83,7 @@ pub fn failure(step: &Step, error: &ApiError) -> String {
         Step::Open { .. } => "open its namespace",
         Step::Bind { .. } => "let its user in",
         Step::BindSchedule | Step::UnbindSchedule => "bind what its schedule needs",
-        Step::Lower { .. } => "give its quota back",
+        Step::Lower { .. } | Step::LowerDeleted { .. } => "give its quota back",
     };
     format!("cannot {what}: {error}")
 }
@@ -185,6 +186,7 @@ pub async fn carry_out(
             info!(%user, %cluster, count = to.count, size = %to.size, "given back");
             Written::Unknown
         }
+        Step::LowerDeleted { held } => return act.lower_deleted(stored, fences, held).await,
     };
     Ok(Outcome::Done(written))
 }
@@ -346,6 +348,46 @@ impl Act<'_> {
         let version = &limits.version.resource_version;
         self.namespaced::<LimitRange>().patch(keys::FENCE_NAME, &params, &patch(version)).await?;
         Ok([nonce.clone(), nonce.clone(), nonce])
+    }
+
+    /// Holds only what is left in a Namespace that is being deleted. Its deletion replaces the fences inside, which may
+    /// be gone: Kubernetes admits nothing new there. The write of the Namespace proves that this very deletion stands.
+    async fn lower_deleted(&self, stored: &Stored, fences: &Fences, held: &Held) -> Result<Outcome, ApiError> {
+        let namespace = fences.namespace.as_ref();
+        let left = namespace.and_then(|namespace| namespace.left.clone());
+        let going = Awaited::NamespaceGone { left };
+        let needed = async || -> Result<Result<Shape, String>, ApiError> {
+            let remains = self.remains(held.kind).await?;
+            let needed = needed_in_deletion(&remains, &held.shape());
+            Ok(needed.map_err(|why| format!("{going}; {why}")))
+        };
+        let to = match needed().await? {
+            Err(why) => return Ok(Outcome::NotYet(why)),
+            Ok(needed) if needed == held.shape() => {
+                return Ok(Outcome::NotYet(format!("{going}; claims still hold its storage")));
+            }
+            Ok(to) => to,
+        };
+        let written = json!({
+            (keys::COUNT): to.count.to_string(),
+            (keys::SIZE): to.size.to_string(),
+            (keys::RELEASED): keys::TRUE,
+            (keys::RESERVED): reserved(&Reserved::Shape(held.shape())),
+            (keys::NONCE): self.context.nonce(),
+        });
+        let Some(now) = self.annotate(fences, written).await? else {
+            return Err(ApiError::Other("the namespace is missing".to_owned()));
+        };
+        // Fewer claims than before are fine: the next look lowers further.
+        if let Err(why) = needed().await?.and_then(|now| if now.fits(&to) { Ok(()) } else { Err(going.to_string()) }) {
+            info!(user = %stored.account.user, cluster = %self.cluster, why, "not given back yet");
+            let nonces = Fences { namespace: Some(now), ..fences.clone() }.nonces();
+            return Ok(Outcome::Touched(nonces));
+        }
+        let change = lower_deleted(self.cluster, held, to.clone());
+        self.context.accounts.change(stored, &change, keys::WEBHOOK, false).await?;
+        info!(user = %stored.account.user, cluster = %self.cluster, count = to.count, "given back in deletion");
+        Ok(Outcome::Done(Written::Unknown))
     }
 
     /// Rule 3: lists what is left, from etcd and not from a cache.

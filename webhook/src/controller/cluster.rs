@@ -89,7 +89,8 @@ pub(super) async fn reconcile_cluster(context: &Context, user: &UserName, cluste
         let settings = &context.settings;
         let observation = Observation { account: &stored.account, cluster, fences: &fences, unchanged_for, settings };
         let step = next_step(&observation, context.window, Timestamp::now());
-        let releasing = matches!(&step, Step::Lower { .. } | Step::Wait { again: Some(_), .. });
+        let releasing =
+            matches!(&step, Step::Lower { .. } | Step::LowerDeleted { .. } | Step::Wait { again: Some(_), .. });
         if !releasing && let Some(remembered) = context.memory().clusters.get_mut(user, cluster) {
             remembered.fences = None;
         }
