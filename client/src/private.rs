@@ -24,7 +24,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     };
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return refused("it is no regular file");
+        return refused("it is not a regular file");
     }
     if metadata.uid() != rustix::process::geteuid().as_raw() {
         return refused("it belongs to somebody else: name another file");

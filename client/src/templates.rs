@@ -48,7 +48,7 @@ pub fn is_template(map: &ConfigMap) -> bool {
 /// Parses a manifest, which is YAML or JSON.
 pub fn manifest(text: &str) -> Result<Value, String> {
     if text.len() > LONGEST {
-        return Err(format!("it takes {} bytes, where {LONGEST} are the most", text.len()));
+        return Err(format!("it takes {} bytes, the maximum is {LONGEST}", text.len()));
     }
     // An alias expands to everything that it names, so that nested aliases multiply.
     let mut options = serde_saphyr::Options::default();

@@ -14,22 +14,22 @@ pub enum Finding {
     #[error("it is not settled: its clusters have not been looked up")]
     NotSettled,
     /// A cluster is held, and its Namespace is gone.
-    #[error("cluster {0} is held, and its namespace is gone")]
+    #[error("the account holds cluster {0}, but its namespace does not exist")]
     Gone(ClusterName),
     /// A Namespace of that name exists, but its uid is not the one that is held.
-    #[error("cluster {0} is held, and its namespace is another one of that name")]
+    #[error("the account holds cluster {0}, but its namespace was deleted and created again")]
     Other(ClusterName),
     /// A Namespace of this user exists that the account does not know.
-    #[error("namespace {0} is theirs, and the account does not know it")]
+    #[error("namespace {0} belongs to this user, but the account has no entry for it")]
     Unlisted(String),
     /// A Namespace of this user was ready, and how much may run in it cannot be read.
-    #[error("namespace {0} is theirs, and how much may run in it cannot be read: it costs them nothing")]
+    #[error("namespace {0} belongs to this user, but its annotations cannot be read: it is not charged")]
     Unreadable(String),
     /// The Namespace is open for more than is held.
-    #[error("cluster {0} is open for more than what is held for it")]
+    #[error("the namespace of cluster {0} allows more than the account holds")]
     Wider(ClusterName),
     /// The ResourceQuota or the LimitRange is missing, or it was changed.
-    #[error("cluster {cluster} is ready, and its {fence} is missing or was changed")]
+    #[error("cluster {cluster} is ready, but its {fence} is missing or was changed")]
     Unfenced {
         /// The cluster without that fence.
         cluster: ClusterName,
@@ -40,7 +40,7 @@ pub enum Finding {
     #[error("{0}")]
     Newer(String),
     /// cmp-webhook cannot go on with a cluster.
-    #[error("cluster {cluster} does not go on: {reason}")]
+    #[error("cluster {cluster} is stuck: {reason}")]
     Blocked {
         /// The cluster that is blocked.
         cluster: ClusterName,
@@ -210,17 +210,17 @@ mod tests {
     fn what_does_not_is_named() {
         let ready = held("a", 2, "ready");
         let web = [("held.web", ready.as_str())];
-        check(&web, &[], &["cluster web is held, and its namespace is gone"]);
+        check(&web, &[], &["the account holds cluster web, but its namespace does not exist"]);
         check(
             &web,
             &[namespace("web", "b", 2)],
-            &["cluster web is held, and its namespace is another one of that name"],
+            &["the account holds cluster web, but its namespace was deleted and created again"],
         );
-        check(&web, &[namespace("web", "a", 3)], &["cluster web is open for more than what is held for it"]);
+        check(&web, &[namespace("web", "a", 3)], &["the namespace of cluster web allows more than the account holds"]);
         check(
             &web,
             &[namespace("web", "a", 2), namespace("db", "c", 1)],
-            &["namespace db-ns is theirs, and the account does not know it"],
+            &["namespace db-ns belongs to this user, but the account has no entry for it"],
         );
         check(
             &[("held.web", &held("a", 9, "ready"))],
@@ -232,14 +232,14 @@ mod tests {
             ObservedNamespace { kind: None, ..namespace("db", "c", 1) },
             ObservedNamespace { reserved: Reserved::Unreadable, ..namespace("db", "c", 1) },
         ] {
-            let theirs = "namespace db-ns is theirs, and how much may run in it cannot be read: it costs them nothing";
+            let theirs = "namespace db-ns belongs to this user, but its annotations cannot be read: it is not charged";
             check(&[], &[unreadable], &[theirs]);
         }
         let denied = r#"{"reason":"cannot create its namespace: a label is missing","at":"2026-11-23T20:00:00Z"}"#;
         check(
             &[("held.web", &held("", 2, "preparing")), ("blocked.web", denied)],
             &[],
-            &["cluster web does not go on: cannot create its namespace: a label is missing"],
+            &["cluster web is stuck: cannot create its namespace: a label is missing"],
         );
         let two = r#"{"format":2,"uid":"a"}"#;
         let newer = ["cluster web: held.web: it is of format 2, where this version reads format 1"];
@@ -261,12 +261,12 @@ mod tests {
         assert_eq!(found(Some(&hard), Some(&limits)), [""; 0]);
         assert_eq!(
             found(None, Some(&limits)),
-            ["cluster web is ready, and its ResourceQuota is missing or was changed"]
+            ["cluster web is ready, but its ResourceQuota is missing or was changed"]
         );
         let wider = limits.iter().map(|(name, amount)| (name.clone(), amount.checked_mul(2).unwrap())).collect();
         assert_eq!(
             found(Some(&hard), Some(&wider)),
-            ["cluster web is ready, and its LimitRange is missing or was changed"]
+            ["cluster web is ready, but its LimitRange is missing or was changed"]
         );
     }
 }

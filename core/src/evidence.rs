@@ -47,7 +47,7 @@ pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), Str
             return Err(format!("instance {name} still exists"));
         }
         if to.released && on {
-            return Err(format!("instance {name} is not off"));
+            return Err(format!("instance {name} is still on"));
         }
     }
     // Nobody is asked when the next guest of a VM that is on is made. For a VM that is off, a policy decides.
@@ -55,7 +55,7 @@ pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), Str
         let name = vm.metadata.name.as_deref().unwrap_or_default();
         match vm.spec.template.spec.size() {
             None => return Err(format!("instance {name} has more than can be counted")),
-            Some(size) if !size.fits(&to.size) => return Err(format!("instance {name} still is to have {size}")),
+            Some(size) if !size.fits(&to.size) => return Err(format!("instance {name} still requests {size}")),
             Some(_) => {}
         }
     }
@@ -85,7 +85,7 @@ pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), Str
     }
     let storage = to.size.named(STORAGE).and_then(|storage| storage.checked_mul(to.count));
     if remains.storage > storage.unwrap_or(Quantity::ZERO) {
-        return Err("claims still hold more storage".to_owned());
+        return Err("PersistentVolumeClaims still request more storage".to_owned());
     }
     Ok(())
 }

@@ -229,10 +229,10 @@ pub fn of_virtual_machine(vm: &VirtualMachine, instance: Option<&VirtualMachineI
         (State::Running, Some(State::Suspended)) => Shown::new(
             State::Running,
             "NotPausedYet",
-            "it was to be paused and is not yet: suspend it again".to_owned(),
+            "it should be paused and is not yet: suspend it again".to_owned(),
         ),
         (State::Suspended, Some(State::Running)) => {
-            Shown::new(State::Suspended, "StillPaused", "it was to go on and does not yet: resume it again".to_owned())
+            Shown::new(State::Suspended, "StillPaused", "it should run and is still paused: resume it again".to_owned())
         }
         _ => shown,
     };
@@ -268,14 +268,14 @@ fn of_status(vm: &VirtualMachine, instance: Option<&VirtualMachineInstance>) -> 
         "Running" | "Migrating" => return Shown::plain(State::Running),
         "Paused" => return Shown::plain(State::Suspended),
         "ErrorPvcNotFound" => (State::Failed, "a claim that it needs does not exist"),
-        "DataVolumeError" => (State::Failed, "the disk that it needs could not be made"),
+        "DataVolumeError" => (State::Failed, "the disk that it needs could not be created"),
         "ErrImagePull" | "ImagePullBackOff" => (State::Failed, "the image of its disk cannot be pulled"),
-        "CrashLoopBackOff" => (State::Failed, "it ends again and again"),
+        "CrashLoopBackOff" => (State::Failed, "it crashes repeatedly"),
         "Unknown" => (State::Failed, "its node does not answer"),
         "ErrorUnschedulable" => (State::Pending, "no node has room for it"),
         "Terminating" => (State::Pending, "it is being deleted"),
-        "Stopping" => (State::Pending, "its last run is still ending"),
-        "WaitingForVolumeBinding" => (State::Pending, "its disk is being made"),
+        "Stopping" => (State::Pending, "its previous run is still stopping"),
+        "WaitingForVolumeBinding" => (State::Pending, "its disk is being created"),
         "WaitingForReceiver" => (State::Pending, "it waits for a migration"),
         // Starting, Provisioning, Stopped before it is started, and any value of a later KubeVirt.
         _ => (State::Pending, "it is being started"),
@@ -335,7 +335,7 @@ fn of_pod(pod: &Pod) -> Shown {
     let status = pod.status.as_ref();
     let phase = status.and_then(|status| status.phase.as_deref()).unwrap_or("Pending");
     if pod.metadata.deletion_timestamp.is_some() {
-        return Shown::new(State::Pending, "Terminating", "its last Pod is still going".to_owned());
+        return Shown::new(State::Pending, "Terminating", "its previous Pod is still terminating".to_owned());
     }
     for container in container_statuses(Some(pod)) {
         let state = container.state.as_ref();

@@ -43,13 +43,13 @@ impl PoweredOff {
     /// of the field.
     pub fn read(value: &Value, count: u32) -> Result<Self, String> {
         let Value::Object(fields) = value else {
-            return Err(format!(": {value} says of no instance what it is: use a form such as {{\"suspended\": [0]}}"));
+            return Err(format!(": {value} is not an object: use a form such as {{\"suspended\": [0]}}"));
         };
         let mut off = BTreeMap::new();
         for (field, listed) in fields.iter().filter(|(field, _)| *field != WOKEN_BY) {
             let state = STATES.into_iter().find(|state| state.as_str() == field);
             let state = state
-                .ok_or_else(|| format!(".{field} is not known: use suspended and stopped; all others are to run"))?;
+                .ok_or_else(|| format!(".{field} is unknown: use suspended and stopped; all other instances run"))?;
             for index in indexes(listed, count).map_err(|why| format!(".{field}: {why}"))? {
                 if off.insert(index, state).is_some_and(|earlier| earlier != state) {
                     return Err(format!(": {index} is both suspended and stopped: leave it in one of them"));
@@ -61,12 +61,12 @@ impl PoweredOff {
             None => &serde_json::Map::new(),
             Some(Value::Object(fields)) => fields,
             Some(other) => {
-                return Err(format!(".{WOKEN_BY}: {other} is no object: use a form such as {{\"once\": [0]}}"));
+                return Err(format!(".{WOKEN_BY}: {other} is not an object: use a form such as {{\"once\": [0]}}"));
             }
         };
         for (field, listed) in fields {
             let trigger = Trigger::read(field);
-            let trigger = trigger.ok_or_else(|| format!(".{WOKEN_BY}.{field} is not known: use schedule and once"))?;
+            let trigger = trigger.ok_or_else(|| format!(".{WOKEN_BY}.{field} is unknown: use schedule and once"))?;
             for index in indexes(listed, count).map_err(|why| format!(".{WOKEN_BY}.{field}: {why}"))? {
                 if off.get(&index) != Some(&State::Suspended) {
                     return Err(format!(".{WOKEN_BY}.{field}: {index} is not suspended: add it to suspended"));
@@ -144,11 +144,11 @@ fn ranges<T: PartialEq>(of: &BTreeMap<u32, T>, so: &T) -> Option<Value> {
 /// Reads a list of indexes: numbers, and ranges from the first to the last.
 fn indexes(listed: &Value, count: u32) -> Result<BTreeSet<u32>, String> {
     let Value::Array(items) = listed else {
-        return Err(format!("{listed} is no list: use a form such as [0, \"2-4\"]"));
+        return Err(format!("{listed} is not a list: use a form such as [0, \"2-4\"]"));
     };
     let mut indexes = BTreeSet::new();
     for item in items {
-        let wrong = || format!("{item} is no index: use numbers and ranges, such as 3 or \"0-4\"");
+        let wrong = || format!("{item} is not an index: use numbers and ranges, such as 3 or \"0-4\"");
         let number = |text: &str| {
             let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             text.parse::<u32>().ok().filter(|_| plain).ok_or_else(wrong)
@@ -167,7 +167,7 @@ fn indexes(listed: &Value, count: u32) -> Result<BTreeSet<u32>, String> {
         if last >= count.min(MAX_COUNT) {
             let there =
                 if count == 1 { "0 is the only one".to_owned() } else { format!("they are 0 to {}", count - 1) };
-            return Err(format!("{last} is no instance of this cluster: {there}, or raise spec.count"));
+            return Err(format!("{last} is not an instance of this cluster: {there}, or raise spec.count"));
         }
         indexes.extend(first..=last);
     }

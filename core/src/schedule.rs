@@ -157,7 +157,7 @@ fn invalid<T>(field: &str, value: &str, why: &'static str) -> Result<T, Invalid>
 /// Returns the time zone of this name, from the database that is built in.
 pub fn zone(name: &str) -> Result<TimeZone, Invalid> {
     TimeZoneDatabase::bundled().get(name).or_else(|_| {
-        invalid("timeZone", name, "is no time zone: use a name of the IANA database, such as Europe/Berlin, or UTC")
+        invalid("timeZone", name, "is not a time zone: use a name of the IANA database, such as Europe/Berlin, or UTC")
     })
 }
 
@@ -195,25 +195,34 @@ impl Schedule {
         let wrong = |field: &str, why| Err(Invalid { field: field.to_owned(), why });
         let Parsed { suspend, resume, .. } = self.parse()?;
         if let (Some(line), None) = (&self.resume, &suspend) {
-            return invalid("resume", line, "wakes only what the schedule suspended: say when it suspends as well");
+            return invalid(
+                "resume",
+                line,
+                "resumes only instances that the schedule suspended: add a time to suspend as well",
+            );
         }
         if let (Some(line), Some(suspend), Some(resume)) = (&self.resume, &suspend, &resume)
             && suspend.meets(resume)
         {
-            return invalid("resume", line, "falls together with schedule.suspend: choose times that never meet");
+            return invalid("resume", line, "can be at the same time as schedule.suspend: choose another time");
         }
         if self.has_lines() && self.since.is_none() {
-            return wrong(".since", "is missing: say when the schedule was set, as in 2026-01-31T12:00:00Z");
+            return wrong(
+                ".since",
+                "is missing: set it to the time at which the schedule was set, such as 2026-01-31T12:00:00Z",
+            );
         }
         match &self.once {
-            None if !self.has_lines() => return wrong("", "is empty: say when it suspends, or leave it out"),
+            None if !self.has_lines() => {
+                return wrong("", "is empty: add a time to suspend, or leave the schedule out");
+            }
             Some(Once { suspend: None, resume: None } | Once { suspend: Some(_), resume: Some(_) }) => {
-                return wrong(".once", "names one of suspend and resume");
+                return wrong(".once", "must have either suspend or resume");
             }
             _ => {}
         }
         if self.mode == Some(Mode::Pause) && kind == InstanceType::Container {
-            return invalid("mode", "pause", "is for VMs: containers cannot be paused, use halt");
+            return invalid("mode", "pause", "is only for VMs: use halt for containers");
         }
         Ok(())
     }

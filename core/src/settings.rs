@@ -71,10 +71,10 @@ pub fn amount(text: &str) -> Result<Quantity, String> {
     let amount: Quantity = text.parse().map_err(|_| "is not a quantity: use a form such as 10Gi".to_owned())?;
     // Four containers are allowed, and Kubernetes has to count the sum.
     if amount > Quantity::mebibytes(u32::MAX) {
-        return Err("is too large: the most is 4095Ti".to_owned());
+        return Err("is too large: the maximum is 4095Ti".to_owned());
     }
     if amount < Quantity::mebibytes(1) {
-        return Err("is too small: the least is 1Mi".to_owned());
+        return Err("is too small: the minimum is 1Mi".to_owned());
     }
     Ok(amount)
 }
@@ -127,7 +127,7 @@ impl FromStr for Cidr {
             _ => return Err(FORM),
         };
         if prefix == 0 {
-            return Err(InvalidCidr("is every address: name the ranges that are closed"));
+            return Err(InvalidCidr("is every address: name the ranges that are to be denied"));
         }
         Ok(Self { address: cleared, prefix })
     }
@@ -163,7 +163,7 @@ mod tests {
             invalid,
             [
                 "deny-egress-to is \"nodes\", which is not a range of addresses: use a form such as 169.254.0.0/16",
-                "deny-egress-to is \"0.0.0.0/0\", which is every address: name the ranges that are closed",
+                "deny-egress-to is \"0.0.0.0/0\", which is every address: name the ranges that are to be denied",
             ]
         );
         for (text, why) in [("much", "is not a quantity"), ("0", "too small"), ("9223372036854775807", "too large")] {

@@ -179,7 +179,7 @@ fn judge_newer(cluster: &ClusterName, want: &Want, entry: &Entry, before: &Entry
     }
     match entry.newer().or_else(|| before.newer()) {
         Some(what) if !entry.charged().fits(&before.charged()) => {
-            Err(Denial::Newer { what: format!("cluster {cluster} does not grow, {what}") })
+            Err(Denial::Newer { what: format!("cluster {cluster} cannot grow: {what}") })
         }
         _ => Ok(()),
     }
@@ -199,8 +199,8 @@ fn judge_length(want: &LongerWant) -> Result<(), Denial> {
     }
     Err(Denial::Invalid {
         cluster: want.cluster.clone(),
-        field: format!("takes {} bytes in a review", want.after),
-        why: "where 16384 are the most, and each <, > and & takes 6: put what is long into a template, or into a \
+        field: format!("takes {} bytes in a review,", want.after),
+        why: "the maximum is 16384, and each <, > and & takes 6: move long values into a template, or into a \
               ConfigMap in the cluster's namespace",
     })
 }
@@ -220,7 +220,7 @@ fn judge_want(
         return Err(Denial::TypeIsFixed { cluster: cluster.clone(), held: held.kind });
     }
     if want.count == 0 {
-        return invalid("count 0".to_owned(), "is no cluster: use 1 or more, or suspend or delete the cluster");
+        return invalid("count 0".to_owned(), "is below 1: use 1 or more, or suspend or delete the cluster");
     }
     if want.count > MAX_COUNT {
         return invalid(format!("count {}", want.count), "is more than the 1000 instances that a cluster can have");
@@ -233,7 +233,7 @@ fn judge_want(
         if image.is_empty() || image.chars().any(|char| char.is_whitespace() || char.is_control()) {
             return invalid(
                 format!("image {image:?}"),
-                "is no reference of an image: it is empty, or has a space in it",
+                "is not a reference of an image: it is empty, or contains a space",
             );
         }
     }
@@ -241,13 +241,13 @@ fn judge_want(
     let length = want.stored().len();
     if length > LONGEST_WANT && before.want.as_ref().is_none_or(|was| length > was.stored().len()) {
         return invalid(
-            format!("takes {length} bytes"),
-            "where 8192 are the most: put what is long into a template, or into a ConfigMap in the cluster's namespace",
+            format!("takes {length} bytes,"),
+            "the maximum is 8192: move long values into a template, or into a ConfigMap in the cluster's namespace",
         );
     }
     for required in [CPU, MEMORY] {
         if want.size.named(required).is_none() {
-            return invalid(format!("size.{required}"), "is missing: say how much each instance gets");
+            return invalid(format!("size.{required}"), "is missing: set the amount for one instance");
         }
     }
     let charged = before.charged();
@@ -267,7 +267,7 @@ fn judge_want(
                 return invalid(field, "is not allowed for VMs: leave it out, or use type container");
             }
             CPU if !amount.is_multiple_of(Quantity::milli(1)) => {
-                return invalid(field, "is finer than 1m, the smallest share of a processor");
+                return invalid(field, "must be a multiple of 1m, a thousandth of a CPU");
             }
             MEMORY if amount < Quantity::mebibytes(1) => {
                 return invalid(field, "is below 1Mi: memory is counted in bytes, did you mean Mi or Gi?");
@@ -303,7 +303,7 @@ fn judge_want(
         }
     }
     if want.disk.is_some() && want.size.named(STORAGE).is_none() {
-        return invalid("disk".to_owned(), "needs storage in the size, which says how large it is");
+        return invalid("disk".to_owned(), "needs storage in the size: set size.storage to the size of the disk");
     }
     if want.patch.as_ref().is_some_and(|patch| !patch.is_array() && !patch.is_object()) {
         return invalid("patch".to_owned(), "must be a list (JSON Patch) or an object (merge patch)");
@@ -382,7 +382,7 @@ fn judge_quota(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
     let grows =
         !after.charge.fits(&before.charge) || after.clusters > before.clusters || after.instances > before.instances;
     if let Some(what) = new.newer().or_else(|| new.uncounted()).filter(|_| grows) {
-        return Err(Denial::Newer { what: format!("nothing of {} grows, {what}", new.user) });
+        return Err(Denial::Newer { what: format!("the clusters of {} cannot grow: {what}", new.user) });
     }
     let (mut requested, mut used, mut limited) = (Amounts::default(), Amounts::default(), Amounts::default());
     for (name, amount) in after.charge.iter() {

@@ -104,7 +104,7 @@ pub async fn fetch(client: &Client) -> Result<Fetched, Failure> {
 
 /// Runs `step`, and fails if nothing arrives for too long.
 async fn in_time<T>(step: impl Future<Output = T>) -> Result<T, String> {
-    tokio::time::timeout(STALLED, step).await.map_err(|_| format!("nothing came for {} s", STALLED.as_secs()))
+    tokio::time::timeout(STALLED, step).await.map_err(|_| format!("no data for {} s", STALLED.as_secs()))
 }
 
 fn broken(why: &str) -> Failure {

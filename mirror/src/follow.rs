@@ -230,7 +230,7 @@ fn readable<K: serde::de::DeserializeOwned>(object: DynamicObject) -> Option<K> 
     match kubevirt::read(plain(object)) {
         Ok(read) => Some(read),
         Err(error) => {
-            tracing::warn!(%name, %error, "is left out");
+            tracing::warn!(%name, %error, "the object cannot be read and is left out");
             None
         }
     }

@@ -58,13 +58,13 @@ CREATE VIEW history AS
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file to read does not exist.
-    #[error("{} is not there", .0.display())]
+    #[error("{} does not exist", .0.display())]
     Missing(PathBuf),
     /// Another process writes the file.
-    #[error("another mirror writes {}", .0.display())]
+    #[error("another mirror is writing {}", .0.display())]
     Taken(PathBuf),
     /// The file is not a mirror.
-    #[error("{} is no mirror of cmp", .0.display())]
+    #[error("{} is not a file of the mirror of cmp", .0.display())]
     Foreign(PathBuf),
     /// A later version wrote the file.
     #[error("{} was written by a later version of cmp: its layout is {found}, and this one knows {SCHEMA}", path.display())]
@@ -285,7 +285,7 @@ fn written<V>(steps: &[Step<V>]) -> Written {
 fn place(path: &Path) -> Result<PathBuf, StoreError> {
     let not_writable = |why: String| StoreError::NotWritable { path: path.to_owned(), why };
     let refused = |error: io::Error| not_writable(error.to_string());
-    let Some(name) = path.file_name() else { return Err(not_writable("it names no file".to_owned())) };
+    let Some(name) = path.file_name() else { return Err(not_writable("it is not the name of a file".to_owned())) };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = folder.canonicalize().map_err(refused)?.join(name);
     match private::create(&file) {

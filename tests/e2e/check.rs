@@ -169,7 +169,7 @@ fn what_is_not_as_it_should_be_is_named_with_a_remedy() {
     let plane = &installation.plane;
     fails(plane, &["cmp-webhook"], &["it does not answer: ", "until it answers nothing is created or grown"]);
     plane.admin(&["delete", "limitrange", "cmp", "-n", &format!("{web}-ns")]).ok();
-    let text = format!("account/john: cluster {web} is ready, and its LimitRange is missing or was changed");
+    let text = format!("account/john: cluster {web} is ready, but its LimitRange is missing or was changed");
     fails(plane, &["cmp-webhook", "account/john"], &[&text]);
     plane.admin(&["delete", "validatingadmissionpolicybinding", "cmp-accounts"]).ok();
     let lost = json!({ "data": { format!("held.{web}"): null } }).to_string();
@@ -179,7 +179,7 @@ fn what_is_not_as_it_should_be_is_named_with_a_remedy() {
     });
     patch(plane, &["configmap", "mary", "-n", "cmp-users"], &json!({ "data": { "held.db": "lost" } }));
     let texts = [
-        &format!("account/john: namespace {web}-ns is theirs, and the account does not know it"),
+        &format!("account/john: namespace {web}-ns belongs to this user, but the account has no entry for it"),
         "account/mary: it is damaged: \"held.db\" of the account is not readable",
         "policy/cmp-accounts: its binding: it is missing",
     ];
@@ -325,7 +325,7 @@ fn with_cert_manager(john: &World<'_>, web: &str) -> Process {
             if webhook.log().contains(text) { Ok(()) } else { Err(webhook.last_words()) }
         });
     };
-    waits("nobody has written the Secret cmp-webhook-tls yet");
+    waits("the Secret cmp-webhook-tls does not exist yet");
     // Writes the Secret as cert-manager does after signing. `inject` writes the authority as its cainjector does.
     let write = |name: &str| {
         let authority = Authority::new(plane.folder(), name, "cert-manager");
@@ -341,7 +341,7 @@ fn with_cert_manager(john: &World<'_>, web: &str) -> Process {
     let inject = |authority: &Authority| patch(plane, &CONFIGURATION, &bundle(Some(authority.pem())));
     patch(plane, &CONFIGURATION, &bundle(None));
     let first = write("first");
-    waits("nobody has made the authority of cmp-webhook-tls known");
+    waits("the ValidatingWebhookConfiguration has no caBundle yet for the certificate in cmp-webhook-tls");
     check(plane).fails().says("caBundle is empty: cert-manager's cainjector has not written it");
     inject(&first);
     comes_to_pass(plane);

@@ -65,7 +65,7 @@ fn wrong_input_is_an_error_that_names_it_and_says_what_to_do() {
         ),
         (&["create", "cluster", "web", "--cpu", "0", "--memory", "1Gi"], "it must be above 0"),
         (&["create", "cluster", "web", "--cpu", "1", "--memory", "64"], "did you mean 64Gi?"),
-        (&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--count", "0"], "0 is no cluster"),
+        (&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--count", "0"], "0 is below 1"),
         (
             &["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--count", "1001"],
             "more than the 1000 instances",
@@ -75,7 +75,7 @@ fn wrong_input_is_an_error_that_names_it_and_says_what_to_do() {
             &["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--type", "vm"],
             "there is no KubeVirt in this cluster",
         ),
-        (&["create", "cluster", "web", "--cpu", "0.0001", "--memory", "1Gi"], "is finer than 1m"),
+        (&["create", "cluster", "web", "--cpu", "0.0001", "--memory", "1Gi"], "must be a multiple of 1m"),
         (&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--resource", "gpu"], "has no amount"),
         (&["get", "clusters", "-o", "xml"], "\"xml\" is no form of output: use one of json, yaml"),
         (&["get", "cluster", "web-x-y"], "cluster \"web-x-y\" not found"),

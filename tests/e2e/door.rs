@@ -277,7 +277,7 @@ fn a_full_account_is_judged() {
     // The rules of cmp-webhook allow the first write and refuse the second.
     let dry = ["--dry-run=server"];
     as_john(&john, &wants(90, 2600), &dry).ok();
-    as_john(&john, &wants(1, 2800), &dry).fails().says("in a review where 16384 are the most");
+    as_john(&john, &wants(1, 2800), &dry).fails().says("in a review, the maximum is 16384");
     john.admin(&["cmp", "set", "quota", "john", "--cpu", "4"]).ok();
     john.running("kept", 1, "1", "1Gi");
 

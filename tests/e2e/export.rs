@@ -130,11 +130,11 @@ fn instances_that_are_not_there_are_refused_in_a_file() {
         user.kubectl_reading(&["cmp", "create", "-f", "-", "--wait"], &cluster.to_string())
     };
     for (instances, says) in [
-        (json!({ "stopped": [2] }), "spec.instances.stopped: 2 is no instance of this cluster: they are 0 to 1"),
+        (json!({ "stopped": [2] }), "spec.instances.stopped: 2 is not an instance of this cluster: they are 0 to 1"),
         (json!({ "suspended": ["0-1"], "stopped": [1] }), "1 is both suspended and stopped: leave it in one of them"),
-        (json!({ "paused": [0] }), "spec.instances.paused is not known: use suspended and stopped"),
-        (json!({ "stopped": ["x"] }), "spec.instances.stopped: \"x\" is no index: use numbers and ranges"),
-        (json!([0]), "spec.instances: [0] says of no instance what it is"),
+        (json!({ "paused": [0] }), "spec.instances.paused is unknown: use suspended and stopped"),
+        (json!({ "stopped": ["x"] }), "spec.instances.stopped: \"x\" is not an index: use numbers and ranges"),
+        (json!([0]), "spec.instances: [0] is not an object"),
     ] {
         create(&instances).fails().says(&format!("--filename -: cluster {web}: ")).says(says);
     }

@@ -60,7 +60,7 @@ fn what_is_wrong_in_a_file_is_named_and_the_rest_is_made() {
         (json!({ "size": size, "colour": "red" }), "spec: there is no field \"colour\""),
         (json!({ "size": { "cpus": "1" } }), "\"cpus\" is not a resource"),
         (json!({ "size": { "cpu": "1", "memory": "64" } }), "is below 1Mi"),
-        (json!({ "size": size, "count": 0 }), "count 0 is no cluster"),
+        (json!({ "size": size, "count": 0 }), "count 0 is below 1"),
         (json!({ "size": size, "type": "box" }), "unknown variant `box`"),
         (json!({ "size": size, "image": "a b" }), "spec.image: \"a b\" is not an image"),
         (json!({ "size": size, "env": [{ "name": "1" }] }), "spec.env: \"1\" is not the name of a variable"),

@@ -178,7 +178,7 @@ fn read_by_others(installation: &Installation, path: &Path) {
         .collect();
     assert_eq!(rows, ours);
     let taken = installation.plane.admin(&["cmp", "mirror", "--db", &path.display().to_string()]);
-    taken.fails().says("error: another mirror writes");
+    taken.fails().says("error: another mirror is writing");
 }
 
 /// Checks that an administrator can fetch a copy through the API server, and a user cannot.
@@ -284,7 +284,7 @@ fn an_administrator_keeps_a_file_of_their_own() {
     let refused = |path: &Path| user.admin(&["cmp", "mirror", "--db", &path.display().to_string()]).fails();
     refused(&nowhere).says("x.db cannot be written: No such file or directory");
     std::fs::write(&letter, "Dear Mary,\n".repeat(99)).unwrap();
-    refused(&letter).says("letter.txt is no mirror of cmp").says("it is left as it is");
+    refused(&letter).says("letter.txt is not a file of the mirror of cmp").says("it is left as it is");
     assert_eq!(std::fs::read_to_string(&letter).unwrap(), "Dear Mary,\n".repeat(99));
     rusqlite::Connection::open(&path).unwrap().execute("UPDATE mirror SET cluster = 'another'", []).unwrap();
     refused(&path).says("own.db is the mirror of another Kubernetes cluster");

@@ -135,9 +135,9 @@ fn a_stolen_token_of_cmp_webhook_is_worth_our_namespaces() {
         .says("may bind only the owner of a Namespace to the role of its type");
     let quota = |ns: &str| json!({ "apiVersion": "v1", "kind": "ResourceQuota", "metadata": { "name": "q", "namespace": ns }, "spec": { "hard": { "pods": "0" } } });
     create(quota("kube-system")).fails().says("cmp-webhook may not CREATE resourcequotas here");
-    create(quota("default")).fails().says("does not CREATE");
+    create(quota("default")).fails().says("may not CREATE");
     let secret = |name: &str| json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name, "namespace": "cmp-system" } });
-    create(secret("more")).fails().says("does not CREATE secrets here");
+    create(secret("more")).fails().says("may not CREATE secrets here");
     let service_account = json!({ "automountServiceAccountToken": true }).to_string();
     as_webhook(&["patch", "serviceaccount", "default", "-n", &ns, "-p", &service_account], "")
         .fails()

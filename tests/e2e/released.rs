@@ -101,7 +101,7 @@ fn past_the_plugin_nothing_is_given_back_that_still_runs() {
     eventually("the evidence was looked at", SOON, || {
         let logs: Vec<String> = user.installation.replicas.iter().map(cmp_tests::process::Process::log).collect();
         let mut lines = logs.iter().flat_map(|log| log.lines());
-        let looked = |line: &str| line.contains("is not off") && line.contains(&format!("cluster={name} "));
+        let looked = |line: &str| line.contains("is still on") && line.contains(&format!("cluster={name} "));
         if lines.any(looked) { Ok(()) } else { Err(user.account().to_string()) }
     });
     user.cmp(&["create", "cluster", &user.cluster("db"), "--cpu", "1", "--memory", "1Gi"]).fails().says("used: cpu=4");

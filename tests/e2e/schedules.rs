@@ -172,10 +172,10 @@ fn a_schedule_is_said_shown_and_taken_along() {
     user.cmp(&["schedule", "cluster", &name, "--skip-until", "2030-01-01"]).fails().says("no schedule that suspends");
     user.cmp(&["schedule", "cluster", &name, "--suspend", "0 8 * * *", "--resume", "0 8,9 * * *"])
         .fails()
-        .says("--resume '0 8,9 * * *' falls together with --suspend");
+        .says("--resume '0 8,9 * * *' can be at the same time as --suspend");
     user.cmp(&["schedule", "cluster", &name, "--suspend", "0 8 * * *", "--mode", "pause"])
         .fails()
-        .says("--mode 'pause' is for VMs");
+        .says("--mode 'pause' is only for VMs");
     let lines = ["--suspend", "0 19 * * 1-5", "--resume", "0 8 * * 1-5", "--time-zone", "Europe/Berlin"];
     let set = |more: &[&str]| user.cmp(&[&["schedule", "cluster", &name], lines.as_slice(), more].concat());
     set(&["--dry-run=client"]).ok().says("scheduled (dry run)").says("by the clocks of Europe/Berlin:");
@@ -217,7 +217,7 @@ fn a_schedule_is_said_shown_and_taken_along() {
     another["spec"]["schedule"]["suspend"] = json!("tonight");
     user.cmp_reading(&["create", "-f", "-"], &another.to_string())
         .fails()
-        .says("spec.schedule.suspend \"tonight\" is no line of cron");
+        .says("spec.schedule.suspend \"tonight\" is not a line of cron");
     let copy = user.cluster("copy");
     let mut made = cluster;
     made["metadata"] = json!({ "name": copy });
@@ -227,7 +227,7 @@ fn a_schedule_is_said_shown_and_taken_along() {
     let want = user.account()[format!("want.{copy}")].as_str().unwrap().replace("Europe/Berlin", "Europe/Berln");
     user.patch(&json!({ format!("want.{copy}"): want }))
         .fails()
-        .says("schedule.timeZone \"Europe/Berln\" is no time zone");
+        .says("schedule.timeZone \"Europe/Berln\" is not a time zone");
     // The record of transitions is removed with the cluster.
     schedule(&user, &copy, &ago(10), &ago(20));
     user.transitions(&copy, "suspend");

@@ -51,7 +51,7 @@ fn a_denied_namespace_is_the_reason_and_is_told_once() {
         .says(&format!("kubectl cmp delete cluster {web}"))
         .says_not("is cmp-webhook running?");
     shows(&user, &web, "cost-center is missing");
-    user.admin(&["cmp", "check"]).fails().says(&format!("cluster {web} does not go on")).says("cost-center is missing");
+    user.admin(&["cmp", "check"]).fails().says(&format!("cluster {web} is stuck")).says("cost-center is missing");
     eventually("there is an Event", SOON, || {
         let events = user.admin(&["get", "events", "-n", "cmp-users"]).ok();
         let told = events.stdout.lines().any(|line| line.contains("ClusterBlocked") && line.contains(&web));
@@ -98,7 +98,7 @@ fn what_a_cluster_waits_for_is_its_reason() {
     };
     create(&installation.known("john"), "web").ok();
     installation.known("john").cmp(&["scale", "cluster", "web", "--count", "1", "--yes"]).ok();
-    shows(&installation.known("john"), "web", "requests that were admitted before may still land");
+    shows(&installation.known("john"), "web", "requests that were admitted earlier may still create objects");
     installation.known("john").account_is("it is given back, and nothing is said any more", |account| {
         account["blocked.web"].is_null() && held(account, "web").is_some_and(|held| held["state"] == "ready")
     });
@@ -166,7 +166,7 @@ fn names_that_are_no_names_are_refused() {
         with("template", template).fails().says("is not the name of a template");
     }
     for image in ["", "a b", "\u{1b}[31mred", "a\nb"] {
-        with("image", image).fails().says("is no reference of an image");
+        with("image", image).fails().says("is not a reference of an image");
     }
     for raw in [
         r#"["container",1,{"cpu":"1","memory":"1Gi"}]"#,

@@ -76,7 +76,7 @@ fn a_patch_is_refused_before_anything_is_asked_for() {
     let file = file.to_str().unwrap();
     let create = |more: &[&str]| user.cmp(&[&["create", "cluster", &name][..], &SIZE, more].concat());
     for (patch, says) in [
-        (r#"{"spec":{"replicas":3}}"#, "error: --patch: spec.replicas is no field of a Pod"),
+        (r#"{"spec":{"replicas":3}}"#, "error: --patch: spec.replicas is not a field of a Pod"),
         (r#"{"spec":{"serviceAccountName":"admin"}}"#, "spec.serviceAccountName is not allowed for instances"),
         (
             r#"{"spec":{"volumes":[{"name":"a","hostPath":{"path":"/"}}]}}"#,
@@ -102,7 +102,7 @@ fn a_patch_is_refused_before_anything_is_asked_for() {
     create(&["--env", "A=1", "--env", "A=2"]).fails().says("--env A is given twice");
     create(&["--type", "vm", "--env", "A=1"]).fails().says("--env is for containers");
     let long = "x".repeat(9000);
-    create(&["--env", &format!("A={long}")]).fails().says("where 8192 are the most");
+    create(&["--env", &format!("A={long}")]).fails().says("the maximum is 8192");
     assert!(user.account()[format!("want.{name}")].is_null(), "nothing was asked for");
     // A request without the plugin gets the same refusal from the webhook.
     let want = json!({ "type": "container", "count": 1, "size": { "cpu": "1", "memory": "1Gi" }, "patch": "x" });
@@ -294,7 +294,7 @@ fn a_bad_template_is_refused_when_it_is_stored() {
         (&unbounded, "spec.containers[1].resources.limits.memory must be above 0"),
         (&good.replace("key: gpu, ", ""), "spec.tolerations[0].key is missing"),
         (&good.replace("kind: Pod", "kind: Deployment"), "kind is \"Deployment\""),
-        (&good.replace("tolerations", "tolerationz"), "spec.tolerationz is no field of a Pod"),
+        (&good.replace("tolerations", "tolerationz"), "spec.tolerationz is not a field of a Pod"),
         ("{", ""),
         ("", "kind is \"\""),
     ] {
@@ -317,7 +317,7 @@ fn a_bad_template_is_refused_when_it_is_stored() {
     let sized = good.replace("image: nginx", "image: nginx\n    resources: { limits: { cpu: 64 } }");
     admin(&["replace", "-f", "-"], &map(true, &sized))
         .ok()
-        .says("Warning: spec.containers[0].resources is not used: a cluster says its size");
+        .says("Warning: spec.containers[0].resources is not used: the cluster sets the size");
     admin(&["replace", "-f", "-"], &map(true, &unbounded)).fails().says("resources.limits.memory must be above 0");
     // A user can neither store nor change a template. A ConfigMap in their own Namespace is no template.
     let name = running(&user, "web", 1, "1", "1Gi");

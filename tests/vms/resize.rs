@@ -123,7 +123,7 @@ fn past_the_plugin_nothing_comes_back_that_a_guest_may_have_next() {
     eventually("the evidence was looked at", SOON, || {
         user.admin(&["delete", "vmi", "--all", "-n", &format!("{dev}-ns"), "--wait=false"]).ok();
         let logs: Vec<String> = user.installation.replicas.iter().map(Process::log).collect();
-        let looked = |line: &str| line.contains("still is to have cpu=2") && line.contains(&format!("cluster={dev} "));
+        let looked = |line: &str| line.contains("still requests cpu=2") && line.contains(&format!("cluster={dev} "));
         if logs.iter().flat_map(|log| log.lines()).any(looked) { Ok(()) } else { Err(user.account().to_string()) }
     });
     assert_eq!(used(&user).0, 2);

@@ -21,7 +21,7 @@ fn machines_are_made_from_a_template_and_a_patch() {
     admin(&store, &manifest.to_string())
         .ok()
         .says("created")
-        .says("domain.memory is not used: a cluster says its size");
+        .says("domain.memory is not used: the cluster sets the size");
     let mut bad = manifest.clone();
     bad["spec"]["template"]["spec"]["domain"]["devices"]["gpus"] = json!([{ "name": "a", "deviceName": "b/c" }]);
     let stored = json!({
@@ -35,7 +35,7 @@ fn machines_are_made_from_a_template_and_a_patch() {
     let hidden = r#"{"spec":{"template":{"spec":{"domain":{"memory":{"guest":"64Gi"}}}}}}"#;
     create(&["--type", "vm", "--patch", hidden])
         .fails()
-        .says("--patch: spec.template.spec.domain.memory is what the size");
+        .says("--patch: spec.template.spec.domain.memory is set by the size");
     create(&["--type", "vm", "--disk", "1Gi"]).fails().says("--disk is for containers");
     let patch = r#"{"spec":{"template":{"spec":{"hostname":"guest"}}}}"#;
     create(&["--template", &template, "--patch", patch, "--wait", "--timeout", "120s"]).ok().says("created");

@@ -157,7 +157,7 @@ impl Certificates {
                     Duration::from_hours(1)
                 }
                 Err(error) => {
-                    warn!(%error, "certificate");
+                    warn!(%error, "the certificate could not be checked or renewed");
                     self.readiness.set(CONDITION, Some(error.to_string()));
                     Duration::from_secs(1)
                 }
@@ -188,11 +188,11 @@ impl Certificates {
     async fn take_over(&self) -> Result<(), CertError> {
         let name = self.secret();
         let secret = self.secrets.get_opt(name).await?;
-        let secret = secret.ok_or_else(|| CertError::Use(format!("nobody has written the Secret {name} yet")))?;
+        let secret = secret.ok_or_else(|| CertError::Use(format!("the Secret {name} does not exist yet")))?;
         self.serve_with(&secret).await?;
         let configuration = self.configurations.get_opt(keys::WEBHOOK).await?.ok_or_else(unasked)?;
         if configuration.webhooks.iter().flatten().any(|webhook| webhook.client_config.ca_bundle.is_none()) {
-            let why = format!("nobody has made the authority of {name} known to the API server yet");
+            let why = format!("the ValidatingWebhookConfiguration has no caBundle yet for the certificate in {name}");
             return Err(CertError::Use(why));
         }
         Ok(())
@@ -268,13 +268,16 @@ impl Certificates {
             serde_json::from_value(patch.into()).map_err(|error| CertError::Use(error.to_string()))?;
         let params = PatchParams { field_manager: Some(keys::WEBHOOK.to_owned()), ..PatchParams::default() };
         self.configurations.patch(keys::WEBHOOK, &params, &Patch::<()>::Json(patch)).await?;
-        info!("made the certificate authority known to the API server");
+        info!("wrote the certificate authority into caBundle");
         Ok(())
     }
 }
 
 fn unasked() -> CertError {
-    CertError::Use(format!("the ValidatingWebhookConfiguration {} is missing: nobody judges accounts", keys::WEBHOOK))
+    CertError::Use(format!(
+        "the ValidatingWebhookConfiguration {} is missing: the API server does not ask cmp-webhook",
+        keys::WEBHOOK
+    ))
 }
 
 fn annotated(secret: &Secret, key: &str) -> Option<Timestamp> {

@@ -81,7 +81,7 @@ pub async fn run(context: Arc<Context>, readiness: Readiness, stop: impl Future<
         .run(reconcile, |_, _, _| Action::requeue(Duration::from_secs(1)), context)
         .for_each(|result| async move {
             if let Err(error) = result {
-                warn!(error = &error as &dyn std::error::Error, "controller");
+                warn!(error = &error as &dyn std::error::Error, "reconciling failed");
             }
         });
     tokio::select! {
@@ -190,11 +190,11 @@ async fn damaged(context: &Context, name: String, error: &cmp_core::account::Unr
     let Ok(user) = name.parse::<UserName>() else { return Action::await_change() };
     match context.accounts.mend(&user, keys::WEBHOOK, Timestamp::now()).await {
         Ok(true) => {
-            warn!(%user, %error, "was damaged: mended, and rebuilt from its Namespaces");
+            warn!(%user, %error, "the account was damaged: it is repaired and rebuilt from its Namespaces");
             Action::requeue(Duration::from_secs(1))
         }
         Ok(false) => {
-            warn!(%user, %error, "is damaged: nothing is done for it until an administrator mends it");
+            warn!(%user, %error, "the account is damaged: it is not changed until an administrator repairs it");
             Action::await_change()
         }
         Err(failed) if failed.is_not_found() => {
@@ -202,7 +202,7 @@ async fn damaged(context: &Context, name: String, error: &cmp_core::account::Unr
             Action::await_change()
         }
         Err(failed) => {
-            warn!(%user, damage = %error, error = %failed, "is damaged, and could not be mended: will be tried again");
+            warn!(%user, damage = %error, error = %failed, "the account is damaged and could not be repaired: retrying");
             Action::requeue(Duration::from_secs(5))
         }
     }
@@ -215,7 +215,7 @@ async fn settle_account(context: &Context, user: &UserName) -> Result<(), ApiErr
     if let Some(newer) = found.iter().find_map(|seen| seen.newer.as_ref()) {
         // Only the newer version knows how much the Namespace may hold. Until it settles the account, nothing of it
         // grows.
-        warn!(%user, why = newer, "a newer version wrote a Namespace of this user: not settled by this one");
+        warn!(%user, why = newer, "a newer version wrote a Namespace of this user: the newer version has to settle the account");
         return Ok(());
     }
     // After this write, every writer that decided from the lost account fails.

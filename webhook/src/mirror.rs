@@ -102,7 +102,7 @@ pub async fn run(args: &Mirror) -> Result<(), Failure> {
             metrics.written.set(Timestamp::now().as_second());
         }
         Told::Lost(error) => {
-            warn!(%error, "nobody looks: it is tried again");
+            warn!(%error, "the cluster cannot be read: retrying");
             readiness.set(CONDITION, Some(error.to_string()));
         }
     };
@@ -135,7 +135,7 @@ async fn send(State(copies): State<Copies>) -> Response {
     match copy(copies).await {
         Ok(response) => response,
         Err(error) => {
-            warn!(%error, "no copy");
+            warn!(%error, "the copy could not be made");
             (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response()
         }
     }

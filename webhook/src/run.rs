@@ -115,7 +115,7 @@ pub async fn serve(serve: &Serve) -> Result<(), Failure> {
             tokio::select! {
                 () = controller::run(context, ready.clone(), stop) => return ("controllers", Ok(())),
                 () = watches::restored(&client) => warn!("etcd was restored from a snapshot: starting afresh"),
-                () = watches::changed(&client, &settings) => info!("the settings were changed: looking at every cluster"),
+                () = watches::changed(&client, &settings) => info!("the settings changed: reconciling every cluster"),
             }
         }
     });
@@ -161,8 +161,8 @@ pub async fn serve(serve: &Serve) -> Result<(), Failure> {
     };
     tokio::select! {
         () = end => {}
-        _ = terminate.recv() => info!("told a second time: ending at once"),
-        _ = interrupt.recv() => info!("told a second time: ending at once"),
+        _ = terminate.recv() => info!("received a second signal: stopping at once"),
+        _ = interrupt.recv() => info!("received a second signal: stopping at once"),
     }
     Ok(())
 }

@@ -72,11 +72,11 @@ pub async fn settings(client: &Client) -> Settings {
         match settings::read(client).await {
             Ok((settings, invalid)) => {
                 for invalid in invalid {
-                    warn!(%invalid, "a setting cannot be used: `kubectl cmp install` writes it anew");
+                    warn!(%invalid, "a setting in ConfigMap cmp-version cannot be used: correct it with `kubectl cmp install`");
                 }
                 return settings;
             }
-            Err(error) => warn!(%error, "the settings cannot be read: will be tried again"),
+            Err(error) => warn!(%error, "the settings cannot be read: retrying"),
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -66,7 +66,7 @@ fn check_length(length: usize) -> Result<(), Unreadable> {
     if length <= MOST_DATA {
         return Ok(());
     }
-    too_much(format!("it has {length} bytes, where a ConfigMap has at most {MOST_DATA}"))
+    too_much(format!("it has {length} bytes, the maximum is {MOST_DATA}"))
 }
 
 fn too_much<T>(why: String) -> Result<T, Unreadable> {
@@ -107,7 +107,7 @@ impl<'a> EncodedAccount<'a> {
         if count <= MOST_ENTRIES {
             return Ok(());
         }
-        too_much(format!("it has {count} entries, where {MOST_ENTRIES} are the most"))
+        too_much(format!("it has {count} entries, the maximum is {MOST_ENTRIES}"))
     }
 
     /// Decodes all values.

@@ -34,7 +34,9 @@ pub enum Awaited {
         left: Option<String>,
     },
     /// Only an administrator knows how much may run in the Namespace.
-    #[error("the annotations of its namespace cannot be read: an administrator deletes the namespace or mends them")]
+    #[error(
+        "the annotations of its namespace cannot be read: an administrator has to repair them or delete the namespace"
+    )]
     Administrator,
     /// kube-controller-manager has not counted yet.
     #[error("its ResourceQuota is not in force yet: kube-controller-manager has to {}", to_count(.uncounted))]
@@ -43,7 +45,7 @@ pub enum Awaited {
         uncounted: Vec<String>,
     },
     /// The admission window has not passed yet.
-    #[error("requests that were admitted before may still land: its quota is given back after that")]
+    #[error("requests that were admitted earlier may still create objects: its quota is given back after that")]
     Landing,
     /// The refusal is still shown.
     #[error("its refusal is shown for an hour")]

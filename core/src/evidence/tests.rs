@@ -23,7 +23,7 @@ fn evidence_of_vms_is_what_their_guests_see() {
     assert_eq!(none, Err("instance web-0 still exists".to_owned()));
     let smaller = fits(&one, InstanceType::Vm, &shape(1, "cpu=1,memory=4Gi"));
     // The size of the current guest does not matter: the next guest is made from the VM, and nobody is asked.
-    assert_eq!(smaller, Err("instance web-0 still is to have cpu=2,memory=4Gi".to_owned()));
+    assert_eq!(smaller, Err("instance web-0 still requests cpu=2,memory=4Gi".to_owned()));
     let gone = Remains { running: vec![], ..one.clone() };
     let smaller = shape(1, "cpu=1,memory=4Gi");
     assert!(fits(&gone, InstanceType::Vm, &smaller).is_err());
@@ -40,7 +40,7 @@ fn evidence_of_vms_is_what_their_guests_see() {
     let unreadable = fits(&Remains { machines: vec![unreadable], ..halted }, InstanceType::Vm, &within);
     assert_eq!(unreadable, Err("instance web-0 has more than can be counted".to_owned()));
     let off = Shape { released: true, ..within.clone() };
-    assert_eq!(fits(&one, InstanceType::Vm, &off), Err("instance web-0 is not off".to_owned()));
+    assert_eq!(fits(&one, InstanceType::Vm, &off), Err("instance web-0 is still on".to_owned()));
     let mut ending = Remains { machines: vec![vm("Halted", "suspended", "Stopping")], ..one.clone() };
     assert_eq!(fits(&ending, InstanceType::Vm, &off), Err("VM web-0 still exists".to_owned()));
     ending.running[0].status.phase = Some("Succeeded".to_owned());
@@ -87,14 +87,17 @@ fn evidence_counts_what_still_lives() {
         Err("Pod web-0-0 still has cpu=2,memory=4Gi".to_owned())
     );
     let released = Shape { released: true, ..within.clone() };
-    assert_eq!(fits(&living(1), InstanceType::Container, &released), Err("instance web-0 is not off".to_owned()));
+    assert_eq!(fits(&living(1), InstanceType::Container, &released), Err("instance web-0 is still on".to_owned()));
     let mut off = living(1);
     off.sets[0].spec.as_mut().unwrap().replicas = Some(0);
     assert_eq!(fits(&off, InstanceType::Container, &released), Err("Pod web-0-0 still exists".to_owned()));
     off.pods.clear();
     assert_eq!(fits(&off, InstanceType::Container, &released), Ok(()));
     let claims = Remains { storage: Quantity::mebibytes(1), ..Remains::default() };
-    assert_eq!(fits(&claims, InstanceType::Container, &within), Err("claims still hold more storage".to_owned()));
+    assert_eq!(
+        fits(&claims, InstanceType::Container, &within),
+        Err("PersistentVolumeClaims still request more storage".to_owned())
+    );
 }
 
 #[test]

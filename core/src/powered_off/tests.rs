@@ -28,16 +28,16 @@ fn what_is_written_is_read_back_in_one_form() {
 #[test]
 fn what_is_wrong_is_named_with_the_remedy() {
     let check = |value: &Value, expected: &str| assert_eq!(PoweredOff::read(value, 3).unwrap_err(), expected);
-    check(&json!([0]), ": [0] says of no instance what it is: use a form such as {\"suspended\": [0]}");
-    check(&json!({ "running": [0] }), ".running is not known: use suspended and stopped; all others are to run");
-    check(&json!({ "stopped": 1 }), ".stopped: 1 is no list: use a form such as [0, \"2-4\"]");
+    check(&json!([0]), ": [0] is not an object: use a form such as {\"suspended\": [0]}");
+    check(&json!({ "running": [0] }), ".running is unknown: use suspended and stopped; all other instances run");
+    check(&json!({ "stopped": 1 }), ".stopped: 1 is not a list: use a form such as [0, \"2-4\"]");
     check(
         &json!({ "stopped": [3] }),
-        ".stopped: 3 is no instance of this cluster: they are 0 to 2, or raise spec.count",
+        ".stopped: 3 is not an instance of this cluster: they are 0 to 2, or raise spec.count",
     );
     check(
         &json!({ "stopped": ["1-4000000000"] }),
-        ".stopped: 4000000000 is no instance of this cluster: they are 0 to 2, or raise spec.count",
+        ".stopped: 4000000000 is not an instance of this cluster: they are 0 to 2, or raise spec.count",
     );
     check(&json!({ "stopped": ["2-1"] }), ".stopped: \"2-1\" goes backwards: use \"1-2\"");
     check(
@@ -56,11 +56,11 @@ fn what_is_wrong_is_named_with_the_remedy() {
         &json!({ "suspended": [0], "wokenBy": { "once": [0], "schedule": [0] } }),
         ".wokenBy: 0 is in both lists: leave it in one of them",
     );
-    check(&json!({ "suspended": [0], "wokenBy": { "me": [0] } }), ".wokenBy.me is not known: use schedule and once");
-    check(&json!({ "wokenBy": [0] }), ".wokenBy: [0] is no object: use a form such as {\"once\": [0]}");
+    check(&json!({ "suspended": [0], "wokenBy": { "me": [0] } }), ".wokenBy.me is unknown: use schedule and once");
+    check(&json!({ "wokenBy": [0] }), ".wokenBy: [0] is not an object: use a form such as {\"once\": [0]}");
     check(
         &json!({ "suspended": [0], "wokenBy": { "once": [7] } }),
-        ".wokenBy.once: 7 is no instance of this cluster: they are 0 to 2, or raise spec.count",
+        ".wokenBy.once: 7 is not an instance of this cluster: they are 0 to 2, or raise spec.count",
     );
     for item in [
         json!(-1),
@@ -73,7 +73,7 @@ fn what_is_wrong_is_named_with_the_remedy() {
         json!([1]),
         json!("99999999999"),
     ] {
-        let expected = format!(".stopped: {item} is no index: use numbers and ranges, such as 3 or \"0-4\"");
+        let expected = format!(".stopped: {item} is not an index: use numbers and ranges, such as 3 or \"0-4\"");
         check(&json!({ "stopped": [item] }), &expected);
     }
     assert!(PoweredOff::read(&json!({ "stopped": [1] }), 1).unwrap_err().contains("0 is the only one"));

@@ -102,7 +102,7 @@ impl Cron {
         let fields: Vec<&str> = line.split([' ', '\t']).filter(|field| !field.is_empty()).collect();
         if fields.len() != FIELDS.len() {
             return Err(
-                "is no line of cron: use five fields, minute hour day-of-month month day-of-week, as in '0 19 * * 1-5'",
+                "is not a line of cron: use five fields, minute hour day-of-month month day-of-week, as in '0 19 * * 1-5'",
             );
         }
         let mut bits = [0; 5];
@@ -114,10 +114,10 @@ impl Cron {
         let weekdays = (weekdays | weekdays >> 7) & 0b111_1111;
         let cron = Self { minutes, hours, days, months, weekdays };
         if minutes.count_ones() * hours.count_ones() > MOST_A_DAY {
-            return Err("happens more than 24 times a day: name fewer minutes or hours");
+            return Err("is due more than 24 times a day: use fewer minutes or hours");
         }
         if !Self::dates().any(|date| cron.on(date)) {
-            return Err("never happens: there is no such day in any of these months");
+            return Err("is never due: none of these months has such a day");
         }
         Ok(cron)
     }

@@ -128,8 +128,8 @@ fn a_line_that_is_none_says_which_field_is_wrong() {
     check("0 19 * * */0", "a day of the week");
     check("0 19 * * */", "a day of the week");
     check("0 19 * * 1#2", "a day of the week");
-    check("0 19 30 2 *", "never happens");
-    check("0 19 31 2,4,6,9,11 *", "never happens");
+    check("0 19 30 2 *", "is never due");
+    check("0 19 31 2,4,6,9,11 *", "is never due");
     check("* * * * *", "more than 24 times");
     check("0,30 0-12 * * *", "more than 24 times");
     assert!(Cron::read("0 * * * *").is_ok());
@@ -146,25 +146,25 @@ fn a_schedule_that_cannot_be_says_why() {
     check(&good, "");
     check(&schedule(NIGHT, "", ""), "");
     check(&schedule("0 25 * * *", MORNING, ""), "schedule.suspend \"0 25 * * *\" has an hour");
-    check(&schedule(NIGHT, "8 o'clock", ""), "schedule.resume \"8 o'clock\" is no line of cron");
-    check(&schedule(NIGHT, MORNING, "Europe/Berln"), "schedule.timeZone \"Europe/Berln\" is no time zone");
+    check(&schedule(NIGHT, "8 o'clock", ""), "schedule.resume \"8 o'clock\" is not a line of cron");
+    check(&schedule(NIGHT, MORNING, "Europe/Berln"), "schedule.timeZone \"Europe/Berln\" is not a time zone");
     check(&schedule(NIGHT, MORNING, "CET-1CEST"), "schedule.timeZone");
-    check(&schedule("", MORNING, ""), "schedule.resume \"0 8 * * 1-5\" wakes only what");
-    check(&schedule(NIGHT, NIGHT, ""), "schedule.resume \"0 19 * * 1-5\" falls together");
+    check(&schedule("", MORNING, ""), "schedule.resume \"0 8 * * 1-5\" resumes only instances");
+    check(&schedule(NIGHT, NIGHT, ""), "schedule.resume \"0 19 * * 1-5\" can be at the same time");
     // The two lines meet at least once a week.
-    check(&schedule(NIGHT, "0 */19 * * 3", ""), "schedule.resume \"0 */19 * * 3\" falls together");
-    check(&schedule("0 0 13 * *", "0 0 * * 5", ""), "schedule.resume \"0 0 * * 5\" falls together");
+    check(&schedule(NIGHT, "0 */19 * * 3", ""), "schedule.resume \"0 */19 * * 3\" can be at the same time");
+    check(&schedule("0 0 13 * *", "0 0 * * 5", ""), "schedule.resume \"0 0 * * 5\" can be at the same time");
     check(&schedule("0 0 13 * *", "0 0 14 * *", ""), "");
     check(&schedule(&format!("0 19 * * {}1", "1,".repeat(100)), "", ""), "schedule.suspend is longer than");
     check(&Schedule { since: None, ..good.clone() }, "schedule.since is missing");
     check(&Schedule::default(), "schedule is empty");
-    check(&Schedule { mode: Some(Mode::Pause), ..good.clone() }, "schedule.mode \"pause\" is for VMs");
+    check(&Schedule { mode: Some(Mode::Pause), ..good.clone() }, "schedule.mode \"pause\" is only for VMs");
     assert_eq!(Schedule { mode: Some(Mode::Pause), ..good.clone() }.check(InstanceType::Vm), Ok(()));
     let at = Some(time("2020-01-01T00:00:00Z"));
     let once = |suspend, resume| Schedule { once: Some(Once { suspend, resume }), ..Schedule::default() };
     check(&once(at, None), "");
-    check(&once(None, None), "schedule.once names one");
-    check(&once(at, at), "schedule.once names one");
+    check(&once(None, None), "schedule.once must have either");
+    check(&once(at, at), "schedule.once must have either");
 }
 
 #[test]

@@ -97,13 +97,13 @@ pub(super) fn built_in() -> Value {
 pub(super) fn of_manifest(manifest: &Value) -> Result<(Value, Vec<String>), TemplateError> {
     let version = format!("{GROUP}/{VERSION}");
     if manifest["apiVersion"] != version.as_str() {
-        let why = format!("is {}, where a VirtualMachine is of {version}", manifest["apiVersion"]);
+        let why = format!("is {}: a VirtualMachine must have {version}", manifest["apiVersion"]);
         return Err(TemplateError::new("apiVersion", why));
     }
     if let Some((key, _)) =
         fields(manifest).find(|(key, _)| !["apiVersion", "kind", "metadata", "spec", "status"].contains(key))
     {
-        return Err(TemplateError::new(key, "is no field of a VirtualMachine"));
+        return Err(TemplateError::new(key, "is not a field of a VirtualMachine"));
     }
     let mut metadata = manifest["metadata"].clone();
     if let Some(metadata) = metadata.as_object_mut() {
@@ -117,7 +117,7 @@ pub(super) fn of_manifest(manifest: &Value) -> Result<(Value, Vec<String>), Temp
         machine["metadata"] = metadata;
     }
     if !machine["spec"]["template"]["spec"].is_object() {
-        return Err(TemplateError::new("spec.template.spec", "is missing: it is the machine"));
+        return Err(TemplateError::new("spec.template.spec", "is missing: it describes the machine"));
     }
     for key in ["runStrategy", "running"] {
         remove(&mut machine, "/spec", key);
@@ -126,7 +126,7 @@ pub(super) fn of_manifest(manifest: &Value) -> Result<(Value, Vec<String>), Temp
     for (at, keys) in [("/spec/template/spec/domain/cpu", &SIZE[..]), (DOMAIN_AT, &["memory", "resources"])] {
         for key in keys {
             if remove(&mut machine, at, key) {
-                unused.push(format!("{}.{key} is not used: a cluster says its size", dotted(at)));
+                unused.push(format!("{}.{key} is not used: the cluster sets the size", dotted(at)));
             }
         }
     }
@@ -157,14 +157,14 @@ pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), TemplateErro
     if let Some(image) = &want.image {
         let volumes = spec.pointer_mut("/volumes").and_then(Value::as_array_mut).into_iter().flatten();
         let mut disks = volumes.filter_map(|volume| volume.get_mut("containerDisk").and_then(Value::as_object_mut));
-        let why = "have no containerDisk, which --image would be put into";
+        let why = "have no containerDisk: --image replaces the image of a containerDisk";
         let first = disks.next().ok_or_else(|| TemplateError::new("spec.template.spec.volumes", why))?;
         first.insert("image".to_owned(), json!(image));
     }
     if let Some(key) = &want.ssh_key {
         let clouds = ["cloudInitNoCloud", "cloudInitConfigDrive"];
         if items(&spec["volumes"]).any(|(_, volume)| clouds.iter().any(|cloud| !volume[*cloud].is_null())) {
-            let why = "have a cloud-init of their own, which --ssh-key would be put into: say the key there";
+            let why = "already have a cloud-init, so --ssh-key cannot add one: add the key there";
             return Err(TemplateError::new("spec.template.spec.volumes", why));
         }
         // Every JSON string is also a YAML string, so the comment of a key may contain any characters.
@@ -190,7 +190,7 @@ pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), TemplateErro
 pub(super) fn still_instance(machine: &Value) -> Checked {
     for key in ["runStrategy", "running"] {
         if !machine["spec"][key].is_null() {
-            return no(format!("spec.{key}"), "is what start and stop, suspend and resume change");
+            return no(format!("spec.{key}"), "is changed by start, stop, suspend and resume: leave it out");
         }
     }
     let domain = &machine["spec"]["template"]["spec"]["domain"];
@@ -248,7 +248,7 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
     let devices = &domain["devices"];
     only(&format!("{AT}.domain.devices"), devices, &DEVICES)?;
     if items(&devices["interfaces"]).next().is_none() {
-        return no(format!("{AT}.domain.devices.interfaces"), "must have one, of masquerade");
+        return no(format!("{AT}.domain.devices.interfaces"), "must have one interface, with masquerade");
     }
     for (at, interface) in items(&devices["interfaces"]) {
         let other = fields(interface).find(|(key, _)| ["binding", "sriov", "bridge", "slirp", "passt"].contains(key));
@@ -284,7 +284,7 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
         }
     }
     if vm["schedulerName"] == "default-scheduler" {
-        return no(format!("{AT}.schedulerName"), "goes without saying: leave it out");
+        return no(format!("{AT}.schedulerName"), "is the default: leave it out");
     }
     placement_of(AT, vm, grants)
 }

@@ -14,7 +14,7 @@ pub(super) fn apply(object: &mut Value, patch: &Value) -> Result<(), TemplateErr
                 .enumerate()
                 .map(|(at, operation)| {
                     serde_json::from_value(operation.clone())
-                        .map_err(|error| of(at, operation, &format!("is no operation of a JSON Patch: {error}")))
+                        .map_err(|error| of(at, operation, &format!("is not an operation of a JSON Patch: {error}")))
                 })
                 .collect();
             json_patch::patch(object, &read?).map_err(|error| {

@@ -68,7 +68,7 @@ pub(super) fn json(pod: &PodTemplateSpec) -> Result<Value, TemplateError> {
 pub(super) fn read(json: &Value) -> Result<PodTemplateSpec, TemplateError> {
     let count = values(json);
     if count > MOST_VALUES {
-        return Err(TemplateError::new("the Pod", format!("has {count} values, where {MOST_VALUES} are the most")));
+        return Err(TemplateError::new("the Pod", format!("has {count} values, the maximum is {MOST_VALUES}")));
     }
     // The deserializer tracks the path of the field, so that an error needs no second pass.
     let pod: PodTemplateSpec = serde_path_to_error::deserialize(json).map_err(|error| {
@@ -77,7 +77,7 @@ pub(super) fn read(json: &Value) -> Result<PodTemplateSpec, TemplateError> {
         TemplateError::new(field, format!("cannot be read: {}", error.inner()))
     })?;
     match lost(json, &self::json(&pod)?) {
-        Some(field) => Err(TemplateError::new(field, "is no field of a Pod (Kubernetes 1.36)")),
+        Some(field) => Err(TemplateError::new(field, "is not a field of a Pod (Kubernetes 1.36)")),
         None => Ok(pod),
     }
 }
@@ -126,7 +126,10 @@ pub(super) fn main(pod: &PodTemplateSpec) -> Result<&Container, TemplateError> {
 pub(super) fn still_instance(pod: &PodTemplateSpec, name: &str) -> Result<(), TemplateError> {
     let first = main(pod)?;
     if first.name != name {
-        let why = format!("is {:?} now, where the instance is {name:?}: put others behind it", first.name);
+        let why = format!(
+            "is {:?}, but the first container is the instance and must be named {name:?}: add others after it",
+            first.name
+        );
         return Err(TemplateError::new("spec.containers[0].name", why));
     }
     if first.resources.is_some() {
@@ -136,7 +139,7 @@ pub(super) fn still_instance(pod: &PodTemplateSpec, name: &str) -> Result<(), Te
 }
 
 /// The reason why a field of the size may not be set.
-pub(super) const BY_SIZE: &str = "is what the size says: use --cpu, --memory and --resource";
+pub(super) const BY_SIZE: &str = "is set by the size: use --cpu, --memory and --resource";
 
 /// Puts the settings of a want into the instance's container.
 pub(super) fn dress(pod: &mut PodTemplateSpec, want: &Want, sleeps: bool) {
@@ -212,15 +215,12 @@ pub(super) fn of_manifest(manifest: &Value) -> Result<(PodTemplateSpec, Vec<Stri
         _ => {
             return Err(TemplateError::new(
                 "kind",
-                format!("is {kind:?}, where a template is a Pod, a PodTemplate or a VirtualMachine"),
+                format!("is {kind:?}: a template must be a Pod, a PodTemplate or a VirtualMachine"),
             ));
         }
     };
     if manifest["apiVersion"] != "v1" {
-        return Err(TemplateError::new(
-            "apiVersion",
-            format!("is {}, where a {kind} is of v1", manifest["apiVersion"]),
-        ));
+        return Err(TemplateError::new("apiVersion", format!("is {}: a {kind} must have v1", manifest["apiVersion"])));
     }
     let strange = manifest.as_object().and_then(|fields| {
         fields
@@ -228,7 +228,7 @@ pub(super) fn of_manifest(manifest: &Value) -> Result<(PodTemplateSpec, Vec<Stri
             .find(|key| !["apiVersion", "kind", "metadata"].contains(&key.as_str()) && !known.contains(&key.as_str()))
     });
     if let Some(field) = strange {
-        return Err(TemplateError::new(field.as_str(), format!("is no field of a {kind}")));
+        return Err(TemplateError::new(field.as_str(), format!("is not a field of a {kind}")));
     }
     let mut pod = read(&serde_json::json!({ "metadata": metadata, "spec": spec }))?;
     let mut unused = Vec::new();
@@ -239,7 +239,7 @@ pub(super) fn of_manifest(manifest: &Value) -> Result<(PodTemplateSpec, Vec<Stri
     }
     pod.metadata = Some(ObjectMeta { labels, annotations, finalizers, owner_references, ..ObjectMeta::default() });
     if main(&pod)?.resources.as_ref().is_some_and(|resources| *resources != ResourceRequirements::default()) {
-        unused.push("spec.containers[0].resources is not used: a cluster says its size".to_owned());
+        unused.push("spec.containers[0].resources is not used: the cluster sets the size".to_owned());
     }
     Ok((pod, unused))
 }
@@ -268,7 +268,7 @@ pub(super) fn least(pod: &PodTemplateSpec) -> Result<Resources, TemplateError> {
     // Each init container gets a share of each resource.
     let kinds = least.names().count();
     if kinds > MOST_KINDS {
-        let why = format!("ask for {kinds} kinds of resources, where {MOST_KINDS} are the most");
+        let why = format!("ask for {kinds} kinds of resources, the maximum is {MOST_KINDS}");
         return Err(TemplateError::new("spec.containers", why));
     }
     Ok(least)
@@ -355,7 +355,7 @@ fn writes_bounded(pod: &PodSpec) -> Result<(), TemplateError> {
         if limits.is_none_or(|limits| !limits.contains_key(EPHEMERAL_STORAGE)) {
             return Err(TemplateError::new(
                 format!("{field}.resources.limits.{EPHEMERAL_STORAGE}"),
-                "is missing: the size names it, so that a container beside the instance says how much it takes of it",
+                "is missing: the size has this resource, so every further container must set its share of it",
             ));
         }
     }
@@ -372,7 +372,7 @@ fn bounded(field: &str, container: &Container) -> Result<(), TemplateError> {
         if !limit.is_some_and(|limit| !limit.is_zero() && !limit.is_negative()) {
             return Err(TemplateError::new(
                 field,
-                "must be above 0: a container beside the instance says how much it takes of the size",
+                "must be above 0: every further container must set its share of the size",
             ));
         }
     }

@@ -140,7 +140,7 @@ pub(super) fn own_metadata(path: &str, metadata: &Value) -> Checked {
         if ["finalizers", "ownerReferences"].contains(&key) {
             return no(field, "is not allowed for the Pods of instances: it can block the deletion of the instance");
         }
-        return no(field, "is not allowed for instances: of the metadata there are labels and annotations");
+        return no(field, "is not allowed for instances: in metadata only labels and annotations are allowed");
     }
     for list in METADATA {
         if !metadata[list].is_null() && !metadata[list].is_object() {
@@ -149,11 +149,11 @@ pub(super) fn own_metadata(path: &str, metadata: &Value) -> Checked {
         for (key, value) in fields(&metadata[list]) {
             let field = || format!("{path}.{list}.{key}");
             if key.starts_with(keys::PREFIX) {
-                return no(field(), "is written by kubectl cmp alone");
+                return no(field(), "is written only by kubectl cmp");
             }
             let profile = value.as_str().unwrap_or_default();
             if key.starts_with(APPARMOR) && profile != "runtime/default" && !profile.starts_with("localhost/") {
-                return no(field(), "must be runtime/default: without AppArmor a container is less contained");
+                return no(field(), "must be runtime/default: AppArmor has to confine the container");
             }
         }
     }
@@ -178,7 +178,7 @@ fn fixed(spec: &Value) -> Checked {
         ("ephemeralContainers", "is not allowed for instances: `kubectl debug` adds them where that is allowed"),
         ("activeDeadlineSeconds", "is not allowed for instances: they run until they are stopped"),
         ("resourceClaims", "is not allowed for instances: no quota counts them"),
-        ("schedulingGates", "is not allowed for instances: nobody would open them"),
+        ("schedulingGates", "is not allowed for instances: nothing would remove them"),
         ("priority", "is not allowed for instances: it comes with a priority class"),
     ] {
         let nothing = spec[key].as_array().is_some_and(Vec::is_empty);
@@ -239,7 +239,7 @@ pub(super) fn grants<'a>(
         if key.is_empty() || key.contains(',') {
             return Err(TemplateError::new(
                 format!("{path}.tolerations[{at}].key"),
-                "is missing: name the taint that is tolerated, all of them is too much",
+                "is missing: name the taint to tolerate, a template may not tolerate all taints",
             ));
         }
         taints.insert(key);
@@ -386,7 +386,7 @@ fn security(field: &str, context: &Value) -> Checked {
     if context["windowsOptions"]["hostProcess"] == true {
         return no(
             format!("{field}.windowsOptions.hostProcess"),
-            "is not allowed for instances: it would be the node itself",
+            "is not allowed for instances: it would have full access to the node",
         );
     }
     for (at, sysctl) in items(&context["sysctls"]) {
@@ -406,7 +406,7 @@ fn container(field: &str, container: &Value, what: &str) -> Checked {
             if name == STORAGE || name.parse::<ResourceName>().is_err() {
                 return no(
                     format!("{field}.resources.{list}.{name}"),
-                    "cannot be in the size of a cluster, and what is not in it is not for its instances",
+                    "cannot be in the size of a cluster, so its instances cannot have it",
                 );
             }
         }
@@ -417,7 +417,10 @@ fn container(field: &str, container: &Value, what: &str) -> Checked {
     let context = &container["securityContext"];
     let inside = format!("{field}.securityContext");
     if context["privileged"] == true {
-        return no(format!("{inside}.privileged"), "is not allowed for instances: it would be the node itself");
+        return no(
+            format!("{inside}.privileged"),
+            "is not allowed for instances: it would have full access to the node",
+        );
     }
     if !["", "Default"].contains(&text(&context["procMount"])) {
         return no(format!("{inside}.procMount"), "must be Default");
@@ -426,7 +429,7 @@ fn container(field: &str, container: &Value, what: &str) -> Checked {
         if !CAPABILITIES.contains(&text(capability)) {
             return no(
                 format!("{inside}.capabilities.add[{at}]"),
-                "is more than Pod Security gives at baseline: leave it out",
+                "is more than Pod Security baseline allows: leave it out",
             );
         }
     }

@@ -227,7 +227,7 @@ fn a_template_is_tried_when_it_is_read() {
     ] });
     let (template, unused) =
         Template::read(&json!({ "apiVersion": "v1", "kind": "PodTemplate", "template": { "spec": sized } })).unwrap();
-    assert_eq!(unused, ["spec.containers[0].resources is not used: a cluster says its size"]);
+    assert_eq!(unused, ["spec.containers[0].resources is not used: the cluster sets the size"]);
     assert_eq!(template.beside(), size("a.b/c=1,cpu=100m,memory=64Mi"));
     let small = template.blueprint(&want(1, "cpu=100m,memory=1Gi,a.b/c=1")).unwrap_err().to_string();
     assert!(small.contains("take a.b/c=1,cpu=100m,memory=64Mi, which leaves nothing of"), "{small}");
@@ -240,11 +240,11 @@ fn a_template_is_tried_when_it_is_read() {
         let refused = Template::read(&manifest).expect_err(says).to_string();
         assert!(refused.contains(says), "{refused}");
     };
-    check(json!(null), "kind is \"\", where a template is");
+    check(json!(null), "kind is \"\": a template must be");
     check(json!({ "apiVersion": "apps/v1", "kind": "Deployment" }), "kind is \"Deployment\"");
     check(json!({ "apiVersion": "v2", "kind": "Pod" }), "apiVersion is \"v2\"");
     check(json!({ "apiVersion": "v1", "kind": "Pod" }), "spec.containers is empty");
-    check(json!({ "apiVersion": "v1", "kind": "Pod", "specs": plain }), "specs is no field of a Pod");
+    check(json!({ "apiVersion": "v1", "kind": "Pod", "specs": plain }), "specs is not a field of a Pod");
     check(manifest(json!({ "containers": [{ "name": "web" }] })), "spec.containers[0].image is missing");
     let with = |key: &str, value: Value| {
         let mut spec = plain.clone();
@@ -258,7 +258,7 @@ fn a_template_is_tried_when_it_is_read() {
     }
     let token = json!([{ "name": "id", "projected": { "sources": [{ "serviceAccountToken": { "path": "t" } }] } }]);
     check(with("volumes", token), "spec.volumes[0].projected.sources[0].serviceAccountToken.audience is missing");
-    check(with("nodename", json!("x")), "spec.nodename is no field of a Pod");
+    check(with("nodename", json!("x")), "spec.nodename is not a field of a Pod");
 }
 
 #[test]
@@ -312,8 +312,8 @@ fn a_machine_is_patched_and_keeps_its_size() {
     let of = |spec: Value| json!({ "spec": { "template": { "spec": spec } } });
     let domain = |domain: Value| of(json!({ "domain": domain }));
     for (patch, says) in [
-        (json!({ "spec": { "runStrategy": "Manual" } }), "spec.runStrategy is what start and stop"),
-        (json!({ "spec": { "running": true } }), "spec.running is what start and stop"),
+        (json!({ "spec": { "runStrategy": "Manual" } }), "spec.runStrategy is changed by start, stop"),
+        (json!({ "spec": { "running": true } }), "spec.running is changed by start, stop"),
         (
             json!({ "spec": { "instancetype": { "name": "u1.large" } } }),
             "spec.instancetype is not allowed for instances",
@@ -322,13 +322,13 @@ fn a_machine_is_patched_and_keeps_its_size() {
             json!({ "spec": { "updateVolumesStrategy": "Migration" } }),
             "spec.updateVolumesStrategy is not allowed for instances",
         ),
-        (domain(json!({ "cpu": { "cores": 64 } })), "spec.template.spec.domain.cpu.cores is what the size says"),
+        (domain(json!({ "cpu": { "cores": 64 } })), "spec.template.spec.domain.cpu.cores is set by the size"),
         (
             domain(json!({ "cpu": { "dedicatedCpuPlacement": true } })),
             "domain.cpu.dedicatedCpuPlacement is not allowed for",
         ),
-        (domain(json!({ "memory": { "guest": "64Gi" } })), "spec.template.spec.domain.memory is what the size says"),
-        (domain(json!({ "resources": { "requests": {} } })), "spec.template.spec.domain.resources is what the size"),
+        (domain(json!({ "memory": { "guest": "64Gi" } })), "spec.template.spec.domain.memory is set by the size"),
+        (domain(json!({ "resources": { "requests": {} } })), "spec.template.spec.domain.resources is set by the size"),
         (
             domain(json!({ "launchSecurity": {} })),
             "spec.template.spec.domain.launchSecurity is not allowed for instances",
@@ -369,9 +369,12 @@ fn a_machine_is_patched_and_keeps_its_size() {
         ),
         (json!({ "metadata": "x" }), "metadata must be an object"),
         (json!({ "metadata": { "labels": [] } }), "metadata.labels must be an object"),
-        (json!({ "metadata": { "labels": { "kubectl-cmp.dev/cluster": "x" } } }), "is written by kubectl cmp alone"),
+        (json!({ "metadata": { "labels": { "kubectl-cmp.dev/cluster": "x" } } }), "is written only by kubectl cmp"),
         (json!([{ "op": "replace", "path": "", "value": "x" }]), "the VirtualMachine must be an object"),
-        (json!([{ "op": "add", "path": "/spec/running", "value": true }]), "operation 1: spec.running is what start"),
+        (
+            json!([{ "op": "add", "path": "/spec/running", "value": true }]),
+            "operation 1: spec.running is changed by start",
+        ),
     ] {
         let refused = vm(Some(patch)).expect_err(says).to_string();
         assert!(refused.contains(says), "{says}\n{refused}");

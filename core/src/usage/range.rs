@@ -33,8 +33,9 @@ impl std::str::FromStr for Moment {
     type Err = String;
     /// Parses RFC 3339 times, `2026-11-01`, `2026-11`, and `7d`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("{text:?} is no time: use a form such as 7d, 36h, 2026-11-01, 2026-11 or 2026-11-01T08:00:00Z");
+        let wrong = || {
+            format!("{text:?} is not a time: use a form such as 7d, 36h, 2026-11-01, 2026-11 or 2026-11-01T08:00:00Z")
+        };
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
         let hours: Option<i64> = match unit {
@@ -43,7 +44,7 @@ impl std::str::FromStr for Moment {
             "w" => Some(24 * 7),
             "m" if digits > 0 => {
                 return Err(format!(
-                    "{text:?}: m may be minutes or months: say hours, days or a month such as 2026-11"
+                    "{text:?}: m may be minutes or months: use hours, days or a month such as 2026-11"
                 ));
             }
             _ => None,
@@ -90,7 +91,7 @@ impl Range {
         let default = || until.checked_sub(SignedDuration::from_hours(24 * DAYS)).ok();
         let from = from.map_or_else(default, |from| from.first(now, zone)).ok_or_else(|| far("--from"))?;
         if from >= now {
-            return Err(format!("--from: {from:.0} has not come yet"));
+            return Err(format!("--from {from:.0} is in the future: use an earlier time"));
         }
         if from >= until {
             return Err(format!("--from {from:.0} is not before --to {until:.0}"));

@@ -283,7 +283,7 @@ fn times_are_said_as_people_say_them() {
         let to = to.map(|to| to.parse::<Moment>().unwrap());
         Range::new(Some(&from.parse().unwrap()), to.as_ref(), now, &berlin).unwrap_err()
     };
-    assert_eq!(wrong("2026-12-01", None), "--from: 2026-11-30T23:00:00Z has not come yet");
+    assert_eq!(wrong("2026-12-01", None), "--from 2026-11-30T23:00:00Z is in the future: use an earlier time");
     assert_eq!(wrong("7d", Some("8d")), "--from 2026-11-18T12:00:00Z is not before --to 2026-11-17T12:00:00Z");
 }
 

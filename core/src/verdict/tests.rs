@@ -116,9 +116,9 @@ fn a_long_want_may_only_become_shorter() {
     };
     let (fits, long, longer) = (of(2, 6000), of(2, 9000), of(2, 9001));
     assert_eq!(verdict(&[], &[("want.web", &fits)]), "yes");
-    assert!(verdict(&[], &[("want.web", &long)]).contains("where 8192 are the most"));
+    assert!(verdict(&[], &[("want.web", &long)]).contains("the maximum is 8192"));
     // The long want was stored while nobody was asked.
-    assert!(verdict(&[("want.web", &long)], &[("want.web", &longer)]).contains("where 8192 are the most"));
+    assert!(verdict(&[("want.web", &long)], &[("want.web", &longer)]).contains("the maximum is 8192"));
     for shorter in [of(1, 9000), fits] {
         assert_eq!(verdict(&[("want.web", &long)], &[("want.web", &shorter)]), "yes");
     }
@@ -127,7 +127,7 @@ fn a_long_want_may_only_become_shorter() {
     let length = |after| judge_length(&LongerWant { cluster: web.clone(), before: 0, after });
     assert_eq!(length(16384), Ok(()));
     let denied = length(16385).unwrap_err().to_string();
-    assert!(denied.starts_with("want.web: takes 16385 bytes in a review where 16384 are the most"), "{denied}");
+    assert!(denied.starts_with("want.web: takes 16385 bytes in a review, the maximum is 16384"), "{denied}");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn wants_that_no_cluster_can_be_are_refused_by_field_value_and_remedy() {
     };
     check(
         r#"{"type":"container","count":0,"size":{"cpu":"1","memory":"1Gi"}}"#,
-        "want.web: count 0 is no cluster: use 1 or more, or suspend or delete the cluster",
+        "want.web: count 0 is below 1: use 1 or more, or suspend or delete the cluster",
     );
     check(
         r#"{"type":"container","count":1001,"size":{"cpu":"1m","memory":"1Mi"}}"#,
@@ -146,7 +146,7 @@ fn wants_that_no_cluster_can_be_are_refused_by_field_value_and_remedy() {
     );
     check(
         r#"{"type":"container","count":1,"size":{"cpu":"1"}}"#,
-        "want.web: size.memory is missing: say how much each instance gets",
+        "want.web: size.memory is missing: set the amount for one instance",
     );
     check(
         r#"{"type":"container","count":1,"size":{"cpu":"0","memory":"1Gi"}}"#,
@@ -158,7 +158,7 @@ fn wants_that_no_cluster_can_be_are_refused_by_field_value_and_remedy() {
     );
     check(
         r#"{"type":"container","count":1,"size":{"cpu":"1u","memory":"1Gi"}}"#,
-        "want.web: size.cpu 1u is finer than 1m, the smallest share of a processor",
+        "want.web: size.cpu 1u must be a multiple of 1m, a thousandth of a CPU",
     );
     check(
         r#"{"type":"container","count":1,"size":{"cpu":"1","memory":"64"}}"#,
@@ -199,9 +199,9 @@ fn a_schedule_is_judged_with_its_want_and_costs_nothing() {
     );
     assert_eq!(
         judged(&good.replace("Europe", "Evropa")),
-        "want.web: schedule.timeZone \"Evropa/Berlin\" is no time zone: use a name of the IANA database, such as Europe/Berlin, or UTC"
+        "want.web: schedule.timeZone \"Evropa/Berlin\" is not a time zone: use a name of the IANA database, such as Europe/Berlin, or UTC"
     );
-    assert_eq!(judged("{}"), "want.web: schedule is empty: say when it suspends, or leave it out");
+    assert_eq!(judged("{}"), "want.web: schedule is empty: add a time to suspend, or leave the schedule out");
     let scheduled: crate::account::Want = serde_json::from_str(&want(&good)).unwrap();
     assert_eq!(scheduled.shape(), serde_json::from_str::<crate::account::Want>(WEB).unwrap().shape());
     let held = serde_json::from_str(WEB_HELD).unwrap();
@@ -324,7 +324,7 @@ fn a_field_that_this_version_cannot_judge_is_refused_and_one_that_is_there_does_
     let there = expires(2, "2027");
     let there = [("want.web", there.as_str())];
     check(&there, &[("want.web", &expires(2, "2028"))], &new);
-    check(&there, &[("want.web", &expires(3, "2027"))], &grows(&format!("cluster web does not grow, want: {unknown}")));
+    check(&there, &[("want.web", &expires(3, "2027"))], &grows(&format!("cluster web cannot grow: want: {unknown}")));
     check(&there, &[("want.web", &expires(1, "2027"))], "yes");
     check(&there, &[("want.web", &WEB.replace('3', "1"))], "yes");
     check(&there, &[("want.db", &WEB.replace('3', "1"))], "yes");
@@ -332,12 +332,12 @@ fn a_field_that_this_version_cannot_judge_is_refused_and_one_that_is_there_does_
     // While the cost of a value is unknown, nothing is added; a change that lowers passes.
     let opaque = [("held.old", r#"{"format":2,"uid":"u"}"#), ("want.web", WEB)];
     let why = "held.old: it is of format 2, where this version reads format 1";
-    check(&opaque, &[("want.db", &WEB.replace('3', "1"))], &grows(&format!("nothing of john grows, {why}")));
+    check(&opaque, &[("want.db", &WEB.replace('3', "1"))], &grows(&format!("the clusters of john cannot grow: {why}")));
     check(&opaque, &[("want.web", &WEB.replace('3', "2"))], "yes");
     check(&opaque, &[("quota", r#"{"cpu":"1"}"#)], "yes");
     let policy = [("policy", r#"{"nights":true}"#)];
     let why = "policy: this version does not know \"nights\"";
-    check(&policy, &[("want.web", WEB)], &grows(&format!("nothing of john grows, {why}")));
+    check(&policy, &[("want.web", WEB)], &grows(&format!("the clusters of john cannot grow: {why}")));
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn one_writes_at_a_time() {
     let path = folder.file();
     let store = Store::open(&path).unwrap();
     let refused = Store::open(&path).err().unwrap();
-    assert_eq!(refused.to_string(), format!("another mirror writes {}", path.display()));
+    assert_eq!(refused.to_string(), format!("another mirror is writing {}", path.display()));
     drop(store);
     Store::open(&path).unwrap();
 }
@@ -146,10 +146,10 @@ fn a_file_of_something_else_is_left_alone() {
     assert!(matches!(History::open(&path), Err(StoreError::Missing(_))));
     std::fs::write(&path, "a letter to somebody, which is longer than the head of a file of SQLite".repeat(99))
         .unwrap();
-    refused("is no mirror of cmp");
+    refused("is not a file of the mirror of cmp");
     std::fs::remove_file(&path).unwrap();
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE letters (a)").unwrap();
-    refused("is no mirror of cmp");
+    refused("is not a file of the mirror of cmp");
     std::fs::remove_file(&path).unwrap();
     drop(Store::open(&path).unwrap());
     Connection::open(&path).unwrap().pragma_update(None, "user_version", SCHEMA + 1).unwrap();

@@ -231,7 +231,7 @@ pub(crate) fn count(text: &str) -> Result<u32, String> {
         return Err(format!("{text} is no number of instances: say how many there are to be in all"));
     }
     match text.parse::<u32>() {
-        Ok(0) => Err("0 is no cluster: use 1 or more, or suspend or delete the cluster".to_owned()),
+        Ok(0) => Err("0 is below 1: use 1 or more, or suspend or delete the cluster".to_owned()),
         Ok(count) if count <= cmp_core::name::MAX_COUNT => Ok(count),
         Ok(_) => {
             Err(format!("{text} is more than the {} instances that a cluster can have", cmp_core::name::MAX_COUNT))
@@ -289,7 +289,7 @@ pub(crate) fn with_changes(
 
 /// Parses the name of a time zone in the IANA database.
 pub(crate) fn zone(text: &str) -> Result<TimeZone, String> {
-    schedule::zone(text).map_err(|_| format!("{text:?} is no time zone: use a form such as Europe/Berlin, or UTC"))
+    schedule::zone(text).map_err(|_| format!("{text:?} is not a time zone: use a form such as Europe/Berlin, or UTC"))
 }
 
 /// The price of one hour of one resource: `cpu=0.03`.
@@ -369,7 +369,7 @@ pub(crate) enum Moment {
 pub(crate) fn moment(text: &str) -> Result<Moment, String> {
     let at = text.parse().map(Moment::At);
     at.or_else(|_| text.parse().map(Moment::Wall)).map_err(|_| {
-        format!("{text:?} is no time: use a form such as 2027-01-04, 2027-01-04T08:00 or 2027-01-04T08:00:00Z")
+        format!("{text:?} is not a time: use a form such as 2027-01-04, 2027-01-04T08:00 or 2027-01-04T08:00:00Z")
     })
 }
 

@@ -80,9 +80,9 @@ pub fn failure(step: &Step, error: &ApiError) -> String {
         Step::CreateNamespace { .. } => "create its namespace",
         Step::RemoveNamespace => "delete its namespace",
         Step::Write { .. } => "write its ResourceQuota, LimitRange, NetworkPolicy and ServiceAccount",
-        Step::Open { .. } => "open its namespace",
-        Step::Bind { .. } => "let its user in",
-        Step::BindSchedule | Step::UnbindSchedule => "bind what its schedule needs",
+        Step::Open { .. } => "write count and size of its namespace",
+        Step::Bind { .. } => "create the RoleBinding of its user",
+        Step::BindSchedule | Step::UnbindSchedule => "write the RoleBinding for its schedule",
         Step::Lower { .. } | Step::LowerDeleted { .. } => "give its quota back",
     };
     format!("cannot {what}: {error}")
@@ -333,7 +333,7 @@ impl Act<'_> {
     /// writer that decided from older versions then fails. Returns the new nonces.
     async fn touch(&self, fences: &Fences) -> Result<[String; 3], ApiError> {
         let (Some(namespace), Some(quota), Some(limits)) = (&fences.namespace, &fences.quota, &fences.limits) else {
-            return Err(ApiError::Other("a fence is missing".to_owned()));
+            return Err(ApiError::Other("the Namespace, ResourceQuota or LimitRange is missing".to_owned()));
         };
         let nonce = self.context.nonce();
         let patch = |version: &str| {

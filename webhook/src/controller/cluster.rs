@@ -131,13 +131,13 @@ pub(super) async fn reconcile_cluster(context: &Context, user: &UserName, cluste
                     }
                     Err(error) => {
                         context.metrics.failed(name);
-                        warn!(%cluster, step = name, %error, "will be tried again");
+                        warn!(%cluster, step = name, %error, "the step failed: retrying");
                         return reconciliation.failed(act::failure(step, &error), error.is_refusal()).await;
                     }
                 }
             }
         }
     }
-    warn!(%user, %cluster, "does not come to rest");
+    warn!(%user, %cluster, "the cluster needs more steps than expected: going on later");
     Duration::from_secs(5)
 }

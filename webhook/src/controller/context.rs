@@ -117,7 +117,7 @@ impl Context {
             secondary: None,
         };
         if let Err(error) = self.events.publish(&event, &account).await {
-            warn!(%user, %cluster, %error, "no Event could be made");
+            warn!(%user, %cluster, %error, "the Event could not be created");
         }
     }
 

@@ -89,12 +89,12 @@ impl Reconciliation<'_> {
         let Some(change) = report(&stored.account, cluster, reason, Timestamp::now()) else { return };
         match context.accounts.change(stored, &change, keys::WEBHOOK, false).await {
             Ok(_) => {
-                info!(%user, %cluster, reason, "cannot go on");
+                info!(%user, %cluster, reason, "the cluster is stuck");
                 context.publish_event(user, cluster, reason).await;
             }
             // On a conflict the next pass reads a newer account.
             Err(error) if error.is_conflict() => {}
-            Err(error) => warn!(%user, %cluster, %error, "the account does not say why it cannot go on"),
+            Err(error) => warn!(%user, %cluster, %error, "the reason could not be written into the account"),
         }
     }
 }

@@ -86,7 +86,7 @@ pub(super) async fn run(context: Arc<Context>) {
                 let (user, cluster) = &key;
                 if let Err(error) = carry_out(&context, user, cluster).await {
                     context.metrics.scheduled(metrics::ERROR);
-                    warn!(%user, %cluster, %error, "a transition of a schedule failed and will be tried again");
+                    warn!(%user, %cluster, %error, "a transition of a schedule failed: retrying");
                 }
                 context.transitions.done(key, Timestamp::now());
             }

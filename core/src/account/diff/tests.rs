@@ -154,13 +154,13 @@ fn no_more_is_read_than_a_config_map_can_hold() {
     };
     let one = |length: usize| format!(r#"{{"note":"{}","quota":"{{}}"}}"#, r"\n".repeat(length - 2));
     assert_eq!(read(&one(MOST_DATA)), "read");
-    assert!(read(&one(MOST_DATA + 1)).contains("it has 1048577 bytes, where a ConfigMap has at most 1048576"));
+    assert!(read(&one(MOST_DATA + 1)).contains("it has 1048577 bytes, the maximum is 1048576"));
     let many = |count: usize| {
         let notes: Vec<String> = (1..count).map(|at| format!(r#""note-{at}":"""#)).collect();
         format!(r#"{{"quota":"{{}}",{}}}"#, notes.join(","))
     };
     assert_eq!(read(&many(MOST_ENTRIES)), "read");
-    assert!(read(&many(MOST_ENTRIES + 1)).contains("it has 10001 entries, where 10000 are the most"));
+    assert!(read(&many(MOST_ENTRIES + 1)).contains("it has 10001 entries, the maximum is 10000"));
     // The length counts in both accounts, whether a value is equal in both or not.
     let (old, new) = (one(MOST_DATA), format!(r#"{{"more":"x",{}"#, &one(MOST_DATA)[1..]));
     let (old, new) = (parsed(&old), parsed(&new));
