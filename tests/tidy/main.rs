@@ -3,6 +3,7 @@
 mod circles;
 mod english;
 mod layers;
+mod session;
 
 use std::fs;
 use std::path::{Path, PathBuf};
