@@ -285,6 +285,21 @@ fn rows(document: &str, heading: &str) -> Vec<String> {
     section.lines().filter(|line| line.starts_with("| ")).skip(1).map(str::to_owned).collect()
 }
 
+/// The invariants are held by tests that exist. The table names them by their path.
+#[test]
+fn every_test_of_an_invariant_exists() {
+    let text = fs::read_to_string(root().join("docs/ARCHITECTURE.md")).unwrap();
+    let mut named = 0;
+    for (file, test) in
+        text.split('`').filter_map(|code| code.split_once("::")).filter(|(file, _)| file.ends_with(".rs"))
+    {
+        let source = fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(source.contains(&format!("fn {test}(")), "{file} has no test {test}");
+        named += 1;
+    }
+    assert!(named > 20, "the table is read: {named}");
+}
+
 #[test]
 fn what_documents_claim_is_tried_by_a_test() {
     assert!(names_tests("NAMESPACE_ISOLATION.md") > 20 && names_tests("OPERATIONS.md") > 8);
