@@ -23,6 +23,7 @@
 //! | [`evidence`] | whether the remaining objects of a cluster allow `held` to be lowered |
 //! | [`state`], [`instance`] | the shown state of an instance |
 //! | [`lifecycle`] | the verbs that apply to an instance, and the patch that executes them |
+//! | [`plan`] | the plans of the commands that change something |
 //! | [`powered_off`] | which instances of a cluster are off, in a file and when they are made |
 //! | [`schedule`] | when a cluster is suspended and resumed automatically |
 //! | [`progress`] | the progress of many instances, in one line |
@@ -47,6 +48,7 @@ pub mod lifecycle;
 pub mod manifest;
 pub mod merge_join;
 pub mod name;
+pub mod plan;
 pub mod powered_off;
 pub mod progress;
 pub mod quantity;

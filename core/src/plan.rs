@@ -1,0 +1,28 @@
+//! The plans of the commands that change something.
+//!
+//! Each verb has a pure function from the wish of the user and the observed state to a plan, or to a [`Refusal`]. A plan
+//! lists the steps in their order, with all values. The plugin carries them out and decides nothing. A write of an
+//! account is planned anew for each version of the account that it is tried on.
+
+pub mod amounts;
+pub mod create;
+pub mod delete;
+pub mod lifecycle;
+pub mod outcome;
+pub mod prepare;
+pub mod quota;
+pub mod refusal;
+pub mod release;
+pub mod resize;
+pub mod scale;
+pub mod schedule;
+pub mod template;
+pub mod user;
+pub mod write;
+
+pub use outcome::Outcome;
+pub use refusal::{Cause, Refusal};
+pub use write::Write;
+
+#[cfg(test)]
+mod tests;

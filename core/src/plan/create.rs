@@ -1,0 +1,215 @@
+//! `create cluster`: one want for the whole cluster, then the instances that are missing.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::account::change::Change;
+use crate::account::{Account, Suspended, Want};
+use crate::lifecycle::Asker;
+use crate::name::{ClusterName, InstanceName};
+use crate::plan::refusal::Refusal;
+use crate::plan::write::Write;
+use crate::powered_off::PoweredOff;
+use crate::resources::Resources;
+use crate::schedule::Transition;
+use crate::state::State;
+use crate::verdict::judge;
+use crate::vocabulary::InstanceType;
+
+mod flags;
+
+pub use flags::{Disk, Flags};
+
+/// The reason of a suspension that was read from a file.
+const RESTORED: &str = "as in the file it was created from";
+
+/// A cluster that the user asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// The name of the cluster.
+    pub name: ClusterName,
+    /// The cluster that is to be.
+    pub want: Want,
+    /// The instances that are to be off.
+    pub off: PoweredOff,
+    /// A timer of a file that has expired, and is not set again.
+    pub over: Option<Transition>,
+    /// Whether the type was given. Otherwise it follows from the template.
+    pub typed: bool,
+}
+
+/// The extent to which a plan is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Extent {
+    /// Whether the plan ends with the write of the account, which is a dry run.
+    pub dry_run: bool,
+    /// Whether the plan ends when the instances run.
+    pub wait: bool,
+}
+
+/// A step of the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Tell that this timer is left out.
+    TellOver(Transition),
+    /// Write the want, planned by [`write`] on each version of the account.
+    Write,
+    /// Wait until the want is held and the Namespace is open.
+    Prepare,
+    /// Make the instances that are missing.
+    Make {
+        /// Whether some may exist, so that they have to be listed first.
+        look: bool,
+    },
+    /// Wait until these instances run, unless the account released the cluster. Its instances are off then.
+    Run(Vec<InstanceName>),
+}
+
+/// The plan of `create cluster`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The want that is written.
+    pub want: Want,
+    /// The write on the version that was read.
+    pub write: Write,
+    /// The steps in their order.
+    pub steps: Vec<Step>,
+    resumed: bool,
+}
+
+impl Plan {
+    /// Returns the word for the result, from the number of instances that were made.
+    pub fn word(&self, made: usize) -> &'static str {
+        let repeated = self.resumed && self.steps.contains(&Step::Make { look: true });
+        if repeated && made == 0 { "unchanged" } else { "created" }
+    }
+}
+
+/// Settles the type of a wish. A named template decides it.
+pub fn of_template(mut wish: Wish, template: InstanceType) -> Result<Wish, Refusal> {
+    let Wish { want, typed, .. } = &mut wish;
+    if want.template.is_some() {
+        if *typed && want.kind != template {
+            return Err(flags::other_type(want.kind, template));
+        }
+        want.kind = template;
+    }
+    Ok(wish)
+}
+
+/// Checks that a cluster can run such instances. `kubevirt` tells whether KubeVirt is installed.
+pub fn can_run(kind: InstanceType, kubevirt: bool) -> Result<(), Refusal> {
+    if kind == InstanceType::Container || kubevirt {
+        return Ok(());
+    }
+    Err(Refusal::wish("--type vm: there is no KubeVirt in this cluster, so that no VM can run")
+        .hint("an administrator installs KubeVirt 1.7 or newer (kubevirt.io); or use --type container"))
+}
+
+/// Plans the creation of a cluster, or its continuation after an interruption.
+pub fn plan(wish: &Wish, account: &Account, extent: Extent, now: Timestamp) -> Result<Plan, Refusal> {
+    let Wish { name, want, off, over, .. } = wish;
+    let resumed = account.cluster(name).want.is_some();
+    // A cluster that is suspended as a whole needs no quota if the account's policy releases it. The quota comes back
+    // when the cluster is resumed.
+    let released = off.all_suspended(want.count) && account.policy.suspended == Suspended::Release;
+    let want = Want { released, ..want.clone() };
+    let write = write(name, &want, account, now)?;
+    let mut steps: Vec<Step> = over.filter(|_| !resumed).map(Step::TellOver).into_iter().collect();
+    steps.push(Step::Write);
+    if !extent.dry_run {
+        // A cluster that was not wanted before has no instances. If one exists all the same, it is not made again.
+        steps.extend([Step::Prepare, Step::Make { look: resumed }]);
+        if extent.wait {
+            steps.push(Step::Run(off.others(want.count).map(|index| name.instance(index)).collect()));
+        }
+    }
+    Ok(Plan { want, write, steps, resumed })
+}
+
+/// Plans the write of a want on one version of the account. An equal want is no error, a different one is.
+///
+/// While the account is not settled, cmp-webhook refuses what raises it, and the refusal passes. Therefore this verdict is
+/// not final then.
+pub fn write(name: &ClusterName, want: &Want, account: &Account, now: Timestamp) -> Result<Write, Refusal> {
+    let entry = account.cluster(name);
+    if entry.delete.is_some() && entry.held.is_some() {
+        return Err(Refusal::wish(format!("cluster {name} is being deleted"))
+            .hint(format!("wait until it is gone: kubectl cmp delete cluster {name} --yes --wait")));
+    }
+    match &entry.want {
+        Some(wanted) if *wanted == as_wanted(want, wanted, now) => return Ok(Write::nothing(account)),
+        Some(wanted) => return Err(different(name, wanted, &as_wanted(want, wanted, now))),
+        None => {}
+    }
+    let write = Write::of(account, Change::new().want(name, Some(want)))?;
+    match judge(Some(account), &write.account) {
+        Err(denial) if account.is_settled() => Err(denial.into()),
+        _ => Ok(write),
+    }
+}
+
+/// Returns the request with the existing values of fields that do not count as a difference. These are whether the
+/// cluster is released, and the schedule unless the request names another one.
+fn as_wanted(asked: &Want, wanted: &Want, now: Timestamp) -> Want {
+    let schedule = match (&asked.schedule, &wanted.schedule) {
+        (Some(asked), Some(wanted)) if !asked.is_equivalent(wanted, now) => Some(asked.clone()),
+        (Some(asked), None) => Some(asked.clone()),
+        (_, wanted) => wanted.clone(),
+    };
+    Want { released: wanted.released, schedule, ..asked.clone() }
+}
+
+/// Builds the refusal that lists the differences between the existing want and the request.
+fn different(name: &ClusterName, is: &Want, asked: &Want) -> Refusal {
+    let fields = |want: &Want| match serde_json::to_value(want) {
+        Ok(Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let (is, asked) = (fields(is), fields(asked));
+    let shown = |value: Option<&Value>| match value {
+        None => "not said".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => {
+            serde_json::from_value(value.clone()).map_or_else(|_| value.to_string(), |size: Resources| size.to_string())
+        }
+    };
+    let keys: BTreeSet<&String> = is.keys().chain(asked.keys()).filter(|key| is.get(*key) != asked.get(*key)).collect();
+    let list: Vec<String> = keys
+        .iter()
+        .map(|key| format!("{key} is {}, asked for is {}", shown(is.get(*key)), shown(asked.get(*key))))
+        .collect();
+    let refusal = Refusal::wish(format!("cluster {name} exists and is different: {}", list.join("; ")));
+    if keys.iter().any(|key| !["count", "size", "schedule"].contains(&key.as_str())) {
+        return refusal.hint("delete it first, or choose another name");
+    }
+    let count = asked.get("count").map(ToString::to_string).unwrap_or_default();
+    let hints = [
+        ("count", format!("to change the number of instances: kubectl cmp scale cluster {name} --count {count}")),
+        ("size", format!("to change their size: kubectl cmp resize cluster {name}")),
+        ("schedule", format!("to change when it is suspended: kubectl cmp schedule cluster {name}")),
+    ];
+    let differs = |key: &str| is.get(key) != asked.get(key);
+    hints.into_iter().filter(|(key, _)| differs(key)).fold(refusal, |refusal, (_, hint)| refusal.hint(hint))
+}
+
+/// Returns the instances of a cluster of `count` that do not exist yet.
+pub fn missing(name: &ClusterName, count: u32, there: &BTreeSet<u32>) -> Vec<InstanceName> {
+    (0..count).filter(|index| !there.contains(index)).map(|index| name.instance(index)).collect()
+}
+
+/// Returns the author of the suspensions of instances that are made off.
+pub fn asker(by: &str, now: Timestamp) -> Asker {
+    Asker { by: by.to_owned(), at: now, reason: Some(RESTORED.to_owned()), woken_by: None }
+}
+
+/// Returns the state of an instance that is made off, and the record of its suspension.
+pub fn born(off: &PoweredOff, index: u32, asker: Option<&Asker>) -> Option<(State, Asker)> {
+    let state = off.state(index)?;
+    Some((state, Asker { woken_by: off.woken_by(index), ..asker?.clone() }))
+}
+
+#[cfg(test)]
+mod tests;

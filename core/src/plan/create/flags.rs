@@ -1,0 +1,133 @@
+//! The flags of `create cluster`, and the want that they describe.
+
+use serde_json::Value;
+
+use crate::account::{Variable, Want};
+use crate::name::TemplateName;
+use crate::plan::amounts::{Amount, own, with_more};
+use crate::plan::refusal::Refusal;
+use crate::quantity::Quantity;
+use crate::resources::{Resources, STORAGE};
+use crate::template::built_in_type;
+use crate::vocabulary::InstanceType;
+
+/// A disk for each instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// The size of the disk.
+    pub size: Quantity,
+    /// The path at which the disk is mounted.
+    pub path: String,
+}
+
+/// The values of the flags.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Flags {
+    /// `--type`.
+    pub kind: Option<InstanceType>,
+    /// `--template`.
+    pub template: Option<TemplateName>,
+    /// `--count`.
+    pub count: Option<u32>,
+    /// `--cpu` and `--memory`.
+    pub size: Resources,
+    /// `--resource`.
+    pub more: Vec<Amount>,
+    /// `--disk`.
+    pub disk: Option<Disk>,
+    /// `--image`.
+    pub image: Option<String>,
+    /// The key in the file of `--ssh-key`.
+    pub ssh_key: Option<String>,
+    /// `--env`.
+    pub env: Vec<Variable>,
+    /// `--port`.
+    pub ports: Vec<u16>,
+    /// `--command`: the arguments are the program itself.
+    pub command: bool,
+    /// The arguments after `--`.
+    pub args: Vec<String>,
+    /// The value of `--patch`.
+    pub patch: Option<Value>,
+}
+
+/// Refuses a type that differs from that of the template.
+pub(super) fn other_type(given: InstanceType, template: InstanceType) -> Refusal {
+    Refusal::wish(format!("--type {given}: the template is of type {template}"))
+        .hint("leave the type out: it follows from the template")
+}
+
+impl Flags {
+    /// Returns the type of a built-in template, if one is named.
+    fn built_in(&self) -> Option<InstanceType> {
+        self.template.as_ref().and_then(|name| built_in_type(name.as_str()))
+    }
+
+    /// Returns the type of the instances. A stored template may still decide another one.
+    pub fn kind(&self) -> Result<InstanceType, Refusal> {
+        match (self.kind, self.built_in()) {
+            (Some(given), Some(built_in)) if given != built_in => Err(other_type(given, built_in)),
+            (given, built_in) => Ok(given.or(built_in).unwrap_or(InstanceType::Container)),
+        }
+    }
+
+    /// Returns the size of each instance, with the storage of its disk.
+    pub fn size(&self) -> Result<Resources, Refusal> {
+        let mut size = with_more(self.size.clone(), &self.more)?;
+        if let Some(disk) = &self.disk {
+            if size.named(STORAGE).is_some() {
+                return Err(Refusal::wish("--disk and --resource storage: both say how much storage an instance has")
+                    .hint("use --disk for a disk in each instance, --resource storage for claims of your own"));
+            }
+            size.set(own(STORAGE)?, disk.size);
+        }
+        Ok(size)
+    }
+
+    /// Checks that the flags fit the type and each other.
+    pub fn check(&self) -> Result<(), Refusal> {
+        let vm = self.kind()? == InstanceType::Vm;
+        let only = |given: bool, flag: &str, vms: bool| {
+            if !given || vm == vms {
+                return Ok(());
+            }
+            let (of, use_it) = if vms { ("VMs", "--type vm") } else { ("containers", "--type container") };
+            Err(Refusal::wish(format!("{flag} is for {of}")).hint(format!("use {use_it}, or leave it out")))
+        };
+        only(self.ssh_key.is_some(), "--ssh-key", true)?;
+        only(!self.env.is_empty(), "--env", false)?;
+        only(!self.ports.is_empty(), "--port", false)?;
+        only(self.command || !self.args.is_empty(), "a command", false)?;
+        only(self.disk.is_some(), "--disk", false)?;
+        if self.command && self.args.is_empty() {
+            return Err(Refusal::wish("--command: there is no command")
+                .hint("it stands at the end, after --, as in: --command -- sh -c 'sleep 9'"));
+        }
+        for (at, variable) in self.env.iter().enumerate() {
+            if self.env.iter().take(at).any(|earlier| earlier.name == variable.name) {
+                return Err(Refusal::wish(format!("--env {} is given twice", variable.name)).hint("say it once"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the want that the flags describe.
+    pub fn want(self) -> Result<Want, Refusal> {
+        let (kind, size, built_in) = (self.kind()?, self.size()?, self.built_in());
+        self.check()?;
+        let (command, args) = if self.command { (self.args, Vec::new()) } else { (Vec::new(), self.args) };
+        Ok(Want {
+            image: self.image,
+            ssh_key: self.ssh_key,
+            command,
+            args,
+            env: self.env,
+            ports: self.ports,
+            disk: self.disk.map(|disk| disk.path),
+            patch: self.patch,
+            // A built-in template is the default and needs no name.
+            template: self.template.filter(|_| built_in.is_none()),
+            ..Want::new(kind, self.count.unwrap_or(1), size)
+        })
+    }
+}

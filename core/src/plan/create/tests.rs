@@ -1,0 +1,318 @@
+use serde_json::json;
+
+use super::*;
+use crate::account::Variable;
+use crate::account::tests::want;
+use crate::account::tests::{account, name, size};
+use crate::name::TemplateName;
+use crate::plan::tests::{HELD, WEB, time, written};
+use crate::schedule::{Once, Schedule};
+use crate::vocabulary::{ScheduleAction, Trigger};
+
+const NOW: &str = "2026-11-28T12:00:00Z";
+const RELEASES: (&str, &str) = ("policy", r#"{"suspended":"release","clusters":9,"instances":9}"#);
+
+fn wish(want: Want) -> Wish {
+    Wish { name: name("web"), want, off: PoweredOff::default(), over: None, typed: false }
+}
+
+fn web() -> Wish {
+    wish(want(3, "cpu=2,memory=4Gi"))
+}
+
+fn planned(wish: &Wish, rows: &[(&str, &str)], extent: Extent) -> Result<Plan, Refusal> {
+    plan(wish, &account(rows), extent, time(NOW))
+}
+
+/// Writes the steps as words.
+fn words(steps: &[Step]) -> String {
+    let word = |step: &Step| match step {
+        Step::TellOver(_) => "over".to_owned(),
+        Step::Write => "write".to_owned(),
+        Step::Prepare => "prepare".to_owned(),
+        Step::Make { look: false } => "make".to_owned(),
+        Step::Make { look: true } => "look make".to_owned(),
+        Step::Run(names) => format!("run:{}", names.len()),
+    };
+    steps.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_new_cluster_is_written_and_an_interrupted_one_goes_on() {
+    let over = Some(Transition { at: time(NOW), action: ScheduleAction::Resume, trigger: Trigger::Once });
+    let over = Wish { over, ..web() };
+    let some_off = Wish { off: PoweredOff::read(&json!({ "stopped": [1] }), 3).unwrap(), ..web() };
+    let (real, dry) = (Extent::default(), Extent { dry_run: true, wait: true });
+    let waits = Extent { dry_run: false, wait: true };
+    let new = format!("want.web: {WEB}");
+    for (wish, rows, extent, steps, write) in [
+        (&web(), &[][..], real, "write prepare make", new.as_str()),
+        (&web(), &[], waits, "write prepare make run:3", &new),
+        (&web(), &[], dry, "write", &new),
+        (&some_off, &[], waits, "write prepare make run:2", &new),
+        (&over, &[], real, "over write prepare make", &new),
+        (&over, &[], dry, "over write", &new),
+        (&over, &[("want.web", WEB)], real, "write prepare look make", ""),
+        (&web(), &[("want.web", WEB), ("held.web", HELD)], waits, "write prepare look make run:3", ""),
+        (&web(), &[("want.web", WEB)], dry, "write", ""),
+        // A cluster that is held without a want is wanted again.
+        (&web(), &[("held.web", HELD)], real, "write prepare make", &new),
+    ] {
+        let plan = planned(wish, rows, extent).unwrap();
+        assert_eq!((words(&plan.steps).as_str(), written(Ok(plan.write)).as_str()), (steps, write), "{rows:?}");
+    }
+}
+
+#[test]
+fn a_repeated_command_that_makes_nothing_is_unchanged() {
+    for (rows, made, word) in [
+        (&[][..], 3, "created"),
+        (&[], 0, "created"),
+        (&[("want.web", WEB)], 1, "created"),
+        (&[("want.web", WEB)], 0, "unchanged"),
+    ] {
+        assert_eq!(planned(&web(), rows, Extent::default()).unwrap().word(made), word, "{rows:?} {made}");
+    }
+    let dry = Extent { dry_run: true, wait: false };
+    assert_eq!(planned(&web(), &[("want.web", WEB)], dry).unwrap().word(0), "created");
+}
+
+#[test]
+fn a_cluster_that_is_suspended_as_a_whole_is_released_by_the_policy() {
+    let off = |value: Value| Wish { off: PoweredOff::read(&value, 3).unwrap(), ..web() };
+    for (wish, rows, released) in [
+        (&off(json!({ "suspended": ["0-2"] })), &[RELEASES][..], true),
+        (&off(json!({ "suspended": ["0-2"] })), &[], false),
+        (&off(json!({ "suspended": [0, 1] })), &[RELEASES], false),
+        (&off(json!({ "suspended": [0, 1], "stopped": [2] })), &[RELEASES], false),
+        (&web(), &[RELEASES], false),
+    ] {
+        let plan = planned(wish, rows, Extent::default()).unwrap();
+        assert_eq!(plan.want.released, released, "{wish:?}");
+        assert_eq!(plan.write.account.cluster(&name("web")).want, Some(plan.want));
+    }
+}
+
+#[test]
+fn a_different_cluster_of_the_same_name_is_refused_with_the_command_that_changes_it() {
+    let deleted = "cluster web is being deleted\n\
+                   hint: wait until it is gone: kubectl cmp delete cluster web --yes --wait";
+    let is = "cluster web exists and is different: ";
+    let scale = "\nhint: to change the number of instances: kubectl cmp scale cluster web --count 4";
+    let resize = "\nhint: to change their size: kubectl cmp resize cluster web";
+    let other = "\nhint: delete it first, or choose another name";
+    let image = Want { image: Some("nginx".to_owned()), ..want(4, "cpu=2,memory=4Gi") };
+    let exists = &[("want.web", WEB)][..];
+    for (wish, rows, expected) in [
+        (web(), &[("want.web", WEB), ("held.web", HELD), ("delete.web", "u")][..], deleted.to_owned()),
+        (web(), &[("held.web", HELD), ("delete.web", "u")], deleted.to_owned()),
+        (wish(want(4, "cpu=2,memory=4Gi")), exists, format!("{is}count is 3, asked for is 4{scale}")),
+        (
+            wish(want(3, "cpu=1,memory=4Gi")),
+            exists,
+            format!("{is}size is cpu=2,memory=4Gi, asked for is cpu=1,memory=4Gi{resize}"),
+        ),
+        (
+            wish(want(4, "cpu=1,memory=4Gi")),
+            exists,
+            format!(
+                "{is}count is 3, asked for is 4; size is cpu=2,memory=4Gi, asked for is cpu=1,memory=4Gi{scale}{resize}"
+            ),
+        ),
+        (wish(image), exists, format!("{is}count is 3, asked for is 4; image is not said, asked for is nginx{other}")),
+        (
+            wish(want(9, "cpu=2,memory=4Gi")),
+            &[],
+            "exceeded quota: john, requested: cpu=18, used: cpu=0, limited: cpu=16".to_owned(),
+        ),
+    ] {
+        let refusal = planned(&wish, rows, Extent::default()).unwrap_err();
+        assert_eq!(refusal.to_string(), expected, "{rows:?}");
+    }
+}
+
+#[test]
+fn a_schedule_counts_as_a_difference_only_if_the_wish_has_another_one() {
+    let at = |line: &str, since: &str| Schedule {
+        suspend: Some(line.to_owned()),
+        since: Some(time(since)),
+        ..Schedule::default()
+    };
+    let night = at("0 19 * * *", "2026-11-01T00:00:00Z");
+    let with = |schedule: Option<Schedule>| Want { schedule, ..want(3, "cpu=2,memory=4Gi") };
+    let is = with(Some(night.clone()));
+    let stored = is.stored();
+    let once = Once { suspend: Some(time("2026-11-27T00:00:00Z")), resume: None };
+    // Columns: the schedule of the wish, and whether it equals that of the cluster.
+    for (asked, equal) in [
+        (None, true),
+        (Some(night.clone()), true),
+        // The same lines, set at another time.
+        (Some(at("0 19 * * *", "2026-11-20T00:00:00Z")), true),
+        // The timer is over.
+        (Some(Schedule { once: Some(once), ..night.clone() }), true),
+        (Some(at("0 20 * * *", "2026-11-01T00:00:00Z")), false),
+    ] {
+        let planned = planned(&wish(with(asked.clone())), &[("want.web", &stored)], Extent::default());
+        assert_eq!(planned.is_ok(), equal, "{asked:?}");
+        if let Err(refusal) = planned {
+            assert!(refusal.to_string().ends_with("when it is suspended: kubectl cmp schedule cluster web"));
+        }
+    }
+    // A cluster without a schedule gets one only by the command for it.
+    assert!(planned(&wish(is), &[("want.web", WEB)], Extent::default()).is_err());
+    // A released cluster is the same cluster.
+    let released = Want { released: true, ..with(None) }.stored();
+    assert!(planned(&web(), &[("want.web", &released)], Extent::default()).is_ok());
+}
+
+#[test]
+fn an_unsettled_account_is_left_to_the_verdict_of_the_server() {
+    let unsettled = account(&[("settled", "")]);
+    let planned = |want| write(&name("web"), &want, &unsettled, time(NOW));
+    assert!(written(planned(web().want)).starts_with("want.web: "));
+    assert!(written(planned(want(99, "cpu=2,memory=4Gi"))).starts_with("want.web: "));
+}
+
+#[test]
+fn the_template_decides_the_type() {
+    use InstanceType::{Container, Vm};
+    let named: Option<TemplateName> = Some("big".parse().unwrap());
+    for (kind, template, typed, of, expected) in [
+        (Container, None, false, Container, Ok(Container)),
+        (Container, None, true, Vm, Ok(Container)),
+        (Container, named.clone(), false, Vm, Ok(Vm)),
+        (Vm, named.clone(), true, Vm, Ok(Vm)),
+        (
+            Container,
+            named,
+            true,
+            Vm,
+            Err("--type container: the template is of type vm\n\
+                 hint: leave the type out: it follows from the template"),
+        ),
+    ] {
+        let wish = Wish { typed, ..wish(Want { kind, template, ..web().want }) };
+        match (of_template(wish, of), expected) {
+            (Ok(settled), Ok(expected)) => assert_eq!(settled.want.kind, expected),
+            (Err(refusal), Err(expected)) => assert_eq!(refusal.to_string(), expected),
+            (settled, expected) => panic!("{settled:?}, expected {expected:?}"),
+        }
+    }
+    assert_eq!((can_run(Container, false), can_run(Vm, true)), (Ok(()), Ok(())));
+    assert_eq!(
+        can_run(Vm, false).unwrap_err().to_string(),
+        "--type vm: there is no KubeVirt in this cluster, so that no VM can run\n\
+         hint: an administrator installs KubeVirt 1.7 or newer (kubevirt.io); or use --type container"
+    );
+}
+
+#[test]
+fn the_missing_instances_are_made_on_or_off() {
+    let names: Vec<String> = missing(&name("web"), 4, &[1, 3, 7].into()).iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["web-0", "web-2"]);
+    let off = json!({ "suspended": [1], "stopped": [2], "wokenBy": { "once": [1] } });
+    let off = PoweredOff::read(&off, 3).unwrap();
+    let asker = asker("john", time(NOW));
+    let by = |woken_by| Asker { woken_by, ..asker.clone() };
+    for (index, expected) in
+        [(0, None), (1, Some((State::Suspended, by(Some(Trigger::Once))))), (2, Some((State::Stopped, by(None))))]
+    {
+        assert_eq!(born(&off, index, Some(&asker)), expected, "{index}");
+    }
+    let remembered = (asker.by.as_str(), asker.at, asker.reason.as_deref());
+    assert_eq!(remembered, ("john", time(NOW), Some("as in the file it was created from")));
+    assert_eq!(born(&PoweredOff::default(), 0, None), None);
+}
+
+fn flags() -> Flags {
+    Flags { size: size("cpu=2,memory=4Gi"), ..Flags::default() }
+}
+
+fn variable(name: &str) -> Variable {
+    Variable { name: name.to_owned(), value: "1".to_owned() }
+}
+
+#[test]
+fn flags_that_do_not_fit_are_refused() {
+    use InstanceType::{Container, Vm};
+    let vm = || Flags { kind: Some(Vm), ..flags() };
+    let template = |name: &str| Some(name.parse().unwrap());
+    let disk = || Some(Disk { size: "10Gi".parse().unwrap(), path: "/data".to_owned() });
+    let storage = ("storage".parse().unwrap(), "1Gi".parse().unwrap());
+    let only_vms = "\nhint: use --type vm, or leave it out";
+    let only_containers = "\nhint: use --type container, or leave it out";
+    for (flags, expected) in [
+        (
+            Flags { template: template("container"), ..vm() },
+            "--type vm: the template is of type container\nhint: leave the type out: it follows from the template"
+                .to_owned(),
+        ),
+        (
+            Flags { disk: disk(), more: vec![storage], ..flags() },
+            "--disk and --resource storage: both say how much storage an instance has\n\
+             hint: use --disk for a disk in each instance, --resource storage for claims of your own"
+                .to_owned(),
+        ),
+        (Flags { ssh_key: Some(String::new()), ..flags() }, format!("--ssh-key is for VMs{only_vms}")),
+        (Flags { env: vec![variable("A")], ..vm() }, format!("--env is for containers{only_containers}")),
+        (Flags { ports: vec![80], ..vm() }, format!("--port is for containers{only_containers}")),
+        (Flags { args: vec!["a".to_owned()], ..vm() }, format!("a command is for containers{only_containers}")),
+        (Flags { command: true, ..vm() }, format!("a command is for containers{only_containers}")),
+        (Flags { disk: disk(), ..vm() }, format!("--disk is for containers{only_containers}")),
+        // The type follows from the built-in template.
+        (
+            Flags { template: template("vm"), ports: vec![80], ..flags() },
+            format!("--port is for containers{only_containers}"),
+        ),
+        (
+            Flags { command: true, ..flags() },
+            "--command: there is no command\n\
+             hint: it stands at the end, after --, as in: --command -- sh -c 'sleep 9'"
+                .to_owned(),
+        ),
+        (
+            Flags { env: ["A", "B", "A"].map(variable).into(), ..flags() },
+            "--env A is given twice\nhint: say it once".to_owned(),
+        ),
+    ] {
+        assert_eq!(flags.clone().want().map(|want| want.kind).unwrap_err().to_string(), expected, "{flags:?}");
+    }
+    assert_eq!(Flags { kind: Some(Container), template: template("container"), ..flags() }.kind(), Ok(Container));
+    assert_eq!(Flags { template: template("big"), ..vm() }.kind(), Ok(Vm));
+}
+
+#[test]
+fn a_want_is_made_of_flags() {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    assert_eq!(flags().want(), Ok(want(1, "cpu=2,memory=4Gi")));
+    let all = Flags {
+        template: Some("big".parse().unwrap()),
+        count: Some(3),
+        more: vec![("nvidia.com/gpu".parse().unwrap(), "1".parse().unwrap())],
+        disk: Some(Disk { size: "10Gi".parse().unwrap(), path: "/data".to_owned() }),
+        image: Some("nginx".to_owned()),
+        env: ["A", "B"].map(variable).into(),
+        ports: vec![80],
+        args: words(&["a", "b"]),
+        patch: Some(json!({})),
+        ..flags()
+    };
+    let expected = Want {
+        template: Some("big".parse().unwrap()),
+        image: Some("nginx".to_owned()),
+        env: ["A", "B"].map(variable).into(),
+        ports: vec![80],
+        args: words(&["a", "b"]),
+        disk: Some("/data".to_owned()),
+        patch: Some(json!({})),
+        ..want(3, "cpu=2,memory=4Gi,nvidia.com/gpu=1,storage=10Gi")
+    };
+    assert_eq!(all.clone().want(), Ok(expected.clone()));
+    let program = Want { command: words(&["a", "b"]), args: Vec::new(), ..expected };
+    assert_eq!(Flags { command: true, ..all }.want(), Ok(program));
+    let key = Some("ssh-ed25519 A".to_owned());
+    let vm = Flags { template: Some("vm".parse().unwrap()), ssh_key: key.clone(), ..flags() };
+    let expected = Want { kind: InstanceType::Vm, ssh_key: key, ..want(1, "cpu=2,memory=4Gi") };
+    assert_eq!(vm.want(), Ok(expected));
+}

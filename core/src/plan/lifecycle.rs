@@ -1,0 +1,151 @@
+//! `start`, `stop`, `suspend`, `resume`: the steps for a cluster, and the count of the results.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::account::Account;
+use crate::instance::{Instance, Orphan};
+use crate::name::{ClusterName, InstanceName};
+use crate::plan::refusal::Refusal;
+use crate::plan::release;
+use crate::progress::Goal;
+use crate::state::State;
+use crate::vocabulary::Verb;
+
+/// A step of the plan for one cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Delete these Pods and VirtualMachineInstances. They would go on running, because there is no object to switch off.
+    DeleteOrphans(Vec<Orphan>),
+    /// Apply the verb to these instances in parallel.
+    Apply(Vec<Instance>),
+}
+
+/// The time at which the quota of a cluster is requested or given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quota {
+    /// Request it before the instances are read. A lack of quota then leaves nothing half resumed.
+    AskFirst,
+    /// Give it back when the instances are off and none has failed.
+    GiveLast,
+    /// Leave it.
+    Leave,
+}
+
+/// Plans the part of the quota.
+pub fn quota(verb: Verb, account: &Account, name: &ClusterName) -> Quota {
+    match verb {
+        Verb::Resume if release::asks_back(account, name) => Quota::AskFirst,
+        Verb::Suspend if release::gives_back(account, name) => Quota::GiveLast,
+        _ => Quota::Leave,
+    }
+}
+
+/// Plans a verb for all instances of a cluster.
+pub fn cluster(verb: Verb, instances: Vec<Instance>, orphans: Vec<Orphan>) -> Vec<Step> {
+    let orphans = (switches_off(verb) && !orphans.is_empty()).then_some(Step::DeleteOrphans(orphans));
+    orphans.into_iter().chain([Step::Apply(instances)]).collect()
+}
+
+/// Returns the leftover of an instance that does not exist, if the verb deletes it.
+pub fn leftover<'a>(verb: Verb, name: &InstanceName, orphans: &'a [Orphan]) -> Option<&'a Orphan> {
+    orphans.iter().find(|orphan| switches_off(verb) && orphan.shown.name == *name)
+}
+
+/// Returns the error for an instance that does not exist. `deleted` reports whether its leftover was deleted.
+pub fn missing(name: &InstanceName, deleted: bool) -> Refusal {
+    let missing = Refusal::not_found("instance", name.to_string());
+    if !deleted {
+        return missing;
+    }
+    missing.hint(format!("`kubectl cmp scale cluster {} --count N` makes it again", name.cluster))
+}
+
+/// Reports whether the verb switches instances off.
+pub fn switches_off(verb: Verb) -> bool {
+    matches!(verb, Verb::Stop | Verb::Suspend)
+}
+
+/// Returns the state that the verb leads to.
+pub fn goal(verb: Verb) -> Goal {
+    Goal::State(match verb {
+        Verb::Start | Verb::Resume => State::Running,
+        Verb::Stop => State::Stopped,
+        Verb::Suspend => State::Suspended,
+    })
+}
+
+/// Returns the word for an instance that the verb does not change, because it is so already.
+pub fn already(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Start | Verb::Resume => "already running",
+        Verb::Stop => "already stopped",
+        Verb::Suspend => "already suspended",
+    }
+}
+
+/// The result for one instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Came {
+    /// The instance was changed.
+    Changed {
+        /// Whether the instance keeps its memory and its place on the node.
+        paused: bool,
+    },
+    /// The instance is so already.
+    Already,
+    /// The verb does not apply, for this reason.
+    Skipped(String),
+    /// The change failed, for this reason.
+    Failed(String),
+}
+
+/// The results for a cluster.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Counts {
+    /// The number of instances that were changed.
+    pub changed: u32,
+    /// The number of those that keep their memory.
+    pub paused: u32,
+    /// The number of failures.
+    pub failed: u32,
+    /// The number of instances to which the verb does not apply.
+    pub skipped: u32,
+    /// The lines about failures and skipped instances, with their reasons.
+    pub notes: Vec<String>,
+    /// The instances with their results, for `-o json`.
+    pub instances: Vec<Value>,
+}
+
+/// Counts the results for the instances of a cluster.
+pub fn counted<'a>(verb: Verb, came: impl IntoIterator<Item = (&'a InstanceName, &'a Came)>) -> Counts {
+    let mut counts = Counts::default();
+    let mut skipped: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, came) in came {
+        let (result, reason) = match came {
+            Came::Changed { paused } => {
+                counts.paused += u32::from(*paused);
+                counts.changed += 1;
+                (verb.done(), None)
+            }
+            Came::Already | Came::Skipped(_) => {
+                let why = if let Came::Skipped(why) = came { why.clone() } else { already(verb).to_owned() };
+                counts.skipped += 1;
+                skipped.entry(why.clone()).or_default().push(name.to_string());
+                ("skipped", Some(why))
+            }
+            Came::Failed(why) => {
+                counts.failed += 1;
+                counts.notes.push(format!("instance/{name} failed: {why}"));
+                ("failed", Some(why.clone()))
+            }
+        };
+        counts.instances.push(json!({ "name": name.to_string(), "result": result, "reason": reason }));
+    }
+    counts.notes.extend(skipped.into_iter().map(|(why, names)| format!("skipped {}: {why}", names.join(", "))));
+    counts
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+use super::*;
+use crate::account::tests::{account, name};
+use crate::plan::tests::{WEB, instances, orphan};
+
+const RELEASES: (&str, &str) = ("policy", r#"{"suspended":"release","clusters":9,"instances":9}"#);
+const OFF: &str = r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"},"released":true}"#;
+
+#[test]
+fn the_quota_is_requested_before_a_resumption_and_given_back_after_a_suspension() {
+    use Quota::{AskFirst, GiveLast, Leave};
+    for (rows, start, stop, suspend, resume) in [
+        (&[("want.web", WEB)][..], Leave, Leave, Leave, Leave),
+        (&[("want.web", WEB), RELEASES], Leave, Leave, GiveLast, Leave),
+        (&[("want.web", OFF), RELEASES], Leave, Leave, Leave, AskFirst),
+        (&[("want.web", OFF)], Leave, Leave, Leave, AskFirst),
+    ] {
+        let account = account(rows);
+        let planned = Verb::ALL.map(|verb| quota(verb, &account, &name("web")));
+        assert_eq!(planned, [start, stop, suspend, resume], "{rows:?}");
+    }
+}
+
+#[test]
+fn leftovers_are_deleted_by_the_verbs_that_switch_off() {
+    let (shown, left) = (instances(&["web-0"]), [orphan("web-1", false), orphan("web-2", true)]);
+    for verb in Verb::ALL {
+        let off = matches!(verb, Verb::Stop | Verb::Suspend);
+        let mut expected = vec![Step::DeleteOrphans(left.to_vec()), Step::Apply(shown.clone())];
+        expected.drain(..usize::from(!off));
+        assert_eq!(cluster(verb, shown.clone(), left.to_vec()), expected, "{verb}");
+        assert_eq!(cluster(verb, shown.clone(), Vec::new()), [Step::Apply(shown.clone())], "{verb}");
+        let found = |index| leftover(verb, &name("web").instance(index), &left).map(|orphan| orphan.object.as_str());
+        assert_eq!((found(0), found(1)), (None, Some("web-1-0").filter(|_| off)), "{verb}");
+    }
+    let web = name("web").instance(1);
+    assert_eq!(missing(&web, false).to_string(), "instance \"web-1\" not found");
+    assert_eq!(
+        missing(&web, true).to_string(),
+        "instance \"web-1\" not found\nhint: `kubectl cmp scale cluster web --count N` makes it again"
+    );
+}
+
+#[test]
+fn each_verb_has_its_goal_and_its_word() {
+    for (verb, state, word) in [
+        (Verb::Start, State::Running, "already running"),
+        (Verb::Stop, State::Stopped, "already stopped"),
+        (Verb::Suspend, State::Suspended, "already suspended"),
+        (Verb::Resume, State::Running, "already running"),
+    ] {
+        assert_eq!((goal(verb), already(verb)), (Goal::State(state), word));
+    }
+}
+
+#[test]
+fn results_are_counted_and_skipped_instances_share_a_line() {
+    let came = [
+        Came::Changed { paused: true },
+        Came::Already,
+        Came::Failed("no route".to_owned()),
+        Came::Skipped("cannot suspend it".to_owned()),
+        Came::Changed { paused: false },
+        Came::Already,
+    ];
+    let names: Vec<InstanceName> = (0..6).map(|index| name("web").instance(index)).collect();
+    let counts = counted(Verb::Suspend, names.iter().zip(&came));
+    assert_eq!((counts.changed, counts.paused, counts.failed, counts.skipped), (2, 1, 1, 3));
+    assert_eq!(
+        counts.notes,
+        [
+            "instance/web-2 failed: no route",
+            "skipped web-1, web-5: already suspended",
+            "skipped web-3: cannot suspend it",
+        ]
+    );
+    let results: Vec<String> = counts.instances.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        results[..4],
+        [
+            r#"{"name":"web-0","reason":null,"result":"suspended"}"#,
+            r#"{"name":"web-1","reason":"already suspended","result":"skipped"}"#,
+            r#"{"name":"web-2","reason":"no route","result":"failed"}"#,
+            r#"{"name":"web-3","reason":"cannot suspend it","result":"skipped"}"#,
+        ]
+    );
+    assert_eq!(counted(Verb::Stop, []), Counts::default());
+}

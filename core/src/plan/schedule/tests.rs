@@ -1,0 +1,204 @@
+use super::*;
+use crate::account::tests::{account, name, want};
+use crate::plan::tests::{HELD, WEB, time, written};
+use crate::vocabulary::{InstanceType, Trigger};
+
+const NOW: &str = "2026-03-02T12:00:00Z";
+const SINCE: &str = "2026-01-01T00:00:00Z";
+
+fn wish() -> Wish {
+    Wish { name: name("web"), suspend: None, resume: None, time_zone: None, mode: None, skip_until: None, clear: false }
+}
+
+fn own(text: &str) -> String {
+    text.to_owned()
+}
+
+/// Returns a schedule that suspends every night.
+fn nights() -> Schedule {
+    Schedule { suspend: Some(own("0 19 * * *")), since: Some(time(SINCE)), ..Schedule::default() }
+}
+
+fn stored(schedule: Option<Schedule>) -> String {
+    Want { schedule, ..want(3, "cpu=2,memory=4Gi") }.stored()
+}
+
+fn planned(wish: &Wish, before: Option<Schedule>) -> Result<Plan, Refusal> {
+    plan(wish, &account(&[("want.web", &stored(before))]), time(NOW))
+}
+
+#[test]
+fn a_changed_schedule_starts_now_and_an_equal_one_continues() {
+    let now = Some(time(NOW));
+    let skip = time("2026-03-10T00:00:00Z");
+    let paused = Some(Moment::At(skip));
+    for (wish, before, next, word) in [
+        (
+            Wish { suspend: Some(own("0 19 * * *")), ..wish() },
+            None,
+            Some(Schedule { since: now, ..nights() }),
+            "scheduled",
+        ),
+        (Wish { suspend: Some(own("0 19 * * *")), ..wish() }, Some(nights()), Some(nights()), "unchanged"),
+        (
+            Wish { resume: Some(own("0 8 * * *")), ..wish() },
+            Some(nights()),
+            Some(Schedule { resume: Some(own("0 8 * * *")), since: now, ..nights() }),
+            "scheduled",
+        ),
+        (
+            Wish { time_zone: Some(own("Europe/Berlin")), ..wish() },
+            Some(nights()),
+            Some(Schedule { time_zone: Some(own("Europe/Berlin")), since: now, ..nights() }),
+            "scheduled",
+        ),
+        (
+            Wish { mode: Some(Mode::Halt), ..wish() },
+            Some(nights()),
+            Some(Schedule { mode: Some(Mode::Halt), since: now, ..nights() }),
+            "scheduled",
+        ),
+        // A skip alone leaves the lines as they were set.
+        (
+            Wish { skip_until: paused, ..wish() },
+            Some(nights()),
+            Some(Schedule { skip_until: Some(skip), ..nights() }),
+            "scheduled",
+        ),
+        (
+            Wish { skip_until: paused, ..wish() },
+            Some(Schedule { skip_until: Some(skip), ..nights() }),
+            Some(Schedule { skip_until: Some(skip), ..nights() }),
+            "unchanged",
+        ),
+        (Wish { clear: true, ..wish() }, Some(nights()), None, "unscheduled"),
+        (Wish { clear: true, ..wish() }, None, None, "unchanged"),
+    ] {
+        let plan = planned(&wish, before.clone()).unwrap();
+        assert_eq!((&plan.next, plan.word), (&next, word), "{wish:?}");
+        assert_eq!(plan.write.account.cluster(&name("web")).want.unwrap().schedule, next);
+        assert_eq!(plan.write.change.is_empty(), word == "unchanged", "{wish:?}");
+        assert_eq!(plan.write(&account(&[("want.web", &stored(before))])), Ok(plan.write.clone()));
+        let after = "what is suspended stays suspended: kubectl cmp resume cluster web";
+        assert_eq!(plan.after.as_deref(), Some(after).filter(|_| word == "unscheduled"));
+        assert_eq!(plan.lines.is_empty(), wish.clear);
+    }
+}
+
+#[test]
+fn the_next_transitions_are_printed_in_the_time_zone() {
+    let berlin = Wish {
+        suspend: Some(own("0 19 * * 1-5")),
+        resume: Some(own("0 8 * * 1-5")),
+        time_zone: Some(own("Europe/Berlin")),
+        ..wish()
+    };
+    assert_eq!(
+        planned(&berlin, None).unwrap().lines,
+        [
+            "cluster/web, by the clocks of Europe/Berlin:",
+            "  suspend  2026-03-02 19:00 +01:00",
+            "  resume   2026-03-03 08:00 +01:00",
+            "  suspend  2026-03-03 19:00 +01:00",
+            "  resume   2026-03-04 08:00 +01:00",
+            "  suspend  2026-03-04 19:00 +01:00",
+        ]
+    );
+    // A local time is read in the time zone of the schedule.
+    let wall = Wish { skip_until: Some(Moment::Wall("2026-03-03T12:00:00".parse().unwrap())), ..berlin };
+    let plan = planned(&wall, None).unwrap();
+    assert_eq!(plan.next.unwrap().skip_until, Some(time("2026-03-03T11:00:00Z")));
+    assert_eq!(plan.lines[1], "  suspend  2026-03-03 19:00 +01:00");
+}
+
+#[test]
+fn an_impossible_schedule_is_refused_with_the_name_of_the_flag() {
+    assert_eq!(
+        says_something(&wish()).unwrap_err().to_string(),
+        "nothing is said of the schedule\n\
+         hint: say when with --suspend and --resume, or --skip-until, or --clear\n\
+         hint: what there is: kubectl cmp get schedule web"
+    );
+    let skip = Wish { skip_until: Some(Moment::At(time(NOW))), ..wish() };
+    for some in [
+        Wish { suspend: Some(own("0 19 * * *")), ..wish() },
+        Wish { resume: Some(own("0 8 * * *")), ..wish() },
+        Wish { time_zone: Some(own("UTC")), ..wish() },
+        Wish { mode: Some(Mode::Halt), ..wish() },
+        Wish { clear: true, ..wish() },
+        skip.clone(),
+    ] {
+        assert_eq!(says_something(&some), Ok(()));
+    }
+    let none = "cluster web has no schedule that suspends it\n\
+                hint: say when with --suspend, as in --suspend '0 19 * * 1-5'";
+    for (wish, expected) in [
+        (skip, none),
+        (Wish { resume: Some(own("0 8 * * *")), ..wish() }, none),
+        (
+            Wish { suspend: Some(own("0 19 * * *")), time_zone: Some(own("Mars")), ..wish() },
+            "--time-zone 'Mars' is no time zone: use a name of the IANA database, such as Europe/Berlin, or UTC",
+        ),
+        (
+            Wish { suspend: Some(own("0 19 * * *")), resume: Some(own("0 19 * * *")), ..wish() },
+            "--resume '0 19 * * *' falls together with --suspend: choose times that never meet",
+        ),
+        (
+            Wish { suspend: Some(own("0 19 * * *")), mode: Some(Mode::Pause), ..wish() },
+            "--mode 'pause' is for VMs: containers cannot be paused, use halt",
+        ),
+    ] {
+        assert_eq!(planned(&wish, None).unwrap_err().to_string(), expected, "{wish:?}");
+    }
+    let refused = plan(&Wish { clear: true, ..wish() }, &account(&[("held.web", HELD)]), time(NOW)).unwrap_err();
+    assert!(refused.to_string().starts_with("nothing is wanted of cluster web"));
+    let empty = Schedule::default().check(InstanceType::Container).unwrap_err();
+    assert_eq!(invalid(&empty).to_string(), empty.to_string());
+}
+
+#[test]
+fn a_temporary_verb_is_ended_by_a_single_transition() {
+    let at = in_so_long(time(NOW), core::time::Duration::from_hours(3)).unwrap();
+    assert_eq!(at, time("2026-03-02T15:00:00Z"));
+    let long = in_so_long(time(NOW), core::time::Duration::MAX).unwrap_err();
+    assert_eq!(long.to_string(), "--for: that is too long");
+    let earlier = Schedule {
+        time_zone: Some(own("Europe/Berlin")),
+        once: Some(Once { suspend: Some(time(NOW)), resume: None }),
+        ..nights()
+    };
+    let resumed = "cluster/web: it is resumed at 2026-03-02 15:00 +00:00";
+    let suspended = "cluster/web: it is suspended at 2026-03-02 16:00 +01:00";
+    for (verb, before, once, line) in [
+        (Verb::Suspend, None, Once { suspend: None, resume: Some(at) }, resumed),
+        (Verb::Resume, Some(earlier), Once { suspend: Some(at), resume: None }, suspended),
+    ] {
+        let back = Back::of(verb, at);
+        let account = account(&[("want.web", &stored(before.clone()))]);
+        let write = back.write(&account, &name("web")).unwrap();
+        let schedule = Schedule { once: Some(once), ..before.unwrap_or_default() };
+        assert_eq!(write.account.cluster(&name("web")).want.unwrap().schedule, Some(schedule));
+        assert_eq!(back.line(&write.account, &name("web")).unwrap(), line);
+    }
+    let refused = written(Back::of(Verb::Suspend, at).write(&account(&[]), &name("web")));
+    assert!(refused.starts_with("nothing is wanted of cluster web"), "{refused}");
+    assert!(written(Back::of(Verb::Suspend, at).write(&account(&[("want.web", WEB)]), &name("web"))).contains("once"));
+}
+
+#[test]
+fn an_expired_timer_is_left_out_with_a_line() {
+    let timer = |action| Transition { at: time(NOW), action, trigger: Trigger::Once };
+    let berlin = Schedule { time_zone: Some(own("Europe/Berlin")), ..Schedule::default() };
+    let want = |schedule| Want { schedule, ..want(1, "cpu=1,memory=1Gi") };
+    assert_eq!(
+        over(&name("web"), &want(None), timer(ScheduleAction::Suspend)),
+        ["cluster/web: its timer is left out, which was to suspend it at 2026-03-02 12:00 +00:00"]
+    );
+    assert_eq!(
+        over(&name("web"), &want(Some(berlin)), timer(ScheduleAction::Resume)),
+        [
+            "cluster/web: its timer is left out, which was to resume it at 2026-03-02 13:00 +01:00",
+            "hint: what was to be resumed stays suspended: kubectl cmp resume cluster web",
+        ]
+    );
+}

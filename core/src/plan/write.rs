@@ -1,0 +1,99 @@
+//! The write of an account: the change, and the account that it leads to.
+
+use crate::account::change::Change;
+use crate::account::{Account, Want};
+use crate::name::ClusterName;
+use crate::plan::refusal::Refusal;
+use crate::verdict::judge;
+
+/// A planned write of one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// The keys to set and to remove; empty if the account already is as wished.
+    pub change: Change,
+    /// The account after the write.
+    pub account: Account,
+}
+
+impl Write {
+    /// Plans a change of an account.
+    pub fn of(account: &Account, change: Change) -> Result<Self, Refusal> {
+        let changed = change.apply(account)?;
+        Ok(Self { change, account: changed })
+    }
+
+    /// Plans no change.
+    pub fn nothing(account: &Account) -> Self {
+        Self { change: Change::new(), account: account.clone() }
+    }
+}
+
+/// Returns the want of a cluster, or a refusal if there is none.
+pub fn current(account: &Account, name: &ClusterName) -> Result<Want, Refusal> {
+    account.cluster(name).want.ok_or_else(|| {
+        Refusal::wish(format!("nothing is wanted of cluster {name}: its account was made anew"))
+            .hint("say what it is to be with `kubectl cmp create cluster`, with the size it has")
+    })
+}
+
+/// Plans another want of a cluster. The verdict on it is the one that cmp-webhook will give on this version.
+pub fn other_want(account: &Account, name: &ClusterName, other: impl FnOnce(&Want) -> Want) -> Result<Write, Refusal> {
+    if let Some(what) = account.cluster(name).newer() {
+        return Err(Refusal::wish(format!("cluster {name} is not changed by this version, {what}"))
+            .hint("upgrade kubectl-cmp: `kubectl cmp version` shows which version is installed in the cluster"));
+    }
+    let want = other(&current(account, name)?);
+    let write = Write::of(account, Change::new().want(name, Some(&want)))?;
+    if write.account == *account {
+        return Ok(Write::nothing(account));
+    }
+    judge(Some(account), &write.account)?;
+    Ok(write)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::tests::{account, name};
+    use crate::plan::tests::{HELD, WEB, written};
+
+    #[test]
+    fn another_want_is_written_judged_or_refused() {
+        let newer = WEB.replace("{\"type\"", "{\"colour\":\"red\",\"type\"");
+        let more = WEB.replace('3', "4");
+        for (rows, count, expected) in [
+            (&[("want.web", WEB)][..], 4, format!("want.web: {more}")),
+            (&[("want.web", WEB)], 3, String::new()),
+            (
+                &[("want.web", WEB)],
+                9,
+                "exceeded quota: john, requested: cpu=12, used: cpu=6, limited: cpu=16".to_owned(),
+            ),
+            (
+                &[("held.web", HELD)],
+                4,
+                "nothing is wanted of cluster web: its account was made anew\n\
+                 hint: say what it is to be with `kubectl cmp create cluster`, with the size it has"
+                    .to_owned(),
+            ),
+            (
+                &[("want.web", WEB), ("held.web", HELD), ("delete.web", "u")],
+                4,
+                "cluster web is being deleted: wait until it is gone, then create it anew".to_owned(),
+            ),
+            (
+                &[("want.web", &newer)],
+                4,
+                "cluster web is not changed by this version, want: this version does not know \"colour\"\n\
+                 hint: upgrade kubectl-cmp: `kubectl cmp version` shows which version is installed in the cluster"
+                    .to_owned(),
+            ),
+        ] {
+            let planned = other_want(&account(rows), &name("web"), |want| Want { count, ..want.clone() });
+            if let Ok(write) = &planned {
+                assert_eq!(write.account.cluster(&name("web")).want.map(|want| want.count), Some(count));
+            }
+            assert_eq!(written(planned), expected, "{rows:?} {count}");
+        }
+    }
+}
