@@ -1,7 +1,12 @@
 //! The terminal: text, and progress.
 
+#[cfg(test)]
+pub(crate) mod captured;
 mod progress;
 mod terminal;
 
 pub(crate) use progress::Progress;
 pub(crate) use terminal::Ui;
+
+#[cfg(test)]
+mod tests;

@@ -25,7 +25,7 @@ impl<'a> Progress<'a> {
     /// minimum time between lines.
     pub(crate) fn show(&mut self, counts: &str, besides: Option<&str>, last: bool) {
         let line = besides.map_or_else(|| counts.to_owned(), |besides| format!("{counts} ({besides})"));
-        if self.ui.redraws {
+        if self.ui.terminal.redraws {
             let width = terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| width.0);
             self.ui.draw(&cut(&line, usize::from(width)));
             return;
@@ -40,7 +40,7 @@ impl<'a> Progress<'a> {
 
     /// Shows a line on a terminal only, where it is redrawn.
     pub(crate) fn passing(&mut self, line: &str) {
-        if self.ui.redraws {
+        if self.ui.terminal.redraws {
             self.show(line, None, false);
         }
     }

@@ -5,27 +5,61 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::CliError;
 use crate::escape;
 
-/// The streams that a command writes to.
+/// A stream that a command writes to.
+pub(crate) type Sink = Box<dyn Write + Send>;
+/// The stream that answers are read from.
+pub(crate) type Source = Box<dyn BufRead + Send>;
+
+/// The abilities of the terminal behind the streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Terminal {
+    /// Whether somebody can answer a question.
+    pub(crate) interactive: bool,
+    /// Whether a line of standard error can be redrawn in place.
+    pub(crate) redraws: bool,
+    /// Whether standard output is a terminal.
+    pub(crate) shows_data: bool,
+}
+
+/// The streams of a command.
 pub(crate) struct Ui {
-    interactive: bool,
-    /// Whether a line can be redrawn in place.
-    pub(super) redraws: bool,
+    data: Mutex<Sink>,
+    notes: Mutex<Sink>,
+    answers: Mutex<Source>,
+    pub(super) terminal: Terminal,
     /// Whether a live line is on the terminal now. It is erased before any other text is written.
     drawn: AtomicBool,
 }
 
-#[allow(clippy::unused_self, reason = "whoever writes has been given the right to, by being given a Ui")]
+pub(super) fn locked<T: ?Sized>(stream: &Mutex<T>) -> MutexGuard<'_, T> {
+    stream.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Ui {
     /// Returns the standard streams of the process.
     pub(crate) fn standard() -> Self {
         let to_terminal = io::stderr().is_terminal();
-        Self {
+        let terminal = Terminal {
             interactive: io::stdin().is_terminal() && to_terminal,
             redraws: to_terminal && std::env::var_os("TERM").is_some_and(|term| term != "dumb" && !term.is_empty()),
+            shows_data: io::stdout().is_terminal(),
+        };
+        let answers = Box::new(io::BufReader::new(io::stdin()));
+        Self::new(Box::new(io::stdout()), Box::new(io::stderr()), answers, terminal)
+    }
+
+    /// Creates the streams from writers for data and for notes, and from a reader for answers.
+    pub(crate) fn new(data: Sink, notes: Sink, answers: Source, terminal: Terminal) -> Self {
+        Self {
+            data: Mutex::new(data),
+            notes: Mutex::new(notes),
+            answers: Mutex::new(answers),
+            terminal,
             drawn: AtomicBool::new(false),
         }
     }
@@ -33,9 +67,9 @@ impl Ui {
     /// Writes lines of data, without control sequences of a terminal.
     pub(crate) fn out(&self, text: &str) -> Result<(), CliError> {
         self.erase();
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(escape::lines(text).as_bytes())?;
-        Ok(stdout.flush()?)
+        let mut data = locked(&self.data);
+        data.write_all(escape::lines(text).as_bytes())?;
+        Ok(data.flush()?)
     }
 
     /// Writes one line of data. Line breaks in the text are escaped.
@@ -47,7 +81,7 @@ impl Ui {
     /// no failure.
     pub(crate) fn err(&self, text: &str) {
         self.erase();
-        io::stderr().lock().write_all(escape::lines(text).as_bytes()).ok();
+        locked(&self.notes).write_all(escape::lines(text).as_bytes()).ok();
     }
 
     /// Writes one line to standard error. Line breaks in the text are escaped.
@@ -55,22 +89,29 @@ impl Ui {
         self.err(&format!("{}\n", escape::line(text)));
     }
 
+    /// Writes several lines to standard error, each as [`note`](Self::note) does.
+    pub(crate) fn notes(&self, lines: &[String]) {
+        for line in lines {
+            self.note(line);
+        }
+    }
+
     /// Draws the live line, in place of the previous one.
     pub(super) fn draw(&self, line: &str) {
         self.drawn.store(true, Ordering::Relaxed);
-        io::stderr().lock().write_all(format!("\r{line}\x1b[K").as_bytes()).ok();
+        locked(&self.notes).write_all(format!("\r{line}\x1b[K").as_bytes()).ok();
     }
 
     /// Erases the live line, if there is one.
     pub(super) fn erase(&self) {
         if self.drawn.swap(false, Ordering::Relaxed) {
-            io::stderr().lock().write_all(b"\r\x1b[K").ok();
+            locked(&self.notes).write_all(b"\r\x1b[K").ok();
         }
     }
 
     /// Reports whether standard output is a terminal, where bars make sense.
     pub(crate) fn on_terminal(&self) -> bool {
-        io::stdout().is_terminal()
+        self.terminal.shows_data
     }
 
     /// Lists the affected objects and asks for confirmation. Without a terminal nobody can answer, so that the error
@@ -83,13 +124,13 @@ impl Ui {
         for line in goes {
             self.note(&format!("  {line}"));
         }
-        if !self.interactive {
+        if !self.terminal.interactive {
             return Err(CliError::user("cannot prompt for confirmation: stdin is not a terminal")
                 .hint("repeat the command with --yes to confirm"));
         }
         self.err("Do you want to continue? (y/N): ");
         let mut answer = String::new();
-        io::stdin().lock().read_line(&mut answer)?;
+        locked(&self.answers).read_line(&mut answer)?;
         if matches!(answer.trim(), "y" | "Y" | "yes") {
             Ok(())
         } else {

@@ -1,0 +1,57 @@
+use super::captured::Captured;
+use super::progress::Progress;
+use super::terminal::Terminal;
+
+#[test]
+fn data_and_notes_are_written_apart_and_escaped() {
+    let captured = Captured::new();
+    let ui = captured.ui();
+    ui.out("a\x1b[2J\nb\n").unwrap();
+    ui.line("c\nd").unwrap();
+    ui.err("e\nf\n");
+    ui.note("g\nh");
+    assert_eq!(captured.data(), "a^[[2J\nb\nc\\nd\n");
+    assert_eq!(captured.notes(), "e\nf\ng\\nh\n");
+}
+
+#[test]
+fn a_question_is_asked_on_a_terminal_only() {
+    let goes = ["instance/web-1".to_owned()];
+    let listed = "You are about to delete:\n  instance/web-1\n";
+    let asked = format!("{listed}Do you want to continue? (y/N): ");
+    let refused = "error: cannot prompt for confirmation: stdin is not a terminal\n\
+                   hint: repeat the command with --yes to confirm\n";
+    let cancelled = "error: cancelled: nothing was changed\n";
+    for (interactive, yes, answer, goes, notes, error) in [
+        (true, false, "y\n", &goes[..], asked.as_str(), None),
+        (true, false, "yes", &goes, &asked, None),
+        (true, false, "no\n", &goes, &asked, Some(cancelled)),
+        (true, false, "", &goes, &asked, Some(cancelled)),
+        (false, false, "y\n", &goes, listed, Some(refused)),
+        (false, true, "", &goes, "", None),
+        (false, false, "", &[], "", None),
+    ] {
+        let captured = Captured::new().answered(answer);
+        let ui = captured.ui_of(Terminal { interactive, ..Terminal::default() });
+        let confirmed = ui.confirm(yes, goes, "You are about to delete");
+        assert_eq!(confirmed.err().map(|error| error.text()).as_deref(), error, "{answer:?}");
+        assert_eq!(captured.notes(), notes, "{answer:?}");
+    }
+}
+
+#[test]
+fn the_live_line_is_erased_before_other_text() {
+    let captured = Captured::new();
+    let ui = captured.ui_of(Terminal { redraws: true, ..Terminal::default() });
+    let mut progress = Progress::new(&ui);
+    progress.passing("1/2");
+    ui.line("instance/web-0 resized").unwrap();
+    progress.passing("2/2");
+    drop(progress);
+    assert_eq!(captured.data(), "instance/web-0 resized\n");
+    assert_eq!(captured.notes(), "\r1/2\x1b[K\r\x1b[K\r2/2\x1b[K\r\x1b[K");
+    let captured = Captured::new();
+    let ui = captured.ui();
+    Progress::new(&ui).passing("1/2");
+    assert_eq!(captured.notes(), "");
+}
