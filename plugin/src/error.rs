@@ -3,6 +3,7 @@
 use std::io;
 
 use cmp_client::ApiError;
+use cmp_core::plan::{Cause, Refusal};
 use cmp_mirror::{StoreError, fetch, follow};
 
 use crate::escape;
@@ -156,6 +157,18 @@ impl From<ApiError> for CliError {
             ApiError::TimedOut { .. } => Self::user(message).hint("the same command goes on where this one ended"),
             ApiError::Other(_) => Self::user(message),
         }
+    }
+}
+
+impl From<Refusal> for CliError {
+    fn from(Refusal { cause, hints }: Refusal) -> Self {
+        let error = match cause {
+            Cause::Wish(message) => Self::user(message),
+            Cause::Denied(denial) => ApiError::denied(&denial).into(),
+            Cause::NotFound { kind, name } => Self::not_found(kind, &name),
+            Cause::Internal(message) => Self::internal(&message),
+        };
+        hints.into_iter().fold(error, Self::hint)
     }
 }
 

@@ -3,14 +3,15 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use cmp_core::account::{Variable, Want};
 use cmp_core::name::{ClusterName, InstanceName, InvalidName, TemplateName, UserName};
+use cmp_core::plan::amounts::Amount;
+use cmp_core::plan::create::Disk;
+use cmp_core::plan::schedule::Moment;
 use cmp_core::quantity::Quantity;
-use cmp_core::resources::{CPU, MEMORY, ResourceName, Resources};
+use cmp_core::resources::{CPU, MEMORY, ResourceName};
 use cmp_core::schedule;
 use cmp_core::schedule::cron::Cron;
 use cmp_core::usage::price::{Price, Prices};
@@ -132,13 +133,6 @@ pub(crate) fn login(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The disk of an instance: its size and its mount path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Disk {
-    pub(crate) size: Quantity,
-    pub(crate) path: String,
-}
-
 pub(crate) fn disk(text: &str) -> Result<Disk, String> {
     let (size, path) = text.split_once(':').unwrap_or((text, "/data"));
     let size = quantity(size)?;
@@ -240,13 +234,6 @@ pub(crate) fn count(text: &str) -> Result<u32, String> {
     }
 }
 
-/// An amount of one resource: `nvidia.com/gpu=1`.
-#[derive(Debug, Clone)]
-pub(crate) struct Amount {
-    pub(crate) name: ResourceName,
-    pub(crate) amount: Quantity,
-}
-
 pub(crate) fn amount(text: &str) -> Result<Amount, String> {
     let (name, value) =
         text.split_once('=').ok_or_else(|| format!("{text:?} has no amount: use a form such as nvidia.com/gpu=1"))?;
@@ -255,36 +242,7 @@ pub(crate) fn amount(text: &str) -> Result<Amount, String> {
     if [CPU, MEMORY].contains(&name.as_str()) {
         return Err(format!("{name} has a flag of its own: use --{name} {value}"));
     }
-    Ok(Amount { name, amount: quantity(value)? })
-}
-
-/// Adds the amounts of `--resource` to a map. Returns an error if a resource is given twice.
-pub(crate) fn with_more(mut resources: Resources, more: Vec<Amount>) -> Result<Resources, CliError> {
-    let mut seen = Vec::new();
-    for Amount { name, amount } in more {
-        if seen.contains(&name) {
-            return Err(CliError::user(format!("--resource {name} is given twice"))
-                .hint("say it once, with the amount you want"));
-        }
-        resources.set(name.clone(), amount);
-        seen.push(name);
-    }
-    Ok(resources)
-}
-
-/// Replaces the amounts that `--cpu`, `--memory` and `--resource` give.
-pub(crate) fn with_changes(
-    mut resources: Resources,
-    cpu: Option<Quantity>,
-    memory: Option<Quantity>,
-    more: Vec<Amount>,
-) -> Result<Resources, CliError> {
-    for (name, amount) in [(CPU, cpu), (MEMORY, memory)] {
-        if let Some(amount) = amount {
-            resources.set(name.parse().map_err(|_| CliError::internal(name))?, amount);
-        }
-    }
-    with_more(resources, more)
+    Ok((name, quantity(value)?))
 }
 
 /// Parses the name of a time zone in the IANA database.
@@ -359,13 +317,6 @@ pub(crate) fn time_zone(text: &str) -> Result<String, String> {
     schedule::zone(text).map(|_| text.to_owned()).map_err(|invalid| format!("it {}", invalid.why))
 }
 
-/// A point in time, or a local time of a time zone that is not known yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment {
-    At(Timestamp),
-    Wall(DateTime),
-}
-
 pub(crate) fn moment(text: &str) -> Result<Moment, String> {
     let at = text.parse().map(Moment::At);
     at.or_else(|_| text.parse().map(Moment::Wall)).map_err(|_| {
@@ -410,6 +361,9 @@ pub(crate) fn webhook_url(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use cmp_core::plan::amounts::{with_changes, with_more};
+    use cmp_core::resources::Resources;
+
     use super::*;
 
     #[test]
@@ -454,11 +408,16 @@ mod tests {
     fn a_resource_is_said_once_and_in_one_place() {
         assert_eq!(amount("cpu=2").unwrap_err(), "cpu has a flag of its own: use --cpu 2");
         let base = || Resources::new("1".parse().unwrap(), "1Gi".parse().unwrap());
-        let changed = with_changes(base(), None, Some("2Gi".parse().unwrap()), vec![amount("a.b/c=1").unwrap()]);
+        let changed = with_changes(base(), None, Some("2Gi".parse().unwrap()), &[amount("a.b/c=1").unwrap()]);
         assert_eq!(changed.ok().map(|all| all.to_string()).as_deref(), Some("a.b/c=1,cpu=1,memory=2Gi"));
-        let more = |texts: &[&str]| with_more(base(), texts.iter().map(|text| amount(text).unwrap()).collect());
+        let more = |texts: &[&str]| {
+            let amounts: Vec<Amount> = texts.iter().map(|text| amount(text).unwrap()).collect();
+            with_more(base(), &amounts)
+        };
         assert!(
-            more(&["a.b/c=1", "a.b/c=1"]).unwrap_err().text().starts_with("error: --resource a.b/c is given twice\n")
+            CliError::from(more(&["a.b/c=1", "a.b/c=1"]).unwrap_err())
+                .text()
+                .starts_with("error: --resource a.b/c is given twice\n")
         );
         assert_eq!(more(&["a.b/c=1"]).unwrap().to_string(), "a.b/c=1,cpu=1,memory=1Gi");
     }

@@ -29,3 +29,4 @@ pub(crate) mod waiting;
 pub(crate) mod wanted_manifests;
 pub(crate) mod wants;
 pub(crate) mod watch;
+pub(crate) mod write_account;

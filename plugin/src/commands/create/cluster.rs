@@ -4,17 +4,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use cmp_core::account::{Variable, Want};
+use cmp_core::account::Variable;
 use cmp_core::name::{ClusterName, TemplateName, UserName};
+use cmp_core::plan::amounts::Amount;
+use cmp_core::plan::create::{Disk, Flags, Wish};
 use cmp_core::powered_off::PoweredOff;
 use cmp_core::quantity::Quantity;
-use cmp_core::resources::{Resources, STORAGE};
-use cmp_core::template;
+use cmp_core::resources::Resources;
 use cmp_core::vocabulary::InstanceType;
 
-use crate::args::values::{
-    Amount, Disk, amount, count, disk, image, kind, memory, name, port, quantity, variable, with_more,
-};
+use crate::args::values::{amount, count, disk, image, kind, memory, name, port, quantity, variable};
 use crate::args::{ChangeArgs, WaitArgs};
 use crate::commands::shared::create_cluster::{ClusterRequest, create};
 use crate::commands::shared::patch::Patch;
@@ -105,71 +104,30 @@ fn typed(args: CreateCluster) -> Result<ClusterRequest, CliError> {
     let (Some(name), Some(cpu), Some(memory)) = (args.name, args.cpu, args.memory) else {
         return Err(CliError::internal("a name and a size are missing"));
     };
-    let built_in = args.template.as_ref().and_then(|name| template::built_in_type(name.as_str()));
-    if let (Some(kind), Some(of)) = (args.kind, built_in)
-        && kind != of
-    {
-        return Err(CliError::user(format!("--type {kind}: the template is of type {of}"))
-            .hint("leave the type out: it follows from the template"));
-    }
-    let kind = args.kind.or(built_in).unwrap_or(InstanceType::Container);
-    let mut size = with_more(Resources::new(cpu, memory), args.resource)?;
-    if let Some(disk) = &args.disk {
-        if size.named(STORAGE).is_some() {
-            return Err(CliError::user("--disk and --resource storage: both say how much storage an instance has")
-                .hint("use --disk for a disk in each instance, --resource storage for claims of your own"));
-        }
-        size.set(STORAGE.parse().map_err(|_| CliError::internal(STORAGE))?, disk.size);
-    }
-    let ssh_key = args.ssh_key.map(|path| public_key(&path)).transpose()?;
-    let vm = kind == InstanceType::Vm;
-    let only = |given: bool, flag: &str, vms: bool| {
-        if !given || vm == vms {
-            return Ok(());
-        }
-        let (of, use_it) = if vms { ("VMs", "--type vm") } else { ("containers", "--type container") };
-        Err(CliError::user(format!("{flag} is for {of}")).hint(format!("use {use_it}, or leave it out")))
-    };
-    only(ssh_key.is_some(), "--ssh-key", true)?;
-    only(!args.env.is_empty(), "--env", false)?;
-    only(!args.port.is_empty(), "--port", false)?;
-    only(args.command || !args.args.is_empty(), "a command", false)?;
-    only(args.disk.is_some(), "--disk", false)?;
-    if args.command && args.args.is_empty() {
-        return Err(CliError::user("--command: there is no command")
-            .hint("it stands at the end, after --, as in: --command -- sh -c 'sleep 9'"));
-    }
-    let mut env: Vec<Variable> = Vec::new();
-    for variable in args.env {
-        if env.iter().any(|earlier| earlier.name == variable.name) {
-            return Err(CliError::user(format!("--env {} is given twice", variable.name)).hint("say it once"));
-        }
-        env.push(variable);
-    }
-    let (command, args_) = if args.command { (args.args, Vec::new()) } else { (Vec::new(), args.args) };
-    let patch = args.patch.as_deref().map(Patch::read).transpose()?;
-    let want = Want {
+    let mut flags = Flags {
+        kind: args.kind,
+        template: args.template,
+        count: args.count,
+        size: Resources::new(cpu, memory),
+        more: args.resource,
+        disk: args.disk,
         image: args.image,
-        ssh_key,
-        command,
-        args: args_,
-        env,
+        env: args.env,
         ports: args.port,
-        disk: args.disk.map(|disk| disk.path),
-        patch: patch.as_ref().map(|patch| patch.value.clone()),
-        // A built-in template is the default and needs no name.
-        template: args.template.filter(|_| built_in.is_none()),
-        ..Want::new(kind, args.count.unwrap_or(1), size)
+        command: args.command,
+        args: args.args,
+        ..Flags::default()
     };
-    Ok(ClusterRequest {
-        name,
-        want,
-        patch,
-        off: PoweredOff::default(),
-        over: None,
-        owner: args.owner,
-        typed: args.kind.is_some(),
-    })
+    // Files are read when the flags before them are known to be right.
+    flags.kind()?;
+    flags.size()?;
+    flags.ssh_key = args.ssh_key.map(|path| public_key(&path)).transpose()?;
+    flags.check()?;
+    let patch = args.patch.as_deref().map(Patch::read).transpose()?;
+    flags.patch = patch.as_ref().map(|patch| patch.value.clone());
+    let (want, typed) = (flags.want()?, args.kind.is_some());
+    let wish = Wish { name, want, off: PoweredOff::default(), over: None, typed };
+    Ok(ClusterRequest { wish, patch, owner: args.owner })
 }
 
 /// Reads the public key in a file: the first line that is a key.

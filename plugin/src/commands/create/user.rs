@@ -12,12 +12,14 @@ use cmp_client::connect::base64;
 use cmp_client::private;
 use cmp_core::account::Policy;
 use cmp_core::name::UserName;
+use cmp_core::plan::amounts::{Amount, with_more};
+use cmp_core::plan::user::{self as plan, Credential, Wish, Word};
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::Resources;
 
-use crate::args::values::{Amount, amount, lifetime, memory, name, quantity, with_more};
+use crate::args::values::{amount, lifetime, memory, name, quantity};
 use crate::args::{ChangeArgs, DryRun, SuspendedQuota};
-use crate::commands::shared::create_user::{CREATED, account, imagined, print_user_change, rights};
+use crate::commands::shared::create_user::{account, imagined, print_user_change, rights};
 use crate::commands::shared::tokens;
 use crate::context::Context;
 use crate::error::CliError;
@@ -58,51 +60,44 @@ const SETTLED: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(context: &Context<'_>, args: CreateUser) -> Result<(), CliError> {
     let CreateUser { name, cpu, memory, resource, suspended, token_duration, kubeconfig_out, change } = args;
-    let quota = with_more(Resources::new(cpu, memory), resource)?;
-    let dry_run = change.dry.dry_run;
-    let title = format!("user/{name}");
-    let policy = Policy { suspended: suspended.into(), ..Policy::default() };
-    let would = |word: &str| print_user_change(context, &change, &imagined(&name, &quota, &policy), word);
+    let quota = with_more(Resources::new(cpu, memory), &resource)?;
+    let (dry_run, has_output) = (change.dry.dry_run, change.output.is_some());
+    let wish = Wish { name, quota, policy: Policy { suspended: suspended.into(), ..Policy::default() } };
+    let name = &wish.name;
+    let would = |word: Word| print_user_change(context, &change, &imagined(&wish), word);
     if dry_run == DryRun::Client {
-        return would(CREATED);
+        return would(Word::Created);
     }
     // Open the file first: an unwritable file must not leave a user without a kubeconfig.
     let mut file = match (&kubeconfig_out, dry_run) {
         (Some(path), DryRun::None) => Some(open(path)?),
         _ => None,
     };
-    let word = account(context, &name, &quota, &policy, dry_run).await?;
-    rights(context, &name, dry_run).await?;
+    let word = account(context, &wish, dry_run).await?;
+    rights(context, name, dry_run).await?;
     if dry_run == DryRun::Server {
         return would(word);
     }
     let settled = context
         .accounts()
         .await?
-        .wait(&name, "the account to be looked at", SETTLED, |stored| stored.account.is_settled().then_some(()))
+        .wait(name, "the account to be looked at", SETTLED, |stored| stored.account.is_settled().then_some(()))
         .await;
     if let Err(error) = settled {
         context.ui.note(&format!("Warning: nothing can be created by {name} yet: {error}; is cmp-webhook running?"));
     }
-    let new = word == CREATED;
-    // A new user gets a credential. The repeated command makes another one only for a file that it names, so that a
-    // script leaves no tokens behind. With `-o` only the object is printed.
-    let wanted = file.is_some() || (new && change.output.is_none());
-    if wanted {
-        let token = tokens::make(context, &name, token_duration).await?;
-        let kubeconfig = kubeconfig(context, &name, &token.bearer).await?;
+    let credential = plan::credential(word, file.is_some(), has_output);
+    if credential != Credential::No {
+        let token = tokens::make(context, name, token_duration).await?;
+        let kubeconfig = kubeconfig(context, name, &token.bearer).await?;
         match &mut file {
             Some(file) => write(file, &kubeconfig)?,
             // The output stays YAML, so that it can be stored unchanged.
-            None => return context.ui.out(&format!("# {title} {word}\n{kubeconfig}")),
+            None => return context.ui.out(&format!("# user/{name} {}\n{kubeconfig}", word.as_str())),
         }
     }
-    print_user_change(context, &change, &context.account(&name).await?, word)?;
-    if !wanted && !new && change.output.is_none() {
-        context.ui.note(&format!("no token was made, because user {name} exists"));
-        context.ui.note(&format!("hint: a new token: kubectl cmp create token {name}"));
-        context.ui.note("hint: a new kubeconfig: the same command with --kubeconfig-out FILE");
-    }
+    print_user_change(context, &change, &context.account(name).await?, word)?;
+    context.ui.notes(&plan::no_token(name, word, credential, has_output));
     Ok(())
 }
 

@@ -6,10 +6,10 @@ use cmp_core::name::UserName;
 
 use crate::commands::shared::describe_lines::{Lines, print};
 use crate::commands::shared::quota::quota_rows;
-use crate::commands::shared::users::allows_nothing;
 use crate::context::{Context, complete, each_said};
 use crate::error::CliError;
 use crate::output::age;
+use cmp_core::plan::user::allows_nothing;
 
 pub(crate) async fn run(context: &Context<'_>, names: Vec<UserName>) -> Result<(), CliError> {
     let now = Timestamp::now();

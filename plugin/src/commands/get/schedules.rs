@@ -9,11 +9,12 @@ use cmp_client::accounts::Stored;
 use cmp_core::account::{Account, Entry};
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
+use cmp_core::plan::schedule::{SHOWN, zone_name};
 use cmp_core::schedule::{self, Schedule, Transition};
 
 use crate::args::ListArgs;
 use crate::args::values::name;
-use crate::commands::shared::schedules::{SHOWN, next, what_was, zone_name};
+use crate::commands::shared::schedules::{next, what_was};
 use crate::commands::shared::select_clusters::{known, select};
 use crate::context::{Context, complete, each_said};
 use crate::error::CliError;

@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use clap::Args;
 
-use cmp_core::account::{HeldState, Want};
-use cmp_core::instance::Instance;
-use cmp_core::name::{ClusterName, InstanceName};
+use cmp_core::account::Want;
+use cmp_core::plan::amounts::Amount;
+use cmp_core::plan::resize::{self, Step, Wish};
+use cmp_core::plan::write::current;
 use cmp_core::quantity::Quantity;
-use cmp_core::resources::STORAGE;
 use cmp_core::vocabulary::InstanceType;
 
-use crate::args::values::{Amount, amount, duration, memory, quantity, with_changes};
+use crate::args::values::{amount, duration, memory, quantity};
 use crate::args::{ChangeArgs, ClusterNameArg, DryRun};
 use crate::commands::shared::prepared_cluster::prepared;
 use crate::commands::shared::print_cluster::print_cluster_change;
-use crate::commands::shared::wants;
+use crate::commands::shared::write_account::write;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::Progress;
 use crate::view;
-use one_by_one::{ResizeOutcome, paused_ones};
+use one_by_one::ResizeOutcome;
 
 mod containers;
 mod machines;
@@ -50,70 +50,51 @@ pub(crate) struct ResizeCluster {
 
 pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<(), CliError> {
     let ResizeCluster { cluster: ClusterNameArg { name }, cpu, memory, resource, timeout, change } = args;
-    if cpu.is_none() && memory.is_none() && resource.is_empty() {
-        return Err(CliError::user("nothing to change").hint("say what with --cpu, --memory or --resource"));
-    }
+    let wish = Wish { name: name.clone(), cpu, memory, more: resource };
+    resize::says_something(&wish)?;
     let accounts = context.accounts().await?;
     let mut stored = context.holder(&name).await?;
-    let user = stored.account.user.clone();
-    let current = wants::current(&stored, &name)?;
-    if current.kind == InstanceType::Vm && !resource.is_empty() {
-        return Err(CliError::user(format!("cluster {name} is of VMs, whose disks keep their size"))
-            .hint("their processors and memory are changed with --cpu and --memory"));
-    }
-    let size = with_changes(current.size.clone(), cpu, memory, resource)?;
-    if current.disk.is_some() && size.named(STORAGE) != current.size.named(STORAGE) {
-        return Err(CliError::user(format!("--resource storage: the disks of cluster {name} keep their size"))
-            .hint("make another cluster with the disks you want, and delete this one"));
-    }
-    let resized = |want: &Want| Want { size: size.clone(), ..want.clone() };
-    let dry_run = change.dry.dry_run;
-    let instances = view::instances(&context.client().await?, &name, Some(current.kind)).await?;
-    none_is_paused(&name, &instances)?;
-    if dry_run != DryRun::None {
-        // The larger of both sizes is charged in any case, so that the verdict is the same.
-        let stored = wants::change(&accounts, stored, &name, dry_run, resized).await?;
-        return print_cluster_change(context, &stored, &name, "resized", &change).await;
-    }
-    if current.kind == InstanceType::Container {
-        containers::shares(context, &name, &size).await?;
-    }
-    let both = |want: &Want| Want { size: want.size.max(&size), ..want.clone() };
-    stored = wants::change(&accounts, stored, &name, dry_run, both).await?;
-    let want = wants::current(&stored, &name)?;
-    // A cluster in the state releasing may wait for these very instances to shrink.
-    let held = stored.account.cluster(&name).held;
-    if want != current || held.is_none_or(|held| held.state != HeldState::Releasing) {
-        prepared(context.ui, &accounts, &user, &name, &want, timeout).await?;
-    }
-    let want = resized(&want);
-    let mut changed = current.size != size;
-    // Change the instances one after another, so that at most one running instance is down.
+    let (user, dry_run) = (stored.account.user.clone(), change.dry.dry_run);
+    // An impossible size is refused before the instances are read.
+    resize::size(&wish, &stored.account)?;
+    let kind = current(&stored.account, &name)?.kind;
+    let instances = view::instances(&context.client().await?, &name, Some(kind)).await?;
+    let plan = resize::plan(&wish, &stored.account, &instances, dry_run != DryRun::None)?;
+    let (mut changed, mut at) = (false, 0);
     let mut progress = Progress::new(context.ui);
-    for (at, Instance { name: one, .. }) in instances.iter().enumerate() {
-        progress.passing(&format!("{name}: {at}/{} resized, {one} restarts", instances.len()));
-        let came = match want.kind {
-            InstanceType::Container => containers::resize(context, one, &want, timeout).await?,
-            InstanceType::Vm => machines::resize(context, one, &want, timeout).await?,
-        };
-        changed |= came != ResizeOutcome::Unchanged;
-        if came == ResizeOutcome::Restarted {
-            context.ui.note(&format!("instance/{one} resized"));
+    for step in &plan.steps {
+        match step {
+            Step::CheckContainers => containers::shares(context, &name, &plan.size).await?,
+            Step::Raise => stored = write(&accounts, stored, dry_run, |account| plan.raise(account)).await?.stored,
+            Step::Prepare if plan.waits(&stored.account) => {
+                let want = current(&stored.account, &name)?;
+                prepared(context.ui, &accounts, &user, &name, &want, timeout).await?;
+            }
+            Step::Prepare => {}
+            Step::Resize(one) => {
+                progress.passing(&format!("{name}: {at}/{} resized, {one} restarts", instances.len()));
+                let want = Want { size: plan.size.clone(), ..current(&stored.account, &name)? };
+                let came = match kind {
+                    InstanceType::Container => containers::resize(context, one, &want, timeout).await?,
+                    InstanceType::Vm => machines::resize(context, one, &want, timeout).await?,
+                };
+                changed |= came != ResizeOutcome::Unchanged;
+                at += 1;
+                if came == ResizeOutcome::Restarted {
+                    context.ui.note(&format!("instance/{one} resized"));
+                }
+            }
+            Step::Lower => {
+                if dry_run == DryRun::None {
+                    stored = accounts.get(&user).await?;
+                }
+                stored = write(&accounts, stored, dry_run, |account| plan.lower(account)).await?.stored;
+            }
+            Step::TellReleasing => {
+                context.ui.note("the quota comes back when what was given up is known to be gone (shown as releasing)");
+            }
         }
     }
     drop(progress);
-    stored = wants::change(&accounts, accounts.get(&user).await?, &name, dry_run, resized).await?;
-    if !current.size.fits(&size) {
-        context.ui.note("the quota comes back when what was given up is known to be gone (shown as releasing)");
-    }
-    let word = if changed { "resized" } else { "unchanged" };
-    print_cluster_change(context, &stored, &name, word, &change).await
-}
-
-/// Refuses paused VMs. A paused VM keeps its guest, and therefore its old size, until it is switched off. The amount
-/// that it gives up could not come back.
-fn none_is_paused(cluster: &ClusterName, instances: &[Instance]) -> Result<(), CliError> {
-    let paused: Vec<&InstanceName> =
-        instances.iter().filter(|instance| instance.paused).map(|instance| &instance.name).collect();
-    if paused.is_empty() { Ok(()) } else { Err(paused_ones(cluster, &paused)) }
+    print_cluster_change(context, &stored, &name, plan.word(changed), &change).await
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use cmp_core::account::Want;
 use cmp_core::name::{ClusterName, UserName};
+use cmp_core::plan::create::Wish;
 use cmp_core::powered_off::PoweredOff;
 use cmp_core::resources::ResourceName;
 use cmp_core::schedule::Schedule;
@@ -24,8 +25,8 @@ pub(crate) fn read(path: &str, owner: Option<&UserName>) -> Result<Vec<ClusterRe
     let mut asked: Vec<ClusterRequest> = Vec::new();
     for object in objects::read(path)? {
         let one = of_object(&object, owner).map_err(|why| about(&why))?;
-        if asked.iter().any(|earlier| earlier.name == one.name) {
-            return Err(about(&format!("cluster {} is in it twice", one.name)));
+        if asked.iter().any(|earlier| earlier.wish.name == one.wish.name) {
+            return Err(about(&format!("cluster {} is in it twice", one.wish.name)));
         }
         asked.push(one);
     }
@@ -92,5 +93,5 @@ fn cluster(object: &Value) -> Result<ClusterRequest, String> {
     for trigger in Trigger::ALL.into_iter().filter(|trigger| !wakes(*trigger)) {
         off.forget(trigger);
     }
-    Ok(ClusterRequest { name, want, patch: None, off, over, owner, typed })
+    Ok(ClusterRequest { wish: Wish { name, want, off, over, typed }, patch: None, owner })
 }

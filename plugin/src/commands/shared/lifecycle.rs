@@ -1,7 +1,6 @@
 //! `start`, `stop`, `suspend`, `resume`: one patch for each instance, a cluster's instances in parallel. cmp-webhook is
 //! not involved.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::stream::StreamExt;
@@ -14,8 +13,8 @@ use cmp_client::instances;
 use cmp_client::switch::{Came, Retry, Switch};
 use cmp_core::lifecycle::Asker;
 use cmp_core::name::{ClusterName, InstanceName};
-use cmp_core::progress::Goal;
-use cmp_core::state::State;
+use cmp_core::plan::lifecycle::{self as plan, Counts, Step};
+use cmp_core::plan::schedule::{Back, in_so_long};
 use cmp_core::vocabulary::{InstanceType, Mode, Trigger, Verb};
 
 use crate::args::{ClustersArgs, DryRun, InstanceArgs, SuspendArgs, suffix};
@@ -124,34 +123,20 @@ impl VerbRequest<'_> {
         }
     }
 
-    /// Reports whether the verb switches instances off.
-    fn switches_off(&self) -> bool {
-        matches!(self.verb, Verb::Stop | Verb::Suspend)
-    }
-
     /// Builds the error for an instance that does not exist. A verb that switches instances off deletes its leftover
     /// Pod.
     async fn missing(&self, name: &InstanceName, kind: Option<InstanceType>) -> CliError {
-        let missing = CliError::not_found("instance", &name.to_string());
-        if !self.switches_off() {
-            return missing;
+        let missing = |deleted| CliError::from(plan::missing(name, deleted));
+        if !plan::switches_off(self.verb) {
+            return missing(false);
         }
         let observed = view::instances_and_orphans(&self.client, &name.cluster, kind).await;
-        let Ok((_, orphans)) = observed else { return missing };
-        let Some(orphan) = orphans.into_iter().find(|orphan| orphan.shown.name == *name) else { return missing };
-        match orphans::delete_and_print(self.context, &self.client, &orphan, self.dry_run).await {
-            Ok(()) => missing.hint(format!("`kubectl cmp scale cluster {} --count N` makes it again", name.cluster)),
+        let orphans = observed.map(|(_, orphans)| orphans).unwrap_or_default();
+        let Some(orphan) = plan::leftover(self.verb, name, &orphans) else { return missing(false) };
+        match orphans::delete_and_print(self.context, &self.client, orphan, self.dry_run).await {
+            Ok(()) => missing(true),
             Err(error) => error,
         }
-    }
-
-    /// Returns the state that the verb leads to.
-    fn goal(&self) -> Goal {
-        Goal::State(match self.verb {
-            Verb::Start | Verb::Resume => State::Running,
-            Verb::Stop => State::Stopped,
-            Verb::Suspend => State::Suspended,
-        })
     }
 
     /// Waits until all instances to which the verb applies reach its goal. Instances that an earlier command changed
@@ -168,7 +153,7 @@ impl VerbRequest<'_> {
                 cluster: cluster.clone(),
                 kind: *kind,
                 names: names(came),
-                goal: self.goal(),
+                goal: plan::goal(self.verb),
             })
             .collect();
         let tallies = waiting::until(self.context, &waited, timeout).await?;
@@ -211,7 +196,7 @@ pub(crate) async fn instances(
     for (name, kind, came) in came.into_iter().flat_map(ClusterOutcome::each) {
         let word = match came {
             InstanceOutcome::Changed { .. } => verb.done().to_owned(),
-            InstanceOutcome::Already => format!("unchanged (already {})", already(verb)),
+            InstanceOutcome::Already => format!("unchanged ({})", plan::already(verb)),
             InstanceOutcome::Skipped(why) => {
                 CliError::user(why).print(context.ui);
                 failed = true;
@@ -239,14 +224,6 @@ pub(crate) async fn instances(
     if failed { Err(CliError::silent()) } else { Ok(()) }
 }
 
-fn already(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Start | Verb::Resume => "running",
-        Verb::Stop => "stopped",
-        Verb::Suspend => "suspended",
-    }
-}
-
 /// Applies a verb to all instances of clusters in parallel. It continues after failures, and prints counts.
 pub(crate) async fn clusters(
     context: &Context<'_>,
@@ -266,7 +243,7 @@ pub(crate) async fn clusters(
     if let Some(asker) = ask.asker.as_mut().filter(|_| span.is_some()) {
         asker.woken_by = Some(Trigger::Once);
     }
-    let until = span.map(schedules::in_so_long).transpose()?;
+    let until = span.map(|span| in_so_long(Timestamp::now(), span)).transpose()?;
     let (mut came, mut backs) = (Vec::new(), Vec::new());
     let mut any_failed = false;
     let mut stopped = None;
@@ -275,7 +252,7 @@ pub(crate) async fn clusters(
         // Write the later transition first, so that nothing is suspended without a resume.
         let done = async {
             let back = match until {
-                Some(until) => Some(schedules::once(context, &name, verb, until, dry_run).await?),
+                Some(until) => Some(schedules::once(context, &name, Back::of(verb, until), dry_run).await?),
                 None => None,
             };
             Ok((ask.of_cluster(&name, wait.timeout).await?, back))
@@ -303,7 +280,8 @@ pub(crate) async fn clusters(
     }
     let mut objects = Vec::new();
     for (ClusterOutcome { cluster: name, came, .. }, back) in came.iter().zip(&backs) {
-        let (counts, instances) = counted(&ask, came);
+        let counts = counted(verb, came);
+        context.ui.notes(&counts.notes);
         any_failed |= counts.failed > 0;
         if counts.paused > 0 {
             context.ui.note(&format!(
@@ -324,7 +302,7 @@ pub(crate) async fn clusters(
                     (done): counts.changed,
                     "failed": counts.failed,
                     "skipped": counts.skipped,
-                    "instances": instances,
+                    "instances": counts.instances,
                 }));
             }
             Some(Format::Name) => context.ui.line(&format!("cluster/{name}"))?,
@@ -344,14 +322,6 @@ pub(crate) async fn clusters(
     stopped.map_or_else(|| complete(!any_failed), Err)
 }
 
-#[derive(Default)]
-struct Counts {
-    changed: u32,
-    paused: u32,
-    failed: u32,
-    skipped: u32,
-}
-
 impl VerbRequest<'_> {
     /// Applies the verb to all instances of a cluster. The quota comes first, so that a lack of it leaves nothing half
     /// resumed.
@@ -367,61 +337,45 @@ impl VerbRequest<'_> {
             self.context.holder(cluster).await?;
         }
         let mut came = Vec::new();
-        for orphan in orphans.iter().filter(|_| self.switches_off()) {
-            // The Pod of an orphan would go on running, because no StatefulSet is there to switch off.
-            if let Err(error) = orphans::delete_and_print(self.context, &self.client, orphan, self.dry_run).await {
-                came.push((orphan.shown.name.clone(), InstanceOutcome::Failed(error)));
+        let mut progress = Progress::new(self.context.ui);
+        for step in plan::cluster(self.verb, listed, orphans) {
+            match step {
+                Step::DeleteOrphans(orphans) => {
+                    for orphan in &orphans {
+                        let deleted = orphans::delete_and_print(self.context, &self.client, orphan, self.dry_run).await;
+                        let failed = deleted.err().map(InstanceOutcome::Failed);
+                        came.extend(failed.map(|failed| (orphan.shown.name.clone(), failed)));
+                    }
+                }
+                Step::Apply(listed) => {
+                    let (switch, total) = (self.switch(), listed.len());
+                    let mut asked = std::pin::pin!(switch.all(listed, AT_ONCE));
+                    let (mut switched, mut done) = (Vec::new(), 0);
+                    while let Some((name, one)) = asked.next().await {
+                        let one = self.outcome(&name, kind, one).await;
+                        switched.push((name, one));
+                        done += 1;
+                        progress.passing(&format!("{cluster}: {done}/{total} asked to {}", self.verb.as_str()));
+                    }
+                    switched.sort_by_key(|(name, _)| name.index);
+                    came.extend(switched);
+                }
             }
         }
-        let (switch, total) = (self.switch(), listed.len());
-        let mut asked = std::pin::pin!(switch.all(listed, AT_ONCE));
-        let mut progress = Progress::new(self.context.ui);
-        let (mut switched, mut done) = (Vec::new(), 0);
-        while let Some((name, one)) = asked.next().await {
-            let one = self.outcome(&name, kind, one).await;
-            switched.push((name, one));
-            done += 1;
-            progress.passing(&format!("{cluster}: {done}/{total} asked to {}", self.verb.as_str()));
-        }
-        switched.sort_by_key(|(name, _)| name.index);
-        came.extend(switched);
         Ok(ClusterOutcome { cluster: cluster.clone(), kind, came })
     }
 }
 
-/// Counts the outcomes for the instances of a cluster. Prints failures and skipped instances with their reasons.
-fn counted(ask: &VerbRequest<'_>, came: &[(InstanceName, InstanceOutcome)]) -> (Counts, Vec<Value>) {
-    let mut counts = Counts::default();
-    let mut instances = Vec::new();
-    let mut skipped: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, came) in came {
-        let (result, reason) = match came {
-            InstanceOutcome::Changed { paused } => {
-                counts.paused += u32::from(*paused);
-                counts.changed += 1;
-                (ask.verb.done(), None)
-            }
-            InstanceOutcome::Already => {
-                counts.skipped += 1;
-                let why = format!("already {}", already(ask.verb));
-                skipped.entry(why.clone()).or_default().push(name.to_string());
-                ("skipped", Some(why))
-            }
-            InstanceOutcome::Skipped(why) => {
-                counts.skipped += 1;
-                skipped.entry(why.clone()).or_default().push(name.to_string());
-                ("skipped", Some(why.clone()))
-            }
-            InstanceOutcome::Failed(error) => {
-                counts.failed += 1;
-                ask.context.ui.note(&format!("instance/{name} failed: {}", error.message()));
-                ("failed", Some(error.message().to_owned()))
-            }
-        };
-        instances.push(json!({ "name": name.to_string(), "result": result, "reason": reason }));
-    }
-    for (why, names) in skipped {
-        ask.context.ui.note(&format!("skipped {}: {why}", names.join(", ")));
-    }
-    (counts, instances)
+/// Counts the outcomes for the instances of a cluster.
+fn counted(verb: Verb, came: &[(InstanceName, InstanceOutcome)]) -> Counts {
+    let results: Vec<plan::Came> = came
+        .iter()
+        .map(|(_, came)| match came {
+            InstanceOutcome::Changed { paused } => plan::Came::Changed { paused: *paused },
+            InstanceOutcome::Already => plan::Came::Already,
+            InstanceOutcome::Skipped(why) => plan::Came::Skipped(why.clone()),
+            InstanceOutcome::Failed(error) => plan::Came::Failed(error.message().to_owned()),
+        })
+        .collect();
+    plan::counted(verb, came.iter().map(|(name, _)| name).zip(&results))
 }

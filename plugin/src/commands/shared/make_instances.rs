@@ -10,6 +10,7 @@ use kube::Client;
 use cmp_client::instances::New;
 use cmp_core::lifecycle::Asker;
 use cmp_core::name::{ClusterName, InstanceName};
+use cmp_core::plan::create;
 use cmp_core::powered_off::PoweredOff;
 use cmp_core::progress::Goal;
 use cmp_core::state::State;
@@ -24,9 +25,6 @@ use crate::view;
 
 /// Number of instances that are created in parallel.
 const AT_ONCE: usize = 32;
-
-/// Reason of a suspension that was read from a file.
-const RESTORED: &str = "as in the file it was created from";
 
 /// Returns the indexes of the existing instances.
 pub(crate) async fn indexes(
@@ -48,20 +46,11 @@ pub(crate) async fn make_instances(
     off: &PoweredOff,
 ) -> Result<usize, CliError> {
     let client = context.client().await?;
-    let asker = if off.is_empty() {
-        None
-    } else {
-        let by = context.who().await?.username.clone();
-        Some(Asker { by, at: Timestamp::now(), reason: Some(RESTORED.to_owned()), woken_by: None })
-    };
-    let missing = (0..count).filter(|index| !there.contains(index));
-    let mut making = stream::iter(missing)
-        .map(|index| {
-            let (client, instance) = (client.clone(), name.instance(index));
-            let born = asker.clone().and_then(|asker| {
-                let state = off.state(index)?;
-                Some((state, Asker { woken_by: off.woken_by(index), ..asker }))
-            });
+    let asker =
+        if off.is_empty() { None } else { Some(create::asker(&context.who().await?.username, Timestamp::now())) };
+    let mut making = stream::iter(create::missing(name, count, there))
+        .map(|instance| {
+            let (client, born) = (client.clone(), create::born(off, instance.index, asker.as_ref()));
             async move { make_instance(&client, &instance, blueprint, born).await }
         })
         .buffer_unordered(AT_ONCE);
@@ -96,10 +85,9 @@ pub(crate) async fn running(
     context: &Context<'_>,
     name: &ClusterName,
     kind: InstanceType,
-    indexes: impl Iterator<Item = u32>,
+    names: Vec<InstanceName>,
     timeout: Duration,
 ) -> Result<(), CliError> {
-    let names: Vec<InstanceName> = indexes.map(|index| name.instance(index)).collect();
     let count = names.len();
     let waited = Waited { cluster: name.clone(), kind: Some(kind), names, goal: Goal::State(State::Running) };
     let tallies = waiting::until(context, &[waited], timeout).await?;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use cmp_client::templates::not_yaml;
+use cmp_core::plan::user::Wish;
 
 use crate::args::{ChangeArgs, WaitArgs};
 use crate::commands::shared::{create_cluster, create_user, templates};
@@ -14,7 +15,7 @@ use crate::files;
 pub(crate) enum ObjectRequest {
     Cluster(Box<create_cluster::ClusterRequest>),
     Template(Value),
-    User(create_user::UserRequest),
+    User(Wish),
 }
 
 /// Creates the objects of a file. If one of several fails, the others are created all the same.
@@ -30,7 +31,7 @@ pub(crate) async fn make(
     for one in asked {
         let (title, done) = match one {
             ObjectRequest::Cluster(asked) => {
-                let title = format!("cluster {}", asked.name);
+                let title = format!("cluster {}", asked.wish.name);
                 (title, create_cluster::create(context, *asked, wait, change).await)
             }
             ObjectRequest::User(asked) => {

@@ -1,86 +1,31 @@
 //! Schedules of clusters: the one that a timer adds, and their texts.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
-use cmp_core::account::{Entry, Want};
+use cmp_core::account::Entry;
 use cmp_core::name::ClusterName;
-use cmp_core::schedule::{self, Invalid, LastRun, Once, Schedule, Transition, UTC};
-use cmp_core::vocabulary::{ScheduleAction, Verb};
+use cmp_core::plan::schedule::{Back, zone_name};
+use cmp_core::schedule::{self, LastRun, Schedule};
 
 use crate::args::DryRun;
-use crate::commands::shared::wants;
+use crate::commands::shared::write_account::write;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::age;
 
-/// Number of transitions that are shown.
-pub(crate) const SHOWN: usize = 5;
-
 /// Seconds of delay above which a transition is shown as late.
 const LATE: i64 = 60;
 
-/// Builds the error for an invalid schedule, with the names of the flags.
-pub(crate) fn invalid(wrong: &Invalid) -> CliError {
-    let Invalid { field, why } = wrong;
-    let field = field.replacen(".timeZone", ".time-zone", 1);
-    CliError::user(match field.strip_prefix('.') {
-        Some(flag) => format!("--{} {}", flag.replace('"', "'"), why.replace("schedule.", "--")),
-        None => wrong.to_string(),
-    })
-}
-
-/// Prints that an expired timer of a file is left out.
-pub(crate) fn say_over(context: &Context<'_>, name: &ClusterName, want: &Want, transition: Transition) {
-    let zone = want.schedule.clone().unwrap_or_default().zone().unwrap_or(TimeZone::UTC);
-    let (action, at) = (transition.action, schedule::shown(transition.at, &zone));
-    context.ui.note(&format!("cluster/{name}: its timer is left out, which was to {action} it at {at}"));
-    if action == ScheduleAction::Resume {
-        context.ui.note(&format!("hint: what was to be resumed stays suspended: kubectl cmp resume cluster {name}"));
-    }
-}
-
-/// Returns the name of the time zone of a schedule.
-pub(crate) fn zone_name(schedule: &Schedule) -> &str {
-    schedule.time_zone.as_deref().unwrap_or(UTC)
-}
-
-/// Returns the time after a span from now.
-pub(crate) fn in_so_long(span: Duration) -> Result<Timestamp, CliError> {
-    let at = jiff::SignedDuration::try_from(span).ok().and_then(|span| Timestamp::now().checked_add(span).ok());
-    at.ok_or_else(|| CliError::user("--for: that is too long"))
-}
-
-/// Returns the transition that ends a temporary verb.
-fn back(verb: Verb) -> ScheduleAction {
-    if verb == Verb::Suspend { ScheduleAction::Resume } else { ScheduleAction::Suspend }
-}
-
-/// Schedules the opposite of a verb once. It replaces an earlier single transition. Returns its time in the time zone
-/// of the schedule.
+/// Schedules the end of a verb once. Returns the line about it.
 pub(crate) async fn once(
     context: &Context<'_>,
     name: &ClusterName,
-    verb: Verb,
-    at: Timestamp,
+    back: Back,
     dry_run: DryRun,
 ) -> Result<String, CliError> {
-    let action = back(verb);
-    let once = match action {
-        ScheduleAction::Suspend => Once { suspend: Some(at), resume: None },
-        ScheduleAction::Resume => Once { suspend: None, resume: Some(at) },
-    };
     let stored = context.holder(name).await?;
-    let added = |want: &Want| {
-        let before = want.schedule.clone().unwrap_or_default();
-        Want { schedule: Some(Schedule { once: Some(once.clone()), ..before }), ..want.clone() }
-    };
-    let stored = wants::change(&context.accounts().await?, stored, name, dry_run, added).await?;
-    let schedule = stored.account.cluster(name).want.and_then(|want| want.schedule).unwrap_or_default();
-    let zone = schedule.zone().map_err(|wrong| invalid(&wrong))?;
-    Ok(format!("cluster/{name}: it is {} at {}", action.verb().done(), schedule::shown(at, &zone)))
+    let written = write(&context.accounts().await?, stored, dry_run, |account| back.write(account, name)).await?;
+    Ok(back.line(&written.stored.account, name)?)
 }
 
 /// Formats the next transition: `suspend 2026-03-29 19:00 +02:00`.

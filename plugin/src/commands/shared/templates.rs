@@ -9,7 +9,9 @@ use cmp_core::account::Want;
 use cmp_core::keys;
 use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
 use cmp_core::name::TemplateName;
-use cmp_core::template::{Blueprint, Template, built_in_type};
+use cmp_core::plan::template::Blame;
+use cmp_core::plan::{self, Refusal};
+use cmp_core::template::{Blueprint, Template};
 use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{ChangeArgs, DryRun};
@@ -70,16 +72,9 @@ pub(crate) async fn of(context: &Context<'_>, want: &Want) -> Result<Template, C
 /// Combines a template and a want, whose patch was typed as `typed`. The command calls it first, so that an impossible
 /// want fails before any write.
 pub(crate) fn blueprint(template: &Template, want: &Want, typed: Option<&Patch>) -> Result<Blueprint, CliError> {
-    template.blueprint(want).map_err(|wrong| {
-        // If the want fails without the patch as well, the patch is not the cause.
-        let plain = template.blueprint(&Want { patch: None, ..want.clone() });
-        match (plain, &want.patch, &want.template) {
-            (Ok(_), Some(_), _) => {
-                CliError::user(typed.map_or_else(|| format!("the patch: {wrong}"), |patch| patch.wrong(&wrong)))
-            }
-            (_, _, Some(name)) => CliError::user(format!("template {name}: {wrong}")),
-            _ => CliError::user(wrong.to_string()),
-        }
+    plan::template::blueprint(template, want).map_err(|misfit| match (&misfit.blame, typed) {
+        (Blame::Patch, Some(patch)) => CliError::user(patch.wrong(&misfit.wrong)),
+        _ => Refusal::from(misfit).into(),
     })
 }
 
@@ -106,9 +101,7 @@ pub(crate) async fn store(
     text: String,
     change: &ChangeArgs,
 ) -> Result<(), CliError> {
-    if built_in_type(name.as_str()).is_some() {
-        return Err(CliError::user(format!("{name} is the name of a built-in template")).hint("choose another name"));
-    }
+    plan::template::to_store(name)?;
     let about = |why: &str| CliError::user(format!("--filename {path}: {why}"));
     let (template, unused) = Template::read(&inner).map_err(|wrong| about(&wrong.to_string()))?;
     let dry_run = change.dry.dry_run;
@@ -124,12 +117,8 @@ pub(crate) async fn store(
         Ok(found) => print_template_change(context, change, &found, "created"),
         Err(error) if error.is_already_there() => {
             let there = find(context, name.as_str()).await?;
-            if there.manifest == inner {
-                return print_template_change(context, change, &there, "unchanged");
-            }
-            Err(CliError::user(format!("template {name} exists and is different"))
-                .hint(format!("delete it first: kubectl cmp delete template {name}; instances that there are stay"))
-                .hint(format!("or change it: kubectl edit configmap {name} -n {}", keys::TEMPLATES_NAMESPACE)))
+            plan::template::stored_already(name, &there.manifest, &inner)?;
+            print_template_change(context, change, &there, "unchanged")
         }
         Err(error) if error.is_not_found() => {
             Err(CliError::from(error).hint("cmp is not installed here: kubectl cmp install"))

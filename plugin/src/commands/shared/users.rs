@@ -1,9 +1,8 @@
-//! Users as objects, and the mark of a deletion that was begun.
+//! Users as objects.
 
 use serde_json::{Value, json};
 
 use cmp_client::accounts::Stored;
-use cmp_core::account::Policy;
 use cmp_core::keys;
 use cmp_core::verdict::available;
 
@@ -31,9 +30,4 @@ pub(crate) fn object(stored: &Stored) -> Value {
             "settled": account.is_settled(),
         },
     })
-}
-
-/// Reports whether the policy allows nothing, as `delete user` sets it until the user is gone.
-pub(crate) fn allows_nothing(policy: &Policy) -> bool {
-    policy.clusters == 0 && policy.instances == 0
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use cmp_core::name::{ClusterName, InstanceName};
+use cmp_core::name::InstanceName;
 
 use crate::error::CliError;
 
@@ -19,13 +19,6 @@ pub(crate) enum ResizeOutcome {
     Changed,
     /// The instance runs with the new size.
     Restarted,
-}
-
-pub(crate) fn paused_ones(cluster: &ClusterName, paused: &[&InstanceName]) -> CliError {
-    let names: Vec<String> = paused.iter().map(ToString::to_string).collect();
-    CliError::user(format!("paused VMs keep the guests that they have: {}", names.join(", ")))
-        .hint(format!("kubectl cmp resume cluster {cluster} lets them go on, to be restarted"))
-        .hint(format!("kubectl cmp suspend cluster {cluster} --mode halt switches them off"))
 }
 
 /// Waits until an instance has the wanted state after its restart.
