@@ -4,6 +4,7 @@ use clap::Args;
 
 use cmp_client::accounts::Stored;
 use cmp_core::name::{ClusterName, UserName};
+use cmp_core::plan::delete as plan;
 
 use crate::args::values::name;
 use crate::args::{DryRun, DryRunArgs, WaitArgs, YesArg, suffix};
@@ -44,7 +45,7 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
     let mut found: Vec<(Stored, Vec<ClusterName>)> = Vec::new();
     if all {
         let stored = context.account(&context.account_of(owner.as_ref()).await?).await?;
-        let names = shown(&stored);
+        let names = plan::shown(&stored.account);
         found.push((stored, names));
     } else {
         for name in context.clusters(names, false, owner.as_ref()).await? {
@@ -97,7 +98,7 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
         for name in asked.iter().flat_map(|(_, clusters)| clusters).map(|cluster| &cluster.name) {
             context.ui.line(&format!("cluster/{name} deleted{}", suffix(dry_run)))?;
         }
-        let any_held = asked.iter().flat_map(|(_, clusters)| clusters).any(|cluster| cluster.entry.exists());
+        let any_held = asked.iter().flat_map(|(_, clusters)| clusters).any(plan::Cluster::exists);
         if dry_run == DryRun::None && any_held {
             context.ui.note("the quota comes back when everything is gone (shown as deleting)");
         }
@@ -113,12 +114,6 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
     complete(complete_so_far && late.is_empty())
 }
 
-/// Returns all clusters that an account shows, refusals included.
-fn shown(stored: &Stored) -> Vec<ClusterName> {
-    let shown = stored.account.clusters.iter().filter(|(_, entry)| entry.exists() || entry.refused.is_some());
-    shown.map(|(name, _)| name.clone()).collect()
-}
-
 /// Returns the account that has this cluster. If there is no such cluster, returns the accounts in which the name was
 /// refused.
 async fn holders(context: &Context<'_>, name: &ClusterName) -> Result<Vec<Stored>, CliError> {
@@ -131,7 +126,7 @@ async fn holders(context: &Context<'_>, name: &ClusterName) -> Result<Vec<Stored
         Some(user) => vec![context.account(user).await?],
         None => context.accounts().await?.list().await?.into_iter().flatten().collect(),
     };
-    known.retain(|stored| stored.account.cluster(name).refused.is_some());
+    known.retain(|stored| plan::is_refused(&stored.account, name));
     if known.is_empty() { Err(CliError::not_found("cluster", name.as_str())) } else { Ok(known) }
 }
 

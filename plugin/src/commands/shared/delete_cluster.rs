@@ -10,9 +10,8 @@ use cmp_client::ApiError;
 use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::update::Update;
 use cmp_core::account::Entry;
-use cmp_core::account::change::Change;
-use cmp_core::deletion::{Going, wish};
-use cmp_core::name::{ClusterName, InstanceName, UserName};
+use cmp_core::name::{ClusterName, UserName};
+use cmp_core::plan::delete::{self as plan, Cluster};
 use cmp_core::progress::{Goal, tally};
 
 use crate::args::DryRun;
@@ -41,16 +40,6 @@ impl Deadline {
     }
 }
 
-/// A cluster to delete.
-pub(crate) struct Cluster {
-    pub(crate) name: ClusterName,
-    /// The instances of the cluster, as far as the caller can see them.
-    had: Vec<InstanceName>,
-    /// The account's entry of the cluster, as last read.
-    pub(crate) entry: Entry,
-    going: Going,
-}
-
 /// Reads clusters of an account. A cluster whose instances cannot be listed is deleted like the others.
 pub(crate) async fn read_clusters(
     context: &Context<'_>,
@@ -68,32 +57,10 @@ pub(crate) async fn read_clusters(
                 Vec::new()
             });
             let had = left.into_iter().map(|instance| instance.name).collect();
-            Cluster { going: Going::of(&entry), name, had, entry }
+            Cluster::new(name, entry, had)
         }
     };
     Ok(stream::iter(names).map(look).buffered(AT_ONCE).collect().await)
-}
-
-impl Cluster {
-    /// Returns the line about what the deletion destroys, or `None` for a mere refusal.
-    pub(crate) fn warning(&self, user: &UserName) -> Option<String> {
-        let (name, had) = (&self.name, self.had.len());
-        let what = format!("namespace {} with {had} instances and everything else in it", name.namespace());
-        self.entry.exists().then(|| format!("cluster/{name} of {user}: {what}"))
-    }
-
-    /// Returns the known reason why the cluster is not gone.
-    fn why(&self) -> Option<&str> {
-        let blocked = self.entry.blocked.as_ref().map(|blocked| blocked.reason.as_str());
-        blocked.or_else(|| self.entry.refused.as_ref().map(|refused| refused.reason.as_str()))
-    }
-
-    /// Returns the error for a cluster that is not gone, with its reason.
-    fn late(&self, deadline: Deadline) -> CliError {
-        let why = self.why().map_or_else(String::new, |why| format!(": {why}"));
-        let (name, seconds) = (&self.name, deadline.after.as_secs());
-        CliError::user(format!("timed out after {seconds} s waiting for cluster {name} to be gone{why}"))
-    }
 }
 
 /// Requests the deletion of clusters of one account in one write. If that is refused, it requests them one by one, so
@@ -136,15 +103,11 @@ async fn write(
     let update = Update { manager: MANAGER, dry_run: dry_run.into(), judge: false };
     let updated = accounts.update(stored.clone(), update, |read| {
         *stored = read.clone();
-        let wishes = clusters.iter();
-        Ok::<_, ApiError>(
-            wishes.fold(Change::new(), |change, Cluster { name, .. }| wish(change, name, &read.account.cluster(name))),
-        )
+        Ok::<_, ApiError>(plan::change(&read.account, clusters.iter().map(|cluster| &cluster.name)))
     });
     *stored = updated.await?.stored;
     for cluster in clusters {
-        cluster.entry = stored.account.cluster(&cluster.name);
-        cluster.going = Going::of(&cluster.entry);
+        cluster.wished(&stored.account);
     }
     Ok(())
 }
@@ -182,7 +145,7 @@ pub(crate) async fn all_gone(
     loop {
         let look = async {
             looks.tick().await;
-            let each = |cluster: &Cluster| (cluster.name.clone(), cluster.entry.kind(), cluster.had.clone());
+            let each = |cluster: &Cluster| (cluster.name.clone(), cluster.kind(), cluster.had.clone());
             let all: Vec<_> =
                 left.iter().flat_map(|(_, left)| left.borrow().iter().map(each).collect::<Vec<_>>()).collect();
             let mut counts = Vec::new();
@@ -210,7 +173,7 @@ pub(crate) async fn all_gone(
     drop(progress);
     drop(waits);
     let late = left.into_iter().flat_map(|(_, left)| left.into_inner());
-    failed.extend(late.map(|cluster| cluster.late(deadline)));
+    failed.extend(late.map(|cluster| cluster.late(deadline.after.as_secs()).into()));
     Ok(failed)
 }
 
@@ -224,8 +187,7 @@ async fn some_gone(
     let take = |entry: &dyn Fn(&ClusterName) -> Entry| {
         let mut gone = Vec::new();
         left.borrow_mut().retain_mut(|cluster| {
-            cluster.entry = entry(&cluster.name);
-            let is_gone = cluster.going.is_gone(&cluster.entry);
+            let is_gone = cluster.is_gone(entry(&cluster.name));
             if is_gone {
                 gone.push(cluster.name.clone());
             }
