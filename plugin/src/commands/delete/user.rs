@@ -10,11 +10,12 @@ use cmp_client::namespaces::Of;
 use cmp_client::tokens::Tokens;
 use cmp_client::{ApiError, users};
 use cmp_core::name::{ClusterName, UserName};
+use cmp_core::plan::user::{self as plan, Step};
 
 use crate::args::values::{duration, name};
 use crate::args::{DryRun, DryRunArgs, YesArg, suffix};
 use crate::commands::shared::delete_cluster::{self, Deadline};
-use crate::commands::shared::delete_user::{existing, stop};
+use crate::commands::shared::delete_user::stop;
 use crate::commands::shared::namespaces;
 use crate::context::{Context, complete, each_said, once};
 use crate::error::CliError;
@@ -48,13 +49,7 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteUser) -> Result<(), C
     .await?;
     let mut goes = Vec::new();
     for (clusters, name) in &found {
-        goes.push(format!("user/{name}: the account, the rights and all tokens"));
-        if !cascade && !clusters.is_empty() {
-            return Err(still_has(name, clusters));
-        }
-        for cluster in clusters {
-            goes.push(format!("cluster/{cluster} of {name}: its namespace and everything in it"));
-        }
+        goes.extend(plan::goes(name, clusters, cascade)?);
     }
     if dry_run == DryRun::None {
         context.ui.confirm(yes, &goes, "You are about to delete")?;
@@ -74,12 +69,6 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteUser) -> Result<(), C
     complete(all_found && all_deleted)
 }
 
-fn still_has(name: &UserName, clusters: &BTreeSet<ClusterName>) -> CliError {
-    let list: Vec<String> = clusters.iter().map(ToString::to_string).collect();
-    CliError::user(format!("user {name} still has clusters: {}", list.join(", ")))
-        .hint(format!("delete them too: kubectl cmp delete user {name} --cascade"))
-}
-
 /// Returns the clusters that a user still has: those of the account, and Namespaces that the account does not know.
 async fn clusters(context: &Context<'_>, name: &UserName) -> Result<BTreeSet<ClusterName>, CliError> {
     let client = context.client().await?;
@@ -87,7 +76,7 @@ async fn clusters(context: &Context<'_>, name: &UserName) -> Result<BTreeSet<Clu
     let of_namespaces = namespaces.into_iter().filter_map(|(_, seen)| seen.cluster);
     let mut clusters: BTreeSet<ClusterName> = of_namespaces.collect();
     match context.accounts().await?.get(name).await {
-        Ok(stored) => clusters.extend(existing(&stored)),
+        Ok(stored) => clusters.extend(plan::clusters(&stored.account)),
         // An earlier try deleted a part of the user.
         Err(error) if error.is_not_found() && (!clusters.is_empty() || users::exists(&client, name).await?) => {}
         Err(error) if error.is_not_found() => return Err(CliError::not_found("user", name.as_str())),
@@ -98,43 +87,43 @@ async fn clusters(context: &Context<'_>, name: &UserName) -> Result<BTreeSet<Clu
     Ok(clusters)
 }
 
-/// Deletes a user. Every step can be repeated, and no step removes what a later one needs. The order is: the tokens,
-/// the right to create more, the clusters, the rights, the ServiceAccount, the account. cmp-webhook prepares and
-/// removes clusters only for a user with rights and an account.
+/// Deletes a user, step by step.
 async fn remove(context: &Context<'_>, name: &UserName, cascade: bool, timeout: Duration) -> Result<(), CliError> {
-    let client = context.client().await?;
-    let accounts = context.accounts().await?;
+    let (client, accounts) = (context.client().await?, context.accounts().await?);
     let deadline = Deadline::after(timeout);
-    let kept = |error: CliError| {
-        error
-            .hint(format!("the same command goes on where this one ended; until then {name} can create nothing"))
-            .hint(format!(
-                "to keep the user instead: `kubectl cmp create user {name}` with the quota of {name}, then `kubectl cmp \
-                 create token {name}`"
-            ))
-    };
-    Tokens::new(&client).revoke_all(name).await?;
-    if let Some(stored) = stop(context, &accounts, name).await? {
-        let clusters = existing(&stored);
-        if !cascade && !clusters.is_empty() {
-            return Err(still_has(name, &clusters.into_iter().collect()));
+    let kept = |error: CliError| plan::kept(name).into_iter().fold(error, CliError::hint);
+    let mut known = None;
+    for step in plan::delete(cascade) {
+        match step {
+            Step::RevokeTokens => Tokens::new(&client).revoke_all(name).await?,
+            Step::Stop => {
+                known = stop(context, &accounts, name).await?;
+                let clusters = known.iter().flat_map(|stored| plan::clusters(&stored.account)).collect();
+                plan::may_go_on(name, &clusters, cascade)?;
+            }
+            Step::DeleteClusters => {
+                if let Some(stored) = known.take() {
+                    empty(context, &accounts, stored, deadline).await.map_err(kept)?;
+                }
+            }
+            Step::RemoveRights => users::remove_rights(&client, name).await?,
+            Step::DeleteNamespaces => {
+                let failed = namespaces::all_gone(&client, Of::User(name), deadline.at).await?;
+                left(context, &failed).map_err(kept)?;
+            }
+            Step::Look => {
+                known = match accounts.get(name).await {
+                    Ok(stored) => Some(stored),
+                    Err(ApiError::Damaged { .. }) => None,
+                    Err(error) if error.is_not_found() => None,
+                    Err(error) => return Err(error.into()),
+                };
+            }
+            Step::DeleteServiceAccount => users::remove_service_account(&client, name).await?,
+            Step::DeleteAccount => accounts.delete(name.as_str(), false).await.map_err(|error| kept(error.into()))?,
         }
-        empty(context, &accounts, stored, deadline).await.map_err(kept)?;
     }
-    users::remove_rights(&client, name).await?;
-    if cascade {
-        // No Namespace can be created for this user any more. A Namespace that was created after its wish was gone has
-        // no record elsewhere.
-        left(context, &namespaces::all_gone(&client, Of::User(name), deadline.at).await?).map_err(kept)?;
-        match accounts.get(name).await {
-            Ok(stored) => empty(context, &accounts, stored, deadline).await.map_err(kept)?,
-            Err(error) if error.is_not_found() => {}
-            Err(ApiError::Damaged { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    users::remove_service_account(&client, name).await?;
-    accounts.delete(name.as_str(), false).await.map_err(|error| kept(error.into()))
+    Ok(())
 }
 
 /// Prints the reasons for clusters that are left. Returns an error if there are any.
@@ -154,7 +143,7 @@ async fn empty(
 ) -> Result<(), CliError> {
     let user = stored.account.user.clone();
     loop {
-        let names = existing(&stored);
+        let names = plan::clusters(&stored.account);
         if names.is_empty() {
             return Ok(());
         }

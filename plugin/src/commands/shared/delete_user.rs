@@ -4,19 +4,13 @@ use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::namespaces::Of;
 use cmp_client::update::{DryRun as Effect, Update};
 use cmp_client::{ApiError, namespaces};
-use cmp_core::account::Policy;
-use cmp_core::account::change::Change;
-use cmp_core::name::{ClusterName, UserName};
+use cmp_core::name::UserName;
+use cmp_core::plan::user::{self as plan, clusters};
 
 use crate::args::DryRun;
 use crate::commands::shared::delete_cluster;
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
-
-/// Returns the clusters of an account that exist.
-pub(crate) fn existing(stored: &Stored) -> Vec<ClusterName> {
-    stored.account.existing().map(|(cluster, _)| cluster.clone()).collect()
-}
 
 /// Stops a user from creating and growing clusters. cmp-webhook takes back wants that are not held yet. Returns the
 /// account, if there is one that can be read.
@@ -33,9 +27,7 @@ pub(crate) async fn stop(
     let update = Update { manager: MANAGER, dry_run: Effect::None, judge: false };
     let stopped = accounts.update(read, update, |stored| {
         last = stored.clone();
-        let nothing = Policy { clusters: 0, instances: 0, ..stored.account.policy.clone() };
-        let change = Change::new();
-        Ok::<_, ApiError>(if stored.account.policy == nothing { change } else { change.policy(&nothing) })
+        Ok::<_, ApiError>(plan::stop(&stored.account))
     });
     match stopped.await {
         Ok(updated) => Ok(Some(updated.stored)),
@@ -55,9 +47,9 @@ async fn unreadable(context: &Context<'_>, name: &UserName, error: ApiError) -> 
     match error {
         error if error.is_not_found() => Ok(None),
         error @ ApiError::Damaged { .. } => {
-            let clusters = namespaces::owned(&context.client().await?, Of::User(name)).await?;
+            let left = namespaces::owned(&context.client().await?, Of::User(name)).await?;
             let hint = format!("correct that key with `kubectl edit configmap {name} -n cmp-users`, and repeat this");
-            if clusters.is_empty() { Ok(None) } else { Err(CliError::from(error).hint(hint)) }
+            if left.is_empty() { Ok(None) } else { Err(CliError::from(error).hint(hint)) }
         }
         error => Err(error.into()),
     }
@@ -67,7 +59,7 @@ async fn unreadable(context: &Context<'_>, name: &UserName, error: ApiError) -> 
 pub(crate) async fn give_up(context: &Context<'_>, name: &UserName) -> Result<(), CliError> {
     let accounts = context.accounts().await?;
     let Some(stored) = stop(context, &accounts, name).await? else { return Ok(()) };
-    let clusters = delete_cluster::read_clusters(context, &stored, existing(&stored)).await?;
-    let (_, failed) = delete_cluster::ask(&accounts, stored, clusters, DryRun::None).await?;
+    let all = delete_cluster::read_clusters(context, &stored, clusters(&stored.account)).await?;
+    let (_, failed) = delete_cluster::ask(&accounts, stored, all, DryRun::None).await?;
     failed.into_iter().next().map_or(Ok(()), Err)
 }
