@@ -4,7 +4,7 @@ use clap::Args;
 
 use cmp_client::ApiError;
 use cmp_core::name::TemplateName;
-use cmp_core::template::built_in_type;
+use cmp_core::plan::template as plan;
 
 use crate::args::values::name;
 use crate::args::{DryRun, DryRunArgs, YesArg, suffix};
@@ -27,9 +27,7 @@ pub(crate) struct DeleteTemplate {
 pub(crate) async fn run(context: &Context<'_>, args: DeleteTemplate) -> Result<(), CliError> {
     let DeleteTemplate { names, yes: YesArg { yes }, dry } = args;
     let names = once(names);
-    if let Some(name) = names.iter().find(|name| built_in_type(name.as_str()).is_some()) {
-        return Err(CliError::user(format!("template {name} is built in, and cannot be deleted")));
-    }
+    plan::to_delete(&names)?;
     let mut found = Vec::new();
     let all_found = each_said(context, &names, &mut found, |name: &TemplateName| {
         let name = name.clone();
@@ -39,21 +37,9 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteTemplate) -> Result<(
     let accounts = context.accounts().await?.list().await;
     // A caller without access to the accounts gets the refusal from the deletion.
     let accounts: Vec<_> = accounts.unwrap_or_default().into_iter().flatten().collect();
-    let mut goes = Vec::new();
-    for found in &found {
-        goes.push(format!("template/{}", found.name));
-        for stored in &accounts {
-            let wants = stored.account.existing().filter_map(|(cluster, entry)| Some((cluster, entry.want.as_ref()?)));
-            let users =
-                wants.filter(|(_, want)| want.template.as_ref().is_some_and(|name| name.as_str() == found.name));
-            goes.extend(users.map(|(cluster, _)| {
-                format!(
-                    "  cluster/{cluster} of {} uses it: its instances stay, no more can be made",
-                    stored.account.user
-                )
-            }));
-        }
-    }
+    let accounts: Vec<_> = accounts.iter().map(|stored| &stored.account).collect();
+    let names: Vec<&str> = found.iter().map(|found| found.name.as_str()).collect();
+    let goes = plan::goes(&names, &accounts);
     if dry.dry_run == DryRun::None {
         context.ui.confirm(yes, &goes, "You are about to delete")?;
     }
