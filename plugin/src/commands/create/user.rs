@@ -21,6 +21,7 @@ use crate::args::values::{amount, lifetime, memory, name, quantity};
 use crate::args::{ChangeArgs, DryRun, SuspendedQuota};
 use crate::commands::shared::create_user::{account, imagined, print_user_change, rights};
 use crate::commands::shared::tokens;
+use crate::commands::shared::write_account::print_outcome;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::yaml;
@@ -64,7 +65,15 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateUser) -> Result<(), C
     let (dry_run, has_output) = (change.dry.dry_run, change.output.is_some());
     let wish = Wish { name, quota, policy: Policy { suspended: suspended.into(), ..Policy::default() } };
     let name = &wish.name;
-    let would = |word: Word| print_user_change(context, &change, &imagined(&wish), word);
+    let would = |word: Word| {
+        let stored = imagined(&wish);
+        print_user_change(context, &change, &stored, word)?;
+        // The use of a user who exists is not known here.
+        if word == Word::Created {
+            print_outcome(context.ui, dry_run, &stored.account, []);
+        }
+        Ok(())
+    };
     if dry_run == DryRun::Client {
         return would(Word::Created);
     }

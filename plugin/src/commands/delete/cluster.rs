@@ -4,11 +4,12 @@ use clap::Args;
 
 use cmp_client::accounts::Stored;
 use cmp_core::name::{ClusterName, UserName};
-use cmp_core::plan::delete as plan;
+use cmp_core::plan::{Write, delete as plan};
 
 use crate::args::values::name;
 use crate::args::{DryRun, DryRunArgs, WaitArgs, YesArg, suffix};
 use crate::commands::shared::delete_cluster::{Deadline, all_gone, ask, read_clusters};
+use crate::commands::shared::write_account::print_outcome;
 use crate::context::{Context, complete};
 use crate::error::CliError;
 
@@ -77,14 +78,19 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
     let accounts = context.accounts().await?;
     // Request all deletions before waiting for one: they run in parallel, and a slow cluster does not keep another one
     // from being deleted.
-    let mut asked = Vec::new();
+    let (mut asked, mut imagined) = (Vec::new(), Vec::new());
     for (stored, clusters) in going {
         let user = stored.account.user.clone();
+        let before = stored.account.clone();
         match ask(&accounts, stored, clusters, dry_run).await {
             Ok((going, failed)) => {
                 complete_so_far &= failed.is_empty();
                 for error in &failed {
                     error.print(context.ui);
+                }
+                if dry_run != DryRun::None {
+                    let names: Vec<ClusterName> = going.iter().map(|cluster| cluster.name.clone()).collect();
+                    imagined.push((Write::of(&before, plan::change(&before, &names))?.account, names));
                 }
                 asked.push((user, going));
             }
@@ -101,6 +107,9 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
         let any_held = asked.iter().flat_map(|(_, clusters)| clusters).any(plan::Cluster::exists);
         if dry_run == DryRun::None && any_held {
             context.ui.note("the quota comes back when everything is gone (shown as deleting)");
+        }
+        for (account, names) in imagined {
+            print_outcome(context.ui, dry_run, &account, &names);
         }
         return complete(complete_so_far);
     }

@@ -10,7 +10,7 @@ use cmp_core::quantity::Quantity;
 use crate::args::values::{amount, memory, quantity};
 use crate::args::{ChangeArgs, SuspendedQuota, UserNameArg};
 use crate::commands::shared::quota::object;
-use crate::commands::shared::write_account::write;
+use crate::commands::shared::write_account::{print_outcome, write};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{done, print_object};
@@ -45,7 +45,9 @@ pub(crate) async fn run(context: &Context<'_>, args: SetQuota) -> Result<(), Cli
     let Updated { stored, changed } = write(&accounts, stored, dry_run, |account| quota::write(&wish, account)).await?;
     context.ui.notes(&quota::warnings(&stored.account));
     match &change.output {
-        Some(format) if format.is_of_objects() => print_object(context.ui, format, &object(&stored.account)?),
-        _ => done(context.ui, &change, &format!("quota/{user}"), quota::word(changed)),
+        Some(format) if format.is_of_objects() => print_object(context.ui, format, &object(&stored.account)?)?,
+        _ => done(context.ui, &change, &format!("quota/{user}"), quota::word(changed))?,
     }
+    print_outcome(context.ui, dry_run, &stored.account, []);
+    Ok(())
 }

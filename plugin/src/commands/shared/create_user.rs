@@ -14,7 +14,7 @@ use cmp_core::resources::{CPU, MEMORY, Resources};
 
 use crate::args::{ChangeArgs, DryRun};
 use crate::commands::shared::users::object;
-use crate::commands::shared::write_account::write;
+use crate::commands::shared::write_account::{print_outcome, write};
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 use crate::output::{done, print_object};
@@ -62,7 +62,13 @@ pub(crate) async fn create_without_token(
         context.ui.note(&format!("hint: a credential for them: kubectl cmp create token {name}"));
         return Ok(());
     }
-    print_user_change(context, change, &imagined(asked), word)
+    let stored = imagined(asked);
+    print_user_change(context, change, &stored, word)?;
+    // The use of a user who exists is not known here.
+    if word == Word::Created {
+        print_outcome(context.ui, dry_run, &stored.account, []);
+    }
+    Ok(())
 }
 
 /// Returns the user that a dry run would create.

@@ -8,7 +8,7 @@ use cmp_core::plan::write::current;
 
 use crate::args::DryRun;
 use crate::commands::shared::prepared_cluster::prepared;
-use crate::commands::shared::write_account::write;
+use crate::commands::shared::write_account::{print_outcome, write};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::view;
@@ -34,7 +34,7 @@ pub(crate) async fn give_back(context: &Context<'_>, name: &ClusterName, dry_run
                 "cluster/{name}: its quota comes back when its instances are known to be gone (shown as releasing)"
             ));
         }
-        Ok(_) => {}
+        Ok(written) => print_outcome(context.ui, dry_run, &written.stored.account, [name]),
         Err(error) => context.ui.note(&format!(
             "Warning: the quota of cluster/{name} was not given back yet: {}; `kubectl cmp suspend cluster {name}` tries \
              it again",
@@ -58,6 +58,7 @@ pub(crate) async fn bring_back(
     }
     let (accounts, user) = (context.accounts().await?, stored.account.user.clone());
     let stored = write(&accounts, stored, dry_run, |account| release::write(account, name, false)).await?.stored;
+    print_outcome(context.ui, dry_run, &stored.account, [name]);
     if dry_run == DryRun::None {
         prepared(context.ui, &accounts, &user, name, &current(&stored.account, name)?, timeout).await?;
     }

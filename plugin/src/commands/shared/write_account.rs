@@ -1,13 +1,15 @@
-//! The write of an account, planned anew for each version of it.
+//! The write of an account, planned anew for each version of it; and the quota that a dry run would lead to.
 
 use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::update::{Update, Updated};
 use cmp_core::account::Account;
-use cmp_core::plan::{Refusal, Write};
+use cmp_core::name::ClusterName;
+use cmp_core::plan::{Outcome, Refusal, Write};
 
 use crate::args::DryRun;
 use crate::context::MANAGER;
 use crate::error::CliError;
+use crate::ui::Ui;
 
 /// Writes an account. On a conflict with another writer, the write is planned anew on the newer version.
 pub(crate) async fn write(
@@ -19,4 +21,36 @@ pub(crate) async fn write(
     // The plan has judged the write.
     let update = Update { manager: MANAGER, dry_run: dry_run.into(), judge: false };
     accounts.update(stored, update, |read| Ok::<_, CliError>(plan(&read.account)?.change)).await
+}
+
+/// Prints the quota that would result, if this is a dry run. `account` is the account after the write.
+pub(crate) fn print_outcome<'a>(
+    ui: &Ui,
+    dry_run: DryRun,
+    account: &Account,
+    changed: impl IntoIterator<Item = &'a ClusterName>,
+) {
+    if let Some(outcome) = Some(account).filter(|_| dry_run != DryRun::None).and_then(|it| Outcome::of(it, changed)) {
+        ui.note(&outcome.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::captured::Captured;
+
+    #[test]
+    fn only_a_dry_run_prints_the_quota_that_would_result() {
+        let want = r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"}}"#;
+        let data = [("quota", r#"{"cpu":"16","memory":"64Gi"}"#), ("want.web", want)];
+        let data = data.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let account = Account::read("john".parse().unwrap(), "uid", &data).unwrap();
+        let note = "quota: john would use cpu=6 of 16, memory=12Gi of 64Gi\n";
+        for (dry_run, expected) in [(DryRun::None, ""), (DryRun::Client, note), (DryRun::Server, note)] {
+            let captured = Captured::new();
+            print_outcome(&captured.ui(), dry_run, &account, [&"web".parse().unwrap()]);
+            assert_eq!((captured.data(), captured.notes().as_str()), (String::new(), expected), "{dry_run:?}");
+        }
+    }
 }
