@@ -1,5 +1,7 @@
 //! Errors of API calls, grouped by how the caller can react.
 
+use std::error::Error as _;
+
 use kube::core::Status;
 
 use cmp_core::account::Unreadable;
@@ -62,9 +64,42 @@ pub enum ApiError {
         /// The part that cannot be read, and why.
         source: Unreadable,
     },
+    /// No connection can be made, because of the kubeconfig, the credentials or the address.
+    #[error(transparent)]
+    NoConnection(NoConnection),
     /// Any other error: a kubeconfig that cannot be used, an answer that cannot be read.
     #[error("{0}")]
     Other(String),
+}
+
+/// The reason why no connection can be made, with hints for the user. It has no credentials in it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct NoConnection {
+    /// The message for the user, one sentence.
+    pub message: String,
+    /// The next steps, each in one line.
+    pub hints: Vec<String>,
+}
+
+impl NoConnection {
+    /// Creates a reason without hints.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hints: Vec::new() }
+    }
+
+    /// Adds a hint about the next step.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl From<NoConnection> for ApiError {
+    fn from(reason: NoConnection) -> Self {
+        Self::NoConnection(reason)
+    }
 }
 
 impl ApiError {
@@ -212,6 +247,14 @@ impl From<Status> for ApiError {
 
 impl From<kube::Error> for ApiError {
     fn from(error: kube::Error) -> Self {
+        // A layer of the client found the reason, and its type is lost on the way.
+        let mut cause = error.source();
+        while let Some(source) = cause {
+            if let Some(reason) = source.downcast_ref::<NoConnection>() {
+                return Self::NoConnection(reason.clone());
+            }
+            cause = source.source();
+        }
         match error {
             kube::Error::Api(status) => (*status).into(),
             kube::Error::Auth(error) => Self::Unauthorized(error.to_string()),

@@ -1,12 +1,11 @@
 //! The context of every command: the terminal, the global flags, and a connection that is made at its first use.
 
 use kube::Client;
-use kube::config::Kubeconfig;
 use tokio::sync::OnceCell;
 
 use cmp_client::access::{self, Identity};
 use cmp_client::accounts::{Accounts, Stored};
-use cmp_client::connect::{Connection, Options, connect};
+use cmp_client::connect::{Connection, Names, Options, connect, names};
 use cmp_client::{clusters, namespaces};
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
@@ -69,9 +68,9 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Reads the kubeconfig without connecting.
-    pub(crate) fn kubeconfig(&self) -> Result<Kubeconfig, CliError> {
-        Ok(cmp_client::connect::kubeconfig(&self.options())?)
+    /// Reads the names in the kubeconfig without connecting.
+    pub(crate) fn kubeconfig(&self) -> Result<Names, CliError> {
+        Ok(names(&self.options())?)
     }
 
     /// Returns the connection, and makes it at the first call.

@@ -155,6 +155,7 @@ impl From<ApiError> for CliError {
                 .hint("a token may have expired: an administrator makes another with `kubectl cmp create token`"),
             ApiError::Damaged { .. } => Self::user(message).hint("an administrator has to mend it"),
             ApiError::TimedOut { .. } => Self::user(message).hint("the same command goes on where this one ended"),
+            ApiError::NoConnection(reason) => reason.hints.into_iter().fold(Self::user(message), Self::hint),
             ApiError::Other(_) => Self::user(message),
         }
     }

@@ -4,6 +4,7 @@ mod attacks;
 mod check;
 mod cli;
 mod completion;
+mod connection;
 mod create;
 mod deletion;
 mod demo;

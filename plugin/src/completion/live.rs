@@ -128,10 +128,10 @@ fn instances(accounts: &[Account]) -> Vec<Candidate> {
 
 fn of_kubeconfig(context: &Context<'_>, what: &LookupKind) -> Result<Vec<Candidate>, CliError> {
     let kubeconfig = context.kubeconfig()?;
-    let names: Vec<String> = match what {
-        LookupKind::Contexts => kubeconfig.contexts.into_iter().map(|context| context.name).collect(),
-        LookupKind::KubeClusters => kubeconfig.clusters.into_iter().map(|cluster| cluster.name).collect(),
-        _ => kubeconfig.auth_infos.into_iter().map(|user| user.name).collect(),
+    let names = match what {
+        LookupKind::Contexts => kubeconfig.contexts,
+        LookupKind::KubeClusters => kubeconfig.clusters,
+        _ => kubeconfig.users,
     };
     Ok(names.into_iter().map(Candidate::plain).collect())
 }
