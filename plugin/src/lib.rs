@@ -18,6 +18,7 @@ mod escape;
 mod files;
 mod manifests;
 mod output;
+mod panics;
 mod runtime;
 mod ui;
 mod usage_error;
@@ -29,6 +30,7 @@ use ui::Ui;
 
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
+    panics::install();
     let ui = Ui::standard();
     let typed: Vec<OsString> = std::env::args_os().collect();
     if let Some(words) = completion::asked(&typed) {
