@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
+mod kubeconfig;
 mod work;
 
 /// Returns the texts that an input stands for.
