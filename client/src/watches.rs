@@ -1,4 +1,4 @@
-//! What the mirror and the controllers of cmp-webhook watch.
+//! The watches of the mirror and of the controllers of cmp-webhook.
 
 use std::fmt::Debug;
 

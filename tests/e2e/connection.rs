@@ -409,8 +409,9 @@ fn proxies_are_chosen_as_kubectl_chooses_them() {
     let bare = address.replace("http://", "");
     let (this, other, ours) = (format!("a.b, {name}:{port}"), format!("{name}:1"), format!("127.0.0.1,{bare}"));
     let failed: &[&str] = &["unable to connect to the server"];
-    // The file, the variables, what is said, and whether the proxy is used.
-    let table: [(&str, &[(&str, &str)], &[&str], bool); 11] = [
+    /// The file, the variables, what is said, and whether the proxy is used.
+    type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str], bool);
+    let table: [Row<'_>; 11] = [
         ("near", &[("HTTPS_PROXY", &address)], &[], false),
         ("near", &[("HTTPS_PROXY", "http://127.0.0.1:1")], &[], false),
         ("far", &[("HTTPS_PROXY", &address)], &[], true),

@@ -109,7 +109,7 @@ fn a_cluster_in_deletion_needs_the_storage_of_its_claims_alone() {
     for (mebibytes, count) in rows {
         assert_eq!(needed_in_deletion(&claims(mebibytes), &holds), of(count), "{mebibytes} Mi");
     }
-    // What can make nothing any more costs nothing.
+    // Objects that make nothing any more cost nothing.
     let mut remains = Remains { sets: vec![made(0)], machines: vec![vm("Always", "running", "Running")], ..claims(0) };
     assert_eq!(needed_in_deletion(&remains, &holds), of(0));
     let pod = |phase: &str| {
