@@ -1,4 +1,4 @@
-//! Who the caller is, what the caller may do, and who is bound to which role.
+//! The identity of the caller, its rights, and the subjects that are bound to a role.
 
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};

@@ -23,8 +23,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone, Copy)]
 pub enum Retry {
     /// The switch reads the instance and decides again. A conflict is retried at once. A refusal because the cluster is
-    /// released is retried until this time: it may come from an API server that has not seen yet that the quota was
-    /// brought back.
+    /// released is retried until this time. An API server may not have seen yet that the quota was brought back.
     Here(Option<Instant>),
     /// The caller does, and checks first whether the verb is still due. A conflict and every refusal are
     /// [`Came::NotYet`].

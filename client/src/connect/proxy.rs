@@ -97,8 +97,8 @@ fn uses_proxy(host: &str, port: u16, except: &str) -> bool {
     !except.split(',').any(|entry| matches(&entry.trim().to_lowercase(), &host, ip, port))
 }
 
-/// Reports whether an entry of `NO_PROXY` names this host: `*`, a CIDR, an IP address or a domain, the last two with or
-/// without a port.
+/// Reports whether an entry of `NO_PROXY` names this host. An entry is `*`, a CIDR, an IP address or a domain. The last two
+/// may have a port.
 fn matches(entry: &str, host: &str, ip: Option<IpAddr>, port: u16) -> bool {
     if entry == "*" {
         return true;

@@ -141,7 +141,7 @@ fn an_impossible_schedule_is_refused_with_the_name_of_the_flag() {
         ),
         (
             Wish { suspend: Some(own("0 19 * * *")), resume: Some(own("0 19 * * *")), ..wish() },
-            "--resume '0 19 * * *' falls together with --suspend: choose times that never meet",
+            "--resume '0 19 * * *' can be at the same time as --suspend: choose another time",
         ),
         (
             Wish { suspend: Some(own("0 19 * * *")), mode: Some(Mode::Pause), ..wish() },
