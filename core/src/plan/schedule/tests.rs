@@ -137,7 +137,7 @@ fn an_impossible_schedule_is_refused_with_the_name_of_the_flag() {
         (Wish { resume: Some(own("0 8 * * *")), ..wish() }, none),
         (
             Wish { suspend: Some(own("0 19 * * *")), time_zone: Some(own("Mars")), ..wish() },
-            "--time-zone 'Mars' is no time zone: use a name of the IANA database, such as Europe/Berlin, or UTC",
+            "--time-zone 'Mars' is not a time zone: use a name of the IANA database, such as Europe/Berlin, or UTC",
         ),
         (
             Wish { suspend: Some(own("0 19 * * *")), resume: Some(own("0 19 * * *")), ..wish() },
@@ -145,7 +145,7 @@ fn an_impossible_schedule_is_refused_with_the_name_of_the_flag() {
         ),
         (
             Wish { suspend: Some(own("0 19 * * *")), mode: Some(Mode::Pause), ..wish() },
-            "--mode 'pause' is for VMs: containers cannot be paused, use halt",
+            "--mode 'pause' is only for VMs: use halt for containers",
         ),
     ] {
         assert_eq!(planned(&wish, None).unwrap_err().to_string(), expected, "{wish:?}");
