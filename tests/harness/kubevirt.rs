@@ -216,7 +216,18 @@ impl KubeVirt {
         self.until("virt-handlers can be found", || {
             let rollout = ["rollout", "status", "daemonset/virt-handler", "-n", NAMESPACE, "--timeout=5s"];
             done(&plane.admin(&rollout))
-        })
+        })?;
+        // kube-controller-manager learns of a new kind at its next discovery. A ResourceQuota that is older than that is
+        // counted at its next resync only, up to five minutes later.
+        self.until("kube-controller-manager counts VMs", || {
+            let (kind, probe) = ("count/virtualmachineinstances.kubevirt.io", ["quota", "probe", "-n", NAMESPACE]);
+            done(&plane.admin(&[&["delete"], &probe[..], &["--ignore-not-found"]].concat()))?;
+            done(&plane.admin(&[&["create"], &probe[..], &[&format!("--hard={kind}=1")]].concat()))?;
+            let used = || plane.admin(&[&["get"], &probe[..], &["-o", "jsonpath={.status.used}"]].concat()).stdout;
+            let is_counted = (0..20).any(|_| used().contains(kind));
+            if is_counted { Ok(()) } else { Err(format!("{kind} is not counted")) }
+        })?;
+        done(&plane.admin(&["delete", "quota", "probe", "-n", NAMESPACE]))
     }
 
     /// Waits for a condition while all its processes run.
