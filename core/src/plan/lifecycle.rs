@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::account::Account;
 use crate::instance::{Instance, Orphan};
-use crate::name::{ClusterName, InstanceName};
+use crate::name::InstanceName;
 use crate::plan::refusal::Refusal;
-use crate::plan::release;
 use crate::progress::Goal;
 use crate::state::State;
 use crate::vocabulary::Verb;
@@ -20,26 +18,6 @@ pub enum Step {
     DeleteOrphans(Vec<Orphan>),
     /// Apply the verb to these instances in parallel.
     Apply(Vec<Instance>),
-}
-
-/// The time at which the quota of a cluster is requested or given back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quota {
-    /// Request it before the instances are read. A lack of quota then leaves nothing half resumed.
-    AskFirst,
-    /// Give it back when the instances are off and none has failed.
-    GiveLast,
-    /// Leave it.
-    Leave,
-}
-
-/// Plans the part of the quota.
-pub fn quota(verb: Verb, account: &Account, name: &ClusterName) -> Quota {
-    match verb {
-        Verb::Resume if release::asks_back(account, name) => Quota::AskFirst,
-        Verb::Suspend if release::gives_back(account, name) => Quota::GiveLast,
-        _ => Quota::Leave,
-    }
 }
 
 /// Plans a verb for all instances of a cluster.

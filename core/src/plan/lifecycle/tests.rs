@@ -1,24 +1,6 @@
 use super::*;
-use crate::account::tests::{account, name};
-use crate::plan::tests::{WEB, instances, orphan};
-
-const RELEASES: (&str, &str) = ("policy", r#"{"suspended":"release","clusters":9,"instances":9}"#);
-const OFF: &str = r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"},"released":true}"#;
-
-#[test]
-fn the_quota_is_requested_before_a_resumption_and_given_back_after_a_suspension() {
-    use Quota::{AskFirst, GiveLast, Leave};
-    for (rows, start, stop, suspend, resume) in [
-        (&[("want.web", WEB)][..], Leave, Leave, Leave, Leave),
-        (&[("want.web", WEB), RELEASES], Leave, Leave, GiveLast, Leave),
-        (&[("want.web", OFF), RELEASES], Leave, Leave, Leave, AskFirst),
-        (&[("want.web", OFF)], Leave, Leave, Leave, AskFirst),
-    ] {
-        let account = account(rows);
-        let planned = Verb::ALL.map(|verb| quota(verb, &account, &name("web")));
-        assert_eq!(planned, [start, stop, suspend, resume], "{rows:?}");
-    }
-}
+use crate::account::tests::name;
+use crate::plan::tests::{instances, orphan};
 
 #[test]
 fn leftovers_are_deleted_by_the_verbs_that_switch_off() {
