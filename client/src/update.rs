@@ -1,4 +1,4 @@
-//! The one loop that changes an account: decide, judge, write under the version that was read, and begin again if it
+//! The one loop that changes an account: decide, write under the version that was read, and begin again if it
 //! has changed.
 
 use std::time::Duration;
@@ -7,7 +7,6 @@ use tokio::time::Instant;
 
 use cmp_core::account::change::Change;
 use cmp_core::account::{Account, Unreadable};
-use cmp_core::verdict::{Denial, judge};
 
 use crate::accounts::{Accounts, Stored};
 use crate::error::ApiError;
@@ -36,9 +35,6 @@ pub struct Update<'a> {
     pub manager: &'a str,
     /// How far the change is carried out.
     pub dry_run: DryRun,
-    /// Whether to judge the change here first, which saves a round trip. The verdict of cmp-webhook is the one that
-    /// counts.
-    pub judge: bool,
 }
 
 /// The account after an update.
@@ -107,19 +103,7 @@ fn next(account: &Account, change: &Change, update: Update<'_>) -> Result<Next, 
     if changed == *account {
         return Ok(Next::Unchanged);
     }
-    if update.judge {
-        judged(account, &changed).map_err(|denial| ApiError::denied(&denial))?;
-    }
     Ok(if update.dry_run == DryRun::Client { Next::Imagine(Box::new(changed)) } else { Next::Write })
-}
-
-/// Judges a change as cmp-webhook does. An account that is not settled is left to cmp-webhook, since it may be settled
-/// by now.
-fn judged(account: &Account, changed: &Account) -> Result<(), Denial> {
-    match judge(Some(account), changed) {
-        Err(denial) if account.is_settled() => Err(denial),
-        _ => Ok(()),
-    }
 }
 
 /// Returns the pause before the next try, or `None` if there is none.
@@ -136,6 +120,7 @@ mod tests {
 
     use cmp_core::account::Want;
     use cmp_core::resources::Resources;
+    use cmp_core::verdict::judge;
     use cmp_core::vocabulary::InstanceType;
 
     use super::*;
@@ -152,34 +137,32 @@ mod tests {
         Change::new().want(&"web".parse().unwrap(), Some(&Want::new(InstanceType::Container, 1, size)))
     }
 
-    fn update(dry_run: DryRun, judge: bool) -> Update<'static> {
-        Update { manager: "test", dry_run, judge }
+    fn update(dry_run: DryRun) -> Update<'static> {
+        Update { manager: "test", dry_run }
     }
 
     #[test]
     fn nothing_is_written_for_a_change_of_nothing() {
         let there = wants("1").apply(&account(true)).unwrap();
         for (account, change) in [(account(true), Change::new()), (there, wants("1"))] {
-            assert_eq!(next(&account, &change, update(DryRun::None, true)).unwrap(), Next::Unchanged);
+            assert_eq!(next(&account, &change, update(DryRun::None)).unwrap(), Next::Unchanged);
         }
     }
 
     #[test]
     fn a_dry_run_on_this_side_sends_nothing() {
         let imagined = wants("1").apply(&account(true)).unwrap();
-        let next = |dry_run| next(&account(true), &wants("1"), update(dry_run, true)).unwrap();
+        let next = |dry_run| next(&account(true), &wants("1"), update(dry_run)).unwrap();
         assert_eq!(next(DryRun::Client), Next::Imagine(Box::new(imagined)));
         assert_eq!(next(DryRun::Server), Next::Write);
         assert_eq!(next(DryRun::None), Next::Write);
     }
 
     #[test]
-    fn a_denial_is_known_before_the_request() {
-        let next = |settled, judge| next(&account(settled), &wants("5"), update(DryRun::None, judge));
-        assert!(next(true, true).unwrap_err().is_over_quota());
-        assert_eq!(next(true, false).unwrap(), Next::Write);
-        // cmp-webhook may have settled the account by now.
-        assert_eq!(next(false, true).unwrap(), Next::Write);
+    fn cmp_webhook_judges_what_is_written() {
+        for settled in [true, false] {
+            assert_eq!(next(&account(settled), &wants("5"), update(DryRun::None)).unwrap(), Next::Write, "{settled}");
+        }
     }
 
     #[test]

@@ -100,7 +100,7 @@ async fn write(
     clusters: &mut [Cluster],
     dry_run: DryRun,
 ) -> Result<(), ApiError> {
-    let update = Update { manager: MANAGER, dry_run: dry_run.into(), judge: false };
+    let update = Update { manager: MANAGER, dry_run: dry_run.into() };
     let updated = accounts.update(stored.clone(), update, |read| {
         *stored = read.clone();
         Ok::<_, ApiError>(plan::change(&read.account, clusters.iter().map(|cluster| &cluster.name)))

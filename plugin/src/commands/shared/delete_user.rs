@@ -24,7 +24,7 @@ pub(crate) async fn stop(
         Err(error) => return unreadable(context, name, error).await,
     };
     let mut last = read.clone();
-    let update = Update { manager: MANAGER, dry_run: Effect::None, judge: false };
+    let update = Update { manager: MANAGER, dry_run: Effect::None };
     let stopped = accounts.update(read, update, |stored| {
         last = stored.clone();
         Ok::<_, ApiError>(plan::stop(&stored.account))

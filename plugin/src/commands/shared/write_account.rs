@@ -19,7 +19,7 @@ pub(crate) async fn write(
     mut plan: impl FnMut(&Account) -> Result<Write, Refusal>,
 ) -> Result<Updated, CliError> {
     // The plan has judged the write.
-    let update = Update { manager: MANAGER, dry_run: dry_run.into(), judge: false };
+    let update = Update { manager: MANAGER, dry_run: dry_run.into() };
     accounts.update(stored, update, |read| Ok::<_, CliError>(plan(&read.account)?.change)).await
 }
 
