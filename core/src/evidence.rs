@@ -33,6 +33,29 @@ impl Default for Remains {
     }
 }
 
+impl Remains {
+    /// Iterates over the Pods that have not ended.
+    fn living_pods(&self) -> impl Iterator<Item = &Pod> {
+        self.pods.iter().filter(|pod| {
+            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+            !matches!(phase, Some("Succeeded" | "Failed"))
+        })
+    }
+
+    /// Iterates over the VirtualMachineInstances that have not ended.
+    fn living_guests(&self) -> impl Iterator<Item = &VirtualMachineInstance> {
+        self.running.iter().filter(|guest| !guest.ended())
+    }
+}
+
+fn pod_name(pod: &Pod) -> String {
+    format!("Pod {}", pod.metadata.name.as_deref().unwrap_or_default())
+}
+
+fn guest_name(guest: &VirtualMachineInstance) -> String {
+    format!("VM {}", guest.metadata.name.as_deref().unwrap_or_default())
+}
+
 /// Checks that the remaining objects fit a shape. The error names the object that is too much.
 pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), String> {
     let sets = remains.sets.iter().map(|set| {
@@ -59,17 +82,12 @@ pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), Str
             Some(_) => {}
         }
     }
-    let pods = remains.pods.iter().filter_map(|pod| {
-        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-        let ended = matches!(phase, Some("Succeeded" | "Failed"));
-        // `None` is a Pod that cannot be counted; it counts as more than any size.
-        let size = footprint(pod.spec.as_ref().filter(|_| !ended)?, Rule::Requests);
-        Some((format!("Pod {}", pod.metadata.name.as_deref().unwrap_or_default()), size))
+    // `None` is a Pod that cannot be counted; it counts as more than any size.
+    let pods = remains.living_pods().filter_map(|pod| {
+        let size = footprint(pod.spec.as_ref()?, Rule::Requests);
+        Some((pod_name(pod), size))
     });
-    let running =
-        remains.running.iter().filter(|running| !running.ended()).map(|running| {
-            (format!("VM {}", running.metadata.name.as_deref().unwrap_or_default()), running.spec.size())
-        });
+    let running = remains.living_guests().map(|guest| (guest_name(guest), guest.spec.size()));
     let living: Vec<(String, Option<Resources>)> = match kind {
         InstanceType::Container => pods.collect(),
         InstanceType::Vm => running.collect(),
@@ -96,14 +114,8 @@ pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), Str
 /// Kubernetes admits no new object into such a Namespace (admission plugin `NamespaceLifecycle`), and a deletion is
 /// never taken back. StatefulSets and VirtualMachines that are left therefore make nothing any more, and cost nothing.
 pub fn needed_in_deletion(remains: &Remains, holds: &Shape) -> Result<Shape, String> {
-    let pods = remains.pods.iter().filter(|pod| {
-        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-        !matches!(phase, Some("Succeeded" | "Failed"))
-    });
-    let pods = pods.map(|pod| format!("Pod {}", pod.metadata.name.as_deref().unwrap_or_default()));
-    let running = remains.running.iter().filter(|running| !running.ended());
-    let running = running.map(|vm| format!("VM {}", vm.metadata.name.as_deref().unwrap_or_default()));
-    if let Some(left) = running.chain(pods).next() {
+    let living = remains.living_guests().map(guest_name).chain(remains.living_pods().map(pod_name)).next();
+    if let Some(left) = living {
         return Err(format!("{left} still exists"));
     }
     let each = holds.size.named(STORAGE).unwrap_or(Quantity::ZERO);
