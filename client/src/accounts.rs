@@ -43,6 +43,11 @@ pub struct Accounts {
     api: Api<ConfigMap>,
 }
 
+/// Returns the label selector of accounts.
+pub(crate) fn selector() -> String {
+    format!("{}={}", keys::ACCOUNT, keys::TRUE)
+}
+
 /// Reports whether a ConfigMap in the users' Namespace is an account.
 pub fn is_account(map: &ConfigMap) -> bool {
     map.labels().get(keys::ACCOUNT).is_some_and(|value| value == keys::TRUE)
@@ -103,13 +108,13 @@ impl Accounts {
 
     /// Reads all accounts. An account that cannot be read is an error of its own in the list.
     pub async fn list(&self) -> Result<Vec<Result<Stored, ApiError>>, ApiError> {
-        let list = self.api.list(&ListParams::default().labels(&format!("{}={}", keys::ACCOUNT, keys::TRUE))).await?;
+        let list = self.api.list(&ListParams::default().labels(&selector())).await?;
         Ok(list.items.iter().map(stored).collect())
     }
 
     /// Lists the names of all accounts, including those that cannot be read.
     pub async fn names(&self) -> Result<Vec<String>, ApiError> {
-        let ours = ListParams::default().labels(&format!("{}={}", keys::ACCOUNT, keys::TRUE));
+        let ours = ListParams::default().labels(&selector());
         Ok(self.api.list_metadata(&ours).await?.items.iter().map(ResourceExt::name_any).collect())
     }
 
@@ -200,7 +205,7 @@ impl Accounts {
 
     /// Yields whenever any account changes, and once when the first list is complete.
     pub fn changes(&self) -> BoxStream<'static, ()> {
-        let only = Config::default().labels(&format!("{}={}", keys::ACCOUNT, keys::TRUE));
+        let only = Config::default().labels(&selector());
         changes(self.api.clone(), only)
     }
 

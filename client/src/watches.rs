@@ -12,6 +12,8 @@ use serde::de::DeserializeOwned;
 
 use cmp_core::keys;
 
+use crate::accounts::selector;
+
 /// The events of one watch. It begins with a list, and again after each break.
 pub type Watch<K> = BoxStream<'static, Result<Event<K>, watcher::Error>>;
 
@@ -24,7 +26,7 @@ where
 
 /// Watches all accounts.
 pub fn accounts(client: &Client) -> Watch<ConfigMap> {
-    let only = Config::default().labels(&format!("{}={}", keys::ACCOUNT, keys::TRUE));
+    let only = Config::default().labels(&selector());
     watch(Api::namespaced(client.clone(), keys::USERS_NAMESPACE), only)
 }
 
