@@ -4,7 +4,7 @@ use cmp_tests::{Installation, World, eventually};
 use serde_json::{Value, json};
 
 use crate::deletion::{hold_up, let_go};
-use crate::support::{SOON, held, running, shared};
+use crate::support::{SOON, held, is_gone, running, shared, shows};
 
 /// Waits until a cluster in deletion holds only the storage of so many of its claims.
 fn holds_only(world: &World<'_>, cluster: &str, claims: u32) {
@@ -12,21 +12,6 @@ fn holds_only(world: &World<'_>, cluster: &str, claims: u32) {
         let is_lowered =
             |held: &Value| held["count"] == claims && held["released"] == true && held["state"] == "deleting";
         account[format!("want.{cluster}")].is_null() && held(account, cluster).as_ref().is_some_and(is_lowered)
-    });
-}
-
-/// Waits until nothing of a cluster is left in the account.
-fn is_gone(world: &World<'_>, cluster: &str) {
-    world.account_is(&format!("nothing of {cluster} is left"), |account| {
-        account.as_object().is_some_and(|keys| keys.keys().all(|key| !key.ends_with(&format!(".{cluster}"))))
-    });
-}
-
-/// Waits until `get` shows the reason why a deletion does not end.
-fn shows(world: &World<'_>, cluster: &str, reason: &str) {
-    eventually("the reason is shown", SOON, || {
-        let shown = world.cmp(&["get", "cluster", cluster, "-o", "wide"]).ok();
-        if shown.stdout.contains(reason) { Ok(()) } else { Err(shown.to_string()) }
     });
 }
 

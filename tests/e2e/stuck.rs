@@ -6,25 +6,7 @@ use cmp_tests::{Installation, World, eventually};
 use serde_json::{Value, json};
 
 use crate::deletion::{SitePolicy, hold_up, let_go, nothing_is_left};
-use crate::support::{SOON, held, running, shared, want};
-
-/// Asserts that the plugin shows the reason in every form.
-fn shows(world: &World<'_>, cluster: &str, reason: &str) {
-    eventually("the reason is shown", SOON, || {
-        let shown = world.cmp(&["get", "cluster", cluster, "-o", "wide"]).ok();
-        if shown.stdout.contains(reason) { Ok(()) } else { Err(shown.to_string()) }
-    });
-    world.cmp(&["describe", "cluster", cluster]).ok().says(reason);
-    let object = world.cmp(&["get", "cluster", cluster, "-o", "json"]).ok().json();
-    assert!(object["status"]["reason"].as_str().is_some_and(|shown| shown.contains(reason)), "{object}");
-}
-
-/// Waits until an account has no entry of a cluster any more.
-fn is_gone(world: &World<'_>, cluster: &str) {
-    world.account_is(&format!("nothing of {cluster} is left"), |account| {
-        account.as_object().is_some_and(|keys| keys.keys().all(|key| !key.ends_with(&format!(".{cluster}"))))
-    });
-}
+use crate::support::{SOON, held, is_gone, running, shared, shows, want};
 
 /// Returns how often a step of this name failed, in all replicas.
 fn failures(installation: &Installation, step: &str) -> u64 {

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use cmp_tests::{ControlPlane, Installation, World};
+use cmp_tests::{ControlPlane, Installation, World, eventually};
 pub(crate) use cmp_tests::{SOON, held, want};
 use serde_json::{Value, json};
 
@@ -25,6 +25,24 @@ pub(crate) fn running(world: &World<'_>, name: &str, count: u32, cpu: &str, memo
     let cluster = world.cluster(name);
     world.running(&cluster, count, cpu, memory);
     cluster
+}
+
+/// Asserts that the plugin shows the reason in every form.
+pub(crate) fn shows(world: &World<'_>, cluster: &str, reason: &str) {
+    eventually("the reason is shown", SOON, || {
+        let shown = world.cmp(&["get", "cluster", cluster, "-o", "wide"]).ok();
+        if shown.stdout.contains(reason) { Ok(()) } else { Err(shown.to_string()) }
+    });
+    world.cmp(&["describe", "cluster", cluster]).ok().says(reason);
+    let object = world.cmp(&["get", "cluster", cluster, "-o", "json"]).ok().json();
+    assert!(object["status"]["reason"].as_str().is_some_and(|shown| shown.contains(reason)), "{object}");
+}
+
+/// Waits until an account has no entry of a cluster any more.
+pub(crate) fn is_gone(world: &World<'_>, cluster: &str) {
+    world.account_is(&format!("nothing of {cluster} is left"), |account| {
+        account.as_object().is_some_and(|keys| keys.keys().all(|key| !key.ends_with(&format!(".{cluster}"))))
+    });
 }
 
 /// Returns an instance's StatefulSet under another name, as a person who copies one would write it.
