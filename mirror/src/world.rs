@@ -218,11 +218,11 @@ impl World {
             let evidence = map.metadata.resource_version.clone().unwrap_or_default();
             let fact = |value: Resources| Fact { value, evidence: evidence.clone() };
             seen.quotas.insert((user.clone(), String::new()), fact(account.quota.clone()));
-            seen.charges.extend(
-                account
-                    .existing()
-                    .filter_map(|(cluster, entry)| Some(((user.clone(), cluster.to_string()), fact(entry.charge()?)))),
-            );
+            // A cluster without a charge is released, or its quota was given back before its Namespace has gone.
+            seen.charges.extend(account.existing().filter_map(|(cluster, entry)| {
+                let charge = entry.charge().filter(|charge| !charge.is_empty())?;
+                Some(((user.clone(), cluster.to_string()), fact(charge)))
+            }));
         }
         seen
     }

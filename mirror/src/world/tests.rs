@@ -107,6 +107,11 @@ fn news_are_of_the_place_where_something_changed() {
     let charge = &seen.charges[&("john".to_owned(), "web".to_owned())];
     assert_eq!((charge.value.cpu().to_string(), charge.evidence.as_str()), ("2".to_owned(), "7"));
     assert_eq!(seen.quotas[&("john".to_owned(), String::new())].value.cpu().to_string(), "4");
+    let released = json!({ "metadata": { "name": "john", "uid": "u", "resourceVersion": "8" },
+        "data": { "quota": "{\"cpu\":\"4\",\"memory\":\"8Gi\"}",
+            "held.web": "{\"uid\":\"u\",\"type\":\"container\",\"count\":2,\"size\":{},\"state\":\"deleting\"}" } });
+    world.take(Change::Account(News::Is(read(released))));
+    assert!(world.seen(&[], &users).charges.is_empty(), "a charge of nothing is no charge");
     // A new list replaces the objects of the previous one.
     assert!(!world.is_complete());
     for change in [Change::Set(News::First), Change::Set(News::All)] {
