@@ -176,7 +176,7 @@ mod tests {
         let until = now + PAUSE;
         let conflict = || Err(ApiError::refused(409, "Conflict", "the object has been modified"));
         let other_conflict = || Err(ApiError::refused(409, "Conflict", "the VM is being migrated"));
-        let released = || Err(ApiError::refused(403, "Forbidden", "it has given its quota back"));
+        let released = || Err(ApiError::refused(403, "Forbidden", "it has released its quota"));
         let forbidden = || Err(ApiError::refused(403, "Forbidden", "no"));
         let missing = || Err(ApiError::refused(404, "NotFound", "no"));
         let down = || Err(ApiError::Unreachable(String::new()));

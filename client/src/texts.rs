@@ -26,8 +26,23 @@ pub(crate) const FENCED: &str = "exceeded quota: cmp,";
 /// The policies `cmp-instances` and `cmp-vms`: the Namespace is not open for this instance.
 pub(crate) const NO_INSTANCE: &str = "is not one of the ";
 /// The policies `cmp-scale` and `cmp-vms`: the cluster is released.
-pub(crate) const RELEASED: &str = "has given its quota back";
+pub(crate) const RELEASED: &str = "has released its quota";
 /// KubeVirt: the instance is already in the state that was asked for.
 pub(crate) const PAUSED_ALREADY: [&str; 2] = ["already paused", "not paused"];
 /// KubeVirt: there is no running guest to restart.
 pub(crate) const NOTHING_TO_RESTART: [&str; 2] = ["not running", "does not support manual restart"];
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_policies_say_the_texts_that_are_compared() {
+        let scale = include_str!("../../manifests/policies/scale.yaml");
+        let instances = include_str!("../../manifests/policies/instances.yaml");
+        let vms = include_str!("../../manifests/policies/vms.yaml");
+        for policy in [scale, instances, vms] {
+            for text in [super::NO_INSTANCE, super::RELEASED] {
+                assert!(policy.contains(text), "no policy says {text:?}");
+            }
+        }
+    }
+}
