@@ -53,3 +53,28 @@ fn a_demo_that_is_killed_leaves_no_process_and_no_folder() {
         if left.is_empty() { Ok(()) } else { Err(left.join("\n")) }
     });
 }
+
+#[test]
+fn the_launcher_says_what_the_first_run_builds() {
+    let launcher = built().plugin.with_file_name("launcher");
+    // In a folder of its own, the launcher finds no demo that an earlier run built. A hard link needs the same volume.
+    let folder = launcher.with_file_name(format!("launcher-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let alone = folder.join("launcher");
+    fs::hard_link(&launcher, &alone).unwrap();
+    let said = |kubeconfig: &str| {
+        let launched = output(Command::new(&alone).env("KUBECONFIG", kubeconfig), PATIENCE).unwrap();
+        assert!(!launched.status.success());
+        String::from_utf8_lossy(&launched.stderr).into_owned()
+    };
+    let text = said("/a/kubeconfig");
+    assert!(
+        text.contains("etcd, Kubernetes and kwok") && text.contains("You have a kubeconfig: docs/QUICKSTART.md"),
+        "{text}"
+    );
+    assert!(text.contains(&format!("error: {}: ", folder.join("demo").display())), "{text}");
+    fs::remove_dir_all(&folder).unwrap();
+    let built_before = output(Command::new(&launcher).arg("--stay"), PATIENCE).unwrap();
+    let text = String::from_utf8_lossy(&built_before.stderr);
+    assert!(!text.contains("The first run") && text.contains("error: unknown argument \"--stay\""), "{text}");
+}

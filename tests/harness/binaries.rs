@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use crate::child::{self, BUILD, PATIENCE};
+use crate::child::{self, BUILD};
+use crate::go::{self, Program};
 
 /// The newest Kubernetes version, which is the default, and the oldest supported one, which is built where a run asks
 /// for it.
@@ -63,14 +64,15 @@ const fn of_kubernetes(module: &'static str) -> [(&'static str, &'static str, &'
 /// The KubeVirt version that is built.
 pub const KUBEVIRT: &str = "v1.7.0";
 
-/// Programs that are built in addition for tests with virtual machines. The last one is ours: it prints KubeVirt's
-/// manifests.
-const KUBEVIRT_PROGRAMS: [(&str, &str, &str); 4] = [
+/// Programs that are built in addition for tests with virtual machines.
+const KUBEVIRT_PROGRAMS: [(&str, &str, &str); 3] = [
     ("virt-api", "kubevirt", "kubevirt.io/kubevirt/cmd/virt-api"),
     ("virt-controller", "kubevirt", "kubevirt.io/kubevirt/cmd/virt-controller"),
     ("virtctl", "kubevirt", "kubevirt.io/kubevirt/cmd/virtctl"),
-    ("kubevirt-manifests", "kubevirt", "./manifests"),
 ];
+
+/// Our own program that prints KubeVirt's manifests.
+const KUBEVIRT_MANIFESTS: [(&str, &str, &str); 1] = [("kubevirt-manifests", "kubevirt", "./manifests")];
 
 /// Programs that are built in addition for tests with krew: krew, and the checker that the central index runs on
 /// manifests.
@@ -118,10 +120,6 @@ impl Binaries {
     }
 }
 
-pub(crate) fn modules() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("control-plane")
-}
-
 /// Returns the linker flags for the programs of a module. They write the version into the programs.
 fn flags(module: &str) -> String {
     if module == "krew" {
@@ -148,7 +146,7 @@ fn cache(name: &str, flags: &str, files: &[&str]) -> Result<PathBuf, String> {
     let mut hasher = DefaultHasher::new();
     flags.hash(&mut hasher);
     for file in files {
-        let path = modules().join(file);
+        let path = go::modules().join(file);
         fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?.hash(&mut hasher);
     }
     let folder = base.join("kubectl-cmp").join(format!("{name}-{:016x}", hasher.finish()));
@@ -189,11 +187,18 @@ fn find() -> Result<Binaries, String> {
     Ok(Binaries { programs: all, stages })
 }
 
+/// KubeVirt's programs do not depend on the source of ours, so a change of ours does not build them again.
 fn find_kubevirt() -> Result<Binaries, String> {
-    let pins = ["kubevirt/go.mod", "kubevirt/go.sum", "kubevirt/manifests/main.go"];
+    let pins = ["kubevirt/go.mod", "kubevirt/go.sum"];
     let folder = cache("kubevirt", &flags("kubevirt"), &pins)?;
+    let locked = lock(&folder)?;
+    let mut all = programs(&KUBEVIRT_PROGRAMS, &folder)?;
+    drop(locked);
+    let folder =
+        cache("kubevirt-manifests", &flags("kubevirt"), &[&pins[..], &["kubevirt/manifests/main.go"]].concat())?;
     let _locked = lock(&folder)?;
-    Ok(Binaries { programs: programs(&KUBEVIRT_PROGRAMS, &folder)?, stages: Vec::new() })
+    all.append(&mut programs(&KUBEVIRT_MANIFESTS, &folder)?);
+    Ok(Binaries { programs: all, stages: Vec::new() })
 }
 
 fn find_krew() -> Result<Binaries, String> {
@@ -202,66 +207,31 @@ fn find_krew() -> Result<Binaries, String> {
     Ok(Binaries { programs: programs(&KREW_PROGRAMS, &folder)?, stages: Vec::new() })
 }
 
+/// Finds the programs in `KUBEBUILDER_ASSETS` or in the cache, and builds those that are missing.
 fn programs(wanted: &[(&'static str, &str, &str)], folder: &Path) -> Result<BTreeMap<&'static str, PathBuf>, String> {
     let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
-    let mut programs = BTreeMap::new();
+    let mut found = BTreeMap::new();
+    let mut missing: BTreeMap<&str, Vec<Program<'_>>> = BTreeMap::new();
     for &(name, module, package) in wanted {
         let given = assets.as_ref().map(|assets| assets.join(name)).filter(|path| path.exists());
-        let path = match given {
-            Some(path) => path,
-            None => build(folder, name, module, package)?,
-        };
-        programs.insert(name, path);
+        let path = given.unwrap_or_else(|| folder.join(name));
+        if !path.exists() {
+            missing.entry(module).or_default().push(Program { name, package });
+        }
+        found.insert(name, path);
     }
-    Ok(programs)
-}
-
-fn go(module: &str) -> Command {
-    let mut go = Command::new("go");
-    go.current_dir(modules().join(module)).env("CGO_ENABLED", "0").env("GOFLAGS", "-buildvcs=false");
-    go
-}
-
-/// Checks that a Go toolchain is installed and new enough.
-fn check_go() -> Result<(), String> {
-    let ways = "install Go 1.26 or newer, or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, \
-                kube-controller-manager, kube-scheduler, kubectl and kwok, and for virtual machines virt-api, \
-                virt-controller, virtctl and kubevirt-manifests";
-    let said = child::output(go("kwok").args(["env", "GOVERSION"]), PATIENCE);
-    let said = said.map_err(|error| format!("go: {error}; {ways}"))?;
-    if said.status.success() {
-        Ok(())
-    } else {
-        Err(format!("go: {}; {ways}", String::from_utf8_lossy(&said.stderr).trim()))
+    for (module, programs) in missing {
+        go::build(module, &flags(module), &programs, folder)?;
     }
-}
-
-fn build(folder: &Path, name: &str, module: &str, package: &str) -> Result<PathBuf, String> {
-    let path = folder.join(name);
-    if path.exists() {
-        return Ok(path);
-    }
-    check_go()?;
-    eprintln!("building {name} from {package}, once for this machine; the first of them takes minutes ...");
-    let started = Instant::now();
-    let half = folder.join(format!("{name}.building"));
-    let mut go = go(module);
-    go.args(["build", "-trimpath", "-ldflags", &flags(module), "-o"]).arg(&half).arg(package);
-    let built = child::build(&mut go).map_err(|error| format!("go build: {error}"))?;
-    if !built.status.success() {
-        return Err(format!("go build {package} failed; its words are above"));
-    }
-    fs::rename(&half, &path).map_err(|error| error.to_string())?;
-    eprintln!("built {name} in {} s", started.elapsed().as_secs());
-    Ok(path)
+    Ok(found)
 }
 
 fn stages(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let copies = folder.join("stages");
     if !copies.exists() {
-        check_go()?;
+        go::check()?;
         // The command may download the module.
-        let said = child::build(go("kwok").args(["list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"]));
+        let said = child::build(go::go("kwok").args(["list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"]));
         let said = said.map_err(|error| format!("go list: {error}"))?;
         let module = PathBuf::from(String::from_utf8_lossy(&said.stdout).trim());
         let half = folder.join("stages.copying");

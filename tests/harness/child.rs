@@ -154,6 +154,11 @@ impl Lines {
         Self(lines)
     }
 
+    /// Waits for the next line.
+    pub(crate) fn next(&self, limit: Duration) -> Result<String, RecvTimeoutError> {
+        self.0.recv_timeout(limit)
+    }
+
     /// Waits for a line with this text, and returns it.
     #[track_caller]
     pub fn until(&self, text: &str, limit: Duration) -> String {

@@ -13,9 +13,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::authority::Authority;
-use crate::binaries::{Binaries, KUBEVIRT, built, modules};
+use crate::binaries::{Binaries, KUBEVIRT, built};
 use crate::child::{PATIENCE, connect, output};
 use crate::control_plane::{ControlPlane, free_port};
+use crate::go::modules;
 use crate::process::Process;
 use crate::shell::{Output, eventually};
 

@@ -10,6 +10,7 @@ pub mod binaries;
 pub mod child;
 pub mod control_plane;
 pub mod etcd;
+mod go;
 pub mod history;
 pub mod installation;
 pub mod kubevirt;

@@ -1,9 +1,9 @@
-// Command manifests writes what virt-operator would create in a cluster, from the same functions that virt-operator
-// calls, without its workloads: KubeVirt's programs run as local processes here.
+// Command manifests writes the objects that virt-operator would create in a cluster. It calls the same functions as
+// virt-operator. It writes no workloads, because KubeVirt's programs run as local processes here.
 //
-// Three files, in the order in which they are to be applied: install.json (namespace, rights, certificate authority,
-// virt-api's Service), crds.json, and serving.json (APIServices and webhooks), which has to wait until virt-api
-// listens: the API server asks it from then on about every virtual machine that is written.
+// It writes three files, which are applied in this order: install.json (namespace, rights, certificate authority, the
+// Service of virt-api), crds.json, and serving.json (APIServices and webhooks). The last one waits until virt-api
+// listens, because from then on the API server asks virt-api about every write of a virtual machine.
 package main
 
 import (
@@ -104,7 +104,7 @@ func install(pem []byte) []runtime.Object {
 			},
 		},
 		components.NewKubeVirtPriorityClassCR(),
-		// Where virt-api reads whom it may believe to be a virt-handler.
+		// virt-api reads from it which clients are virt-handlers.
 		&corev1.ConfigMap{
 			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
 			ObjectMeta: metav1.ObjectMeta{Name: components.KubeVirtCASecretName, Namespace: namespace},
@@ -117,7 +117,7 @@ func install(pem []byte) []runtime.Object {
 	all = append(all, rbac.GetAllController(namespace)...)
 	all = append(all, rbac.GetAllHandler(namespace)...)
 
-	// Both say "v1" for their group and version in the module; virt-operator never looks.
+	// The module gives "v1" as group and version of both; virt-operator does not read them.
 	const admission = "admissionregistration.k8s.io/v1"
 	handler := fmt.Sprintf("system:serviceaccount:%s:%s", namespace, components.HandlerServiceAccountName)
 	policy := components.NewHandlerV1ValidatingAdmissionPolicy(handler)
@@ -127,7 +127,7 @@ func install(pem []byte) []runtime.Object {
 	return append(all, policy, binding)
 }
 
-// service is virt-api's, led to this machine: the API server resolves the name itself.
+// service is the Service of virt-api, and leads to this machine: the API server resolves the name itself.
 func service() runtime.Object {
 	service := components.NewApiServerService(namespace)
 	service.Spec = corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "localhost"}
