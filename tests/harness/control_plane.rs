@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use rcgen::KeyPair;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::authority::Authority;
 use crate::binaries::Binaries;
@@ -85,6 +85,32 @@ impl ControlPlane {
     }
 
     fn try_start(options: &Options) -> Result<Self, String> {
+        let mut plane = Self::prepare(options);
+        plane.etcd.restart();
+        plane.apiserver.restart();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let asked = plane.admin(&["get", "--raw", "/readyz"]);
+            if asked.code == 0 {
+                break;
+            }
+            let (apiserver, etcd) = (&plane.apiserver, &plane.etcd);
+            if !apiserver.is_running() || !etcd.is_running() || Instant::now() > deadline {
+                return Err(format!("{asked}\n{}\n{}", apiserver.last_words(), etcd.last_words()));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        [&mut plane.controller_manager, &mut plane.scheduler, &mut plane.kwok].into_iter().for_each(Process::restart);
+        plane.nodes(options.kubevirt);
+        if options.kubevirt {
+            plane.kubevirt = Some(KubeVirt::start(&plane)?);
+        }
+        Ok(plane)
+    }
+
+    /// Prepares a control plane of which nothing runs yet. Its caller starts the [`parts`](Self::parts), and creates the
+    /// [`node_objects`].
+    pub fn prepare(options: &Options) -> Self {
         let binaries = Binaries::get();
         let folder = Folder::new();
         let at = folder.path().to_owned();
@@ -97,8 +123,8 @@ impl ControlPlane {
         fs::write(at.join("tokens.csv"), tokens).expect("a file");
         let [client, peer, port, manager, scheduling, kubelet, mirror_port] = std::array::from_fn(|_| free_port());
         let etcd_url = format!("http://127.0.0.1:{client}");
-        let start = |name: &str, arguments: Vec<String>| Process::start(name, binaries.path(name), arguments, &at);
-        let etcd = start(
+        let part = |name: &str, arguments: Vec<String>| Process::prepare(name, binaries.path(name), arguments, &at);
+        let etcd = part(
             "etcd",
             vec![
                 format!("--data-dir={}", file("etcd")),
@@ -108,22 +134,10 @@ impl ControlPlane {
                 format!("--listen-peer-urls=http://127.0.0.1:{peer}"),
             ],
         );
-        let apiserver = start("kube-apiserver", apiserver_flags(&at, &etcd_url, port, options));
+        let apiserver = part("kube-apiserver", apiserver_flags(&at, &etcd_url, port, options));
         let admin = kubeconfig(port, &certificate_authority, ADMIN, "admin");
         fs::write(at.join("admin.kubeconfig"), admin).expect("a file");
         let as_admin = format!("--kubeconfig={}", file("admin.kubeconfig"));
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let ready = loop {
-            let asked = kubectl(&at.join("admin.kubeconfig"), &["get", "--raw", "/readyz"]);
-            if asked.code == 0 {
-                break Ok(());
-            }
-            if !apiserver.is_running() || !etcd.is_running() || Instant::now() > deadline {
-                break Err(format!("{asked}\n{}\n{}", apiserver.last_words(), etcd.last_words()));
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        };
-        ready?;
         let mut arguments = vec![
             as_admin.clone(),
             "--use-service-account-credentials=true".to_owned(),
@@ -134,8 +148,8 @@ impl ControlPlane {
             format!("--secure-port={manager}"),
         ];
         arguments.extend(options.controller_manager.iter().cloned());
-        let controller_manager = start("kube-controller-manager", arguments);
-        let scheduler = start(
+        let controller_manager = part("kube-controller-manager", arguments);
+        let scheduler = part(
             "kube-scheduler",
             vec![
                 as_admin.clone(),
@@ -180,8 +194,8 @@ impl ControlPlane {
             },
         });
         fs::write(at.join("forward.yaml"), forward.to_string()).expect("a file");
-        let kwok = start("kwok", arguments);
-        let mut plane = Self {
+        let kwok = part("kwok", arguments);
+        Self {
             kubevirt: None,
             apiserver,
             etcd,
@@ -194,25 +208,12 @@ impl ControlPlane {
             options: options.clone(),
             certificate_authority,
             folder,
-        };
-        plane.nodes(3, options.kubevirt);
-        if options.kubevirt {
-            plane.kubevirt = Some(KubeVirt::start(&plane)?);
         }
-        Ok(plane)
     }
 
-    fn nodes(&self, count: u32, kubevirt: bool) {
-        let amounts = json!({ "cpu": "64", "memory": "256Gi", "pods": "1000", "ephemeral-storage": "1Ti" });
-        for at in 0..count {
-            let mut node = json!({
-                "apiVersion": "v1", "kind": "Node",
-                "metadata": { "name": format!("node-{at}"), "labels": { "kubernetes.io/hostname": format!("node-{at}") } },
-                "status": { "allocatable": amounts, "capacity": amounts },
-            });
-            if kubevirt {
-                kubevirt::prepare(&mut node);
-            }
+    fn nodes(&self, kubevirt: bool) {
+        let nodes = node_objects(kubevirt);
+        for node in &nodes {
             self.admin_reading(&["create", "-f", "-"], &node.to_string()).ok();
         }
         eventually("the nodes are ready", Duration::from_secs(60), || {
@@ -222,7 +223,7 @@ impl ControlPlane {
                 [&self.kwok, &self.scheduler, &self.controller_manager].into_iter().find(|one| !one.is_running());
             match lost {
                 Some(lost) => panic!("{}", lost.last_words()),
-                None if ready == count as usize => Ok(()),
+                None if ready == nodes.len() => Ok(()),
                 None => Err(format!("{asked}\n{}", self.kwok.last_words())),
             }
         });
@@ -289,7 +290,7 @@ impl ControlPlane {
     }
 
     /// Returns all processes in the order of stopping: clients before the servers that they use.
-    fn parts(&mut self) -> [&mut Process; 5] {
+    pub fn parts(&mut self) -> [&mut Process; 5] {
         [&mut self.kwok, &mut self.scheduler, &mut self.controller_manager, &mut self.apiserver, &mut self.etcd]
     }
 
@@ -328,6 +329,23 @@ impl ControlPlane {
             if asked.code == 0 { Ok(()) } else { Err(asked.to_string()) }
         });
     }
+}
+
+/// Returns the nodes of a control plane: three, with 64 CPU and 256 GiB each.
+pub fn node_objects(kubevirt: bool) -> Vec<Value> {
+    let amounts = json!({ "cpu": "64", "memory": "256Gi", "pods": "1000", "ephemeral-storage": "1Ti" });
+    let node = |at: u32| {
+        let mut node = json!({
+            "apiVersion": "v1", "kind": "Node",
+            "metadata": { "name": format!("node-{at}"), "labels": { "kubernetes.io/hostname": format!("node-{at}") } },
+            "status": { "allocatable": amounts, "capacity": amounts },
+        });
+        if kubevirt {
+            kubevirt::prepare(&mut node);
+        }
+        node
+    };
+    (0..3).map(node).collect()
 }
 
 fn apiserver_flags(at: &Path, etcd_url: &str, port: u16, options: &Options) -> Vec<String> {

@@ -156,7 +156,7 @@ impl Count {
 
 impl std::fmt::Display for Count {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.compiled > 0 {
+        if self.packages > 0 {
             write!(f, "{} of {} packages", self.compiled, self.packages.max(self.compiled))
         } else if self.downloads > 0 {
             write!(f, "{} modules downloaded", self.downloads)
@@ -177,6 +177,7 @@ mod tests {
         count.hears(Some("go: downloading k8s.io/api v0.36.3"));
         assert_eq!(count.to_string(), "1 modules downloaded");
         count.packages = 2;
+        assert_eq!(count.to_string(), "0 of 2 packages");
         for line in [Some("k8s.io/api/core/v1"), None, Some("# k8s.io/broken"), Some("./a.go:3:1: syntax error")] {
             count.hears(line);
         }

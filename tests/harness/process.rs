@@ -92,16 +92,22 @@ impl Process {
         environment: Vec<(String, String)>,
         folder: &Path,
     ) -> Self {
-        let mut process = Self {
+        let mut process = Self::prepare(name, program, arguments, folder);
+        process.environment = environment;
+        process.restart();
+        process
+    }
+
+    /// Prepares a program that [`restart`](Self::restart) starts; its output goes to `<name>.log` in `folder`.
+    pub fn prepare(name: &str, program: &Path, arguments: Vec<String>, folder: &Path) -> Self {
+        Self {
             name: name.to_owned(),
             program: program.to_owned(),
             arguments,
-            environment,
+            environment: Vec::new(),
             log: folder.join(format!("{name}.log")),
             running: None,
-        };
-        process.restart();
-        process
+        }
     }
 
     /// Starts the program again, with the same arguments; ends it first if it runs.
