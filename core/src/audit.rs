@@ -178,6 +178,7 @@ mod tests {
             deleting: false,
             left: None,
             newer: None,
+            created: None,
             version: ObjectVersion::default(),
         }
     }

@@ -55,6 +55,24 @@ pub fn backoff(failures: u32, jitter: u16) -> Duration {
     full.saturating_sub(full * u32::from(jitter.min(1000)) / 2000)
 }
 
+/// How long a ResourceQuota stays uncounted before it is written anew: kube-controller-manager looks for new kinds every
+/// 30 s.
+const UNCOUNTED_FOR: Duration = Duration::from_secs(30);
+
+/// The longest pause between two such writes: kube-controller-manager counts every ResourceQuota once in that time.
+const LONGEST_UNCOUNTED: Duration = Duration::from_mins(5);
+
+/// Reports whether to write a ResourceQuota anew that kube-controller-manager has seen and does not count completely.
+///
+/// A Namespace that was never opened runs nothing, so that no instance is ever without this fence. The pause doubles
+/// with each write, because it is the time from the creation of the Namespace to that of the ResourceQuota. The API
+/// server sets both times, and all replicas count the pause from the same write.
+fn is_to_be_written_anew(namespace: &ObservedNamespace, quota: &ObservedFence, unchanged_for: Duration) -> bool {
+    let apart = namespace.created.zip(quota.created).map(|(made, written)| written.duration_since(made));
+    let apart = apart.and_then(|apart| Duration::try_from(apart).ok()).unwrap_or_default();
+    !namespace.ready && !quota.uncounted.is_empty() && unchanged_for >= apart.clamp(UNCOUNTED_FOR, LONGEST_UNCOUNTED)
+}
+
 /// Returns the change that lowers the holding of a cluster in deletion to a shape.
 pub fn lower_deleted(cluster: &ClusterName, held: &Held, to: Shape) -> Change {
     Change::new().want(cluster, None).held(cluster, Some(&held.with(to, HeldState::Deleting)))
@@ -359,6 +377,9 @@ fn missing_fences(
         return Some(Step::Write { parts, shape: target.clone(), kind, reserve });
     }
     if let Some(quota) = fences.quota.as_ref().filter(|quota| !quota.in_force) {
+        if is_to_be_written_anew(namespace, quota, observed.unchanged_for) {
+            return Some(Step::RemoveQuota);
+        }
         let what = Awaited::QuotaInForce { uncounted: quota.uncounted.clone() };
         return Some(Step::Wait { what, again: Some(Duration::from_secs(5)) });
     }

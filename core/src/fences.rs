@@ -2,6 +2,7 @@
 //!
 //! Each of our writes sets a new nonce on a fence. The nonces of all three identify the fences that were observed.
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{LimitRange, Namespace, ResourceQuota};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -33,6 +34,10 @@ impl ObjectVersion {
     }
 }
 
+fn created(metadata: &ObjectMeta) -> Option<Timestamp> {
+    metadata.creation_timestamp.as_ref().map(|time| time.0)
+}
+
 /// The observed Namespace of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedNamespace {
@@ -60,6 +65,8 @@ pub struct ObservedNamespace {
     pub left: Option<String>,
     /// The format of its annotations, if a newer version wrote them.
     pub newer: Option<String>,
+    /// The time at which the API server created it.
+    pub created: Option<Timestamp>,
     /// The version that was read.
     pub version: ObjectVersion,
 }
@@ -108,6 +115,7 @@ impl ObservedNamespace {
             deleting: metadata.deletion_timestamp.is_some(),
             left: metadata.deletion_timestamp.as_ref().and_then(|_| left(namespace)),
             newer: annotation(keys::FORMAT).and_then(format::beyond),
+            created: created(metadata),
             version: ObjectVersion::of(metadata),
         }
     }
@@ -163,11 +171,20 @@ pub struct ObservedFence {
     /// The names that a ResourceQuota bounds and that nobody counts yet. kube-controller-manager learns of new kinds at its
     /// next discovery, 30 s later at the latest.
     pub uncounted: Vec<String>,
+    /// The uid of the object.
+    pub uid: String,
+    /// The time at which the API server created it.
+    pub created: Option<Timestamp>,
     /// The version that was read.
     pub version: ObjectVersion,
 }
 
 impl ObservedFence {
+    fn of(metadata: &ObjectMeta) -> Self {
+        let (uid, version) = (metadata.uid.clone().unwrap_or_default(), ObjectVersion::of(metadata));
+        Self { uid, created: created(metadata), version, ..Self::default() }
+    }
+
     /// Reads the amounts and the status of a ResourceQuota.
     pub fn of_quota(quota: &ResourceQuota) -> Self {
         let hard = quota.spec.as_ref().and_then(|spec| spec.hard.as_ref());
@@ -179,18 +196,12 @@ impl ObservedFence {
         let names =
             hard.into_iter().flat_map(std::collections::BTreeMap::keys).filter(|name| is_seen && !is_counted(name));
         let uncounted: Vec<String> = names.cloned().collect();
-        Self {
-            in_force: is_seen && uncounted.is_empty(),
-            uncounted,
-            amounts,
-            version: ObjectVersion::of(&quota.metadata),
-        }
+        Self { in_force: is_seen && uncounted.is_empty(), uncounted, amounts, ..Self::of(&quota.metadata) }
     }
 
     /// Reads the amounts of a LimitRange.
     pub fn of_limits(range: &LimitRange) -> Self {
-        let (amounts, version) = (manifest::limits_of(range), ObjectVersion::of(&range.metadata));
-        Self { amounts, in_force: true, uncounted: Vec::new(), version }
+        Self { amounts: manifest::limits_of(range), in_force: true, ..Self::of(&range.metadata) }
     }
 }
 

@@ -28,7 +28,7 @@ const DECISIONS: [&str; 11] = [
 ];
 
 /// The steps that write something, as [`crate::controller::act::name`] names them.
-const STEPS: [&str; 12] = [
+const STEPS: [&str; 13] = [
     "account",
     "adopt",
     "bind",
@@ -39,6 +39,7 @@ const STEPS: [&str; 12] = [
     "lower_deleted",
     "open",
     "remove_namespace",
+    "remove_quota",
     "unbind_schedule",
     "write",
 ];
@@ -270,9 +271,8 @@ mod tests {
                 Step::Wait { .. } => Some(Step::Account(change.clone())),
                 Step::Account(_) => Some(Step::CreateNamespace { kind, size: Resources::default() }),
                 Step::CreateNamespace { .. } => Some(Step::RemoveNamespace),
-                Step::RemoveNamespace => {
-                    Some(Step::Write { parts: Vec::new(), shape: shape.clone(), kind, reserve: None })
-                }
+                Step::RemoveNamespace => Some(Step::RemoveQuota),
+                Step::RemoveQuota => Some(Step::Write { parts: Vec::new(), shape: shape.clone(), kind, reserve: None }),
                 Step::Write { .. } => Some(Step::Open { shape: shape.clone(), reserved: Reserved::Nothing }),
                 Step::Open { .. } => Some(Step::Adopt(change.clone())),
                 Step::Adopt(_) => Some(Step::Bind { kind }),

@@ -107,6 +107,9 @@ pub enum Step {
         /// account is lost.
         reserve: Option<Shape>,
     },
+    /// Delete the ResourceQuota of a Namespace that was never opened, if it is still the version that was read. It is
+    /// written anew: kube-controller-manager counts a new one at once, and an old one only at its resync.
+    RemoveQuota,
     /// Write count, size and the ready mark onto the Namespace, under the version that was read. From then on instances
     /// may run there. If the account is lost, the Namespace is adopted and not forgotten.
     Open {

@@ -27,6 +27,7 @@ fn namespace(owner: &str, count: u32, of: &str) -> ObservedNamespace {
         deleting: false,
         left: None,
         newer: None,
+        created: None,
         version: ObjectVersion::default(),
     }
 }
@@ -125,6 +126,42 @@ fn a_resource_quota_is_in_force_when_every_name_of_it_is_counted() {
         assert!(!fence.in_force && says(&fence).ends_with(end), "{fence:?}");
     }
     assert!(quota(serde_json::json!({ "hard": hard, "used": { "count/pods": "0", "limits.cpu": "0" } })).in_force);
+}
+
+#[test]
+fn a_resource_quota_that_stays_uncounted_is_written_anew_less_and_less_often() {
+    let preparing = HELD.replace("ready", "preparing");
+    let rows = [("want.web", WANT), ("held.web", preparing.as_str())];
+    let made = now();
+    // The seconds from the creation of the Namespace to that of its ResourceQuota, and the pause that follows.
+    for (apart, pause) in [(0, 30), (1, 30), (30, 30), (60, 60), (120, 120), (240, 240), (480, 300), (86_400, 300)] {
+        let mut fences = fenced(3);
+        let namespace = fences.namespace.as_mut().unwrap();
+        (namespace.count, namespace.ready, namespace.created) = (Some(0), false, Some(made));
+        let quota = fences.quota.as_mut().unwrap();
+        (quota.in_force, quota.created) = (false, made.checked_add(SignedDuration::from_secs(apart)).ok());
+        let uncounted = vec!["count/virtualmachineinstances.kubevirt.io".to_owned()];
+        let waits = |fences: &Fences, uncounted: &[String], seconds: u64| {
+            let what = Awaited::QuotaInForce { uncounted: uncounted.to_vec() };
+            let waits = Step::Wait { what, again: Some(Duration::from_secs(5)) };
+            assert_eq!(step_after(&rows, fences, Duration::from_secs(seconds)), waits, "{apart} {seconds}");
+        };
+        // kube-controller-manager has not seen it at all: another one would not help.
+        waits(&fences, &[], 10 * pause);
+        fences.quota.as_mut().unwrap().uncounted = uncounted.clone();
+        waits(&fences, &uncounted, pause - 1);
+        assert_eq!(step_after(&rows, &fences, Duration::from_secs(pause)), Step::RemoveQuota, "{apart}");
+        // A Namespace that was opened keeps its ResourceQuota, however long it is not counted.
+        fences.namespace.as_mut().unwrap().ready = true;
+        waits(&fences, &uncounted, 10 * pause);
+    }
+    // Without the times the pause is the shortest one, and it begins with each write.
+    let mut fences = fenced(3);
+    fences.namespace.as_mut().unwrap().ready = false;
+    let quota = fences.quota.as_mut().unwrap();
+    (quota.in_force, quota.uncounted) = (false, vec!["pods".to_owned()]);
+    assert_eq!(step_after(&rows, &fences, UNCOUNTED_FOR), Step::RemoveQuota);
+    assert!(matches!(step_after(&rows, &fences, Duration::ZERO), Step::Wait { .. }));
 }
 
 #[test]

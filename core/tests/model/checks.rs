@@ -1,8 +1,8 @@
 //! The explored worlds, with and without each rule.
 
-use stateright::{Checker, Model};
+use stateright::{Checker, HasDiscoveries, Model};
 
-use crate::world::{Do, Rule, Shape, Start, World};
+use crate::world::{Do, HAS_ITS_QUOTA, Rule, Shape, Start, World};
 
 const TWO: Start = Start::Ready(Shape { count: 2, size: 1 });
 
@@ -28,7 +28,7 @@ fn holds(world: &World) {
 #[track_caller]
 fn breaks(rule: Rule, budget: u8, people: &'static [Do]) {
     let world = World { without: Some(rule), ..world(TWO, 2, budget, people) };
-    let checker = world.checker().threads(1).finish_when(stateright::HasDiscoveries::AnyFailures).spawn_bfs().join();
+    let checker = world.checker().threads(1).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     assert!(!checker.discoveries().is_empty(), "without {rule:?} all holds: {} states", checker.unique_state_count());
 }
 
@@ -101,6 +101,16 @@ fn without_the_order_of_reading_it_does_not_hold() {
 #[test]
 fn without_versions_it_does_not_hold() {
     breaks(Rule::Versions, 2, &[Do::Want]);
+}
+
+/// A ResourceQuota that is not counted is removed under the version that was read. Otherwise it may have been counted
+/// meanwhile, and the Namespace opened.
+#[test]
+fn without_versions_a_cluster_loses_its_resource_quota() {
+    let world = World { without: Some(Rule::Versions), ..world(Start::Nothing, 2, 1, &[Do::Want]) };
+    let only = HasDiscoveries::AnyOf([HAS_ITS_QUOTA].into());
+    let checker = world.checker().threads(1).finish_when(only).spawn_bfs().join();
+    assert!(checker.discoveries().contains_key(HAS_ITS_QUOTA), "{} states", checker.unique_state_count());
 }
 
 #[test]

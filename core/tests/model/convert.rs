@@ -159,6 +159,7 @@ fn namespace(model: &Namespace) -> ObservedNamespace {
         deleting: model.deleting,
         left: None,
         newer: None,
+        created: None,
         version: ObjectVersion::default(),
     }
 }
@@ -171,7 +172,11 @@ pub(crate) fn settled(model: &Account, found: Option<&Namespace>) -> Account {
 
 fn decided(seen: Option<&Namespace>, model: &Account, waited: bool) -> Step {
     let kind = InstanceType::Container;
-    let fence = |amounts, in_force| ObservedFence { amounts: Some(amounts), in_force, ..ObservedFence::default() };
+    // A ResourceQuota that is not in force is one that kube-controller-manager has seen and does not count.
+    let fence = |amounts, in_force| {
+        let uncounted = if in_force { Vec::new() } else { vec!["count/pods".to_owned()] };
+        ObservedFence { amounts: Some(amounts), in_force, uncounted, ..ObservedFence::default() }
+    };
     let fences = Fences {
         namespace: seen.map(namespace),
         quota: seen.and_then(|seen| seen.quota.map(|shape| fence(manifest::hard(kind, &shaped(shape)), seen.in_force))),

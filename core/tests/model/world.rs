@@ -252,6 +252,9 @@ pub(crate) enum Action {
     Crash(usize),
 }
 
+/// The name of the property that the removal of a ResourceQuota must keep.
+pub(crate) const HAS_ITS_QUOTA: &str = "a Namespace that was opened has its ResourceQuota";
+
 const SHAPES: [Shape; 4] = [
     Shape { count: 1, size: 1 },
     Shape { count: 2, size: 1 },
@@ -638,6 +641,13 @@ impl State {
                     }
                 }
             }
+            Step::RemoveQuota => {
+                if may(1) {
+                    let namespace = self.namespace.as_mut()?;
+                    (namespace.quota, namespace.in_force) = (None, false);
+                    self.wrote(1, true);
+                }
+            }
             Step::Open { shape, reserved } => {
                 // A Namespace that was seen in deletion can still be written.
                 let is_same = |seen: Namespace, now: Namespace| now.uid == seen.uid && now.deleting == seen.deleting;
@@ -879,6 +889,7 @@ impl Model for World {
                 held <= state.highest && (state.unjudged || account.charges() <= state.highest)
             }),
             Property::always("I2: what there is is within what is held", |_, state: &State| state.within()),
+            Property::always(HAS_ITS_QUOTA, |_, state: &State| state.has_its_quota()),
             Property::always("I3: left to itself it comes to rest as it should", |world: &World, state: &State| {
                 world.without.is_some() || state.comes_to_rest(world)
             }),
@@ -899,6 +910,11 @@ impl Model for World {
 }
 
 impl State {
+    /// Checks that no step takes the ResourceQuota from a Namespace in which something may run.
+    fn has_its_quota(&self) -> bool {
+        self.namespace.is_none_or(|namespace| !namespace.ready || namespace.deleting || namespace.quota.is_some())
+    }
+
     fn within(&self) -> bool {
         // Until a lost account is settled, its holding is not known.
         let readable = |account: &Account| account.settled && account.damaged.is_none();

@@ -135,6 +135,7 @@ fn questions(john: &World<'_>, [own, other, scheduled]: [&str; 3], resources: &[
             let names: &[Option<&str>] = match plural {
                 "configmaps" | "serviceaccounts" => &[None, Some(&john.name)],
                 "secrets" => &[None, Some("cmp-webhook-cert")],
+                "resourcequotas" => &[None, Some("cmp")],
                 "clusterroles" => &[None, Some("cmp-container-user"), Some("cmp-vm-user"), Some("cmp-scheduler")],
                 "validatingwebhookconfigurations" => &[None, Some("cmp-webhook")],
                 _ => &[None],
@@ -232,6 +233,10 @@ fn tried(john: &World<'_>, foreign: &str, allowed: &BTreeMap<Right, BTreeSet<Str
     let role = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cmp-container-user" });
     let objects = [
         ("resourcequotas", object("v1", "ResourceQuota", "x", json!({ "spec": { "hard": { "pods": "0" } } }))),
+        (
+            "resourcequotas \"cmp\"",
+            object("v1", "ResourceQuota", "cmp", json!({ "spec": { "hard": { "pods": "0" } } })),
+        ),
         ("limitranges", object("v1", "LimitRange", "x", json!({ "spec": { "limits": [] } }))),
         (
             "networkpolicies.networking.k8s.io",
@@ -265,6 +270,7 @@ fn tried(john: &World<'_>, foreign: &str, allowed: &BTreeMap<Right, BTreeSet<Str
             let known = objects.iter().find(|(resource, _)| resource == what).map(|(_, object)| object.clone());
             let title = match what.as_str() {
                 "namespaces" => foreign,
+                "resourcequotas \"cmp\"" => "cmp",
                 _ => "x",
             };
             let kind = what.split(' ').next().unwrap_or_default();

@@ -391,6 +391,14 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
             ),
             (
                 attempt("taking off a quota", format!("delete resourcequota cmp -n {ns}"), Value::Null),
+                "may delete only the ResourceQuota cmp, and only in a Namespace that was never opened",
+            ),
+            (
+                attempt("all quotas", format!("delete resourcequotas --all -n {ns}"), Value::Null),
+                "may delete only the ResourceQuota cmp, and only in a Namespace that was never opened",
+            ),
+            (
+                attempt("taking off a limit", format!("delete limitrange cmp -n {ns}"), Value::Null),
                 "cannot delete resource",
             ),
             // Accounts of users.

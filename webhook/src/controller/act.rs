@@ -60,6 +60,7 @@ pub fn name(step: &Step) -> &'static str {
         Step::Account(_) => "account",
         Step::CreateNamespace { .. } => "create_namespace",
         Step::RemoveNamespace => "remove_namespace",
+        Step::RemoveQuota => "remove_quota",
         Step::Write { .. } => "write",
         Step::Open { .. } => "open",
         Step::Adopt(_) => "adopt",
@@ -80,6 +81,7 @@ pub fn failure(step: &Step, error: &ApiError) -> String {
         Step::CreateNamespace { .. } => "create its namespace",
         Step::RemoveNamespace => "delete its namespace",
         Step::Write { .. } => "write its ResourceQuota, LimitRange, NetworkPolicy and ServiceAccount",
+        Step::RemoveQuota => "write its ResourceQuota anew",
         Step::Open { .. } => "write count and size of its namespace",
         Step::Bind { .. } => "create the RoleBinding of its user",
         Step::BindSchedule | Step::UnbindSchedule => "write the RoleBinding for its schedule",
@@ -137,6 +139,13 @@ pub async fn carry_out(
             };
             let beside = try_join_all(beside.into_iter().map(|part| act.write(part, shape, *kind, fences)));
             try_join(fence, beside).await?;
+            Written::Unknown
+        }
+        Step::RemoveQuota => {
+            if let Some(seen) = &fences.quota {
+                act.remove_quota(seen).await?;
+                info!(%user, %cluster, uncounted = ?seen.uncounted, "its ResourceQuota is not counted: writing another");
+            }
             Written::Unknown
         }
         Step::Open { shape, reserved: beyond } => {
@@ -282,6 +291,16 @@ impl Act<'_> {
         });
         let api: Api<Namespace> = self.cluster_scoped();
         api.delete(&self.namespace, &only).await?;
+        Ok(())
+    }
+
+    /// Deletes the ResourceQuota, if it is still the version that was read: nobody has counted it since.
+    async fn remove_quota(&self, seen: &ObservedFence) -> Result<(), ApiError> {
+        let only = DeleteParams::default().preconditions(Preconditions {
+            uid: Some(seen.uid.clone()),
+            resource_version: Some(seen.version.resource_version.clone()),
+        });
+        self.namespaced::<ResourceQuota>().delete(keys::FENCE_NAME, &only).await?;
         Ok(())
     }
 
