@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod api_services;
 pub mod clusters;
 pub mod connect;
 pub mod discovery;

@@ -74,6 +74,7 @@ fn everything_as_it_should_be() {
     said.says("ok        kubernetes: v1.")
         .says("ok        admission: ValidatingAdmissionPolicies are served")
         .says("ok        kubevirt: it is not there: no VMs")
+        .says("ok        apiservices: ")
         .says("ok        rights: you may create and change all that is installed")
         .says_not("policy/");
     // A user can check their own account.
@@ -118,6 +119,24 @@ fn what_is_not_as_it_should_be_is_named_with_a_remedy() {
         .says("ok        cmp-webhook: it accepts a good account, and refuses one that is none")
         .says("ok        certificate: it is for localhost, and of the authority in caBundle")
         .says("ok        accounts: 2 accounts with 1 cluster, all sound");
+
+    // Another server of the API is down. It belongs to somebody else, so that nothing of cmp has failed.
+    let service = json!({ "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+        "metadata": { "name": "v1beta1.metrics.k8s.io" },
+        "spec": { "group": "metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100,
+            "insecureSkipTLSVerify": true, "service": { "name": "metrics-server", "namespace": "kube-system" } } });
+    plane.admin_reading(&["create", "-f", "-"], &service.to_string()).ok();
+    eventually("the API server knows that it is not available", SOON, || {
+        let said = check(plane).ok();
+        let text = "warning   apiservice/v1beta1.metrics.k8s.io: it is not available: service/metrics-server";
+        if said.stdout.contains(text) { Ok(()) } else { Err(said.to_string()) }
+    });
+    check(plane)
+        .ok()
+        .says("no namespace can finish its deletion")
+        .says("kubectl delete apiservice v1beta1.metrics.k8s.io");
+    plane.admin(&["delete", "apiservice", "v1beta1.metrics.k8s.io"]).ok();
+    comes_to_pass(plane);
 
     // Policies and rights.
     let never = json!([{ "op": "add", "path": "/spec/matchConditions/-", "value": { "name": "never", "expression": "false" } }]);

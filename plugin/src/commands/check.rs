@@ -11,6 +11,7 @@ use installation::Installation;
 use report::{Check, Report};
 
 mod accounts;
+mod api_services;
 mod certificate;
 mod cluster;
 mod equal;
@@ -44,6 +45,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CheckArgs) -> Result<(), Cl
     }
     report.add(cluster::policies(&client).await)?;
     report.add(cluster::kubevirt(&client).await)?;
+    report.add_all(api_services::run_checks(&client).await)?;
     if pre {
         report.add_all(cluster::before_install(&client).await)?;
         return report.end();

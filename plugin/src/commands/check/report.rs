@@ -73,7 +73,7 @@ impl Check {
         }
     }
 
-    fn lines(&self) -> String {
+    pub(super) fn lines(&self) -> String {
         let (name, message) = (escape::line(&self.name), escape::line(&self.message));
         let mut text = format!("{:<10}{name}: {message}\n", self.status.as_str());
         for hint in &self.hints {
