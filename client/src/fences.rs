@@ -19,6 +19,8 @@ use cmp_core::vocabulary::InstanceType;
 
 use crate::error::ApiError;
 
+pub mod writes;
+
 /// Reads the fences of a cluster, each from etcd and not from a cache. The caller has to read the account after them.
 pub async fn read(client: &Client, cluster: &ClusterName, settings: &Settings) -> Result<Fences, ApiError> {
     let namespace = cluster.namespace();

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod accounts;
 pub mod api_services;
+pub mod certificates;
 pub mod clusters;
 pub mod connect;
 pub mod discovery;
@@ -20,6 +21,7 @@ pub mod namespaces;
 pub mod objects;
 pub mod private;
 pub mod probes;
+pub mod remains;
 pub mod resize;
 pub mod settings;
 pub mod switch;

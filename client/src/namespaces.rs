@@ -78,6 +78,11 @@ pub async fn get(client: &Client, name: &str) -> Result<Option<Found>, ApiError>
     Ok(found.map(|namespace| Found::of(namespace.metadata)))
 }
 
+/// Reads the uid of the Namespace of a cluster, from etcd and not from a cache, if it exists.
+pub async fn uid(client: &Client, cluster: &ClusterName) -> Result<Option<String>, ApiError> {
+    Ok(all(client).get_opt(&cluster.namespace()).await?.and_then(|namespace| namespace.metadata.uid))
+}
+
 /// Reads the identity of the Kubernetes cluster: the uid of one Namespace that every cluster has.
 pub async fn identity(client: &Client) -> Result<String, ApiError> {
     Ok(all(client).get_metadata(keys::FIRST_NAMESPACE).await?.metadata.uid.unwrap_or_default())

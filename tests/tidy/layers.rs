@@ -6,12 +6,6 @@ use crate::sources;
 const REQUESTS: [&str; 6] =
     ["Api::all", "Api::namespaced", "Api::default_namespaced", "Api::<", "kube::Api", "kube::api::Api"];
 
-/// Files beside `client` that build requests, each with the reason.
-const EXCEPTIONS: [(&str, &str); 2] = [
-    ("webhook/src/controller/act.rs", "it writes the fences by the four rules, step by step"),
-    ("webhook/src/certs.rs", "it makes, stores and watches the Secret of its own certificate"),
-];
-
 /// Reports whether a `use` takes `Api` out of `kube` or `kube::api`.
 fn imports_api(line: &str) -> bool {
     let Some(list) = line.trim().strip_prefix("use kube::") else { return false };
@@ -24,16 +18,9 @@ fn builds_requests(text: &str) -> bool {
 
 #[test]
 fn requests_are_built_in_client_alone() {
-    let mut excepted = Vec::new();
     for (path, text) in sources(&["core/src", "mirror/src", "plugin/src", "webhook/src"]) {
-        let builds = builds_requests(&text);
-        match EXCEPTIONS.iter().find(|(file, _)| path.ends_with(file)) {
-            Some((file, _)) if builds => excepted.push(*file),
-            Some((file, _)) => panic!("{file} builds no requests any more: take it off the list"),
-            None => assert!(!builds, "{} builds requests, which client does", path.display()),
-        }
+        assert!(!builds_requests(&text), "{} builds requests, which client does", path.display());
     }
-    assert_eq!(excepted.len(), EXCEPTIONS.len(), "each exception is a file: {excepted:?}");
     assert!(sources(&["client/src"]).iter().any(|(_, text)| builds_requests(text)), "the sources are read");
 }
 

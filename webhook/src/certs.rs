@@ -20,9 +20,8 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Patch, PatchParams, PostParams};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client};
+use kube::Client;
+use kube::runtime::WatchStreamExt;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
@@ -34,6 +33,7 @@ use rustls::server::danger::ClientCertVerifier;
 use tracing::{info, warn};
 
 use cmp_client::ApiError;
+use cmp_client::certificates::Store;
 use cmp_core::keys::{
     self, CERTIFICATE_AUTHORITY_ENDS_AT as AUTHORITY_ENDS_AT, CERTIFICATE_ENDS_AT as ENDS_AT,
     CERTIFICATE_NAMES as NAMES, CERTIFICATE_RENEW_AT as RENEW_AT,
@@ -70,12 +70,6 @@ enum CertError {
     ClientCa(String, String),
 }
 
-impl From<kube::Error> for CertError {
-    fn from(error: kube::Error) -> Self {
-        Self::Api(error.into())
-    }
-}
-
 /// The party that creates the certificate and makes it known to the API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Whose {
@@ -85,11 +79,20 @@ pub enum Whose {
     Others(String),
 }
 
+impl Whose {
+    /// Returns the name of the Secret.
+    fn secret(&self) -> &str {
+        match self {
+            Self::Ours => keys::CERTIFICATE_SECRET,
+            Self::Others(name) => name,
+        }
+    }
+}
+
 /// Creates, renews, serves and publishes the certificate.
 pub struct Certificates {
     whose: Whose,
-    secrets: Api<Secret>,
-    configurations: Api<ValidatingWebhookConfiguration>,
+    store: Store,
     service: String,
     config: RustlsConfig,
     /// A file with the authorities that sign the client certificates of the API servers.
@@ -112,9 +115,8 @@ impl Certificates {
     ) -> Self {
         readiness.set(CONDITION, Some("not looked up yet".to_owned()));
         Self {
+            store: Store::new(client, namespace, whose.secret()),
             whose,
-            secrets: Api::namespaced(client.clone(), namespace),
-            configurations: Api::all(client.clone()),
             service: format!("{}.{namespace}.svc", keys::WEBHOOK),
             config,
             client_ca: None,
@@ -145,11 +147,8 @@ impl Certificates {
 
     /// Checks the certificate at once, at each change of the Secret and of the webhook configuration, and every hour.
     pub async fn run(&self) {
-        let named = |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
-        let secrets = watcher::watcher(self.secrets.clone(), named(self.secret()));
-        let configurations = watcher::watcher(self.configurations.clone(), named(keys::WEBHOOK));
-        let (mut secrets, mut configurations) =
-            (secrets.backoff(FixedBackoff).boxed(), configurations.backoff(FixedBackoff).boxed());
+        let mut secrets = self.store.secret_changes().backoff(FixedBackoff).boxed();
+        let mut configurations = self.store.configuration_changes().backoff(FixedBackoff).boxed();
         loop {
             let again = match self.look().await {
                 Ok(()) => {
@@ -170,13 +169,6 @@ impl Certificates {
         }
     }
 
-    fn secret(&self) -> &str {
-        match &self.whose {
-            Whose::Ours => keys::CERTIFICATE_SECRET,
-            Whose::Others(name) => name,
-        }
-    }
-
     async fn look(&self) -> Result<(), CertError> {
         match self.whose {
             Whose::Ours => self.look_after().await,
@@ -186,11 +178,11 @@ impl Certificates {
 
     /// Serves with the certificate of another program. Fails until that program has made its authority known, too.
     async fn take_over(&self) -> Result<(), CertError> {
-        let name = self.secret();
-        let secret = self.secrets.get_opt(name).await?;
+        let name = self.whose.secret();
+        let secret = self.store.secret().await?;
         let secret = secret.ok_or_else(|| CertError::Use(format!("the Secret {name} does not exist yet")))?;
         self.serve_with(&secret).await?;
-        let configuration = self.configurations.get_opt(keys::WEBHOOK).await?.ok_or_else(unasked)?;
+        let configuration = self.store.configuration().await?.ok_or_else(unasked)?;
         if configuration.webhooks.iter().flatten().any(|webhook| webhook.client_config.ca_bundle.is_none()) {
             let why = format!("the ValidatingWebhookConfiguration has no caBundle yet for the certificate in {name}");
             return Err(CertError::Use(why));
@@ -199,25 +191,18 @@ impl Certificates {
     }
 
     async fn look_after(&self) -> Result<(), CertError> {
-        let configuration = self.configurations.get_opt(keys::WEBHOOK).await?;
+        let configuration = self.store.configuration().await?;
         let names = self.names(configuration.as_ref());
-        let mut secret = self.secrets.get_opt(keys::CERTIFICATE_SECRET).await?;
+        let mut secret = self.store.secret().await?;
         let now = Timestamp::now();
         if let Some(made) = renewed(secret.as_ref(), &names, now)? {
-            let params = PostParams::default();
-            let written = match &secret {
-                None => self.secrets.create(&params, &made).await,
-                Some(_) => self.secrets.replace(keys::CERTIFICATE_SECRET, &params, &made).await,
-            };
-            secret = match written.map_err(ApiError::from) {
+            secret = match self.store.write(&made, secret.is_some()).await {
                 Ok(written) => {
                     info!(?names, "made a certificate");
                     Some(written)
                 }
                 // Another replica was faster: its certificate is equally good.
-                Err(error) if error.is_conflict() || error.is_already_there() => {
-                    self.secrets.get_opt(keys::CERTIFICATE_SECRET).await?
-                }
+                Err(error) if error.is_conflict() || error.is_already_there() => self.store.secret().await?,
                 Err(error) => return Err(error.into()),
             };
         }
@@ -226,7 +211,12 @@ impl Certificates {
         if let Some(ends) = annotated(&secret, ENDS_AT) {
             self.metrics.certificate_ends(ends.as_second());
         }
-        self.make_known(configuration, &secret).await
+        let configuration = configuration.ok_or_else(unasked)?;
+        let authority = ByteString(text(&secret, AUTHORITY)?.as_bytes().to_vec());
+        if self.store.publish(&configuration, &authority).await? {
+            info!("wrote the certificate authority into caBundle");
+        }
+        Ok(())
     }
 
     /// Returns the names by which the API server may call this process: the Service's, and the host of a configured
@@ -243,33 +233,6 @@ impl Certificates {
         names.sort_unstable();
         names.dedup();
         names
-    }
-
-    async fn make_known(
-        &self,
-        configuration: Option<ValidatingWebhookConfiguration>,
-        secret: &Secret,
-    ) -> Result<(), CertError> {
-        let configuration = configuration.ok_or_else(unasked)?;
-        let bundle = ByteString(text(secret, AUTHORITY)?.as_bytes().to_vec());
-        let mut patch = vec![serde_json::json!({
-            "op": "test", "path": "/metadata/resourceVersion", "value": configuration.metadata.resource_version,
-        })];
-        for (at, webhook) in configuration.webhooks.iter().flatten().enumerate() {
-            if webhook.client_config.ca_bundle.as_ref() != Some(&bundle) {
-                let path = format!("/webhooks/{at}/clientConfig/caBundle");
-                patch.push(serde_json::json!({ "op": "add", "path": path, "value": bundle }));
-            }
-        }
-        if patch.len() == 1 {
-            return Ok(());
-        }
-        let patch: json_patch::Patch =
-            serde_json::from_value(patch.into()).map_err(|error| CertError::Use(error.to_string()))?;
-        let params = PatchParams { field_manager: Some(keys::WEBHOOK.to_owned()), ..PatchParams::default() };
-        self.configurations.patch(keys::WEBHOOK, &params, &Patch::<()>::Json(patch)).await?;
-        info!("wrote the certificate authority into caBundle");
-        Ok(())
     }
 }
 

@@ -1,30 +1,21 @@
 //! Carries out one step, and keeps the four rules of `docs/ARCHITECTURE.md`.
 
 use futures::future::{try_join, try_join_all};
-use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{LimitRange, Namespace, PersistentVolumeClaim, Pod, ResourceQuota, ServiceAccount};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::api::rbac::v1::RoleBinding;
-use kube::Api;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
-use serde_json::json;
 use tracing::info;
 
-use cmp_client::ApiError;
 use cmp_client::accounts::Stored;
-use cmp_client::kubevirt::Machines;
+use cmp_client::fences::writes::Writes;
 use cmp_client::templates::Templates;
+use cmp_client::{ApiError, namespaces, remains};
 use cmp_core::account::change::Change;
 use cmp_core::account::{Held, Shape};
 use cmp_core::controller::{Awaited, Part, Step, lower_deleted};
 use cmp_core::evidence::{Remains, fits, needed_in_deletion};
-use cmp_core::fences::{Fences, ObservedFence, ObservedNamespace, Reserved};
+use cmp_core::fences::{Fences, ObservedNamespace};
+use cmp_core::keys;
 use cmp_core::name::ClusterName;
-use cmp_core::quantity::Quantity;
-use cmp_core::resources::STORAGE;
 use cmp_core::template::{Grants, built_in_type};
 use cmp_core::vocabulary::InstanceType;
-use cmp_core::{keys, manifest};
 
 use super::context::Context;
 
@@ -99,34 +90,34 @@ pub async fn carry_out(
     step: &Step,
 ) -> Result<Outcome, ApiError> {
     let user = &stored.account.user;
-    let act = Act { context, cluster, namespace: cluster.namespace() };
+    let writes = Writes::of(&context.client, cluster);
+    let act = Act { context, cluster, writes };
+    let seen = fences.namespace.as_ref();
     let written = match step {
         Step::Nothing | Step::Wait { .. } => Written::Unknown,
         Step::Account(change) => Written::Account(Box::new(act.change(stored, change).await?)),
         Step::Adopt(change) => {
-            act.annotate(fences, json!({ (keys::NONCE): context.nonce() })).await?;
+            if let Some(seen) = seen {
+                writes.touch_namespace(seen, &context.nonce()).await?;
+            }
             act.change(stored, change).await?;
             Written::Unknown
         }
         Step::CreateNamespace { kind, size } => {
-            let mut namespace = manifest::namespace(user, cluster, *kind, size, &context.nonce());
-            let annotations = namespace.metadata.annotations.get_or_insert_default();
             let grants = act.grants(stored, *kind).await?;
-            annotations.extend(grants.into_iter().map(|(key, value)| (key.to_owned(), value)));
-            let made = act.cluster_scoped::<Namespace>().create(&PostParams::default(), &namespace).await?;
-            Written::Namespace(Box::new(ObservedNamespace::of(&made)))
+            let made = writes.create_namespace(user, (*kind, size), grants, &context.nonce()).await?;
+            Written::Namespace(Box::new(made))
         }
         Step::RemoveNamespace => {
-            if let Some(seen) = &fences.namespace {
-                act.remove_namespace(seen).await?;
+            if let Some(seen) = seen {
+                writes.remove_namespace(seen).await?;
             }
             Written::Unknown
         }
         Step::Write { parts, shape, kind, reserve } => {
-            if let Some(reserve) = reserve {
+            if let (Some(reserve), Some(seen)) = (reserve, seen) {
                 // The nonce is new with each write: the API server does not count a write that changes nothing.
-                let reserved = reserved(&Reserved::Shape(reserve.clone()));
-                act.annotate(fences, json!({ (keys::RESERVED): reserved, (keys::NONCE): context.nonce() })).await?;
+                writes.reserve(seen, reserve, &context.nonce()).await?;
             }
             // The fences are written one after another, in the order of the checks. The other parts need not wait.
             let (fenced, beside): (Vec<Part>, Vec<Part>) =
@@ -143,39 +134,29 @@ pub async fn carry_out(
         }
         Step::RemoveQuota => {
             if let Some(seen) = &fences.quota {
-                act.remove_quota(seen).await?;
+                writes.remove_quota(seen).await?;
                 info!(%user, %cluster, uncounted = ?seen.uncounted, "its ResourceQuota is not counted: writing another");
             }
             Written::Unknown
         }
-        Step::Open { shape, reserved: beyond } => {
-            let open = json!({
-                (keys::COUNT): shape.count.to_string(),
-                (keys::SIZE): shape.size.to_string(),
-                (keys::RELEASED): shape.released.then_some(keys::TRUE),
-                (keys::RESERVED): reserved(beyond),
-                (keys::READY): keys::TRUE,
-                (keys::NONCE): context.nonce(),
-            });
-            act.annotate(fences, open).await?.map_or(Written::Unknown, |now| Written::Namespace(Box::new(now)))
-        }
+        Step::Open { shape, reserved } => match seen {
+            Some(seen) => Written::Namespace(Box::new(writes.open(seen, shape, reserved, &context.nonce()).await?)),
+            None => Written::Unknown,
+        },
         Step::Bind { kind } => {
-            let binding = manifest::role_binding(user, cluster, *kind);
-            act.namespaced::<RoleBinding>().create(&PostParams::default(), &binding).await?;
+            writes.bind_owner(user, *kind).await?;
             Written::Bound
         }
         Step::BindSchedule => {
-            let binding = manifest::schedule_binding(cluster);
-            act.namespaced::<RoleBinding>().create(&PostParams::default(), &binding).await?;
+            writes.bind_schedule().await?;
             Written::Unknown
         }
         Step::UnbindSchedule => {
-            act.namespaced::<RoleBinding>().delete(keys::SCHEDULE_ROLE, &DeleteParams::default()).await?;
+            writes.unbind_schedule().await?;
             Written::Unknown
         }
         Step::Forget { uid, change } => {
-            let now = act.cluster_scoped::<Namespace>().get_opt(&act.namespace).await?;
-            if now.and_then(|now| now.metadata.uid).is_none_or(|now| now != *uid) {
+            if namespaces::uid(&context.client, cluster).await?.is_none_or(|now| now != *uid) {
                 context.accounts.change(stored, change, keys::WEBHOOK, false).await?;
                 info!(%user, %cluster, "gone");
             }
@@ -186,10 +167,11 @@ pub async fn carry_out(
             if let Err(why) = fits(&act.remains(*kind).await?, *kind, to) {
                 return Ok(Outcome::NotYet(why));
             }
-            let nonces = act.touch(fences).await?;
+            let nonce = context.nonce();
+            writes.touch(fences, &nonce).await?;
             if let Err(why) = fits(&act.remains(*kind).await?, *kind, to) {
                 info!(%user, %cluster, why, "not given back yet");
-                return Ok(Outcome::Touched(nonces));
+                return Ok(Outcome::Touched([nonce.clone(), nonce.clone(), nonce]));
             }
             context.accounts.change(stored, change, keys::WEBHOOK, false).await?;
             info!(%user, %cluster, count = to.count, size = %to.size, "given back");
@@ -206,38 +188,19 @@ pub async fn touch_namespace(
     cluster: &ClusterName,
     seen: &ObservedNamespace,
 ) -> Result<(), ApiError> {
-    let act = Act { context, cluster, namespace: cluster.namespace() };
-    let fences = Fences { namespace: Some(seen.clone()), ..Fences::default() };
-    act.annotate(&fences, json!({ (keys::NONCE): context.nonce() })).await.map(drop)
-}
-
-/// Returns the value of the annotation; `None` removes it.
-fn reserved(reserved: &Reserved) -> Option<String> {
-    match reserved {
-        Reserved::Shape(shape) => Some(cmp_core::format::encode(shape)),
-        Reserved::Nothing | Reserved::Unreadable => None,
-    }
+    Writes::of(&context.client, cluster).touch_namespace(seen, &context.nonce()).await
 }
 
 struct Act<'a> {
     context: &'a Context,
     cluster: &'a ClusterName,
-    namespace: String,
+    writes: Writes<'a>,
 }
 
 impl Act<'_> {
-    fn cluster_scoped<K>(&self) -> Api<K>
-    where
-        K: kube::Resource<DynamicType = ()>,
-    {
-        Api::all(self.context.client.clone())
-    }
-
-    fn namespaced<K>(&self) -> Api<K>
-    where
-        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
-    {
-        Api::namespaced(self.context.client.clone(), &self.namespace)
+    /// Rule 3: lists what is left, from etcd and not from a cache.
+    async fn remains(&self, kind: InstanceType) -> Result<Remains, ApiError> {
+        remains::read(&self.context.client, self.cluster, kind).await
     }
 
     async fn change(&self, stored: &Stored, change: &Change) -> Result<Stored, ApiError> {
@@ -261,119 +224,21 @@ impl Act<'_> {
         Ok(template.map(|template| template.grants().clone()).unwrap_or_default())
     }
 
-    /// Writes annotations of the Namespace under the version that was read, if there was one, and returns its new
-    /// state.
-    async fn annotate(
-        &self,
-        fences: &Fences,
-        annotations: serde_json::Value,
-    ) -> Result<Option<ObservedNamespace>, ApiError> {
-        let Some(seen) = &fences.namespace else { return Ok(None) };
-        let patch = json!({
-            "metadata": { "resourceVersion": seen.version.resource_version, "uid": seen.uid, "annotations": annotations },
-        });
-        let api: Api<Namespace> = self.cluster_scoped();
-        let written = api.patch(&self.namespace, &PatchParams::default(), &Patch::Merge(patch)).await?;
-        Ok(Some(ObservedNamespace::of(&written)))
-    }
-
-    /// Removes the rights of the owner first, then deletes the Namespace if it is still the one that was read.
-    async fn remove_namespace(&self, seen: &ObservedNamespace) -> Result<(), ApiError> {
-        let bindings: Api<RoleBinding> = self.namespaced();
-        if let Err(error) = bindings.delete(keys::BINDING_NAME, &DeleteParams::default()).await.map_err(ApiError::from)
-            && !error.is_not_found()
-        {
-            return Err(error);
-        }
-        let only = DeleteParams::default().preconditions(Preconditions {
-            uid: Some(seen.uid.clone()),
-            resource_version: Some(seen.version.resource_version.clone()),
-        });
-        let api: Api<Namespace> = self.cluster_scoped();
-        api.delete(&self.namespace, &only).await?;
-        Ok(())
-    }
-
-    /// Deletes the ResourceQuota, if it is still the version that was read: nobody has counted it since.
-    async fn remove_quota(&self, seen: &ObservedFence) -> Result<(), ApiError> {
-        let only = DeleteParams::default().preconditions(Preconditions {
-            uid: Some(seen.uid.clone()),
-            resource_version: Some(seen.version.resource_version.clone()),
-        });
-        self.namespaced::<ResourceQuota>().delete(keys::FENCE_NAME, &only).await?;
-        Ok(())
-    }
-
     async fn write(&self, part: Part, shape: &Shape, kind: InstanceType, fences: &Fences) -> Result<(), ApiError> {
-        let (cluster, post, nonce) = (self.cluster, PostParams::default(), self.context.nonce());
-        let version = |seen: Option<&ObservedFence>| seen.map(|seen| seen.version.resource_version.clone());
-        // A create has no version to be written under; the uid of the Namespace replaces it.
-        let uid = fences.namespace.as_ref().map_or("", |namespace| &namespace.uid);
+        let (writes, settings) = (self.writes, &self.context.settings);
         match part {
-            Part::Quota => {
-                let mut quota = manifest::resource_quota(cluster, kind, shape, uid, &nonce);
-                quota.metadata.resource_version = version(fences.quota.as_ref());
-                put(&self.namespaced::<ResourceQuota>(), &quota, fences.quota.is_some(), &post).await
-            }
-            Part::Limits => {
-                let mut limits = manifest::limit_range(cluster, kind, &shape.size, &self.context.settings, uid, &nonce);
-                limits.metadata.resource_version = version(fences.limits.as_ref());
-                put(&self.namespaced::<LimitRange>(), &limits, fences.limits.is_some(), &post).await
-            }
-            Part::NetworkPolicy => {
-                let api: Api<NetworkPolicy> = self.namespaced();
-                let policy = manifest::network_policy(cluster, kind, &self.context.settings);
-                let there = api.get_opt(keys::FENCE_NAME).await?;
-                let policy = NetworkPolicy {
-                    metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
-                        resource_version: there.as_ref().and_then(|there| there.metadata.resource_version.clone()),
-                        ..policy.metadata
-                    },
-                    ..policy
-                };
-                put(&api, &policy, there.is_some(), &post).await
-            }
-            Part::ServiceAccount => {
-                let api: Api<ServiceAccount> = self.namespaced();
-                match api.create(&post, &manifest::service_account(cluster)).await.map_err(ApiError::from) {
-                    // kube-controller-manager creates it, too.
-                    Err(error) if error.is_already_there() => {
-                        let patch = json!({ "automountServiceAccountToken": false });
-                        api.patch("default", &PatchParams::default(), &Patch::Merge(patch)).await?;
-                        Ok(())
-                    }
-                    created => created.map(|_| ()),
-                }
-            }
+            Part::Quota => writes.write_quota(fences, (kind, shape), &self.context.nonce()).await,
+            Part::Limits => writes.write_limits(fences, (kind, &shape.size), settings, &self.context.nonce()).await,
+            Part::NetworkPolicy => writes.write_network_policy(kind, settings).await,
+            Part::ServiceAccount => writes.write_service_account().await,
         }
-    }
-
-    /// Rule 2: writes all three fences under the versions that were read, even if nothing else changes in them. Every
-    /// writer that decided from older versions then fails. Returns the new nonces.
-    async fn touch(&self, fences: &Fences) -> Result<[String; 3], ApiError> {
-        let (Some(namespace), Some(quota), Some(limits)) = (&fences.namespace, &fences.quota, &fences.limits) else {
-            return Err(ApiError::Other("the Namespace, ResourceQuota or LimitRange is missing".to_owned()));
-        };
-        let nonce = self.context.nonce();
-        let patch = |version: &str| {
-            let metadata = json!({ "resourceVersion": version, "annotations": { (keys::NONCE): &nonce } });
-            Patch::Merge(json!({ "metadata": metadata }))
-        };
-        let params = PatchParams::default();
-        let version = &namespace.version.resource_version;
-        self.cluster_scoped::<Namespace>().patch(&self.namespace, &params, &patch(version)).await?;
-        let version = &quota.version.resource_version;
-        self.namespaced::<ResourceQuota>().patch(keys::FENCE_NAME, &params, &patch(version)).await?;
-        let version = &limits.version.resource_version;
-        self.namespaced::<LimitRange>().patch(keys::FENCE_NAME, &params, &patch(version)).await?;
-        Ok([nonce.clone(), nonce.clone(), nonce])
     }
 
     /// Holds only what is left in a Namespace that is being deleted. Its deletion replaces the fences inside, which may
     /// be gone: Kubernetes admits nothing new there. The write of the Namespace proves that this very deletion stands.
     async fn lower_deleted(&self, stored: &Stored, fences: &Fences, held: &Held) -> Result<Outcome, ApiError> {
-        let namespace = fences.namespace.as_ref();
-        let left = namespace.and_then(|namespace| namespace.left.clone());
+        let Some(seen) = &fences.namespace else { return Err(ApiError::Other("the namespace is missing".to_owned())) };
+        let left = seen.left.clone();
         let going = Awaited::NamespaceGone { left };
         let needed = async || -> Result<Result<Shape, String>, ApiError> {
             let remains = self.remains(held.kind).await?;
@@ -387,16 +252,7 @@ impl Act<'_> {
             }
             Ok(to) => to,
         };
-        let written = json!({
-            (keys::COUNT): to.count.to_string(),
-            (keys::SIZE): to.size.to_string(),
-            (keys::RELEASED): keys::TRUE,
-            (keys::RESERVED): reserved(&Reserved::Shape(held.shape())),
-            (keys::NONCE): self.context.nonce(),
-        });
-        let Some(now) = self.annotate(fences, written).await? else {
-            return Err(ApiError::Other("the namespace is missing".to_owned()));
-        };
+        let now = self.writes.lower_deleted(seen, &to, &held.shape(), &self.context.nonce()).await?;
         // Fewer claims than before are fine: the next look lowers further.
         if let Err(why) = needed().await?.and_then(|now| if now.fits(&to) { Ok(()) } else { Err(going.to_string()) }) {
             info!(user = %stored.account.user, cluster = %self.cluster, why, "not given back yet");
@@ -408,39 +264,4 @@ impl Act<'_> {
         info!(user = %stored.account.user, cluster = %self.cluster, count = to.count, "given back in deletion");
         Ok(Outcome::Done(Written::Unknown))
     }
-
-    /// Rule 3: lists what is left, from etcd and not from a cache.
-    async fn remains(&self, kind: InstanceType) -> Result<Remains, ApiError> {
-        let all = ListParams::default();
-        let (sets, pods, claims) =
-            (self.namespaced::<StatefulSet>(), self.namespaced::<Pod>(), self.namespaced::<PersistentVolumeClaim>());
-        let machines = Machines::of(&self.context.client, self.cluster);
-        let (sets, pods, claims) = futures::try_join!(sets.list(&all), pods.list(&all), claims.list(&all))?;
-        let (machines, running) = match kind {
-            InstanceType::Container => (Vec::new(), Vec::new()),
-            InstanceType::Vm => futures::try_join!(machines.list(), machines.running())?,
-        };
-        let mut storage = Quantity::ZERO;
-        for claim in &claims.items {
-            let asked = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref()?.requests.as_ref()?.get(STORAGE));
-            let asked: Option<Quantity> = asked.and_then(|asked| asked.0.parse().ok());
-            storage = storage
-                .checked_add(asked.unwrap_or(Quantity::ZERO))
-                .ok_or_else(|| ApiError::Other("claims of more than can be counted".to_owned()))?;
-        }
-        Ok(Remains { sets: sets.items, pods: pods.items, machines, running, storage })
-    }
-}
-
-/// Creates an object, or replaces it under the version in its metadata.
-async fn put<K>(api: &Api<K>, object: &K, there: bool, params: &PostParams) -> Result<(), ApiError>
-where
-    K: kube::Resource + Clone + serde::de::DeserializeOwned + serde::Serialize + std::fmt::Debug,
-{
-    if there {
-        api.replace(&object.meta().name.clone().unwrap_or_default(), params, object).await?;
-    } else {
-        api.create(params, object).await?;
-    }
-    Ok(())
 }
