@@ -20,7 +20,7 @@ use cmp_core::instance::{
     Instance, Orphan, of_stateful_set, of_stateful_sets, of_virtual_machine, of_virtual_machines, orphaned_guests,
     orphaned_pods,
 };
-use cmp_core::lifecycle::{Act, Asker};
+use cmp_core::lifecycle::{SuspensionRequest, SwitchRequests};
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::powered_off;
 use cmp_core::state::State;
@@ -146,13 +146,15 @@ enum Object {
 impl New {
     /// Makes the object of an instance, in a state that it is created in if it is to be off. Returns `None` if the
     /// blueprint makes no instance of that state.
-    pub fn of(blueprint: &Blueprint, name: &InstanceName, off: Option<&(State, Asker)>) -> Option<Self> {
+    pub fn of(blueprint: &Blueprint, name: &InstanceName, off: Option<&(State, SuspensionRequest)>) -> Option<Self> {
         let object = match (blueprint.stateful_set(name), off) {
             (Some(set), None) => Object::Set(Box::new(set)),
-            (Some(set), Some((state, asker))) => Object::Set(Box::new(powered_off::stateful_set(&set, *state, asker)?)),
+            (Some(set), Some((state, suspension))) => {
+                Object::Set(Box::new(powered_off::stateful_set(&set, *state, suspension)?))
+            }
             (None, None) => Object::Machine(blueprint.virtual_machine(name)?),
-            (None, Some((state, asker))) => {
-                Object::Machine(powered_off::virtual_machine(&blueprint.virtual_machine(name)?, *state, asker)?)
+            (None, Some((state, suspension))) => {
+                Object::Machine(powered_off::virtual_machine(&blueprint.virtual_machine(name)?, *state, suspension)?)
             }
         };
         Some(Self { name: name.clone(), object })
@@ -239,7 +241,7 @@ pub async fn list(client: &Client, cluster: &ClusterName, kind: InstanceType) ->
 pub async fn carry_out(
     client: &Client,
     shown: &Instance,
-    act: &Act,
+    requests: &SwitchRequests,
     manager: &str,
     dry_run: bool,
 ) -> Result<(), ApiError> {
@@ -248,13 +250,13 @@ pub async fn carry_out(
     match shown.kind {
         InstanceType::Container => {
             // The answer is not used: request only its metadata.
-            let patch = Patch::Merge(&act.patch);
+            let patch = Patch::Merge(&requests.patch);
             sets(client, &name.cluster).patch_metadata(&name.to_string(), &params, &patch).await?;
         }
         InstanceType::Vm => {
             let machines = Machines::of(client, &name.cluster);
-            machines.patch(name, &params, &act.patch).await?;
-            if let Some(call) = act.call {
+            machines.patch(name, &params, &requests.patch).await?;
+            if let Some(call) = requests.call {
                 machines.call(name, call, dry_run).await?;
             }
         }

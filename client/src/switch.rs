@@ -9,7 +9,7 @@ use kube::Client;
 use tokio::time::Instant;
 
 use cmp_core::instance::Instance;
-use cmp_core::lifecycle::{Act, Asker, Call, Refusal, act};
+use cmp_core::lifecycle::{Call, Refusal, SuspensionRequest, SwitchRequests, switch_requests};
 use cmp_core::name::InstanceName;
 use cmp_core::vocabulary::{InstanceType, Mode, Verb};
 
@@ -26,7 +26,7 @@ pub enum Retry {
     /// released is retried until this time. An API server may not have seen yet that the quota was brought back.
     Here(Option<Instant>),
     /// The caller does, and checks first whether the verb is still due. A conflict and every refusal are
-    /// [`Came::NotYet`].
+    /// [`SwitchOutcome::NotYet`].
     Caller,
 }
 
@@ -37,8 +37,8 @@ pub struct Switch {
     pub client: Client,
     /// The verb.
     pub verb: Verb,
-    /// The author of a suspension.
-    pub asker: Option<Asker>,
+    /// The request for a suspension.
+    pub suspension: Option<SuspensionRequest>,
     /// How a VM is suspended. Containers know one way only.
     pub mode: Option<Mode>,
     /// The field manager of the writes.
@@ -51,7 +51,7 @@ pub struct Switch {
 
 /// The outcome for one instance.
 #[derive(Debug)]
-pub enum Came {
+pub enum SwitchOutcome {
     /// The instance was switched.
     Changed {
         /// Whether the instance was paused, so that it keeps its memory and its place on the node.
@@ -74,32 +74,32 @@ pub enum Came {
 /// The next action after a write.
 #[derive(Debug)]
 enum Next {
-    Done(Came),
+    Done(SwitchOutcome),
     /// Reads the instance again after a pause.
     Again(Duration),
 }
 
 impl Retry {
-    fn after(self, answer: Result<(), ApiError>, act: &Act, now: Instant) -> Next {
+    fn after(self, answer: Result<(), ApiError>, requests: &SwitchRequests, now: Instant) -> Next {
         let error = match answer {
-            Ok(()) => return Next::Done(Came::Changed { paused: act.call == Some(Call::Pause) }),
+            Ok(()) => return Next::Done(SwitchOutcome::Changed { paused: requests.call == Some(Call::Pause) }),
             Err(error) => error,
         };
         // A call of KubeVirt has conflicts of its own, which a repetition does not end.
-        let conflict = error.is_conflict() && (act.call.is_none() || error.is_modified());
+        let conflict = error.is_conflict() && (requests.call.is_none() || error.is_modified());
         match self {
             Self::Here(_) if conflict => Next::Again(Duration::ZERO),
             Self::Here(Some(until)) if error.is_released() && now < until => Next::Again(PAUSE),
-            Self::Caller if error.is_conflict() || error.is_forbidden() => Next::Done(Came::NotYet(error)),
-            _ if error.is_not_found() => Next::Done(Came::Gone(error)),
-            _ => Next::Done(Came::Failed(error)),
+            Self::Caller if error.is_conflict() || error.is_forbidden() => Next::Done(SwitchOutcome::NotYet(error)),
+            _ if error.is_not_found() => Next::Done(SwitchOutcome::Gone(error)),
+            _ => Next::Done(SwitchOutcome::Failed(error)),
         }
     }
 }
 
 impl Switch {
     /// Switches one instance as it was read.
-    pub async fn seen(&self, shown: Instance) -> Came {
+    pub async fn seen(&self, shown: Instance) -> SwitchOutcome {
         let (name, kind) = (shown.name.clone(), shown.kind);
         let mut shown = Some(shown);
         loop {
@@ -108,38 +108,38 @@ impl Switch {
                 Some(shown) => shown,
                 None => match instances::get(&self.client, &name, kind).await {
                     Ok(Some(shown)) => shown,
-                    Ok(None) => return Came::Missing,
-                    Err(error) => return Came::Failed(error),
+                    Ok(None) => return SwitchOutcome::Missing,
+                    Err(error) => return SwitchOutcome::Failed(error),
                 },
             };
-            let act = match act(&read, self.verb, self.mode, self.asker.as_ref()) {
-                Err(refused) => return Came::Skipped(refused),
-                Ok(None) => return Came::Already,
-                Ok(Some(act)) => act,
+            let requests = match switch_requests(&read, self.verb, self.mode, self.suspension.as_ref()) {
+                Err(refused) => return SwitchOutcome::Skipped(refused),
+                Ok(None) => return SwitchOutcome::Already,
+                Ok(Some(requests)) => requests,
             };
             if self.dry_run == DryRun::Client {
-                return Came::Changed { paused: act.call == Some(Call::Pause) };
+                return SwitchOutcome::Changed { paused: requests.call == Some(Call::Pause) };
             }
             let dry_run = self.dry_run == DryRun::Server;
-            let answer = instances::carry_out(&self.client, &read, &act, self.manager, dry_run).await;
-            match self.retry.after(answer, &act, Instant::now()) {
-                Next::Done(came) => return came,
+            let answer = instances::carry_out(&self.client, &read, &requests, self.manager, dry_run).await;
+            match self.retry.after(answer, &requests, Instant::now()) {
+                Next::Done(outcome) => return outcome,
                 Next::Again(pause) => tokio::time::sleep(pause).await,
             }
         }
     }
 
     /// Reads one instance, and switches it.
-    pub async fn named(&self, name: &InstanceName, kind: InstanceType) -> Came {
+    pub async fn named(&self, name: &InstanceName, kind: InstanceType) -> SwitchOutcome {
         match instances::get(&self.client, name, kind).await {
             Ok(Some(shown)) => self.seen(shown).await,
-            Ok(None) => Came::Missing,
-            Err(error) => Came::Failed(error),
+            Ok(None) => SwitchOutcome::Missing,
+            Err(error) => SwitchOutcome::Failed(error),
         }
     }
 
     /// Switches instances as they were read, `at_once` of them in parallel. The outcomes come in any order.
-    pub fn all(&self, shown: Vec<Instance>, at_once: usize) -> impl Stream<Item = (InstanceName, Came)> {
+    pub fn all(&self, shown: Vec<Instance>, at_once: usize) -> impl Stream<Item = (InstanceName, SwitchOutcome)> {
         stream::iter(shown)
             .map(move |shown| async move { (shown.name.clone(), self.seen(shown).await) })
             .buffer_unordered(at_once)
@@ -152,21 +152,21 @@ mod tests {
 
     use super::*;
 
-    fn act(call: Option<Call>) -> Act {
-        Act { patch: json!({}), call }
+    fn requests(call: Option<Call>) -> SwitchRequests {
+        SwitchRequests { patch: json!({}), call }
     }
 
     /// The outcome in one word.
     fn after(retry: Retry, answer: Result<(), ApiError>, call: Option<Call>, now: Instant) -> &'static str {
-        match retry.after(answer, &act(call), now) {
+        match retry.after(answer, &requests(call), now) {
             Next::Again(pause) if pause.is_zero() => "again",
             Next::Again(_) => "later",
-            Next::Done(Came::Changed { paused: true }) => "paused",
-            Next::Done(Came::Changed { paused: false }) => "changed",
-            Next::Done(Came::NotYet(_)) => "not yet",
-            Next::Done(Came::Gone(_)) => "gone",
-            Next::Done(Came::Failed(_)) => "failed",
-            Next::Done(Came::Already | Came::Missing | Came::Skipped(_)) => "never",
+            Next::Done(SwitchOutcome::Changed { paused: true }) => "paused",
+            Next::Done(SwitchOutcome::Changed { paused: false }) => "changed",
+            Next::Done(SwitchOutcome::NotYet(_)) => "not yet",
+            Next::Done(SwitchOutcome::Gone(_)) => "gone",
+            Next::Done(SwitchOutcome::Failed(_)) => "failed",
+            Next::Done(SwitchOutcome::Already | SwitchOutcome::Missing | SwitchOutcome::Skipped(_)) => "never",
         }
     }
 

@@ -71,10 +71,11 @@ pub fn apply(instance: &InstanceName, state: State, verb: Verb) -> Result<Effect
     })
 }
 
-/// The author of a suspension, with its time and reason.
+/// The request for a suspension: its author, time and reason. The decision adds the mode, and the instance stores both as a
+/// [`Suspension`](crate::instance::Suspension).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asker {
-    /// The username of the author.
+pub struct SuspensionRequest {
+    /// The username of the user who asked for the suspension.
     pub by: String,
     /// The time of the suspension.
     pub at: Timestamp,
@@ -109,7 +110,7 @@ impl Call {
 /// record. The wish is written first. If the call does not follow, the shown state says so, and the same verb makes the
 /// call.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Act {
+pub struct SwitchRequests {
     /// The merge patch of the StatefulSet or the VirtualMachine.
     pub patch: serde_json::Value,
     /// The call after the patch.
@@ -129,7 +130,12 @@ pub enum Refusal {
 
 /// Decides the requests that execute a verb on an instance. Returns `None` if the instance is in the desired state
 /// already.
-pub fn act(shown: &Instance, verb: Verb, mode: Option<Mode>, asker: Option<&Asker>) -> Result<Option<Act>, Refusal> {
+pub fn switch_requests(
+    shown: &Instance,
+    verb: Verb,
+    mode: Option<Mode>,
+    suspension: Option<&SuspensionRequest>,
+) -> Result<Option<SwitchRequests>, Refusal> {
     if verb == Verb::Suspend && mode == Some(Mode::Pause) && shown.kind == InstanceType::Container {
         return Err(Refusal::NoPause);
     }
@@ -150,7 +156,7 @@ pub fn act(shown: &Instance, verb: Verb, mode: Option<Mode>, asker: Option<&Aske
         Verb::Resume if shown.paused => (Some(Call::Unpause), Mode::Pause),
         _ => (None, Mode::Halt),
     };
-    let remembered = asker.filter(|_| verb == Verb::Suspend);
+    let remembered = suspension.filter(|_| verb == Verb::Suspend);
     let spec = match (call, shown.kind) {
         // A pause leaves the machine on.
         (Some(_), _) => serde_json::json!({}),
@@ -165,16 +171,16 @@ pub fn act(shown: &Instance, verb: Verb, mode: Option<Mode>, asker: Option<&Aske
             "labels": { (keys::ASKED): target.as_str() },
             // `null` removes the record of an earlier suspension.
             "annotations": {
-                (keys::SUSPENDED_BY): remembered.map(|asker| &asker.by),
-                (keys::SUSPENDED_AT): remembered.map(|asker| asker.at.to_string()),
-                (keys::SUSPEND_REASON): remembered.and_then(|asker| asker.reason.as_ref()),
+                (keys::SUSPENDED_BY): remembered.map(|suspension| &suspension.by),
+                (keys::SUSPENDED_AT): remembered.map(|suspension| suspension.at.to_string()),
+                (keys::SUSPEND_REASON): remembered.and_then(|suspension| suspension.reason.as_ref()),
                 (keys::SUSPEND_MODE): remembered.map(|_| mode.as_str()),
-                (keys::WOKEN_BY): remembered.and_then(|asker| asker.woken_by).map(Trigger::as_str),
+                (keys::WOKEN_BY): remembered.and_then(|suspension| suspension.woken_by).map(Trigger::as_str),
             },
         },
         "spec": spec,
     });
-    Ok(Some(Act { patch, call }))
+    Ok(Some(SwitchRequests { patch, call }))
 }
 
 #[cfg(test)]

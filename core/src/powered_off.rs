@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::instance::{Instance, of_stateful_set, of_virtual_machine};
 use crate::kubevirt::VirtualMachine;
-use crate::lifecycle::{Asker, act};
+use crate::lifecycle::{SuspensionRequest, switch_requests};
 use crate::name::MAX_COUNT;
 use crate::state::State;
 use crate::vocabulary::{Mode, Trigger, Verb};
@@ -176,22 +176,23 @@ fn indexes(listed: &Value, count: u32) -> Result<BTreeSet<u32>, String> {
 
 /// Returns the StatefulSet of a container instance that is created off. It has the fields that the verb would have set,
 /// and it never runs.
-pub fn stateful_set(set: &StatefulSet, to: State, asker: &Asker) -> Option<StatefulSet> {
+pub fn stateful_set(set: &StatefulSet, to: State, suspension: &SuspensionRequest) -> Option<StatefulSet> {
     let shown = of_stateful_set(&set.clone().into(), None)?;
-    serde_json::from_value(made(serde_json::to_value(set).ok()?, &shown, to, asker)?).ok()
+    serde_json::from_value(made(serde_json::to_value(set).ok()?, &shown, to, suspension)?).ok()
 }
 
 /// Returns the VirtualMachine of a VM instance that is created off.
-pub fn virtual_machine(machine: &Value, to: State, asker: &Asker) -> Option<Value> {
+pub fn virtual_machine(machine: &Value, to: State, suspension: &SuspensionRequest) -> Option<Value> {
     let read: VirtualMachine = serde_json::from_value(machine.clone()).ok()?;
-    made(machine.clone(), &of_virtual_machine(&read, None)?, to, asker)
+    made(machine.clone(), &of_virtual_machine(&read, None)?, to, suspension)
 }
 
-fn made(mut object: Value, shown: &Instance, to: State, asker: &Asker) -> Option<Value> {
+fn made(mut object: Value, shown: &Instance, to: State, suspension: &SuspensionRequest) -> Option<Value> {
     let verb = if to == State::Suspended { Verb::Suspend } else { Verb::Stop };
     // In a released cluster the new object is off without a verb. The verb is applied as if it were on.
     let on = Instance { state: State::Pending, on: true, ..shown.clone() };
-    let mut patch = act(&on, verb, Some(Mode::Halt).filter(|_| verb == Verb::Suspend), Some(asker)).ok()??.patch;
+    let mut patch =
+        switch_requests(&on, verb, Some(Mode::Halt).filter(|_| verb == Verb::Suspend), Some(suspension)).ok()??.patch;
     // The object is new, so there is no `resourceVersion` to compare.
     patch["metadata"]["resourceVersion"] = Value::Null;
     json_patch::merge(&mut object, &patch);

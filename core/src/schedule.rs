@@ -235,7 +235,7 @@ impl Schedule {
     /// Returns the same schedule as if it were set now, for example for a cluster that is created now. Transitions in the
     /// past do not count.
     #[must_use]
-    pub fn anew(&self, now: Timestamp) -> Self {
+    pub fn renewed(&self, now: Timestamp) -> Self {
         let to_come = |at: &Timestamp| *at > now;
         let once = self
             .once
@@ -251,7 +251,7 @@ impl Schedule {
 
     /// Reports whether both schedules mean the same from `now` on, whenever they were set.
     pub fn is_equivalent(&self, other: &Self, now: Timestamp) -> bool {
-        self.anew(now) == other.anew(now)
+        self.renewed(now) == other.renewed(now)
     }
 
     /// Iterates over the transitions that happen once.
@@ -265,7 +265,7 @@ impl Schedule {
     }
 
     /// Returns the single transition, if it is in the past.
-    pub fn over(&self, now: Timestamp) -> Option<Transition> {
+    pub fn expired_timer(&self, now: Timestamp) -> Option<Transition> {
         self.single().find(|transition| transition.at <= now)
     }
 
@@ -349,7 +349,7 @@ impl Parsed {
 }
 
 /// Returns a moment in the local time of a zone, with the offset from UTC: `2026-03-29 08:00 +02:00`.
-pub fn shown(at: Timestamp, zone: &TimeZone) -> String {
+pub fn local_time(at: Timestamp, zone: &TimeZone) -> String {
     let (wall, offset) = (zone.to_datetime(at), zone.to_offset(at).seconds() / 60);
     let sign = if offset < 0 { '-' } else { '+' };
     let (date, offset) = (wall.date(), offset.unsigned_abs());

@@ -174,7 +174,7 @@ fn a_timer_is_restored_or_said_to_be_over() {
     // A timer in the past is left out, with a message.
     let late = user.cluster("late");
     let zone = jiff::tz::TimeZone::UTC;
-    let date = cmp_core::schedule::shown(resume, &zone);
+    let date = cmp_core::schedule::local_time(resume, &zone);
     user.kubectl_reading(&["cmp", "create", "-f", "-"], &copy(&late))
         .ok()
         .says(&format!("cluster/{late}: its timer is left out, which was to resume it at {date}\n"))

@@ -28,8 +28,8 @@ fn the_table_of_transitions() {
     }
 }
 
-fn asker() -> Asker {
-    Asker {
+fn suspension() -> SuspensionRequest {
+    SuspensionRequest {
         by: "john".to_owned(),
         at: "2026-11-23T20:00:00Z".parse().unwrap(),
         reason: Some("night".to_owned()),
@@ -40,28 +40,29 @@ fn asker() -> Asker {
 #[test]
 fn a_suspension_is_remembered_and_forgotten_in_the_patch_that_makes_it() {
     let running = of_stateful_set(&set(1, "running"), None).unwrap();
-    let Act { patch, call } = act(&running, Verb::Suspend, None, Some(&asker())).unwrap().unwrap();
+    let SwitchRequests { patch, call } =
+        switch_requests(&running, Verb::Suspend, None, Some(&suspension())).unwrap().unwrap();
     assert_eq!((&patch["metadata"]["resourceVersion"], call), (&json!("7"), None));
     assert_eq!(patch["metadata"]["labels"][keys::ASKED], "suspended");
     assert_eq!(patch["spec"], json!({ "replicas": 0 }));
     let mut suspended = set(0, "suspended");
     suspended.metadata.annotations = serde_json::from_value(patch["metadata"]["annotations"].clone()).unwrap();
     let shown = of_stateful_set(&suspended, None).unwrap();
-    let Asker { by, at, reason, woken_by } = asker();
+    let SuspensionRequest { by, at, reason, woken_by } = suspension();
     assert_eq!(shown.suspension, Some(Suspension { by, at, mode: Mode::Halt, reason, woken_by }));
-    let Act { patch, .. } = act(&shown, Verb::Resume, None, None).unwrap().unwrap();
+    let SwitchRequests { patch, .. } = switch_requests(&shown, Verb::Resume, None, None).unwrap().unwrap();
     assert_eq!(patch["metadata"]["annotations"][keys::SUSPENDED_AT], Value::Null);
     assert_eq!(patch["metadata"]["annotations"][keys::WOKEN_BY], Value::Null);
     assert_eq!(patch["spec"], json!({ "replicas": 1 }));
-    assert_eq!(act(&shown, Verb::Suspend, None, None), Ok(None));
-    assert_eq!(act(&running, Verb::Suspend, Some(Mode::Pause), None), Err(Refusal::NoPause));
+    assert_eq!(switch_requests(&shown, Verb::Suspend, None, None), Ok(None));
+    assert_eq!(switch_requests(&running, Verb::Suspend, Some(Mode::Pause), None), Err(Refusal::NoPause));
 }
 
 #[test]
 fn a_vm_is_paused_after_the_wish_is_written() {
     let check = |from: (&str, &str, &str), verb: Verb, mode: Option<Mode>, expected: (Value, Option<Call>, &str)| {
         let shown = of_virtual_machine(&vm(from.0, from.1, from.2), None).unwrap();
-        let done = act(&shown, verb, mode, Some(&asker())).unwrap().unwrap();
+        let done = switch_requests(&shown, verb, mode, Some(&suspension())).unwrap().unwrap();
         let asked = done.patch["metadata"]["labels"][keys::ASKED].as_str().unwrap();
         assert_eq!((done.patch["spec"].clone(), done.call, asked), expected, "{verb} {from:?}");
     };
@@ -83,7 +84,7 @@ fn a_vm_is_paused_after_the_wish_is_written() {
     check(("Always", "running", "Paused"), Verb::Suspend, None, (json!({}), Some(Call::Pause), "suspended"));
     check(("Always", "suspended", "Running"), Verb::Resume, None, (strategy("Always"), None, "running"));
     let already = of_virtual_machine(&vm("Always", "suspended", "Paused"), None).unwrap();
-    assert_eq!(act(&already, Verb::Suspend, None, None), Ok(None));
-    let illegal = act(&already, Verb::Stop, None, None).unwrap_err();
+    assert_eq!(switch_requests(&already, Verb::Suspend, None, None), Ok(None));
+    let illegal = switch_requests(&already, Verb::Stop, None, None).unwrap_err();
     assert_eq!(illegal.to_string(), "cannot stop web-0: it is suspended, and a suspended instance can be resumed");
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::account::change::Change;
 use crate::account::{Account, Suspended, Want};
-use crate::lifecycle::Asker;
+use crate::lifecycle::SuspensionRequest;
 use crate::name::{ClusterName, InstanceName};
 use crate::plan::refusal::Refusal;
 use crate::plan::write::Write;
@@ -35,7 +35,7 @@ pub struct Wish {
     /// The instances that are to be off.
     pub off: PoweredOff,
     /// A timer of a file that has expired, and is not set again.
-    pub over: Option<Transition>,
+    pub expired_timer: Option<Transition>,
     /// Whether the type was given. Otherwise it follows from the template.
     pub typed: bool,
 }
@@ -53,7 +53,7 @@ pub struct Extent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Tell that this timer is left out.
-    TellOver(Transition),
+    TellExpiredTimer(Transition),
     /// Write the want, planned by [`write`] on each version of the account.
     Write,
     /// Wait until the want is held and the Namespace is open.
@@ -110,14 +110,14 @@ pub fn can_run(kind: InstanceType, kubevirt: bool) -> Result<(), Refusal> {
 
 /// Plans the creation of a cluster, or its continuation after an interruption.
 pub fn plan(wish: &Wish, account: &Account, extent: Extent, now: Timestamp) -> Result<Plan, Refusal> {
-    let Wish { name, want, off, over, .. } = wish;
+    let Wish { name, want, off, expired_timer, .. } = wish;
     let resumed = account.cluster(name).want.is_some();
     // A cluster that is suspended as a whole needs no quota if the account's policy releases it. The quota comes back
     // when the cluster is resumed.
     let released = off.all_suspended(want.count) && account.policy.suspended == Suspended::Release;
     let want = Want { released, ..want.clone() };
     let write = write(name, &want, account, now)?;
-    let mut steps: Vec<Step> = over.filter(|_| !resumed).map(Step::TellOver).into_iter().collect();
+    let mut steps: Vec<Step> = expired_timer.filter(|_| !resumed).map(Step::TellExpiredTimer).into_iter().collect();
     steps.push(Step::Write);
     if !extent.dry_run {
         // A cluster that was not wanted before has no instances. If one exists all the same, it is not made again.
@@ -200,15 +200,19 @@ pub fn missing(name: &ClusterName, count: u32, there: &BTreeSet<u32>) -> Vec<Ins
     (0..count).filter(|index| !there.contains(index)).map(|index| name.instance(index)).collect()
 }
 
-/// Returns the author of the suspensions of instances that are made off.
-pub fn asker(by: &str, now: Timestamp) -> Asker {
-    Asker { by: by.to_owned(), at: now, reason: Some(RESTORED.to_owned()), woken_by: None }
+/// Returns the request for the suspensions of instances that are made off.
+pub fn restored_suspension(by: &str, now: Timestamp) -> SuspensionRequest {
+    SuspensionRequest { by: by.to_owned(), at: now, reason: Some(RESTORED.to_owned()), woken_by: None }
 }
 
-/// Returns the state of an instance that is made off, and the record of its suspension.
-pub fn born(off: &PoweredOff, index: u32, asker: Option<&Asker>) -> Option<(State, Asker)> {
+/// Returns the state of an instance that is made off, and the request for its suspension.
+pub fn born(
+    off: &PoweredOff,
+    index: u32,
+    suspension: Option<&SuspensionRequest>,
+) -> Option<(State, SuspensionRequest)> {
     let state = off.state(index)?;
-    Some((state, Asker { woken_by: off.woken_by(index), ..asker?.clone() }))
+    Some((state, SuspensionRequest { woken_by: off.woken_by(index), ..suspension?.clone() }))
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ pub fn already(verb: Verb) -> &'static str {
 
 /// The result for one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Came {
+pub enum InstanceResult {
     /// The instance was changed.
     Changed {
         /// Whether the instance keeps its memory and its place on the node.
@@ -97,29 +97,30 @@ pub struct Counts {
 }
 
 /// Counts the results for the instances of a cluster.
-pub fn counted<'a>(verb: Verb, came: impl IntoIterator<Item = (&'a InstanceName, &'a Came)>) -> Counts {
+pub fn counted<'a>(verb: Verb, results: impl IntoIterator<Item = (&'a InstanceName, &'a InstanceResult)>) -> Counts {
     let mut counts = Counts::default();
     let mut skipped: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, came) in came {
-        let (result, reason) = match came {
-            Came::Changed { paused } => {
+    for (name, result) in results {
+        let (word, reason) = match result {
+            InstanceResult::Changed { paused } => {
                 counts.paused += u32::from(*paused);
                 counts.changed += 1;
                 (verb.done(), None)
             }
-            Came::Already | Came::Skipped(_) => {
-                let why = if let Came::Skipped(why) = came { why.clone() } else { already(verb).to_owned() };
+            InstanceResult::Already | InstanceResult::Skipped(_) => {
+                let why =
+                    if let InstanceResult::Skipped(why) = result { why.clone() } else { already(verb).to_owned() };
                 counts.skipped += 1;
                 skipped.entry(why.clone()).or_default().push(name.to_string());
                 ("skipped", Some(why))
             }
-            Came::Failed(why) => {
+            InstanceResult::Failed(why) => {
                 counts.failed += 1;
                 counts.notes.push(format!("instance/{name} failed: {why}"));
                 ("failed", Some(why.clone()))
             }
         };
-        counts.instances.push(json!({ "name": name.to_string(), "result": result, "reason": reason }));
+        counts.instances.push(json!({ "name": name.to_string(), "result": word, "reason": reason }));
     }
     counts.notes.extend(skipped.into_iter().map(|(why, names)| format!("skipped {}: {why}", names.join(", "))));
     counts

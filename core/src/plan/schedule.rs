@@ -8,7 +8,7 @@ use crate::account::{Account, Want};
 use crate::name::ClusterName;
 use crate::plan::refusal::Refusal;
 use crate::plan::write::{Write, current, other_want};
-use crate::schedule::{Invalid, Once, Schedule, Transition, UTC, shown};
+use crate::schedule::{Invalid, Once, Schedule, Transition, UTC, local_time};
 use crate::vocabulary::{Mode, ScheduleAction, Verb};
 
 /// The number of transitions that are shown before a schedule is saved.
@@ -124,7 +124,7 @@ fn changed(wish: &Wish, current: &Want, now: Timestamp) -> Result<(Schedule, boo
     }
     // A schedule given again unchanged continues. A changed one starts now: earlier transitions do not count.
     let same = next.is_equivalent(&before, now) && next.skip_until == before.skip_until;
-    let next = if same || !wish.says_lines() { next } else { next.anew(now) };
+    let next = if same || !wish.says_lines() { next } else { next.renewed(now) };
     next.check(current.kind).map_err(|wrong| invalid(&wrong))?;
     Ok((next, same))
 }
@@ -160,14 +160,14 @@ fn lines(name: &ClusterName, schedule: &Schedule, now: Timestamp) -> Result<Vec<
     let transitions = schedule.after(now).map_err(|wrong| invalid(&wrong))?.take(SHOWN);
     let head = format!("cluster/{name}, by the clocks of {}:", zone_name(schedule));
     let line =
-        |transition: Transition| format!("  {:<8} {}", transition.action.to_string(), shown(transition.at, &zone));
+        |transition: Transition| format!("  {:<8} {}", transition.action.to_string(), local_time(transition.at, &zone));
     Ok([head].into_iter().chain(transitions.map(line)).collect())
 }
 
 /// Returns the lines about an expired timer of a file that is left out.
-pub fn over(name: &ClusterName, want: &Want, transition: Transition) -> Vec<String> {
+pub fn timer_left_out(name: &ClusterName, want: &Want, transition: Transition) -> Vec<String> {
     let zone = want.schedule.clone().unwrap_or_default().zone().unwrap_or(TimeZone::UTC);
-    let (action, at) = (transition.action, shown(transition.at, &zone));
+    let (action, at) = (transition.action, local_time(transition.at, &zone));
     let mut lines = vec![format!("cluster/{name}: its timer is left out, which was to {action} it at {at}")];
     if action == ScheduleAction::Resume {
         lines.push(format!("hint: what was to be resumed stays suspended: kubectl cmp resume cluster {name}"));
@@ -213,7 +213,7 @@ impl Back {
     pub fn line(self, written: &Account, name: &ClusterName) -> Result<String, Refusal> {
         let schedule = written.cluster(name).want.and_then(|want| want.schedule).unwrap_or_default();
         let zone = schedule.zone().map_err(|wrong| invalid(&wrong))?;
-        Ok(format!("cluster/{name}: it is {} at {}", self.action.verb().done(), shown(self.at, &zone)))
+        Ok(format!("cluster/{name}: it is {} at {}", self.action.verb().done(), local_time(self.at, &zone)))
     }
 }
 

@@ -93,7 +93,7 @@ fn what_wakes_an_instance_is_read_and_can_be_forgotten() {
 /// An instance that is created off has the same record as a running instance after the verb, and is shown the same way.
 #[test]
 fn an_instance_is_made_off_with_what_is_remembered_of_it() {
-    let asker = Asker {
+    let suspension = SuspensionRequest {
         by: "john".to_owned(),
         at: "2026-11-25T12:00:00Z".parse().unwrap(),
         reason: Some("so".to_owned()),
@@ -106,13 +106,13 @@ fn an_instance_is_made_off_with_what_is_remembered_of_it() {
         };
         for (state, asked) in [(State::Suspended, "suspended"), (State::Stopped, "stopped")] {
             let plain = of(Template::container()).stateful_set(&web).unwrap();
-            let set = stateful_set(&plain, state, &asker).unwrap();
+            let set = stateful_set(&plain, state, &suspension).unwrap();
             assert_eq!(set.spec.as_ref().unwrap().replicas, Some(0));
             assert_eq!(set.metadata.labels.as_ref().unwrap()[keys::ASKED], asked);
             assert_eq!(set.metadata.resource_version, None);
             assert_eq!(set.spec.as_ref().unwrap().template, plain.spec.unwrap().template);
             let machine = of(Template::machine()).virtual_machine(&web).unwrap();
-            let machine = virtual_machine(&machine, state, &asker).unwrap();
+            let machine = virtual_machine(&machine, state, &suspension).unwrap();
             assert_eq!(machine["spec"]["runStrategy"], "Halted");
             assert_eq!(machine["metadata"]["labels"][keys::ASKED], asked);
             assert!(machine["metadata"]["resourceVersion"].is_null());

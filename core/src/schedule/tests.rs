@@ -44,7 +44,7 @@ fn last_run(action: ScheduleAction, due: &str) -> LastRun {
 fn next(schedule: &Schedule, from: &str, count: usize) -> Vec<String> {
     let zone = schedule.zone().unwrap();
     let transitions = schedule.after(time(from)).unwrap().take(count);
-    transitions.map(|transition| format!("{} {}", transition.action, shown(transition.at, &zone))).collect()
+    transitions.map(|transition| format!("{} {}", transition.action, local_time(transition.at, &zone))).collect()
 }
 
 #[test]
@@ -300,7 +300,10 @@ fn what_happens_once_has_no_more_effect_after_it() {
         due(&both, Some(&last_run(ScheduleAction::Suspend, "2026-01-06T19:00:00Z")), "2026-01-06T20:00:00Z"),
         "at 2026-01-07T08:00:00Z"
     );
-    assert!(!once.anew(time("2026-01-07T00:00:00Z")).is_live(None), "a cluster made later does not catch up with it");
+    assert!(
+        !once.renewed(time("2026-01-07T00:00:00Z")).is_live(None),
+        "a cluster made later does not catch up with it"
+    );
 }
 
 #[test]
@@ -378,7 +381,8 @@ fn follow(zone: &TimeZone, name: &str, suspend: i16, resume: i16, moments: &[Tim
             next = transition.action;
         }
         let due = last.as_ref().map(|last| last.action);
-        let what = || format!("{name} at {}: suspend {}, resume {}", shown(*now, zone), daily(suspend), daily(resume));
+        let what =
+            || format!("{name} at {}: suspend {}, resume {}", local_time(*now, zone), daily(suspend), daily(resume));
         assert_eq!((due, next), (Some(expected), expected), "due and listed, {}", what());
     }
 }

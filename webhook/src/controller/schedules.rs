@@ -13,13 +13,13 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use cmp_client::accounts::Stored;
-use cmp_client::switch::{Came, Retry, Switch};
+use cmp_client::switch::{Retry, Switch, SwitchOutcome};
 use cmp_client::{ApiError, DryRun, instances};
 use cmp_core::account::change::Change;
 use cmp_core::account::{Account, Entry, HeldState, Suspended, Want};
 use cmp_core::instance::Instance;
 use cmp_core::keys;
-use cmp_core::lifecycle::Asker;
+use cmp_core::lifecycle::SuspensionRequest;
 use cmp_core::name::{ClusterName, InstanceName, UserName};
 use cmp_core::schedule::due::{is_done, is_for};
 use cmp_core::schedule::{Due, LastRun, MOST_LEFT, Schedule, Transition};
@@ -226,7 +226,7 @@ async fn carry_out(context: &Context, user: &UserName, cluster: &ClusterName) ->
         let switch = Switch {
             client: context.client.clone(),
             verb: transition.action.verb(),
-            asker: Some(Asker {
+            suspension: Some(SuspensionRequest {
                 by: name(),
                 at: now,
                 reason: Some(REASON.to_owned()),
@@ -239,28 +239,28 @@ async fn carry_out(context: &Context, user: &UserName, cluster: &ClusterName) ->
             // The next pass checks first whether the transition is still due.
             retry: Retry::Caller,
         };
-        let came: Vec<(InstanceName, Came)> = switch.all(to_do, INSTANCES_AT_ONCE).collect().await;
+        let outcomes: Vec<(InstanceName, SwitchOutcome)> = switch.all(to_do, INSTANCES_AT_ONCE).collect().await;
         let mut again = false;
         one.left.clear();
         let mut off = BTreeSet::new();
-        for (InstanceName { index, .. }, came) in came {
-            match came {
-                Came::Changed { paused } => {
+        for (InstanceName { index, .. }, outcome) in outcomes {
+            match outcome {
+                SwitchOutcome::Changed { paused } => {
                     one.changed.insert(index);
                     // A paused instance keeps its resources.
                     if transition.action == ScheduleAction::Suspend && !paused {
                         off.insert(index);
                     }
                 }
-                Came::Already | Came::Missing | Came::Gone(_) => {}
-                Came::NotYet(error) => {
+                SwitchOutcome::Already | SwitchOutcome::Missing | SwitchOutcome::Gone(_) => {}
+                SwitchOutcome::NotYet(error) => {
                     again = true;
                     one.left.insert(index, error.to_string());
                 }
-                Came::Skipped(refused) => {
+                SwitchOutcome::Skipped(refused) => {
                     one.left.insert(index, refused.to_string());
                 }
-                Came::Failed(error) => {
+                SwitchOutcome::Failed(error) => {
                     one.left.insert(index, error.to_string());
                 }
             }

@@ -13,7 +13,7 @@ const NOW: &str = "2026-11-28T12:00:00Z";
 const RELEASES: (&str, &str) = ("policy", r#"{"suspended":"release","clusters":9,"instances":9}"#);
 
 fn wish(want: Want) -> Wish {
-    Wish { name: name("web"), want, off: PoweredOff::default(), over: None, typed: false }
+    Wish { name: name("web"), want, off: PoweredOff::default(), expired_timer: None, typed: false }
 }
 
 fn web() -> Wish {
@@ -27,7 +27,7 @@ fn planned(wish: &Wish, rows: &[(&str, &str)], extent: Extent) -> Result<Plan, R
 /// Writes the steps as words.
 fn words(steps: &[Step]) -> String {
     let word = |step: &Step| match step {
-        Step::TellOver(_) => "over".to_owned(),
+        Step::TellExpiredTimer(_) => "over".to_owned(),
         Step::Write => "write".to_owned(),
         Step::Prepare => "prepare".to_owned(),
         Step::Make { look: false } => "make".to_owned(),
@@ -39,8 +39,8 @@ fn words(steps: &[Step]) -> String {
 
 #[test]
 fn a_new_cluster_is_written_and_an_interrupted_one_goes_on() {
-    let over = Some(Transition { at: time(NOW), action: ScheduleAction::Resume, trigger: Trigger::Once });
-    let over = Wish { over, ..web() };
+    let expired_timer = Some(Transition { at: time(NOW), action: ScheduleAction::Resume, trigger: Trigger::Once });
+    let over = Wish { expired_timer, ..web() };
     let some_off = Wish { off: PoweredOff::read(&json!({ "stopped": [1] }), 3).unwrap(), ..web() };
     let (real, dry) = (Extent::default(), Extent { dry_run: true, wait: true });
     let waits = Extent { dry_run: false, wait: true };
@@ -213,14 +213,14 @@ fn the_missing_instances_are_made_on_or_off() {
     assert_eq!(names, ["web-0", "web-2"]);
     let off = json!({ "suspended": [1], "stopped": [2], "wokenBy": { "once": [1] } });
     let off = PoweredOff::read(&off, 3).unwrap();
-    let asker = asker("john", time(NOW));
-    let by = |woken_by| Asker { woken_by, ..asker.clone() };
+    let suspension = restored_suspension("john", time(NOW));
+    let by = |woken_by| SuspensionRequest { woken_by, ..suspension.clone() };
     for (index, expected) in
         [(0, None), (1, Some((State::Suspended, by(Some(Trigger::Once))))), (2, Some((State::Stopped, by(None))))]
     {
-        assert_eq!(born(&off, index, Some(&asker)), expected, "{index}");
+        assert_eq!(born(&off, index, Some(&suspension)), expected, "{index}");
     }
-    let remembered = (asker.by.as_str(), asker.at, asker.reason.as_deref());
+    let remembered = (suspension.by.as_str(), suspension.at, suspension.reason.as_deref());
     assert_eq!(remembered, ("john", time(NOW), Some("as in the file it was created from")));
     assert_eq!(born(&PoweredOff::default(), 0, None), None);
 }

@@ -36,16 +36,16 @@ fn each_verb_has_its_goal_and_its_word() {
 
 #[test]
 fn results_are_counted_and_skipped_instances_share_a_line() {
-    let came = [
-        Came::Changed { paused: true },
-        Came::Already,
-        Came::Failed("no route".to_owned()),
-        Came::Skipped("cannot suspend it".to_owned()),
-        Came::Changed { paused: false },
-        Came::Already,
+    let outcomes = [
+        InstanceResult::Changed { paused: true },
+        InstanceResult::Already,
+        InstanceResult::Failed("no route".to_owned()),
+        InstanceResult::Skipped("cannot suspend it".to_owned()),
+        InstanceResult::Changed { paused: false },
+        InstanceResult::Already,
     ];
     let names: Vec<InstanceName> = (0..6).map(|index| name("web").instance(index)).collect();
-    let counts = counted(Verb::Suspend, names.iter().zip(&came));
+    let counts = counted(Verb::Suspend, names.iter().zip(&outcomes));
     assert_eq!((counts.changed, counts.paused, counts.failed, counts.skipped), (2, 1, 1, 3));
     assert_eq!(
         counts.notes,

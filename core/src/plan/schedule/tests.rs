@@ -191,11 +191,11 @@ fn an_expired_timer_is_left_out_with_a_line() {
     let berlin = Schedule { time_zone: Some(own("Europe/Berlin")), ..Schedule::default() };
     let want = |schedule| Want { schedule, ..want(1, "cpu=1,memory=1Gi") };
     assert_eq!(
-        over(&name("web"), &want(None), timer(ScheduleAction::Suspend)),
+        timer_left_out(&name("web"), &want(None), timer(ScheduleAction::Suspend)),
         ["cluster/web: its timer is left out, which was to suspend it at 2026-03-02 12:00 +00:00"]
     );
     assert_eq!(
-        over(&name("web"), &want(Some(berlin)), timer(ScheduleAction::Resume)),
+        timer_left_out(&name("web"), &want(Some(berlin)), timer(ScheduleAction::Resume)),
         [
             "cluster/web: its timer is left out, which was to resume it at 2026-03-02 13:00 +01:00",
             "hint: what was to be resumed stays suspended: kubectl cmp resume cluster web",

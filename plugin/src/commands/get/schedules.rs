@@ -94,7 +94,7 @@ fn item(account: &Account, name: &ClusterName, now: Timestamp) -> Option<Item> {
         wide: vec![
             account.user.to_string(),
             schedule.mode.map_or_else(String::new, |mode| mode.as_str().to_owned()),
-            schedule.skip_until.map_or_else(String::new, |skip| schedule::shown(skip, &zone)),
+            schedule.skip_until.map_or_else(String::new, |skip| schedule::local_time(skip, &zone)),
             last.and_then(|last| last.reason.clone()).unwrap_or_default(),
         ],
     })

@@ -80,8 +80,8 @@ fn cluster(object: &Value) -> Result<ClusterRequest, String> {
     check(&want).map_err(|why| about(format!("spec.{why}")))?;
     // A cluster that is created now has missed no transition, and an expired timer is not set again.
     let now = Timestamp::now();
-    let over = want.schedule.as_ref().and_then(|schedule| schedule.over(now));
-    want.schedule = want.schedule.map(|schedule| schedule.anew(now)).filter(|left| *left != Schedule::default());
+    let expired_timer = want.schedule.as_ref().and_then(|schedule| schedule.expired_timer(now));
+    want.schedule = want.schedule.map(|schedule| schedule.renewed(now)).filter(|left| *left != Schedule::default());
     if let Some(schedule) = &want.schedule {
         // The type may follow from the template.
         let kind = if typed { want.kind } else { InstanceType::Vm };
@@ -93,5 +93,5 @@ fn cluster(object: &Value) -> Result<ClusterRequest, String> {
     for trigger in Trigger::ALL.into_iter().filter(|trigger| !wakes(*trigger)) {
         off.forget(trigger);
     }
-    Ok(ClusterRequest { wish: Wish { name, want, off, over, typed }, patch: None, owner })
+    Ok(ClusterRequest { wish: Wish { name, want, off, expired_timer, typed }, patch: None, owner })
 }

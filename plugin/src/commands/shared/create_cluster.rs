@@ -54,8 +54,8 @@ pub(crate) async fn create(
     let (name, mut want, mut made) = (&wish.name, plan.want.clone(), 0);
     for step in &plan.steps {
         match step {
-            Step::TellOver(transition) => {
-                context.ui.notes(&schedule::over(name, &want, *transition));
+            Step::TellExpiredTimer(transition) => {
+                context.ui.notes(&schedule::timer_left_out(name, &want, *transition));
             }
             Step::Write => {
                 stored = write_want(context, &accounts, stored, name, &want, change.dry.dry_run).await?;

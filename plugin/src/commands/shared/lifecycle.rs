@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use cmp_client::instances;
-use cmp_client::switch::{Came, Retry, Switch};
-use cmp_core::lifecycle::Asker;
+use cmp_client::switch::{Retry, Switch, SwitchOutcome};
+use cmp_core::lifecycle::SuspensionRequest;
 use cmp_core::name::{ClusterName, InstanceName};
-use cmp_core::plan::lifecycle::{self as plan, Counts, Step};
+use cmp_core::plan::lifecycle::{self as plan, Counts, InstanceResult, Step};
 use cmp_core::plan::schedule::{Back, in_so_long};
 use cmp_core::vocabulary::{InstanceType, Mode, Trigger, Verb};
 
@@ -36,7 +36,7 @@ const CATCH_UP: Duration = Duration::from_secs(15);
 struct VerbRequest<'a> {
     client: Client,
     verb: Verb,
-    asker: Option<Asker>,
+    suspension: Option<SuspensionRequest>,
     mode: Option<Mode>,
     dry_run: DryRun,
     /// Deadline for retries of a refusal. It may come from an API server that has not seen yet that the quota was
@@ -62,13 +62,13 @@ struct ClusterOutcome {
     cluster: ClusterName,
     /// The type of the cluster, if there is one.
     kind: Option<InstanceType>,
-    came: Vec<(InstanceName, InstanceOutcome)>,
+    outcomes: Vec<(InstanceName, InstanceOutcome)>,
 }
 
 impl ClusterOutcome {
     fn each(self) -> impl Iterator<Item = (InstanceName, Option<InstanceType>, InstanceOutcome)> {
         let kind = self.kind;
-        self.came.into_iter().map(move |(name, came)| (name, kind, came))
+        self.outcomes.into_iter().map(move |(name, outcome)| (name, kind, outcome))
     }
 }
 
@@ -79,8 +79,8 @@ async fn verb_request<'a>(
     dry_run: DryRun,
 ) -> Result<VerbRequest<'a>, CliError> {
     let mode = how.as_ref().and_then(|how| how.mode.mode).map(Mode::from);
-    let asker = match (verb, how) {
-        (Verb::Suspend, how) => Some(Asker {
+    let suspension = match (verb, how) {
+        (Verb::Suspend, how) => Some(SuspensionRequest {
             by: context.who().await?.username.clone(),
             at: Timestamp::now(),
             reason: how.and_then(|how| how.reason),
@@ -88,7 +88,7 @@ async fn verb_request<'a>(
         }),
         _ => None,
     };
-    Ok(VerbRequest { client: context.client().await?, verb, asker, mode, dry_run, patient_until: None, context })
+    Ok(VerbRequest { client: context.client().await?, verb, suspension, mode, dry_run, patient_until: None, context })
 }
 
 impl VerbRequest<'_> {
@@ -97,7 +97,7 @@ impl VerbRequest<'_> {
         Switch {
             client: self.client.clone(),
             verb: self.verb,
-            asker: self.asker.clone(),
+            suspension: self.suspension.clone(),
             mode: self.mode,
             manager: MANAGER,
             dry_run: self.dry_run.into(),
@@ -106,20 +106,27 @@ impl VerbRequest<'_> {
     }
 
     async fn of(&self, name: &InstanceName, kind: Option<InstanceType>) -> InstanceOutcome {
-        let came = match kind {
+        let outcome = match kind {
             Some(kind) => self.switch().named(name, kind).await,
-            None => Came::Missing,
+            None => SwitchOutcome::Missing,
         };
-        self.outcome(name, kind, came).await
+        self.outcome(name, kind, outcome).await
     }
 
-    async fn outcome(&self, name: &InstanceName, kind: Option<InstanceType>, came: Came) -> InstanceOutcome {
-        match came {
-            Came::Changed { paused } => InstanceOutcome::Changed { paused },
-            Came::Already => InstanceOutcome::Already,
-            Came::Skipped(refused) => InstanceOutcome::Skipped(refused.to_string()),
-            Came::Missing => InstanceOutcome::Failed(self.missing(name, kind).await),
-            Came::Gone(error) | Came::NotYet(error) | Came::Failed(error) => InstanceOutcome::Failed(error.into()),
+    async fn outcome(
+        &self,
+        name: &InstanceName,
+        kind: Option<InstanceType>,
+        switched: SwitchOutcome,
+    ) -> InstanceOutcome {
+        match switched {
+            SwitchOutcome::Changed { paused } => InstanceOutcome::Changed { paused },
+            SwitchOutcome::Already => InstanceOutcome::Already,
+            SwitchOutcome::Skipped(refused) => InstanceOutcome::Skipped(refused.to_string()),
+            SwitchOutcome::Missing => InstanceOutcome::Failed(self.missing(name, kind).await),
+            SwitchOutcome::Gone(error) | SwitchOutcome::NotYet(error) | SwitchOutcome::Failed(error) => {
+                InstanceOutcome::Failed(error.into())
+            }
         }
     }
 
@@ -143,24 +150,24 @@ impl VerbRequest<'_> {
     /// are included, for example after an interruption. A late instance counts as failed.
     async fn wait(&self, clusters: &mut [ClusterOutcome], timeout: Duration) -> Result<(), CliError> {
         let applies =
-            |came: &InstanceOutcome| matches!(came, InstanceOutcome::Changed { .. } | InstanceOutcome::Already);
-        let names = |came: &[(InstanceName, InstanceOutcome)]| {
-            came.iter().filter(|(_, came)| applies(came)).map(|(name, _)| name.clone()).collect()
+            |outcome: &InstanceOutcome| matches!(outcome, InstanceOutcome::Changed { .. } | InstanceOutcome::Already);
+        let names = |outcomes: &[(InstanceName, InstanceOutcome)]| {
+            outcomes.iter().filter(|(_, outcome)| applies(outcome)).map(|(name, _)| name.clone()).collect()
         };
         let waited: Vec<Waited> = clusters
             .iter()
-            .map(|ClusterOutcome { cluster, kind, came }| Waited {
+            .map(|ClusterOutcome { cluster, kind, outcomes }| Waited {
                 cluster: cluster.clone(),
                 kind: *kind,
-                names: names(came),
+                names: names(outcomes),
                 goal: plan::goal(self.verb),
             })
             .collect();
         let tallies = waiting::until(self.context, &waited, timeout).await?;
-        for (ClusterOutcome { came, .. }, tally) in clusters.iter_mut().zip(tallies) {
-            for (name, came) in came {
+        for (ClusterOutcome { outcomes, .. }, tally) in clusters.iter_mut().zip(tallies) {
+            for (name, outcome) in outcomes {
                 if let Some(late) = tally.late.iter().find(|late| late.name == *name) {
-                    *came = InstanceOutcome::Failed(waiting::late(late, tally.goal, timeout));
+                    *outcome = InstanceOutcome::Failed(waiting::late(late, tally.goal, timeout));
                 }
             }
         }
@@ -179,22 +186,22 @@ pub(crate) async fn instances(
     let InstanceArgs { names, wait, change } = args;
     let dry_run = change.dry.dry_run;
     let ask = verb_request(context, verb, how, dry_run).await?;
-    let mut came = Vec::new();
+    let mut outcomes = Vec::new();
     for name in once(names) {
         context.check_namespace(&name.cluster)?;
-        let kind = match came.iter().find(|one: &&ClusterOutcome| one.cluster == name.cluster) {
+        let kind = match outcomes.iter().find(|one: &&ClusterOutcome| one.cluster == name.cluster) {
             Some(one) => one.kind,
             None => context.kind(&name.cluster).await?,
         };
         let one = ask.of(&name, kind).await;
-        came.push(ClusterOutcome { cluster: name.cluster.clone(), kind, came: vec![(name, one)] });
+        outcomes.push(ClusterOutcome { cluster: name.cluster.clone(), kind, outcomes: vec![(name, one)] });
     }
     if wait.wait && dry_run == DryRun::None {
-        ask.wait(&mut came, wait.timeout).await?;
+        ask.wait(&mut outcomes, wait.timeout).await?;
     }
     let mut failed = false;
-    for (name, kind, came) in came.into_iter().flat_map(ClusterOutcome::each) {
-        let word = match came {
+    for (name, kind, outcome) in outcomes.into_iter().flat_map(ClusterOutcome::each) {
+        let word = match outcome {
             InstanceOutcome::Changed { .. } => verb.done().to_owned(),
             InstanceOutcome::Already => format!("unchanged ({})", plan::already(verb)),
             InstanceOutcome::Skipped(why) => {
@@ -240,11 +247,11 @@ pub(crate) async fn clusters(
         return Ok(());
     }
     let mut ask = verb_request(context, verb, how, dry_run).await?;
-    if let Some(asker) = ask.asker.as_mut().filter(|_| span.is_some()) {
-        asker.woken_by = Some(Trigger::Once);
+    if let Some(suspension) = ask.suspension.as_mut().filter(|_| span.is_some()) {
+        suspension.woken_by = Some(Trigger::Once);
     }
     let until = span.map(|span| in_so_long(Timestamp::now(), span)).transpose()?;
-    let (mut came, mut backs) = (Vec::new(), Vec::new());
+    let (mut outcomes, mut backs) = (Vec::new(), Vec::new());
     let mut any_failed = false;
     let mut stopped = None;
     for name in names {
@@ -260,7 +267,7 @@ pub(crate) async fn clusters(
         let done: Result<_, CliError> = done.await;
         match done {
             Ok((one, back)) => {
-                came.push(one);
+                outcomes.push(one);
                 backs.push(back);
             }
             Err(error) if error.is_not_found() => {
@@ -275,12 +282,12 @@ pub(crate) async fn clusters(
         }
     }
     // Request all changes before waiting for one.
-    if wait.wait && dry_run == DryRun::None && !came.is_empty() {
-        ask.wait(&mut came, wait.timeout).await?;
+    if wait.wait && dry_run == DryRun::None && !outcomes.is_empty() {
+        ask.wait(&mut outcomes, wait.timeout).await?;
     }
     let mut objects = Vec::new();
-    for (ClusterOutcome { cluster: name, came, .. }, back) in came.iter().zip(&backs) {
-        let counts = counted(verb, came);
+    for (ClusterOutcome { cluster: name, outcomes, .. }, back) in outcomes.iter().zip(&backs) {
+        let counts = counted(verb, outcomes);
         context.ui.notes(&counts.notes);
         any_failed |= counts.failed > 0;
         if counts.paused > 0 {
@@ -336,7 +343,7 @@ impl VerbRequest<'_> {
             // An empty list means a cluster without instances, or no cluster.
             self.context.holder(cluster).await?;
         }
-        let mut came = Vec::new();
+        let mut outcomes = Vec::new();
         let mut progress = Progress::new(self.context.ui);
         for step in plan::cluster(self.verb, listed, orphans) {
             match step {
@@ -344,7 +351,7 @@ impl VerbRequest<'_> {
                     for orphan in &orphans {
                         let deleted = orphans::delete_and_print(self.context, &self.client, orphan, self.dry_run).await;
                         let failed = deleted.err().map(InstanceOutcome::Failed);
-                        came.extend(failed.map(|failed| (orphan.shown.name.clone(), failed)));
+                        outcomes.extend(failed.map(|failed| (orphan.shown.name.clone(), failed)));
                     }
                 }
                 Step::Apply(listed) => {
@@ -358,24 +365,24 @@ impl VerbRequest<'_> {
                         progress.passing(&format!("{cluster}: {done}/{total} asked to {}", self.verb.as_str()));
                     }
                     switched.sort_by_key(|(name, _)| name.index);
-                    came.extend(switched);
+                    outcomes.extend(switched);
                 }
             }
         }
-        Ok(ClusterOutcome { cluster: cluster.clone(), kind, came })
+        Ok(ClusterOutcome { cluster: cluster.clone(), kind, outcomes })
     }
 }
 
 /// Counts the outcomes for the instances of a cluster.
-fn counted(verb: Verb, came: &[(InstanceName, InstanceOutcome)]) -> Counts {
-    let results: Vec<plan::Came> = came
+fn counted(verb: Verb, outcomes: &[(InstanceName, InstanceOutcome)]) -> Counts {
+    let results: Vec<InstanceResult> = outcomes
         .iter()
-        .map(|(_, came)| match came {
-            InstanceOutcome::Changed { paused } => plan::Came::Changed { paused: *paused },
-            InstanceOutcome::Already => plan::Came::Already,
-            InstanceOutcome::Skipped(why) => plan::Came::Skipped(why.clone()),
-            InstanceOutcome::Failed(error) => plan::Came::Failed(error.message().to_owned()),
+        .map(|(_, outcome)| match outcome {
+            InstanceOutcome::Changed { paused } => InstanceResult::Changed { paused: *paused },
+            InstanceOutcome::Already => InstanceResult::Already,
+            InstanceOutcome::Skipped(why) => InstanceResult::Skipped(why.clone()),
+            InstanceOutcome::Failed(error) => InstanceResult::Failed(error.message().to_owned()),
         })
         .collect();
-    plan::counted(verb, came.iter().map(|(name, _)| name).zip(&results))
+    plan::counted(verb, outcomes.iter().map(|(name, _)| name).zip(&results))
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use kube::Client;
 
 use cmp_client::instances::New;
-use cmp_core::lifecycle::Asker;
+use cmp_core::lifecycle::SuspensionRequest;
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::plan::create;
 use cmp_core::powered_off::PoweredOff;
@@ -46,11 +46,14 @@ pub(crate) async fn make_instances(
     off: &PoweredOff,
 ) -> Result<usize, CliError> {
     let client = context.client().await?;
-    let asker =
-        if off.is_empty() { None } else { Some(create::asker(&context.who().await?.username, Timestamp::now())) };
+    let suspension = if off.is_empty() {
+        None
+    } else {
+        Some(create::restored_suspension(&context.who().await?.username, Timestamp::now()))
+    };
     let mut making = stream::iter(create::missing(name, count, there))
         .map(|instance| {
-            let (client, born) = (client.clone(), create::born(off, instance.index, asker.as_ref()));
+            let (client, born) = (client.clone(), create::born(off, instance.index, suspension.as_ref()));
             async move { make_instance(&client, &instance, blueprint, born).await }
         })
         .buffer_unordered(AT_ONCE);
@@ -71,7 +74,7 @@ async fn make_instance(
     client: &Client,
     instance: &InstanceName,
     blueprint: &Blueprint,
-    born: Option<(State, Asker)>,
+    born: Option<(State, SuspensionRequest)>,
 ) -> Result<bool, CliError> {
     let Some(new) = New::of(blueprint, instance, born.as_ref()) else {
         let state = born.map_or(State::Running, |(state, _)| state);

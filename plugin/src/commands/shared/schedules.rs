@@ -33,7 +33,7 @@ pub(crate) fn next(schedule: &Schedule, now: Timestamp) -> String {
     let transitions = schedule.zone().and_then(|zone| Ok((zone, schedule.after(now)?)));
     match transitions {
         Ok((zone, mut transitions)) => transitions.next().map_or_else(String::new, |transition| {
-            format!("{} {}", transition.action, schedule::shown(transition.at, &zone))
+            format!("{} {}", transition.action, schedule::local_time(transition.at, &zone))
         }),
         Err(invalid) => invalid.to_string(),
     }
