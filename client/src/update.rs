@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use cmp_core::account::change::Change;
 use cmp_core::account::{Account, Unreadable};
+pub use cmp_core::vocabulary::DryRun;
 
 use crate::accounts::{Accounts, Stored};
 use crate::error::ApiError;
@@ -16,17 +17,6 @@ const CONTENDED: Duration = Duration::from_mins(1);
 /// How long a change waits for its account to be settled.
 const SETTLING: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// How far a change is carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DryRun {
-    /// The change is stored.
-    None,
-    /// The change is only judged here, and no request is sent.
-    Client,
-    /// The API server and cmp-webhook judge the change, and nothing is stored.
-    Server,
-}
 
 /// How a change is written.
 #[derive(Debug, Clone, Copy)]

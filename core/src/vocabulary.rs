@@ -41,6 +41,17 @@ impl std::str::FromStr for InstanceType {
     }
 }
 
+/// How far a change is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DryRun {
+    /// The change is stored.
+    None,
+    /// The change is only judged here, and no request is sent.
+    Client,
+    /// The API server and cmp-webhook judge the change, and nothing is stored.
+    Server,
+}
+
 /// A verb of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {

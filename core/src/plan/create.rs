@@ -63,8 +63,10 @@ pub enum Step {
         /// Whether some may exist, so that they have to be listed first.
         look: bool,
     },
-    /// Wait until these instances run, unless the account released the cluster. Its instances are off then.
+    /// Wait until these instances run.
     Run(Vec<InstanceName>),
+    /// Print this line: the account released the cluster, so that its instances are off.
+    TellOff(String),
 }
 
 /// The plan of `create cluster`.
@@ -74,15 +76,43 @@ pub struct Plan {
     pub want: Want,
     /// The write on the version that was read.
     pub write: Write,
-    /// The steps in their order.
+    /// The steps up to the write, in their order. [`Plan::after_write`] returns those that follow.
     pub steps: Vec<Step>,
+    name: ClusterName,
+    off: PoweredOff,
+    extent: Extent,
     resumed: bool,
 }
 
 impl Plan {
+    /// Returns the want that the written account has. A want that existed may be released by now.
+    pub fn written(&self, account: &Account) -> Want {
+        account.cluster(&self.name).want.unwrap_or_else(|| self.want.clone())
+    }
+
+    /// Plans the steps after the write, from the account that was written.
+    pub fn after_write(&self, account: &Account) -> Vec<Step> {
+        if self.extent.dry_run { Vec::new() } else { self.later(account) }
+    }
+
+    /// Plans the steps after the write, as if this were no dry run.
+    fn later(&self, account: &Account) -> Vec<Step> {
+        let (name, want) = (&self.name, self.written(account));
+        // A cluster that was not wanted before has no instances. If one exists all the same, it is not made again.
+        let mut steps = vec![Step::Prepare, Step::Make { look: self.resumed }];
+        if self.extent.wait {
+            steps.push(if want.released {
+                Step::TellOff(format!("its instances are off: kubectl cmp resume cluster {name}"))
+            } else {
+                Step::Run(self.off.others(want.count).map(|index| name.instance(index)).collect())
+            });
+        }
+        steps
+    }
+
     /// Returns the word for the result, from the number of instances that were made.
     pub fn word(&self, made: usize) -> &'static str {
-        let repeated = self.resumed && self.steps.contains(&Step::Make { look: true });
+        let repeated = self.resumed && !self.extent.dry_run;
         if repeated && made == 0 { "unchanged" } else { "created" }
     }
 }
@@ -119,14 +149,7 @@ pub fn plan(wish: &Wish, account: &Account, extent: Extent, now: Timestamp) -> R
     let write = write(name, &want, account, now)?;
     let mut steps: Vec<Step> = expired_timer.filter(|_| !resumed).map(Step::TellExpiredTimer).into_iter().collect();
     steps.push(Step::Write);
-    if !extent.dry_run {
-        // A cluster that was not wanted before has no instances. If one exists all the same, it is not made again.
-        steps.extend([Step::Prepare, Step::Make { look: resumed }]);
-        if extent.wait {
-            steps.push(Step::Run(off.others(want.count).map(|index| name.instance(index)).collect()));
-        }
-    }
-    Ok(Plan { want, write, steps, resumed })
+    Ok(Plan { want, write, steps, name: name.clone(), off: off.clone(), extent, resumed })
 }
 
 /// Plans the write of a want on one version of the account. An equal want is no error, a different one is.

@@ -73,6 +73,27 @@ impl Cluster {
     }
 }
 
+/// The reaction to a failed write of the wishes for several clusters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterFailure {
+    /// Write the wish of each cluster alone, so that one cluster does not block the others.
+    OneByOne,
+    /// Report the error as that of the only cluster.
+    Report,
+    /// Give up: the error is not about the clusters.
+    GiveUp,
+}
+
+/// Plans the reaction to a failed write of the wishes for `count` clusters. `refused` reports whether the API server
+/// refused the write.
+pub fn after_failure(count: usize, refused: bool) -> AfterFailure {
+    match (refused, count) {
+        (false, _) => AfterFailure::GiveUp,
+        (true, 1) => AfterFailure::Report,
+        (true, _) => AfterFailure::OneByOne,
+    }
+}
+
 /// Returns the change that requests the deletion of clusters, on one version of the account.
 pub fn change<'a>(account: &Account, names: impl IntoIterator<Item = &'a ClusterName>) -> Change {
     names.into_iter().fold(Change::new(), |change, name| wish(change, name, &account.cluster(name)))
@@ -123,6 +144,19 @@ mod tests {
         let entries: Vec<_> = write.change.entries().collect();
         assert_eq!(entries, [("delete.b", Some("u")), ("refused.c", None), ("want.a", None)]);
         assert_eq!(shown(&write.account), ["b", "d"].map(name));
+    }
+
+    #[test]
+    fn a_refusal_of_several_clusters_is_tried_for_each() {
+        for (count, refused, expected) in [
+            (1, true, AfterFailure::Report),
+            (2, true, AfterFailure::OneByOne),
+            (100, true, AfterFailure::OneByOne),
+            (1, false, AfterFailure::GiveUp),
+            (2, false, AfterFailure::GiveUp),
+        ] {
+            assert_eq!(after_failure(count, refused), expected, "{count} {refused}");
+        }
     }
 
     #[test]

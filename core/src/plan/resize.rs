@@ -32,7 +32,7 @@ pub enum Step {
     CheckContainers,
     /// Write the larger of both sizes, planned by [`Plan::raise`] on each version of the account.
     Raise,
-    /// Wait until the want is held, if [`Plan::waits`] says so of the account that was written.
+    /// Wait until the want is held.
     Prepare,
     /// Give this instance the size, and wait until it runs again if it ran.
     Resize(InstanceName),
@@ -51,9 +51,10 @@ pub struct Plan {
     pub size: Resources,
     /// The write of the size on the version that was read.
     pub write: Write,
-    /// The steps in their order.
+    /// The steps up to the first write, in their order. [`Plan::after_raise`] returns those that follow.
     pub steps: Vec<Step>,
     name: ClusterName,
+    instances: Vec<InstanceName>,
 }
 
 /// Checks that a wish names an amount, before anything is read.
@@ -94,13 +95,10 @@ pub fn plan(wish: &Wish, account: &Account, instances: &[Instance], dry_run: boo
         vec![Step::Lower]
     } else {
         let check = (current.kind == InstanceType::Container).then_some(Step::CheckContainers);
-        let mut steps: Vec<Step> = check.into_iter().chain([Step::Raise, Step::Prepare]).collect();
-        steps.extend(instances.iter().map(|instance| Step::Resize(instance.name.clone())));
-        steps.push(Step::Lower);
-        steps.extend((!current.size.fits(&size)).then_some(Step::TellReleasing));
-        steps
+        check.into_iter().chain([Step::Raise]).collect()
     };
-    Ok(Plan { current, size, write, steps, name })
+    let instances = instances.iter().map(|instance| instance.name.clone()).collect();
+    Ok(Plan { current, size, write, steps, name, instances })
 }
 
 impl Plan {
@@ -114,9 +112,18 @@ impl Plan {
         other_want(account, &self.name, |want| Want { size: self.size.clone(), ..want.clone() })
     }
 
+    /// Plans the steps after the first write, from the account that was written.
+    pub fn after_raise(&self, raised: &Account) -> Vec<Step> {
+        let mut steps: Vec<Step> = self.waits(raised).then_some(Step::Prepare).into_iter().collect();
+        steps.extend(self.instances.iter().cloned().map(Step::Resize));
+        steps.push(Step::Lower);
+        steps.extend((!self.current.size.fits(&self.size)).then_some(Step::TellReleasing));
+        steps
+    }
+
     /// Reports whether the raised want is to be waited for. A cluster in the state releasing may wait for these very
     /// instances to shrink.
-    pub fn waits(&self, raised: &Account) -> bool {
+    fn waits(&self, raised: &Account) -> bool {
         let entry = raised.cluster(&self.name);
         entry.want.as_ref() != Some(&self.current) || entry.held.is_none_or(|held| held.state != HeldState::Releasing)
     }

@@ -39,8 +39,8 @@ pub enum Step {
     Prepare,
     /// Make the instances that are missing.
     Make,
-    /// Wait until all instances run, unless the cluster is released.
-    Run,
+    /// Wait until these instances run.
+    Run(Vec<InstanceName>),
 }
 
 /// The plan of `scale cluster`.
@@ -50,14 +50,26 @@ pub struct Plan {
     pub current: Want,
     /// The write on the version that was read.
     pub write: Write,
-    /// The steps in their order.
+    /// The steps up to the write, in their order. [`Plan::after_write`] returns those that follow.
     pub steps: Vec<Step>,
+    name: ClusterName,
+    later: Vec<Step>,
+    waits: bool,
 }
 
 impl Plan {
+    /// Plans the steps after the write, from the account that was written. The instances of a released cluster are off,
+    /// and are not waited for.
+    pub fn after_write(&self, account: &Account) -> Result<Vec<Step>, Refusal> {
+        let want = current(account, &self.name)?;
+        let runs = self.waits && !want.released;
+        let run = runs.then(|| Step::Run((0..want.count).map(|index| self.name.instance(index)).collect()));
+        Ok(self.later.iter().cloned().chain(run).collect())
+    }
+
     /// Returns the word for the result, from the number of instances that were made.
     pub fn word(&self, made: usize) -> &'static str {
-        let repeated = self.write.change.is_empty() && self.steps.contains(&Step::Make);
+        let repeated = self.write.change.is_empty() && self.later.contains(&Step::Make);
         if repeated && made == 0 { "unchanged" } else { "scaled" }
     }
 }
@@ -102,10 +114,8 @@ pub fn shrink(
         steps.push(Step::Gone(goes));
     }
     steps.push(Step::Write);
-    if !extent.dry_run {
-        steps.push(Step::TellReleasing);
-    }
-    Ok(Some(Plan { current, write, steps }))
+    let later = if extent.dry_run { Vec::new() } else { vec![Step::TellReleasing] };
+    Ok(Some(Plan { current, write, steps, name: wish.name.clone(), later, waits: false }))
 }
 
 /// Plans a growth, or the creation of instances that are missing. `template` is the template of the current want. It is
@@ -116,12 +126,9 @@ pub fn grow(wish: &Wish, account: &Account, template: &Template, extent: Extent)
         blueprint(template, &Want { count: wish.count, ..current.clone() })?;
     }
     let write = write(wish, account)?;
-    let mut steps = vec![Step::Write];
-    if !extent.dry_run {
-        steps.extend([Step::Prepare, Step::Make]);
-        steps.extend(extent.wait.then_some(Step::Run));
-    }
-    Ok(Plan { current, write, steps })
+    let later = if extent.dry_run { Vec::new() } else { vec![Step::Prepare, Step::Make] };
+    let waits = extent.wait && !extent.dry_run;
+    Ok(Plan { current, write, steps: vec![Step::Write], name: wish.name.clone(), later, waits })
 }
 
 #[cfg(test)]

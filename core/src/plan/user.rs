@@ -1,4 +1,4 @@
-//! `create user` and `delete user`: the account, the credential, and the order in which a user goes.
+//! `create user` and `delete user`: the account, and the order in which a user goes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,28 +41,6 @@ impl Wish {
     }
 }
 
-/// The result of `create user` for the account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
-    /// The account is new.
-    Created,
-    /// The account exists, and is as wished.
-    Unchanged,
-    /// A deletion that was begun is taken back.
-    Configured,
-}
-
-impl Word {
-    /// Returns the word that is printed.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Unchanged => "unchanged",
-            Self::Configured => "configured",
-        }
-    }
-}
-
 /// Plans the write for an account that exists. An equal account is no error, because a second try finds it. A user whose
 /// deletion was begun and not finished may create clusters again.
 pub fn existing(wish: &Wish, account: &Account) -> Result<Write, Refusal> {
@@ -89,47 +67,9 @@ pub fn existing(wish: &Wish, account: &Account) -> Result<Write, Refusal> {
     Write::of(account, Change::new().policy(&Policy { clusters, instances, ..account.policy.clone() }))
 }
 
-/// Returns the word for the write of an account that exists.
-pub fn word(changed: bool) -> Word {
-    if changed { Word::Configured } else { Word::Unchanged }
-}
-
 /// Reports whether the policy allows nothing, as `delete user` sets it until the user is gone.
 pub fn allows_nothing(policy: &Policy) -> bool {
     policy.clusters == 0 && policy.instances == 0
-}
-
-/// The credential that `create user` makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Credential {
-    /// A kubeconfig in the file that was named.
-    InFile,
-    /// A kubeconfig as the output.
-    Printed,
-    /// None.
-    No,
-}
-
-/// Plans the credential. A new user gets one. The repeated command makes another one only for a file that it names, so
-/// that a script leaves no tokens behind. With `-o` only the object is printed.
-pub fn credential(word: Word, has_file: bool, has_output: bool) -> Credential {
-    match (has_file, word) {
-        (true, _) => Credential::InFile,
-        (false, Word::Created) if !has_output => Credential::Printed,
-        _ => Credential::No,
-    }
-}
-
-/// Returns the lines that tell why there is no token.
-pub fn no_token(name: &UserName, word: Word, credential: Credential, has_output: bool) -> Vec<String> {
-    if credential != Credential::No || word == Word::Created || has_output {
-        return Vec::new();
-    }
-    vec![
-        format!("no token was made, because user {name} exists"),
-        format!("hint: a new token: kubectl cmp create token {name}"),
-        "hint: a new kubeconfig: the same command with --kubeconfig-out FILE".to_owned(),
-    ]
 }
 
 /// A step of the deletion of a user.
@@ -277,28 +217,6 @@ mod tests {
         };
         check(Suspended::Keep, &[quota]);
         check(Suspended::Release, &[policy, quota]);
-    }
-
-    #[test]
-    fn a_credential_is_made_for_a_new_user_or_a_file() {
-        use Credential::{InFile, No, Printed};
-        use Word::{Configured, Created, Unchanged};
-        for (word, has_file, has_output, expected, says) in [
-            (Created, false, false, Printed, false),
-            (Created, false, true, No, false),
-            (Created, true, false, InFile, false),
-            (Created, true, true, InFile, false),
-            (Unchanged, false, false, No, true),
-            (Unchanged, false, true, No, false),
-            (Unchanged, true, false, InFile, false),
-            (Configured, false, false, No, true),
-            (Configured, true, true, InFile, false),
-        ] {
-            let made = credential(word, has_file, has_output);
-            assert_eq!(made, expected, "{word:?} {has_file} {has_output}");
-            let lines = no_token(&john(), word, made, has_output);
-            assert_eq!(!lines.is_empty(), says, "{word:?} {has_file} {has_output}");
-        }
     }
 
     #[test]

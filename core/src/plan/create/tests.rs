@@ -33,6 +33,7 @@ fn words(steps: &[Step]) -> String {
         Step::Make { look: false } => "make".to_owned(),
         Step::Make { look: true } => "look make".to_owned(),
         Step::Run(names) => format!("run:{}", names.len()),
+        Step::TellOff(_) => "off".to_owned(),
     };
     steps.iter().map(word).collect::<Vec<_>>().join(" ")
 }
@@ -59,8 +60,27 @@ fn a_new_cluster_is_written_and_an_interrupted_one_goes_on() {
         (&web(), &[("held.web", HELD)], real, "write prepare make", &new),
     ] {
         let plan = planned(wish, rows, extent).unwrap();
-        assert_eq!((words(&plan.steps).as_str(), written(Ok(plan.write)).as_str()), (steps, write), "{rows:?}");
+        let all = [plan.steps.clone(), plan.after_write(&plan.write.account)].concat();
+        assert_eq!((words(&all).as_str(), written(Ok(plan.write)).as_str()), (steps, write), "{rows:?}");
     }
+}
+
+#[test]
+fn a_released_cluster_is_not_waited_for() {
+    let released = WEB.replace("}}", "},\"released\":true}");
+    let waits = Extent { dry_run: false, wait: true };
+    let plan = planned(&web(), &[], waits).unwrap();
+    for (written, expected) in [(WEB, "prepare make run:3"), (&released, "prepare make off")] {
+        let written = account(&[("want.web", written)]);
+        assert_eq!(words(&plan.after_write(&written)), expected);
+        assert_eq!(plan.written(&written).released, expected.ends_with("off"));
+    }
+    // Another writer took the want away. The wait for its preparation tells that.
+    assert_eq!(plan.written(&account(&[])), plan.want);
+    let asked = planned(&web(), &[("want.web", &released)], waits).unwrap();
+    let steps = asked.after_write(&asked.write.account);
+    let line = "its instances are off: kubectl cmp resume cluster web";
+    assert_eq!(steps.last(), Some(&Step::TellOff(line.to_owned())));
 }
 
 #[test]

@@ -28,6 +28,29 @@ fn the_quota_comes_back_by_the_policy_and_is_requested_again() {
 }
 
 #[test]
+fn the_steps_follow_from_the_account_and_from_what_runs() {
+    let look = GiveBack::Look(Some(InstanceType::Container));
+    for (rows, dry_run, gives, asks) in [
+        (&[("want.web", WEB)][..], false, &[][..], &[][..]),
+        (&[("want.web", WEB)], true, &[], &[]),
+        (&[("want.web", WEB), RELEASES], false, &[look], &[]),
+        (&[("want.web", WEB), RELEASES], true, &[GiveBack::Write], &[]),
+        (&[("want.web", OFF), RELEASES], false, &[], &[BringBack::Write, BringBack::Prepare]),
+        (&[("want.web", OFF), RELEASES], true, &[], &[BringBack::Write]),
+    ] {
+        let (account, web) = (account(rows), name("web"));
+        let steps = (give_back(&account, &web, dry_run), bring_back(&account, &web, dry_run));
+        assert_eq!(steps, (gives.to_vec(), asks.to_vec()), "{rows:?} {dry_run}");
+    }
+    assert_eq!(after_look(&instances(&["web-0 suspended"]), &[]), [GiveBack::Write, GiveBack::TellReleasing]);
+    assert_eq!(after_look(&instances(&["web-0"]), &[]), []);
+    for verb in Verb::ALL {
+        assert_eq!(comes_first(verb), verb == Verb::Resume);
+        assert_eq!([0, 1].map(|failed| comes_last(verb, failed)), [verb == Verb::Suspend, false]);
+    }
+}
+
+#[test]
 fn a_cluster_is_off_when_nothing_of_it_runs() {
     for (shown, orphans, off) in [
         (&["web-0 suspended", "web-1 stopped"][..], &[][..], true),

@@ -31,9 +31,14 @@ fn words(steps: &[Step]) -> String {
         Step::TellReleasing => "releasing".to_owned(),
         Step::Prepare => "prepare".to_owned(),
         Step::Make => "make".to_owned(),
-        Step::Run => "run".to_owned(),
+        Step::Run(_) => "run".to_owned(),
     };
     steps.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// Writes all steps as words, those after the write included.
+fn all_words(plan: &Plan) -> String {
+    words(&[plan.steps.clone(), plan.after_write(&plan.write.account).unwrap()].concat())
 }
 
 #[test]
@@ -62,7 +67,7 @@ fn the_highest_indexes_go_before_the_want_is_lowered() {
         let orphans: Vec<Orphan> = orphans.iter().map(|name| orphan(name, false)).collect();
         let account = account(&[("want.web", WEB), ("held.web", HELD)]);
         let plan = shrink(&wish(count), &account, &instances(shown), &orphans, extent).unwrap();
-        assert_eq!(plan.as_ref().map(|plan| words(&plan.steps)).as_deref(), expected, "{count} {shown:?}");
+        assert_eq!(plan.as_ref().map(all_words).as_deref(), expected, "{count} {shown:?}");
         if let Some(plan) = plan {
             assert_eq!(plan.write.account.cluster(&name("web")).want.map(|want| want.count), Some(count));
             assert_eq!((plan.current.count, plan.word(0)), (3, "scaled"));
@@ -85,8 +90,21 @@ fn growth_is_written_before_instances_are_made() {
         (3, DRY, 0, "write", "scaled"),
     ] {
         let plan = grow(&wish(count), &account, &Template::container(), extent).unwrap();
-        assert_eq!((words(&plan.steps).as_str(), plan.word(made)), (steps, word), "{count} {extent:?}");
+        assert_eq!((all_words(&plan).as_str(), plan.word(made)), (steps, word), "{count} {extent:?}");
     }
+}
+
+#[test]
+fn a_released_cluster_is_not_waited_for() {
+    let released = WEB.replace("}}", "},\"released\":true}");
+    let before = account(&[("want.web", WEB)]);
+    let plan = grow(&wish(3), &before, &Template::container(), WAITS).unwrap();
+    let after = |rows: &[(&str, &str)]| plan.after_write(&account(rows)).map(|steps| words(&steps));
+    assert_eq!(after(&[("want.web", WEB)]), Ok("prepare make run".to_owned()));
+    assert_eq!(after(&[("want.web", &released)]), Ok("prepare make".to_owned()));
+    assert!(after(&[]).is_err(), "the want is gone");
+    let Some(Step::Run(names)) = plan.after_write(&before).unwrap().pop() else { panic!("the wait is last") };
+    assert_eq!(indexes(&names), "0,1,2");
 }
 
 #[test]

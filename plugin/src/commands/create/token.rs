@@ -5,12 +5,15 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
+use cmp_client::tokens::Created;
+use cmp_core::plan::token::{self, Create};
+
 use crate::args::values::lifetime;
 use crate::args::{ObjectArgs, UserNameArg};
 use crate::commands::shared::tokens::{make, object};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::print_object;
+use crate::output::{Format, print_object};
 
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp create token john --duration 24h")]
@@ -26,13 +29,22 @@ pub(crate) struct CreateToken {
 
 pub(crate) async fn run(context: &Context<'_>, args: CreateToken) -> Result<(), CliError> {
     let CreateToken { user: UserNameArg { user }, duration, output } = args;
-    context.account(&user).await?;
-    let made = make(context, &user, duration).await?;
-    match output.output {
+    for step in token::create() {
+        match step {
+            Create::CheckUser => drop(context.account(&user).await?),
+            Create::MakeAndPrint => print(context, &make(context, &user, duration).await?, output.output.as_ref())?,
+        }
+    }
+    Ok(())
+}
+
+/// Prints the token alone, or as an object.
+fn print(context: &Context<'_>, made: &Created, format: Option<&Format>) -> Result<(), CliError> {
+    match format {
         Some(format) => {
             let mut object = object(&made.token);
             object["status"]["token"] = json!(made.bearer);
-            print_object(context.ui, &format, &object)
+            print_object(context.ui, format, &object)
         }
         None => context.ui.line(&made.bearer),
     }

@@ -1,30 +1,22 @@
 //! `create user`: a ServiceAccount, an account, and the right to it; and the kubeconfig of the user.
 
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::json;
 
-use cmp_client::connect::base64;
-use cmp_client::private;
 use cmp_core::account::Policy;
 use cmp_core::name::UserName;
 use cmp_core::plan::amounts::{Amount, with_more};
-use cmp_core::plan::user::{self as plan, Credential, Wish, Word};
+use cmp_core::plan::user::Wish;
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::Resources;
 
 use crate::args::values::{amount, lifetime, memory, name, quantity};
-use crate::args::{ChangeArgs, DryRun, SuspendedQuota};
-use crate::commands::shared::create_user::{account, imagined, print_user_change, rights};
-use crate::commands::shared::tokens;
-use crate::commands::shared::write_account::print_outcome;
+use crate::args::{ChangeArgs, SuspendedQuota};
+use crate::commands::shared::create_user::{CredentialRequest, create};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::yaml;
 
 #[derive(Debug, Args)]
 #[command(
@@ -56,89 +48,10 @@ pub(crate) struct CreateUser {
     pub(crate) change: ChangeArgs,
 }
 
-/// Time that the first reconcile of a new account may take.
-const SETTLED: Duration = Duration::from_secs(10);
-
 pub(crate) async fn run(context: &Context<'_>, args: CreateUser) -> Result<(), CliError> {
     let CreateUser { name, cpu, memory, resource, suspended, token_duration, kubeconfig_out, change } = args;
     let quota = with_more(Resources::new(cpu, memory), &resource)?;
-    let (dry_run, has_output) = (change.dry.dry_run, change.output.is_some());
     let wish = Wish { name, quota, policy: Policy { suspended: suspended.into(), ..Policy::default() } };
-    let name = &wish.name;
-    let would = |word: Word| {
-        let stored = imagined(&wish);
-        print_user_change(context, &change, &stored, word)?;
-        // The use of a user who exists is not known here.
-        if word == Word::Created {
-            print_outcome(context.ui, dry_run, &stored.account, []);
-        }
-        Ok(())
-    };
-    if dry_run == DryRun::Client {
-        return would(Word::Created);
-    }
-    // Open the file first: an unwritable file must not leave a user without a kubeconfig.
-    let mut file = match (&kubeconfig_out, dry_run) {
-        (Some(path), DryRun::None) => Some(open(path)?),
-        _ => None,
-    };
-    let word = account(context, &wish, dry_run).await?;
-    rights(context, name, dry_run).await?;
-    if dry_run == DryRun::Server {
-        return would(word);
-    }
-    let settled = context
-        .accounts()
-        .await?
-        .wait(name, "the account to be looked at", SETTLED, |stored| stored.account.is_settled().then_some(()))
-        .await;
-    if let Err(error) = settled {
-        context.ui.note(&format!("Warning: nothing can be created by {name} yet: {error}; is cmp-webhook running?"));
-    }
-    let credential = plan::credential(word, file.is_some(), has_output);
-    if credential != Credential::No {
-        let token = tokens::make(context, name, token_duration).await?;
-        let kubeconfig = kubeconfig(context, name, &token.bearer).await?;
-        match &mut file {
-            Some(file) => write(file, &kubeconfig)?,
-            // The output stays YAML, so that it can be stored unchanged.
-            None => return context.ui.out(&format!("# user/{name} {}\n{kubeconfig}", word.as_str())),
-        }
-    }
-    print_user_change(context, &change, &context.account(name).await?, word)?;
-    context.ui.notes(&plan::no_token(name, word, credential, has_output));
-    Ok(())
-}
-
-/// Opens the file of a kubeconfig. Only its owner can read it, because it holds a credential.
-fn open(path: &Path) -> Result<File, CliError> {
-    private::open(path).map_err(|error| {
-        CliError::user(format!("--kubeconfig-out {}: {error}", path.display())).hint("nothing was created")
-    })
-}
-
-/// Replaces the contents of the file. An older kubeconfig stays until the new one is ready.
-fn write(file: &mut File, kubeconfig: &str) -> Result<(), CliError> {
-    file.set_len(0)?;
-    Ok(file.write_all(kubeconfig.as_bytes())?)
-}
-
-/// Returns the kubeconfig of a user: the API server and the credential.
-async fn kubeconfig(context: &Context<'_>, name: &UserName, token: &str) -> Result<String, CliError> {
-    let connection = context.connection().await?;
-    let mut cluster = json!({ "server": connection.server });
-    if let Some(authority) = &connection.certificate_authority {
-        cluster["certificate-authority-data"] = json!(base64(authority.as_bytes()));
-    } else if context.global.insecure_skip_tls_verify {
-        cluster["insecure-skip-tls-verify"] = json!(true);
-    }
-    let entry = format!("{name}@cmp");
-    yaml(&json!({
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{ "name": "cmp", "cluster": cluster }],
-        "users": [{ "name": name, "user": { "token": token } }],
-        "contexts": [{ "name": entry, "context": { "cluster": "cmp", "user": name } }],
-        "current-context": entry,
-    }))
+    let credential = CredentialRequest { duration: token_duration, kubeconfig: kubeconfig_out.as_deref() };
+    create(context, &wish, Some(credential), &change).await
 }

@@ -3,8 +3,9 @@
 use clap::Args;
 
 use cmp_client::tokens::Tokens;
+use cmp_core::plan::token::{self, Delete};
 
-use crate::args::values::token;
+use crate::args::values;
 use crate::args::{DryRun, DryRunArgs, UserNameArg, suffix};
 use crate::context::Context;
 use crate::error::CliError;
@@ -15,7 +16,7 @@ pub(crate) struct DeleteToken {
     #[command(flatten)]
     pub(crate) user: UserNameArg,
     /// The ID of the token, as `get tokens` shows it
-    #[arg(value_name = "ID", value_parser = token)]
+    #[arg(value_name = "ID", value_parser = values::token)]
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) dry: DryRunArgs,
@@ -24,10 +25,12 @@ pub(crate) struct DeleteToken {
 pub(crate) async fn run(context: &Context<'_>, args: DeleteToken) -> Result<(), CliError> {
     let DeleteToken { user: UserNameArg { user }, id, dry } = args;
     let tokens = Tokens::new(&context.client().await?);
-    let missing = || CliError::not_found("token", &id).hint(format!("kubectl cmp get tokens {user}"));
-    tokens.get(&user, &id).await?.ok_or_else(missing)?;
-    if dry.dry_run != DryRun::Client {
-        tokens.revoke(&id, dry.dry_run == DryRun::Server).await?;
+    let exists = tokens.get(&user, &id).await?.is_some();
+    for step in token::delete(&user, &id, exists, dry.dry_run.into())? {
+        match step {
+            Delete::Revoke => tokens.revoke(&id, dry.dry_run == DryRun::Server).await?,
+            Delete::TellDeleted => context.ui.line(&format!("token/{id} deleted{}", suffix(dry.dry_run)))?,
+        }
     }
-    context.ui.line(&format!("token/{id} deleted{}", suffix(dry.dry_run)))
+    Ok(())
 }

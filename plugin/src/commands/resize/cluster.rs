@@ -1,6 +1,7 @@
 //! `resize cluster`: growth is requested first, running instances are restarted one after another, and the quota of a
 //! shrinking is given back last.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use clap::Args;
@@ -62,21 +63,24 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
     let plan = resize::plan(&wish, &stored.account, &instances, dry_run != DryRun::None)?;
     let (mut changed, mut at) = (false, 0);
     let mut progress = Progress::new(context.ui);
-    for step in &plan.steps {
+    let mut steps = VecDeque::from(plan.steps.clone());
+    while let Some(step) = steps.pop_front() {
         match step {
             Step::CheckContainers => containers::shares(context, &name, &plan.size).await?,
-            Step::Raise => stored = write(&accounts, stored, dry_run, |account| plan.raise(account)).await?.stored,
-            Step::Prepare if plan.waits(&stored.account) => {
+            Step::Raise => {
+                stored = write(&accounts, stored, dry_run, |account| plan.raise(account)).await?.stored;
+                steps.extend(plan.after_raise(&stored.account));
+            }
+            Step::Prepare => {
                 let want = current(&stored.account, &name)?;
                 prepared(context.ui, &accounts, &user, &name, &want, timeout).await?;
             }
-            Step::Prepare => {}
             Step::Resize(one) => {
                 progress.passing(&format!("{name}: {at}/{} resized, {one} restarts", instances.len()));
                 let want = Want { size: plan.size.clone(), ..current(&stored.account, &name)? };
                 let came = match kind {
-                    InstanceType::Container => containers::resize(context, one, &want, timeout).await?,
-                    InstanceType::Vm => machines::resize(context, one, &want, timeout).await?,
+                    InstanceType::Container => containers::resize(context, &one, &want, timeout).await?,
+                    InstanceType::Vm => machines::resize(context, &one, &want, timeout).await?,
                 };
                 changed |= came != ResizeOutcome::Unchanged;
                 at += 1;

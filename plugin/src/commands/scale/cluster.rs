@@ -1,5 +1,6 @@
 //! `scale cluster`: growth requests the quota first, shrinking gives it back last.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use clap::Args;
@@ -62,7 +63,8 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
         }
     };
     let (mut want, mut made) = (before, 0);
-    for step in plan.steps.clone() {
+    let mut steps = VecDeque::from(plan.steps.clone());
+    while let Some(step) = steps.pop_front() {
         match step {
             Step::Confirm(lines) => context.ui.confirm(yes, &lines, "You are about to delete")?,
             Step::Judge => {
@@ -78,6 +80,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
             Step::Write => {
                 stored = write(&accounts, stored, dry_run, |account| scale::write(&wish, account)).await?.stored;
                 want = current(&stored.account, &name)?;
+                steps.extend(plan.after_write(&stored.account)?);
             }
             Step::TellReleasing => {
                 context.ui.note("the quota comes back when what was given up is known to be gone (shown as releasing)");
@@ -89,11 +92,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
                 let blueprint = templates::blueprint(template, &want, None)?;
                 made = make_instances(context, &name, want.count, &blueprint, &there, &PoweredOff::default()).await?;
             }
-            Step::Run if want.released => {}
-            Step::Run => {
-                let names = (0..want.count).map(|index| name.instance(index)).collect();
-                running(context, &name, want.kind, names, wait.timeout).await?;
-            }
+            Step::Run(names) => running(context, &name, want.kind, names, wait.timeout).await?,
         }
     }
     if dry_run == DryRun::None {

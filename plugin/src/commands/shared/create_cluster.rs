@@ -1,7 +1,7 @@
 //! Creation of a cluster: the whole cluster is requested in one write and judged as a whole; then its instances are
 //! created.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
@@ -52,26 +52,25 @@ pub(crate) async fn create(
     let extent = Extent { dry_run: change.dry.dry_run != DryRun::None, wait: wait.wait };
     let plan = create::plan(&wish, &stored.account, extent, Timestamp::now())?;
     let (name, mut want, mut made) = (&wish.name, plan.want.clone(), 0);
-    for step in &plan.steps {
+    let mut steps = VecDeque::from(plan.steps.clone());
+    while let Some(step) = steps.pop_front() {
         match step {
             Step::TellExpiredTimer(transition) => {
-                context.ui.notes(&schedule::timer_left_out(name, &want, *transition));
+                context.ui.notes(&schedule::timer_left_out(name, &want, transition));
             }
             Step::Write => {
                 stored = write_want(context, &accounts, stored, name, &want, change.dry.dry_run).await?;
-                // A want that existed may be released by now.
-                want = stored.account.cluster(name).want.unwrap_or(want);
+                want = plan.written(&stored.account);
+                steps.extend(plan.after_write(&stored.account));
             }
             Step::Prepare => prepared(context.ui, &accounts, &user, name, &want, wait.timeout).await?,
             Step::Make { look } => {
-                let there = if *look { indexes(context, name, want.kind).await? } else { BTreeSet::new() };
+                let there = if look { indexes(context, name, want.kind).await? } else { BTreeSet::new() };
                 let blueprint = templates::blueprint(&template, &want, patch.as_ref())?;
                 made = make_instances(context, name, want.count, &blueprint, &there, &wish.off).await?;
             }
-            Step::Run(_) if want.released => {
-                context.ui.note(&format!("its instances are off: kubectl cmp resume cluster {name}"));
-            }
-            Step::Run(names) => running(context, name, want.kind, names.clone(), wait.timeout).await?,
+            Step::Run(names) => running(context, name, want.kind, names, wait.timeout).await?,
+            Step::TellOff(line) => context.ui.note(&line),
         }
     }
     if !extent.dry_run && change.prints_objects() {

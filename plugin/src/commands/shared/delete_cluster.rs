@@ -11,7 +11,7 @@ use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::update::Update;
 use cmp_core::account::Entry;
 use cmp_core::name::{ClusterName, UserName};
-use cmp_core::plan::delete::{self as plan, Cluster};
+use cmp_core::plan::delete::{self as plan, AfterFailure, Cluster};
 use cmp_core::progress::{Goal, tally};
 
 use crate::args::DryRun;
@@ -74,22 +74,27 @@ pub(crate) async fn ask(
     if dry_run == DryRun::Client {
         return Ok((clusters, Vec::new()));
     }
-    let refused = match write(accounts, &mut stored, &mut clusters, dry_run).await {
-        Ok(()) => return Ok((clusters, Vec::new())),
-        Err(error @ (ApiError::Refused { .. } | ApiError::WebhookDown { .. })) => error,
-        Err(error) => return Err(error.into()),
+    let Err(error) = write(accounts, &mut stored, &mut clusters, dry_run).await else {
+        return Ok((clusters, Vec::new()));
     };
-    if let [only] = clusters.as_slice() {
-        return Ok((Vec::new(), vec![CliError::from(refused).about(&format!("cluster/{}", only.name))]));
-    }
-    let (mut going, mut failed) = (Vec::new(), Vec::new());
-    for mut cluster in clusters {
-        match write(accounts, &mut stored, std::slice::from_mut(&mut cluster), dry_run).await {
-            Ok(()) => going.push(cluster),
-            Err(error) => failed.push(CliError::from(error).about(&format!("cluster/{}", cluster.name))),
+    let about = |error: ApiError, name: &ClusterName| CliError::from(error).about(&format!("cluster/{name}"));
+    let refused = matches!(error, ApiError::Refused { .. } | ApiError::WebhookDown { .. });
+    match plan::after_failure(clusters.len(), refused) {
+        AfterFailure::GiveUp => Err(error.into()),
+        AfterFailure::Report => {
+            Ok((Vec::new(), clusters.first().map(|only| about(error, &only.name)).into_iter().collect()))
+        }
+        AfterFailure::OneByOne => {
+            let (mut going, mut failed) = (Vec::new(), Vec::new());
+            for mut cluster in clusters {
+                match write(accounts, &mut stored, std::slice::from_mut(&mut cluster), dry_run).await {
+                    Ok(()) => going.push(cluster),
+                    Err(error) => failed.push(about(error, &cluster.name)),
+                }
+            }
+            Ok((going, failed))
         }
     }
-    Ok((going, failed))
 }
 
 /// Writes the wishes. On a conflict it reads the account again and retries: cmp-webhook writes it while it prepares

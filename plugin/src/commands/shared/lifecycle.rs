@@ -14,6 +14,7 @@ use cmp_client::switch::{Retry, Switch, SwitchOutcome};
 use cmp_core::lifecycle::SuspensionRequest;
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::plan::lifecycle::{self as plan, Counts, InstanceResult, Step};
+use cmp_core::plan::release;
 use cmp_core::plan::schedule::{Back, in_so_long};
 use cmp_core::vocabulary::{InstanceType, Mode, Trigger, Verb};
 
@@ -298,7 +299,7 @@ pub(crate) async fn clusters(
         if let Some(back) = back {
             context.ui.note(back);
         }
-        if verb == Verb::Suspend && counts.failed == 0 {
+        if release::comes_last(verb, counts.failed) {
             wants::give_back(context, name, dry_run).await?;
         }
         let done = verb.done();
@@ -333,10 +334,9 @@ impl VerbRequest<'_> {
     /// Applies the verb to all instances of a cluster. The quota comes first, so that a lack of it leaves nothing half
     /// resumed.
     async fn of_cluster(&mut self, cluster: &ClusterName, timeout: Duration) -> Result<ClusterOutcome, CliError> {
-        self.patient_until = None;
-        if self.verb == Verb::Resume && wants::bring_back(self.context, cluster, self.dry_run, timeout).await? {
-            self.patient_until = Some(Instant::now() + CATCH_UP);
-        }
+        let brought_back =
+            release::comes_first(self.verb) && wants::bring_back(self.context, cluster, self.dry_run, timeout).await?;
+        self.patient_until = brought_back.then(|| Instant::now() + CATCH_UP);
         let kind = self.context.kind(cluster).await?;
         let (listed, orphans) = view::instances_and_orphans(&self.client, cluster, kind).await?;
         if listed.is_empty() {

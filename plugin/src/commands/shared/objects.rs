@@ -35,7 +35,7 @@ pub(crate) async fn make(
                 (title, create_cluster::create(context, *asked, wait, change).await)
             }
             ObjectRequest::User(asked) => {
-                (format!("user {}", asked.name), create_user::create_without_token(context, &asked, change).await)
+                (format!("user {}", asked.name), create_user::create(context, &asked, None, change).await)
             }
             ObjectRequest::Template(object) => {
                 let title = format!("template {}", object["metadata"]["name"].as_str().unwrap_or_default());
