@@ -9,6 +9,7 @@ pub mod amounts;
 pub mod create;
 pub mod create_user;
 pub mod delete;
+pub mod describe;
 pub mod lifecycle;
 pub mod outcome;
 pub mod prepare;

@@ -105,7 +105,10 @@ fn a_dry_run_says_and_changes_nothing() {
     let name = user.cluster("web");
     let before = user.account();
     let create = |how: &str| user.cmp(&["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi", how]);
-    create("--dry-run=client").ok().says(&format!("cluster/{name} created (dry run)"));
+    let dry = create("--dry-run=client").ok().says(&format!("cluster/{name} created (dry run)"));
+    assert_eq!(dry.stdout, format!("cluster/{name} created (dry run)\n"), "the plan goes to standard error");
+    dry.says(&format!("plan:\n  set want.{name} of configmap/{} in namespace cmp-users to ", user.name))
+        .says(&format!("\n  create {name}-0\n"));
     create("--dry-run=server").ok().says(&format!("cluster/{name} created (server dry run)"));
     assert_eq!(user.account(), before);
     let name = running(&user, "web", 2, "1", "1Gi");
@@ -120,6 +123,13 @@ fn a_dry_run_says_and_changes_nothing() {
         assert_eq!(user.admin(&set).ok().stdout, "9");
     }
     user.cmp(&["scale", "cluster", &name, "--count", "9", "--dry-run=server"]).fails().says("exceeded quota");
+    user.cmp(&["delete", "cluster", &name, "--dry-run=client"]).ok().says(&format!(
+        "\n  cmp-webhook then deletes cluster/{name} of {}: namespace {name}-ns with 2 instances",
+        user.name
+    ));
+    user.cmp(&["suspend", "cluster", &name, "--dry-run=client"])
+        .ok()
+        .says(&format!("plan:\n  suspend {name}-0 to {name}-1: patch the StatefulSets in namespace {name}-ns\n"));
     user.cmp(&["delete", "cluster", &name, "--dry-run=server"]).ok().says("deleted (server dry run)");
     user.cmp(&["suspend", "cluster", &name, "--dry-run=server"]).ok().says("2 suspended").says("(server dry run)");
     assert_eq!(user.account(), before);

@@ -78,7 +78,7 @@ pub struct Plan {
     pub write: Write,
     /// The steps up to the write, in their order. [`Plan::after_write`] returns those that follow.
     pub steps: Vec<Step>,
-    name: ClusterName,
+    pub(crate) name: ClusterName,
     off: PoweredOff,
     extent: Extent,
     resumed: bool,
@@ -96,7 +96,7 @@ impl Plan {
     }
 
     /// Plans the steps after the write, as if this were no dry run.
-    fn later(&self, account: &Account) -> Vec<Step> {
+    pub(crate) fn later(&self, account: &Account) -> Vec<Step> {
         let (name, want) = (&self.name, self.written(account));
         // A cluster that was not wanted before has no instances. If one exists all the same, it is not made again.
         let mut steps = vec![Step::Prepare, Step::Make { look: self.resumed }];

@@ -53,7 +53,7 @@ pub struct Plan {
     pub write: Write,
     /// The steps up to the first write, in their order. [`Plan::after_raise`] returns those that follow.
     pub steps: Vec<Step>,
-    name: ClusterName,
+    pub(crate) name: ClusterName,
     instances: Vec<InstanceName>,
 }
 

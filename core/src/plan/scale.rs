@@ -52,7 +52,9 @@ pub struct Plan {
     pub write: Write,
     /// The steps up to the write, in their order. [`Plan::after_write`] returns those that follow.
     pub steps: Vec<Step>,
-    name: ClusterName,
+    pub(crate) name: ClusterName,
+    /// All steps, as if this were no dry run.
+    pub(crate) whole: Vec<Step>,
     later: Vec<Step>,
     waits: bool,
 }
@@ -106,16 +108,13 @@ pub fn shrink(
         return Ok(None);
     }
     let write = write(wish, account)?;
-    let mut steps = Vec::new();
-    if !extent.dry_run {
-        steps.push(Step::Confirm(goes.iter().map(|name| format!("instance/{name}")).collect()));
-        steps.extend([Step::Judge, Step::Delete(goes.clone())]);
-        steps.extend((!orphans.is_empty()).then(|| Step::DeleteOrphans(orphans.into_iter().cloned().collect())));
-        steps.push(Step::Gone(goes));
-    }
-    steps.push(Step::Write);
-    let later = if extent.dry_run { Vec::new() } else { vec![Step::TellReleasing] };
-    Ok(Some(Plan { current, write, steps, name: wish.name.clone(), later, waits: false }))
+    let mut whole = vec![Step::Confirm(goes.iter().map(|name| format!("instance/{name}")).collect())];
+    whole.extend([Step::Judge, Step::Delete(goes.clone())]);
+    whole.extend((!orphans.is_empty()).then(|| Step::DeleteOrphans(orphans.into_iter().cloned().collect())));
+    whole.extend([Step::Gone(goes), Step::Write]);
+    let (steps, later) =
+        if extent.dry_run { (vec![Step::Write], Vec::new()) } else { (whole.clone(), vec![Step::TellReleasing]) };
+    Ok(Some(Plan { current, write, steps, name: wish.name.clone(), whole, later, waits: false }))
 }
 
 /// Plans a growth, or the creation of instances that are missing. `template` is the template of the current want. It is
@@ -126,9 +125,14 @@ pub fn grow(wish: &Wish, account: &Account, template: &Template, extent: Extent)
         blueprint(template, &Want { count: wish.count, ..current.clone() })?;
     }
     let write = write(wish, account)?;
-    let later = if extent.dry_run { Vec::new() } else { vec![Step::Prepare, Step::Make] };
-    let waits = extent.wait && !extent.dry_run;
-    Ok(Plan { current, write, steps: vec![Step::Write], name: wish.name.clone(), later, waits })
+    let (name, later) = (wish.name.clone(), vec![Step::Prepare, Step::Make]);
+    let mut plan =
+        Plan { current, write, steps: vec![Step::Write], name, whole: Vec::new(), later, waits: extent.wait };
+    plan.whole = [plan.steps.clone(), plan.after_write(&plan.write.account)?].concat();
+    if extent.dry_run {
+        (plan.later, plan.waits) = (Vec::new(), false);
+    }
+    Ok(plan)
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use clap::Args;
 
 use cmp_client::accounts::Stored;
 use cmp_core::name::{ClusterName, UserName};
-use cmp_core::plan::{Write, delete as plan};
+use cmp_core::plan::{Write, delete as plan, describe};
 
 use crate::args::values::name;
 use crate::args::{DryRun, DryRunArgs, WaitArgs, YesArg, suffix};
 use crate::commands::shared::delete_cluster::{Deadline, all_gone, ask, read_clusters};
-use crate::commands::shared::write_account::print_outcome;
+use crate::commands::shared::write_account::{print_outcome, print_plan};
 use crate::context::{Context, complete};
 use crate::error::CliError;
 
@@ -76,6 +76,14 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
         context.ui.confirm(yes, &goes, "You are about to delete")?;
     }
     let accounts = context.accounts().await?;
+    print_plan(context.ui, dry_run, || {
+        let asked = |(stored, clusters): &(Stored, Vec<plan::Cluster>)| {
+            let change = plan::change(&stored.account, clusters.iter().map(|cluster| &cluster.name));
+            Write::of(&stored.account, change)
+        };
+        let writes: Vec<Write> = going.iter().map(asked).collect::<Result<_, _>>()?;
+        Ok(describe::delete_clusters(&writes, &goes))
+    })?;
     // Request all deletions before waiting for one: they run in parallel, and a slow cluster does not keep another one
     // from being deleted.
     let (mut asked, mut imagined) = (Vec::new(), Vec::new());

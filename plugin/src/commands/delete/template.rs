@@ -4,11 +4,13 @@ use clap::Args;
 
 use cmp_client::ApiError;
 use cmp_core::name::TemplateName;
+use cmp_core::plan::describe;
 use cmp_core::plan::template as plan;
 
 use crate::args::values::name;
 use crate::args::{DryRun, DryRunArgs, YesArg, suffix};
 use crate::commands::shared::templates::{find, stored};
+use crate::commands::shared::write_account::print_plan;
 use crate::context::{Context, complete, each_said, once};
 use crate::error::CliError;
 
@@ -40,6 +42,8 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteTemplate) -> Result<(
     let accounts: Vec<_> = accounts.iter().map(|stored| &stored.account).collect();
     let names: Vec<&str> = found.iter().map(|found| found.name.as_str()).collect();
     let goes = plan::goes(&names, &accounts);
+    let deletions = names.iter().map(|name| describe::delete_template(name));
+    print_plan(context.ui, dry.dry_run, || Ok(goes.iter().cloned().chain(deletions).collect()))?;
     if dry.dry_run == DryRun::None {
         context.ui.confirm(yes, &goes, "You are about to delete")?;
     }

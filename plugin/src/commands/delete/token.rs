@@ -3,10 +3,12 @@
 use clap::Args;
 
 use cmp_client::tokens::Tokens;
+use cmp_core::plan::describe;
 use cmp_core::plan::token::{self, Delete};
 
 use crate::args::values;
 use crate::args::{DryRun, DryRunArgs, UserNameArg, suffix};
+use crate::commands::shared::write_account::print_plan;
 use crate::context::Context;
 use crate::error::CliError;
 
@@ -26,7 +28,9 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteToken) -> Result<(), 
     let DeleteToken { user: UserNameArg { user }, id, dry } = args;
     let tokens = Tokens::new(&context.client().await?);
     let exists = tokens.get(&user, &id).await?.is_some();
-    for step in token::delete(&user, &id, exists, dry.dry_run.into())? {
+    let steps = token::delete(&user, &id, exists, dry.dry_run.into())?;
+    print_plan(context.ui, dry.dry_run, || Ok(vec![describe::delete_token(&id)]))?;
+    for step in steps {
         match step {
             Delete::Revoke => tokens.revoke(&id, dry.dry_run == DryRun::Server).await?,
             Delete::TellDeleted => context.ui.line(&format!("token/{id} deleted{}", suffix(dry.dry_run)))?,

@@ -10,6 +10,7 @@ use cmp_client::namespaces::Of;
 use cmp_client::tokens::Tokens;
 use cmp_client::{ApiError, users};
 use cmp_core::name::{ClusterName, UserName};
+use cmp_core::plan::describe;
 use cmp_core::plan::user::{self as plan, Step};
 
 use crate::args::values::{duration, name};
@@ -17,6 +18,7 @@ use crate::args::{DryRun, DryRunArgs, YesArg, suffix};
 use crate::commands::shared::delete_cluster::{self, Deadline};
 use crate::commands::shared::delete_user::stop;
 use crate::commands::shared::namespaces;
+use crate::commands::shared::write_account::print_plan;
 use crate::context::{Context, complete, each_said, once};
 use crate::error::CliError;
 
@@ -54,6 +56,8 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteUser) -> Result<(), C
     if dry_run == DryRun::None {
         context.ui.confirm(yes, &goes, "You are about to delete")?;
     }
+    let steps = found.iter().flat_map(|(_, name)| describe::delete_user(name, cascade));
+    print_plan(context.ui, dry_run, || Ok(goes.iter().cloned().chain(steps).collect()))?;
     let mut all_deleted = true;
     for (_, name) in &found {
         if dry_run == DryRun::None

@@ -8,6 +8,7 @@ use clap::Args;
 
 use cmp_core::account::Want;
 use cmp_core::plan::amounts::Amount;
+use cmp_core::plan::describe;
 use cmp_core::plan::resize::{self, Step, Wish};
 use cmp_core::plan::write::current;
 use cmp_core::quantity::Quantity;
@@ -17,7 +18,7 @@ use crate::args::values::{amount, duration, memory, quantity};
 use crate::args::{ChangeArgs, ClusterNameArg, DryRun};
 use crate::commands::shared::prepared_cluster::prepared;
 use crate::commands::shared::print_cluster::print_cluster_change;
-use crate::commands::shared::write_account::write;
+use crate::commands::shared::write_account::{print_plan, write};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::Progress;
@@ -61,6 +62,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
     let kind = current(&stored.account, &name)?.kind;
     let instances = view::instances(&context.client().await?, &name, Some(kind)).await?;
     let plan = resize::plan(&wish, &stored.account, &instances, dry_run != DryRun::None)?;
+    print_plan(context.ui, dry_run, || describe::resize(&plan, &stored.account))?;
     let (mut changed, mut at) = (false, 0);
     let mut progress = Progress::new(context.ui);
     let mut steps = VecDeque::from(plan.steps.clone());

@@ -8,6 +8,7 @@ use clap::Args;
 use cmp_client::instances;
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::plan::create::Extent;
+use cmp_core::plan::describe;
 use cmp_core::plan::scale::{self, Step, Wish};
 use cmp_core::plan::write::current;
 use cmp_core::powered_off::PoweredOff;
@@ -20,7 +21,7 @@ use crate::commands::shared::make_instances::{indexes, make_instances, running};
 use crate::commands::shared::prepared_cluster::prepared;
 use crate::commands::shared::print_cluster::print_cluster_change;
 use crate::commands::shared::waiting::{self, Waited};
-use crate::commands::shared::write_account::write;
+use crate::commands::shared::write_account::{print_plan, write};
 use crate::commands::shared::{orphans, templates};
 use crate::context::Context;
 use crate::error::CliError;
@@ -62,6 +63,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
             (scale::grow(&wish, &stored.account, &template, extent)?, Some(template))
         }
     };
+    print_plan(context.ui, dry_run, || Ok(describe::scale(&plan)))?;
     let (mut want, mut made) = (before, 0);
     let mut steps = VecDeque::from(plan.steps.clone());
     while let Some(step) = steps.pop_front() {

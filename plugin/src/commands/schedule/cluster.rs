@@ -3,12 +3,13 @@
 use clap::Args;
 use jiff::Timestamp;
 
+use cmp_core::plan::describe;
 use cmp_core::plan::schedule::{self, Moment, Wish};
 
 use crate::args::values::{cron, time_zone};
 use crate::args::{ChangeArgs, ClusterNameArg, DryRun, ModeArg};
 use crate::commands::shared::print_cluster;
-use crate::commands::shared::write_account::write;
+use crate::commands::shared::write_account::{print_plan, write};
 use crate::context::Context;
 use crate::error::CliError;
 
@@ -58,6 +59,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScheduleCluster) -> Result<
     let plan = schedule::plan(&wish, &stored.account, Timestamp::now())?;
     context.ui.notes(&plan.lines);
     let dry_run = change.dry.dry_run;
+    print_plan(context.ui, dry_run, || Ok(describe::write(&plan.write)))?;
     let stored = write(&accounts, stored, dry_run, |account| plan.write(account)).await?.stored;
     if let Some(after) = plan.after.as_ref().filter(|_| dry_run == DryRun::None) {
         context.ui.note(after);

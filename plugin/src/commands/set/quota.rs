@@ -4,13 +4,14 @@ use clap::Args;
 
 use cmp_client::update::Updated;
 use cmp_core::plan::amounts::Amount;
+use cmp_core::plan::describe;
 use cmp_core::plan::quota::{self, Wish};
 use cmp_core::quantity::Quantity;
 
 use crate::args::values::{amount, memory, quantity};
 use crate::args::{ChangeArgs, SuspendedQuota, UserNameArg};
 use crate::commands::shared::quota::object;
-use crate::commands::shared::write_account::{print_outcome, write};
+use crate::commands::shared::write_account::{print_outcome, print_plan, write};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{done, print_object};
@@ -42,6 +43,7 @@ pub(crate) async fn run(context: &Context<'_>, args: SetQuota) -> Result<(), Cli
     quota::says_something(&wish)?;
     let (accounts, stored) = (context.accounts().await?, context.account(&user).await?);
     let dry_run = change.dry.dry_run;
+    print_plan(context.ui, dry_run, || Ok(describe::write(&quota::write(&wish, &stored.account)?)))?;
     let Updated { stored, changed } = write(&accounts, stored, dry_run, |account| quota::write(&wish, account)).await?;
     context.ui.notes(&quota::warnings(&stored.account));
     match &change.output {

@@ -10,6 +10,7 @@ use cmp_client::kubevirt;
 use cmp_core::account::Want;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::plan::create::{self, Extent, Step, Wish};
+use cmp_core::plan::describe;
 use cmp_core::plan::schedule;
 use cmp_core::vocabulary::InstanceType;
 
@@ -19,7 +20,7 @@ use crate::commands::shared::patch::Patch;
 use crate::commands::shared::prepared_cluster::prepared;
 use crate::commands::shared::print_cluster::print_cluster_change;
 use crate::commands::shared::templates;
-use crate::commands::shared::write_account::write;
+use crate::commands::shared::write_account::{print_plan, write};
 use crate::context::Context;
 use crate::error::CliError;
 
@@ -51,6 +52,7 @@ pub(crate) async fn create(
     let mut stored = context.account(&user).await?;
     let extent = Extent { dry_run: change.dry.dry_run != DryRun::None, wait: wait.wait };
     let plan = create::plan(&wish, &stored.account, extent, Timestamp::now())?;
+    print_plan(context.ui, change.dry.dry_run, || Ok(describe::create(&plan)))?;
     let (name, mut want, mut made) = (&wish.name, plan.want.clone(), 0);
     let mut steps = VecDeque::from(plan.steps.clone());
     while let Some(step) = steps.pop_front() {

@@ -12,12 +12,13 @@ use cmp_core::account::Policy;
 use cmp_core::format;
 use cmp_core::name::UserName;
 use cmp_core::plan::create_user::{self, Request, Step, Word};
+use cmp_core::plan::describe;
 use cmp_core::plan::user::{Wish, existing};
 use cmp_core::resources::{CPU, MEMORY, Resources};
 
 use crate::args::{ChangeArgs, DryRun};
 use crate::commands::shared::users::object;
-use crate::commands::shared::write_account::{print_outcome, write};
+use crate::commands::shared::write_account::{print_outcome, print_plan, write};
 use crate::commands::shared::{kubeconfig, tokens};
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
@@ -74,6 +75,7 @@ pub(crate) async fn create(
         has_file: path.is_some(),
         has_output: change.output.is_some(),
     };
+    print_plan(context.ui, dry_run, || Ok(describe::create_user(&request, wish)))?;
     let (mut file, mut text) = (None, String::new());
     let mut steps = VecDeque::from(create_user::create(&request, name));
     while let Some(step) = steps.pop_front() {

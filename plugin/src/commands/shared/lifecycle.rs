@@ -13,6 +13,7 @@ use cmp_client::instances;
 use cmp_client::switch::{Retry, Switch, SwitchOutcome};
 use cmp_core::lifecycle::SuspensionRequest;
 use cmp_core::name::{ClusterName, InstanceName};
+use cmp_core::plan::describe;
 use cmp_core::plan::lifecycle::{self as plan, Counts, InstanceResult, Step};
 use cmp_core::plan::release;
 use cmp_core::plan::schedule::{Back, in_so_long};
@@ -20,6 +21,7 @@ use cmp_core::vocabulary::{InstanceType, Mode, Trigger, Verb};
 
 use crate::args::{ClustersArgs, DryRun, InstanceArgs, SuspendArgs, suffix};
 use crate::commands::shared::waiting::{self, Waited};
+use crate::commands::shared::write_account::print_plan;
 use crate::commands::shared::{orphans, schedules, wants};
 use crate::context::{Context, MANAGER, complete, once};
 use crate::error::CliError;
@@ -200,6 +202,8 @@ pub(crate) async fn instances(
     if wait.wait && dry_run == DryRun::None {
         ask.wait(&mut outcomes, wait.timeout).await?;
     }
+    let each = |one: &ClusterOutcome| switched(verb, one.kind, &one.outcomes);
+    print_plan(context.ui, dry_run, || Ok(outcomes.iter().filter_map(each).collect()))?;
     let mut failed = false;
     for (name, kind, outcome) in outcomes.into_iter().flat_map(ClusterOutcome::each) {
         let word = match outcome {
@@ -287,8 +291,9 @@ pub(crate) async fn clusters(
         ask.wait(&mut outcomes, wait.timeout).await?;
     }
     let mut objects = Vec::new();
-    for (ClusterOutcome { cluster: name, outcomes, .. }, back) in outcomes.iter().zip(&backs) {
+    for (ClusterOutcome { cluster: name, kind, outcomes }, back) in outcomes.iter().zip(&backs) {
         let counts = counted(verb, outcomes);
+        print_plan(context.ui, dry_run, || Ok(switched(verb, *kind, outcomes).into_iter().collect()))?;
         context.ui.notes(&counts.notes);
         any_failed |= counts.failed > 0;
         if counts.paused > 0 {
@@ -371,6 +376,13 @@ impl VerbRequest<'_> {
         }
         Ok(ClusterOutcome { cluster: cluster.clone(), kind, outcomes })
     }
+}
+
+/// Returns the line about the instances that a dry run would change.
+fn switched(verb: Verb, kind: Option<InstanceType>, outcomes: &[(InstanceName, InstanceOutcome)]) -> Option<String> {
+    let changed = outcomes.iter().filter(|(_, outcome)| matches!(outcome, InstanceOutcome::Changed { .. }));
+    let names: Vec<InstanceName> = changed.map(|(name, _)| name.clone()).collect();
+    describe::switch(verb, kind, &names)
 }
 
 /// Counts the outcomes for the instances of a cluster.

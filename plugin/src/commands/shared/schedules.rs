@@ -4,11 +4,12 @@ use jiff::Timestamp;
 
 use cmp_core::account::Entry;
 use cmp_core::name::ClusterName;
+use cmp_core::plan::describe;
 use cmp_core::plan::schedule::{Back, zone_name};
 use cmp_core::schedule::{self, LastRun, Schedule};
 
 use crate::args::DryRun;
-use crate::commands::shared::write_account::write;
+use crate::commands::shared::write_account::{print_plan, write};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::age;
@@ -24,6 +25,7 @@ pub(crate) async fn once(
     dry_run: DryRun,
 ) -> Result<String, CliError> {
     let stored = context.holder(name).await?;
+    print_plan(context.ui, dry_run, || Ok(describe::write(&back.write(&stored.account, name)?)))?;
     let written = write(&context.accounts().await?, stored, dry_run, |account| back.write(account, name)).await?;
     Ok(back.line(&written.stored.account, name)?)
 }

@@ -16,6 +16,7 @@ use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{ChangeArgs, DryRun};
 use crate::commands::shared::patch::Patch;
+use crate::commands::shared::write_account::print_plan;
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 use crate::output::{done, print_object, yaml};
@@ -109,6 +110,7 @@ pub(crate) async fn store(
         for unused in unused {
             context.ui.note(&format!("Warning: {unused}"));
         }
+        print_plan(context.ui, dry_run, || Ok(vec![plan::describe::create_template(name)]))?;
         let found = not_stored(name.as_str(), template, inner);
         return print_template_change(context, change, &found, "created");
     }

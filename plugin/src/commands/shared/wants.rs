@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use cmp_core::name::ClusterName;
+use cmp_core::plan::describe;
 use cmp_core::plan::release::{self, BringBack, GiveBack};
 use cmp_core::plan::write::current;
 
 use crate::args::DryRun;
 use crate::commands::shared::prepared_cluster::prepared;
-use crate::commands::shared::write_account::{print_outcome, write};
+use crate::commands::shared::write_account::{print_outcome, print_plan, write};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::view;
@@ -26,6 +27,9 @@ pub(crate) async fn give_back(context: &Context<'_>, name: &ClusterName, dry_run
                 steps.extend(release::after_look(&instances, &orphans));
             }
             GiveBack::Write => {
+                // A write that is refused is a warning below.
+                let planned = release::write(&stored.account, name, true);
+                print_plan(context.ui, dry_run, || Ok(planned.iter().flat_map(describe::write).collect()))?;
                 let released = write(&accounts, stored.clone(), dry_run, |account| release::write(account, name, true));
                 match released.await {
                     Ok(written) => print_outcome(context.ui, dry_run, &written.stored.account, [name]),
@@ -55,6 +59,9 @@ pub(crate) async fn bring_back(
     for step in &steps {
         match step {
             BringBack::Write => {
+                print_plan(context.ui, dry_run, || {
+                    Ok(describe::write(&release::write(&stored.account, name, false)?))
+                })?;
                 stored =
                     write(&accounts, stored, dry_run, |account| release::write(account, name, false)).await?.stored;
                 print_outcome(context.ui, dry_run, &stored.account, [name]);

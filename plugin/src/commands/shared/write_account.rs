@@ -1,4 +1,5 @@
-//! The write of an account, planned anew for each version of it; and the quota that a dry run would lead to.
+//! The write of an account, planned anew for each version of it; and the lines of a dry run: the plan, and the quota that
+//! would result.
 
 use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::update::{Update, Updated};
@@ -35,10 +36,42 @@ pub(crate) fn print_outcome<'a>(
     }
 }
 
+/// Prints the lines of a plan, if this is a client dry run. A server dry run prints the answer of the server only.
+pub(crate) fn print_plan(
+    ui: &Ui,
+    dry_run: DryRun,
+    lines: impl FnOnce() -> Result<Vec<String>, Refusal>,
+) -> Result<(), CliError> {
+    let lines = if dry_run == DryRun::Client { lines()? } else { Vec::new() };
+    if !lines.is_empty() {
+        ui.note("plan:");
+    }
+    for line in &lines {
+        ui.note(&format!("  {line}"));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ui::captured::Captured;
+
+    #[test]
+    fn only_a_client_dry_run_prints_the_plan() {
+        let lines = ["create web-0".to_owned(), "wait".to_owned()];
+        let all = &lines[..];
+        for (dry_run, lines, expected) in [
+            (DryRun::None, all, ""),
+            (DryRun::Server, all, ""),
+            (DryRun::Client, all, "plan:\n  create web-0\n  wait\n"),
+            (DryRun::Client, &[], ""),
+        ] {
+            let captured = Captured::new();
+            print_plan(&captured.ui(), dry_run, || Ok(lines.to_vec())).unwrap();
+            assert_eq!((captured.data(), captured.notes().as_str()), (String::new(), expected), "{dry_run:?}");
+        }
+    }
 
     #[test]
     fn only_a_dry_run_prints_the_quota_that_would_result() {
