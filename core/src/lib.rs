@@ -14,6 +14,7 @@
 //! | [`format`] | which stored values are of a newer version, and how they are kept |
 //! | [`audit`] | whether an account agrees with the cluster |
 //! | [`verdict`] | whether a change of an account is allowed |
+//! | [`budget`] | how the quota is used, what comes back to it, and how many more instances fit |
 //! | [`merge_join`] | a merge join of two sorted lists |
 //! | [`fences`] | the Namespace, ResourceQuota and LimitRange of a cluster, as they are observed |
 //! | [`controller`] | the next step that brings a cluster to its user's want |
@@ -34,6 +35,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod budget;
 pub mod containers;
 pub mod controller;
 pub mod deletion;

@@ -6,7 +6,9 @@ mod progress;
 mod terminal;
 
 pub(crate) use progress::Progress;
-pub(crate) use terminal::Ui;
+pub(crate) use terminal::{Colour, Ui};
+#[cfg(test)]
+pub(crate) use terminal::{Screen, Terminal};
 
 #[cfg(test)]
 mod tests;

@@ -49,9 +49,16 @@ fn what_still_runs_stays_charged() {
         if lines.any(looked) { Ok(()) } else { Err(user.account().to_string()) }
     });
     user.cmp(&["create", "cluster", &user.cluster("db"), "--cpu", "2", "--memory", "1Gi"]).fails().says("used: cpu=4");
+    let rows = "RESOURCE   USED   AVAILABLE   TOTAL   RELEASING\n\
+                cpu        4      0           4       2\n\
+                memory     2Gi    6Gi         8Gi     1Gi\n";
+    assert_eq!(user.cmp(&["quota"]).ok().stdout, rows);
+    let quota = user.cmp(&["quota", "-o", "json"]).ok().json();
+    assert_eq!((&quota["used_cpu"], &quota["releasing_cpu"]), (&json!(4), &json!(2)));
     assert_eq!(held(&user.account(), &name).unwrap()["count"], 2);
     user.kubectl(&["delete", "statefulset", &format!("{name}-1"), "-n", &format!("{name}-ns")]).ok();
     user.account_is("it is given back", |account| held(account, &name).is_some_and(|held| held["count"] == 1));
+    user.cmp(&["quota"]).ok().says_not("RELEASING");
     user.cmp(&["create", "cluster", &user.cluster("db"), "--cpu", "2", "--memory", "1Gi"]).ok();
 }
 

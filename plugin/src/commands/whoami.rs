@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use cmp_core::budget::releasing;
 use cmp_core::keys;
 use cmp_core::verdict::available;
 
@@ -22,7 +23,7 @@ pub(crate) async fn run(context: &Context<'_>, output: OutputArgs) -> Result<(),
         Some(format) if format.is_of_objects() => {
             let quota = account.as_ref().map_or(
                 Value::Null,
-                |account| json!({ "total": account.quota, "used": account.charge(), "available": available(account) }),
+                |account| json!({ "total": account.quota, "used": account.charge(), "available": available(account), "releasing": releasing(account) }),
             );
             let object = json!({
                 "apiVersion": keys::API_VERSION,

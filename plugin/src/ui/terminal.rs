@@ -22,8 +22,36 @@ pub(crate) struct Terminal {
     pub(crate) interactive: bool,
     /// Whether a line of standard error can be redrawn in place.
     pub(crate) redraws: bool,
-    /// Whether standard output is a terminal.
-    pub(crate) shows_data: bool,
+    /// Standard output, if it is a terminal.
+    pub(crate) screen: Option<Screen>,
+}
+
+/// The abilities of the terminal that data is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Screen {
+    /// Whether text may have colours.
+    pub(crate) colours: bool,
+    /// The number of columns, if it is known.
+    pub(crate) columns: Option<u16>,
+}
+
+/// A colour of text on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Colour {
+    Green,
+    Yellow,
+    Red,
+}
+
+impl Colour {
+    /// Returns the number of the colour in an SGR sequence.
+    fn code(self) -> u8 {
+        match self {
+            Self::Red => 31,
+            Self::Green => 32,
+            Self::Yellow => 33,
+        }
+    }
 }
 
 /// The streams of a command.
@@ -44,10 +72,15 @@ impl Ui {
     /// Returns the standard streams of the process.
     pub(crate) fn standard() -> Self {
         let to_terminal = io::stderr().is_terminal();
+        let is_able = std::env::var_os("TERM").is_some_and(|term| term != "dumb" && !term.is_empty());
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let terminal = Terminal {
             interactive: io::stdin().is_terminal() && to_terminal,
-            redraws: to_terminal && std::env::var_os("TERM").is_some_and(|term| term != "dumb" && !term.is_empty()),
-            shows_data: io::stdout().is_terminal(),
+            redraws: to_terminal && is_able,
+            screen: io::stdout().is_terminal().then(|| Screen {
+                colours: is_able && !plain,
+                columns: terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0),
+            }),
         };
         let answers = Box::new(io::BufReader::new(io::stdin()));
         Self::new(Box::new(io::stdout()), Box::new(io::stderr()), answers, terminal)
@@ -69,6 +102,22 @@ impl Ui {
         self.erase();
         let mut data = locked(&self.data);
         data.write_all(escape::lines(text).as_bytes())?;
+        Ok(data.flush()?)
+    }
+
+    /// Writes lines of data in which some parts have a colour. Only the colours control the terminal.
+    pub(crate) fn out_coloured(&self, parts: &[(String, Option<Colour>)]) -> Result<(), CliError> {
+        self.erase();
+        let mut text = String::new();
+        for (part, colour) in parts {
+            let part = escape::lines(part);
+            match colour.filter(|_| self.terminal.screen.is_some_and(|screen| screen.colours)) {
+                Some(colour) => text.push_str(&format!("\x1b[{}m{part}\x1b[0m", colour.code())),
+                None => text.push_str(&part),
+            }
+        }
+        let mut data = locked(&self.data);
+        data.write_all(text.as_bytes())?;
         Ok(data.flush()?)
     }
 
@@ -111,7 +160,12 @@ impl Ui {
 
     /// Reports whether standard output is a terminal, where bars make sense.
     pub(crate) fn on_terminal(&self) -> bool {
-        self.terminal.shows_data
+        self.terminal.screen.is_some()
+    }
+
+    /// Returns the number of columns of standard output, if it is a terminal.
+    pub(crate) fn columns(&self) -> Option<u16> {
+        self.terminal.screen.and_then(|screen| screen.columns)
     }
 
     /// Lists the affected objects and asks for confirmation. Without a terminal nobody can answer, so that the error
