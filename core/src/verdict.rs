@@ -123,6 +123,11 @@ impl Denial {
             Self::UnknownResource { .. } => "UnknownResource",
         }
     }
+
+    /// Reports whether the change exceeds the quota of this resource.
+    pub fn exceeds(&self, resource: &str) -> bool {
+        matches!(self, Self::OverQuota { requested, .. } if requested.names().any(|name| name == resource))
+    }
 }
 
 /// Amounts as a refusal lists them. `clusters` and `instances` are listed beside the resources.
@@ -130,6 +135,11 @@ impl Denial {
 pub struct Amounts(Vec<(String, String)>);
 
 impl Amounts {
+    /// Iterates over the names in the list.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     fn push(&mut self, name: &str, amount: impl fmt::Display) {
         self.0.push((name.to_owned(), amount.to_string()));
     }

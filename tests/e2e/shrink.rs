@@ -48,7 +48,11 @@ fn what_still_runs_stays_charged() {
         let looked = |line: &str| line.contains("not given back yet") && line.contains(&format!("cluster={name} "));
         if lines.any(looked) { Ok(()) } else { Err(user.account().to_string()) }
     });
-    user.cmp(&["create", "cluster", &user.cluster("db"), "--cpu", "2", "--memory", "1Gi"]).fails().says("used: cpu=4");
+    let back = format!("hint: 2 CPU come back when cluster {name} has finished shrinking\n");
+    user.cmp(&["create", "cluster", &user.cluster("db"), "--cpu", "2", "--memory", "1Gi"])
+        .fails()
+        .says("used: cpu=4")
+        .says(&back);
     let rows = "RESOURCE   USED   AVAILABLE   TOTAL   RELEASING\n\
                 cpu        4      0           4       2\n\
                 memory     2Gi    6Gi         8Gi     1Gi\n";

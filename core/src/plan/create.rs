@@ -169,7 +169,7 @@ pub fn write(name: &ClusterName, want: &Want, account: &Account, now: Timestamp)
     }
     let write = Write::of(account, Change::new().want(name, Some(want)))?;
     match judge(Some(account), &write.account) {
-        Err(denial) if account.is_settled() => Err(denial.into()),
+        Err(denial) if account.is_settled() => Err(Refusal::denied(account, denial)),
         _ => Ok(write),
     }
 }

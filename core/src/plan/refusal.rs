@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::account::Unreadable;
+use crate::account::{Account, Unreadable};
+use crate::budget::returns;
 use crate::verdict::Denial;
 
 /// The refusal of a wish.
@@ -47,6 +48,13 @@ impl Refusal {
         Cause::NotFound { kind, name: name.into() }.into()
     }
 
+    /// Returns the refusal of a change of this account. The hints name the exceeded resources that come back.
+    pub fn denied(account: &Account, denial: Denial) -> Self {
+        let returns = returns(account).unwrap_or_default();
+        let hints = returns.iter().filter_map(|back| back.hint(|name| denial.exceeds(name))).collect();
+        Self { cause: denial.into(), hints }
+    }
+
     /// Adds a hint about the next step.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -58,12 +66,6 @@ impl Refusal {
 impl From<Cause> for Refusal {
     fn from(cause: Cause) -> Self {
         Self { cause, hints: Vec::new() }
-    }
-}
-
-impl From<Denial> for Refusal {
-    fn from(denial: Denial) -> Self {
-        Cause::from(denial).into()
     }
 }
 

@@ -47,7 +47,7 @@ pub fn other_want(account: &Account, name: &ClusterName, other: impl FnOnce(&Wan
     if write.account == *account {
         return Ok(Write::nothing(account));
     }
-    judge(Some(account), &write.account)?;
+    judge(Some(account), &write.account).map_err(|denial| Refusal::denied(account, denial))?;
     Ok(write)
 }
 
@@ -94,6 +94,29 @@ mod tests {
                 assert_eq!(write.account.cluster(&name("web")).want.map(|want| want.count), Some(count));
             }
             assert_eq!(written(planned), expected, "{rows:?} {count}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_comes_back() {
+        let less = WEB.replace('3', "1");
+        let other = r#"{"type":"container","count":2,"size":{"cpu":"2","memory":"16Gi"}}"#;
+        for (web, count, expected) in [
+            (
+                WEB,
+                6,
+                "exceeded quota: john, requested: cpu=8,memory=64Gi, used: cpu=10,memory=44Gi, limited: cpu=16,memory=64Gi",
+            ),
+            (
+                &less,
+                4,
+                "exceeded quota: john, requested: memory=32Gi, used: memory=44Gi, limited: memory=64Gi\n\
+                 hint: 8Gi of memory come back when cluster web has finished shrinking",
+            ),
+        ] {
+            let account = account(&[("want.web", web), ("held.web", HELD), ("want.db", other)]);
+            let refusal = other_want(&account, &name("db"), |want| Want { count, ..want.clone() });
+            assert_eq!(refusal.unwrap_err().to_string(), expected, "{web}");
         }
     }
 }
