@@ -5,6 +5,8 @@ use crate::name::ClusterName;
 use crate::quantity::{Quantity, unit};
 use crate::resources::{CPU, EPHEMERAL_STORAGE, MEMORY, ResourceName, Resources, STORAGE};
 
+pub mod what_if;
+
 /// The use from which a quota is nearly spent, in percent.
 const NEARLY: u32 = 80;
 

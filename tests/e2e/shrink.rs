@@ -57,8 +57,14 @@ fn what_still_runs_stays_charged() {
                 cpu        4      0           4       2\n\
                 memory     2Gi    6Gi         8Gi     1Gi\n";
     assert_eq!(user.cmp(&["quota"]).ok().stdout, rows);
-    let quota = user.cmp(&["quota", "-o", "json"]).ok().json();
+    let quota = user.cmp(&["quota", "--what-if", "cpu=2,memory=1Gi,count=1", "-o", "json"]).ok().json();
     assert_eq!((&quota["used_cpu"], &quota["releasing_cpu"]), (&json!(4), &json!(2)));
+    assert_eq!(quota["status"]["whatIf"]["fits"], 0);
+    let asked = user.cmp(&["quota", "--what-if", "cpu=2,memory=1Gi,count=1"]).ok();
+    asked
+        .says("0 instances of cpu=2,memory=1Gi would fit; the limit is cpu\n")
+        .says("count=1 would not fit: ")
+        .says(&back);
     assert_eq!(held(&user.account(), &name).unwrap()["count"], 2);
     user.kubectl(&["delete", "statefulset", &format!("{name}-1"), "-n", &format!("{name}-ns")]).ok();
     user.account_is("it is given back", |account| held(account, &name).is_some_and(|held| held["count"] == 1));

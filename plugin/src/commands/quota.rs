@@ -1,26 +1,69 @@
-//! `quota`: the total, used and available amounts.
+//! `quota`: the total, used and available amounts, and how many further instances fit.
 
 use clap::Args;
+use serde_json::json;
 
-use cmp_core::budget::{Level, Usage, usages};
-use cmp_core::name::UserName;
+use cmp_core::account::Account;
+use cmp_core::budget::what_if::what_if;
+use cmp_core::budget::{Level, Usage, returns, usages};
+use cmp_core::name::{MAX_COUNT, UserName};
+use cmp_core::resources::{CPU, InvalidResourceName, MEMORY, ResourceName, Resources};
+use cmp_core::verdict::Denial;
 
 use crate::args::OutputArgs;
-use crate::args::values::name;
+use crate::args::values::{self, name};
 use crate::commands::shared::quota::{object, rows_of};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{Format, print_object, table};
+use crate::output::{Format, counted, print_object, table};
 use crate::ui::{Colour, Ui};
 
 #[derive(Debug, Args)]
-#[command(before_help = "Examples:\n  kubectl cmp quota\n  kubectl cmp quota john -o json")]
+#[command(
+    before_help = "Examples:\n  kubectl cmp quota\n  kubectl cmp quota john -o json\n  kubectl cmp quota --what-if cpu=4,memory=8Gi,count=3"
+)]
 pub(crate) struct QuotaArgs {
     /// The name of the user (administrators); you by default
     #[arg(value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) user: Option<UserName>,
+    /// Print how many instances of this size fit now; with count=N, whether N fit
+    #[arg(long, value_name = "SIZE", value_parser = question)]
+    pub(crate) what_if: Option<Question>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+/// The question of `--what-if`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Question {
+    size: Resources,
+    count: Option<u32>,
+}
+
+/// Parses `cpu=4,memory=8Gi,count=3`.
+fn question(text: &str) -> Result<Question, String> {
+    let (mut size, mut count) = (Resources::default(), None);
+    for part in text.split(',') {
+        let form = || format!("{part:?} has no amount: use a form such as cpu=4,memory=8Gi,count=3");
+        let (name, value) = part.split_once('=').ok_or_else(form)?;
+        let again = || format!("{name} is given twice");
+        if name == "count" {
+            if count.replace(values::count(value)?).is_some() {
+                return Err(again());
+            }
+            continue;
+        }
+        let amount = if name == MEMORY { values::memory(value)? } else { values::quantity(value)? };
+        let name: ResourceName = name.parse().map_err(|error: InvalidResourceName| error.to_string())?;
+        if size.contains(&name) {
+            return Err(again());
+        }
+        size.set(name, amount);
+    }
+    match [CPU, MEMORY].into_iter().find(|name| size.named(name).is_none()) {
+        Some(missing) => Err(format!("{missing} is missing: use a form such as cpu=4,memory=8Gi")),
+        None => Ok(Question { size, count }),
+    }
 }
 
 /// Characters of a full bar.
@@ -30,17 +73,61 @@ const BAR: usize = 20;
 const MORE: [&str; 2] = ["USE%", "BAR"];
 
 pub(crate) async fn run(context: &Context<'_>, args: QuotaArgs) -> Result<(), CliError> {
-    let QuotaArgs { user, output } = args;
+    let QuotaArgs { user, what_if, output } = args;
     if user.is_none() && context.who().await?.user.is_none() {
         return Err(CliError::user("whose quota?").hint("name the user: kubectl cmp quota USER"));
     }
     let user = context.account_of(user.as_ref()).await?;
     let account = context.account(&user).await?.account;
+    if let Some(question) = what_if {
+        return answer(context.ui, &account, &question, &output);
+    }
     match &output.output {
         Some(format) if format.is_of_objects() => print_object(context.ui, format, &object(&account)?),
         Some(Format::Name) => context.ui.line(&format!("quota/{user}")),
         _ => print_table(context.ui, &usages(&account).unwrap_or_default(), output.no_headers),
     }
+}
+
+/// Prints how many instances fit. The exit code is 0, whatever the answer is.
+fn answer(ui: &Ui, account: &Account, question: &Question, output: &OutputArgs) -> Result<(), CliError> {
+    let Question { size, count } = question;
+    let fit = what_if(account, size, *count)?;
+    match &output.output {
+        Some(format) if format.is_of_objects() => {
+            let mut object = object(account)?;
+            let asked = fit.asked.as_ref().map(|(_, verdict)| verdict);
+            object["status"]["whatIf"] = json!({
+                "size": size,
+                "fits": fit.fits,
+                "limitedBy": fit.limits(),
+                "limit": fit.limit.as_ref().map(ToString::to_string),
+                "count": count,
+                "countFits": asked.map(Result::is_ok),
+            });
+            return print_object(ui, format, &object);
+        }
+        Some(Format::Name) => return ui.line(&format!("quota/{}", account.user)),
+        _ => {}
+    }
+    let limits = fit.limits();
+    let why = match (&fit.limit, &limits[..]) {
+        (None, _) => format!("; a cluster can have {MAX_COUNT} at the most"),
+        (Some(Denial::OverQuota { .. }), [_, ..]) => format!("; the limit is {}", limits.join(", ")),
+        (Some(denial), _) => format!("; {denial}"),
+    };
+    ui.line(&format!("{} of {size} would fit{why}", counted(fit.fits as usize, "instance")))?;
+    if let Some((count, verdict)) = &fit.asked {
+        match verdict {
+            Ok(()) => ui.line(&format!("count={count} would fit"))?,
+            Err(denial) => ui.line(&format!("count={count} would not fit: {denial}"))?,
+        }
+    }
+    let back = returns(account).unwrap_or_default();
+    for hint in back.iter().filter_map(|back| back.hint(|name| limits.contains(&name))) {
+        ui.note(&format!("hint: {hint}"));
+    }
+    Ok(())
 }
 
 /// Prints the table. On a terminal it has the use in percent and a bar, as far as they fit into a line.
@@ -93,8 +180,6 @@ fn bar(usage: &Usage) -> String {
 
 #[cfg(test)]
 mod tests {
-    use cmp_core::account::Account;
-
     use super::*;
     use crate::ui::captured::Captured;
     use crate::ui::{Screen, Terminal};
@@ -102,10 +187,14 @@ mod tests {
     const WANT: &str = r#"{"type":"container","count":1,"size":{"cpu":"4","memory":"4Gi"}}"#;
     const HELD: &str = r#"{"uid":"u","type":"container","count":4,"size":{"cpu":"4","memory":"4Gi"},"state":"ready"}"#;
 
-    fn shown(terminal: Terminal, rows: &[(&str, &str)], no_headers: bool) -> String {
-        let quota = [("quota", r#"{"cpu":"16","memory":"20Gi"}"#)];
+    fn account(rows: &[(&str, &str)]) -> Account {
+        let quota = [("quota", r#"{"cpu":"16","memory":"20Gi"}"#), ("settled", "uid")];
         let rows = quota.iter().chain(rows).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        let account = Account::read("john".parse().unwrap(), "uid", &rows.collect()).unwrap();
+        Account::read("john".parse().unwrap(), "uid", &rows.collect()).unwrap()
+    }
+
+    fn shown(terminal: Terminal, rows: &[(&str, &str)], no_headers: bool) -> String {
+        let account = account(rows);
         let captured = Captured::new();
         print_table(&captured.ui_of(terminal), &usages(&account).unwrap(), no_headers).unwrap();
         captured.data()
@@ -130,6 +219,46 @@ memory     16Gi   4Gi         20Gi    12Gi        80%    [################----]
             assert!(text.lines().all(|line| line.chars().count() <= usize::from(columns)), "{text}");
             assert!(text.lines().next().unwrap().ends_with(widest), "{text}");
         }
+    }
+
+    #[test]
+    fn a_question_is_a_size_and_a_count() {
+        let read = |text: &str| question(text).map(|Question { size, count }| (size.to_string(), count));
+        assert_eq!(read("cpu=4,memory=8Gi"), Ok(("cpu=4,memory=8Gi".to_owned(), None)));
+        assert_eq!(read("count=3,memory=8Gi,cpu=500m").unwrap(), ("cpu=500m,memory=8Gi".to_owned(), Some(3)));
+        for (wrong, why) in [
+            ("", "\"\" has no amount: use a form such as cpu=4,memory=8Gi,count=3"),
+            ("cpu=4", "memory is missing: use a form such as cpu=4,memory=8Gi"),
+            ("memory=8Gi,count=3", "cpu is missing: use a form such as cpu=4,memory=8Gi"),
+            ("cpu=4,memory=8", "8 is 8 bytes; did you mean 8Gi?"),
+            ("cpu=4,cpu=4,memory=8Gi", "cpu is given twice"),
+            ("cpu=4,memory=8Gi,count=1,count=2", "count is given twice"),
+            ("cpu=4,memory=8Gi,gpu=1", "\"gpu\" is not a resource: use cpu, memory"),
+            ("cpu=0,memory=8Gi", "it must be above 0"),
+            ("cpu=4,memory=8Gi,count=0", "0 is below 1"),
+        ] {
+            let error = read(wrong).unwrap_err();
+            assert!(error.starts_with(why), "{wrong:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_answer_says_how_many_fit_and_why_no_more() {
+        let answered = |asked: &str, rows: &[(&str, &str)]| {
+            let captured = Captured::new();
+            let output = OutputArgs { output: None, no_headers: false };
+            answer(&captured.ui(), &account(rows), &question(asked).unwrap(), &output).unwrap();
+            captured.data() + &captured.notes()
+        };
+        assert_eq!(
+            answered("cpu=4,memory=1Gi,count=2", &[("want.web", &WANT.replace('1', "2"))]),
+            "2 instances of cpu=4,memory=1Gi would fit; the limit is cpu\ncount=2 would fit\n"
+        );
+        let asked = answered("cpu=4,memory=1Gi,count=3", &[("want.web", WANT), ("held.web", HELD)]);
+        let lines: Vec<&str> = asked.lines().collect();
+        assert_eq!(lines[0], "0 instances of cpu=4,memory=1Gi would fit; the limit is cpu");
+        assert!(lines[1].starts_with("count=3 would not fit: exceeded quota: john, requested: cpu=12,"), "{asked}");
+        assert_eq!(lines[2..], ["hint: 12 CPU come back when cluster web has finished shrinking"]);
     }
 
     #[test]
