@@ -104,7 +104,9 @@ mod tests {
             };
             let help = asked("--help");
             assert_eq!(asked("-h"), help, "{name}: -h and --help are the same");
-            assert!(help.lines().count() <= 40, "{name} needs {} lines:\n{help}", help.lines().count());
+            // The list of all commands is longer.
+            let most = if name == "kubectl cmp" { 50 } else { 40 };
+            assert!(help.lines().count() <= most, "{name} needs {} lines:\n{help}", help.lines().count());
             assert!(help.lines().all(|line| line.chars().count() <= 100), "{name}: a line is too long:\n{help}");
             let first = help.lines().next().unwrap_or_default();
             assert!(

@@ -10,9 +10,11 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::Ui;
 
+mod attach;
 mod check;
 pub(crate) mod completion;
 mod console;
+pub(crate) mod cp;
 mod create;
 mod delete;
 mod describe;
@@ -24,6 +26,7 @@ mod install;
 mod logs;
 mod mirror;
 mod options;
+mod port_forward;
 mod quota;
 mod report;
 mod resize;
@@ -82,6 +85,12 @@ pub(crate) enum Command {
     Exec(exec::ExecArgs),
     /// Print the logs of an instance
     Logs(logs::LogsArgs),
+    /// Connect to the program that an instance runs
+    Attach(attach::AttachArgs),
+    /// Forward local ports to an instance
+    PortForward(port_forward::PortForwardArgs),
+    /// Copy files to and from an instance
+    Cp(cp::CpArgs),
     /// Connect to the serial console of a VM
     Console(console::ConsoleArgs),
     /// Open a VNC connection to a VM
@@ -141,6 +150,9 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
         Command::Schedule(args) => schedule::run(context, args).await,
         Command::Exec(args) => exec::run(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,
+        Command::Attach(args) => attach::run(context, args).await,
+        Command::PortForward(args) => port_forward::run(context, args).await,
+        Command::Cp(args) => cp::run(context, args).await,
         Command::Console(args) => console::run(context, args).await,
         Command::Vnc(args) => vnc::run(context, args).await,
         Command::Ssh(args) => ssh::run(context, args).await,

@@ -55,7 +55,7 @@ fn answer(line: &Line<'_>, live: impl FnOnce(&live::Lookup) -> Vec<Candidate>) -
             Some(values) => values,
             None => {
                 let found = line.question(argument).map(|question| live(&question)).unwrap_or_default();
-                (line.open(argument, found), false)
+                (line.open(argument, found), line::is_place(argument))
             }
         },
         Wanted::Nothing => (Vec::new(), false),
@@ -64,7 +64,7 @@ fn answer(line: &Line<'_>, live: impl FnOnce(&live::Lookup) -> Vec<Candidate>) -
     if candidates.is_empty() && !files && line.typed.is_empty() && line.is_at_a_name() {
         candidates = line.required();
     }
-    let half = !candidates.is_empty() && candidates.iter().all(|candidate| candidate.text.ends_with('='));
+    let half = !candidates.is_empty() && candidates.iter().all(|candidate| candidate.text.ends_with(['=', ':']));
     let directive = if files { 0 } else { NO_FILES } | if half { NO_SPACE } else { 0 };
     let mut text = String::new();
     for Candidate { text: candidate, about } in candidates {
@@ -127,6 +127,10 @@ mod tests {
         check("exec web-1 ", ":4");
         check("exec ", "web-0 web-1 db-0 :4");
         check("exec web-0 -- b", ":4");
+        check("port-forward web-", "web-0 web-1 :4");
+        check("attach d", "db-0 :4");
+        check("cp web-", "web-0: web-1: :2");
+        check("cp web-0:/etc/hosts ho", ":0");
         check("quota j", "john :4");
         check("delete token john ", "john-x7k2p :4");
         check("delete token  ", ":4");

@@ -115,7 +115,7 @@ fn known_as(word: &str) -> Option<&'static str> {
         "pause" | "halt" | "sleep" => "kubectl cmp suspend",
         "unpause" | "wake" => "kubectl cmp resume",
         "restart" | "reboot" => "kubectl cmp stop, then kubectl cmp start",
-        "shell" | "attach" => "kubectl cmp exec -it INSTANCE -- sh",
+        "shell" => "kubectl cmp exec -it INSTANCE -- sh",
         "me" | "login" => "kubectl cmp whoami",
         "backup" | "dump" | "save" => "kubectl cmp export cluster NAME",
         "restore" | "import" | "apply" => "kubectl cmp create -f FILE",

@@ -16,6 +16,7 @@ mod from_file;
 mod hanging;
 mod install;
 mod instances;
+mod into;
 mod isolation;
 mod krew;
 mod lifecycle;

@@ -14,6 +14,7 @@ use super::live::{Lookup, LookupKind};
 use crate::args::Global;
 use crate::args::values::is_noun;
 use crate::command_line::split_titles;
+use crate::commands::cp::Place;
 use crate::output::Format;
 
 /// Flags that `create cluster` needs unless a file is given. clap does not expose such a condition.
@@ -205,7 +206,7 @@ impl<'a> Line<'a> {
             return None;
         } else if of_type == TypeId::of::<ClusterName>() {
             LookupKind::Clusters
-        } else if of_type == TypeId::of::<InstanceName>() {
+        } else if of_type == TypeId::of::<InstanceName>() || is_place(argument) {
             LookupKind::Instances
         } else if of_type == TypeId::of::<UserName>() {
             LookupKind::Users
@@ -240,6 +241,9 @@ impl<'a> Line<'a> {
                 && let Ok(InstanceName { cluster, index }) = candidate.text.parse()
             {
                 candidate.text = format!("{cluster}/{index}");
+            }
+            if is_place(argument) {
+                candidate.text.push(':');
             }
             candidate
         };
@@ -280,6 +284,11 @@ pub(super) fn values(argument: &Arg) -> Option<(Vec<Candidate>, bool)> {
         return None;
     };
     Some((values, false))
+}
+
+/// Reports whether an argument is a path here or in an instance, so that files and instances are candidates.
+pub(super) fn is_place(argument: &Arg) -> bool {
+    argument.get_value_parser().type_id() == TypeId::of::<Place>()
 }
 
 fn described(name: &str, about: Option<&clap::builder::StyledStr>) -> Candidate {

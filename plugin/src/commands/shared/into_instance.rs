@@ -7,7 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use cmp_client::instances;
-use cmp_core::name::InstanceName;
+use cmp_core::instance::Instance;
+use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::state::State;
 use cmp_core::vocabulary::InstanceType;
 
@@ -18,15 +19,10 @@ use crate::error::CliError;
 /// The names of virtctl: its own, and the one that krew gives it.
 const VIRTCTL: [&str; 2] = ["virtctl", "kubectl-virt"];
 
-/// Checks that there is an instance to enter. The errors of kubectl and virtctl would name Pods instead of the
-/// instance.
+/// Checks that there is an instance of this type to enter. The errors of kubectl and virtctl would name Pods instead of
+/// the instance.
 pub(crate) async fn runs(context: &Context<'_>, name: &InstanceName, kind: InstanceType) -> Result<(), CliError> {
-    context.check_namespace(&name.cluster)?;
-    let found = match context.kind(&name.cluster).await? {
-        Some(kind) => instances::get(&context.client().await?, name, kind).await?,
-        None => None,
-    };
-    let instance = found.ok_or_else(|| CliError::not_found("instance", &name.to_string()))?;
+    let instance = found(context, name).await?;
     match (instance.kind, kind) {
         (InstanceType::Vm, InstanceType::Container) => {
             return Err(CliError::user(format!("{name} is a VM, and no container"))
@@ -40,6 +36,28 @@ pub(crate) async fn runs(context: &Context<'_>, name: &InstanceName, kind: Insta
         }
         (InstanceType::Container, InstanceType::Container) | (InstanceType::Vm, InstanceType::Vm) => {}
     }
+    is_on(&instance)
+}
+
+/// Checks that there is an instance to enter, and returns its type.
+pub(crate) async fn running(context: &Context<'_>, name: &InstanceName) -> Result<InstanceType, CliError> {
+    let instance = found(context, name).await?;
+    is_on(&instance)?;
+    Ok(instance.kind)
+}
+
+async fn found(context: &Context<'_>, name: &InstanceName) -> Result<Instance, CliError> {
+    context.check_namespace(&name.cluster)?;
+    let found = match context.kind(&name.cluster).await? {
+        Some(kind) => instances::get(&context.client().await?, name, kind).await?,
+        None => None,
+    };
+    found.ok_or_else(|| CliError::not_found("instance", &name.to_string()))
+}
+
+/// Checks that nobody has switched the instance off.
+fn is_on(instance: &Instance) -> Result<(), CliError> {
+    let name = &instance.name;
     let wake = match instance.state {
         State::Stopped => "start",
         State::Suspended => "resume",
@@ -50,11 +68,18 @@ pub(crate) async fn runs(context: &Context<'_>, name: &InstanceName, kind: Insta
         .hint(format!("kubectl cmp {wake} instance {name}")))
 }
 
-/// Returns a kubectl command with the same connection flags.
+/// Returns a kubectl command for the Pod of an instance, with the same connection flags.
 pub(crate) fn kubectl(verb: &str, global: &Global, name: &InstanceName) -> Command {
+    let mut kubectl = kubectl_in(verb, global, &name.cluster);
+    kubectl.arg(format!("{name}-0"));
+    kubectl
+}
+
+/// Returns a kubectl command in the Namespace of a cluster, with the same connection flags.
+pub(crate) fn kubectl_in(verb: &str, global: &Global, cluster: &ClusterName) -> Command {
     let mut kubectl = Command::new("kubectl");
-    kubectl.arg(verb).arg(format!("--namespace={}", name.cluster.namespace()));
-    kubectl.args(global.as_kubectl()).arg(format!("{name}-0"));
+    kubectl.arg(verb).arg(format!("--namespace={}", cluster.namespace()));
+    kubectl.args(global.as_kubectl());
     kubectl
 }
 
@@ -64,7 +89,7 @@ pub(crate) fn become_kubectl(kubectl: Command) -> Result<(), CliError> {
     Err(CliError::user(format!("kubectl: {error}")).hint("this needs kubectl itself on the PATH"))
 }
 
-/// Replaces this process with virtctl, with the same connection flags.
+/// Replaces this process with virtctl for a VM that runs.
 pub(crate) async fn virtctl(
     context: &Context<'_>,
     vm: VmArgs,
@@ -78,6 +103,18 @@ pub(crate) async fn virtctl(
             .hint(format!("to run a command in the VM: kubectl cmp ssh {name} -c COMMAND")));
     }
     runs(context, &name, InstanceType::Vm).await?;
+    let flags: Vec<OsString> = flags.into_iter().chain(more).collect();
+    become_virtctl(context, &name, verb, &flags, &[target.into()])
+}
+
+/// Replaces this process with virtctl, with the same connection flags.
+pub(crate) fn become_virtctl(
+    context: &Context<'_>,
+    name: &InstanceName,
+    verb: &str,
+    flags: &[OsString],
+    operands: &[OsString],
+) -> Result<(), CliError> {
     let global = context.global.as_kubectl();
     for program in VIRTCTL {
         let mut virtctl = Command::new(program);
@@ -85,7 +122,7 @@ pub(crate) async fn virtctl(
         // one would use another cluster or another identity. The flags are therefore a part of the name.
         virtctl.arg0(global.iter().fold(program.into(), with_word));
         virtctl.arg(verb).arg(format!("--namespace={}", name.cluster.namespace()));
-        virtctl.args(&global).args(&flags).args(&more).arg(&target);
+        virtctl.args(&global).args(flags).args(operands);
         let error = become_it(virtctl);
         if error.kind() != io::ErrorKind::NotFound {
             return Err(CliError::user(format!("{program}: {error}")));
