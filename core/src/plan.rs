@@ -22,6 +22,7 @@ pub mod schedule;
 pub mod template;
 pub mod token;
 pub mod user;
+pub mod wait;
 pub mod write;
 
 pub use outcome::Outcome;

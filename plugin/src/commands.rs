@@ -42,6 +42,7 @@ mod suspend;
 mod uninstall;
 mod version;
 mod vnc;
+mod wait;
 mod whoami;
 
 #[derive(Debug, Subcommand)]
@@ -75,6 +76,9 @@ pub(crate) enum Command {
     /// Resume suspended clusters or instances
     #[command(subcommand)]
     Resume(resume::Resume),
+    /// Wait for a condition of clusters
+    #[command(subcommand)]
+    Wait(wait::Wait),
     /// Print the definition of clusters, to create them again
     #[command(subcommand)]
     Export(export::Export),
@@ -146,6 +150,7 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
         Command::Stop(args) => stop::run(context, args).await,
         Command::Suspend(args) => suspend::run(context, args).await,
         Command::Resume(args) => resume::run(context, args).await,
+        Command::Wait(args) => wait::run(context, args).await,
         Command::Export(args) => export::run(context, args).await,
         Command::Schedule(args) => schedule::run(context, args).await,
         Command::Exec(args) => exec::run(context, args).await,

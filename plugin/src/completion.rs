@@ -131,6 +131,10 @@ mod tests {
         check("attach d", "db-0 :4");
         check("cp web-", "web-0: web-1: :2");
         check("cp web-0:/etc/hosts ho", ":0");
+        check("wait cluster w", "web :4");
+        check("wait cluster web ", "db :4");
+        check("wait cluster web --for ", "state=running state=suspended state=stopped delete :4");
+        check("wait cluster/d", "cluster/db :4");
         check("quota j", "john :4");
         check("delete token john ", "john-x7k2p :4");
         check("delete token  ", ":4");

@@ -40,3 +40,4 @@ mod terminal;
 mod texts;
 mod users;
 mod versions;
+mod wait;
