@@ -23,6 +23,7 @@ pub mod private;
 pub mod probes;
 pub mod remains;
 pub mod resize;
+pub mod restart;
 pub mod settings;
 pub mod switch;
 pub mod templates;

@@ -17,6 +17,7 @@ pub mod quota;
 pub mod refusal;
 pub mod release;
 pub mod resize;
+pub mod restart;
 pub mod scale;
 pub mod schedule;
 pub mod template;

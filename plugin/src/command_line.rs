@@ -47,9 +47,9 @@ pub(crate) fn parse(typed: &[OsString]) -> Result<Arguments, clap::Error> {
 }
 
 /// Verbs that a type follows.
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 14] = [
     "create", "get", "describe", "delete", "start", "stop", "suspend", "resume", "schedule", "scale", "resize",
-    "export", "wait",
+    "export", "restart", "wait",
 ];
 
 /// Rewrites `help get` to `get --help`, as kubectl accepts both.

@@ -31,6 +31,7 @@ mod quota;
 mod report;
 mod resize;
 mod resume;
+mod rollout;
 mod scale;
 mod schedule;
 mod set;
@@ -76,6 +77,9 @@ pub(crate) enum Command {
     /// Resume suspended clusters or instances
     #[command(subcommand)]
     Resume(resume::Resume),
+    /// Restart the running instances of a cluster
+    #[command(subcommand)]
+    Rollout(rollout::Rollout),
     /// Wait for a condition of clusters
     #[command(subcommand)]
     Wait(wait::Wait),
@@ -150,6 +154,7 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
         Command::Stop(args) => stop::run(context, args).await,
         Command::Suspend(args) => suspend::run(context, args).await,
         Command::Resume(args) => resume::run(context, args).await,
+        Command::Rollout(args) => rollout::run(context, args).await,
         Command::Wait(args) => wait::run(context, args).await,
         Command::Export(args) => export::run(context, args).await,
         Command::Schedule(args) => schedule::run(context, args).await,

@@ -114,7 +114,7 @@ fn known_as(word: &str) -> Option<&'static str> {
         "rm" | "remove" | "destroy" => "kubectl cmp delete",
         "pause" | "halt" | "sleep" => "kubectl cmp suspend",
         "unpause" | "wake" => "kubectl cmp resume",
-        "restart" | "reboot" => "kubectl cmp stop, then kubectl cmp start",
+        "restart" | "reboot" => "kubectl cmp rollout restart cluster NAME",
         "shell" => "kubectl cmp exec -it INSTANCE -- sh",
         "me" | "login" => "kubectl cmp whoami",
         "backup" | "dump" | "save" => "kubectl cmp export cluster NAME",

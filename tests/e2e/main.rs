@@ -29,6 +29,7 @@ mod quota;
 mod refusals;
 mod released;
 mod resize;
+mod rollout;
 mod schedules;
 mod shrink;
 mod smoke;

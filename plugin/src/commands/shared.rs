@@ -14,6 +14,7 @@ pub(crate) mod make_instances;
 pub(crate) mod mirror_claim;
 pub(crate) mod namespaces;
 pub(crate) mod objects;
+pub(crate) mod one_by_one;
 pub(crate) mod orphans;
 pub(crate) mod patch;
 pub(crate) mod prepared_cluster;

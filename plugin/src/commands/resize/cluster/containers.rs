@@ -7,7 +7,8 @@ use cmp_core::account::Want;
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::resources::{Resources, STORAGE};
 
-use super::one_by_one::{ResizeOutcome, restarted};
+use super::one_by_one::{OTHERS, ResizeOutcome};
+use crate::commands::shared::one_by_one::restarted;
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 
@@ -29,7 +30,9 @@ pub(super) async fn resize(
         Some(true) => {
             // The size of storage stays that of the claims.
             let size = want.size.without(STORAGE);
-            restarted(name, timeout, async || Ok(resize::container_runs(&client, name, &size).await?)).await?;
+            restarted(name, timeout, async || Ok(resize::container_runs(&client, name, &size).await?))
+                .await
+                .map_err(|late| late.hint(OTHERS))?;
             Ok(ResizeOutcome::Restarted)
         }
     }

@@ -8,7 +8,8 @@ use cmp_core::account::Want;
 use cmp_core::name::InstanceName;
 use cmp_core::plan::resize as plan;
 
-use super::one_by_one::{ResizeOutcome, restarted};
+use super::one_by_one::{OTHERS, ResizeOutcome};
+use crate::commands::shared::one_by_one::restarted;
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 
@@ -34,7 +35,9 @@ pub(super) async fn resize(
     };
     machines.restart(name).await?;
     let old = old.metadata.uid.as_deref();
-    restarted(name, timeout, async || runs(&machines, name, want, old).await).await?;
+    restarted(name, timeout, async || runs(&machines, name, want, old).await)
+        .await
+        .map_err(|late| late.hint(OTHERS))?;
     Ok(ResizeOutcome::Restarted)
 }
 

@@ -1,14 +1,7 @@
-//! The change of one instance: its outcome, and the wait for its restart.
+//! The change of one instance: its outcome.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
-use cmp_core::name::InstanceName;
-
-use crate::error::CliError;
-
-const PAUSE: Duration = Duration::from_millis(200);
+/// The hint about the other instances, if one does not run again in time.
+pub(super) const OTHERS: &str = "the others were not touched; the same command goes on where this one ended";
 
 /// The outcome for one instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,27 +12,4 @@ pub(crate) enum ResizeOutcome {
     Changed,
     /// The instance runs with the new size.
     Restarted,
-}
-
-/// Waits until an instance has the wanted state after its restart.
-pub(crate) async fn restarted(
-    name: &InstanceName,
-    timeout: Duration,
-    is: impl AsyncFn() -> Result<bool, CliError>,
-) -> Result<(), CliError> {
-    let deadline = Instant::now() + timeout;
-    while !is().await? {
-        if Instant::now() > deadline {
-            return Err(late(name, timeout));
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    Ok(())
-}
-
-/// Builds the error for an instance that does not run again in time.
-fn late(name: &InstanceName, timeout: Duration) -> CliError {
-    CliError::user(format!("{name} does not run after {} s", timeout.as_secs()))
-        .hint(format!("kubectl cmp describe instance {name} says why"))
-        .hint("the others were not touched; the same command goes on where this one ended")
 }
