@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_read_without_the_machinery() {
+    fn refusals_are_printed_without_the_text_of_the_admission_chain() {
         check(
             403,
             "admission webhook \"accounts.kubectl-cmp.dev\" denied the request: exceeded quota: john, requested: cpu=16",
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_that_is_down_is_told_apart() {
+    fn a_webhook_that_is_down_is_recognized() {
         let message =
             "Internal error occurred: failed calling webhook \"accounts.kubectl-cmp.dev\": connection refused";
         let error = ApiError::from(Status { code: 500, message: message.to_owned(), ..Status::default() });

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deployment_is_complete_once_its_status_is_of_this_revision() {
+    fn a_deployment_is_complete_once_its_status_has_this_revision() {
         let check = |status: serde_json::Value, expected: bool| {
             let read = json!({
                 "metadata": { "generation": 2 }, "status": status,

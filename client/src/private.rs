@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_reads_it_whoever_made_it() {
+    fn a_private_file_is_readable_by_its_owner_only() {
         let folder = Folder::new("mode");
         let path = folder.0.join("new");
         open(&path).unwrap();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_somewhere_else_is_refused() {
+    fn links_are_refused() {
         let folder = Folder::new("links");
         let target = folder.0.join("target");
         std::fs::write(&target, "theirs").unwrap();

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_an_answer_is_said() {
+    fn the_failure_of_a_probe_has_its_reason() {
         let down = || Err(ApiError::WebhookDown { detail: "Post \"https://x\": connection refused".to_owned() });
         let check = |good: Result<(), ApiError>, bad: Tried, expected: Option<&str>| {
             let failure = Answers { good, bad }.failure();

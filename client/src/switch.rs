@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_tried_again_depends_on_who_tries() {
+    fn a_retry_depends_on_the_caller() {
         let now = Instant::now();
         let until = now + PAUSE;
         let conflict = || Err(ApiError::refused(409, "Conflict", "the object has been modified"));

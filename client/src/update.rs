@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_written_for_a_change_of_nothing() {
+    fn an_empty_change_is_not_written() {
         let there = wants("1").apply(&account(true)).unwrap();
         for (account, change) in [(account(true), Change::new()), (there, wants("1"))] {
             assert_eq!(next(&account, &change, update(DryRun::None)).unwrap(), Next::Unchanged);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dry_run_on_this_side_sends_nothing() {
+    fn a_client_dry_run_sends_nothing() {
         let imagined = wants("1").apply(&account(true)).unwrap();
         let next = |dry_run| next(&account(true), &wants("1"), update(dry_run)).unwrap();
         assert_eq!(next(DryRun::Client), Next::Imagine(Box::new(imagined)));

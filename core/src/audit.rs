@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_agrees_is_not_spoken_of() {
+    fn an_account_that_agrees_has_no_findings() {
         check(&[], &[], &[]);
         check(&[("held.web", &held("a", 2, "ready"))], &[namespace("web", "a", 2)], &[]);
         // In transition: created, grown, released, deleted.
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_is_named() {
+    fn each_disagreement_has_a_finding() {
         let ready = held("a", 2, "ready");
         let web = [("held.web", ready.as_str())];
         check(&web, &[], &["the account holds cluster web, but its namespace does not exist"]);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_around_a_cluster_that_is_ready_is_as_it_was_made() {
+    fn the_fences_of_a_ready_cluster_are_compared_with_the_account() {
         let account = read(&[("held.web", &held("a", 2, "ready")), ("held.db", &held("b", 2, "preparing"))]);
         let web = account.clusters.values().find_map(|entry| entry.held.as_ref()).unwrap();
         let settings = Settings::default();

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_names_what_is_held() {
+    fn a_deletion_names_the_held_uid() {
         let web: ClusterName = "web".parse().unwrap();
         let check = |is: &str, expected: &[(&str, Option<&str>)]| {
             let change = wish(Change::new(), &web, &entry(is));

@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn another_size_is_another_guest_whatever_was_said_of_it() {
+    fn a_resize_replaces_every_form_of_the_size() {
         let check = |domain: Value, to: &str, expected: Option<Value>| {
             let vm = json!({
                 "metadata": { "resourceVersion": "7" },

@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_in_is_from_the_same_namespace_and_to_vms_from_virt_api() {
+    fn ingress_is_allowed_from_the_namespace_and_for_vms_from_virt_api() {
         let from = |kind| {
             let policy = network_policy(&name("web"), kind, &Settings::default());
             assert_eq!(policy.metadata.namespace.as_deref(), Some("web-ns"));
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_container_writes_is_bounded_whether_the_size_names_it_or_not() {
+    fn ephemeral_storage_is_always_limited() {
         let of = |kind, text: &str| {
             let limits = limits(kind, &size(text), &Settings::default());
             let limits: Amounts = limits.into_iter().filter(|(key, _)| key.ends_with(EPHEMERAL_STORAGE)).collect();
@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_administrator_closes_is_not_gone_out_to() {
+    fn egress_excludes_the_ranges_that_an_administrator_denies() {
         let denied = ["169.254.0.0/16", "10.0.0.7/32", "fd00:ec2::254/128"];
         let settings = Settings {
             deny_egress_to: denied.iter().map(|cidr| cidr.parse().unwrap()).collect(),

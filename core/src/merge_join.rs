@@ -33,7 +33,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_key_comes_once_with_what_both_have(old: BTreeMap<u8, u8>, new: BTreeMap<u8, u8>) {
+        fn each_key_appears_once_with_both_values(old: BTreeMap<u8, u8>, new: BTreeMap<u8, u8>) {
             let keys: BTreeSet<u8> = old.keys().chain(new.keys()).copied().collect();
             let expected: Vec<_> = keys.into_iter().map(|key| (key, old.get(&key), new.get(&key))).collect();
             let found: Vec<_> = merge_join(&old, &new).map(|(key, was, is)| (*key, was, is)).collect();

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_says_how_many_have_come_there_and_why_one_has_not() {
+    fn the_line_counts_instances_and_has_the_reason_of_a_late_one() {
         let running = Goal::State(State::Running);
         check(running, 2, &["web-0 running", "web-1 running"], "2/2 running");
         check(running, 3, &["web-0 running"], "1/3 running, 2 pending");
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_off_is_suspended_only_when_nothing_of_it_runs() {
+    fn an_instance_is_suspended_only_when_nothing_of_it_runs() {
         let suspended = Goal::State(State::Suspended);
         check(suspended, 2, &["web-0 suspended", "web-1 ending"], "1/2 suspended, 1 ending");
         check(suspended, 2, &["web-0 running", "web-1 ending"], "0/2 suspended, 1 ending, 1 running");
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_shown_is_gone() {
+    fn an_instance_that_is_not_listed_is_gone() {
         check(Goal::Gone, 3, &["web-1 running 5 on its way"], "2/3 gone, 1 ending (web-1: on its way)");
         check(Goal::Gone, 2, &[], "2/2 gone");
     }

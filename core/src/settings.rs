@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_does_not_take_the_rest_with_it() {
+    fn an_unreadable_setting_leaves_the_others_valid() {
         assert_eq!(read(&[("version", "0.1.0")]), (Settings::default(), vec![]));
         let (settings, invalid) = read(&[
             ("ephemeral-storage", "2Gi"),

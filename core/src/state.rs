@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_that_all_share_is_the_clusters() {
+    fn the_state_that_all_instances_share_is_the_state_of_the_cluster() {
         assert_eq!(Counts::of([State::Running, State::Running]).shared(), Some(State::Running));
         assert_eq!(Counts::of([State::Running, State::Stopped]).shared(), None);
         assert_eq!(Counts::of([]).shared(), None);

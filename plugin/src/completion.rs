@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_to_be_new_is_not_offered_but_what_has_to_be_said_of_it_is() {
+    fn a_new_name_is_not_offered_but_its_required_flags_are() {
         check("create cluster ", "--cpu --memory :4");
         check("create cluster web ", "--cpu --memory :4");
         check("create cluster web --cpu 1 ", "--memory :4");
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_completes_is_told_by_its_name_or_by_its_first_word() {
+    fn completion_is_recognized_by_the_program_name_or_the_first_word() {
         let check = |typed: &[&str], expected: Option<&[&str]>| {
             let typed: Vec<OsString> = typed.iter().map(OsString::from).collect();
             let expected = expected.map(|words| words.iter().map(|word| (*word).to_owned()).collect());

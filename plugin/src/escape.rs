@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_obeys_nothing_of_what_is_shown() {
+    fn control_sequences_are_escaped() {
         let check = |text: &str, expected: &str| assert_eq!(line(text), expected, "{text:?}");
         check("web", "web");
         check("größer 東京 ✓", "größer 東京 ✓");
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_replaced_in_json_reads_as_the_same_value() {
+    fn escaped_json_is_read_as_the_same_value() {
         let value = serde_json::json!({ "a\u{7f}": "x\u{9b}\u{202e}\x1b\r\n\ty\"\\" });
         let text = serde_json::to_string_pretty(&value).unwrap();
         let safe = json(&text);

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_installed_bears_its_version_and_whose_it_is() {
+    fn installed_objects_have_the_version_and_the_labels_of_cmp() {
         let version = env!("CARGO_PKG_VERSION");
         let manifests = Manifests::read(Variant::FULL).unwrap();
         assert_eq!(manifests.version[0].object.data["data"]["version"], version);

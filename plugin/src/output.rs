@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sorted_is_sorted_by_what_it_means() {
+    fn fields_are_sorted_by_value() {
         let check = |left: Value, right: Value, expected| assert_eq!(in_order(&left, &right), expected);
         check(json!(9), json!(10), Ordering::Less);
         check(json!("512Mi"), json!("1Gi"), Ordering::Less);
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_left_out() {
+    fn missing_fields_are_left_out() {
         let patch = json!({ "spec": { "hostname": null } });
         let object = json!({ "a": null, "b": [{ "c": null, "d": 0 }], "e": "", "patch": patch });
         assert_eq!(without_nulls(object), json!({ "b": [{ "d": 0 }], "e": "", "patch": patch }));

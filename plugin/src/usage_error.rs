@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn usage_errors_say_what_is_wrong_and_where_to_read_on() {
+    fn usage_errors_name_the_mistake_and_the_help() {
         let help = |path: &str| format!("hint: see 'kubectl cmp{path} --help' for usage");
         let create = help(" create cluster");
         check(

@@ -697,7 +697,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_within_passes() {
+    fn a_story_within_the_limits_passes() {
         let limits = json!({ "spec": { "limits": [{ "type": "Pod", "max": { "cpu": "500m" } }] } });
         let hard = json!({ "requests.cpu": "1", "count/statefulsets.apps": "2", "count/secrets": "100" });
         let said = story(&[
@@ -716,7 +716,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_above_is_found() {
+    fn a_story_above_a_limit_is_found() {
         let limits = json!({ "spec": { "limits": [{ "type": "Pod", "max": { "cpu": "501m" } }] } });
         let quota =
             json!({ "spec": { "hard": { "limits.cpu": "1" } }, "status": { "hard": { "limits.cpu": "1001m" } } });

@@ -21,7 +21,7 @@ fn world<'a>(installation: &'a Installation) -> World<'a> {
 }
 
 #[test]
-fn a_restored_etcd_settles_to_what_is_there() {
+fn a_restored_etcd_converges_to_the_existing_objects() {
     let _alone = crate::alone();
     let mut installation = Installation::start(2, "3s");
     let user = installation.user_named("john", "16", "64Gi");

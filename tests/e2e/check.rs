@@ -66,7 +66,7 @@ fn bundle(pem: Option<&str>) -> serde_json::Value {
 const CONFIGURATION: [&str; 2] = ["validatingwebhookconfiguration", "cmp-webhook"];
 
 #[test]
-fn everything_as_it_should_be() {
+fn check_passes_on_a_sound_installation() {
     let user = shared().user("4", "8Gi");
     let web = running(&user, "web", 1, "1", "1Gi");
     let plane = &shared().plane;
@@ -97,7 +97,7 @@ fn everything_as_it_should_be() {
 }
 
 #[test]
-fn what_is_not_as_it_should_be_is_named_with_a_remedy() {
+fn each_problem_is_named_with_a_remedy() {
     let mut installation = Installation::start(1, "3s");
     let john = installation.user_named("john", "4", "8Gi");
     let web = running(&john, "web", 2, "1", "1Gi");

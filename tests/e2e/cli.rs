@@ -3,7 +3,7 @@
 use crate::support::{running, shared};
 
 #[test]
-fn wrong_input_is_an_error_that_names_it_and_says_what_to_do() {
+fn wrong_input_is_named_with_a_remedy() {
     let user = shared().user("4", "8Gi");
     let table: &[(&[&str], &str)] = &[
         (
@@ -100,7 +100,7 @@ fn wrong_input_is_an_error_that_names_it_and_says_what_to_do() {
 }
 
 #[test]
-fn a_dry_run_says_and_changes_nothing() {
+fn a_dry_run_prints_and_changes_nothing() {
     let user = shared().user("4", "8Gi");
     let name = user.cluster("web");
     let before = user.account();
@@ -201,7 +201,7 @@ fn the_servers_warnings_are_shown() {
 }
 
 #[test]
-fn what_is_not_there_does_not_keep_the_others_from_being_done() {
+fn a_missing_object_does_not_stop_the_others() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 2, "500m", "512Mi");
     let nope = user.cluster("nope");
@@ -223,7 +223,7 @@ fn what_is_not_there_does_not_keep_the_others_from_being_done() {
 }
 
 #[test]
-fn why_something_is_suspended_is_shown_as_long_as_it_is() {
+fn the_reason_of_a_suspension_is_shown_while_it_lasts() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 1, "500m", "512Mi");
     user.cmp(&["suspend", "cluster", &name, "--reason", "for the night"]).ok();
@@ -317,7 +317,7 @@ fn templates_mean_what_they_mean_to_kubectl() {
 }
 
 #[test]
-fn a_watch_shows_changes_until_what_is_named_is_gone() {
+fn a_watch_shows_changes_until_the_named_objects_are_gone() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 1, "500m", "512Mi");
     let watch = |arguments: &'static [&'static str]| {

@@ -52,7 +52,7 @@ impl Folder {
 }
 
 #[test]
-fn a_user_is_offered_what_is_theirs() {
+fn a_user_is_offered_their_own_objects() {
     let user = shared().user("4", "8Gi");
     let (web, db) = (running(&user, "web", 2, "500m", "512Mi"), running(&user, "db", 1, "500m", "512Mi"));
     let folder = Folder::new("user");

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::{SOON, held, running, shared, want};
 
 #[test]
-fn a_create_that_was_killed_goes_on_with_the_same_command() {
+fn the_same_command_continues_a_killed_create() {
     let user = shared().user("64", "64Gi");
     let name = user.cluster("web");
     let create = ["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi", "--count", "20"];
@@ -28,7 +28,7 @@ fn a_create_that_was_killed_goes_on_with_the_same_command() {
 }
 
 #[test]
-fn what_is_missing_is_made_and_what_differs_is_an_error() {
+fn a_repeated_create_makes_missing_instances_and_refuses_differences() {
     let user = shared().user("8", "8Gi");
     let name = running(&user, "web", 3, "1", "1Gi");
     let second = format!("{name}-1");
@@ -60,7 +60,7 @@ fn a_half_made_cluster_can_be_deleted() {
 }
 
 #[test]
-fn a_name_that_is_taken_is_refused_without_saying_by_whom() {
+fn a_taken_name_is_refused_without_naming_its_owner() {
     let (user, other) = (shared().user("8", "8Gi"), shared().user("8", "8Gi"));
     let name = running(&other, "web", 1, "1", "1Gi");
     let refused = user.cmp(&["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi"]).fails();
@@ -98,7 +98,7 @@ fn an_administrator_acts_for_a_user() {
 }
 
 #[test]
-fn deleting_the_namespace_by_hand_comes_to_the_same() {
+fn deleting_the_namespace_deletes_the_cluster() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 1, "1", "1Gi");
     user.kubectl(&["delete", "namespace", &format!("{name}-ns")]).fails().says("cannot delete resource");

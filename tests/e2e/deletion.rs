@@ -168,7 +168,7 @@ fn a_user_whose_rights_went_first_can_be_deleted() {
 }
 
 #[test]
-fn a_refusal_is_dismissed_and_whoever_has_the_name_keeps_it() {
+fn deleting_a_refused_name_leaves_the_cluster_of_its_owner() {
     let (user, other) = (shared().user("4", "8Gi"), shared().user("4", "8Gi"));
     let name = running(&other, "web", 1, "1", "1Gi");
     let refused = || {
@@ -204,7 +204,7 @@ fn a_refusal_is_dismissed_and_whoever_has_the_name_keeps_it() {
 }
 
 #[test]
-fn one_that_cannot_go_holds_up_nobody() {
+fn a_cluster_that_cannot_be_deleted_does_not_stop_the_others() {
     let (user, other) = (shared().user("4", "8Gi"), shared().user("4", "8Gi"));
     let names = ["a", "b", "c"].map(|name| running(&user, name, 1, "1", "1Gi"));
     let site = SitePolicy::against_deletion(&user, &names[1]);
@@ -260,7 +260,7 @@ pub(crate) fn let_go(world: &World<'_>, namespace: &str) {
 }
 
 #[test]
-fn a_namespace_that_hangs_is_named_and_the_others_go() {
+fn a_hanging_namespace_is_named_and_the_others_are_deleted() {
     let user = shared().user("4", "8Gi");
     let (web, db) = (running(&user, "web", 1, "1", "1Gi"), running(&user, "db", 1, "1", "1Gi"));
     let ns = format!("{db}-ns");
@@ -273,7 +273,7 @@ fn a_namespace_that_hangs_is_named_and_the_others_go() {
 }
 
 #[test]
-fn purging_names_what_hangs_and_goes_on_when_it_is_gone() {
+fn a_purge_names_a_hanging_namespace_and_continues_when_it_is_gone() {
     let installation = Installation::start(1, "3s");
     let user = installation.user("4", "8Gi");
     let (web, db) = (running(&user, "web", 1, "1", "1Gi"), running(&user, "db", 1, "1", "1Gi"));

@@ -17,7 +17,7 @@ fn demo() -> Command {
 }
 
 #[test]
-fn the_demo_ends_well() {
+fn the_demo_succeeds() {
     let demonstrated = output(demo().arg("--exit"), 2 * PATIENCE).unwrap();
     let said = String::from_utf8_lossy(&demonstrated.stdout);
     assert!(demonstrated.status.success(), "{said}\n{}", String::from_utf8_lossy(&demonstrated.stderr));

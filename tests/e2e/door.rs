@@ -106,7 +106,7 @@ fn template(text: &str) -> String {
 }
 
 #[test]
-fn whoever_comes_to_the_door() {
+fn the_admission_endpoint_withstands_hostile_clients() {
     let installation = Installation::start(1, "3s");
     let direct = Direct::to(&installation);
     let good = review("system:admin", "john");
@@ -306,7 +306,7 @@ fn a_full_account_is_judged() {
 
 /// With `--client-ca` cmp-webhook answers an API server with its certificate, and nobody else.
 #[test]
-fn only_who_has_a_client_certificate_is_answered() {
+fn only_clients_with_a_certificate_are_answered() {
     let folder = Folder::new();
     let at = |name: &str| folder.path().join(name).display().to_string();
     Authority::new(folder.path(), "clients", "API servers").client("apiserver", "kube-apiserver");

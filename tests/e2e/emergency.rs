@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{SOON, held, running, want};
 
 #[test]
-fn the_ways_out_of_an_emergency() {
+fn the_emergency_procedures_work() {
     let mut installation = Installation::start(1, "3s");
     let john = installation.user_named("john", "4", "8Gi");
     let web = running(&john, "web", 2, "1", "1Gi");

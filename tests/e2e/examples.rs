@@ -27,7 +27,7 @@ fn run(step: &Step, folder: &Path) -> (String, i32) {
 }
 
 #[test]
-fn every_example_says_what_stands_there() {
+fn every_example_prints_the_documented_output() {
     let document = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/API_EXAMPLES.md");
     let folder = Folder::new();
     let text = played(&fs::read_to_string(&document).unwrap(), |step| run(step, folder.path()));

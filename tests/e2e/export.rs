@@ -99,7 +99,7 @@ fn clusters_are_exported_by_their_owner_and_by_administrators() {
 }
 
 #[test]
-fn what_was_suspended_as_a_whole_asks_for_no_quota_where_it_gives_it_back() {
+fn a_suspended_export_is_restored_without_quota_if_the_policy_releases() {
     let user = shared().user("2", "8Gi");
     user.admin(&["cmp", "set", "quota", &user.name, "--suspended", "release"]).ok();
     let web = running(&user, "web", 2, "1", "1Gi");
@@ -120,7 +120,7 @@ fn what_was_suspended_as_a_whole_asks_for_no_quota_where_it_gives_it_back() {
 }
 
 #[test]
-fn instances_that_are_not_there_are_refused_in_a_file() {
+fn a_file_that_names_missing_instances_is_refused() {
     let user = shared().user("4", "8Gi");
     let web = user.cluster("web");
     let create = |instances: &Value| {
@@ -149,7 +149,7 @@ fn instances_that_are_not_there_are_refused_in_a_file() {
 }
 
 #[test]
-fn a_timer_is_restored_or_said_to_be_over() {
+fn a_timer_is_restored_or_reported_as_expired() {
     let user = shared().user("8", "8Gi");
     let db = running(&user, "db", 2, "1", "1Gi");
     user.cmp(&["suspend", "instance", &format!("{db}-1")]).ok();

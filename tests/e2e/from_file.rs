@@ -7,7 +7,7 @@ use crate::support::{running, shared};
 const SIZE: [&str; 4] = ["--cpu", "1", "--memory", "1Gi"];
 
 #[test]
-fn what_is_printed_is_created_again_by_its_owner_and_by_others() {
+fn printed_clusters_can_be_created_by_their_owner_and_by_others() {
     let (user, other) = (shared().user("8", "8Gi"), shared().user("8", "8Gi"));
     let (web, db) = (user.cluster("web"), running(&user, "db", 1, "1", "1Gi"));
     let patch = r#"{"spec":{"enableServiceLinks":null,"hostUsers":false}}"#;
@@ -49,7 +49,7 @@ fn what_is_printed_is_created_again_by_its_owner_and_by_others() {
 }
 
 #[test]
-fn what_is_wrong_in_a_file_is_named_and_the_rest_is_made() {
+fn an_invalid_object_in_a_file_is_named_and_the_others_are_created() {
     let user = shared().user("2", "8Gi");
     let create = |input: &str| user.kubectl_reading(&["cmp", "create", "cluster", "-f", "-"], input);
     let cluster = |name: &str, spec: &Value| json!({ "apiVersion": "kubectl-cmp.dev/v1", "kind": "Cluster", "metadata": { "name": name }, "spec": spec });
@@ -101,7 +101,7 @@ fn what_is_wrong_in_a_file_is_named_and_the_rest_is_made() {
 }
 
 #[test]
-fn a_file_says_users_templates_and_clusters_at_once() {
+fn a_file_may_have_users_templates_and_clusters() {
     let user = shared().user("4", "8Gi");
     let (web, mary, gpu) = (user.cluster("web"), user.cluster("mary"), user.cluster("gpu"));
     let pod = json!({ "apiVersion": "v1", "kind": "Pod", "spec": { "containers": [{ "name": "instance", "image": "nginx" }] } });

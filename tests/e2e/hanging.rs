@@ -21,7 +21,7 @@ fn finalizers(world: &World<'_>, kind: &str, name: &str, namespace: &str, finali
 }
 
 #[test]
-fn a_namespace_that_hangs_without_pods_costs_nothing() {
+fn a_hanging_namespace_without_pods_costs_nothing() {
     let user = shared().user("2", "4Gi");
     let web = running(&user, "web", 2, "1", "1Gi");
     let ns = format!("{web}-ns");
@@ -41,7 +41,7 @@ fn a_namespace_that_hangs_without_pods_costs_nothing() {
 }
 
 #[test]
-fn a_namespace_that_an_administrator_deleted_gives_back_as_well() {
+fn a_namespace_deleted_by_an_administrator_frees_its_quota() {
     let user = shared().user("2", "4Gi");
     let web = running(&user, "web", 2, "1", "1Gi");
     let ns = format!("{web}-ns");
@@ -56,7 +56,7 @@ fn a_namespace_that_an_administrator_deleted_gives_back_as_well() {
 }
 
 #[test]
-fn claims_that_will_not_go_keep_their_storage_and_nothing_else() {
+fn hanging_claims_keep_their_storage_charged_and_nothing_else() {
     let user = shared().user("4", "8Gi");
     user.admin(&["cmp", "set", "quota", &user.name, "--resource", "storage=20Gi"]).ok();
     let web = user.cluster("web");
@@ -89,7 +89,7 @@ fn claims_that_will_not_go_keep_their_storage_and_nothing_else() {
 }
 
 #[test]
-fn a_pod_that_will_not_go_stays_charged() {
+fn a_hanging_pod_stays_charged() {
     let user = shared().user("2", "4Gi");
     let web = running(&user, "web", 2, "1", "1Gi");
     let (ns, pod) = (format!("{web}-ns"), format!("{web}-1-0"));

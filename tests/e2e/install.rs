@@ -23,7 +23,7 @@ fn objects(text: &str) -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn what_is_installed_is_what_kustomize_makes_of_the_manifests() {
+fn install_applies_the_output_of_kustomize() {
     let plane = &shared().plane;
     let folder = Folder::new();
     let manifests = folder.path().join("manifests");
@@ -96,7 +96,7 @@ fn the_pods_of_cmp_webhook_keep_pod_security_restricted() {
 }
 
 #[test]
-fn alerts_are_on_metrics_that_there_are() {
+fn alerts_use_existing_metrics() {
     // The text shows a metric family only if it has a member.
     let metrics = Metrics::default();
     metrics.judged("Allowed", Duration::ZERO);
@@ -117,7 +117,7 @@ fn alerts_are_on_metrics_that_there_are() {
 }
 
 #[test]
-fn what_would_be_installed_can_be_read() {
+fn a_dry_run_prints_the_manifests() {
     let plane = &shared().plane;
     let printed = plane
         .admin(&[
@@ -344,7 +344,7 @@ fn settings_reach_the_clusters_that_there_are(plane: &ControlPlane, cluster: &st
 }
 
 #[test]
-fn upgraded_it_is_as_new_uninstalled_the_rules_stay_and_purged_nothing_does() {
+fn an_upgrade_equals_an_installation_and_a_purge_leaves_nothing() {
     let mut installation = Installation::start(1, "3s");
     upgraded(&installation.plane);
     let user = installation.user_named("john", "4", "8Gi");

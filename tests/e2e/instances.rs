@@ -11,7 +11,7 @@ fn patch(user: &World<'_>, cluster: &str, set: &str, patch: &Value) -> Output {
 }
 
 #[test]
-fn the_names_are_the_budget() {
+fn the_number_of_names_limits_the_instances() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 2, "1", "1Gi");
     let create = |set: &Value| user.kubectl_reading(&["create", "-f", "-"], &set.to_string());
@@ -38,7 +38,7 @@ fn the_names_are_the_budget() {
 }
 
 #[test]
-fn what_an_instance_may_not_be() {
+fn forbidden_fields_of_instances_are_refused() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 1, "1", "1Gi");
     let one = format!("{name}-0");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::{running, shared};
 
 #[test]
-fn what_is_in_the_namespace_of_a_cluster() {
+fn the_namespace_of_a_cluster_has_its_fences() {
     let (user, other) = (shared().user("4", "8Gi"), shared().user("4", "8Gi"));
     let name = running(&user, "web", 2, "1", "1Gi");
     let ns = format!("{name}-ns");

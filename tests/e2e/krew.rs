@@ -110,7 +110,7 @@ fn a_release_is_checked_and_installed_by_krew_and_run_by_kubectl() {
 
 /// Checks the way in krew/README.md: the manifest in a repository of one's own.
 #[test]
-fn an_index_of_ones_own_offers_it() {
+fn a_custom_index_offers_the_plugin() {
     let folder = Folder::new();
     let (index, root) = (folder.path().join("index"), folder.path().join("krew"));
     fs::create_dir_all(index.join("plugins")).unwrap();
@@ -135,7 +135,7 @@ fn an_index_of_ones_own_offers_it() {
 }
 
 #[test]
-fn the_scripts_name_what_is_wrong() {
+fn the_scripts_name_the_mistake() {
     for (arguments, expected) in [
         (&["--prefix", "x"][..], "unknown argument --prefix: use --profile, --target and --out"),
         (&["--out"], "--out needs a value"),

@@ -35,7 +35,7 @@ fn the_table_of_transitions() {
 }
 
 #[test]
-fn on_a_cluster_the_verb_skips_what_it_does_not_apply_to() {
+fn a_cluster_verb_skips_instances_that_it_does_not_apply_to() {
     let user = shared().user("8", "8Gi");
     let name = running(&user, "web", 3, "1", "1Gi");
     user.cmp(&["stop", "instance", &format!("{name}-1"), "--wait"]).ok();
@@ -60,7 +60,7 @@ fn on_a_cluster_the_verb_skips_what_it_does_not_apply_to() {
 }
 
 #[test]
-fn past_failures_the_others_are_suspended_and_the_exit_code_says_so() {
+fn a_failure_does_not_stop_the_suspension_of_the_others() {
     let user = shared().user("8", "8Gi");
     let name = running(&user, "web", 3, "1", "1Gi");
     let (policy, one) = (format!("stubborn-{name}"), format!("{name}-1"));
@@ -87,7 +87,7 @@ fn past_failures_the_others_are_suspended_and_the_exit_code_says_so() {
 }
 
 #[test]
-fn two_who_suspend_at_once_do_not_fail() {
+fn concurrent_suspensions_do_not_fail() {
     let user = shared().user("16", "16Gi");
     let name = running(&user, "web", 8, "1", "1Gi");
     std::thread::scope(|scope| {
@@ -99,7 +99,7 @@ fn two_who_suspend_at_once_do_not_fail() {
 }
 
 #[test]
-fn what_cannot_be_scheduled_says_why() {
+fn an_unschedulable_instance_has_a_reason() {
     let user = shared().user("200", "8Gi");
     let name = user.cluster("large");
     // No node has this many processors.
@@ -117,7 +117,7 @@ fn what_cannot_be_scheduled_says_why() {
 }
 
 #[test]
-fn what_crashes_again_and_again_says_so() {
+fn a_crash_loop_is_shown_as_the_reason() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 1, "1", "1Gi");
     // kwok runs no containers. The test writes the status that a kubelet would report for a crashing container.

@@ -61,7 +61,7 @@ fn install(installation: &Installation, flags: &[&str]) -> cmp_tests::Output {
 }
 
 #[test]
-fn what_happens_to_instances_is_in_the_file_whatever_happens_to_the_mirror() {
+fn states_are_recorded_across_restarts_of_the_mirror() {
     let mut installation = Installation::start(1, "3s");
     let user = installation.user_named("john", "8", "16Gi");
     let plane = &installation.plane;
@@ -241,7 +241,7 @@ fn taken_away(installation: &Installation) {
 }
 
 #[test]
-fn an_administrator_keeps_a_file_of_their_own() {
+fn an_administrator_can_record_to_a_local_file() {
     let user = shared().user("4", "8Gi");
     let web = running(&user, "web", 1, "1", "1Gi");
     let path = user.installation.plane.folder().join("own.db");
@@ -291,7 +291,7 @@ fn an_administrator_keeps_a_file_of_their_own() {
 }
 
 #[test]
-fn a_watch_is_ended_by_the_signal_and_leaves_a_whole_file() {
+fn a_signal_ends_the_watch_and_leaves_an_intact_file() {
     let user = shared().user("4", "8Gi");
     let plane = &user.installation.plane;
     let path = plane.folder().join("watched.db");

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{SOON, held, running, want};
 
 #[test]
-fn without_any_webhook_all_that_is_there_works() {
+fn existing_clusters_work_without_any_webhook() {
     let mut installation = Installation::start(2, "3s");
     let kubeconfig = {
         let user = installation.user_named("john", "8", "16Gi");

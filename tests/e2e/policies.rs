@@ -12,7 +12,7 @@ fn as_webhook(arguments: &[&str], input: &str) -> Output {
 }
 
 #[test]
-fn who_may_write_which_key_of_an_account() {
+fn each_key_of_an_account_has_its_writers() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 1, "1", "1Gi");
     let uid = held(&user.account(), &name).unwrap()["uid"].as_str().unwrap().to_owned();
@@ -68,7 +68,7 @@ fn who_may_write_which_key_of_an_account() {
 }
 
 #[test]
-fn nobody_forges_a_namespace() {
+fn a_forged_namespace_is_refused() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 1, "1", "1Gi");
     let ns = format!("{name}-ns");
@@ -94,7 +94,7 @@ fn nobody_forges_a_namespace() {
 }
 
 #[test]
-fn a_stolen_token_of_cmp_webhook_is_worth_our_namespaces() {
+fn a_stolen_token_of_cmp_webhook_opens_only_namespaces_of_clusters() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 1, "1", "1Gi");
     let ns = format!("{name}-ns");
@@ -167,7 +167,7 @@ fn a_stolen_token_of_cmp_webhook_is_worth_our_namespaces() {
 }
 
 #[test]
-fn what_was_stored_while_nobody_judged_is_judged_by_the_controllers() {
+fn the_controllers_judge_a_want_that_bypassed_the_webhook() {
     let user = shared().user("4", "8Gi");
     let name = user.cluster("web");
     // A first attempt with the webhook shows that the patch itself is valid.

@@ -16,7 +16,7 @@ fn cmp(user: &World<'_>, arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn on_a_terminal_one_line_is_drawn_again_in_place_and_goes_at_the_end() {
+fn a_terminal_shows_one_progress_line_that_is_erased_at_the_end() {
     let user = shared().user("200", "32Gi");
     let (name, large) = (user.cluster("web"), user.cluster("large"));
     let on_terminal = |columns, arguments: &[&str]| {
@@ -51,7 +51,7 @@ fn on_a_terminal_one_line_is_drawn_again_in_place_and_goes_at_the_end() {
 }
 
 #[test]
-fn elsewhere_there_is_a_line_a_change_and_nothing_is_drawn() {
+fn a_pipe_shows_one_progress_line_per_change() {
     let user = shared().user("4", "8Gi");
     let dumb = |arguments: &[&str]| {
         let mut command = cmp(&user, arguments);
@@ -90,7 +90,7 @@ fn interrupted(user: &World<'_>, arguments: &[&str], begun: impl Fn() -> bool) {
 }
 
 #[test]
-fn what_was_interrupted_is_finished_by_the_same_command() {
+fn the_same_command_finishes_an_interrupted_one() {
     let user = shared().user("8", "8Gi");
     let name = user.cluster("many");
     let ns = format!("{name}-ns");
@@ -117,7 +117,7 @@ fn what_was_interrupted_is_finished_by_the_same_command() {
 
 /// Checks that `--wait` also waits for the new instances of a growing cluster.
 #[test]
-fn scale_waits_until_what_is_new_runs() {
+fn scale_waits_until_the_new_instances_run() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 1, "500m", "64Mi");
     let scale = ["scale", "cluster", &name, "--count", "3", "--wait"];

@@ -22,7 +22,7 @@ fn a_refused_create_leaves_nothing() {
 }
 
 #[test]
-fn past_the_plugin_the_webhook_judges() {
+fn the_webhook_judges_writes_that_bypass_the_plugin() {
     let user = shared().user("4", "8Gi");
     let name = user.cluster("web");
     let key = format!("want.{name}");
@@ -51,7 +51,7 @@ fn past_the_plugin_the_webhook_judges() {
 }
 
 #[test]
-fn many_at_once_get_exactly_the_quota() {
+fn concurrent_creates_get_exactly_the_quota() {
     let user = shared().user("4", "64Gi");
     let outputs: Vec<_> = thread::scope(|scope| {
         let started: Vec<_> = (0..8)
@@ -73,7 +73,7 @@ fn many_at_once_get_exactly_the_quota() {
 }
 
 #[test]
-fn growing_asks_and_says_what_is_missing() {
+fn growth_above_the_quota_is_refused_with_the_missing_amount() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 1, "1", "1Gi");
     user.cmp(&["scale", "cluster", &name, "--count", "5"])
@@ -86,7 +86,7 @@ fn growing_asks_and_says_what_is_missing() {
 }
 
 #[test]
-fn a_quota_below_use_stops_nothing_that_runs() {
+fn a_quota_below_the_use_stops_no_instance() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 2, "1", "1Gi");
     user.admin(&["cmp", "set", "quota", &user.name, "--cpu", "1"])

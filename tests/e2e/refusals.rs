@@ -46,7 +46,7 @@ fn sixteen_commands_of_one_user_at_once_wait_and_succeed() {
 }
 
 #[test]
-fn what_raises_nothing_is_never_refused() {
+fn a_change_that_raises_nothing_is_never_refused() {
     let user = shared().user("8", "8Gi");
     let (web, db) = (running(&user, "web", 2, "2", "1Gi"), running(&user, "db", 2, "1", "1Gi"));
     user.admin(&["cmp", "set", "quota", &user.name, "--cpu", "1", "--memory", "1Gi"]).ok();
@@ -114,7 +114,7 @@ fn an_administrator_is_judged_like_the_user() {
 }
 
 #[test]
-fn devices_are_counted_to_the_last() {
+fn every_device_is_counted() {
     let user = shared().user("8", "8Gi");
     user.admin(&["cmp", "set", "quota", &user.name, "--resource", "nvidia.com/gpu=2"]).ok();
     let name = user.cluster("gpu");

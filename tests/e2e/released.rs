@@ -19,7 +19,7 @@ fn released(user: &World<'_>, cluster: &str) {
 }
 
 #[test]
-fn what_is_suspended_gives_back_and_asks_again() {
+fn a_released_cluster_frees_its_quota_and_requests_it_again() {
     let user = frugal("4", "8Gi");
     let name = running(&user, "web", 3, "1", "1Gi");
     let ns = format!("{name}-ns");
@@ -90,7 +90,7 @@ fn a_released_cluster_grows_without_running() {
 }
 
 #[test]
-fn past_the_plugin_nothing_is_given_back_that_still_runs() {
+fn running_instances_stay_charged_if_the_plugin_is_bypassed() {
     let user = frugal("4", "8Gi");
     let name = running(&user, "web", 2, "2", "1Gi");
     let mut off: serde_json::Value = serde_json::from_str(&want(2, "2", "1Gi")).unwrap();

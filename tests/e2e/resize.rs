@@ -5,7 +5,7 @@ use cmp_tests::eventually;
 use crate::support::{SOON, held, running, shared};
 
 #[test]
-fn cpu_up_and_memory_down_is_asked_first_and_given_back_last() {
+fn a_mixed_resize_is_charged_first_and_frees_quota_last() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 3, "1", "2Gi");
     user.cmp(&["stop", "instance", &format!("{name}-2"), "--wait"]).ok();
@@ -37,7 +37,7 @@ fn cpu_up_and_memory_down_is_asked_first_and_given_back_last() {
 }
 
 #[test]
-fn what_an_instance_printed_and_what_happened_to_it() {
+fn logs_and_events_of_an_instance_are_shown() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 1, "500m", "512Mi");
     let one = format!("{name}-0");

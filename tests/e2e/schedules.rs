@@ -26,7 +26,7 @@ fn schedule(user: &World<'_>, cluster: &str, suspend: &str, resume: &str) {
 }
 
 #[test]
-fn what_the_schedule_suspended_it_resumes_and_nothing_else() {
+fn a_schedule_resumes_only_instances_that_it_suspended() {
     let user = shared().user("8", "8Gi");
     let name = running(&user, "web", 3, "1", "1Gi");
     let one = |index: u32| format!("{name}-{index}");
@@ -60,7 +60,7 @@ fn what_the_schedule_suspended_it_resumes_and_nothing_else() {
 }
 
 #[test]
-fn a_manual_resume_lasts_until_the_next_edge() {
+fn a_manual_resume_lasts_until_the_next_transition() {
     let user = shared().user("8", "8Gi");
     let name = running(&user, "web", 2, "1", "1Gi");
     let other = running(&user, "other", 1, "1", "1Gi");
@@ -76,7 +76,7 @@ fn a_manual_resume_lasts_until_the_next_edge() {
 }
 
 #[test]
-fn for_a_while_and_back() {
+fn a_temporary_suspension_ends_by_itself() {
     let user = shared().user("8", "8Gi");
     let name = running(&user, "web", 3, "1", "1Gi");
     let one = |index: u32| format!("{name}-{index}");
@@ -112,7 +112,7 @@ fn for_a_while_and_back() {
 }
 
 #[test]
-fn what_came_while_nobody_was_there_is_caught_up_with() {
+fn missed_transitions_run_after_a_restart() {
     let mut installation = Installation::start(2, "3s");
     let (kubeconfig, name, until) = {
         let user = installation.user_named("john", "8", "16Gi");
@@ -134,7 +134,7 @@ fn what_came_while_nobody_was_there_is_caught_up_with() {
 }
 
 #[test]
-fn what_gave_its_quota_back_asks_for_it_again_until_it_gets_it() {
+fn a_scheduled_resume_of_a_released_cluster_is_retried_until_the_quota_allows_it() {
     let user = shared().user("4", "8Gi");
     user.admin(&["cmp", "set", "quota", &user.name, "--suspended", "release"]).ok();
     let name = running(&user, "web", 3, "1", "1Gi");
@@ -162,7 +162,7 @@ fn what_gave_its_quota_back_asks_for_it_again_until_it_gets_it() {
 }
 
 #[test]
-fn a_schedule_is_said_shown_and_taken_along() {
+fn a_schedule_is_set_shown_and_exported() {
     let user = shared().user("8", "8Gi");
     let name = running(&user, "web", 1, "1", "1Gi");
     user.cmp(&["get", "schedules"]).ok().says("No resources found.");

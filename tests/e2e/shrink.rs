@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{SOON, held, running, shared, want};
 
 #[test]
-fn shrinking_gives_back_what_is_gone() {
+fn shrinking_frees_the_quota_of_deleted_instances() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 4, "1", "1Gi");
     user.cmp(&["scale", "cluster", &name, "--count", "2"]).fails().says(&format!("instance/{name}-3")).says("--yes");
@@ -26,7 +26,7 @@ fn shrinking_gives_back_what_is_gone() {
 }
 
 #[test]
-fn what_still_runs_stays_charged() {
+fn running_instances_stay_charged() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 2, "2", "1Gi");
     // The want is lowered without the plugin, and the instances go on running.
@@ -73,7 +73,7 @@ fn what_still_runs_stays_charged() {
 }
 
 #[test]
-fn growing_while_releasing_takes_the_larger_of_both() {
+fn growing_while_releasing_charges_the_larger_of_both() {
     let user = shared().user("8", "8Gi");
     let name = running(&user, "web", 3, "1", "1Gi");
     user.cmp(&["scale", "cluster", &name, "--count", "1", "--yes"]).ok();
@@ -101,7 +101,7 @@ fn pod_goes(user: &World<'_>, cluster: &str, instance: &str) {
 }
 
 #[test]
-fn a_pod_that_was_left_by_its_instance_goes_with_it() {
+fn an_orphaned_pod_is_deleted_with_its_instance() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 3, "1", "1Gi");
     let instance = |index: u32| format!("{name}-{index}");
@@ -134,7 +134,7 @@ fn a_pod_that_was_left_by_its_instance_goes_with_it() {
 }
 
 #[test]
-fn a_pod_that_was_left_by_its_instance_is_off_with_the_others() {
+fn an_orphaned_pod_is_deleted_by_a_suspension() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 2, "1", "1Gi");
     let (first, second) = (format!("{name}-0"), format!("{name}-1"));

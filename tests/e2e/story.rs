@@ -5,7 +5,7 @@ use cmp_tests::eventually;
 use crate::support::{SOON, held, shared};
 
 #[test]
-fn mia_has_three_machines_off_at_night_and_on_in_the_morning() {
+fn three_instances_are_suspended_at_night_and_resumed_in_the_morning() {
     let mia = shared().user_named("mia", "16", "64Gi");
     mia.cmp(&["create", "cluster", "site", "--cpu", "2", "--memory", "4Gi", "--count", "3", "--wait"])
         .ok()

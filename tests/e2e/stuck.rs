@@ -19,7 +19,7 @@ fn failures(installation: &Installation, step: &str) -> u64 {
 }
 
 #[test]
-fn a_denied_namespace_is_the_reason_and_is_told_once() {
+fn a_denied_namespace_is_the_reason_and_has_one_event() {
     let user = shared().user("4", "8Gi");
     let web = user.cluster("web");
     let site = SitePolicy::against_namespaces(&user);
@@ -60,7 +60,7 @@ fn a_denied_namespace_is_the_reason_and_is_told_once() {
 }
 
 #[test]
-fn a_namespace_that_hangs_says_what_is_left_in_it() {
+fn a_hanging_namespace_names_the_remaining_objects() {
     let user = shared().user("4", "8Gi");
     let web = running(&user, "web", 1, "1", "1Gi");
     let ns = format!("{web}-ns");
@@ -72,7 +72,7 @@ fn a_namespace_that_hangs_says_what_is_left_in_it() {
 }
 
 #[test]
-fn what_a_cluster_waits_for_is_its_reason() {
+fn the_reason_names_the_object_that_a_cluster_waits_for() {
     let mut installation = Installation::start(1, "20s");
     installation.user_named("john", "8", "8Gi");
     let create = |world: &World<'_>, name: &str| {
@@ -131,7 +131,7 @@ fn what_a_cluster_waits_for_is_its_reason() {
 }
 
 #[test]
-fn names_that_are_no_names_are_refused() {
+fn invalid_names_are_refused() {
     let user = shared().user("4", "8Gi");
     let key = format!("want.{}", user.cluster("t"));
     let with = |field: &str, value: &str| {

@@ -9,7 +9,7 @@ use crate::support::{held, running, shared};
 const SIZE: [&str; 4] = ["--cpu", "1", "--memory", "1Gi"];
 
 #[test]
-fn what_is_said_of_instances_is_in_their_pods_and_stays() {
+fn the_fields_of_a_cluster_are_in_its_pods_and_stay() {
     let user = shared().user("8", "8Gi");
     let name = user.cluster("web");
     let create = |more: &[&str]| user.cmp(&[&["create", "cluster", &name][..], &SIZE, more].concat());
@@ -50,7 +50,7 @@ fn what_is_said_of_instances_is_in_their_pods_and_stays() {
 }
 
 #[test]
-fn a_command_comes_instead_of_the_images_own() {
+fn a_command_replaces_that_of_the_image() {
     let user = shared().user("8", "8Gi");
     let name = user.cluster("job");
     let create = |more: &[&str]| user.cmp(&[&["create", "cluster", &name][..], &SIZE, more].concat());
@@ -62,7 +62,7 @@ fn a_command_comes_instead_of_the_images_own() {
 }
 
 #[test]
-fn a_patch_is_refused_before_anything_is_asked_for() {
+fn an_invalid_patch_is_refused_before_the_want_is_written() {
     let user = shared().user("8", "8Gi");
     let name = user.cluster("web");
     let folder = std::env::temp_dir().join(format!("cmp-patch-{}", std::process::id()));
@@ -337,7 +337,7 @@ fn a_bad_template_is_refused_when_it_is_stored() {
 
 /// Checks that the API server itself refuses each Pod that core refuses.
 #[test]
-fn what_core_refuses_in_a_pod_the_api_server_refuses_too() {
+fn the_api_server_refuses_every_pod_that_core_refuses() {
     let user = shared().user("2", "2Gi");
     let name = running(&user, "web", 1, "1", "1Gi");
     let ns = format!("{name}-ns");

@@ -48,7 +48,7 @@ fn hostile(user: &World<'_>) -> String {
 }
 
 #[test]
-fn what_others_wrote_controls_no_terminal_in_any_command() {
+fn every_command_escapes_texts_of_others() {
     let user = shared().user("4", "8Gi");
     let web = hostile(&user);
     let instance = format!("{web}-0");
@@ -137,7 +137,7 @@ fn what_others_wrote_controls_no_terminal_in_any_command() {
 }
 
 #[test]
-fn objects_are_the_same_whatever_is_in_them() {
+fn escaping_does_not_change_printed_objects() {
     let user = shared().user("4", "8Gi");
     let web = hostile(&user);
     let get = |form: &str| user.cmp(&["get", "cluster", &web, "-o", form]).ok();

@@ -10,7 +10,7 @@ use cmp_tests::{eventually, shell};
 use crate::support::{SOON, running, shared};
 
 #[test]
-fn a_kubeconfig_works_as_it_is_and_nobody_else_can_read_it() {
+fn a_kubeconfig_works_unchanged_and_is_private() {
     let user = shared().user("4", "8Gi");
     let mode = fs::metadata(&user.kubeconfig).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -29,7 +29,7 @@ fn a_kubeconfig_works_as_it_is_and_nobody_else_can_read_it() {
 }
 
 #[test]
-fn the_same_user_again_goes_on_and_another_quota_is_an_error() {
+fn a_repeated_create_continues_and_another_quota_is_an_error() {
     let user = shared().user("4", "8Gi");
     let out = user.installation.plane.folder().join("again.kubeconfig").display().to_string();
     let again = |cpu: &str| {
@@ -60,7 +60,7 @@ fn the_same_user_again_goes_on_and_another_quota_is_an_error() {
 }
 
 #[test]
-fn a_user_that_exists_gets_a_token_only_where_one_is_asked_for() {
+fn an_existing_user_gets_a_token_only_on_request() {
     let user = shared().user("4", "8Gi");
     let tokens = || {
         let listed = user.admin(&["cmp", "get", "tokens", &user.name, "-o", "json"]).ok().json();
@@ -85,7 +85,7 @@ fn a_user_that_exists_gets_a_token_only_where_one_is_asked_for() {
 }
 
 #[test]
-fn a_kubeconfig_goes_nowhere_else_than_where_it_was_asked_for() {
+fn a_kubeconfig_is_written_only_to_the_requested_place() {
     use std::os::unix::fs::symlink;
 
     let user = shared().user("4", "8Gi");
@@ -112,7 +112,7 @@ fn a_kubeconfig_goes_nowhere_else_than_where_it_was_asked_for() {
 }
 
 #[test]
-fn a_deleted_token_is_worth_nothing() {
+fn a_deleted_token_is_refused() {
     let user = shared().user("4", "8Gi");
     let plane = &user.installation.plane;
     let token = user.admin(&["cmp", "create", "token", &user.name, "--duration", "1h"]).ok();

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_ends_says_all() {
+    fn the_output_of_a_command_is_complete() {
         let said = output_reading(&mut sh("cat; echo oops >&2; exit 3"), "hello", PATIENCE).unwrap();
         assert_eq!((said.status.code(), said.stdout, said.stderr), (Some(3), b"hello".to_vec(), b"oops\n".to_vec()));
         // The input is larger than a pipe buffer, and nobody reads it.

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_screen_shows_what_is_left() {
+    fn a_screen_shows_the_text_after_erasures() {
         let check = |raw: &str, expected: &str| {
             assert_eq!(Shown { code: 0, raw: raw.to_owned() }.screen(), expected, "{raw:?}");
         };

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_from_run_to_run_may_differ() {
+    fn variable_parts_of_a_transcript_may_differ() {
         let check = |expected: &str, said: &str, is: bool| {
             let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<String>>();
             assert_eq!(same(&lines(expected), &lines(said)), is, "{expected:?} {said:?}");
@@ -203,14 +203,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_open_stays_open_when_it_is_written_anew() {
+    fn wildcards_are_kept_when_a_transcript_is_recorded() {
         let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<String>>();
         assert_eq!(anew(&lines("a [..]\nb"), lines("a 1\nc")), ["a [..]", "c"]);
     }
 
     #[test]
     #[should_panic(expected = "[exit 1]")]
-    fn a_failure_that_does_not_say_so_is_none_of_the_examples() {
+    fn an_example_that_fails_unexpectedly_is_an_error() {
         played("```console\n$ false\n```\n", |_| (String::new(), 1));
     }
 }

@@ -301,7 +301,7 @@ fn every_test_of_an_invariant_exists() {
 }
 
 #[test]
-fn what_documents_claim_is_tried_by_a_test() {
+fn every_claim_of_the_documents_has_a_test() {
     assert!(names_tests("NAMESPACE_ISOLATION.md") > 20 && names_tests("OPERATIONS.md") > 8);
     let claims = rows("NAMESPACE_ISOLATION.md", "## Attacks by a neighbour");
     let reasons = rows("OPERATIONS.md", "## Stuck: what it says, what to do");
@@ -312,7 +312,7 @@ fn what_documents_claim_is_tried_by_a_test() {
 }
 
 #[test]
-fn links_in_the_documents_lead_somewhere() {
+fn links_in_the_documents_have_targets() {
     let mut documents = files(&root().join("docs"), ".md");
     documents.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "krew/README.md"].map(|name| root().join(name)));
     for path in documents {

@@ -192,7 +192,7 @@ fn a_machine_is_never_larger_than_declared() {
 }
 
 #[test]
-fn no_second_machine_whichever_way_it_is_made() {
+fn a_second_machine_is_refused_in_every_form() {
     let user = installed().user("8", "16Gi");
     let dev = running(&user, "dev", 1);
     let ns = format!("{dev}-ns");
@@ -283,7 +283,7 @@ fn no_second_machine_whichever_way_it_is_made() {
 }
 
 #[test]
-fn kubevirts_own_accounts_are_never_in_the_way() {
+fn the_accounts_of_kubevirt_are_never_refused() {
     let user = installed().user("8", "16Gi");
     let dev = running(&user, "dev", 1);
     let ns = format!("{dev}-ns");

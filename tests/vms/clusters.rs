@@ -22,7 +22,7 @@ pub(crate) fn on(user: &World<'_>, cluster: &str) -> Vec<Value> {
 }
 
 #[test]
-fn john_has_three_machines_frozen_at_night_and_awake_in_the_morning() {
+fn three_machines_are_paused_at_night_and_resumed_in_the_morning() {
     let john = installed().user("16", "64Gi");
     let dev = running(&john, "dev", 3);
     john.cmp(&["get", "cluster", &dev]).ok().says("vm").says("3/3").says("running");
@@ -101,7 +101,7 @@ fn one_machine_is_switched_and_frozen() {
 }
 
 #[test]
-fn what_was_paused_is_created_again_switched_off() {
+fn an_exported_paused_machine_is_created_switched_off() {
     let user = installed().user("4", "8Gi");
     let dev = running(&user, "dev", 2);
     let one = format!("{dev}-1");
@@ -119,7 +119,7 @@ fn what_was_paused_is_created_again_switched_off() {
 }
 
 #[test]
-fn a_pause_that_was_written_and_not_made_is_finished_by_the_same_verb() {
+fn the_same_verb_finishes_a_pause_that_was_only_written() {
     let user = installed().user("4", "8Gi");
     let dev = running(&user, "dev", 1);
     let (one, ns) = (format!("{dev}-0"), format!("{dev}-ns"));
@@ -163,7 +163,7 @@ fn a_pause_that_kubevirt_refuses_is_a_failure_with_its_reason() {
 }
 
 #[test]
-fn shrinking_gives_back_what_the_guests_saw() {
+fn shrinking_frees_the_quota_of_the_deleted_guests() {
     let user = installed().user("4", "8Gi");
     let dev = running(&user, "dev", 2);
     user.cmp(&["scale", "cluster", &dev, "--count", "1", "--yes", "--timeout", "120s"]).ok().says("scaled");
@@ -175,7 +175,7 @@ fn shrinking_gives_back_what_the_guests_saw() {
 }
 
 #[test]
-fn what_is_halted_gives_its_quota_back_and_what_is_paused_does_not() {
+fn a_halted_cluster_frees_its_quota_and_a_paused_one_does_not() {
     let user = installed().user("4", "8Gi");
     user.admin(&["cmp", "set", "quota", &user.name, "--suspended", "release"]).ok();
     let dev = running(&user, "dev", 2);

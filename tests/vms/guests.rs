@@ -20,7 +20,7 @@ fn uid(user: &World<'_>, cluster: &str) -> Value {
 }
 
 #[test]
-fn a_pause_that_its_node_refuses_is_finished_by_the_same_verb() {
+fn the_same_verb_finishes_a_pause_that_the_node_refused() {
     let user = installed().user("4", "8Gi");
     let dev = running(&user, "dev", 2);
     let one = format!("{dev}-0");
@@ -58,7 +58,7 @@ fn a_resume_in_the_middle_of_a_snapshot_is_a_failure_with_kubevirts_reason() {
 }
 
 #[test]
-fn a_guest_that_does_not_end_is_charged_until_it_has() {
+fn a_hanging_guest_is_charged_until_it_ends() {
     let user = installed().user("2", "4Gi");
     user.admin(&["cmp", "set", "quota", &user.name, "--suspended", "release"]).ok();
     let dev = running(&user, "dev", 1);

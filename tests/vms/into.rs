@@ -51,7 +51,7 @@ fn until<S: Read + Send + 'static>(mut stream: S, text: &str) -> S {
 }
 
 #[test]
-fn a_console_is_typed_at() {
+fn a_console_accepts_input() {
     let user = installed().user("2", "4Gi");
     let one = format!("{}-0", running(&user, "dev", 1));
     let mut console = Ended(typed(&user.kubeconfig, &["console", &one]));
@@ -65,7 +65,7 @@ fn a_console_is_typed_at() {
 }
 
 #[test]
-fn a_screen_is_seen() {
+fn vnc_shows_the_screen() {
     let user = installed().user("2", "4Gi");
     let one = format!("{}-0", running(&user, "dev", 1));
     // The arguments after -- go to virtctl.
@@ -128,7 +128,7 @@ fn ssh_reaches_the_guest_with_the_flags_that_were_given() {
 }
 
 #[test]
-fn a_way_in_that_is_none_is_an_error_that_says_which_is() {
+fn an_impossible_connection_is_refused_with_a_remedy() {
     let user = installed().user("4", "8Gi");
     let dev = running(&user, "dev", 1);
     let one = format!("{dev}-0");
@@ -171,7 +171,7 @@ fn a_way_in_that_is_none_is_an_error_that_says_which_is() {
 }
 
 #[test]
-fn nobody_else_gets_in() {
+fn another_user_cannot_connect() {
     let (owner, other) = (installed().user("2", "4Gi"), installed().user("2", "4Gi"));
     let dev = running(&owner, "dev", 1);
     let (one, ns) = (format!("{dev}-0"), format!("{dev}-ns"));

@@ -7,7 +7,7 @@ use crate::clusters::running;
 use crate::support::{SOON, installed};
 
 #[test]
-fn what_a_machine_was_is_written_down() {
+fn the_states_of_a_machine_are_recorded() {
     let user = installed().user("2", "4Gi");
     let plane = &user.installation.plane;
     let path = plane.folder().join("machines.db");

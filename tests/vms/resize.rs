@@ -37,7 +37,7 @@ fn comes_back(user: &World<'_>, cpu: u32, memory: u32) {
 }
 
 #[test]
-fn growing_is_asked_first_and_shrinking_comes_back_last() {
+fn growth_is_charged_first_and_shrinking_frees_quota_last() {
     let user = installed().user("9", "18Gi");
     let dev = running(&user, "dev", 3);
     user.cmp(&["stop", "instance", &format!("{dev}-2"), "--wait", "--timeout", "120s"]).ok();
@@ -75,7 +75,7 @@ fn growing_is_asked_first_and_shrinking_comes_back_last() {
 }
 
 #[test]
-fn what_was_killed_half_way_is_finished_by_the_same_command() {
+fn the_same_command_finishes_a_killed_resize() {
     let user = installed().user("4", "8Gi");
     let dev = running(&user, "dev", 1);
     let (one, ns) = (format!("{dev}-0"), format!("{dev}-ns"));
@@ -89,7 +89,7 @@ fn what_was_killed_half_way_is_finished_by_the_same_command() {
 }
 
 #[test]
-fn a_paused_guest_has_to_go_on_or_go() {
+fn a_paused_guest_has_to_be_resumed_or_stopped() {
     let user = installed().user("8", "8Gi");
     let dev = running(&user, "dev", 2);
     let one = format!("{dev}-0");
@@ -112,7 +112,7 @@ fn a_paused_guest_has_to_go_on_or_go() {
 }
 
 #[test]
-fn past_the_plugin_nothing_comes_back_that_a_guest_may_have_next() {
+fn the_next_size_of_a_guest_stays_charged_if_the_plugin_is_bypassed() {
     let user = installed().user("4", "8Gi");
     let dev = running(&user, "dev", 1);
     let key = format!("want.{dev}");

@@ -45,7 +45,7 @@ fn of_kubevirt(review: &Value) -> BTreeSet<String> {
 }
 
 #[test]
-fn what_a_user_may_do_with_kubevirt_is_this_and_no_more() {
+fn the_rights_of_a_user_in_kubevirt_are_exactly_these() {
     let user = installed().user("2", "4Gi");
     let dev = running(&user, "dev", 1);
     let rights = |namespace: &str| {

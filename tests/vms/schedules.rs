@@ -7,7 +7,7 @@ use crate::clusters::{on, running};
 use crate::support::{SOON, installed};
 
 #[test]
-fn machines_are_frozen_and_woken_by_themselves() {
+fn a_schedule_pauses_and_resumes_machines() {
     let john = installed().user("16", "64Gi");
     let dev = running(&john, "dev", 2);
     let one = |index: u32| format!("{dev}-{index}");

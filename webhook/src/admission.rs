@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_fits_is_allowed() {
+    async fn a_change_within_the_quota_is_allowed() {
         let want = r#"{"type":"container","count":2,"size":{"cpu":"2","memory":"4Gi"}}"#;
         let (_, answer) = ask(question(&account(Some(want)))).await;
         assert_eq!(answer["response"]["allowed"], true);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_exceeds_is_refused_as_kubernetes_refuses() {
+    async fn a_change_above_the_quota_is_refused_as_kubernetes_does() {
         let want = r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"2Gi"}}"#;
         let (_, answer) = ask(question(&account(Some(want)))).await;
         let status = &answer["response"]["status"];
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_asks_for_it_is_told_the_version() {
+    async fn a_probe_is_answered_with_the_version() {
         let mut probe = account(None);
         let (_, answer) = ask(question(&probe)).await;
         assert!(answer["response"]["warnings"].is_null());
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_read_is_refused_with_the_uid_of_the_question() {
+    async fn an_unreadable_account_is_refused_with_the_uid_of_the_review() {
         let (_, answer) = ask(question(&account(Some("three")))).await;
         assert_eq!(answer["response"]["status"]["code"], 422);
         assert!(answer["response"]["status"]["message"].as_str().unwrap().contains("want.web"));
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_order_of_the_keys_is_no_matter_and_the_last_of_two_counts() {
+    async fn the_order_of_keys_is_irrelevant_and_the_last_duplicate_counts() {
         let want = r#"{\"type\":\"container\",\"count\":9,\"size\":{\"cpu\":\"2\",\"memory\":\"4Gi\"}}"#;
         let small = want.replace('9', "1");
         let ask_for = |data: &str| {
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_question_is_no_answer() {
+    async fn an_invalid_review_is_a_bad_request() {
         assert_eq!(ask("{}".to_owned()).await.0, StatusCode::BAD_REQUEST);
         assert_eq!(ask("\u{0}".to_owned()).await.0, StatusCode::BAD_REQUEST);
         let large = format!("{}{}", question(&account(None)), " ".repeat(limits::LARGEST));

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_has_a_certificate_and_a_key_each_in_its_text() {
+    fn an_identity_has_a_certificate_and_a_key() {
         let certificate = section("CERTIFICATE", b"c");
         let key = format!("{}{}", section("EC PARAMETERS", b"p"), section("EC PRIVATE KEY", b"k"));
         let joined = format!("{certificate}{key}{}", section("PUBLIC KEY", b"x"));

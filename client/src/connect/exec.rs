@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_plugin_prints_is_read_and_never_quoted() {
+    fn the_output_of_a_plugin_is_parsed_and_never_quoted() {
         let plugin = Plugin::new(&exec(), "u", Value::Null).unwrap();
         let print = |status: &str| {
             format!("apiVersion: client.authentication.k8s.io/v1\nkind: ExecCredential\nstatus: {status}\n")

@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kubectl_refuses_is_refused() {
+    fn a_kubeconfig_that_kubectl_refuses_is_refused() {
         assert_eq!(error(b"kind: Foo"), "kind is not Config");
         assert_eq!(error(b"apiVersion: v2"), "apiVersion is not v1");
         assert_eq!(error(b"users: [{ name: u }, { name: u }]"), "users has two entries with the name \"u\"");

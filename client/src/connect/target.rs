@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_named_has_to_be_in_the_kubeconfig() {
+    fn named_entries_have_to_be_in_the_kubeconfig() {
         let kubeconfig = parse(
             b"clusters: [{ name: here, cluster: { server: https://localhost } }]\n\
               users: [{ name: john, user: {} }]\n\
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kubectl_refuses_is_refused() {
+    fn flags_that_kubectl_refuses_are_refused() {
         let check = |cluster: &str, user: &str, flags: &Options, expected: &str| {
             let text = format!(
                 "current-context: c\ncontexts: [{{ name: c, context: {{ cluster: k, user: u }} }}]\n\

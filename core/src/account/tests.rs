@@ -33,7 +33,7 @@ pub(crate) fn shape(count: u32, of: &str) -> Shape {
 }
 
 #[test]
-fn what_is_released_costs_its_storage() {
+fn a_released_cluster_costs_its_storage_only() {
     let check = |shape: &Shape, charge: &str| assert_eq!(shape.charge(), Some(size(charge)), "{shape:?}");
     let runs = shape(3, "cpu=2,memory=4Gi,storage=10Gi");
     let off = Shape { released: true, ..runs.clone() };
@@ -90,7 +90,7 @@ fn an_account_is_read_and_written_back() {
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_by_its_key() {
+fn an_unreadable_value_is_refused_by_its_key() {
     let check = |key: &str, value: &str| {
         let data =
             BTreeMap::from([("quota".to_owned(), r#"{"cpu":"1"}"#.to_owned()), (key.to_owned(), value.to_owned())]);
@@ -122,7 +122,7 @@ fn what_cannot_be_read_is_refused_by_its_key() {
 }
 
 #[test]
-fn a_change_is_made_in_what_was_read() {
+fn a_change_is_based_on_the_account_that_was_read() {
     let before = account(&[]);
     let change = Change::new().want(&name("web"), Some(&want(1, "cpu=1,memory=1Gi")));
     let after = change.apply(&before).unwrap();
@@ -132,7 +132,7 @@ fn a_change_is_made_in_what_was_read() {
 }
 
 #[test]
-fn what_is_damaged_is_mended_and_nothing_is_lost_or_made_up() {
+fn mending_an_account_loses_and_invents_nothing() {
     let held = r#"{"uid":"u","type":"container","count":2,"size":{"cpu":"1","memory":"1Gi"},"state":"ready"}"#;
     let mended = |rows: &[(&str, &str)]| {
         let mut stored: BTreeMap<String, String> =

@@ -165,7 +165,7 @@ fn a_resource_quota_that_stays_uncounted_is_written_anew_less_and_less_often() {
 }
 
 #[test]
-fn a_name_that_is_taken_is_refused_without_saying_by_whom() {
+fn a_taken_name_is_refused_without_naming_its_owner() {
     let refused = r#"refused.web={"reason":"the name web is taken: choose another","at":"2026-11-23T20:00:00Z"}"#;
     let mut foreign = Fences { namespace: Some(namespace("mary", 1, "cpu=1,memory=1Gi")), ..Fences::default() };
     assert_eq!(changes(&step(&[("want.web", WANT)], &foreign)), format!("{refused} want.web-"));
@@ -179,7 +179,7 @@ fn a_name_that_is_taken_is_refused_without_saying_by_whom() {
 }
 
 #[test]
-fn a_schedule_has_a_binding_as_long_as_anything_is_to_come_of_it() {
+fn a_schedule_has_a_binding_as_long_as_it_has_transitions() {
     let want = |schedule: &str| WANT.replace("\"count\"", &format!("\"schedule\":{schedule},\"count\""));
     let lines = want(r#"{"suspend":"0 19 * * *","since":"2026-11-01T00:00:00Z"}"#);
     let once = want(r#"{"once":{"resume":"2026-11-23T12:00:00Z"}}"#);
@@ -267,7 +267,7 @@ fn a_fence_is_changed_after_the_namespace_knows_what_is_held() {
 }
 
 #[test]
-fn releasing_shuts_the_instances_off_before_it_gives_back() {
+fn a_release_stops_the_instances_before_it_frees_quota() {
     let released = WANT.replace("}}", r#"},"released":true}"#);
     let releasing = HELD.replace("ready", "releasing");
     let rows = [("want.web", released.as_str()), ("held.web", releasing.as_str())];
@@ -320,7 +320,7 @@ fn a_deletion_goes_by_the_uid_and_ends_when_the_namespace_is_gone() {
 }
 
 #[test]
-fn a_cluster_in_deletion_gives_back_after_the_window_whatever_keeps_its_namespace() {
+fn a_cluster_in_deletion_frees_its_quota_after_the_window_even_if_its_namespace_stays() {
     let deleting = HELD.replace("ready", "deleting");
     let mut going = fenced(3);
     going.namespace.as_mut().unwrap().deleting = true;
@@ -364,7 +364,7 @@ fn a_deletion_changes_the_nonces_of_the_fences() {
 }
 
 #[test]
-fn a_namespace_deleted_by_hand_comes_to_the_same() {
+fn a_manual_deletion_of_the_namespace_deletes_the_cluster() {
     let rows = [("want.web", WANT), ("held.web", HELD)];
     let mut going = fenced(3);
     going.namespace.as_mut().unwrap().deleting = true;
@@ -375,7 +375,7 @@ fn a_namespace_deleted_by_hand_comes_to_the_same() {
 }
 
 #[test]
-fn what_was_changed_by_hand_is_put_right() {
+fn manual_changes_are_reverted() {
     let rows = [("want.web", WANT), ("held.web", HELD)];
     let written = |change: fn(&mut Fences)| {
         let mut fences = fenced(3);
@@ -475,7 +475,7 @@ fn a_deletion_goes_on_after_its_holding_was_damaged() {
 }
 
 #[test]
-fn the_account_says_why_nothing_goes_on_and_no_longer_than_that() {
+fn the_account_has_the_reason_while_a_cluster_is_blocked_and_no_longer() {
     let denied = "namespaces \"web-ns\" is forbidden: a label is missing";
     let nameless = HELD.replace("ns-uid", "").replace("ready", "preparing");
     let rows = [("want.web", WANT), ("held.web", nameless.as_str())];
@@ -495,7 +495,7 @@ fn the_account_says_why_nothing_goes_on_and_no_longer_than_that() {
 }
 
 #[test]
-fn a_namespace_that_hangs_says_what_is_left_in_it() {
+fn a_hanging_namespace_names_the_remaining_objects() {
     let condition = |kind: &str, status: &str, message: &str| serde_json::json!({ "type": kind, "status": status, "reason": "x", "message": message });
     let namespace: k8s_openapi::api::core::v1::Namespace = serde_json::from_value(serde_json::json!({
         "metadata": { "name": "web-ns", "uid": "u", "deletionTimestamp": "2026-11-23T20:00:00Z" },
@@ -548,7 +548,7 @@ fn a_newer_version_is_left_alone_and_its_cluster_can_be_deleted() {
 }
 
 #[test]
-fn what_fails_is_tried_later_and_later() {
+fn failures_back_off_exponentially() {
     let seconds = |failures| backoff(failures, 0).as_secs();
     assert_eq!([0, 1, 2, 3, 6, 7, 8, 1000].map(seconds), [1, 1, 2, 4, 32, 60, 60, 60]);
     assert_eq!(backoff(2, 1000), Duration::from_secs(1));

@@ -48,7 +48,7 @@ fn evidence_of_vms_is_what_their_guests_see() {
 }
 
 #[test]
-fn a_pod_that_cannot_be_counted_is_no_small_one() {
+fn a_pod_that_cannot_be_counted_is_not_counted_as_small() {
     let pod = |first: &str, second: &str| {
         let container = |memory: &str| json!({ "name": "c", "resources": { "requests": { "memory": memory } } });
         let spec = json!({ "containers": [container(first), container(second)] });

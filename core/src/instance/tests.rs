@@ -25,7 +25,7 @@ pub(crate) fn pod(status: &Value) -> Pod {
 }
 
 #[test]
-fn what_is_off_is_ending_while_something_of_it_is_there() {
+fn an_instance_that_is_off_is_ending_while_its_pod_exists() {
     let running = pod(&json!({ "phase": "Running" }));
     let ending = |replicas, pod| of_stateful_set(&set(replicas, "suspended"), pod).unwrap().ending;
     assert!(ending(0, Some(&running)) && !ending(0, None) && !ending(1, Some(&running)));
@@ -102,7 +102,7 @@ fn only_instances_of_their_own_namespace_are_shown() {
 }
 
 #[test]
-fn what_is_left_without_its_owner_is_found() {
+fn orphaned_objects_are_found() {
     let metadata = |name: &str, goes: bool| {
         let goes = goes.then_some("2026-01-01T00:00:00Z");
         json!({ "metadata": { "name": name, "namespace": "web-ns", "deletionTimestamp": goes } })

@@ -5,7 +5,7 @@ use crate::keys;
 use crate::template::Template;
 
 #[test]
-fn what_is_written_is_read_back_in_one_form() {
+fn written_values_are_read_back_in_canonical_form() {
     let check = |value: &Value, written: &Value| {
         let off = PoweredOff::read(value, 10).unwrap();
         assert_eq!(off.value().unwrap_or(Value::Null), *written);
@@ -26,7 +26,7 @@ fn what_is_written_is_read_back_in_one_form() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_the_remedy() {
+fn an_invalid_value_is_named_with_the_remedy() {
     let check = |value: &Value, expected: &str| assert_eq!(PoweredOff::read(value, 3).unwrap_err(), expected);
     check(&json!([0]), ": [0] is not an object: use a form such as {\"suspended\": [0]}");
     check(&json!({ "running": [0] }), ".running is unknown: use suspended and stopped; all other instances run");
@@ -80,7 +80,7 @@ fn what_is_wrong_is_named_with_the_remedy() {
 }
 
 #[test]
-fn what_wakes_an_instance_is_read_and_can_be_forgotten() {
+fn the_trigger_that_wakes_an_instance_is_read_and_can_be_removed() {
     let mut off =
         PoweredOff::read(&json!({ "suspended": ["0-2"], "wokenBy": { "once": [0], "schedule": [1] } }), 3).unwrap();
     let woken_by = |off: &PoweredOff| (0..3).map(|index| off.woken_by(index)).collect::<Vec<_>>();

@@ -84,7 +84,7 @@ fn absurd_texts_are_refused_not_guessed() {
 
 proptest! {
     #[test]
-    fn what_is_printed_is_read_back(nanos in -MAX..=MAX, format in 0..3_usize) {
+    fn printed_quantities_are_read_back(nanos in -MAX..=MAX, format in 0..3_usize) {
         let format = [Format::Binary, Format::Decimal, Format::Exponent][format];
         let quantity = Quantity { nanos, format };
         prop_assert_eq!(quantity.to_string().parse::<Quantity>(), Ok(quantity));

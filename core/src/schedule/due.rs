@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn which_instances_an_edge_is_about_and_which_are_done() {
+    fn a_transition_applies_only_to_instances_that_it_can_switch() {
         let transition = |action| Transition { at: time("2026-03-02T19:00:00Z"), action, trigger: Trigger::Schedule };
         let (before, after) = ("2026-03-02T18:59:59Z", "2026-03-02T19:00:01Z");
         let ours = Some(Trigger::Schedule);

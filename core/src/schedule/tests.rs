@@ -104,7 +104,7 @@ fn a_line_is_read_as_cron_reads_it() {
 }
 
 #[test]
-fn a_line_that_is_none_says_which_field_is_wrong() {
+fn an_invalid_line_names_the_wrong_field() {
     let check = |line: &str, expected: &str| {
         let why = Cron::read(line).unwrap_err();
         assert!(why.contains(expected), "{line}: {why}");
@@ -136,7 +136,7 @@ fn a_line_that_is_none_says_which_field_is_wrong() {
 }
 
 #[test]
-fn a_schedule_that_cannot_be_says_why() {
+fn an_impossible_schedule_has_the_reason() {
     let check = |schedule: &Schedule, expected: &str| {
         let said =
             schedule.check(InstanceType::Container).map_or_else(|invalid| invalid.to_string(), |()| String::new());
@@ -168,7 +168,7 @@ fn a_schedule_that_cannot_be_says_why() {
 }
 
 #[test]
-fn the_clock_on_the_wall_is_gone_by() {
+fn a_schedule_follows_the_wall_clock() {
     let berlin = schedule(NIGHT, MORNING, "Europe/Berlin");
     assert_eq!(
         next(&berlin, "2026-03-27T12:00:00Z", 3),
@@ -185,7 +185,7 @@ fn the_clock_on_the_wall_is_gone_by() {
 }
 
 #[test]
-fn what_the_clock_never_shows_happens_when_it_is_put_forward_and_what_it_shows_twice_happens_once() {
+fn skipped_times_run_at_the_clock_change_and_repeated_times_run_once() {
     // On 29 March 2026 the clocks of Berlin go from 02:00 to 03:00, on 25 October from 03:00 to 02:00.
     let early = schedule("30 2 * * *", "45 2 * * *", "Europe/Berlin");
     assert_eq!(
@@ -221,7 +221,7 @@ fn what_the_clock_never_shows_happens_when_it_is_put_forward_and_what_it_shows_t
 /// The schedule leaves the cluster on for one hour of each night, and one night does not have that hour. The suspension
 /// has the later local time, so it decides.
 #[test]
-fn an_hour_that_is_left_out_ends_as_it_would_have_ended() {
+fn the_later_local_time_decides_in_a_skipped_hour() {
     let hour = schedule("0 3 * * *", "0 2 * * *", "Europe/Berlin");
     assert_eq!(
         next(&hour, "2027-03-27T12:00:00Z", 3),
@@ -246,7 +246,7 @@ fn due(schedule: &Schedule, last: Option<&LastRun>, now: &str) -> String {
 }
 
 #[test]
-fn of_what_was_missed_the_newest_counts_and_nothing_from_before_it_was_said() {
+fn only_the_newest_missed_transition_since_the_schedule_was_set_is_due() {
     let weekdays = schedule(NIGHT, MORNING, "UTC");
     let last = last_run(ScheduleAction::Suspend, "2026-01-05T19:00:00Z");
     assert_eq!(due(&weekdays, Some(&last), "2026-01-05T23:00:00Z"), "at 2026-01-06T08:00:00Z");
@@ -283,7 +283,7 @@ fn a_skip_leaves_out_what_is_before_it() {
 }
 
 #[test]
-fn what_happens_once_has_no_more_effect_after_it() {
+fn a_single_transition_has_no_effect_after_it_ran() {
     let at = "2026-01-06T12:00:00Z";
     let once = Schedule { once: Some(Once { resume: Some(time(at)), suspend: None }), ..Schedule::default() };
     assert_eq!(due(&once, None, "2026-01-06T11:00:00Z"), format!("at {at}"));
@@ -307,7 +307,7 @@ fn what_happens_once_has_no_more_effect_after_it() {
 }
 
 #[test]
-fn what_was_refused_is_tried_again_later_and_later_until_the_next_edge() {
+fn a_refused_transition_is_retried_with_backoff_until_the_next_one() {
     let weekdays = schedule(NIGHT, MORNING, "UTC");
     let mut last = LastRun { tries: 1, ..last_run(ScheduleAction::Resume, "2026-01-06T08:00:00Z") };
     assert_eq!(due(&weekdays, Some(&last), "2026-01-06T08:00:29Z"), "at 2026-01-06T08:00:30Z");
@@ -322,7 +322,7 @@ fn what_was_refused_is_tried_again_later_and_later_until_the_next_edge() {
 }
 
 #[test]
-fn the_same_schedule_is_the_same_whenever_it_was_said() {
+fn equal_schedules_are_equal_whenever_they_were_set() {
     let now = time("2026-02-01T00:00:00Z");
     let one = schedule(NIGHT, MORNING, "UTC");
     let other = Schedule { since: Some(now), once: Some(Once { suspend: Some(now), resume: None }), ..one.clone() };
@@ -405,7 +405,7 @@ fn zones(year: i16) -> Vec<(String, TimeZone, Vec<Timestamp>)> {
 }
 
 #[test]
-fn every_day_of_a_year_ends_as_a_person_expects_who_reads_the_clock() {
+fn every_day_of_a_year_ends_as_a_reader_of_the_clock_expects() {
     let days = DateTime::constant(2027, 1, 1, 23, 59, 59, 0).series(1.day());
     let days: Vec<DateTime> = days.take_while(|day| day.year() == 2027).collect();
     for (name, zone, _) in zones(2027) {
@@ -436,7 +436,7 @@ proptest! {
     /// Transitions come in order, each later than the one before. The search backwards finds the same transitions as the search
     /// forwards.
     #[test]
-    fn looking_back_finds_what_looking_forward_found(
+    fn previous_and_next_find_the_same_transitions(
         from in 1_700_000_000_i64..1_900_000_000,
         minute in 0..60, hour in 0..24, other in 0..24,
         zone in prop::sample::select(vec!["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "UTC", "Pacific/Apia"]),
@@ -465,7 +465,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_said_is_judged(suspend in "[0-9*,/a-z@ -]{0,24}", resume in "[0-9*/ -]{0,12}", zone in "[A-Za-z/+-]{0,12}") {
+    fn any_schedule_is_accepted_or_refused(suspend in "[0-9*,/a-z@ -]{0,24}", resume in "[0-9*/ -]{0,12}", zone in "[A-Za-z/+-]{0,12}") {
         let schedule = schedule(&suspend, &resume, &zone);
         if schedule.check(InstanceType::Container).is_ok() {
             prop_assert!(schedule.after(Timestamp::MAX).is_ok() && schedule.due(None, Timestamp::MIN).is_ok());

@@ -32,7 +32,7 @@ fn an_instance_asks_for_exactly_its_size() {
 }
 
 #[test]
-fn what_a_want_says_is_in_the_first_container() {
+fn the_fields_of_a_want_are_in_the_first_container() {
     let plain = want(1, "cpu=1,memory=1Gi");
     let texts = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let main = |want: &Want| pod(want).unwrap().containers.remove(0);
@@ -52,7 +52,7 @@ fn what_a_want_says_is_in_the_first_container() {
 }
 
 #[test]
-fn a_patch_is_either_of_kubectls_two() {
+fn a_patch_is_a_json_patch_or_a_merge_patch() {
     let merge = patched(json!({ "spec": { "automountServiceAccountToken": null, "nodeSelector": { "zone": "a" } } }));
     let made = pod(&merge).unwrap();
     assert_eq!((made.automount_service_account_token, made.node_selector.unwrap()["zone"].as_str()), (None, "a"));
@@ -81,7 +81,7 @@ fn a_disk_is_as_large_as_the_storage_of_the_size() {
 }
 
 #[test]
-fn what_is_refused_is_refused_with_its_field() {
+fn a_refusal_names_the_field() {
     let rows: Vec<Value> = serde_json::from_str(include_str!("../../tests/vectors/pods-refused.json")).unwrap();
     for row in rows {
         let says = row["says"].as_str().unwrap();
@@ -181,7 +181,7 @@ fn sidecars_count_inside_the_size() {
 proptest! {
     /// The size is used up whatever runs beside the instance, or the Pod is refused.
     #[test]
-    fn all_of_it_is_the_size(
+    fn every_container_counts_inside_the_size(
         cpu in 1u32..4000, memory in 1u32..4096,
         sidecars in proptest::collection::vec((0u32..1500, 0u32..1500, any::<bool>()), 0..4),
         inits in proptest::collection::vec(proptest::option::of((0u32..3000, 0u32..3000)), 0..3),
@@ -262,7 +262,7 @@ fn a_template_is_tried_when_it_is_read() {
 }
 
 #[test]
-fn what_a_template_has_that_is_not_for_everybody_is_granted_to_it_alone() {
+fn a_template_grants_its_privileged_fields_to_its_own_clusters_only() {
     let spec = json!({
         "containers": [{ "name": "web", "image": "nginx" }],
         "priorityClassName": "batch", "runtimeClassName": "kata", "schedulerName": "default-scheduler",
@@ -415,7 +415,7 @@ fn a_machine_may_be_a_template() {
 
 /// The lists of the allowed fields are those of the policy.
 #[test]
-fn what_can_be_set_in_a_machine_is_what_the_policy_says() {
+fn the_policy_allows_exactly_the_fields_of_a_machine_that_core_allows() {
     let policy = include_str!("../../../manifests/policies/vms.yaml");
     let policy: String = policy.split_whitespace().collect::<Vec<_>>().join(" ");
     for list in

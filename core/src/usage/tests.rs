@@ -146,7 +146,7 @@ fn a_day_is_as_long_as_it_is_in_its_time_zone() {
 }
 
 #[test]
-fn what_nobody_looked_at_is_said() {
+fn gaps_in_observation_are_reported() {
     let range = range("2026-11-01T00:00:00Z", "2026-11-05T00:00:00Z");
     let watched = |from: &str, until: &str| Watched { from: at(from), until: at(until) };
     let times = [
@@ -242,7 +242,7 @@ fn prices_are_exact() {
 }
 
 #[test]
-fn times_are_said_as_people_say_them() {
+fn times_are_read_as_people_write_them() {
     let now = at("2026-11-25T12:00:00Z");
     let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
     let check = |from: Option<&str>, to: Option<&str>, expected: (&str, &str)| {
@@ -329,7 +329,7 @@ fn together(report: &Report) -> Sums {
 
 proptest! {
     #[test]
-    fn however_rows_are_made_they_come_to_the_same(spans in spans()) {
+    fn every_grouping_has_the_same_total(spans in spans()) {
         let range = range("2026-10-24T05:00:00Z", "2026-10-26T17:00:00Z");
         let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
         for (by, zone) in [(By::User, &TimeZone::UTC), (By::Cluster, &TimeZone::UTC), (By::Day, &TimeZone::UTC), (By::Day, &berlin)] {
@@ -359,7 +359,7 @@ proptest! {
     }
 
     #[test]
-    fn what_rows_cost_is_what_all_costs(spans in spans(), price in "[0-9]{1,9}[.][0-9]{1,9}") {
+    fn the_cost_of_the_rows_is_the_cost_of_the_total(spans in spans(), price in "[0-9]{1,9}[.][0-9]{1,9}") {
         let range = range("2026-10-24T05:00:00Z", "2026-10-26T17:00:00Z");
         let report = report(range, By::Day, &TimeZone::UTC, &spans, &[]);
         let prices: Prices = [(named("cpu"), price.parse().unwrap()), (named("memory"), price.parse().unwrap())].into();

@@ -22,7 +22,7 @@ fn check(before: &[(&str, &str)], rows: &[(&str, &str)], expected: &str) {
 }
 
 #[test]
-fn what_fits_is_allowed_and_what_exceeds_is_refused_with_the_sums() {
+fn a_change_within_the_quota_is_allowed_and_one_above_it_is_refused_with_the_sums() {
     check(&[], &[("want.web", WEB)], "yes");
     check(
         &[("want.web", WEB)],
@@ -65,7 +65,7 @@ fn want_and_held_are_charged_as_the_larger_of_both() {
 }
 
 #[test]
-fn what_raises_nothing_is_never_refused() {
+fn a_change_that_raises_nothing_is_never_refused() {
     let small = ("quota", r#"{"cpu":"1","memory":"1Gi"}"#);
     check(&[("want.web", WEB)], &[small], "yes");
     let shrunk = r#"{"type":"container","count":2,"size":{"cpu":"2","memory":"4Gi"}}"#;
@@ -270,7 +270,7 @@ fn a_want_that_nobody_judged_is_judged_again() {
 }
 
 #[test]
-fn what_is_available_may_be_below_zero() {
+fn the_available_amount_may_be_below_zero() {
     let lowered = account(&[("quota", r#"{"cpu":"4","memory":"64Gi"}"#), ("want.web", WEB)]);
     assert_eq!(available(&lowered).unwrap().cpu().to_string(), "-2");
     assert_eq!(available(&lowered).unwrap().memory().to_string(), "52Gi");
@@ -295,7 +295,7 @@ proptest! {
 
     /// Holding a want, and giving back the rest, never costs more.
     #[test]
-    fn holding_what_is_wanted_costs_nothing(count in 1..5u32, cpu in 1..3u32, held_count in 0..5u32, held_cpu in 1..3u32) {
+    fn holding_the_want_costs_nothing(count in 1..5u32, cpu in 1..3u32, held_count in 0..5u32, held_cpu in 1..3u32) {
         let before = account(&[]);
         let wish = want(count, &format!("cpu={cpu},memory=1Gi"));
         let mut now = held(held_count, &format!("cpu={held_cpu},memory=1Gi"), HeldState::Ready);
@@ -351,7 +351,7 @@ fn a_quota_names_resources() {
 }
 
 #[test]
-fn an_image_is_one_word() {
+fn an_image_has_no_spaces() {
     for image in ["", " ", "a b", "a\\nb", "\\u001b[2J"] {
         let want = WEB.replacen('{', &format!(r#"{{"image":"{image}","#), 1);
         let data: std::collections::BTreeMap<String, String> =

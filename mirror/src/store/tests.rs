@@ -77,7 +77,7 @@ fn told(path: &Path) -> String {
 }
 
 #[test]
-fn what_happened_is_what_is_told_and_goes_on_after_the_writer_did() {
+fn recorded_spans_are_read_back_and_continue_after_a_restart() {
     let folder = Folder::new();
     let path = folder.file();
     let mut store = Store::open(&path).unwrap();
@@ -184,7 +184,7 @@ fn a_copy_is_whole_while_it_is_written() {
 }
 
 #[test]
-fn what_is_written_at_once_is_there_or_not() {
+fn a_transaction_is_stored_whole_or_not_at_all() {
     let folder = Folder::new();
     let path = folder.file();
     let mut store = Store::open(&path).unwrap();
@@ -224,7 +224,7 @@ fn what_is_written_at_once_is_there_or_not() {
 }
 
 #[test]
-fn where_nothing_can_be_written_it_says_so() {
+fn an_unwritable_path_is_an_error() {
     let folder = Folder::new();
     let path = folder.0.join("nowhere").join("mirror.db");
     let error = Store::open(&path).err().unwrap();
@@ -245,7 +245,7 @@ fn where_nothing_can_be_written_it_says_so() {
 
 #[cfg(unix)]
 #[test]
-fn its_owner_alone_reads_it_and_no_link_leads_to_it() {
+fn the_file_is_readable_by_its_owner_only_and_links_are_refused() {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     let folder = Folder::new();

@@ -72,7 +72,7 @@ fn fact((value, evidence): (u8, u8)) -> Fact<u8> {
 
 proptest! {
     #[test]
-    fn times_never_overlap_and_are_what_was_watched(events in vec(event(), 0..60)) {
+    fn times_never_overlap_and_match_the_observation(events in vec(event(), 0..60)) {
         let (mut timeline, mut written) = (Timeline::default(), Written::default());
         let mut world: BTreeMap<u8, (u8, u8)> = BTreeMap::new();
         // The value of each item at each tick that was observed or can be deduced.
@@ -145,7 +145,7 @@ fn see(timeline: &mut Timeline<u8>, so: Option<(u8, u8)>, at: i64, unwatched_sin
 }
 
 #[test]
-fn what_nobody_saw_is_counted_where_it_left_no_trace_alone() {
+fn a_gap_counts_only_if_the_evidence_is_unchanged() {
     let begun = |so| {
         let mut timeline = Timeline::default();
         assert_eq!(see(&mut timeline, Some(so), 10, Some(10)), format!("{} from 10", so.0));

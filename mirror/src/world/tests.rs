@@ -42,7 +42,7 @@ fn shown(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn an_instance_is_one_by_its_place_and_name_and_not_by_labels_of_its_users() {
+fn an_instance_is_recognized_by_its_namespace_and_name_and_not_by_labels() {
     let none = json!({});
     let world = world([
         namespace("web-ns", &ours()),
@@ -60,7 +60,7 @@ fn an_instance_is_one_by_its_place_and_name_and_not_by_labels_of_its_users() {
 }
 
 #[test]
-fn whatever_may_have_made_a_difference_is_other_evidence() {
+fn every_relevant_change_changes_the_evidence() {
     let none = json!({});
     let evidence = |changes: Vec<Change>| {
         let all = world([namespace("web-ns", &ours())].into_iter().chain(changes)).all().instances;
@@ -93,7 +93,7 @@ fn whatever_may_have_made_a_difference_is_other_evidence() {
 }
 
 #[test]
-fn news_are_of_the_place_where_something_changed() {
+fn only_changed_namespaces_and_users_are_reported() {
     let mut world = world([namespace("web-ns", &ours()), set("web-ns", "web-0", 1, 1, &json!({}))]);
     assert_eq!(world.take_news(), (vec!["web-ns".to_owned()], vec![]));
     assert!(!world.has_news());

@@ -367,7 +367,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_may_bear_their_type_and_no_other() {
+    fn a_name_may_have_its_own_type_as_a_prefix() {
         assert_eq!(name::<ClusterName>("cluster/web").unwrap().as_str(), "web");
         assert_eq!(name::<InstanceName>("instance/web-0").unwrap().to_string(), "web-0");
         assert_eq!(name::<InstanceName>("web/0").unwrap().to_string(), "web-0");
@@ -382,14 +382,14 @@ mod tests {
     }
 
     #[test]
-    fn a_memory_of_a_few_bytes_is_refused_with_what_was_meant() {
+    fn a_memory_of_a_few_bytes_is_refused_with_the_likely_meaning() {
         assert_eq!(memory("64").unwrap_err(), "64 is 64 bytes; did you mean 64Gi?");
         assert!(memory("100m").unwrap_err().contains("below 1Mi"));
         assert_eq!(memory("4Gi").unwrap().to_string(), "4Gi");
     }
 
     #[test]
-    fn what_is_nearly_right_is_answered_with_what_was_meant() {
+    fn a_nearly_right_value_is_answered_with_the_likely_meaning() {
         let check = |text: &str, expected: &str| {
             assert_eq!(memory(text).unwrap_err(), format!("{text:?} is not a quantity; did you mean {expected}?"));
         };

@@ -28,7 +28,7 @@ pub(super) fn words(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_the_documents_say_can_be_typed() {
+fn every_command_in_the_documents_can_be_typed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut documents = vec![root.join("README.md")];
     documents.extend(fs::read_dir(root.join("docs")).unwrap().flatten().map(|entry| entry.path()));

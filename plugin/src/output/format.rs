@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forms_are_read_and_others_are_refused_with_those_there_are() {
+    fn an_unknown_format_is_refused_with_the_list_of_formats() {
         assert_eq!(Format::any("json"), Ok(Format::Json));
         assert!(matches!(Format::any("jsonpath={.a}"), Ok(Format::JsonPath(_))));
         assert!(matches!(Format::any("custom-columns=A:.a,B:{b}"), Ok(Format::Columns(columns)) if columns.len() == 2));

@@ -8,7 +8,7 @@ use super::table::{allowed, attempt, refused};
 use crate::support::{SOON, held, running, shared, want};
 
 #[test]
-fn what_john_writes_into_accounts() {
+fn forged_writes_to_accounts_are_refused() {
     let (john, mary) = (shared().user("4", "8Gi"), shared().user("4", "8Gi"));
     let web = running(&john, "web", 1, "1", "1Gi");
     let (me, more) = (&john.name, format!("want.{}", john.cluster("more")));
@@ -181,7 +181,7 @@ fn what_john_writes_into_accounts() {
 /// Checks who may write the delete, refused and blocked entries beside a held entry, for each existing state.
 /// cmp-webhook is down and no controller writes, so that each state stays as the test made it.
 #[test]
-fn what_may_be_written_beside_what_is_held() {
+fn each_entry_beside_a_held_entry_has_its_writers() {
     let mut installation = Installation::start(1, "3s");
     let john = installation.user("4", "8Gi");
     let (name, john) = (john.name.clone(), john.kubeconfig.clone());

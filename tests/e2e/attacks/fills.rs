@@ -249,7 +249,7 @@ fn templates_are_small_and_few_of_them_are_kept() {
 }
 
 #[test]
-fn what_is_written_to_a_nodes_disk_is_bounded_and_may_be_charged() {
+fn writes_to_the_disk_of_a_node_are_limited_and_may_be_charged() {
     let john = shared().user("4", "8Gi");
     let plain = running(&john, "plain", 1, "1", "1Gi");
     let of_pod = |cluster: &str| {

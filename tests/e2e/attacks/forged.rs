@@ -42,7 +42,7 @@ fn post(port: u16, authorities: &str, body: &[u8], announced: usize) -> (String,
 }
 
 #[test]
-fn a_forged_question_changes_nothing() {
+fn a_forged_admission_review_changes_nothing() {
     let john = shared().user("4", "8Gi");
     let web = running(&john, "web", 1, "1", "1Gi");
     let configuration = john.admin(&["get", "validatingwebhookconfiguration", "cmp-webhook", "-o", "json"]).ok().json();

@@ -7,7 +7,7 @@ use super::table::{allowed, attempt, refused};
 use crate::support::{SOON, copy_of, running, shared};
 
 #[test]
-fn what_john_tries_with_instances_and_pods() {
+fn attacks_with_instances_and_pods_are_refused() {
     let john = shared().user("4", "8Gi");
     let web = running(&john, "web", 2, "500m", "1Gi");
     let (ns, one, pod) = (format!("{web}-ns"), format!("{web}-0"), format!("{web}-0-0"));
@@ -361,7 +361,7 @@ fn what_john_tries_with_instances_and_pods() {
 }
 
 #[test]
-fn what_pod_security_refuses_is_shown_with_its_reason() {
+fn a_refusal_by_pod_security_is_shown_with_its_reason() {
     let john = shared().user("4", "8Gi");
     let web = running(&john, "web", 5, "100m", "64Mi");
     let ns = format!("{web}-ns");

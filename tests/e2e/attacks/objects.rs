@@ -7,7 +7,7 @@ use super::table::{allowed, attempt, cannot_scale, refused};
 use crate::support::{running, shared};
 
 #[test]
-fn what_john_tries_with_other_objects() {
+fn attacks_with_other_objects_are_refused() {
     let john = shared().user("4", "8Gi");
     let ns = format!("{}-ns", running(&john, "web", 1, "1", "1Gi"));
     let object = |version: &str, kind: &str, more: Value| {
@@ -323,7 +323,7 @@ fn a_disk_is_one_of_the_size() {
 }
 
 #[test]
-fn an_operator_who_may_write_namespaces_forges_none_of_ours() {
+fn an_operator_with_rights_on_namespaces_forges_no_cluster() {
     let john = shared().user("4", "8Gi");
     let ns = format!("{}-ns", running(&john, "web", 1, "1", "1Gi"));
     let operator = format!("operator-{}", john.name);
@@ -407,7 +407,7 @@ fn an_operator_who_may_write_namespaces_forges_none_of_ours() {
 }
 
 #[test]
-fn what_is_in_a_foreign_namespace() {
+fn attacks_on_a_foreign_namespace_are_refused() {
     let (john, mary) = (shared().user("4", "8Gi"), shared().user("4", "8Gi"));
     let web = running(&mary, "web", 1, "1", "1Gi");
     let (ns, one) = (format!("{web}-ns"), format!("{web}-0"));

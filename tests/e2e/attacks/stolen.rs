@@ -13,7 +13,7 @@ use super::table::{allowed, attempt, cannot_scale, refused};
 use crate::support::{SOON, rights_of_the_mirror, running, shared};
 
 #[test]
-fn what_a_thief_of_cmp_webhooks_token_tries() {
+fn attacks_with_the_stolen_token_of_cmp_webhook_are_refused() {
     let john = shared().user("4", "8Gi");
     let web = running(&john, "web", 1, "1", "1Gi");
     let (me, ns) = (&john.name, format!("{web}-ns"));
@@ -609,7 +609,7 @@ fn what_a_thief_of_cmp_webhooks_token_tries() {
 }
 
 #[test]
-fn what_a_thief_of_the_mirrors_token_tries() {
+fn attacks_with_the_stolen_token_of_the_mirror_are_refused() {
     let john = shared().user("4", "8Gi");
     let web = running(&john, "web", 1, "1", "1Gi");
     let (me, ns, plane) = (&john.name, format!("{web}-ns"), &john.installation.plane);

@@ -169,7 +169,7 @@ fn no_more_is_read_than_a_config_map_can_hold() {
 }
 
 #[test]
-fn a_value_that_is_no_text_is_refused_by_its_key() {
+fn a_value_that_is_not_a_string_is_refused_by_its_key() {
     for (data, key) in [(r#"{"quota":"{}","want.web":3}"#, "want.web"), (r#"{"quota":"\ud800"}"#, "quota")] {
         let data = parsed(data);
         assert_eq!(AccountPair::read(None, &account("uid", &data)).unwrap_err().key, key);

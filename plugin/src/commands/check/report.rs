@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_not_be_looked_at_has_not_failed() {
+    fn a_forbidden_check_is_a_warning() {
         let forbidden = CliError::from(cmp_client::ApiError::refused(403, "Forbidden", "no"));
         assert_eq!(Check::of("rights", Err(forbidden)).status, Status::Warning);
         assert_eq!(Check::of("rights", Err(CliError::user("no").hint("yes"))).hints, ["yes"]);

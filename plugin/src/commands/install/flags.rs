@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_given_is_as_it_was() {
+    fn a_flag_that_is_not_given_keeps_its_value() {
         let url = json!({ "webhook-url": "https://localhost:8443", "mirror": true });
         assert_eq!(
             settled(&url, &[]),
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_displaces_what_goes_not_with_it() {
+    fn a_given_flag_removes_remembered_flags_that_conflict() {
         let service = json!({ "image": "registry/cmp:1", "replicas": 3, "mirror": true });
         let (flags, _) = settled(&service, &["--webhook-url", "https://localhost:8443"]);
         assert_eq!(flags, json!({ "mirror": true, "webhook-url": "https://localhost:8443" }));
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_refused_with_a_way_out() {
+    fn remembered_flags_that_cannot_be_used_are_refused_with_a_remedy() {
         let refused = |before: &Value, version: Option<&str>, words: &[&str]| {
             let last = Last { version: version.map(str::to_owned), ..last(before) };
             settle(&last, &given(words)).unwrap_err().text()

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_is_said_is_text() {
+    fn texts_are_escaped_in_html() {
         assert_eq!(escaped("<a href='x'>\"&\"</a>"), "&lt;a href=&#39;x&#39;&gt;&quot;&amp;&quot;&lt;/a&gt;");
         assert_eq!(escaped("a\n\x1b<"), "a\\n^[&lt;");
     }

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_is_that_of_the_operation_or_of_the_field() {
+    fn the_line_of_the_wrong_operation_or_field_is_named() {
         let operations = "# Ours\n- op: add\n  path: /spec/hostUsers\n  value: false\n- op: add\n  path: /spec/hostPID\n  value: true\n";
         assert_eq!(line_of(operations, Some(1), "spec.hostUsers"), Some(2));
         assert_eq!(line_of(operations, Some(2), "spec.hostPID"), Some(5));

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_that_does_is_1_30() {
+    fn the_oldest_supported_version_is_1_30() {
         let check = |major: &str, minor: &str, expected: bool| {
             assert_eq!(is_too_old(major, minor), expected, "{major}.{minor}");
         };

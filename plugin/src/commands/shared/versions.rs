@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_version_is_not_printed() {
+    fn an_invalid_version_is_not_printed() {
         assert!(is_version("0.1.0") && is_version("1.2.3-rc.1+linux"));
         assert!(!is_version("") && !is_version("latest") && !is_version("1\u{1b}[2J") && !is_version(&"1".repeat(65)));
     }
