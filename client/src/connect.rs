@@ -85,7 +85,7 @@ pub async fn connect(options: &Options, agent: &str) -> Result<Connection, ApiEr
     };
     let client = client.map_err(|error| match error {
         ApiError::Other(why) if has_certificate => NoConnection::new(format!("the client certificate: {why}"))
-            .hint("it takes a certificate of X.509 version 3 and its private key, both in PEM")
+            .hint("use a certificate of X.509 version 3 and its private key, both in PEM")
             .into(),
         error => error,
     })?;

@@ -27,7 +27,7 @@ pub fn open(path: &Path) -> io::Result<File> {
         return refused("it is not a regular file");
     }
     if metadata.uid() != rustix::process::geteuid().as_raw() {
-        return refused("it belongs to somebody else: name another file");
+        return refused("it belongs to another user: name another file");
     }
     if metadata.nlink() > 1 {
         return refused("it has another name (a hard link): name another file");

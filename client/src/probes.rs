@@ -103,11 +103,11 @@ impl Answers {
             (Ok(()), Tried::Refused) => None,
             (Err(ApiError::WebhookDown { detail }), _) => Some(format!("it does not answer: {}", cause(detail))),
             (Err(ApiError::WebhookFails { code, .. }), _) => {
-                Some(format!("it answers with the status code {code} in place of a verdict"))
+                Some(format!("it answers with the status code {code} instead of a verdict"))
             }
-            (Err(error), _) => Some(format!("it refuses a good account: {error}")),
-            (Ok(()), Tried::Passed) => Some("nobody refuses what is no account: it is not asked".to_owned()),
-            (Ok(()), Tried::Unknown(why)) => Some(format!("it did not refuse what is no account: {why}")),
+            (Err(error), _) => Some(format!("it refuses a valid account: {error}")),
+            (Ok(()), Tried::Passed) => Some("an invalid account is not refused: cmp-webhook is not asked".to_owned()),
+            (Ok(()), Tried::Unknown(why)) => Some(format!("it did not refuse an invalid account: {why}")),
         }
     }
 }
@@ -166,11 +166,11 @@ mod tests {
             assert!(failure.unwrap_or_default().contains(expected.unwrap_or_default()));
         };
         check(Ok(()), Tried::Refused, None);
-        check(Ok(()), Tried::Passed, Some("it is not asked"));
-        check(Ok(()), Tried::Unknown("no".to_owned()), Some("did not refuse what is no account: no"));
+        check(Ok(()), Tried::Passed, Some("cmp-webhook is not asked"));
+        check(Ok(()), Tried::Unknown("no".to_owned()), Some("did not refuse an invalid account: no"));
         check(down(), Tried::Unknown(String::new()), Some("it does not answer: connection refused"));
         let busy = ApiError::WebhookFails { code: 429, detail: String::new() };
         check(Err(busy), Tried::Unknown(String::new()), Some("it answers with the status code 429"));
-        check(Err(ApiError::Other("no".to_owned())), Tried::Refused, Some("it refuses a good account: no"));
+        check(Err(ApiError::Other("no".to_owned())), Tried::Refused, Some("it refuses a valid account: no"));
     }
 }

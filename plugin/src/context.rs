@@ -21,7 +21,7 @@ pub(crate) const MANAGER: &str = "kubectl-cmp";
 const AGENT: &str = concat!("kubectl-cmp/", env!("CARGO_PKG_VERSION"));
 
 /// Hint about the places in which the plugin looks for a kubeconfig.
-const KUBECONFIG: &str = "the kubeconfig is that of --kubeconfig, of $KUBECONFIG, or ~/.kube/config";
+const KUBECONFIG: &str = "kubectl cmp reads the kubeconfig of --kubeconfig, of $KUBECONFIG, or ~/.kube/config";
 
 /// The terminal, the global flags and the connection of a command.
 pub(crate) struct Context<'a> {
@@ -141,12 +141,12 @@ impl<'a> Context<'a> {
             (Some(user), Some(owner)) if user == owner => Ok(user.clone()),
             (None, Some(owner)) => Ok(owner.clone()),
             (Some(user), Some(owner)) => {
-                Err(CliError::user(format!("{owner} is not you: a user acts for nobody else"))
-                    .hint(format!("leave --owner out, or say --owner {user} where a file names somebody else")))
+                Err(CliError::user(format!("cannot act for {owner}: only an administrator can act for another user"))
+                    .hint(format!("omit --owner, or use --owner {user} if the file names another owner")))
             }
-            (None, None) => Err(CliError::user(format!("{} is no user of cmp", who.username))
-                .hint("an administrator says whose: --owner USER, -A for everyone's, or the name of a cluster")
-                .hint("a user uses the kubeconfig that `kubectl cmp create user` wrote for them")),
+            (None, None) => Err(CliError::user(format!("{} is not a user of cmp", who.username))
+                .hint("administrators select clusters by --owner USER, by -A or by name")
+                .hint("users need the kubeconfig that `kubectl cmp create user` wrote")),
         }
     }
 
@@ -186,18 +186,18 @@ impl<'a> Context<'a> {
     pub(crate) fn cluster_of_namespace(&self) -> Result<Option<ClusterName>, CliError> {
         let Some(namespace) = self.global.namespace.as_deref().filter(|name| !name.is_empty()) else { return Ok(None) };
         ClusterName::from_namespace(namespace).map(Some).ok_or_else(|| {
-            CliError::user(format!("-n {namespace} is no namespace of a cluster"))
-                .hint("the namespace of cluster web is web-ns; without -n the name of the cluster is enough")
+            CliError::user(format!("-n {namespace} is not the namespace of a cluster"))
+                .hint("the namespace of cluster web is web-ns; a command that names the cluster needs no -n")
         })
     }
 
     /// Checks that `-n` does not name another Namespace than that of the cluster.
     pub(crate) fn check_namespace(&self, cluster: &ClusterName) -> Result<(), CliError> {
         match self.global.namespace.as_deref() {
-            Some(namespace) if !namespace.is_empty() && namespace != cluster.namespace() => {
-                Err(CliError::user(format!("cluster {cluster} is in {}, and not in {namespace}", cluster.namespace()))
-                    .hint("leave -n out: the name of the cluster says where it is"))
-            }
+            Some(namespace) if !namespace.is_empty() && namespace != cluster.namespace() => Err(CliError::user(
+                format!("cluster {cluster} is in namespace {}, not in {namespace}", cluster.namespace()),
+            )
+            .hint("omit -n: the name of the cluster determines its namespace")),
             _ => Ok(()),
         }
     }
@@ -211,7 +211,7 @@ impl<'a> Context<'a> {
     ) -> Result<Vec<ClusterName>, CliError> {
         // clap does not enforce this if names are given as well.
         if owner.is_some() && !all {
-            return Err(CliError::user("--owner goes with --all").hint("a name alone says which cluster is meant"));
+            return Err(CliError::user("--owner needs --all").hint("omit --owner: the names of clusters are unique"));
         }
         if all {
             let stored = self.account(&self.account_of(owner).await?).await?;
@@ -222,7 +222,7 @@ impl<'a> Context<'a> {
         }
         match self.cluster_of_namespace()? {
             Some(cluster) => Ok(vec![cluster]),
-            None => Err(CliError::user("no cluster is named").hint("name one or more, or use --all")),
+            None => Err(CliError::user("no cluster is named").hint("name one or more clusters, or use --all")),
         }
     }
 }

@@ -126,9 +126,9 @@ impl From<ApiError> for CliError {
         match error {
             ApiError::Refused { reason, message, .. } => {
                 let hint = if over_quota {
-                    Some("`kubectl cmp quota` shows what is used and what is left")
+                    Some("`kubectl cmp quota` shows the used and available amounts")
                 } else if lacks_rights {
-                    Some("this takes the rights of an administrator; `kubectl cmp whoami` shows who you are")
+                    Some("this command needs administrator rights; `kubectl cmp whoami` shows your user name")
                 } else {
                     None
                 };
@@ -139,21 +139,21 @@ impl From<ApiError> for CliError {
                 }
             }
             ApiError::WebhookDown { detail } => Self::user(message)
-                .hint("ask an administrator to look at cmp-webhook in cmp-system, and try again")
+                .hint("ask an administrator to check cmp-webhook in namespace cmp-system, then try again")
                 .hint(format!("the API server says: {detail}")),
             ApiError::WebhookFails { code, detail } => {
                 let hint = match code {
-                    413 => "the account is too large to be judged: an administrator takes what is not needed out of it",
-                    429 => "it is busy: try again in a few seconds",
-                    _ => "ask an administrator to look at cmp-webhook in cmp-system, and try again",
+                    413 => "the account is too large: ask an administrator to remove entries that are not needed",
+                    429 => "cmp-webhook is busy: try again in a few seconds",
+                    _ => "ask an administrator to check cmp-webhook in namespace cmp-system, then try again",
                 };
                 Self::user(message).hint(hint).hint(format!("the API server says: {detail}"))
             }
             ApiError::Unreachable(why) => Self::user(format!("unable to connect to the server: {why}"))
                 .hint("did you specify the right host or port? (--kubeconfig, --context, --server)"),
             ApiError::Unauthorized(why) => Self::user(format!("you must be logged in to the server ({why})"))
-                .hint("a token may have expired: an administrator makes another with `kubectl cmp create token`"),
-            ApiError::Damaged { .. } => Self::user(message).hint("an administrator has to mend it"),
+                .hint("the token may have expired: ask an administrator for a new one (`kubectl cmp create token`)"),
+            ApiError::Damaged { .. } => Self::user(message).hint("ask an administrator to repair the account"),
             ApiError::TimedOut { .. } => Self::user(message).hint("the same command goes on where this one ended"),
             ApiError::NoConnection(reason) => reason.hints.into_iter().fold(Self::user(message), Self::hint),
             ApiError::Other(_) => Self::user(message),
@@ -176,11 +176,11 @@ impl From<Refusal> for CliError {
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         let hint = match &error {
-            StoreError::Missing(_) => Some("`kubectl cmp mirror --db FILE` makes one"),
-            StoreError::Foreign(_) => Some("it is left as it is: name another file with --db"),
-            StoreError::OtherCluster(_) => Some("a file is of one cluster: name another with --db"),
+            StoreError::Missing(_) => Some("`kubectl cmp mirror --db FILE` creates the file"),
+            StoreError::Foreign(_) => Some("the file was not changed: name another file with --db"),
+            StoreError::OtherCluster(_) => Some("a file records one Kubernetes cluster: name another file with --db"),
             StoreError::Newer { .. } => Some("use that version of the plugin, or another file"),
-            StoreError::Damaged { .. } => Some("it is only a copy: delete it, and it begins anew"),
+            StoreError::Damaged { .. } => Some("the file is only a copy: delete it to start a new one"),
             _ => None,
         };
         let error = Self::user(error.to_string());
@@ -205,7 +205,7 @@ impl From<fetch::Failure> for CliError {
         match failure {
             fetch::Failure::Api(error) => error.into(),
             failure @ fetch::Failure::NoMirror => Self::user(failure.to_string())
-                .hint("`kubectl cmp install --mirror` starts one; --db FILE names a file of `kubectl cmp mirror`"),
+                .hint("`kubectl cmp install --mirror` starts a mirror; --db FILE reads a file of `kubectl cmp mirror`"),
             failure @ fetch::Failure::Broken(_) => {
                 Self::user(failure.to_string()).hint("kubectl logs -n cmp-system deployment/cmp-mirror")
             }
@@ -229,7 +229,7 @@ mod tests {
         };
         assert_eq!(
             CliError::from(over_quota).text(),
-            "Error from server (Forbidden): exceeded quota: john\nhint: `kubectl cmp quota` shows what is used and what is left\n"
+            "Error from server (Forbidden): exceeded quota: john\nhint: `kubectl cmp quota` shows the used and available amounts\n"
         );
         assert_eq!(CliError::user("no").hint("yes").text(), "error: no\nhint: yes\n");
         assert_eq!(refused("A\nB", "no\nhint: \x1b[2J"), "Error from server (A\\nB): no\\nhint: ^[[2J\n");

@@ -24,9 +24,9 @@ fn text(from: impl Read, most: u64) -> io::Result<String> {
     // Read one byte more to detect a longer input: a device or a pipe does not tell its size in advance.
     from.take(most.saturating_add(1)).read_to_end(&mut text)?;
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > most {
-        return Err(io::Error::other(format!("it is larger than {} MiB, which is the limit", most >> 20)));
+        return Err(io::Error::other(format!("the input is larger than the limit of {} MiB", most >> 20)));
     }
-    String::from_utf8(text).map_err(|_| io::Error::other("it is no text in UTF-8"))
+    String::from_utf8(text).map_err(|_| io::Error::other("the input is not valid UTF-8"))
 }
 
 #[cfg(test)]
@@ -40,7 +40,7 @@ mod tests {
         assert_eq!(check(4, 4).unwrap(), 4);
         assert!(check(5, 4).is_err());
         // The input has no end.
-        assert_eq!(check(u64::MAX, OBJECT).unwrap_err().to_string(), "it is larger than 3 MiB, which is the limit");
+        assert_eq!(check(u64::MAX, OBJECT).unwrap_err().to_string(), "the input is larger than the limit of 3 MiB");
         assert!(text(&b"a\xff"[..], 4).unwrap_err().to_string().contains("UTF-8"));
         assert!(read_or_stdin("/", 4).unwrap_err().to_string().contains("directory"));
     }

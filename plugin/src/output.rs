@@ -115,9 +115,7 @@ fn sorted(items: Vec<Item>, field: &Template) -> Result<Vec<Item>, CliError> {
         keyed.push((found.into_iter().next(), item));
     }
     if !keyed.is_empty() && keyed.iter().all(|(key, _)| key.is_none()) {
-        return Err(
-            CliError::user("--sort-by: no such field in any of them").hint("`-o json` shows the fields that there are")
-        );
+        return Err(CliError::user("--sort-by: no listed object has this field").hint("`-o json` shows all fields"));
     }
     keyed.sort_by(|(left, _), (right, _)| match (left, right) {
         (Some(left), Some(right)) => in_order(left, right),
@@ -197,9 +195,11 @@ pub(crate) fn print_object(ui: &Ui, format: &Format, object: &Value) -> Result<(
     let object = without_nulls(object.clone());
     match format {
         Format::Yaml => ui.out(&yaml(&object)?),
-        Format::JsonPath(template) => ui.out(&template.fill(&object).map_err(|error| {
-            CliError::user(format!("--output: {error}")).hint("`-o json` shows the fields that there are")
-        })?),
+        Format::JsonPath(template) => ui.out(
+            &template
+                .fill(&object)
+                .map_err(|error| CliError::user(format!("--output: {error}")).hint("`-o json` shows all fields"))?,
+        ),
         Format::Columns(_) => columns(ui, format, std::slice::from_ref(&object), false),
         _ => {
             let text = serde_json::to_string_pretty(&object).map_err(|error| CliError::internal(&error.to_string()))?;

@@ -55,7 +55,7 @@ pub(crate) fn message(error: &clap::Error) -> String {
     let value = text(error, ContextKind::InvalidValue).unwrap_or_default();
     match error.kind() {
         ErrorKind::UnknownArgument if argument.starts_with('-') => format!("unknown flag: {argument}"),
-        ErrorKind::UnknownArgument => format!("{argument:?} is one argument too many"),
+        ErrorKind::UnknownArgument => format!("unexpected argument {argument:?}"),
         ErrorKind::MissingRequiredArgument => {
             // Names come first, in the order in which they are typed. clap lists flags first.
             let (names, flags): (Vec<&str>, Vec<&str>) =
@@ -97,11 +97,9 @@ fn belongs(word: &str, path: &str) -> Option<String> {
     match path.strip_prefix("kubectl cmp ")? {
         "exec" => Some(format!("the command comes after --: kubectl cmp exec INSTANCE -- {word} ...")),
         "scale cluster" if word.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(format!("say how many with --count {word}"))
+            Some(format!("set the number of instances with --count {word}"))
         }
-        "create cluster" if !word.starts_with('-') => {
-            Some("one cluster at a time; several are several commands".to_owned())
-        }
+        "create cluster" if !word.starts_with('-') => Some("create one cluster per command".to_owned()),
         _ => None,
     }
 }
@@ -119,7 +117,7 @@ fn known_as(word: &str) -> Option<&'static str> {
         "me" | "login" => "kubectl cmp whoami",
         "backup" | "dump" | "save" => "kubectl cmp export cluster NAME",
         "restore" | "import" | "apply" => "kubectl cmp create -f FILE",
-        "usage" | "top" => "kubectl cmp quota, or kubectl cmp report for what was used",
+        "usage" | "top" => "kubectl cmp quota, or kubectl cmp report for past usage",
         "cost" | "bill" | "billing" => "kubectl cmp report",
         "cron" | "timer" => "kubectl cmp schedule",
         _ => return None,
@@ -140,7 +138,7 @@ fn unknown(error: &clap::Error, path: &str, command: &Command) -> CliError {
     let Some(verb) = verb else {
         let error_of = CliError::user(format!("unknown command {word:?} for \"kubectl cmp\""));
         if noun(&word).is_some() {
-            return error_of.hint(format!("what to do comes first: kubectl cmp get {word}"));
+            return error_of.hint(format!("the verb comes first: kubectl cmp get {word}"));
         }
         if let Some(known) = known_as(&word) {
             return error_of.hint(format!("perhaps: {known}"));
@@ -156,19 +154,24 @@ fn unknown(error: &clap::Error, path: &str, command: &Command) -> CliError {
         };
     };
     let nouns: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
-    let what = if nouns.iter().any(|word| noun(word).is_some()) { "takes a type first," } else { "takes" };
-    let wrong = CliError::user(format!("{path} {what} {}; {word:?} is none", nouns.join(" or ")));
+    let what = if nouns.iter().any(|word| noun(word).is_some()) { "needs a type first:" } else { "takes" };
+    let wrong = CliError::user(format!("{path} {what} {}; {word:?} is not one of them", nouns.join(" or ")));
     let takes = |noun: &str| nouns.iter().any(|taken| taken.trim_end_matches('s') == noun);
     match (verb, word.trim_end_matches('s')) {
-        ("stop", "cluster") => return wrong.hint("all of a cluster at once: kubectl cmp suspend cluster NAME"),
-        ("start", "cluster") => return wrong.hint("all of a cluster at once: kubectl cmp resume cluster NAME"),
+        ("stop", "cluster") => {
+            return wrong.hint("to suspend all instances of a cluster: kubectl cmp suspend cluster NAME");
+        }
+        ("start", "cluster") => {
+            return wrong.hint("to resume all instances of a cluster: kubectl cmp resume cluster NAME");
+        }
         ("delete", "instance") => {
-            return wrong.hint("instances go with the highest index first: kubectl cmp scale cluster NAME --count N");
+            return wrong
+                .hint("to delete the instances with the highest indexes: kubectl cmp scale cluster NAME --count N");
         }
         (_, "pod" | "statefulset" | "vm" | "machine") if takes("instance") => {
-            return wrong.hint(format!("what runs is an instance: {path} instances"));
+            return wrong.hint(format!("cmp calls them instances: {path} instances"));
         }
-        ("create", "instance") => return wrong.hint("instances are made by their cluster: kubectl cmp create cluster"),
+        ("create", "instance") => return wrong.hint("clusters create their instances: kubectl cmp create cluster"),
         _ => {}
     }
     if noun(&word).is_some() {
@@ -222,9 +225,7 @@ mod tests {
         );
         check(
             "kubectl-cmp create cluster web db --cpu 1 --memory 1Gi",
-            &format!(
-                "error: \"db\" is one argument too many\nhint: one cluster at a time; several are several commands\n{create}"
-            ),
+            &format!("error: \"db\" is one argument too many\nhint: create one cluster per command\n{create}"),
         );
         check(
             "kubectl-cmp create cluster web --cpu 1 --memory 64",
@@ -241,21 +242,21 @@ mod tests {
         check(
             "kubectl-cmp get web",
             &format!(
-                "error: kubectl cmp get takes a type first, clusters or instances or schedules or users or templates or tokens; \"web\" is none\nhint: perhaps: kubectl cmp get cluster web\n{}",
+                "error: kubectl cmp get needs a type first: clusters or instances or schedules or users or templates or tokens; \"web\" is not one of them\nhint: perhaps: kubectl cmp get cluster web\n{}",
                 help(" get")
             ),
         );
         check(
             "kubectl-cmp stop web/0",
             &format!(
-                "error: kubectl cmp stop takes a type first, instance; \"web/0\" is none\nhint: perhaps: kubectl cmp stop instance web-0\n{}",
+                "error: kubectl cmp stop needs a type first: instance; \"web/0\" is not one of them\nhint: perhaps: kubectl cmp stop instance web-0\n{}",
                 help(" stop")
             ),
         );
         check(
             "kubectl-cmp stop cluster web",
             &format!(
-                "error: kubectl cmp stop takes a type first, instance; \"cluster\" is none\nhint: all of a cluster at once: kubectl cmp suspend cluster NAME\n{}",
+                "error: kubectl cmp stop needs a type first: instance; \"cluster\" is not one of them\nhint: to suspend all instances of a cluster: kubectl cmp suspend cluster NAME\n{}",
                 help(" stop")
             ),
         );

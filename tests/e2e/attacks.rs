@@ -29,7 +29,7 @@ fn john_sees_only_johns() {
     john.cmp(&["stop", "instance", &format!("{hers}-0")]).fails().says("not found");
     john.cmp(&["get", "users"]).fails().says("orbidden");
     john.cmp(&["get", "clusters", "-A"]).fails().says("orbidden");
-    john.cmp(&["quota", &mary.name]).fails().says("a user acts for nobody else");
+    john.cmp(&["quota", &mary.name]).fails().says("only an administrator can act for another user");
     let ns = format!("{hers}-ns");
     for kind in ["pods", "statefulsets", "services", "configmaps", "secrets", "events", "persistentvolumeclaims"] {
         john.kubectl(&["get", kind, "-n", &ns]).fails().says("orbidden");

@@ -73,25 +73,25 @@ fn check_passes_on_a_sound_installation() {
     let said = plane.admin(&["cmp", "check", "--pre"]).ok();
     said.says("ok        kubernetes: v1.")
         .says("ok        admission: ValidatingAdmissionPolicies are served")
-        .says("ok        kubevirt: it is not there: no VMs")
+        .says("ok        kubevirt: KubeVirt is not installed: clusters of VMs cannot be created")
         .says("ok        apiservices: ")
-        .says("ok        rights: you may create and change all that is installed")
+        .says("ok        rights: you may create and change all objects of cmp")
         .says_not("policy/");
     // A user can check their own account.
     let own = user.cmp(&["check"]).ok();
     own.says("ok        account: it is sound: 1 cluster, within the quota")
-        .says("the rest is for an administrator to check");
+        .says("the other checks need administrator rights");
     let object = user.cmp(&["check", "-o", "json"]).ok().json();
     assert_eq!((&object["kind"], &object["status"]["result"]), (&json!("Check"), &json!("ok")));
     assert_eq!(object["status"]["checks"][0]["name"], "kubernetes");
     // A subject without rights gets a warning. An unreadable object does not count as a failure.
     let nobody = ["--as", "nobody@example.com"];
-    plane.admin(&[&["cmp", "check"], &nobody[..]].concat()).ok().says("warning   cmp: not looked at");
+    plane.admin(&[&["cmp", "check"], &nobody[..]].concat()).ok().says("warning   cmp: not checked");
     plane
         .admin(&[&["cmp", "check", "--pre"], &nobody[..]].concat())
         .fails()
         .says("failed    rights: you may not create clusterrolebindings, create clusterroles")
-        .says("hint: installing takes the rights of an administrator");
+        .says("hint: installing needs administrator rights");
     user.cmp(&["version"]).ok().says(concat!("Webhook Version: v", env!("CARGO_PKG_VERSION"))).says_not("Warning");
     drop(web);
 }
@@ -111,13 +111,13 @@ fn each_problem_is_named_with_a_remedy() {
     let sound = check(plane).ok();
     for policy in ["accounts", "instances", "scale", "pods", "namespaces", "user-objects", "services", "webhook-rights"]
     {
-        sound.clone().says(&format!("policy/cmp-{policy}: it is as it was installed, and refuses what it has to"));
+        sound.clone().says(&format!("policy/cmp-{policy}: it is unchanged and refuses a forbidden request"));
     }
     sound
-        .says("policy/cmp-webhook-configuration: it is as it was installed, and refuses what it has to")
-        .says("policy/cmp-vms: it is as it was installed; not tried: there is no cluster of VMs")
-        .says("ok        cmp-webhook: it accepts a good account, and refuses one that is none")
-        .says("ok        certificate: it is for localhost, and of the authority in caBundle")
+        .says("policy/cmp-webhook-configuration: it is unchanged and refuses a forbidden request")
+        .says("policy/cmp-vms: it is unchanged; not tried: there is no cluster of VMs")
+        .says("ok        cmp-webhook: it accepts a valid account and refuses an invalid one")
+        .says("ok        certificate: it is valid for localhost and signed by the authority in caBundle")
         .says("ok        accounts: 2 accounts with 1 cluster, all sound");
 
     // Another server of the API is down. It belongs to somebody else, so that nothing of cmp has failed.
@@ -141,7 +141,7 @@ fn each_problem_is_named_with_a_remedy() {
     // Policies and rights.
     let never = json!([{ "op": "add", "path": "/spec/matchConditions/-", "value": { "name": "never", "expression": "false" } }]);
     patch(plane, &["validatingadmissionpolicy", "cmp-services"], &never);
-    let text = "spec.matchConditions is not as it was installed, and it does not refuse what it has to";
+    let text = "spec.matchConditions was changed after the installation, and it does not refuse a forbidden request";
     comes_to_fail(plane, &["policy/cmp-services"], text);
     plane.admin(&["delete", "validatingadmissionpolicybinding", "cmp-pods"]).ok();
     let role = json!([{ "op": "add", "path": "/rules/0/verbs/-", "value": "delete" }]);
@@ -152,10 +152,10 @@ fn each_problem_is_named_with_a_remedy() {
         &["namespace", "cmp-templates"],
         &json!({ "metadata": { "labels": { "app.kubernetes.io/part-of": null } } }),
     );
-    plane.admin(&["cmp", "check", "--pre"]).fails().says("cmp-templates is there, and not cmp's");
+    plane.admin(&["cmp", "check", "--pre"]).fails().says("cmp-templates exists but does not belong to cmp");
     let all = ["roles", "bindings", "policy/cmp-pods", "policy/cmp-services"];
     let texts = [
-        "clusterrole.rbac.authorization.k8s.io/cmp-container-user: rules[0].verbs is not as it was installed",
+        "clusterrole.rbac.authorization.k8s.io/cmp-container-user: rules[0].verbs was changed after the installation",
         "rolebinding/more in default gives cmp-vm-user to User mary",
         "policy/cmp-pods: its binding: it is missing",
     ];
@@ -169,10 +169,10 @@ fn each_problem_is_named_with_a_remedy() {
     // The webhook configuration: it asks nobody, or never asks.
     let never = json!([{ "op": "add", "path": "/webhooks/0/matchConditions/-", "value": { "name": "never", "expression": "false" } }]);
     patch(plane, &CONFIGURATION, &never);
-    let text = "nobody refuses what is no account: it is not asked";
+    let text = "an invalid account is not refused: cmp-webhook is not asked";
     comes_to_fail(plane, &["configuration", "cmp-webhook"], text);
     plane.admin(&[&["delete"], &CONFIGURATION[..]].concat()).ok();
-    fails(plane, &["configuration"], &["cmp-webhook: it is missing", "nothing is held for them"]);
+    fails(plane, &["configuration"], &["cmp-webhook: it is missing", "the API server asks no webhook about accounts"]);
     install(plane);
     comes_to_pass(plane);
 
@@ -186,7 +186,11 @@ fn each_problem_is_named_with_a_remedy() {
     let kubeconfig = john.kubeconfig.clone();
     installation.stop();
     let plane = &installation.plane;
-    fails(plane, &["cmp-webhook"], &["it does not answer: ", "until it answers nothing is created or grown"]);
+    fails(
+        plane,
+        &["cmp-webhook"],
+        &["it does not answer: ", "until cmp-webhook answers, clusters cannot be created or grown"],
+    );
     plane.admin(&["delete", "limitrange", "cmp", "-n", &format!("{web}-ns")]).ok();
     let text = format!("account/john: cluster {web} is ready, but its LimitRange is missing or was changed");
     fails(plane, &["cmp-webhook", "account/john"], &[&text]);
@@ -199,7 +203,7 @@ fn each_problem_is_named_with_a_remedy() {
     patch(plane, &["configmap", "mary", "-n", "cmp-users"], &json!({ "data": { "held.db": "lost" } }));
     let texts = [
         &format!("account/john: namespace {web}-ns belongs to this user, but the account has no entry for it"),
-        "account/mary: it is damaged: \"held.db\" of the account is not readable",
+        "account/mary: the account is damaged: \"held.db\" of the account is not readable",
         "policy/cmp-accounts: its binding: it is missing",
     ];
     fails(plane, &["cmp-webhook", "policy/cmp-accounts", "account/john", "account/mary"], &texts);
@@ -277,7 +281,7 @@ fn another_version(plane: &ControlPlane, authority: &Authority) {
         .ok()
         .says("Webhook Version: v0.9.3")
         .says("Warning: the plugin is v")
-        .says("install the plugin of that version");
+        .says("install that version of the plugin");
     let object = plane.admin(&["cmp", "version", "-o", "json"]).ok().json();
     assert_eq!(object["webhookVersion"]["gitVersion"], "v0.9.3");
 }

@@ -31,34 +31,34 @@ fn wrong_input_is_named_with_a_remedy() {
             ],
             "--resource a.b/c is given twice",
         ),
-        (
-            &["create", "cluster", "user/web", "--cpu", "1", "--memory", "1Gi"],
-            "that is a user, where a cluster is asked",
-        ),
+        (&["create", "cluster", "user/web", "--cpu", "1", "--memory", "1Gi"], "expected a cluster, got a user"),
         (&["get", "web"], "perhaps: kubectl cmp get cluster web"),
         (&["stop", "cluster", "web"], "kubectl cmp suspend cluster NAME"),
-        (&["get", "instances", "-n", "default"], "-n default is no namespace of a cluster"),
-        (&["get", "cluster", "web", "-n", "db-ns"], "cluster web is in web-ns, and not in db-ns"),
-        (&["stop", "instance", "web-0", "-n", "db-ns"], "cluster web is in web-ns, and not in db-ns"),
-        (&["describe", "instance", "cluster/web-0"], "that is a cluster, where an instance is asked for"),
-        (&["get", "clusters", "-A"], "this takes the rights of an administrator"),
-        (&["create", "token", "john", "-o", "name"], "is no form of output here"),
-        (&["create", "token", "john", "--duration", "1s"], "10 minutes at the least"),
+        (&["get", "instances", "-n", "default"], "-n default is not the namespace of a cluster"),
+        (&["get", "cluster", "web", "-n", "db-ns"], "cluster web is in namespace web-ns, not in db-ns"),
+        (&["stop", "instance", "web-0", "-n", "db-ns"], "cluster web is in namespace web-ns, not in db-ns"),
+        (&["describe", "instance", "cluster/web-0"], "expected an instance, got a cluster"),
+        (&["get", "clusters", "-A"], "this command needs administrator rights"),
+        (&["create", "token", "john", "-o", "name"], "is not an output format of this command"),
+        (&["create", "token", "john", "--duration", "1s"], "must be from 10 minutes"),
         (&["delete", "token", "john", ""], "is not the id of a token"),
         (&["install", "--replicas", "0"], "0 is not from 1 to 100"),
         // The file has no end.
-        (&["create", "-f", "/dev/zero"], "--filename /dev/zero: it is larger than 16 MiB, which is the limit"),
-        (&["create", "cluster", "-f", "/dev/zero"], "it is larger than 16 MiB"),
-        (&["create", "template", "x", "-f", "/dev/zero"], "it is larger than 3 MiB"),
+        (&["create", "-f", "/dev/zero"], "--filename /dev/zero: the input is larger than the limit of 16 MiB"),
+        (&["create", "cluster", "-f", "/dev/zero"], "the input is larger than the limit of 16 MiB"),
+        (&["create", "template", "x", "-f", "/dev/zero"], "the input is larger than the limit of 3 MiB"),
         (
             &["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--patch", "/dev/zero"],
-            "--patch /dev/zero: it is larger than 3 MiB",
+            "--patch /dev/zero: the input is larger than the limit of 3 MiB",
         ),
         (
             &["create", "cluster", "web", "--type", "vm", "--cpu", "1", "--memory", "1Gi", "--ssh-key", "/dev/zero"],
-            "--ssh-key /dev/zero: it is larger than 3 MiB",
+            "--ssh-key /dev/zero: the input is larger than the limit of 3 MiB",
         ),
-        (&["get", "clusters", "-o", "jsonpath-file=/dev/zero"], "/dev/zero: it is larger than 3 MiB"),
+        (
+            &["get", "clusters", "-o", "jsonpath-file=/dev/zero"],
+            "/dev/zero: the input is larger than the limit of 3 MiB",
+        ),
         (
             &["create", "cluster", "web", "--cpu", "two", "--memory", "1Gi"],
             "invalid value 'two' for '--cpu <CPU>': \"two\" is not a quantity",
@@ -73,11 +73,11 @@ fn wrong_input_is_named_with_a_remedy() {
         (&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--type", "pod"], "use container or vm"),
         (
             &["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--type", "vm"],
-            "there is no KubeVirt in this cluster",
+            "KubeVirt is not installed in this cluster",
         ),
         (&["create", "cluster", "web", "--cpu", "0.0001", "--memory", "1Gi"], "must be a multiple of 1m"),
         (&["create", "cluster", "web", "--cpu", "1", "--memory", "1Gi", "--resource", "gpu"], "has no amount"),
-        (&["get", "clusters", "-o", "xml"], "\"xml\" is no form of output: use one of json, yaml"),
+        (&["get", "clusters", "-o", "xml"], "\"xml\" is not an output format: use one of json, yaml"),
         (&["get", "cluster", "web-x-y"], "cluster \"web-x-y\" not found"),
         (&["get", "instances", "web"], "\"web\" is not an instance name"),
         (&["describe", "instance", "web-0"], "instance \"web-0\" not found"),
@@ -261,7 +261,7 @@ fn templates_columns_order_and_labels() {
     let columns = get(&["-o", "custom-columns=WHICH:.metadata.name,IMAGE:spec.image", "--sort-by", ".spec.count"]);
     let rows: Vec<Vec<&str>> = columns.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows, [["WHICH", "IMAGE"], [&db, "<none>"], [&web, "<none>"]]);
-    user.cmp(&["get", "clusters", "--sort-by", ".nothing"]).fails().says("no such field");
+    user.cmp(&["get", "clusters", "--sort-by", ".nothing"]).fails().says("no listed object has this field");
     user.cmp(&["get", "clusters", "-o", "jsonpath={.items[7]}"]).fails().says("array index out of bounds");
     let instance = format!("{web}-1");
     user.kubectl(&["label", "statefulset", &instance, "-n", &format!("{web}-ns"), "tier=front"]).ok();
@@ -269,7 +269,7 @@ fn templates_columns_order_and_labels() {
     assert_eq!(selected("tier=front"), format!("instance/{instance}\n"));
     assert_eq!(selected("tier"), format!("instance/{instance}\n"));
     assert_eq!(selected("tier!=front").lines().count(), 2);
-    user.cmp(&["get", "instances", "-l", "a b"]).fails().says("selects nothing");
+    user.cmp(&["get", "instances", "-l", "a b"]).fails().says("is not a label selector");
     let trace = user.cmp(&["quota", "-v=6"]).ok();
     assert!(trace.stderr.contains("GET /api/v1/namespaces/cmp-users/configmaps/"), "{trace}");
 }

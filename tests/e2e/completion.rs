@@ -142,7 +142,7 @@ fn completion_is_installed_once_beside_the_plugin_or_where_it_is_told() {
     assert_eq!(fs::canonicalize(&link).unwrap(), fs::canonicalize(&built().plugin).unwrap());
     fs::remove_file(&link).unwrap();
     fs::write(&link, "somebody's own").unwrap();
-    folder.install().fails().says("no link of ours").says("hint: remove it");
+    folder.install().fails().says("kubectl cmp did not create it").says("hint: remove the file");
     assert_eq!(fs::read_to_string(&link).unwrap(), "somebody's own");
 
     // The layout of krew: a link that each upgrade changes, in a folder on the PATH.

@@ -229,7 +229,7 @@ fn a_kubeconfig_has_the_same_outcome_as_with_kubectl() {
         ("documents", more("---\ncurrent-context: nowhere\n"), &[]),
         ("kind", more("").replaced("kind: Config", "kind: Pod"), &["kind is not Config"]),
         ("utf-16", wide.clone(), &[]),
-        ("utf-16-half", wide[..wide.len() - 1].to_vec(), &["it is no text in UTF-16"]),
+        ("utf-16-half", wide[..wide.len() - 1].to_vec(), &["it is not valid UTF-16"]),
         ("syntax", more("users: [\n"), &["the kubeconfig ", "syntax: line ", "not YAML"]),
     ];
     for (name, text, refused) in table {
@@ -326,7 +326,7 @@ fn a_credential_plugin_that_fails_is_named() {
         ("./garbage", "interactiveMode: Never", &["/garbage printed no usable credentials: line 1"]),
         ("./nothing", "interactiveMode: Never", &["neither a token nor a certificate"]),
         ("./half", "interactiveMode: Never", &["not both"]),
-        ("./other", "interactiveMode: Never", &["no ExecCredential of client.authentication.k8s.io/v1"]),
+        ("./other", "interactiveMode: Never", &["not an ExecCredential of client.authentication.k8s.io/v1"]),
         ("./works", "interactiveMode: Always", &["standard input is not a terminal"]),
         ("./works", "interactiveMode: Maybe", &["interactiveMode \"Maybe\""]),
         ("./works", "provideClusterInfo: false", &["without interactiveMode"]),

@@ -82,7 +82,7 @@ fn an_administrator_acts_for_a_user() {
     let user = shared().user("4", "8Gi");
     let name = user.cluster("web");
     let create = ["cmp", "create", "cluster", &name, "--cpu", "3", "--memory", "1Gi"];
-    user.admin(&create).fails().says("is no user of cmp").says("--owner");
+    user.admin(&create).fails().says("is not a user of cmp").says("--owner");
     let owned: Vec<&str> = create.iter().copied().chain(["--owner", &user.name]).collect();
     user.admin(&owned).ok();
     user.cmp(&["get", "clusters"]).ok().says(&name);
@@ -93,7 +93,7 @@ fn an_administrator_acts_for_a_user() {
         .says("exceeded quota: ");
     user.cmp(&["create", "cluster", &second, "--cpu", "1", "--memory", "1Gi", "--owner", "john"])
         .fails()
-        .says("a user acts for nobody else");
+        .says("only an administrator can act for another user");
     user.admin(&["cmp", "delete", "cluster", &name, "--yes"]).ok();
 }
 

@@ -33,7 +33,7 @@ fn a_cluster_comes_back_with_the_same_instances_off() {
 
     let export = || user.cmp(&["export", "cluster", &web]).ok();
     let printed = export();
-    assert_eq!(printed.stderr, format!("what is on disks is not in it: {web}\n"));
+    assert_eq!(printed.stderr, format!("the contents of disks are not exported: {web}\n"));
     let json = user.cmp(&["export", &format!("cluster/{web}"), "-o", "json"]).ok().json();
     let off = json!({ "suspended": ["2-3"], "stopped": [1] });
     assert_eq!((&json["spec"]["instances"], &json["metadata"]), (&off, &json!({ "name": web })));
@@ -86,7 +86,7 @@ fn clusters_are_exported_by_their_owner_and_by_administrators() {
     admin(&["-A"]).ok().says(&web).says(&theirs);
     admin(&["--all", "--owner", &other.name]).ok().says(&theirs).says_not(&web);
     admin(&[&web]).ok().says(&format!("owner: {}", user.name));
-    admin(&["--all"]).fails().says("no user of cmp");
+    admin(&["--all"]).fails().says("not a user of cmp");
 
     // A copy for another user is suspended by the subject that created it.
     let printed = admin(&[&db]).ok().stdout;
@@ -177,7 +177,7 @@ fn a_timer_is_restored_or_reported_as_expired() {
     let date = cmp_core::schedule::local_time(resume, &zone);
     user.kubectl_reading(&["cmp", "create", "-f", "-"], &copy(&late))
         .ok()
-        .says(&format!("cluster/{late}: its timer is left out, which was to resume it at {date}\n"))
+        .says(&format!("cluster/{late}: left out the expired timer to resume it at {date}\n"))
         .says(&format!("kubectl cmp resume cluster {late}"));
     user.cmp(&["get", "schedules"]).ok().says_not(&late);
     user.cmp(&["get", "instance", &format!("{late}-0"), "-o", "json"]).ok().says_not("wokenBy");

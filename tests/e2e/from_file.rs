@@ -39,7 +39,7 @@ fn printed_clusters_can_be_created_by_their_owner_and_by_others() {
     // Another user may create them with their own name as the owner, and an administrator may do so for them.
     let theirs =
         |more: &[&str]| other.kubectl_reading(&[&["cmp", "create", "cluster", "-f", "-"][..], more].concat(), &printed);
-    theirs(&[]).fails().says(&format!("{} is not you", user.name)).says(&format!("--owner {}", other.name));
+    theirs(&[]).fails().says(&format!("cannot act for {}", user.name)).says(&format!("--owner {}", other.name));
     theirs(&["--owner", &other.name]).ok().says(&format!("cluster/{db} created"));
     assert_eq!((spec(&other, &web), spec(&other, &db)), before);
     other.cmp(&["delete", "cluster", &web, &db, "--yes", "--wait"]).ok();
@@ -65,7 +65,7 @@ fn an_invalid_object_in_a_file_is_named_and_the_others_are_created() {
         (json!({ "size": size, "image": "a b" }), "spec.image: \"a b\" is not an image"),
         (json!({ "size": size, "env": [{ "name": "1" }] }), "spec.env: \"1\" is not the name of a variable"),
         (json!({ "size": size, "ports": [0] }), "spec.ports: 0 is not a port"),
-        (json!({ "size": size, "disk": "data" }), "spec.disk: \"data\" is not where a disk can be mounted"),
+        (json!({ "size": size, "disk": "data" }), "spec.disk: \"data\" is not a mount path"),
         (json!({ "size": size, "disk": "/data" }), "disk needs storage in the size"),
         (
             json!({ "size": size, "patch": { "spec": { "hostPID": true } } }),
@@ -77,17 +77,17 @@ fn an_invalid_object_in_a_file_is_named_and_the_others_are_created() {
         create(&cluster(&web, &spec).to_string()).fails().says(says);
     }
     for (text, says) in [
-        ("", "there is no cluster in it"),
+        ("", "the file has no cluster"),
         ("{", "--filename -: line 1"),
-        ("kind: Pod", "it has a \"Pod\" of null, where a Cluster of kubectl-cmp.dev/v1 is asked for"),
+        ("kind: Pod", "the file has a \"Pod\" of null; only a Cluster of kubectl-cmp.dev/v1 is allowed"),
         ("apiVersion: kubectl-cmp.dev/v1\nkind: Cluster", "a cluster has no metadata.name"),
         ("apiVersion: kubectl-cmp.dev/v1\nkind: Cluster\nmetadata: { name: Web }", "\"Web\" is not a cluster name"),
-        ("apiVersion: kubectl-cmp.dev/v1\nkind: Cluster\nmetadata: { name: web }", "cluster web: it has no spec"),
+        ("apiVersion: kubectl-cmp.dev/v1\nkind: Cluster\nmetadata: { name: web }", "cluster web: spec is missing"),
     ] {
         create(text).fails().says(says);
     }
     let plain = cluster(&web, &json!({ "size": size }));
-    create(&format!("{plain}\n---\n{plain}")).fails().says(&format!("cluster {web} is in it twice"));
+    create(&format!("{plain}\n---\n{plain}")).fails().says(&format!("cluster {web} appears twice in the file"));
     user.cmp(&["create", "cluster", "-f", "-", "--cpu", "1"]).fails().says("--filename <FILE>");
     user.cmp(&["get", "clusters"]).ok().says("No resources found.");
     // One of three clusters exceeds the quota. The others are created, and the exit code shows that one failed.
@@ -139,18 +139,21 @@ fn a_file_may_have_users_templates_and_clusters() {
     let bad = object("User", "other", json!({ "quota": { "cpu": "4" } }));
     let half =
         json!({ "kind": "List", "items": [object("Cluster", "half", json!({ "size": size })), bad] }).to_string();
-    create(&[], &half).fails().says("user other: spec.quota: cpu and memory have to be in it").says_not("half");
+    create(&[], &half).fails().says("user other: spec.quota: cpu and memory are required").says_not("half");
     for (resource, amount) in [("cpu", "0"), ("memory", "-1Gi"), ("nvidia.com/gpu", "0")] {
         let mut quota = json!({ "cpu": "4", "memory": "8Gi" });
         quota[resource] = json!(amount);
         let nothing = object("User", "other", json!({ "quota": quota })).to_string();
-        create(&[], &nothing).fails().says(&format!("user other: spec.quota.{resource}: {amount} has to be above 0"));
+        create(&[], &nothing).fails().says(&format!("user other: spec.quota.{resource}: {amount} must be above 0"));
     }
     let pod = json!({ "kind": "List", "items": [pod] }).to_string();
-    create(&[], &pod).fails().says("it has a \"Pod\" of \"v1\", where a Cluster, a User or a Template");
-    create(&[], "").fails().says("there is nothing in it");
+    create(&[], &pod).fails().says("the file has a \"Pod\" of \"v1\"; only a Cluster, a User or a Template");
+    create(&[], "").fails().says("the file has no objects");
     let john = user.kubectl_reading(&["cmp", "create", "-f", "-"], &list);
-    john.fails().says(&format!("user {mary}: ")).says("Forbidden").says(&format!("cluster {web}: {mary} is not you"));
+    john.fails()
+        .says(&format!("user {mary}: "))
+        .says("Forbidden")
+        .says(&format!("cluster {web}: cannot act for {mary}"));
     let early = ["cmp", "create", "--wait", "cluster", "x", "--cpu", "1", "--memory", "1Gi"];
     user.admin(&early).fails().says("flags come after the type");
     user.admin(&["cmp", "delete", "user", &mary, "--cascade", "--yes"]).ok();

@@ -144,7 +144,7 @@ fn a_dry_run_prints_the_manifests() {
     plane
         .admin(&["cmp", "install", "--dry-run=server", "--webhook-url", ""])
         .ok()
-        .says("asks first: the API server asks https://localhost:")
+        .says("needs confirmation: the API server will ask service/cmp-webhook in cmp-system instead of https://localhost:")
         .says("namespace/cmp-system unchanged (server dry run)")
         .says("deployment.apps/cmp-webhook created (server dry run)");
     plane
@@ -199,7 +199,7 @@ fn upgraded(plane: &ControlPlane) {
     plane.admin(&["create", "clusterrole", "auditor", "--verb=get", "--resource=pods"]).ok();
     plane.admin(&["label", "clusterrole", "auditor", "app.kubernetes.io/part-of=kubectl-cmp"]).ok();
 
-    plane.admin(&["cmp", "check"]).fails().says("leftovers: another version has left clusterrolebinding.rbac");
+    plane.admin(&["cmp", "check"]).fails().says("leftovers: another version left clusterrolebinding.rbac");
     plane.admin(&[&["cmp", "install", "--dry-run=server"], &here[..]].concat()).ok().says("pruned (server dry run)");
     assert_eq!(
         changed(plane, &here),
@@ -226,19 +226,21 @@ fn upgraded(plane: &ControlPlane) {
             if said.stdout.contains(text) { Ok(()) } else { Err(said.to_string()) }
         });
     };
-    comes_to_say("it is not asked");
+    comes_to_say("cmp-webhook is not asked");
     let inside = changed(plane, &["--replicas", "1", "--yes"]);
     assert!(inside.contains(&"deployment.apps/cmp-webhook created".to_owned()), "{inside:?}");
-    comes_to_say("warning   deployment: 1 of 1 replicas are available: while it restarts nothing is created or grown");
+    comes_to_say(
+        "warning   deployment: 1 of 1 replicas are available: clusters cannot be created or grown while it restarts",
+    );
     plane.admin(&["scale", "deployment", "cmp-webhook", "-n", "cmp-system", "--replicas=0"]).ok();
     comes_to_say("failed    deployment: 0 of 0 replicas are available");
     // The way back needs a confirmation as well. It deletes the objects that are only for the other form.
     plane
         .admin(&[&["cmp", "install"], &here[..]].concat())
         .fails()
-        .says(&format!("the API server asks service/cmp-webhook in cmp-system now, and {url} instead"))
+        .says(&format!("the API server will ask {url} instead of service/cmp-webhook in cmp-system"))
         .says("deployment.apps/cmp-webhook in cmp-system is deleted")
-        .says("hint: to keep it, leave --webhook-url out");
+        .says("hint: to keep it, omit --webhook-url");
     plane.admin(&["get", "deployment", "cmp-webhook", "-n", "cmp-system"]).ok();
     plane.admin(&[&["delete"], &configuration[..]].concat()).ok();
     let outside = changed(plane, &[&here[..], &["--yes"]].concat());
@@ -248,8 +250,12 @@ fn upgraded(plane: &ControlPlane) {
     assert!(printed.stdout.starts_with("namespace/cmp-system\n"), "{printed}");
     // Until now its certificate was for the Service.
     plane.admin(&[&["cmp", "install", "--wait"], &here[..]].concat()).ok();
-    plane.admin(&["cmp", "install", "--cert-manager"]).fails().says("no cert-manager").says("nothing was installed");
-    plane.admin(&["cmp", "install", "--prometheus"]).fails().says("no Prometheus operator");
+    plane
+        .admin(&["cmp", "install", "--cert-manager"])
+        .fails()
+        .says("cert-manager, which is not installed")
+        .says("nothing was installed");
+    plane.admin(&["cmp", "install", "--prometheus"]).fails().says("the Prometheus operator, which is not installed");
 }
 
 /// Checks that the flags of an installation with `--webhook-url` hold until others are given.
@@ -274,13 +280,15 @@ fn remembered(plane: &ControlPlane, url: &str) {
         plane
             .admin(&[&["cmp", "install"], flags].concat())
             .fails()
-            .says(&format!("the API server asks {url} now, and service/cmp-webhook in cmp-system instead"))
+            .says(&format!("the API server will ask service/cmp-webhook in cmp-system instead of {url}"))
             .says(&format!("changed since the last install: without --webhook-url={url}"))
             .says("stdin is not a terminal")
             .says("repeat the command with --yes")
             .says(&format!("hint: to keep it: kubectl cmp install --webhook-url {url}"));
         let dry = plane.admin(&[&["cmp", "install", "--dry-run=server"], flags].concat()).ok();
-        dry.says(&format!("asks first: the API server asks {url} now"));
+        dry.says(&format!(
+            "needs confirmation: the API server will ask service/cmp-webhook in cmp-system instead of {url}"
+        ));
         asks(url);
     }
     assert_eq!(flags(), json!({ "webhook-url": url }));
@@ -301,7 +309,7 @@ fn remembered(plane: &ControlPlane, url: &str) {
         let refused = plane.admin(&["cmp", "install"]).fails();
         refused.says(says).says("kubectl cmp install --reset-flags");
     }
-    plane.admin(&["cmp", "install", "--reset-flags", "--webhook-url", url]).ok().says_not("asks first");
+    plane.admin(&["cmp", "install", "--reset-flags", "--webhook-url", url]).ok().says_not("needs confirmation");
     assert_eq!(flags(), json!({ "webhook-url": url }));
     asks(url);
 }
@@ -353,7 +361,7 @@ fn an_upgrade_equals_an_installation_and_a_purge_leaves_nothing() {
     settings_reach_the_clusters_that_there_are(&installation.plane, &name);
     installation.stop();
     let plane = &installation.plane;
-    plane.admin(&["cmp", "uninstall"]).fails().says("--yes").says("what runs goes on");
+    plane.admin(&["cmp", "uninstall"]).fails().says("--yes").says("instances keep running");
     plane
         .admin(&["cmp", "uninstall", "--yes"])
         .ok()

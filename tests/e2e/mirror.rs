@@ -73,7 +73,7 @@ fn states_are_recorded_across_restarts_of_the_mirror() {
     volume(&installation);
     eventually("the mirror is available", SOON, || {
         let said = plane.admin(&["cmp", "check"]);
-        if said.stdout.contains("ok        mirror: it looks, and writes") { Ok(()) } else { Err(said.to_string()) }
+        if said.stdout.contains("ok        mirror: it observes and records") { Ok(()) } else { Err(said.to_string()) }
     });
 
     let (mut mirror, path, probe) = installation.mirror();
@@ -209,7 +209,7 @@ fn fetched(user: &World<'_>, path: &Path) {
     };
     let db = path.display().to_string();
     assert_eq!(rows(plane.admin(&report)), rows(plane.admin(&[&report[..], &["--db", &db]].concat())));
-    user.cmp(&["report"]).fails().says("cannot list resource \"pods\"").says("the rights of an administrator");
+    user.cmp(&["report"]).fails().says("cannot list resource \"pods\"").says("administrator rights");
     let pod =
         plane.admin(&["get", "pods", "-n", "cmp-system", "-l", "app.kubernetes.io/name=cmp-mirror", "-o", "name"]);
     user.kubectl(&["port-forward", "-n", "cmp-system", pod.ok().stdout.trim(), "8081"]).fails().says("orbidden");
@@ -218,7 +218,7 @@ fn fetched(user: &World<'_>, path: &Path) {
 /// Checks that an install without the flag removes the mirror and keeps its file. Only a purge removes the file.
 fn taken_away(installation: &Installation) {
     let plane = &installation.plane;
-    let left = "left: persistentvolumeclaim/cmp-mirror in cmp-system, with what the mirror has written";
+    let left = "left: persistentvolumeclaim/cmp-mirror in cmp-system, with the recorded history";
     install(installation, &["--mirror=false"])
         .ok()
         .says("deployment.apps/cmp-mirror pruned")
@@ -278,13 +278,13 @@ fn an_administrator_can_record_to_a_local_file() {
     user.cmp(&["mirror", "--db", &not.display().to_string()])
         .fails()
         .says("Error from server (Forbidden): namespaces \"kube-system\" is forbidden")
-        .says("this takes the rights of an administrator");
+        .says("this command needs administrator rights");
     assert!(!not.exists());
     let (nowhere, letter) = (not.join("x.db"), user.installation.plane.folder().join("letter.txt"));
     let refused = |path: &Path| user.admin(&["cmp", "mirror", "--db", &path.display().to_string()]).fails();
     refused(&nowhere).says("x.db cannot be written: No such file or directory");
     std::fs::write(&letter, "Dear Mary,\n".repeat(99)).unwrap();
-    refused(&letter).says("letter.txt is not a file of the mirror of cmp").says("it is left as it is");
+    refused(&letter).says("letter.txt is not a file of the mirror of cmp").says("the file was not changed");
     assert_eq!(std::fs::read_to_string(&letter).unwrap(), "Dear Mary,\n".repeat(99));
     rusqlite::Connection::open(&path).unwrap().execute("UPDATE mirror SET cluster = 'another'", []).unwrap();
     refused(&path).says("own.db is the mirror of another Kubernetes cluster");

@@ -27,7 +27,7 @@ fn a_released_cluster_frees_its_quota_and_requests_it_again() {
     user.cmp(&["suspend", "cluster", &name])
         .ok()
         .says("3 suspended, 0 failed, 0 skipped")
-        .says("its quota comes back when its instances are known to be gone");
+        .says("its quota returns when its instances are confirmed gone");
     released(&user, &name);
     user.cmp(&["get", "cluster", &name, "-o", "wide"]).ok().says("suspended").says("its quota is given back");
     let shown = user.cmp(&["get", "cluster", &name, "-o", "json"]).ok().json();

@@ -167,7 +167,7 @@ fn a_schedule_is_set_shown_and_exported() {
     let name = running(&user, "web", 1, "1", "1Gi");
     user.cmp(&["get", "schedules"]).ok().says("No resources found.");
     user.cmp(&["get", "schedule", &name]).fails().says(&format!("schedule \"{name}\" not found"));
-    user.cmp(&["schedule", "cluster", &name]).fails().says("nothing is said of the schedule");
+    user.cmp(&["schedule", "cluster", &name]).fails().says("nothing to change in the schedule");
     user.cmp(&["schedule", "cluster", &name, "--resume", "0 8 * * *"]).fails().says("no schedule that suspends it");
     user.cmp(&["schedule", "cluster", &name, "--skip-until", "2030-01-01"]).fails().says("no schedule that suspends");
     user.cmp(&["schedule", "cluster", &name, "--suspend", "0 8 * * *", "--resume", "0 8,9 * * *"])

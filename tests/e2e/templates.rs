@@ -46,7 +46,7 @@ fn the_fields_of_a_cluster_are_in_its_pods_and_stay() {
     assert_eq!((&shown["ports"], &shown["args"]), (&json!([80]), &json!(["-g", "off"])));
     assert_eq!(shown["patch"], serde_json::from_str::<Value>(patch).unwrap(), "with its nulls");
     let other = [&said[..2], &["--env", "B=2"], &said[6..]].concat();
-    create(&other).fails().says("exists and is different: ").says("env is [").says("count is 2, asked for is 1");
+    create(&other).fails().says("exists and is different: ").says("env is [").says("count is 2, requested is 1");
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn a_command_replaces_that_of_the_image() {
     let user = shared().user("8", "8Gi");
     let name = user.cluster("job");
     let create = |more: &[&str]| user.cmp(&[&["create", "cluster", &name][..], &SIZE, more].concat());
-    create(&["--command"]).fails().says("--command: there is no command");
+    create(&["--command"]).fails().says("--command: the command is missing");
     create(&["--command", "--", "sleep", "9"]).ok();
     let command = "jsonpath={.spec.template.spec.containers[0].command}";
     let shown = user.kubectl(&["get", "statefulset", &format!("{name}-0"), "-n", &format!("{name}-ns"), "-o", command]);
@@ -119,9 +119,9 @@ fn a_disk_outlives_a_stop_and_goes_with_its_instance() {
     create(&["--disk", "1Gi"]).fails().says("storage is not in the quota of").says("which names cpu, memory");
     user.admin(&["cmp", "set", "quota", &user.name, "--resource", "storage=2Gi"]).ok();
     create(&["--disk", "2Gi"]).fails().says("requested: storage=4Gi, used: storage=0, limited: storage=2Gi");
-    create(&["--disk", "1Gi", "--resource", "storage=1Gi"]).fails().says("both say how much storage");
+    create(&["--disk", "1Gi", "--resource", "storage=1Gi"]).fails().says("both set the storage");
     create(&["--disk", "10"]).fails().says("did you mean 10Gi?");
-    create(&["--disk", "1Gi:data"]).fails().says("is not where a disk can be mounted");
+    create(&["--disk", "1Gi:data"]).fails().says("is not a mount path");
     create(&["--disk", "1Gi", "--type", "vm"]).fails().says("--disk is for containers");
     // The test creates the volumes, because no provisioner runs here.
     for index in 0..2 {

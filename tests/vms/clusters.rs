@@ -41,7 +41,7 @@ fn three_machines_are_paused_at_night_and_resumed_in_the_morning() {
     john.cmp(&["suspend", "cluster", &dev, "--reason", "night", "--wait"])
         .ok()
         .says(&format!("cluster/{dev} suspended: 3 suspended, 0 failed, 0 skipped"))
-        .says("keeps its memory and its place on the node; --mode halt frees them");
+        .says("keep their memory and their place on the node; --mode halt frees both");
     john.cmp(&["get", "cluster", &dev]).ok().says("0/3").says("suspended");
     assert_eq!(on(&john, &dev).len(), 3);
     john.cmp(&["describe", "instance", &format!("{dev}-1")]).ok().says("night");
@@ -108,7 +108,7 @@ fn an_exported_paused_machine_is_created_switched_off() {
     user.cmp(&["suspend", "instance", &one, "--wait"]).ok();
     let printed = user.cmp(&["export", "cluster", &dev]).ok();
     let printed =
-        printed.says(&format!("the memory of what is paused is not in it; it is created switched off: {dev}"));
+        printed.says(&format!("the memory of paused instances is not exported; they are created switched off: {dev}"));
     user.cmp(&["delete", "cluster", &dev, "--yes", "--wait", "--timeout", "180s"]).ok();
     let create = ["cmp", "create", "-f", "-", "--wait", "--timeout", "120s"];
     user.kubectl_reading(&create, &printed.stdout).ok().says(&format!("cluster/{dev} created"));
@@ -179,9 +179,9 @@ fn a_halted_cluster_frees_its_quota_and_a_paused_one_does_not() {
     let user = installed().user("4", "8Gi");
     user.admin(&["cmp", "set", "quota", &user.name, "--suspended", "release"]).ok();
     let dev = running(&user, "dev", 2);
-    user.cmp(&["suspend", "cluster", &dev, "--wait"]).ok().says("2 suspended").says_not("its quota comes back");
+    user.cmp(&["suspend", "cluster", &dev, "--wait"]).ok().says("2 suspended").says_not("its quota returns");
     assert_eq!(user.cmp(&["quota", "-o", "json"]).ok().json()["used_cpu"], 4);
-    user.cmp(&["suspend", "cluster", &dev, "--mode=halt"]).ok().says("its quota comes back");
+    user.cmp(&["suspend", "cluster", &dev, "--mode=halt"]).ok().says("its quota returns");
     eventually("it is given back", SOON, || {
         let quota = user.cmp(&["quota", "-o", "json"]).ok().json();
         if quota["used_cpu"] == 0 { Ok(()) } else { Err(quota.to_string()) }

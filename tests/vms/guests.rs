@@ -65,7 +65,7 @@ fn a_hanging_guest_is_charged_until_it_ends() {
     let one = format!("{dev}-0");
     let used = || user.cmp(&["quota", "-o", "json"]).ok().json()["used_cpu"].clone();
     guest(&user, &one, "hangs-on-stop");
-    user.cmp(&["suspend", "cluster", &dev, "--mode=halt"]).ok().says("its quota comes back when");
+    user.cmp(&["suspend", "cluster", &dev, "--mode=halt"]).ok().says("its quota returns when");
     eventually("the evidence was looked at", SOON, || {
         let logs: Vec<String> = user.installation.replicas.iter().map(cmp_tests::process::Process::log).collect();
         let looked = |line: &str| line.contains(&format!("VM {one} still exists"));

@@ -138,24 +138,24 @@ fn an_impossible_connection_is_refused_with_a_remedy() {
             (without.status.code(), String::from_utf8_lossy(&without.stderr).as_ref()),
             (
                 Some(1),
-                "error: this needs KubeVirt's virtctl on the PATH, and there is none\n\
-                 hint: with krew: kubectl krew install virt\n\
-                 hint: or from the releases of KubeVirt: https://github.com/kubevirt/kubevirt/releases\n"
+                "error: KubeVirt's virtctl was not found on the PATH\n\
+                 hint: to install it with krew: kubectl krew install virt\n\
+                 hint: or download it from the releases of KubeVirt: https://github.com/kubevirt/kubevirt/releases\n"
             )
         );
         user.cmp(&[verb, &format!("{dev}-7")]).fails().says(&format!("instance \"{dev}-7\" not found"));
     }
-    user.cmp(&["ssh", &one, "--", "uname", "-a"]).fails().says("uname is no flag").says("-c COMMAND");
+    user.cmp(&["ssh", &one, "--", "uname", "-a"]).fails().says("uname is not a flag").says("-c COMMAND");
     user.cmp(&["ssh", &one, "-n", "default"]).fails().says(&format!("cluster {dev} is in {dev}-ns"));
     for (verb, more) in [("exec", &["--", "sh"][..]), ("logs", &[])] {
         user.cmp(&[&[verb, &one], more].concat())
             .fails()
-            .says(&format!("{one} is a VM, and no container"))
+            .says(&format!("{one} is a VM, not a container"))
             .says(&format!("hint: kubectl cmp ssh {one}\nhint: kubectl cmp console {one}"));
     }
     user.cmp(&["suspend", "instance", &one, "--wait"]).ok();
     let asleep = || user.cmp(&["ssh", &one]).fails().says(&format!("hint: kubectl cmp resume instance {one}"));
-    asleep().says(&format!("{one} is suspended: it is paused, and answers nobody"));
+    asleep().says(&format!("{one} is suspended: a paused VM does not respond"));
     user.cmp(&["suspend", "instance", &one, "--mode", "halt", "--wait"]).ok();
     asleep().says(&format!("error: {one} is suspended\n"));
     user.cmp(&["resume", "instance", &one]).ok();
@@ -166,7 +166,7 @@ fn an_impossible_connection_is_refused_with_a_remedy() {
     user.cmp(&["create", "cluster", &web, "--cpu", "1", "--memory", "1Gi"]).ok();
     user.cmp(&["console", &format!("{web}-0")])
         .fails()
-        .says(&format!("{web}-0 is a container, and no VM"))
+        .says(&format!("{web}-0 is a container, not a VM"))
         .says(&format!("hint: kubectl cmp exec -it {web}-0 -- sh"));
 }
 

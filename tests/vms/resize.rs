@@ -44,7 +44,7 @@ fn growth_is_charged_first_and_shrinking_frees_quota_last() {
     let before = guests(&user, &dev);
     resize(&user, &dev, &["--cpu", "4"]).fails().says("exceeded quota").says("requested: cpu=6, used: cpu=6");
     resize(&user, &dev, &["--cpu", "2500m"]).fails().says("whole");
-    resize(&user, &dev, &["--resource", "storage=1Gi"]).fails().says("whose disks keep their size");
+    resize(&user, &dev, &["--resource", "storage=1Gi"]).fails().says("keep their size");
     let dry = ["--cpu", "3", "--dry-run=server", "-o", "jsonpath={.spec.size.cpu}"];
     assert_eq!(resize(&user, &dev, &dry).ok().stdout, "3");
     assert_eq!((guests(&user, &dev), used(&user)), (before.clone(), (json!(6), json!(12))));
@@ -66,7 +66,7 @@ fn growth_is_charged_first_and_shrinking_frees_quota_last() {
     user.cmp(&["start", "instance", &format!("{dev}-2"), "--wait", "--timeout", "120s"]).ok();
     assert_eq!(guests(&user, &dev)[&format!("{dev}-2")].0, 3);
 
-    resize(&user, &dev, &["--cpu", "1", "--memory", "2Gi"]).ok().says("the quota comes back when");
+    resize(&user, &dev, &["--cpu", "1", "--memory", "2Gi"]).ok().says("the quota returns when");
     assert!(guests(&user, &dev).values().all(|(cores, memory, _)| cores == 1 && memory == "2Gi"));
     comes_back(&user, 3, 6);
     // One resource grows and the other shrinks: the larger amount of both is charged until the end.
@@ -98,7 +98,7 @@ fn a_paused_guest_has_to_be_resumed_or_stopped() {
     for size in ["1", "3"] {
         resize(&user, &dev, &["--cpu", size])
             .fails()
-            .says(&format!("paused VMs keep the guests that they have: {one}"))
+            .says(&format!("paused VMs cannot be resized: {one}"))
             .says(&format!("hint: kubectl cmp resume cluster {dev}"))
             .says(&format!("hint: kubectl cmp suspend cluster {dev} --mode halt"));
     }

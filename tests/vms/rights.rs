@@ -74,8 +74,10 @@ fn check_tries_the_policy_of_machines_in_a_cluster_of_them() {
     // Clusters of other tests come and go, and the check skips a cluster that is being deleted.
     eventually("it was tried", SOON, || {
         let said = user.admin(&["cmp", "check"]);
-        let tried = "ok        policy/cmp-vms: it is as it was installed, and refuses what it has to";
+        let tried = "ok        policy/cmp-vms: it is unchanged and refuses a forbidden request";
         if said.stdout.contains(tried) { Ok(()) } else { Err(said.to_string()) }
     });
-    user.admin(&["cmp", "check", "--pre"]).ok().says("ok        kubevirt: it is there: clusters of VMs can be created");
+    user.admin(&["cmp", "check", "--pre"])
+        .ok()
+        .says("ok        kubevirt: KubeVirt is installed: clusters of VMs can be created");
 }

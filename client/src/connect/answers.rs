@@ -95,7 +95,7 @@ where
             }
             let response = response?;
             if speaks_https(&response, plain) {
-                return Err(NoConnection::new("the server speaks HTTPS, and its address is one of plain HTTP")
+                return Err(NoConnection::new("the server expects HTTPS, but its address has the scheme http")
                     .hint("write the server of the kubeconfig as https://HOST:PORT")
                     .into());
             }

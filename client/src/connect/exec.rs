@@ -114,11 +114,11 @@ impl Plugin {
     }
 
     fn read(&self, output: &[u8]) -> Result<Printed, String> {
-        let text = std::str::from_utf8(output).map_err(|_| "it is no text in UTF-8")?;
+        let text = std::str::from_utf8(output).map_err(|_| "it is not valid UTF-8")?;
         let document = document(text)?;
         let fields = Fields::of(&document)?;
         if fields.text("kind")? != "ExecCredential" || fields.text("apiVersion")? != self.exec.api_version {
-            return Err(format!("it is no ExecCredential of {}", self.exec.api_version));
+            return Err(format!("it is not an ExecCredential of {}", self.exec.api_version));
         }
         let status = fields.mapping("status")?.ok_or("it has no status")?;
         let text = |name| Ok::<_, String>(Some(status.text(name)?).filter(|text| !text.is_empty()));
@@ -132,7 +132,7 @@ impl Plugin {
             return Err("it has neither a token nor a certificate".to_owned());
         }
         let expires = text("expirationTimestamp")?.map(|time| time.parse()).transpose();
-        let expires = expires.map_err(|_| "its expirationTimestamp is no time")?;
+        let expires = expires.map_err(|_| "its expirationTimestamp is not a time")?;
         Ok(Printed { token, identity, expires })
     }
 }
@@ -188,7 +188,7 @@ mod tests {
             (&print("{}"), "neither a token"),
             (&print("{ clientKeyData: hunter2 }"), "not both"),
             (&print("{ token: [hunter2] }"), "status.token is a list"),
-            (&print("{ token: hunter2, expirationTimestamp: hunter2 }"), "is no time"),
+            (&print("{ token: hunter2, expirationTimestamp: hunter2 }"), "is not a time"),
         ];
         for (text, expected) in wrong {
             let error = plugin.read(text.as_bytes()).err().unwrap();

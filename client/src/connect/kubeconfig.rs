@@ -138,7 +138,7 @@ fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     // Read one byte more to detect a longer file.
     File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
-        return Err(io::Error::other(format!("it is larger than {} MiB, which is the limit", most >> 20)));
+        return Err(io::Error::other(format!("it is larger than the limit of {} MiB", most >> 20)));
     }
     Ok(bytes)
 }
@@ -170,13 +170,13 @@ fn decode(bytes: &[u8]) -> Result<String, String> {
     let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
         let whole = bytes.len().is_multiple_of(2);
-        String::from_utf16(&units).ok().filter(|_| whole).ok_or_else(|| "it is no text in UTF-16".to_owned())
+        String::from_utf16(&units).ok().filter(|_| whole).ok_or_else(|| "it is not valid UTF-16".to_owned())
     };
     match bytes {
         [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
         [0xef, 0xbb, 0xbf, rest @ ..] | rest => {
-            String::from_utf8(rest.to_vec()).map_err(|_| "it is no text in UTF-8".to_owned())
+            String::from_utf8(rest.to_vec()).map_err(|_| "it is not valid UTF-8".to_owned())
         }
     }
 }
@@ -380,8 +380,8 @@ mod tests {
         assert_eq!(error(b"apiVersion: v2"), "apiVersion is not v1");
         assert_eq!(error(b"users: [{ name: u }, { name: u }]"), "users has two entries with the name \"u\"");
         assert_eq!(error(b"users: [{ user: { token: 1 } }]"), "users[0].user.token is a number, where a text belongs");
-        assert_eq!(error(b"\xff\xfea"), "it is no text in UTF-16");
-        assert_eq!(error(b"a\xff"), "it is no text in UTF-8");
+        assert_eq!(error(b"\xff\xfea"), "it is not valid UTF-16");
+        assert_eq!(error(b"a\xff"), "it is not valid UTF-8");
         assert!(error(b"users:\n- token: my-secret\n  [").starts_with("line "));
         assert!(!error(b"users:\n- token: my-secret\n  [").contains("secret"));
     }

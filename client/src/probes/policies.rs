@@ -99,7 +99,7 @@ impl Place {
                 let away = object(&json!({ "spec": { "type": "ExternalName", "externalName": "example.com" } }));
                 create::<Service>(&Api::namespaced(self.owner.clone(), namespace), away, policy).await
             }
-            _ => Tried::Unknown("nothing is known that it refuses".to_owned()),
+            _ => Tried::Unknown("no request is known that it refuses".to_owned()),
         }
     }
 

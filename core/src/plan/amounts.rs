@@ -12,7 +12,7 @@ pub fn with_more(mut resources: Resources, more: &[Amount]) -> Result<Resources,
     for (at, (name, amount)) in more.iter().enumerate() {
         if more.iter().take(at).any(|(earlier, _)| earlier == name) {
             return Err(Refusal::wish(format!("--resource {name} is given twice"))
-                .hint("say it once, with the amount you want"));
+                .hint("give each resource once, with the amount you want"));
         }
         resources.set(name.clone(), *amount);
     }
@@ -54,7 +54,7 @@ mod tests {
         let twice = with_more(had.clone(), &[gpu("1"), gpu("2")]).unwrap_err();
         assert_eq!(
             twice.to_string(),
-            "--resource nvidia.com/gpu is given twice\nhint: say it once, with the amount you want"
+            "--resource nvidia.com/gpu is given twice\nhint: give each resource once, with the amount you want"
         );
         assert_eq!(with_changes(had.clone(), Some(amount("2")), None, &[]), Ok(size("cpu=2,memory=1Gi")));
         assert_eq!(

@@ -134,8 +134,8 @@ pub fn can_run(kind: InstanceType, kubevirt: bool) -> Result<(), Refusal> {
     if kind == InstanceType::Container || kubevirt {
         return Ok(());
     }
-    Err(Refusal::wish("--type vm: there is no KubeVirt in this cluster, so that no VM can run")
-        .hint("an administrator installs KubeVirt 1.7 or newer (kubevirt.io); or use --type container"))
+    Err(Refusal::wish("--type vm: KubeVirt is not installed in this cluster")
+        .hint("ask an administrator to install KubeVirt 1.7 or newer (kubevirt.io), or use --type container"))
 }
 
 /// Plans the creation of a cluster, or its continuation after an interruption.
@@ -193,7 +193,7 @@ fn different(name: &ClusterName, is: &Want, asked: &Want) -> Refusal {
     };
     let (is, asked) = (fields(is), fields(asked));
     let shown = |value: Option<&Value>| match value {
-        None => "not said".to_owned(),
+        None => "not set".to_owned(),
         Some(Value::String(text)) => text.clone(),
         Some(value) => {
             serde_json::from_value(value.clone()).map_or_else(|_| value.to_string(), |size: Resources| size.to_string())
@@ -202,7 +202,7 @@ fn different(name: &ClusterName, is: &Want, asked: &Want) -> Refusal {
     let keys: BTreeSet<&String> = is.keys().chain(asked.keys()).filter(|key| is.get(*key) != asked.get(*key)).collect();
     let list: Vec<String> = keys
         .iter()
-        .map(|key| format!("{key} is {}, asked for is {}", shown(is.get(*key)), shown(asked.get(*key))))
+        .map(|key| format!("{key} is {}, requested is {}", shown(is.get(*key)), shown(asked.get(*key))))
         .collect();
     let refusal = Refusal::wish(format!("cluster {name} exists and is different: {}", list.join("; ")));
     if keys.iter().any(|key| !["count", "size", "schedule"].contains(&key.as_str())) {

@@ -37,7 +37,7 @@ pub fn missing(name: &InstanceName, deleted: bool) -> Refusal {
     if !deleted {
         return missing;
     }
-    missing.hint(format!("`kubectl cmp scale cluster {} --count N` makes it again", name.cluster))
+    missing.hint(format!("`kubectl cmp scale cluster {} --count N` creates it again", name.cluster))
 }
 
 /// Reports whether the verb switches instances off.

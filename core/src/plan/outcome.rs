@@ -51,7 +51,7 @@ impl fmt::Display for Outcome {
         let either = limited.max(used);
         let amounts: Vec<String> =
             either.names().map(|name| format!("{name}={} of {}", used.get(name), limited.get(name))).collect();
-        let when = if *releases { ", when what is given up is gone" } else { "" };
+        let when = if *releases { ", when the removed resources are released" } else { "" };
         write!(f, "quota: {user} would use {}{when}", amounts.join(", "))
     }
 }
@@ -80,7 +80,7 @@ mod tests {
         check(&[], &[], "quota: john would use cpu=0 of 16, memory=0 of 64Gi");
         check(&[web], &["web"], "quota: john would use cpu=6 of 16, memory=12Gi of 64Gi");
         check(&[web, held, other], &["web"], "quota: john would use cpu=7 of 16, memory=13Gi of 64Gi");
-        let when = ", when what is given up is gone";
+        let when = ", when the removed resources are released";
         check(&[less, held], &["web"], &format!("quota: john would use cpu=2 of 16, memory=4Gi of 64Gi{when}"));
         check(&[off, held], &["web"], &format!("quota: john would use cpu=0 of 16, memory=0 of 64Gi{when}"));
         check(

@@ -40,11 +40,11 @@ pub fn late(name: &ClusterName, last: Option<&Entry>, seconds: u64) -> Refusal {
     let late = |why: &str| Refusal::wish(format!("cluster {name} is not ready after {seconds} s: {why}"));
     let refusal = match last {
         Some(Entry { blocked: Some(blocked), .. }) => late(&blocked.reason)
-            .hint(format!("cmp-webhook tries again; to give its quota back: kubectl cmp delete cluster {name}")),
+            .hint(format!("cmp-webhook tries again; to release the quota: kubectl cmp delete cluster {name}")),
         last => late(&missing(last.and_then(|entry| entry.held.as_ref())))
             .hint("is cmp-webhook running? it prepares clusters (deployment cmp-webhook in cmp-system)"),
     };
-    refusal.hint("nothing is lost: the same command goes on where this one ended")
+    refusal.hint("the same command goes on where this one ended")
 }
 
 /// Returns the reason why a cluster is not ready yet.
@@ -113,7 +113,7 @@ mod tests {
             (None, "nothing is held for it yet", "is cmp-webhook running?"),
             (Some(preparing(nameless)), "its namespace does not exist yet", "is cmp-webhook running?"),
             (Some(preparing(held(1, SIZE, HeldState::Releasing))), "it is releasing", "is cmp-webhook running?"),
-            (Some(blocked), "the quota is full", "cmp-webhook tries again; to give its quota back"),
+            (Some(blocked), "the quota is full", "cmp-webhook tries again; to release the quota"),
         ] {
             let late = late(&name("web"), last.as_ref(), 60);
             assert_eq!(late.cause.to_string(), format!("cluster web is not ready after 60 s: {why}"));

@@ -24,7 +24,7 @@ pub struct Wish {
 /// Checks that a wish names something, before anything is read.
 pub fn says_something(wish: &Wish) -> Result<(), Refusal> {
     if *wish == Wish::default() {
-        return Err(Refusal::wish("nothing to set").hint("say what with --cpu, --memory, --resource or --suspended"));
+        return Err(Refusal::wish("nothing to set").hint("use --cpu, --memory, --resource or --suspended"));
     }
     Ok(())
 }
@@ -56,7 +56,7 @@ pub fn warnings(account: &Account) -> Vec<String> {
     let over = left.iter().filter(|(_, left)| left.is_negative());
     over.map(|(name, left)| {
         format!(
-            "Warning: {} uses {name}={}, {name}={} is the quota now: what runs goes on, nothing grows ({left} left)",
+            "Warning: {} uses {name}={}, {name}={} is the quota now: instances keep running, clusters cannot grow ({left} left)",
             account.user,
             used.get(name),
             account.quota.get(name)
@@ -83,7 +83,7 @@ mod tests {
         let nothing = Wish::default;
         assert_eq!(
             says_something(&nothing()).unwrap_err().to_string(),
-            "nothing to set\nhint: say what with --cpu, --memory, --resource or --suspended"
+            "nothing to set\nhint: use --cpu, --memory, --resource or --suspended"
         );
         for (wish, expected) in [
             (Wish { cpu: Some(amount("32")), ..nothing() }, quota(r#"{"cpu":"32","memory":"64Gi"}"#)),
@@ -113,7 +113,7 @@ mod tests {
             warnings(&write(&wish, &account(&[("want.web", WEB)])).unwrap().account)
         };
         assert!(lowered("6", "12Gi").is_empty() && lowered("7", "16Gi").is_empty());
-        let rest = "is the quota now: what runs goes on, nothing grows";
+        let rest = "is the quota now: instances keep running, clusters cannot grow";
         assert_eq!(
             lowered("4", "8Gi"),
             [

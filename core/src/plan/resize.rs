@@ -60,7 +60,7 @@ pub struct Plan {
 /// Checks that a wish names an amount, before anything is read.
 pub fn says_something(wish: &Wish) -> Result<(), Refusal> {
     if wish.cpu.is_none() && wish.memory.is_none() && wish.more.is_empty() {
-        return Err(Refusal::wish("nothing to change").hint("say what with --cpu, --memory or --resource"));
+        return Err(Refusal::wish("nothing to change").hint("use --cpu, --memory or --resource"));
     }
     Ok(())
 }
@@ -70,13 +70,13 @@ pub fn size(wish: &Wish, account: &Account) -> Result<Resources, Refusal> {
     let Wish { name, cpu, memory, more } = wish;
     let current = current(account, name)?;
     if current.kind == InstanceType::Vm && !more.is_empty() {
-        return Err(Refusal::wish(format!("cluster {name} is of VMs, whose disks keep their size"))
-            .hint("their processors and memory are changed with --cpu and --memory"));
+        return Err(Refusal::wish(format!("the disks of the VMs of cluster {name} keep their size"))
+            .hint("use --cpu and --memory to change the CPU and the memory"));
     }
     let size = with_changes(current.size.clone(), *cpu, *memory, more)?;
     if current.disk.is_some() && size.named(STORAGE) != current.size.named(STORAGE) {
         return Err(Refusal::wish(format!("--resource storage: the disks of cluster {name} keep their size"))
-            .hint("make another cluster with the disks you want, and delete this one"));
+            .hint("create another cluster with the disks you want, then delete this one"));
     }
     Ok(size)
 }
@@ -138,8 +138,8 @@ impl Plan {
 /// that it gives up could not come back.
 pub fn are_paused(cluster: &ClusterName, paused: &[&InstanceName]) -> Refusal {
     let names: Vec<String> = paused.iter().map(ToString::to_string).collect();
-    Refusal::wish(format!("paused VMs keep the guests that they have: {}", names.join(", ")))
-        .hint(format!("kubectl cmp resume cluster {cluster} lets them go on, to be restarted"))
+    Refusal::wish(format!("paused VMs cannot be resized: {}", names.join(", ")))
+        .hint(format!("kubectl cmp resume cluster {cluster} resumes them, so that they can be restarted"))
         .hint(format!("kubectl cmp suspend cluster {cluster} --mode halt switches them off"))
 }
 

@@ -70,9 +70,9 @@ pub fn says_something(wish: &Wish) -> Result<(), Refusal> {
     if wish.says_lines() || wish.skip_until.is_some() || wish.clear {
         return Ok(());
     }
-    Err(Refusal::wish("nothing is said of the schedule")
-        .hint("say when with --suspend and --resume, or --skip-until, or --clear")
-        .hint(format!("what there is: kubectl cmp get schedule {}", wish.name)))
+    Err(Refusal::wish("nothing to change in the schedule")
+        .hint("use --suspend and --resume, or --skip-until, or --clear")
+        .hint(format!("to show the current schedule: kubectl cmp get schedule {}", wish.name)))
 }
 
 /// Plans the schedule of a cluster.
@@ -92,7 +92,7 @@ pub fn plan(wish: &Wish, account: &Account, now: Timestamp) -> Result<Plan, Refu
         None => "unscheduled",
     };
     let after = (word == "unscheduled")
-        .then(|| format!("what is suspended stays suspended: kubectl cmp resume cluster {name}"));
+        .then(|| format!("suspended instances stay suspended: kubectl cmp resume cluster {name}"));
     let write = other_want(account, &name, |want| Want { schedule: next.clone(), ..want.clone() })?;
     Ok(Plan { next, lines, write, word, after, name })
 }
@@ -116,7 +116,7 @@ fn changed(wish: &Wish, current: &Want, now: Timestamp) -> Result<(Schedule, boo
     };
     if next.suspend.is_none() {
         return Err(Refusal::wish(format!("cluster {} has no schedule that suspends it", wish.name))
-            .hint("say when with --suspend, as in --suspend '0 19 * * 1-5'"));
+            .hint("set one with --suspend, as in --suspend '0 19 * * 1-5'"));
     }
     let zone = next.zone().map_err(|wrong| invalid(&wrong))?;
     if let Some(skip_until) = wish.skip_until {
@@ -170,7 +170,7 @@ pub fn timer_left_out(name: &ClusterName, want: &Want, transition: Transition) -
     let (action, at) = (transition.action, local_time(transition.at, &zone));
     let mut lines = vec![format!("cluster/{name}: its timer is left out, which was to {action} it at {at}")];
     if action == ScheduleAction::Resume {
-        lines.push(format!("hint: what was to be resumed stays suspended: kubectl cmp resume cluster {name}"));
+        lines.push(format!("hint: its instances stay suspended: kubectl cmp resume cluster {name}"));
     }
     lines
 }
@@ -178,7 +178,7 @@ pub fn timer_left_out(name: &ClusterName, want: &Want, transition: Transition) -
 /// Returns the moment after a span from now, as `--for` gives it.
 pub fn in_so_long(now: Timestamp, span: core::time::Duration) -> Result<Timestamp, Refusal> {
     let at = SignedDuration::try_from(span).ok().and_then(|span| now.checked_add(span).ok());
-    at.ok_or_else(|| Refusal::wish("--for: that is too long"))
+    at.ok_or_else(|| Refusal::wish("--for: the duration is too long"))
 }
 
 /// The single transition that ends a temporary verb.

@@ -67,7 +67,7 @@ pub fn stored_already(name: &TemplateName, is: &Value, asked: &Value) -> Result<
         return Ok(());
     }
     Err(Refusal::wish(format!("template {name} exists and is different"))
-        .hint(format!("delete it first: kubectl cmp delete template {name}; instances that there are stay"))
+        .hint(format!("delete it first: kubectl cmp delete template {name}; existing instances stay"))
         .hint(format!("or change it: kubectl edit configmap {name} -n {}", keys::TEMPLATES_NAMESPACE)))
 }
 
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(
             stored_already(&name("big"), &is, &other).unwrap_err().to_string(),
             "template big exists and is different\n\
-             hint: delete it first: kubectl cmp delete template big; instances that there are stay\n\
+             hint: delete it first: kubectl cmp delete template big; existing instances stay\n\
              hint: or change it: kubectl edit configmap big -n cmp-templates"
         );
     }

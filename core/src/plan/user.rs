@@ -47,7 +47,7 @@ pub fn existing(wish: &Wish, account: &Account) -> Result<Write, Refusal> {
     let Wish { name, quota, policy } = wish;
     if account.quota != *quota {
         return Err(Refusal::wish(format!(
-            "user {name} exists and has another quota: it is {}, asked for is {quota}",
+            "user {name} exists and has another quota: it is {}, requested is {quota}",
             account.quota
         ))
         .hint(format!("kubectl cmp set quota {name} --cpu {} --memory {}", quota.cpu(), quota.memory())));
@@ -55,8 +55,7 @@ pub fn existing(wish: &Wish, account: &Account) -> Result<Write, Refusal> {
     let (is, asked) = (account.policy.suspended, policy.suspended);
     if is != asked {
         return Err(Refusal::wish(format!(
-            "user {name} exists, and what becomes of the quota of suspended clusters differs: it is {is}, asked for is \
-             {asked}"
+            "user {name} exists with another policy for suspended clusters: it is {is}, requested is {asked}"
         ))
         .hint(format!("kubectl cmp set quota {name} --suspended {asked}")));
     }
@@ -182,7 +181,7 @@ mod tests {
                 &wish("cpu=8,memory=64Gi", Suspended::Release),
                 &[],
                 Err(
-                    "user john exists and has another quota: it is cpu=16,memory=64Gi, asked for is cpu=8,memory=64Gi\n\
+                    "user john exists and has another quota: it is cpu=16,memory=64Gi, requested is cpu=8,memory=64Gi\n\
                      hint: kubectl cmp set quota john --cpu 8 --memory 64Gi",
                 ),
             ),
@@ -190,8 +189,7 @@ mod tests {
                 &wish("cpu=16,memory=64Gi", Suspended::Release),
                 &[],
                 Err(
-                    "user john exists, and what becomes of the quota of suspended clusters differs: it is keep, asked \
-                     for is release\nhint: kubectl cmp set quota john --suspended release",
+                    "user john exists with another policy for suspended clusters: it is keep, requested is release\nhint: kubectl cmp set quota john --suspended release",
                 ),
             ),
         ] {

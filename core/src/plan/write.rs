@@ -31,8 +31,8 @@ impl Write {
 /// Returns the want of a cluster, or a refusal if there is none.
 pub fn current(account: &Account, name: &ClusterName) -> Result<Want, Refusal> {
     account.cluster(name).want.ok_or_else(|| {
-        Refusal::wish(format!("nothing is wanted of cluster {name}: its account was made anew"))
-            .hint("say what it is to be with `kubectl cmp create cluster`, with the size it has")
+        Refusal::wish(format!("cluster {name} has no specification: its account was created again"))
+            .hint("restore it with `kubectl cmp create cluster` and the current size")
     })
 }
 
@@ -72,8 +72,8 @@ mod tests {
             (
                 &[("held.web", HELD)],
                 4,
-                "nothing is wanted of cluster web: its account was made anew\n\
-                 hint: say what it is to be with `kubectl cmp create cluster`, with the size it has"
+                "cluster web has no specification: its account was created again\n\
+                 hint: restore it with `kubectl cmp create cluster` and the current size"
                     .to_owned(),
             ),
             (

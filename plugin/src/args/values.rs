@@ -74,7 +74,7 @@ fn untitled<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {
     let Some((word, name)) = text.split_once('/') else { return Ok(text) };
     match noun(word) {
         Some(noun) if noun == what => Ok(name),
-        Some(noun) => Err(format!("that is {noun}, where {what} is asked for")),
+        Some(noun) => Err(format!("expected {what}, got {noun}")),
         None => Ok(text),
     }
 }
@@ -140,7 +140,7 @@ pub(crate) fn disk(text: &str) -> Result<Disk, String> {
         return Err(format!("{size} is below 1Mi: a disk is counted in bytes, did you mean {size}Gi?"));
     }
     if !path.starts_with('/') || path == "/" || path.contains(':') || path.split('/').any(|part| part == "..") {
-        return Err(format!("{path:?} is not where a disk can be mounted: use a path such as /var/lib/postgresql"));
+        return Err(format!("{path:?} is not a mount path: use a path such as /var/lib/postgresql"));
     }
     Ok(Disk { size, path: path.to_owned() })
 }
@@ -215,14 +215,14 @@ pub(crate) fn memory(text: &str) -> Result<Quantity, String> {
         return Err(format!("{text} is {text} {unit}; did you mean {text}Gi?"));
     }
     if memory < Quantity::mebibytes(1) {
-        return Err(format!("{text} is below 1Mi, the least an instance can have"));
+        return Err(format!("{text} is below 1Mi, the minimum of an instance"));
     }
     Ok(memory)
 }
 
 pub(crate) fn count(text: &str) -> Result<u32, String> {
     if text.starts_with('+') {
-        return Err(format!("{text} is no number of instances: say how many there are to be in all"));
+        return Err(format!("{text} is not a number of instances: give the total number"));
     }
     match text.parse::<u32>() {
         Ok(0) => Err("0 is below 1: use 1 or more, or suspend or delete the cluster".to_owned()),
@@ -240,7 +240,7 @@ pub(crate) fn amount(text: &str) -> Result<Amount, String> {
     let name: ResourceName =
         name.parse().map_err(|error: cmp_core::resources::InvalidResourceName| error.to_string())?;
     if [CPU, MEMORY].contains(&name.as_str()) {
-        return Err(format!("{name} has a flag of its own: use --{name} {value}"));
+        return Err(format!("{name} has its own flag: use --{name} {value}"));
     }
     Ok((name, quantity(value)?))
 }
@@ -270,7 +270,7 @@ pub(crate) fn with_prices(prices: Vec<Priced>) -> Result<Prices, CliError> {
     let mut map = Prices::new();
     for Priced { name, price } in prices {
         if map.contains_key(&name) {
-            return Err(CliError::user(format!("--price {name} is given twice")).hint("say it once"));
+            return Err(CliError::user(format!("--price {name} is given twice")).hint("give each price once"));
         }
         map.insert(name, price);
     }
@@ -283,14 +283,14 @@ pub(crate) fn currency(text: &str) -> Result<String, String> {
     if (1..=8).contains(&text.chars().count()) && text.chars().all(plain) {
         Ok(text.to_owned())
     } else {
-        Err(format!("{text:?} is no currency: use 1 to 8 letters, such as EUR"))
+        Err(format!("{text:?} is not a currency: use 1 to 8 letters, such as EUR"))
     }
 }
 
 /// Parses a duration in Go's form: `90s`, `1m30s`, `720h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || match text.parse::<u64>() {
-        Ok(_) => format!("{text:?} has no unit: say {text}s, {text}m or {text}h"),
+        Ok(_) => format!("{text:?} has no unit: use {text}s, {text}m or {text}h"),
         Err(_) => format!("{text:?} is not a duration: use a form such as 30s, 5m or 24h"),
     };
     let read: kube::core::Duration = text.parse().map_err(|_| wrong())?;
@@ -302,7 +302,7 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
     const MOST: Duration = Duration::from_hours(24 * 366);
     let span = duration(text)?;
     if span.is_zero() || span > MOST {
-        return Err("it must be above 0, and a year at the most".to_owned());
+        return Err("it must be above 0 and at most one year".to_owned());
     }
     Ok(span)
 }
@@ -333,7 +333,7 @@ pub(crate) fn lifetime(text: &str) -> Result<Duration, String> {
     if (LEAST..=MOST).contains(&lifetime) {
         Ok(lifetime)
     } else {
-        Err(format!("a token is good for 10 minutes at the least and {} hours at the most", MOST.as_secs() / 3600))
+        Err(format!("the lifetime of a token must be from 10 minutes to {} hours", MOST.as_secs() / 3600))
     }
 }
 
@@ -371,11 +371,8 @@ mod tests {
         assert_eq!(name::<ClusterName>("cluster/web").unwrap().as_str(), "web");
         assert_eq!(name::<InstanceName>("instance/web-0").unwrap().to_string(), "web-0");
         assert_eq!(name::<InstanceName>("web/0").unwrap().to_string(), "web-0");
-        assert_eq!(name::<ClusterName>("user/web").unwrap_err(), "that is a user, where a cluster is asked for");
-        assert_eq!(
-            name::<InstanceName>("cluster/web-0").unwrap_err(),
-            "that is a cluster, where an instance is asked for"
-        );
+        assert_eq!(name::<ClusterName>("user/web").unwrap_err(), "expected a cluster, got a user");
+        assert_eq!(name::<InstanceName>("cluster/web-0").unwrap_err(), "expected an instance, got a cluster");
         assert!(name::<ClusterName>("pod/web").is_err());
         assert_eq!(token("token/john-x1").unwrap(), "john-x1");
         assert!(token("").is_err() && token("../x").is_err());
@@ -400,13 +397,13 @@ mod tests {
         check("512mb", "512Mi");
         assert!(memory("much").unwrap_err().contains("write a number"));
         assert!(quantity("1,5,2").unwrap_err().contains("write a number"));
-        assert!(count("+1").unwrap_err().contains("in all"));
-        assert_eq!(duration("10").unwrap_err(), "\"10\" has no unit: say 10s, 10m or 10h");
+        assert!(count("+1").unwrap_err().contains("give the total number"));
+        assert_eq!(duration("10").unwrap_err(), "\"10\" has no unit: use 10s, 10m or 10h");
     }
 
     #[test]
     fn a_resource_is_said_once_and_in_one_place() {
-        assert_eq!(amount("cpu=2").unwrap_err(), "cpu has a flag of its own: use --cpu 2");
+        assert_eq!(amount("cpu=2").unwrap_err(), "cpu has its own flag: use --cpu 2");
         let base = || Resources::new("1".parse().unwrap(), "1Gi".parse().unwrap());
         let changed = with_changes(base(), None, Some("2Gi".parse().unwrap()), &[amount("a.b/c=1").unwrap()]);
         assert_eq!(changed.ok().map(|all| all.to_string()).as_deref(), Some("a.b/c=1,cpu=1,memory=2Gi"));
@@ -426,7 +423,7 @@ mod tests {
     fn a_token_lives_as_long_as_kubernetes_lets_it() {
         assert!(lifetime("9m59s").is_err() && lifetime("0s").is_err());
         assert!(lifetime("10m").is_ok());
-        assert!(lifetime("99999999h").unwrap_err().contains("1193046 hours at the most"));
+        assert!(lifetime("99999999h").unwrap_err().contains("from 10 minutes to 1193046 hours"));
     }
 
     #[test]

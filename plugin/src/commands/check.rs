@@ -40,7 +40,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CheckArgs) -> Result<(), Cl
     report.add(cluster::version(&client).await)?;
     if let Some(user) = user {
         report.add_all(own::run_checks(context, &client, &user).await)?;
-        report.note("the rest is for an administrator to check")?;
+        report.note("the other checks need administrator rights")?;
         return report.end();
     }
     report.add(cluster::policies(&client).await)?;
@@ -55,7 +55,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CheckArgs) -> Result<(), Cl
         Ok(None) => {
             report.add(
                 Check::failed("cmp", "it is not installed in this cluster")
-                    .hint("`kubectl cmp check --pre` says whether it can be, `kubectl cmp install` installs it"),
+                    .hint("`kubectl cmp check --pre` checks the requirements, `kubectl cmp install` installs cmp"),
             )?;
             return report.end();
         }

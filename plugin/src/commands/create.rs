@@ -51,7 +51,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateArgs) -> Result<(), C
     let CreateArgs { what, filename, file } = args;
     if what.is_some() && (filename.is_some() || file.says_something()) {
         return Err(CliError::user("flags come after the type: kubectl cmp create TYPE NAME --flag")
-            .hint("all that is in a file, whatever it is: kubectl cmp create -f FILE"));
+            .hint("to create all objects in a file: kubectl cmp create -f FILE"));
     }
     match (what, filename) {
         (Some(Create::Cluster(args)), _) => cluster::run(context, *args).await,
@@ -59,7 +59,9 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateArgs) -> Result<(), C
         (Some(Create::Template(args)), _) => template::run(context, args).await,
         (Some(Create::Token(args)), _) => token::run(context, args).await,
         (None, Some(path)) => file::run(context, &path, &file).await,
-        (None, None) => Err(CliError::user("missing: what to create, or --filename <FILE>")
-            .hint("see 'kubectl cmp create --help' for usage")),
+        (None, None) => {
+            Err(CliError::user("missing: a type, or --filename <FILE>")
+                .hint("see 'kubectl cmp create --help' for usage"))
+        }
     }
 }

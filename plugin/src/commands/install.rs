@@ -94,7 +94,7 @@ pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), 
     }
     if !variant.mirror && installation::has_claim(&client).await? {
         context.ui.note(mirror_claim::LEFT);
-        context.ui.note("hint: `kubectl cmp install --mirror` goes on with it");
+        context.ui.note("hint: `kubectl cmp install --mirror` uses it again");
     }
     target.apply(version).await?;
     if args.wait.wait && dry_run == DryRun::None {
@@ -114,11 +114,12 @@ async fn confirm(
     let Taken { lines, keeps } = answers::taken_away(client, manifests).await?;
     if args.change.dry.dry_run != DryRun::None {
         for line in &lines {
-            context.ui.note(&format!("asks first: {line}"));
+            context.ui.note(&format!("needs confirmation: {line}"));
         }
         return Ok(());
     }
-    let asked = context.ui.confirm(args.yes.yes, &lines, "You are about to change who answers the API server");
+    let asked =
+        context.ui.confirm(args.yes.yes, &lines, "You are about to replace the webhook that the API server asks");
     asked.map_err(|error| keeps.into_iter().fold(error, CliError::hint))
 }
 
@@ -195,10 +196,10 @@ async fn in_force(client: &Client) -> Result<(), CliError> {
         }
         if Instant::now() > deadline {
             return Err(CliError::user(format!(
-                "the API server does not keep the policies after {} s, so that no rights were given",
+                "the API server does not enforce the policies after {} s: no rights were granted",
                 IN_FORCE.as_secs()
             ))
-            .hint("are ValidatingAdmissionPolicies switched off there? kubectl get validatingadmissionpolicies")
+            .hint("check that ValidatingAdmissionPolicies are enabled: kubectl get validatingadmissionpolicies")
             .hint("the same command goes on where this one ended"));
         }
         tokio::time::sleep(PAUSE).await;
@@ -219,7 +220,7 @@ async fn answering(context: &Context<'_>, client: &Client, deployed: bool, timeo
         progress.show(&format!("cmp-webhook: {missing}"), None, late);
         if late {
             let error = CliError::user(format!("cmp-webhook is not ready after {} s: {missing}", timeout.as_secs()));
-            return Err(error.hint("`kubectl cmp check` says more").hint(PODS));
+            return Err(error.hint("`kubectl cmp check` shows details").hint(PODS));
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -229,7 +230,7 @@ async fn answering(context: &Context<'_>, client: &Client, deployed: bool, timeo
 async fn not_available(client: &Client, deployed: bool) -> Result<Option<String>, CliError> {
     let configuration = installation::configuration(client).await?;
     if configuration.endpoints.iter().any(|endpoint| endpoint.authority.is_none()) {
-        return Ok(Some("its certificate is not made known yet".to_owned()));
+        return Ok(Some("its certificate is not in the webhook configuration yet".to_owned()));
     }
     if !deployed {
         return Ok(None);

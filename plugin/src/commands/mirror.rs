@@ -38,7 +38,7 @@ pub(crate) async fn run(context: &Context<'_>, args: MirrorArgs) -> Result<(), C
     let tell = |told| match told {
         Told::Seen { clusters, instances } => {
             if watch && lost {
-                context.ui.note("looking again");
+                context.ui.note("observing again");
             } else if watch {
                 said = context.ui.line(&format!("{}: {}", db.display(), counts(clusters, instances)));
             }
@@ -47,7 +47,7 @@ pub(crate) async fn run(context: &Context<'_>, args: MirrorArgs) -> Result<(), C
         Told::Written(more) => written += more.spans,
         Told::Lost(error) => {
             if !lost {
-                context.ui.note(&format!("nobody looks: {error}; it is tried again"));
+                context.ui.note(&format!("not observing: {error}; retrying"));
             }
             lost = true;
         }

@@ -75,7 +75,8 @@ const MORE: [&str; 2] = ["USE%", "BAR"];
 pub(crate) async fn run(context: &Context<'_>, args: QuotaArgs) -> Result<(), CliError> {
     let QuotaArgs { user, what_if, output } = args;
     if user.is_none() && context.who().await?.user.is_none() {
-        return Err(CliError::user("whose quota?").hint("name the user: kubectl cmp quota USER"));
+        return Err(CliError::user("no user is named, and you are not a user of cmp")
+            .hint("name the user: kubectl cmp quota USER"));
     }
     let user = context.account_of(user.as_ref()).await?;
     let account = context.account(&user).await?.account;

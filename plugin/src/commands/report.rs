@@ -128,7 +128,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ReportArgs) -> Result<(), C
 }
 
 fn too_much(error: cmp_core::usage::TooMuch) -> CliError {
-    CliError::user(error.to_string()).hint("--from and --to say from when until when")
+    CliError::user(error.to_string()).hint("--from and --to set the period of the report")
 }
 
 fn print(context: &Context<'_>, report: &Report, asked: &ReportParameters, output: ReportForm) -> Result<(), CliError> {

@@ -47,12 +47,12 @@ pub(crate) async fn run(context: &Context<'_>, args: UninstallArgs) -> Result<()
     let clusters: Vec<String> = clusters.into_iter().map(|namespace| namespace.name).collect();
     let mut goes = vec![
         "cmp-webhook, its rights and its configuration".to_owned(),
-        "creating, growing and shrinking stop; what runs goes on, and suspend, resume, start and stop work".to_owned(),
+        "clusters cannot be created, grown or shrunk; instances keep running; suspend, resume, start and stop still work".to_owned(),
     ];
     let mirrored = installation::has_claim(&client).await?;
     if purge {
         if mirrored {
-            goes.push(format!("persistentvolumeclaim/{}, with what the mirror has written", keys::MIRROR));
+            goes.push(format!("persistentvolumeclaim/{}, with the recorded history", keys::MIRROR));
         }
         goes.extend(clusters.iter().map(|name| format!("namespace/{name} and everything in it")));
         goes.extend(accounts.iter().map(|name| format!("user/{name} with their tokens and rights")));
@@ -175,7 +175,7 @@ impl Going<'_, '_> {
         }
         let seconds = self.timeout.as_secs();
         Err(CliError::user(format!("{} not gone after {seconds} s", counted(left.len(), "namespace")))
-            .hint("cmp-webhook, the policies and the accounts stay until they are gone, since these bound what still runs")
+            .hint("cmp-webhook, the policies and the accounts stay until then, because they limit the instances that still run")
             .hint("`kubectl cmp uninstall --purge` goes on where this one ended"))
     }
 
@@ -204,7 +204,7 @@ impl Going<'_, '_> {
                 }
                 if Instant::now() > deadline {
                     self.context.ui.note(&format!(
-                        "user/{name}: the account still names clusters that are gone; it goes with namespace/{}",
+                        "user/{name}: the account still names deleted clusters; it is deleted with namespace/{}",
                         keys::USERS_NAMESPACE
                     ));
                     break false;
@@ -248,8 +248,8 @@ impl Going<'_, '_> {
         if mirrored {
             ui.note(mirror_claim::LEFT);
         }
-        ui.note("left: the policies and the rights of users: every bound holds");
-        ui.note("hint: `kubectl cmp install` brings cmp-webhook back, `kubectl cmp uninstall --purge` takes all of it");
+        ui.note("left: the policies and the rights of users: all limits stay in force");
+        ui.note("hint: `kubectl cmp install` installs cmp-webhook again, `kubectl cmp uninstall --purge` deletes everything");
     }
 
     async fn wait<F>(&self, what: &str, mut done: impl FnMut() -> F) -> Result<(), CliError>

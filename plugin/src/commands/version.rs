@@ -45,7 +45,7 @@ pub(crate) async fn run(context: &Context<'_>, args: VersionArgs) -> Result<(), 
     }
     if !args.client {
         for what in newer(context).await {
-            context.ui.note(&format!("Warning: a newer version wrote what this one does not know: {what}"));
+            context.ui.note(&format!("Warning: a newer version wrote data that this version does not know: {what}"));
         }
     }
     if let Some(difference) = other.and_then(|other| difference(OURS, &other)) {

@@ -38,7 +38,7 @@ pub(crate) async fn run(context: &Context<'_>, output: OutputArgs) -> Result<(),
             context.ui.line(&format!("user/{name}"))
         }
         _ => {
-            let user = who.user.as_ref().map_or_else(|| "none (no user of cmp)".to_owned(), ToString::to_string);
+            let user = who.user.as_ref().map_or_else(|| "none (not a user of cmp)".to_owned(), ToString::to_string);
             let row = |name: &str, value: String| vec![name.to_owned(), value];
             let mut text = table(&[
                 row("User:", user),

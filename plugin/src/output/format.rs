@@ -61,19 +61,21 @@ impl Format {
                 let mut words = || lines.next().unwrap_or_default().split_whitespace();
                 let (heads, fields): (Vec<&str>, Vec<&str>) = (words().collect(), words().collect());
                 if heads.len() != fields.len() || heads.is_empty() {
-                    return Err("the file has to have a line of heads, and a line of as many fields".to_owned());
+                    return Err(
+                        "the file must have a line of headers and a line with the same number of fields".to_owned()
+                    );
                 }
                 let columns =
                     heads.into_iter().zip(fields).map(|(head, field)| Ok((head.to_owned(), field_of(field)?)));
                 columns.collect::<Result<_, String>>().map(Self::Columns)
             }
-            _ => Err(format!("{text:?} is no form of output: use one of {ANY}")),
+            _ => Err(format!("{text:?} is not an output format: use one of {ANY}")),
         }
     }
 
     /// Parses a format for one object that has no table.
     pub(crate) fn object(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no form of output here: use one of {OBJECT}");
+        let wrong = || format!("{text:?} is not an output format of this command: use one of {OBJECT}");
         match Self::any(text) {
             Ok(Self::Wide | Self::Name | Self::Columns(_)) => Err(wrong()),
             Err(error) if error.contains(ANY) => Err(wrong()),
@@ -92,7 +94,7 @@ pub(crate) fn field_of(text: &str) -> Result<Template, String> {
     let inner = text.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(text);
     let inner = inner.strip_prefix('.').unwrap_or(inner);
     if inner.is_empty() || inner.contains(['{', '}']) {
-        return Err(format!("{text:?} is no field: use a form such as .metadata.name"));
+        return Err(format!("{text:?} is not a field: use a form such as .metadata.name"));
     }
     Template::read(&format!("{{.{inner}}}"))
 }
@@ -122,7 +124,7 @@ mod tests {
         assert!(Format::any("jsonpath").unwrap_err().contains("jsonpath={.metadata.name}"));
         assert!(Format::any("custom-columns=A").unwrap_err().contains("has no field"));
         assert!(Format::any("jsonpath-file=/no/such").unwrap_err().contains("/no/such"));
-        assert!(Format::object("wide").unwrap_err().contains("is no form of output here"));
+        assert!(Format::object("wide").unwrap_err().contains("is not an output format of this command"));
         assert!(Format::object("yaml").is_ok());
     }
 }

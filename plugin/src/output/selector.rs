@@ -32,7 +32,8 @@ impl Selector {
 }
 
 fn requirement(text: &str) -> Result<Expression, String> {
-    let wrong = || format!("{text:?} selects nothing: use a form such as app=web, app!=web, app in (a,b), app or !app");
+    let wrong =
+        || format!("{text:?} is not a label selector: use a form such as app=web, app!=web, app in (a,b), app or !app");
     let key = |text: &str| {
         let key = text.trim();
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);

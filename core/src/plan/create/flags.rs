@@ -54,7 +54,7 @@ pub struct Flags {
 /// Refuses a type that differs from that of the template.
 pub(super) fn other_type(given: InstanceType, template: InstanceType) -> Refusal {
     Refusal::wish(format!("--type {given}: the template is of type {template}"))
-        .hint("leave the type out: it follows from the template")
+        .hint("omit --type: the template determines the type")
 }
 
 impl Flags {
@@ -76,7 +76,7 @@ impl Flags {
         let mut size = with_more(self.size.clone(), &self.more)?;
         if let Some(disk) = &self.disk {
             if size.named(STORAGE).is_some() {
-                return Err(Refusal::wish("--disk and --resource storage: both say how much storage an instance has")
+                return Err(Refusal::wish("--disk and --resource storage: both set the storage of an instance")
                     .hint("use --disk for a disk in each instance, --resource storage for claims of your own"));
             }
             size.set(own(STORAGE)?, disk.size);
@@ -92,7 +92,7 @@ impl Flags {
                 return Ok(());
             }
             let (of, use_it) = if vms { ("VMs", "--type vm") } else { ("containers", "--type container") };
-            Err(Refusal::wish(format!("{flag} is for {of}")).hint(format!("use {use_it}, or leave it out")))
+            Err(Refusal::wish(format!("{flag} is for {of}")).hint(format!("use {use_it}, or omit the flag")))
         };
         only(self.ssh_key.is_some(), "--ssh-key", true)?;
         only(!self.env.is_empty(), "--env", false)?;
@@ -100,12 +100,14 @@ impl Flags {
         only(self.command || !self.args.is_empty(), "a command", false)?;
         only(self.disk.is_some(), "--disk", false)?;
         if self.command && self.args.is_empty() {
-            return Err(Refusal::wish("--command: there is no command")
-                .hint("it stands at the end, after --, as in: --command -- sh -c 'sleep 9'"));
+            return Err(Refusal::wish("--command: the command is missing")
+                .hint("write the command at the end, after --, as in: --command -- sh -c 'sleep 9'"));
         }
         for (at, variable) in self.env.iter().enumerate() {
             if self.env.iter().take(at).any(|earlier| earlier.name == variable.name) {
-                return Err(Refusal::wish(format!("--env {} is given twice", variable.name)).hint("say it once"));
+                return Err(
+                    Refusal::wish(format!("--env {} is given twice", variable.name)).hint("give each variable once")
+                );
             }
         }
         Ok(())

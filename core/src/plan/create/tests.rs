@@ -126,20 +126,20 @@ fn a_different_cluster_of_the_same_name_is_refused_with_the_command_that_changes
     for (wish, rows, expected) in [
         (web(), &[("want.web", WEB), ("held.web", HELD), ("delete.web", "u")][..], deleted.to_owned()),
         (web(), &[("held.web", HELD), ("delete.web", "u")], deleted.to_owned()),
-        (wish(want(4, "cpu=2,memory=4Gi")), exists, format!("{is}count is 3, asked for is 4{scale}")),
+        (wish(want(4, "cpu=2,memory=4Gi")), exists, format!("{is}count is 3, requested is 4{scale}")),
         (
             wish(want(3, "cpu=1,memory=4Gi")),
             exists,
-            format!("{is}size is cpu=2,memory=4Gi, asked for is cpu=1,memory=4Gi{resize}"),
+            format!("{is}size is cpu=2,memory=4Gi, requested is cpu=1,memory=4Gi{resize}"),
         ),
         (
             wish(want(4, "cpu=1,memory=4Gi")),
             exists,
             format!(
-                "{is}count is 3, asked for is 4; size is cpu=2,memory=4Gi, asked for is cpu=1,memory=4Gi{scale}{resize}"
+                "{is}count is 3, requested is 4; size is cpu=2,memory=4Gi, requested is cpu=1,memory=4Gi{scale}{resize}"
             ),
         ),
-        (wish(image), exists, format!("{is}count is 3, asked for is 4; image is not said, asked for is nginx{other}")),
+        (wish(image), exists, format!("{is}count is 3, requested is 4; image is not set, requested is nginx{other}")),
         (
             wish(want(9, "cpu=2,memory=4Gi")),
             &[],
@@ -209,7 +209,7 @@ fn the_template_decides_the_type() {
             true,
             Vm,
             Err("--type container: the template is of type vm\n\
-                 hint: leave the type out: it follows from the template"),
+                 hint: omit --type: the template determines the type"),
         ),
     ] {
         let wish = Wish { typed, ..wish(Want { kind, template, ..web().want }) };
@@ -222,8 +222,8 @@ fn the_template_decides_the_type() {
     assert_eq!((can_run(Container, false), can_run(Vm, true)), (Ok(()), Ok(())));
     assert_eq!(
         can_run(Vm, false).unwrap_err().to_string(),
-        "--type vm: there is no KubeVirt in this cluster, so that no VM can run\n\
-         hint: an administrator installs KubeVirt 1.7 or newer (kubevirt.io); or use --type container"
+        "--type vm: KubeVirt is not installed in this cluster\n\
+         hint: ask an administrator to install KubeVirt 1.7 or newer (kubevirt.io), or use --type container"
     );
 }
 
@@ -260,17 +260,17 @@ fn flags_that_do_not_fit_are_refused() {
     let template = |name: &str| Some(name.parse().unwrap());
     let disk = || Some(Disk { size: "10Gi".parse().unwrap(), path: "/data".to_owned() });
     let storage = ("storage".parse().unwrap(), "1Gi".parse().unwrap());
-    let only_vms = "\nhint: use --type vm, or leave it out";
-    let only_containers = "\nhint: use --type container, or leave it out";
+    let only_vms = "\nhint: use --type vm, or omit the flag";
+    let only_containers = "\nhint: use --type container, or omit the flag";
     for (flags, expected) in [
         (
             Flags { template: template("container"), ..vm() },
-            "--type vm: the template is of type container\nhint: leave the type out: it follows from the template"
+            "--type vm: the template is of type container\nhint: omit --type: the template determines the type"
                 .to_owned(),
         ),
         (
             Flags { disk: disk(), more: vec![storage], ..flags() },
-            "--disk and --resource storage: both say how much storage an instance has\n\
+            "--disk and --resource storage: both set the storage of an instance\n\
              hint: use --disk for a disk in each instance, --resource storage for claims of your own"
                 .to_owned(),
         ),
@@ -287,13 +287,13 @@ fn flags_that_do_not_fit_are_refused() {
         ),
         (
             Flags { command: true, ..flags() },
-            "--command: there is no command\n\
-             hint: it stands at the end, after --, as in: --command -- sh -c 'sleep 9'"
+            "--command: the command is missing\n\
+             hint: write the command at the end, after --, as in: --command -- sh -c 'sleep 9'"
                 .to_owned(),
         ),
         (
             Flags { env: ["A", "B", "A"].map(variable).into(), ..flags() },
-            "--env A is given twice\nhint: say it once".to_owned(),
+            "--env A is given twice\nhint: give each variable once".to_owned(),
         ),
     ] {
         assert_eq!(flags.clone().want().map(|want| want.kind).unwrap_err().to_string(), expected, "{flags:?}");

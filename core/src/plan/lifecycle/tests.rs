@@ -18,7 +18,7 @@ fn leftovers_are_deleted_by_the_verbs_that_switch_off() {
     assert_eq!(missing(&web, false).to_string(), "instance \"web-1\" not found");
     assert_eq!(
         missing(&web, true).to_string(),
-        "instance \"web-1\" not found\nhint: `kubectl cmp scale cluster web --count N` makes it again"
+        "instance \"web-1\" not found\nhint: `kubectl cmp scale cluster web --count N` creates it again"
     );
 }
 

@@ -113,7 +113,7 @@ fn a_cluster_that_releases_is_waited_for_only_if_it_was_raised() {
 fn an_impossible_size_is_refused_before_the_first_step() {
     assert_eq!(
         says_something(&wish("")).unwrap_err().to_string(),
-        "nothing to change\nhint: say what with --cpu, --memory or --resource"
+        "nothing to change\nhint: use --cpu, --memory or --resource"
     );
     for some in ["cpu=1", "memory=1Gi", "nvidia.com/gpu=1"] {
         assert_eq!(says_something(&wish(some)), Ok(()));
@@ -124,29 +124,29 @@ fn an_impossible_size_is_refused_before_the_first_step() {
             "cpu=4",
             &[("held.web", HELD)][..],
             &[][..],
-            "nothing is wanted of cluster web: its account was made anew\n\
-             hint: say what it is to be with `kubectl cmp create cluster`, with the size it has",
+            "cluster web has no specification: its account was created again\n\
+             hint: restore it with `kubectl cmp create cluster` and the current size",
         ),
         (
             "storage=20Gi",
             &[("want.web", VM)],
             &[],
-            "cluster web is of VMs, whose disks keep their size\n\
-             hint: their processors and memory are changed with --cpu and --memory",
+            "the disks of the VMs of cluster web keep their size\n\
+             hint: use --cpu and --memory to change the CPU and the memory",
         ),
         (
             "storage=20Gi",
             &[("want.web", DISK)],
             &[],
             "--resource storage: the disks of cluster web keep their size\n\
-             hint: make another cluster with the disks you want, and delete this one",
+             hint: create another cluster with the disks you want, then delete this one",
         ),
         (
             "cpu=4",
             &[("want.web", WEB)],
             &[paused],
-            "paused VMs keep the guests that they have: web-1\n\
-             hint: kubectl cmp resume cluster web lets them go on, to be restarted\n\
+            "paused VMs cannot be resized: web-1\n\
+             hint: kubectl cmp resume cluster web resumes them, so that they can be restarted\n\
              hint: kubectl cmp suspend cluster web --mode halt switches them off",
         ),
         ("cpu=9", &[("want.web", WEB)], &[], "exceeded quota: john, requested: cpu=21, used: cpu=6, limited: cpu=16"),

@@ -117,8 +117,8 @@ fn instances_are_listed_only_if_some_may_go() {
 
 #[test]
 fn a_refusal_comes_before_the_first_step() {
-    let missing = "nothing is wanted of cluster web: its account was made anew\n\
-                   hint: say what it is to be with `kubectl cmp create cluster`, with the size it has";
+    let missing = "cluster web has no specification: its account was created again\n\
+                   hint: restore it with `kubectl cmp create cluster` and the current size";
     let gone = account(&[("held.web", HELD)]);
     assert_eq!(may_shrink(&wish(1), &gone).unwrap_err().to_string(), missing);
     assert_eq!(shrink(&wish(1), &gone, &[], &[], REAL).unwrap_err().to_string(), missing);

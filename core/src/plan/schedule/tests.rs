@@ -79,7 +79,7 @@ fn a_changed_schedule_starts_now_and_an_equal_one_continues() {
         assert_eq!(plan.write.account.cluster(&name("web")).want.unwrap().schedule, next);
         assert_eq!(plan.write.change.is_empty(), word == "unchanged", "{wish:?}");
         assert_eq!(plan.write(&account(&[("want.web", &stored(before))])), Ok(plan.write.clone()));
-        let after = "what is suspended stays suspended: kubectl cmp resume cluster web";
+        let after = "suspended instances stay suspended: kubectl cmp resume cluster web";
         assert_eq!(plan.after.as_deref(), Some(after).filter(|_| word == "unscheduled"));
         assert_eq!(plan.lines.is_empty(), wish.clear);
     }
@@ -115,9 +115,9 @@ fn the_next_transitions_are_printed_in_the_time_zone() {
 fn an_impossible_schedule_is_refused_with_the_name_of_the_flag() {
     assert_eq!(
         says_something(&wish()).unwrap_err().to_string(),
-        "nothing is said of the schedule\n\
-         hint: say when with --suspend and --resume, or --skip-until, or --clear\n\
-         hint: what there is: kubectl cmp get schedule web"
+        "nothing to change in the schedule\n\
+         hint: use --suspend and --resume, or --skip-until, or --clear\n\
+         hint: to show the current schedule: kubectl cmp get schedule web"
     );
     let skip = Wish { skip_until: Some(Moment::At(time(NOW))), ..wish() };
     for some in [
@@ -131,7 +131,7 @@ fn an_impossible_schedule_is_refused_with_the_name_of_the_flag() {
         assert_eq!(says_something(&some), Ok(()));
     }
     let none = "cluster web has no schedule that suspends it\n\
-                hint: say when with --suspend, as in --suspend '0 19 * * 1-5'";
+                hint: set one with --suspend, as in --suspend '0 19 * * 1-5'";
     for (wish, expected) in [
         (skip, none),
         (Wish { resume: Some(own("0 8 * * *")), ..wish() }, none),
@@ -151,7 +151,7 @@ fn an_impossible_schedule_is_refused_with_the_name_of_the_flag() {
         assert_eq!(planned(&wish, None).unwrap_err().to_string(), expected, "{wish:?}");
     }
     let refused = plan(&Wish { clear: true, ..wish() }, &account(&[("held.web", HELD)]), time(NOW)).unwrap_err();
-    assert!(refused.to_string().starts_with("nothing is wanted of cluster web"));
+    assert!(refused.to_string().starts_with("cluster web has no specification"));
     let empty = Schedule::default().check(InstanceType::Container).unwrap_err();
     assert_eq!(invalid(&empty).to_string(), empty.to_string());
 }
@@ -161,7 +161,7 @@ fn a_temporary_verb_is_ended_by_a_single_transition() {
     let at = in_so_long(time(NOW), core::time::Duration::from_hours(3)).unwrap();
     assert_eq!(at, time("2026-03-02T15:00:00Z"));
     let long = in_so_long(time(NOW), core::time::Duration::MAX).unwrap_err();
-    assert_eq!(long.to_string(), "--for: that is too long");
+    assert_eq!(long.to_string(), "--for: the duration is too long");
     let earlier = Schedule {
         time_zone: Some(own("Europe/Berlin")),
         once: Some(Once { suspend: Some(time(NOW)), resume: None }),
@@ -181,7 +181,7 @@ fn a_temporary_verb_is_ended_by_a_single_transition() {
         assert_eq!(back.line(&write.account, &name("web")).unwrap(), line);
     }
     let refused = written(Back::of(Verb::Suspend, at).write(&account(&[]), &name("web")));
-    assert!(refused.starts_with("nothing is wanted of cluster web"), "{refused}");
+    assert!(refused.starts_with("cluster web has no specification"), "{refused}");
     assert!(written(Back::of(Verb::Suspend, at).write(&account(&[("want.web", WEB)]), &name("web"))).contains("once"));
 }
 
@@ -197,8 +197,8 @@ fn an_expired_timer_is_left_out_with_a_line() {
     assert_eq!(
         timer_left_out(&name("web"), &want(Some(berlin)), timer(ScheduleAction::Resume)),
         [
-            "cluster/web: its timer is left out, which was to resume it at 2026-03-02 13:00 +01:00",
-            "hint: what was to be resumed stays suspended: kubectl cmp resume cluster web",
+            "cluster/web: left out the expired timer to resume it at 2026-03-02 13:00 +01:00",
+            "hint: its instances stay suspended: kubectl cmp resume cluster web",
         ]
     );
 }

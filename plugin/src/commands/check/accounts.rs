@@ -21,8 +21,8 @@ const NAME: &str = "accounts";
 /// Time in which cmp-webhook corrects a difference that it is about to correct.
 const AGAIN: Duration = Duration::from_secs(2);
 
-const HINT: &str = "cmp-webhook puts this right within seconds, where it runs; kubectl logs -n cmp-system -l \
-                    app.kubernetes.io/name=cmp-webhook says why not";
+const HINT: &str = "a running cmp-webhook repairs this within seconds; if it does not: kubectl logs -n cmp-system -l \
+                    app.kubernetes.io/name=cmp-webhook";
 
 /// Contents and findings of all accounts.
 struct AccountsAudit {
@@ -74,8 +74,10 @@ impl AccountFinding {
     fn text(&self) -> String {
         match self {
             Self::Finding(finding) => finding.to_string(),
-            Self::Damaged(why) => format!("it is damaged: {why}"),
-            Self::NoAccount(namespace) => format!("namespace {namespace} is theirs, and there is no such account"),
+            Self::Damaged(why) => format!("the account is damaged: {why}"),
+            Self::NoAccount(namespace) => {
+                format!("namespace {namespace} belongs to this user, but the account does not exist")
+            }
         }
     }
 }
@@ -90,12 +92,12 @@ fn check(user: &str, found: &[AccountFinding]) -> Check {
             return Check::warning(&name, texts)
                 .hint("a newer version wrote this: upgrade kubectl-cmp and cmp-webhook");
         }
-        let hint = "its quota was lowered below what is used: nothing of it grows until enough is given back";
+        let hint = "the quota was lowered below the usage: no cluster can grow until enough is released";
         return Check::warning(&name, texts).hint(hint);
     }
     let check = Check::failed(&name, texts);
     if found.iter().any(|one| matches!(one, AccountFinding::NoAccount(_))) {
-        check.hint(format!("kubectl cmp create user {user}, with their quota, finds the clusters again"))
+        check.hint(format!("to restore the account: kubectl cmp create user {user}, with the quota of the user"))
     } else if found.iter().any(
         |one| matches!(one, AccountFinding::Damaged(why) if [keys::data::QUOTA, keys::data::POLICY].contains(&why.key.as_str())),
     ) {
@@ -105,7 +107,7 @@ fn check(user: &str, found: &[AccountFinding]) -> Check {
             .hint("cmp-webhook tries again at least once a minute; docs/OPERATIONS.md lists the reasons and what to do")
     } else if has(|one| matches!(one, Finding::Unreadable(_))) {
         check.hint(format!(
-            "an administrator deletes the namespace, or says again what is in it: its label {}, its annotations {}, {} and {}",
+            "delete the namespace, or restore its label {} and its annotations {}, {} and {}",
             keys::TYPE,
             keys::COUNT,
             keys::SIZE,

@@ -33,7 +33,7 @@ async fn trust(installation: &Installation, configuration: &Configuration) -> Ch
     let bundles: Option<Vec<&[u8]>> = bundles.map(|bundle| bundle.filter(|bundle| !bundle.is_empty())).collect();
     let Some(mut bundles) = bundles else {
         return Check::failed(NAME, format!("caBundle is empty: {written} has not written it"))
-            .hint(format!("is {written} running? it writes it within seconds"));
+            .hint(format!("is {written} running? It writes caBundle within seconds"));
     };
     let host = match configuration.url() {
         Some(url) => host(url),
@@ -56,8 +56,8 @@ async fn trust(installation: &Installation, configuration: &Configuration) -> Ch
     let trusted: Result<Vec<bool>, String> =
         bundles.into_iter().map(|bundle| trusted(bundle, &secret, &host)).collect();
     match trusted.map(|lasting| lasting.into_iter().all(|lasting| lasting)) {
-        Ok(true) => Check::ok(NAME, format!("it is for {host}, and of the authority in caBundle")),
-        Ok(false) => Check::warning(NAME, "it ends within two weeks, and was not renewed").hint(remedy),
+        Ok(true) => Check::ok(NAME, format!("it is valid for {host} and signed by the authority in caBundle")),
+        Ok(false) => Check::warning(NAME, "it expires within two weeks and was not renewed").hint(remedy),
         Err(why) => Check::failed(NAME, format!("the API server does not trust it: {why}")).hint(remedy),
     }
 }
@@ -89,5 +89,5 @@ fn trusted(bundle: &[u8], secret: &BTreeMap<String, Vec<u8>>, host: &str) -> Res
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    read.map_err(|error| format!("no readable certificate: {error}"))
+    read.map_err(|error| format!("unreadable certificate: {error}"))
 }

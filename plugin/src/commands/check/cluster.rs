@@ -22,7 +22,13 @@ pub(super) async fn policies(client: &Client) -> Check {
 /// Checks for KubeVirt, which is optional. Without it there are no VMs.
 pub(super) async fn kubevirt(client: &Client) -> Check {
     let found = cmp_client::kubevirt::installed(client).await.map_err(CliError::from);
-    let said = |found| if found { "it is there: clusters of VMs can be created" } else { "it is not there: no VMs" };
+    let said = |found| {
+        if found {
+            "KubeVirt is installed: clusters of VMs can be created"
+        } else {
+            "KubeVirt is not installed: clusters of VMs cannot be created"
+        }
+    };
     Check::of("kubevirt", found.map(|found| said(found).to_owned()))
 }
 
@@ -38,11 +44,11 @@ async fn names(client: &Client) -> Result<Check, CliError> {
     for name in [keys::SYSTEM_NAMESPACE, keys::USERS_NAMESPACE, keys::TEMPLATES_NAMESPACE] {
         let there = namespaces::get(client, name).await?;
         if there.is_some_and(|namespace| namespace.label(keys::PART_OF) != Some(keys::MANAGER)) {
-            let hint = format!("look at what is in it, and delete it: kubectl get all -n {name}");
-            return Ok(Check::failed("namespaces", format!("{name} is there, and not cmp's")).hint(hint));
+            let hint = format!("check the contents of the namespace, then delete it: kubectl get all -n {name}");
+            return Ok(Check::failed("namespaces", format!("{name} exists but does not belong to cmp")).hint(hint));
         }
     }
-    Ok(Check::ok("namespaces", "those of cmp are free, or its own"))
+    Ok(Check::ok("namespaces", "the namespaces of cmp are free or belong to cmp"))
 }
 
 /// Checks for every applied type whether the caller may create and patch it. To grant rights, the caller needs these
@@ -67,8 +73,8 @@ async fn may_install(client: &Client) -> Result<Check, CliError> {
     missing.sort();
     missing.dedup();
     if missing.is_empty() {
-        return Ok(Check::ok("rights", "you may create and change all that is installed"));
+        return Ok(Check::ok("rights", "you may create and change all objects of cmp"));
     }
     let check = Check::failed("rights", format!("you may not {}", missing.join(", ")));
-    Ok(check.hint("installing takes the rights of an administrator, such as the ClusterRole cluster-admin"))
+    Ok(check.hint("installing needs administrator rights, such as the ClusterRole cluster-admin"))
 }

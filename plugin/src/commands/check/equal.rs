@@ -21,7 +21,7 @@ pub(super) async fn difference(client: &Client, manifest: &Manifest) -> Result<O
     ours.metadata.name = Some(NAME.to_owned());
     let ours = objects.imagine(&ours).await?;
     let found = unequal("", &comparable_fields(&ours)?, &comparable_fields(&stored)?);
-    Ok(found.map(|path| format!("{} is not as it was installed", path.trim_start_matches('.'))))
+    Ok(found.map(|path| format!("{} was changed after the installation", path.trim_start_matches('.'))))
 }
 
 /// Returns the object without its metadata and status, and without the `caBundle` that cmp-webhook writes.

@@ -17,7 +17,7 @@ use crate::error::CliError;
 use crate::manifests::{Manifests, Variant};
 
 /// The hint for an object that is not as it was installed.
-pub(super) const AGAIN: &str = "`kubectl cmp install` puts it back, with the flags of the last time";
+pub(super) const AGAIN: &str = "`kubectl cmp install` restores it, with the flags of the last install";
 
 /// The installation, as far as its objects show it.
 pub(super) struct Installation {
@@ -72,8 +72,10 @@ impl Installation {
         let said = invalid.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let map = format!("configmap/{} in {}", keys::INSTALLED_VERSION, keys::TEMPLATES_NAMESPACE);
         invalid.first().map(|first| {
-            Check::failed("settings", format!("{map}: {said}"))
-                .hint(format!("`kubectl cmp install --{}=VALUE` sets it anew; until then it has no effect", first.key))
+            Check::failed("settings", format!("{map}: {said}")).hint(format!(
+                "`kubectl cmp install --{}=VALUE` sets it again; until then the setting has no effect",
+                first.key
+            ))
         })
     }
 
@@ -86,7 +88,9 @@ impl Installation {
                 let check =
                     Check::failed(name, format!("validatingwebhookconfiguration/{}: {difference}", keys::WEBHOOK));
                 match self.configuration {
-                    None => check.hint("nobody is asked about accounts, and nothing is held for them").hint(AGAIN),
+                    None => {
+                        check.hint("the API server asks no webhook about accounts: quotas do not change").hint(AGAIN)
+                    }
                     // An apply would keep fields that others have added.
                     Some(_) => check
                         .hint(format!("kubectl delete validatingwebhookconfiguration {}", keys::WEBHOOK))
@@ -112,7 +116,7 @@ impl Installation {
         Ok(match available {
             0 => Check::failed(name, said).hint(PODS),
             _ if available < wanted => Check::warning(name, said).hint(PODS),
-            1 => Check::warning(name, format!("{said}: while it restarts nothing is created or grown"))
+            1 => Check::warning(name, format!("{said}: clusters cannot be created or grown while it restarts"))
                 .hint("kubectl cmp install --replicas 2"),
             _ => Check::ok(name, said),
         })
@@ -127,10 +131,10 @@ impl Installation {
             Err(_) => Vec::new(),
         };
         let answered = match answers.failure() {
-            None => Check::ok(name, "it accepts a good account, and refuses one that is none"),
+            None => Check::ok(name, "it accepts a valid account and refuses an invalid one"),
             Some(failure) => Check::failed(name, failure)
-                .hint(if self.manifests.deployment.is_empty() { "is the process running that is asked?" } else { PODS })
-                .hint("until it answers nothing is created or grown; what runs goes on"),
+                .hint(if self.manifests.deployment.is_empty() { "is the process at that URL running?" } else { PODS })
+                .hint("until cmp-webhook answers, clusters cannot be created or grown; instances keep running"),
         };
         let mut checks = vec![answered];
         let mut said: Vec<&str> =
@@ -141,7 +145,7 @@ impl Installation {
             match difference(OURS, version) {
                 None => Check::ok("version", format!("cmp-webhook is v{version}, this plugin v{OURS}")),
                 Some(difference) => Check::failed("version", difference)
-                    .hint("what one of them writes the other may not be able to read: use the same version of both"),
+                    .hint("use the same version of both: each may write data that the other cannot read"),
             }
         }));
         checks
@@ -158,7 +162,7 @@ impl Installation {
             Ok(left) if left.is_empty() => None,
             Ok(left) => {
                 let titles: Vec<String> = left.into_iter().map(|(title, _)| title).collect();
-                let check = Check::warning("leftovers", format!("another version has left {}", titles.join(", ")));
+                let check = Check::warning("leftovers", format!("another version left {}", titles.join(", ")));
                 Some(check.hint("`kubectl cmp install` removes them"))
             }
             Err(error) => Some(Check::of("leftovers", Err(error))),

@@ -19,7 +19,7 @@ pub(super) async fn run_checks(installation: &Installation) -> Option<Check> {
 async fn looked(installation: &Installation) -> Result<Check, CliError> {
     let client = &installation.client;
     let warning =
-        |what: String| Check::warning("mirror", format!("{what}: what changes meanwhile is missing in reports"));
+        |what: String| Check::warning("mirror", format!("{what}: reports will lack the changes of this time"));
     match claim_phase(client).await?.as_deref() {
         Some("Bound") => {}
         Some(phase) => {
@@ -28,14 +28,14 @@ async fn looked(installation: &Installation) -> Result<Check, CliError> {
         }
         None => {
             return Ok(warning(format!("persistentvolumeclaim/{} is missing", keys::MIRROR))
-                .hint("`kubectl cmp install --mirror` makes another"));
+                .hint("`kubectl cmp install --mirror` creates another one"));
         }
     }
     let deployment = if_there(deployment(client, keys::MIRROR).await)?;
     Ok(if deployment.is_some_and(|deployment| deployment.available > 0) {
-        Check::ok("mirror", "it looks, and writes")
+        Check::ok("mirror", "it observes and records")
     } else {
-        warning("it does not look".to_owned())
+        warning("it does not observe".to_owned())
             .hint("kubectl describe pods -n cmp-system -l app.kubernetes.io/name=cmp-mirror")
     })
 }

@@ -41,7 +41,7 @@ pub(super) async fn run_checks(context: &Context<'_>, client: &Client, user: &Us
     } else if findings.iter().any(Finding::is_failure) {
         Check::failed("account", texts).hint(ASK)
     } else {
-        Check::warning("account", texts).hint("nothing grows until enough is given back")
+        Check::warning("account", texts).hint("no cluster can grow until enough is released")
     };
     [vec![checked], unreadable].concat()
 }

@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::manifests::Manifest;
 
-const SERVED: &str = "is the type switched off? kubectl api-resources --api-group=admissionregistration.k8s.io";
+const SERVED: &str = "is the API type disabled? kubectl api-resources --api-group=admissionregistration.k8s.io";
 
 /// Returns one check for each policy.
 pub(super) async fn run_checks(context: &Context<'_>, installation: &Installation) -> Result<Vec<Check>, CliError> {
@@ -36,12 +36,12 @@ pub(super) async fn run_checks(context: &Context<'_>, installation: &Installatio
         };
         match (difference, tried) {
             (Some(difference), Tried::Passed) => {
-                Check::failed(&title, format!("{difference}, and it does not refuse what it has to")).hint(AGAIN)
+                Check::failed(&title, format!("{difference}, and it does not refuse a forbidden request")).hint(AGAIN)
             }
             (Some(difference), _) => Check::failed(&title, difference).hint(AGAIN),
-            (None, Tried::Passed) => Check::failed(&title, "it does not refuse what it has to").hint(SERVED),
-            (None, Tried::Refused) => Check::ok(&title, "it is as it was installed, and refuses what it has to"),
-            (None, Tried::Unknown(why)) => Check::ok(&title, format!("it is as it was installed; not tried: {why}")),
+            (None, Tried::Passed) => Check::failed(&title, "it does not refuse a forbidden request").hint(SERVED),
+            (None, Tried::Refused) => Check::ok(&title, "it is unchanged and refuses a forbidden request"),
+            (None, Tried::Unknown(why)) => Check::ok(&title, format!("it is unchanged; not tried: {why}")),
         }
     });
     Ok(join_all(looked).await)

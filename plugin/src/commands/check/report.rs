@@ -67,7 +67,7 @@ impl Check {
         match found {
             Ok(message) => Self::ok(name, message),
             Err(error) if error.is_forbidden() => {
-                Self::warning(name, format!("not looked at: {}", error.message())).hint("an administrator can look")
+                Self::warning(name, format!("not checked: {}", error.message())).hint("an administrator can check this")
             }
             Err(error) => error.hints().iter().fold(Self::failed(name, error.message()), Self::hint),
         }

@@ -42,7 +42,7 @@ async fn equal(installation: &Installation) -> Result<Check, CliError> {
     let count = compared.len();
     let differing: Vec<String> = compared.into_iter().flatten().collect();
     Ok(if differing.is_empty() {
-        Check::ok("roles", format!("{count} roles and bindings are as they were installed"))
+        Check::ok("roles", format!("{count} roles and bindings are unchanged"))
     } else {
         Check::failed("roles", differing.join("; ")).hint(AGAIN)
     })
@@ -81,11 +81,10 @@ async fn bound(installation: &Installation) -> Result<Check, CliError> {
         }
     }
     Ok(if strangers.is_empty() {
-        Check::ok("bindings", "cmp-webhook and the owners of clusters have their roles, and nobody else has")
+        Check::ok("bindings", "only cmp-webhook and the owners of clusters have the roles of cmp")
     } else {
         let check = Check::failed("bindings", strangers.join("; "));
-        check
-            .hint("the policies bound users and cmp-webhook, and nobody else: delete what gives their rights to others")
+        check.hint("delete these bindings: the policies limit users and cmp-webhook only")
     })
 }
 

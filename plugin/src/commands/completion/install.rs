@@ -101,8 +101,8 @@ fn make(link: &Link, dry_run: DryRun) -> Result<&'static str, CliError> {
             "configured"
         }
         Ok(_) => {
-            return Err(CliError::user(format!("{} is there already, and no link of ours", at.display()))
-                .hint("remove it, or name another folder with --dir"));
+            return Err(CliError::user(format!("{} already exists, and kubectl cmp did not create it", at.display()))
+                .hint("remove the file, or name another folder with --dir"));
         }
         Err(error) if error.kind() == ErrorKind::NotFound => "created",
         Err(error) => return Err(failed(error)),

@@ -138,9 +138,9 @@ fn public_key(path: &Path) -> Result<String, CliError> {
     };
     let text = files::read(path, files::OBJECT).map_err(|error| wrong(&error.to_string()))?;
     if text.contains("PRIVATE KEY") {
-        return Err(wrong("it holds a private key"));
+        return Err(wrong("the file contains a private key"));
     }
     let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
     let line = line.filter(|line| ["ssh-", "ecdsa-", "sk-"].iter().any(|kind| line.starts_with(kind)));
-    line.map(str::to_owned).ok_or_else(|| wrong("it holds no public key"))
+    line.map(str::to_owned).ok_or_else(|| wrong("the file contains no public key"))
 }

@@ -48,7 +48,7 @@ pub(crate) async fn run(context: &Context<'_>, path: &str, file: &CreateFile) ->
             Some("Template") if ours => ObjectRequest::Template(object),
             _ => {
                 return Err(about(&format!(
-                    "it has a {} of {}, where a Cluster, a User or a Template of {} is asked for",
+                    "the file has a {} of {}; only a Cluster, a User or a Template of {} is allowed",
                     object["kind"],
                     object["apiVersion"],
                     keys::API_VERSION
@@ -57,7 +57,7 @@ pub(crate) async fn run(context: &Context<'_>, path: &str, file: &CreateFile) ->
         });
     }
     if asked.is_empty() {
-        return Err(about("there is nothing in it"));
+        return Err(about("the file has no objects"));
     }
     objects::make(context, path, asked, wait, change).await
 }

@@ -36,8 +36,8 @@ pub(crate) struct DeleteCluster {
 }
 
 /// The hint for clusters that are not gone in time.
-const NOTED: &str = "hint: the deletion is noted in the account, and cmp-webhook goes on with it; `kubectl cmp get clusters -o wide` shows \
-                     how far it is";
+const NOTED: &str = "hint: the deletion is recorded in the account, and cmp-webhook continues it; `kubectl cmp get clusters -o wide` shows \
+                     the progress";
 
 pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<(), CliError> {
     let DeleteCluster { names, all, owner, yes: YesArg { yes }, wait, dry } = args;
@@ -114,7 +114,7 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
         }
         let any_held = asked.iter().flat_map(|(_, clusters)| clusters).any(plan::Cluster::exists);
         if dry_run == DryRun::None && any_held {
-            context.ui.note("the quota comes back when everything is gone (shown as deleting)");
+            context.ui.note("the quota returns when everything is gone (shown as deleting)");
         }
         for (account, names) in imagined {
             print_outcome(context.ui, dry_run, &account, &names);

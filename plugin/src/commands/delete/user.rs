@@ -135,7 +135,7 @@ fn left(context: &Context<'_>, failed: &[CliError]) -> Result<(), CliError> {
     for error in failed {
         error.print(context.ui);
     }
-    if failed.is_empty() { Ok(()) } else { Err(CliError::user("not deleted, since not all clusters are gone")) }
+    if failed.is_empty() { Ok(()) } else { Err(CliError::user("not deleted: some clusters of the user still exist")) }
 }
 
 /// Deletes all clusters of an account, including clusters that appear meanwhile, and waits until they are gone.

@@ -28,7 +28,7 @@ pub(crate) async fn run(context: &Context<'_>, names: Vec<UserName>) -> Result<(
         lines.add("Age", &age(stored.created, now));
         lines.add("Settled", if account.is_settled() { "yes" } else { "no: nothing can be created or grown yet" });
         if allows_nothing(&account.policy) {
-            lines.add("Deletion", &format!("begun: `kubectl cmp delete user {name} --cascade` ends it"));
+            lines.add("Deletion", &format!("started: `kubectl cmp delete user {name} --cascade` completes it"));
         }
         let (clusters, instances) = account.counts();
         lines.add("Clusters", &format!("{clusters} of {}", account.policy.clusters));

@@ -70,7 +70,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ExportCluster) -> Result<()
     .await?;
     if named.is_empty() {
         if !all && !all_namespaces && selector.is_none() {
-            return Err(CliError::user("no cluster is named").hint("name one or more, or use --all"));
+            return Err(CliError::user("no cluster is named").hint("name one or more clusters, or use --all"));
         }
         selected = select(context, all_namespaces, owner.as_ref()).await?;
     }
@@ -133,9 +133,11 @@ fn print_what_is_left_out(context: &Context<'_>, clusters: &[Cluster]) {
         size.and_then(|size| size.named(STORAGE)).is_some_and(|storage| !storage.is_zero())
     };
     if let Some(names) = names(&has_disk) {
-        context.ui.note(&format!("what is on disks is not in it: {names}"));
+        context.ui.note(&format!("the contents of disks are not exported: {names}"));
     }
     if let Some(names) = names(&|cluster| cluster.instances.iter().any(|instance| instance.paused)) {
-        context.ui.note(&format!("the memory of what is paused is not in it; it is created switched off: {names}"));
+        context
+            .ui
+            .note(&format!("the memory of paused instances is not exported; they are created switched off: {names}"));
     }
 }

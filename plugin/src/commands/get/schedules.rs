@@ -57,7 +57,7 @@ pub(crate) async fn run(context: &Context<'_>, args: GetSchedules) -> Result<(),
                 match stored.account.cluster(&name).schedule() {
                     Some(_) => Ok((stored, vec![name])),
                     None => Err(CliError::not_found("schedule", name.as_str())
-                        .hint(format!("to give it one: kubectl cmp schedule cluster {name}"))),
+                        .hint(format!("to set a schedule: kubectl cmp schedule cluster {name}"))),
                 }
             }
         })

@@ -40,18 +40,19 @@ impl Taken {
         match (&first.url, wanted_url) {
             (Some(url), None) => {
                 let url = base(url);
-                self.lines.push(format!("the API server asks {url} now, and {service} instead"));
+                self.lines.push(format!("the API server will ask {service} instead of {url}"));
                 self.keeps.push(format!("to keep it: kubectl cmp install --webhook-url {url}"));
             }
             (None, Some(url)) if first.service => {
-                self.lines.push(format!("the API server asks {service} now, and {} instead", base(url)));
-                self.keeps.push("to keep it, leave --webhook-url out".to_owned());
+                self.lines.push(format!("the API server will ask {} instead of {service}", base(url)));
+                self.keeps.push("to keep it, omit --webhook-url".to_owned());
             }
             _ => {}
         }
         let injected = wanted.is_some_and(|wanted| wanted.object.annotations().contains_key(keys::INJECTED));
         if is.injected && !injected {
-            self.lines.push("the certificate is cert-manager's now, and cmp-webhook makes its own instead".to_owned());
+            self.lines
+                .push("cmp-webhook will make its own certificate instead of using that of cert-manager".to_owned());
             self.keeps.push("to keep it: kubectl cmp install --cert-manager".to_owned());
         }
     }

@@ -157,10 +157,10 @@ pub(super) fn settle(last: &Last, given: &InstallFlags) -> Result<Settled, CliEr
         if name == "image" && last.version.as_deref() != Some(OURS) {
             let was = last.version.as_deref().unwrap_or("another version");
             return Err(CliError::user(format!(
-                "which image is v{OURS}? The last install took {} for {was}",
+                "--image is unknown for v{OURS}: the last install used {} for {was}",
                 typed((name, value))
             ))
-            .hint(format!("name it: --image IMAGE, or --image '' for cmp-webhook:{OURS}")));
+            .hint(format!("name the image: --image IMAGE, or --image '' for cmp-webhook:{OURS}")));
         }
         used.push(typed((name, value)));
         flags.insert(name.clone(), value.clone());
@@ -304,7 +304,7 @@ mod tests {
             assert!(refused.contains(why) && refused.contains("--reset-flags"), "{refused}");
         }
         let older = refused(&json!({ "image": "registry/cmp:0.0.1" }), Some("0.0.1"), &["--mirror"]);
-        assert!(older.contains("The last install took --image=registry/cmp:0.0.1 for 0.0.1"), "{older}");
+        assert!(older.contains("the last install used --image=registry/cmp:0.0.1 for 0.0.1"), "{older}");
         let image = ["--image", "registry/cmp:2"];
         let last = Last { version: Some("0.0.1".to_owned()), ..last(&json!({ "image": "registry/cmp:0.0.1" })) };
         assert_eq!(settle(&last, &given(&image)).unwrap().flags.image.as_deref(), Some("registry/cmp:2"));

@@ -15,7 +15,7 @@ const GAPS: usize = 5;
 
 /// The rules of the count, which every reader of a report sees.
 pub(super) const COUNTED: &str = "An instance holds what it asks for while it is on, pending or failed, or paused; its disk as \
-                                  long as it exists. Saved is what it would have held, had it not been off.";
+                                  long as it exists. Saved is the amount that it would have held if it had been on.";
 
 /// The parameters of a report.
 pub(super) struct ReportParameters {
@@ -164,7 +164,7 @@ fn about(report: &Report, asked: &ReportParameters) -> Vec<String> {
     }
     let share = percent(report.watched(), report.range.milliseconds());
     about.push(format!(
-        "Only {share} % of this time was watched. Of the rest counts what was the same before and after it:"
+        "Only {share} % of this time was watched. Gaps count only if the state was unchanged across the gap:"
     ));
     let gaps = report.gaps.iter().take(GAPS);
     about.extend(gaps.map(|gap| format!("  {} to {}", asked.moment(gap.from), asked.moment(gap.until))));

@@ -97,7 +97,9 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
                 stored = write(&accounts, stored, dry_run, |account| plan.lower(account)).await?.stored;
             }
             Step::TellReleasing => {
-                context.ui.note("the quota comes back when what was given up is known to be gone (shown as releasing)");
+                context
+                    .ui
+                    .note("the quota returns when no instance is known to have the old size (shown as releasing)");
             }
         }
     }

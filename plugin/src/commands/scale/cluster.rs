@@ -85,7 +85,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
                 steps.extend(plan.after_write(&stored.account)?);
             }
             Step::TellReleasing => {
-                context.ui.note("the quota comes back when what was given up is known to be gone (shown as releasing)");
+                context.ui.note("the quota returns when the deleted instances are confirmed gone (shown as releasing)");
             }
             Step::Prepare => prepared(context.ui, &accounts, &user, &name, &want, wait.timeout).await?,
             Step::Make => {

@@ -26,12 +26,12 @@ pub(crate) fn read(path: &str, owner: Option<&UserName>) -> Result<Vec<ClusterRe
     for object in objects::read(path)? {
         let one = of_object(&object, owner).map_err(|why| about(&why))?;
         if asked.iter().any(|earlier| earlier.wish.name == one.wish.name) {
-            return Err(about(&format!("cluster {} is in it twice", one.wish.name)));
+            return Err(about(&format!("cluster {} appears twice in the file", one.wish.name)));
         }
         asked.push(one);
     }
     if asked.is_empty() {
-        return Err(about("there is no cluster in it"));
+        return Err(about("the file has no cluster"));
     }
     Ok(asked)
 }
@@ -46,7 +46,7 @@ pub(crate) fn of_object(object: &Value, owner: Option<&UserName>) -> Result<Clus
 fn cluster(object: &Value) -> Result<ClusterRequest, String> {
     if object["kind"] != "Cluster" || object["apiVersion"] != keys::API_VERSION {
         return Err(format!(
-            "it has a {} of {}, where a Cluster of {} is asked for",
+            "the file has a {} of {}; only a Cluster of {} is allowed",
             object["kind"],
             object["apiVersion"],
             keys::API_VERSION
@@ -57,7 +57,7 @@ fn cluster(object: &Value) -> Result<ClusterRequest, String> {
         _ => return Err("a cluster has no metadata.name".to_owned()),
     };
     let about = |why: String| format!("cluster {name}: {why}");
-    let Value::Object(mut spec) = object["spec"].clone() else { return Err(about("it has no spec".to_owned())) };
+    let Value::Object(mut spec) = object["spec"].clone() else { return Err(about("spec is missing".to_owned())) };
     spec.retain(|_, value| !value.is_null());
     let owner: Option<UserName> = match spec.remove("owner") {
         None => None,

@@ -35,14 +35,14 @@ pub(crate) fn of_object(object: &Value) -> Result<Wish, String> {
     let (quota, about) = read("quota");
     let quota: Resources = serde_json::from_value(quota.clone()).map_err(|error| format!("{about}: {error}"))?;
     if quota.named(CPU).is_none() || quota.named(MEMORY).is_none() {
-        return Err(format!("{about}: cpu and memory have to be in it"));
+        return Err(format!("{about}: cpu and memory are required"));
     }
     if let Some(resource) = quota.unknown() {
-        return Err(format!("{about}.{resource}: it is not a resource that can be handed out"));
+        return Err(format!("{about}.{resource}: a quota cannot have this resource"));
     }
     // The flags have the same rule: to give a user none of a resource, leave it out.
     if let Some((resource, amount)) = quota.iter().find(|(_, amount)| amount.is_zero() || amount.is_negative()) {
-        return Err(format!("{about}.{resource}: {amount} has to be above 0"));
+        return Err(format!("{about}.{resource}: {amount} must be above 0"));
     }
     let policy = match read("policy") {
         (Value::Null, _) => Policy::default(),
@@ -148,5 +148,5 @@ async fn account(context: &Context<'_>, wish: &Wish, dry_run: DryRun) -> Result<
 }
 
 fn not_installed(error: ApiError) -> CliError {
-    CliError::from(error).hint("cmp is not installed here: kubectl cmp install")
+    CliError::from(error).hint("cmp is not installed in this cluster: kubectl cmp install")
 }

@@ -34,7 +34,9 @@ pub(crate) async fn stop(
         // Nothing is created or grown while cmp-webhook is down, and a wish to delete can be written.
         Err(ApiError::WebhookDown { .. }) => {
             if last.account.existing().next().is_some() {
-                context.ui.note("Warning: cmp-webhook does not answer: it removes the clusters when it is there again");
+                context
+                    .ui
+                    .note("Warning: cmp-webhook is unavailable: it deletes the clusters when it is available again");
             }
             Ok(Some(last))
         }
@@ -48,7 +50,8 @@ async fn unreadable(context: &Context<'_>, name: &UserName, error: ApiError) -> 
         error if error.is_not_found() => Ok(None),
         error @ ApiError::Damaged { .. } => {
             let left = namespaces::owned(&context.client().await?, Of::User(name)).await?;
-            let hint = format!("correct that key with `kubectl edit configmap {name} -n cmp-users`, and repeat this");
+            let hint =
+                format!("correct that key with `kubectl edit configmap {name} -n cmp-users`, then repeat the command");
             if left.is_empty() { Ok(None) } else { Err(CliError::from(error).hint(hint)) }
         }
         error => Err(error.into()),

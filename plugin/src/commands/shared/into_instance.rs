@@ -25,12 +25,12 @@ pub(crate) async fn runs(context: &Context<'_>, name: &InstanceName, kind: Insta
     let instance = found(context, name).await?;
     match (instance.kind, kind) {
         (InstanceType::Vm, InstanceType::Container) => {
-            return Err(CliError::user(format!("{name} is a VM, and no container"))
+            return Err(CliError::user(format!("{name} is a VM, not a container"))
                 .hint(format!("kubectl cmp ssh {name}"))
                 .hint(format!("kubectl cmp console {name}")));
         }
         (InstanceType::Container, InstanceType::Vm) => {
-            return Err(CliError::user(format!("{name} is a container, and no VM"))
+            return Err(CliError::user(format!("{name} is a container, not a VM"))
                 .hint(format!("kubectl cmp exec -it {name} -- sh"))
                 .hint(format!("kubectl cmp logs {name}")));
         }
@@ -63,7 +63,7 @@ fn is_on(instance: &Instance) -> Result<(), CliError> {
         State::Suspended => "resume",
         State::Running | State::Pending | State::Failed => return Ok(()),
     };
-    let frozen = if instance.paused { ": it is paused, and answers nobody" } else { "" };
+    let frozen = if instance.paused { ": a paused VM does not respond" } else { "" };
     Err(CliError::user(format!("{name} is {}{frozen}", instance.state))
         .hint(format!("kubectl cmp {wake} instance {name}")))
 }
@@ -86,7 +86,7 @@ pub(crate) fn kubectl_in(verb: &str, global: &Global, cluster: &ClusterName) -> 
 /// Replaces this process with kubectl.
 pub(crate) fn become_kubectl(kubectl: Command) -> Result<(), CliError> {
     let error = become_it(kubectl);
-    Err(CliError::user(format!("kubectl: {error}")).hint("this needs kubectl itself on the PATH"))
+    Err(CliError::user(format!("kubectl: {error}")).hint("this command needs kubectl on the PATH"))
 }
 
 /// Replaces this process with virtctl for a VM that runs.
@@ -99,8 +99,11 @@ pub(crate) async fn virtctl(
 ) -> Result<(), CliError> {
     let VmArgs { instance: InstanceNameArg { name }, more } = vm;
     if let Some(word) = more.first().filter(|word| !word.as_bytes().starts_with(b"-")) {
-        return Err(CliError::user(format!("{} is no flag: what stands after -- is for virtctl", word.display()))
-            .hint(format!("to run a command in the VM: kubectl cmp ssh {name} -c COMMAND")));
+        return Err(CliError::user(format!(
+            "{} is not a flag: all arguments after -- are for virtctl",
+            word.display()
+        ))
+        .hint(format!("to run a command in the VM: kubectl cmp ssh {name} -c COMMAND")));
     }
     runs(context, &name, InstanceType::Vm).await?;
     let flags: Vec<OsString> = flags.into_iter().chain(more).collect();
@@ -128,9 +131,9 @@ pub(crate) fn become_virtctl(
             return Err(CliError::user(format!("{program}: {error}")));
         }
     }
-    Err(CliError::user("this needs KubeVirt's virtctl on the PATH, and there is none")
-        .hint("with krew: kubectl krew install virt")
-        .hint("or from the releases of KubeVirt: https://github.com/kubevirt/kubevirt/releases"))
+    Err(CliError::user("KubeVirt's virtctl was not found on the PATH")
+        .hint("to install it with krew: kubectl krew install virt")
+        .hint("or download it from the releases of KubeVirt: https://github.com/kubevirt/kubevirt/releases"))
 }
 
 /// Replaces this process with another program, which gets the terminal, the signals and the exit code. Returns the

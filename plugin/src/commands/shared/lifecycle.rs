@@ -298,7 +298,7 @@ pub(crate) async fn clusters(
         any_failed |= counts.failed > 0;
         if counts.paused > 0 {
             context.ui.note(&format!(
-                "cluster/{name}: what is paused keeps its memory and its place on the node; --mode halt frees them"
+                "cluster/{name}: paused instances keep their memory and their place on the node; --mode halt frees both"
             ));
         }
         if let Some(back) = back {

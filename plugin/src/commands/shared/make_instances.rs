@@ -99,5 +99,5 @@ pub(crate) async fn running(
     let why = tally.why().map_or_else(String::new, |why| format!("; {why}"));
     Err(CliError::user(format!("only {runs} of {count} instances run after {} s{why}", timeout.as_secs()))
         .hint(format!("kubectl cmp describe cluster {name}"))
-        .hint("nothing is lost: the same command waits again"))
+        .hint("the same command continues to wait"))
 }

@@ -19,8 +19,8 @@ fn error(left: Left) -> CliError {
     match left {
         Left::Refused { name, error } => CliError::from(error).about(&format!("namespace/{name}")),
         Left::Going { name, why } => {
-            let why = why.unwrap_or_else(|| "kube-controller-manager has not said why".to_owned());
-            CliError::user(format!("namespace/{name} is not gone: {why}"))
+            let why = why.unwrap_or_else(|| "kube-controller-manager has not reported a reason".to_owned());
+            CliError::user(format!("namespace/{name} still exists: {why}"))
         }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) async fn delete(client: &Client, orphan: &Orphan) -> Result<(), CliEr
 /// Adds a hint to a refusal. Users may delete their own Pods, but no VirtualMachineInstances.
 fn refused(error: ApiError, orphan: &Orphan) -> CliError {
     let namespace = orphan.shown.name.cluster.namespace();
-    let by_hand = format!("an administrator deletes it: kubectl delete {} -n {namespace}", title(orphan));
+    let by_hand = format!("ask an administrator to run: kubectl delete {} -n {namespace}", title(orphan));
     let forbidden = error.is_forbidden() && orphan.shown.kind == InstanceType::Vm;
     let error = CliError::from(error).about(orphan.shown.message.as_deref().unwrap_or_default());
     if forbidden { error.hint(by_hand) } else { error }

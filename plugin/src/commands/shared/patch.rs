@@ -36,7 +36,7 @@ impl Patch {
         };
         let value: Value = serde_saphyr::from_str(&text).map_err(|error| wrong(&not_yaml(&error)))?;
         if !value.is_array() && !value.is_object() {
-            return Err(wrong("it is no patch")
+            return Err(wrong("the value is neither a JSON Patch nor a merge patch")
                 .hint("use a list of operations (JSON Patch), or an object (merge patch), as YAML or JSON"));
         }
         let several = text.trim().contains('\n');

@@ -29,14 +29,14 @@ pub(crate) async fn check(client: &Client, variant: Variant) -> Result<(), CliEr
     policies(client).await.map_err(unchanged)?;
     if variant.cert_manager && !serves(client, CERT_MANAGER, "certificates").await? {
         return Err(unchanged(
-            CliError::user("there is no cert-manager in this cluster, which --cert-manager needs")
-                .hint("install it first, or leave --cert-manager out: then cmp-webhook makes its own certificate"),
+            CliError::user("--cert-manager needs cert-manager, which is not installed in this cluster")
+                .hint("install cert-manager first, or omit --cert-manager: cmp-webhook then makes its own certificate"),
         ));
     }
     if variant.prometheus && !serves(client, PROMETHEUS, "podmonitors").await? {
         return Err(unchanged(
-            CliError::user("there is no Prometheus operator in this cluster, which --prometheus needs")
-                .hint("install it first, or leave --prometheus out: /metrics is on port 8080 of each Pod"),
+            CliError::user("--prometheus needs the Prometheus operator, which is not installed in this cluster")
+                .hint("install the operator first, or omit --prometheus: each Pod serves /metrics on port 8080"),
         ));
     }
     Ok(())
@@ -68,7 +68,7 @@ pub(crate) async fn policies(client: &Client) -> RequirementResult {
         Ok(format!("ValidatingAdmissionPolicies are served in {ADMISSION}"))
     } else {
         Err(CliError::user(format!("the API server does not serve ValidatingAdmissionPolicies in {ADMISSION}"))
-            .hint("they may be switched off there: --runtime-config, --feature-gates"))
+            .hint("check --runtime-config and --feature-gates of the API server"))
     }
 }
 

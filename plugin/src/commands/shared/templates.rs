@@ -59,14 +59,15 @@ pub(crate) async fn find(context: &Context<'_>, name: &str) -> Result<Found, Cli
         Ok(name) => stored(context).await?.get(&name).await?,
         Err(_) => None,
     };
-    found.ok_or_else(|| CliError::not_found("template", name).hint("`kubectl cmp get templates` shows those there are"))
+    found.ok_or_else(|| CliError::not_found("template", name).hint("`kubectl cmp get templates` lists all templates"))
 }
 
 /// Returns the template for the instances of a want.
 pub(crate) async fn of(context: &Context<'_>, want: &Want) -> Result<Template, CliError> {
     let name = want.template.as_ref().map_or(view::template(want.kind), TemplateName::as_str);
     find(context, name).await?.template.map_err(|why| {
-        CliError::user(format!("template {name} cannot be used: {why}")).hint("an administrator has to mend it")
+        CliError::user(format!("template {name} cannot be used: {why}"))
+            .hint("ask an administrator to repair the template")
     })
 }
 
@@ -123,7 +124,7 @@ pub(crate) async fn store(
             print_template_change(context, change, &there, "unchanged")
         }
         Err(error) if error.is_not_found() => {
-            Err(CliError::from(error).hint("cmp is not installed here: kubectl cmp install"))
+            Err(CliError::from(error).hint("cmp is not installed in this cluster: kubectl cmp install"))
         }
         Err(error) => Err(error.into()),
     }

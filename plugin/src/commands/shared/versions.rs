@@ -19,8 +19,8 @@ pub(crate) fn difference(plugin: &str, webhook: &str) -> Option<String> {
     let (ours, theirs) = (minor(plugin), minor(webhook));
     let remedy = match (ours, theirs) {
         (ours, theirs) if ours == theirs => return None,
-        (Some(ours), Some(theirs)) if ours < theirs => "install the plugin of that version",
-        _ => "an administrator upgrades it: kubectl cmp install",
+        (Some(ours), Some(theirs)) if ours < theirs => "install that version of the plugin",
+        _ => "ask an administrator to upgrade cmp-webhook: kubectl cmp install",
     };
     Some(format!("the plugin is v{plugin}, and cmp-webhook v{webhook}: {remedy}"))
 }
@@ -38,7 +38,7 @@ mod tests {
         };
         check("0.1.0", "0.1.0", None);
         check("0.1.0", "0.1.7-rc.1", None);
-        check("0.1.0", "0.2.0", Some("install the plugin of that version"));
+        check("0.1.0", "0.2.0", Some("install that version of the plugin"));
         check("0.10.0", "0.9.0", Some("kubectl cmp install"));
         check("1.0.0", "0.1.0", Some("kubectl cmp install"));
         check("0.1.0", "1", Some("cmp-webhook v1"));

@@ -22,7 +22,7 @@ pub(super) async fn resize(
     let client = context.client().await?;
     let by_hand = |failure: Failure| match failure {
         Failure::Api(error) => error.into(),
-        failure => CliError::user(failure.to_string()).hint("set the resources of its containers by kubectl"),
+        failure => CliError::user(failure.to_string()).hint("set the resources of its containers with kubectl"),
     };
     match resize::container(&client, name, &want.size, MANAGER).await.map_err(by_hand)? {
         None => Ok(ResizeOutcome::Unchanged),
