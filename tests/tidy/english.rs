@@ -1,4 +1,5 @@
-//! The rules of style that can be counted: the first word and the length of a sentence. CONTRIBUTING.md has all of them.
+//! The rules of style that can be counted: the first word and the length of a sentence, names of tests, and messages.
+//! CONTRIBUTING.md has all rules.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,8 @@ use crate::{files, root};
 
 /// Words that no sentence opens with: they turn it around.
 const TURNED: [&str; 6] = ["What", "Who", "Whose", "Of", "That", "Which"];
+/// Words that no name of a test opens with, besides those above.
+const RIDDLES: [&str; 3] = ["whoever", "whatever", "however"];
 /// The most words of a sentence.
 const LONGEST: usize = 25;
 
@@ -177,4 +180,96 @@ fn a_sentence_that_breaks_a_rule_is_found() {
     }
     let fine = format!("`What it says` [{}](of/a/link). {}", "word ".repeat(20), "word ".repeat(25));
     assert!(sentences(&fine).iter().all(|sentence| broken(sentence).is_none()));
+}
+
+fn programs(folders: &[&str]) -> Vec<(String, String)> {
+    let paths = folders.iter().flat_map(|folder| files(&root().join(folder), ".rs"));
+    let name = |path: &Path| path.strip_prefix(root()).unwrap_or(path).display().to_string();
+    paths.map(|path| (name(&path), fs::read_to_string(&path).unwrap())).collect()
+}
+
+/// The names of the functions below an attribute `test`.
+fn tests_of(source: &str) -> Vec<&str> {
+    let (mut found, mut marked) = (Vec::new(), false);
+    for line in source.lines().map(str::trim) {
+        if line == "#[test]" || line.starts_with("#[tokio::test") {
+            marked = true;
+        } else if let Some((_, rest)) = line.split_once("fn ").filter(|_| marked) {
+            found.extend(rest.split('(').next());
+            marked = false;
+        }
+    }
+    found
+}
+
+fn is_riddle(name: &str) -> bool {
+    let first = name.split('_').next().unwrap_or_default();
+    TURNED.iter().any(|word| word.eq_ignore_ascii_case(first)) || RIDDLES.contains(&first)
+}
+
+#[test]
+fn names_of_tests_are_statements() {
+    let (mut read, mut wrong) = (0, Vec::new());
+    for (path, source) in programs(&["core", "client", "mirror", "plugin", "webhook", "tests"]) {
+        for name in tests_of(&source) {
+            read += 1;
+            wrong.extend(is_riddle(name).then(|| format!("{path}: {name}")));
+        }
+    }
+    assert!(read > 500, "only {read} names are read");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The string literals of a program, without its comments.
+fn literals(source: &str) -> Vec<String> {
+    let (mut found, mut open): (_, Option<String>) = (Vec::new(), None);
+    for line in source.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        let mut chars = line.chars();
+        let mut before = ' ';
+        while let Some(char) = chars.next() {
+            match (char, &mut open) {
+                ('\\', Some(text)) => {
+                    text.extend(chars.next().map(|escaped| if escaped == 'n' { '\n' } else { escaped }));
+                }
+                ('"', Some(_)) => found.extend(open.take()),
+                (char, Some(text)) => text.push(char),
+                ('"', None) if !['\'', '\\'].contains(&before) => open = Some(String::new()),
+                _ => {}
+            }
+            before = char;
+        }
+    }
+    found
+}
+
+/// The word that turns a message around: its first, or the first after a colon, a semicolon or a line break.
+fn turned(literal: &str) -> Option<&str> {
+    let parts = literal.split('\n').flat_map(|line| line.split(": ")).flat_map(|part| part.split("; "));
+    let mut firsts = parts.filter_map(|part| part.split_once(' ')).map(|(first, _)| first);
+    firsts.find(|first| TURNED.iter().any(|word| word.eq_ignore_ascii_case(first)))
+}
+
+#[test]
+fn messages_name_their_subject() {
+    let (mut read, mut wrong) = (0, Vec::new());
+    for (path, source) in programs(&["plugin/src", "client/src", "core/src/plan"]) {
+        for literal in literals(&source) {
+            read += 1;
+            wrong.extend(turned(&literal).map(|word| format!("{path}: opens with {word}: {literal}")));
+        }
+    }
+    assert!(read > 2000, "only {read} literals are read");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_name_or_message_that_breaks_a_rule_is_found() {
+    let source =
+        "#[test]\nfn what_is() {}\n#[tokio::test]\nasync fn whoever_asks() {}\nfn of_pod() {}\n#[test]\nfn a_b() {}";
+    let names = tests_of(source);
+    assert_eq!(names, ["what_is", "whoever_asks", "a_b"]);
+    assert_eq!(names.iter().map(|name| is_riddle(name)).collect::<Vec<_>>(), [true, true, false]);
+    let found = literals("// \"comment\"\nf('\"', \"a \\\"b\\\"\", \"c: what d\");");
+    assert_eq!(found, ["a \"b\"", "c: what d"]);
+    assert_eq!(found.iter().map(|text| turned(text)).collect::<Vec<_>>(), [None, Some("what")]);
 }
