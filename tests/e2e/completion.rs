@@ -102,7 +102,7 @@ fn an_administrator_is_offered_users_their_clusters_and_tokens() {
 }
 
 #[test]
-fn without_a_server_nothing_is_offered_and_nothing_is_said() {
+fn completion_is_silent_without_a_server() {
     let folder = Folder::new("away");
     folder.install().ok();
     // This server takes connections and never answers: completion must limit its own wait.

@@ -106,7 +106,7 @@ fn a_hanging_pod_stays_charged() {
 }
 
 #[test]
-fn an_api_service_that_is_not_available_costs_nobody_their_quota() {
+fn an_unavailable_api_service_keeps_no_quota_charged() {
     let installation = Installation::start(1, "3s");
     installation.user_named("john", "2", "4Gi");
     let user = installation.known("john");

@@ -40,7 +40,7 @@ fn run_strategy(plane: &ControlPlane, name: &str, strategy: &str) {
 }
 
 #[test]
-fn a_machine_runs_pauses_stops_and_goes() {
+fn a_machine_runs_pauses_stops_and_is_deleted() {
     let plane = shared();
     plane.admin(&["create", "namespace", NAMESPACE]).ok();
     create(plane, "one");

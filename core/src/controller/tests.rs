@@ -202,7 +202,7 @@ fn a_schedule_has_a_binding_as_long_as_it_has_transitions() {
 }
 
 #[test]
-fn a_want_above_the_quota_that_nobody_judged_is_taken_back() {
+fn an_unjudged_want_above_the_quota_is_taken_back() {
     let big = WANT.replace('3', "30");
     let taken_back = changes(&step(&[("want.web", &big)], &Fences::default()));
     assert!(taken_back.contains("exceeded quota: john, requested: cpu=60"), "{taken_back}");

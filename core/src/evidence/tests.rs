@@ -61,7 +61,7 @@ fn a_pod_that_cannot_be_counted_is_not_counted_as_small() {
 }
 
 #[test]
-fn evidence_counts_what_still_lives() {
+fn evidence_counts_living_objects() {
     let within = shape(1, "cpu=2,memory=4Gi");
     let living = |count: u32| {
         let mut remains = Remains::default();

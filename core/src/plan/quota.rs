@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_is_written() {
+    fn only_differences_are_written() {
         let gpu = |text: &str| ("nvidia.com/gpu".parse::<ResourceName>().unwrap(), text.parse::<Quantity>().unwrap());
         let quota = |text: &str| vec![("quota", text.to_owned())];
         let nothing = Wish::default;

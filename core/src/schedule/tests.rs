@@ -270,7 +270,7 @@ fn only_the_newest_missed_transition_since_the_schedule_was_set_is_due() {
 }
 
 #[test]
-fn a_skip_leaves_out_what_is_before_it() {
+fn a_skip_leaves_out_earlier_transitions() {
     let skipping = Schedule { skip_until: Some(time("2026-01-07T08:00:00Z")), ..schedule(NIGHT, MORNING, "UTC") };
     assert_eq!(due(&skipping, None, "2026-01-06T20:00:00Z"), "at 2026-01-07T08:00:00Z");
     assert_eq!(due(&skipping, None, "2026-01-07T08:00:00Z"), "resume 2026-01-07T08:00:00Z");

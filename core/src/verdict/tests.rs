@@ -258,7 +258,7 @@ fn nothing_is_raised_before_the_account_is_settled() {
 }
 
 #[test]
-fn a_want_that_nobody_judged_is_judged_again() {
+fn an_unjudged_want_is_judged_again() {
     let big = r#"{"type":"container","count":30,"size":{"cpu":"2","memory":"4Gi"}}"#;
     let smuggled = account(&[("want.web", big), ("held.web", WEB_HELD), ("want.db", WEB)]);
     assert!(matches!(judge_again(&smuggled, &name("web")), Err(Denial::OverQuota { .. })));

@@ -53,7 +53,7 @@ fn an_account_that_is_lost_while_its_namespace_is_deleted() {
 }
 
 #[test]
-fn quotas_that_change_and_wants_that_nobody_judged() {
+fn changed_quotas_and_unjudged_wants() {
     holds(&world(TWO, 1, 4, &[Do::Want, Do::Other, Do::Quota, Do::Unjudged]));
 }
 
@@ -94,12 +94,12 @@ fn refusals_beside_everything_else() {
 }
 
 #[test]
-fn without_the_order_of_reading_it_does_not_hold() {
+fn the_invariants_fail_without_the_order_of_reads() {
     breaks(Rule::FencesFirst, 2, &[Do::Want]);
 }
 
 #[test]
-fn without_versions_it_does_not_hold() {
+fn the_invariants_fail_without_versions() {
     breaks(Rule::Versions, 2, &[Do::Want]);
 }
 
@@ -114,41 +114,41 @@ fn without_versions_a_cluster_loses_its_resource_quota() {
 }
 
 #[test]
-fn without_the_touch_it_does_not_hold() {
+fn the_invariants_fail_without_the_touch() {
     breaks(Rule::Touch, 3, &[Do::Want]);
 }
 
 #[test]
-fn without_evidence_it_does_not_hold() {
+fn the_invariants_fail_without_evidence() {
     breaks(Rule::Evidence, 2, &[Do::Want]);
 }
 
 #[test]
-fn without_the_window_it_does_not_hold() {
+fn the_invariants_fail_without_the_window() {
     breaks(Rule::Window, 2, &[Do::Want]);
 }
 
 #[test]
-fn without_the_swap_it_does_not_hold() {
+fn the_invariants_fail_without_the_swap() {
     breaks(Rule::Swap, 2, &[Do::Want]);
 }
 
 #[test]
-fn without_the_reserve_it_does_not_hold() {
+fn the_invariants_fail_without_the_reserve() {
     breaks(Rule::Reserve, 2, &[Do::Want, Do::LoseAccount]);
 }
 
 #[test]
-fn without_a_write_before_adopting_it_does_not_hold() {
+fn the_invariants_fail_without_a_write_before_adoption() {
     breaks(Rule::Adopt, 2, &[Do::Want, Do::LoseAccount]);
 }
 
 #[test]
-fn without_evidence_a_deletion_gives_back_too_much() {
+fn a_deletion_frees_too_much_quota_without_evidence() {
     breaks(Rule::Evidence, 1, &[Do::Delete]);
 }
 
 #[test]
-fn without_the_window_a_deletion_gives_back_too_early() {
+fn a_deletion_frees_quota_too_early_without_the_window() {
     breaks(Rule::Window, 1, &[Do::DeleteNamespace]);
 }

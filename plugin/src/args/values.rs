@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_is_said_once_and_in_one_place() {
+    fn a_resource_is_given_once_and_in_one_place() {
         assert_eq!(amount("cpu=2").unwrap_err(), "cpu has its own flag: use --cpu 2");
         let base = || Resources::new("1".parse().unwrap(), "1Gi".parse().unwrap());
         let changed = with_changes(base(), None, Some("2Gi".parse().unwrap()), &[amount("a.b/c=1").unwrap()]);
