@@ -225,7 +225,7 @@ mod tests {
         );
         check(
             "kubectl-cmp create cluster web db --cpu 1 --memory 1Gi",
-            &format!("error: \"db\" is one argument too many\nhint: create one cluster per command\n{create}"),
+            &format!("error: unexpected argument \"db\"\nhint: create one cluster per command\n{create}"),
         );
         check(
             "kubectl-cmp create cluster web --cpu 1 --memory 64",
@@ -263,7 +263,7 @@ mod tests {
         check(
             "kubectl-cmp exec web-0 bash",
             &format!(
-                "error: \"bash\" is one argument too many\nhint: the command comes after --: kubectl cmp exec INSTANCE -- bash ...\n{}",
+                "error: unexpected argument \"bash\"\nhint: the command comes after --: kubectl cmp exec INSTANCE -- bash ...\n{}",
                 help(" exec")
             ),
         );

@@ -183,7 +183,7 @@ mod tests {
         let wrong = [
             ("hunter2: [", "not YAML"),
             ("hunter2", "a mapping belongs"),
-            ("{ token: hunter2 }", "no ExecCredential"),
+            ("{ token: hunter2 }", "not an ExecCredential"),
             (&print("null"), "no status"),
             (&print("{}"), "neither a token"),
             (&print("{ clientKeyData: hunter2 }"), "not both"),
