@@ -16,7 +16,7 @@ fn hints(rows: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn what_a_holding_has_beyond_the_want_comes_back() {
+fn the_part_of_a_holding_beyond_the_want_is_released() {
     let off = WEB.replace("\"size\"", "\"released\":true,\"size\"");
     let smaller = WEB.replace("\"2\"", "\"1\"");
     let larger = WEB.replace('3', "4");

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cluster_of_the_wish_is_waited_for() {
+    fn the_wait_is_for_the_cluster_of_the_wish() {
         let before = account(&[("want.web", WEB), ("held.web", HELD)]);
         let mut web = cluster(&before, "web", 3);
         let after = change(&before, [&name("web")]).apply(&before).unwrap();

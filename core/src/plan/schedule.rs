@@ -168,7 +168,7 @@ fn lines(name: &ClusterName, schedule: &Schedule, now: Timestamp) -> Result<Vec<
 pub fn timer_left_out(name: &ClusterName, want: &Want, transition: Transition) -> Vec<String> {
     let zone = want.schedule.clone().unwrap_or_default().zone().unwrap_or(TimeZone::UTC);
     let (action, at) = (transition.action, local_time(transition.at, &zone));
-    let mut lines = vec![format!("cluster/{name}: its timer is left out, which was to {action} it at {at}")];
+    let mut lines = vec![format!("cluster/{name}: left out the expired timer to {action} it at {at}")];
     if action == ScheduleAction::Resume {
         lines.push(format!("hint: its instances stay suspended: kubectl cmp resume cluster {name}"));
     }

@@ -137,7 +137,7 @@ mod tests {
             ("web-0:", "it names no path in the instance: use a form such as web-0:/tmp/file"),
             ("web:/x", "\"web\" is not"),
             (":x", "\"\" is not"),
-            ("cluster/web-0:x", "that is a cluster, where an instance is asked for"),
+            ("cluster/web-0:x", "expected an instance, got a cluster"),
         ] {
             let error = place(wrong).unwrap_err();
             assert!(error.starts_with(why), "{wrong:?}: {error}");

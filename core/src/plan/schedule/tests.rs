@@ -192,7 +192,7 @@ fn an_expired_timer_is_left_out_with_a_line() {
     let want = |schedule| Want { schedule, ..want(1, "cpu=1,memory=1Gi") };
     assert_eq!(
         timer_left_out(&name("web"), &want(None), timer(ScheduleAction::Suspend)),
-        ["cluster/web: its timer is left out, which was to suspend it at 2026-03-02 12:00 +00:00"]
+        ["cluster/web: left out the expired timer to suspend it at 2026-03-02 12:00 +00:00"]
     );
     assert_eq!(
         timer_left_out(&name("web"), &want(Some(berlin)), timer(ScheduleAction::Resume)),

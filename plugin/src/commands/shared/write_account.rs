@@ -1,4 +1,4 @@
-//! The write of an account, planned anew for each version of it; and the lines of a dry run: the plan, and the quota that
+//! The write of an account, planned anew for each version of it. It also prints a dry run: the plan, and the quota that
 //! would result.
 
 use cmp_client::accounts::{Accounts, Stored};
