@@ -4,8 +4,8 @@
 //! container is the instance. The settings of the want (image, command, variables, ports) are put into that container.
 //! The patch is applied to the Pod. Then the first container gets the rest of the size that the other containers leave.
 //!
-//! The result has to pass the [`rules`]. An instance that a policy or Pod Security would refuse is refused here, with
-//! the field that is wrong. A cluster that cannot run is thus never created.
+//! The result has to pass the [`rules`] and the [`validation`]. An instance that a policy, Pod Security or the API server
+//! itself would refuse is refused here, with the field that is wrong. A cluster that cannot run is thus never created.
 
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
@@ -28,9 +28,11 @@ mod patch;
 mod pod;
 pub mod resize;
 mod rules;
+mod validation;
 
 pub use error::TemplateError;
 pub use rules::Grants;
+pub use validation::{NOT_A_REFERENCE, is_reference};
 
 /// The longest template, in bytes. Each instance is a copy of it.
 pub const LONGEST: usize = 65536;
@@ -183,10 +185,12 @@ impl Template {
             pod = pod::read(&patched)?;
             pod::still_instance(&pod, &main)?;
         }
-        rules::check(&pod::json(&pod)?, &self.grants)?;
+        let json = pod::json(&pod)?;
+        rules::check(&json, &self.grants)?;
         if want.disk.is_some() {
             pod::no_other_disk(&pod)?;
         }
+        validation::check(&json, want.disk.as_ref().map_or(&[], |_| &[pod::DISK]))?;
         let spec = pod.spec.get_or_insert_default();
         pod::share(spec, &want.size)?;
         pod::name_main(&mut pod);

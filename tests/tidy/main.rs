@@ -331,7 +331,7 @@ fn links_in_the_documents_have_targets() {
 /// The vectors come from Kubernetes' own libraries, and are not written by hand.
 #[test]
 fn vectors_are_made_with_the_real_kubernetes() {
-    for (program, file) in [("vectors", "quantity.tsv"), ("pods", "pods.jsonl")] {
+    for (program, file) in [("vectors", "quantity.tsv"), ("pods", "pods.jsonl"), ("validation", "validation.jsonl")] {
         let mut go = Command::new("go");
         go.args(["run", &format!("./{program}")]).current_dir(root().join("tests/control-plane/kubernetes"));
         let made = output(go.env("CGO_ENABLED", "0"), BUILD);

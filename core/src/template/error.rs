@@ -11,11 +11,18 @@ pub struct TemplateError {
     pub field: String,
     /// The error, and the remedy. It follows the field in a sentence.
     pub why: String,
+    /// Whether Kubernetes itself calls the field invalid. The error then has the form of the API server.
+    pub invalid: bool,
 }
 
 impl TemplateError {
     pub(crate) fn new(field: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { operation: None, field: field.into(), why: why.into() }
+        Self { operation: None, field: field.into(), why: why.into(), invalid: false }
+    }
+
+    /// Returns the error about a field that Kubernetes calls invalid.
+    pub(super) fn invalid(field: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { invalid: true, ..Self::new(field, why) }
     }
 }
 
@@ -24,6 +31,7 @@ impl fmt::Display for TemplateError {
         if let Some(operation) = self.operation {
             write!(f, "operation {operation}: ")?;
         }
-        write!(f, "{} {}", self.field, self.why)
+        let colon = if self.invalid { ":" } else { "" };
+        write!(f, "{}{colon} {}", self.field, self.why)
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::error::TemplateError;
 use super::pod::BY_SIZE;
 use super::rules::{Checked, Grants, asks_no_others, fields, items, no, own_metadata, placement_of, takes_no_volume};
+use super::validation::{NOT_A_REFERENCE, is_reference};
 use crate::account::Want;
 use crate::keys;
 use crate::kubevirt::{ALWAYS, DEFAULT_IMAGE, GROUP, HALTED, VERSION, processors};
@@ -263,6 +264,11 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
     }
     for (at, volume) in items(&vm["volumes"]) {
         only(&format!("{AT}.volumes[{at}]"), volume, &VOLUMES)?;
+        let image = &volume["containerDisk"]["image"];
+        if image.as_str().is_some_and(|image| !is_reference(image)) {
+            let field = format!("{AT}.volumes[{at}].containerDisk.image");
+            return Err(TemplateError::invalid(field, format!("Invalid value: {image}: {NOT_A_REFERENCE}")));
+        }
     }
     if vm["terminationGracePeriodSeconds"].as_i64().is_some_and(|seconds| seconds > 600) {
         return no(format!("{AT}.terminationGracePeriodSeconds"), "must be 600 or less");

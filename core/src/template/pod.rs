@@ -24,7 +24,7 @@ const MOST_VALUES: usize = 5000;
 const MOST_KINDS: usize = 16;
 
 /// The name of an instance's disk, among the volumes of its Pod.
-const DISK: &str = "disk";
+pub(super) const DISK: &str = "disk";
 
 /// Returns the Pod of the built-in template.
 pub(super) fn built_in() -> PodTemplateSpec {

@@ -143,7 +143,7 @@ mod tests {
     fn line_of(text: &str, operation: Option<usize>, field: &str) -> Option<u64> {
         let places = serde_saphyr::from_str(text).unwrap();
         let patch = Patch { value: Value::Null, named: "--patch".to_owned(), places: Some(places) };
-        patch.line(&TemplateError { operation, field: field.to_owned(), why: String::new() })
+        patch.line(&TemplateError { operation, field: field.to_owned(), why: String::new(), invalid: false })
     }
 
     #[test]
