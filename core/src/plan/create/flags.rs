@@ -8,7 +8,7 @@ use crate::plan::amounts::{Amount, own, with_more};
 use crate::plan::refusal::Refusal;
 use crate::quantity::Quantity;
 use crate::resources::{Resources, STORAGE};
-use crate::template::built_in_type;
+use crate::template::{NOT_A_REFERENCE, built_in_type, is_reference};
 use crate::vocabulary::InstanceType;
 
 /// A disk for each instance.
@@ -102,6 +102,9 @@ impl Flags {
         if self.command && self.args.is_empty() {
             return Err(Refusal::wish("--command: the command is missing")
                 .hint("write the command at the end, after --, as in: --command -- sh -c 'sleep 9'"));
+        }
+        if let Some(image) = self.image.as_ref().filter(|image| !is_reference(image)) {
+            return Err(Refusal::wish(format!("Invalid image name {image:?}: {NOT_A_REFERENCE}")));
         }
         for (at, variable) in self.env.iter().enumerate() {
             if self.env.iter().take(at).any(|earlier| earlier.name == variable.name) {

@@ -295,6 +295,10 @@ fn flags_that_do_not_fit_are_refused() {
             Flags { env: ["A", "B", "A"].map(variable).into(), ..flags() },
             "--env A is given twice\nhint: give each variable once".to_owned(),
         ),
+        (
+            Flags { image: Some("bad:::img".to_owned()), ..vm() },
+            "Invalid image name \"bad:::img\": invalid reference format".to_owned(),
+        ),
     ] {
         assert_eq!(flags.clone().want().map(|want| want.kind).unwrap_err().to_string(), expected, "{flags:?}");
     }
