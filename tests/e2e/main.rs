@@ -17,6 +17,7 @@ mod hanging;
 mod install;
 mod instances;
 mod into;
+mod invalid;
 mod isolation;
 mod krew;
 mod lifecycle;

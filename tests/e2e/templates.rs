@@ -293,6 +293,9 @@ fn a_bad_template_is_refused_when_it_is_stored() {
         (privileged.as_str(), "spec.containers[0].securityContext.privileged is not allowed for instances"),
         (&unbounded, "spec.containers[1].resources.limits.memory must be above 0"),
         (&good.replace("key: gpu, ", ""), "spec.tolerations[0].key is missing"),
+        // Kubernetes itself calls these invalid.
+        (&good.replace("image: nginx", "image: nginx\n    ports: [{ containerPort: 99999 }]"), "Invalid value: 99999"),
+        (&good.replace("image: nginx", "image: bad:::img"), "Invalid value: \"bad:::img\": invalid reference format"),
         (&good.replace("kind: Pod", "kind: Deployment"), "kind is \"Deployment\""),
         (&good.replace("tolerations", "tolerationz"), "spec.tolerationz is not a field of a Pod"),
         ("{", ""),

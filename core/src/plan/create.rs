@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::account::change::Change;
 use crate::account::{Account, Suspended, Want};
+use crate::instance::Instance;
 use crate::lifecycle::SuspensionRequest;
 use crate::name::{ClusterName, InstanceName};
 use crate::plan::refusal::Refusal;
@@ -221,6 +222,14 @@ fn different(name: &ClusterName, is: &Want, asked: &Want) -> Refusal {
 /// Returns the instances of a cluster of `count` that do not exist yet.
 pub fn missing(name: &ClusterName, count: u32, there: &BTreeSet<u32>) -> Vec<InstanceName> {
     (0..count).filter(|index| !there.contains(index)).map(|index| name.instance(index)).collect()
+}
+
+/// Returns the instances to wait for: all of these, except those that were there and are off at their user's request.
+pub fn awaited(names: &[InstanceName], there: &[Instance]) -> Vec<InstanceName> {
+    let off = |instance: &Instance| !instance.on || matches!(instance.asked, Some(State::Stopped | State::Suspended));
+    let off: BTreeSet<&InstanceName> =
+        there.iter().filter(|instance| off(instance)).map(|instance| &instance.name).collect();
+    names.iter().filter(|name| !off.contains(name)).cloned().collect()
 }
 
 /// Returns the request for the suspensions of instances that are made off.

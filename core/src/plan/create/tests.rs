@@ -152,6 +152,27 @@ fn a_different_cluster_of_the_same_name_is_refused_with_the_command_that_changes
 }
 
 #[test]
+fn instances_that_are_off_at_their_users_request_are_not_awaited() {
+    let names: Vec<InstanceName> = (0..5).map(|index| name("web").instance(index)).collect();
+    let there = |index: u32, asked, on| {
+        let metadata = crate::containers::Metadata::default();
+        let kind = InstanceType::Container;
+        Instance { asked, on, ..Instance::new(name("web").instance(index), kind, State::Pending, &metadata) }
+    };
+    let there = [
+        there(0, Some(State::Running), true),
+        there(1, Some(State::Stopped), false),
+        // A VM that is frozen is on.
+        there(2, Some(State::Suspended), true),
+        there(3, None, false),
+    ];
+    let shown = |there: &[Instance]| {
+        awaited(&names, there).iter().map(|name| name.index.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!((shown(&there).as_str(), shown(&[]).as_str()), ("0 4", "0 1 2 3 4"));
+}
+
+#[test]
 fn a_schedule_counts_as_a_difference_only_if_the_wish_has_another_one() {
     let at = |line: &str, since: &str| Schedule {
         suspend: Some(line.to_owned()),

@@ -17,7 +17,7 @@ use cmp_core::vocabulary::InstanceType;
 
 use crate::args::values::count;
 use crate::args::{ChangeArgs, ClusterNameArg, DryRun, WaitArgs, YesArg};
-use crate::commands::shared::make_instances::{indexes, make_instances, running};
+use crate::commands::shared::make_instances::{existing, make_instances, running};
 use crate::commands::shared::prepared_cluster::prepared;
 use crate::commands::shared::print_cluster::print_cluster_change;
 use crate::commands::shared::waiting::{self, Waited};
@@ -90,7 +90,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
             Step::Prepare => prepared(context.ui, &accounts, &user, &name, &want, wait.timeout).await?,
             Step::Make => {
                 let Some(template) = &template else { return Err(CliError::internal("the template was not read")) };
-                let there = indexes(context, &name, want.kind).await?;
+                let there = existing(context, &name, want.kind).await?;
                 let blueprint = templates::blueprint(template, &want, None)?;
                 made = make_instances(context, &name, want.count, &blueprint, &there, &PoweredOff::default()).await?;
             }

@@ -1,7 +1,7 @@
 //! Creation of a cluster: the whole cluster is requested in one write and judged as a whole; then its instances are
 //! created.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
@@ -15,7 +15,7 @@ use cmp_core::plan::schedule;
 use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{ChangeArgs, DryRun, WaitArgs};
-use crate::commands::shared::make_instances::{indexes, make_instances, running};
+use crate::commands::shared::make_instances::{existing, make_instances, running};
 use crate::commands::shared::patch::Patch;
 use crate::commands::shared::prepared_cluster::prepared;
 use crate::commands::shared::print_cluster::print_cluster_change;
@@ -53,7 +53,7 @@ pub(crate) async fn create(
     let extent = Extent { dry_run: change.dry.dry_run != DryRun::None, wait: wait.wait };
     let plan = create::plan(&wish, &stored.account, extent, Timestamp::now())?;
     print_plan(context.ui, change.dry.dry_run, || Ok(describe::create(&plan)))?;
-    let (name, mut want, mut made) = (&wish.name, plan.want.clone(), 0);
+    let (name, mut want, mut made, mut there) = (&wish.name, plan.want.clone(), 0, Vec::new());
     let mut steps = VecDeque::from(plan.steps.clone());
     while let Some(step) = steps.pop_front() {
         match step {
@@ -67,11 +67,18 @@ pub(crate) async fn create(
             }
             Step::Prepare => prepared(context.ui, &accounts, &user, name, &want, wait.timeout).await?,
             Step::Make { look } => {
-                let there = if look { indexes(context, name, want.kind).await? } else { BTreeSet::new() };
+                if look {
+                    there = existing(context, name, want.kind).await?;
+                }
                 let blueprint = templates::blueprint(&template, &want, patch.as_ref())?;
                 made = make_instances(context, name, want.count, &blueprint, &there, &wish.off).await?;
             }
-            Step::Run(names) => running(context, name, want.kind, names, wait.timeout).await?,
+            Step::Run(names) => {
+                let names = create::awaited(&names, &there);
+                if !names.is_empty() {
+                    running(context, name, want.kind, names, wait.timeout).await?;
+                }
+            }
             Step::TellOff(line) => context.ui.note(&line),
         }
     }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use kube::Client;
 
 use cmp_client::instances::New;
+use cmp_core::instance::Instance;
 use cmp_core::lifecycle::SuspensionRequest;
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::plan::create;
@@ -26,14 +27,13 @@ use crate::view;
 /// Number of instances that are created in parallel.
 const AT_ONCE: usize = 32;
 
-/// Returns the indexes of the existing instances.
-pub(crate) async fn indexes(
+/// Returns the existing instances.
+pub(crate) async fn existing(
     context: &Context<'_>,
     name: &ClusterName,
     kind: InstanceType,
-) -> Result<BTreeSet<u32>, CliError> {
-    let instances = view::instances(&context.client().await?, name, Some(kind)).await?;
-    Ok(instances.iter().map(|instance| instance.name.index).collect())
+) -> Result<Vec<Instance>, CliError> {
+    view::instances(&context.client().await?, name, Some(kind)).await
 }
 
 /// Creates the instances that are missing beside `there`, some of them off. Returns how many it created.
@@ -42,16 +42,17 @@ pub(crate) async fn make_instances(
     name: &ClusterName,
     count: u32,
     blueprint: &Blueprint,
-    there: &BTreeSet<u32>,
+    there: &[Instance],
     off: &PoweredOff,
 ) -> Result<usize, CliError> {
+    let there: BTreeSet<u32> = there.iter().map(|instance| instance.name.index).collect();
     let client = context.client().await?;
     let suspension = if off.is_empty() {
         None
     } else {
         Some(create::restored_suspension(&context.who().await?.username, Timestamp::now()))
     };
-    let mut making = stream::iter(create::missing(name, count, there))
+    let mut making = stream::iter(create::missing(name, count, &there))
         .map(|instance| {
             let (client, born) = (client.clone(), create::born(off, instance.index, suspension.as_ref()));
             async move { make_instance(&client, &instance, blueprint, born).await }
