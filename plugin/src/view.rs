@@ -151,7 +151,17 @@ impl Cluster {
             (Some(suspended), Some(released)) => Some(format!("{suspended} ({released})")),
             (suspended, released) => suspended.or(released),
         };
-        blocked.or(newer).or(refused).or(trouble).or(off)
+        blocked.or(newer).or(refused).or(trouble).or(off).or_else(|| self.unmade())
+    }
+
+    /// Returns the reason why instances do not exist though the cluster is ready: their creation was interrupted, or
+    /// refused.
+    fn unmade(&self) -> Option<String> {
+        let ready = self.entry.held.as_ref().is_some_and(|held| held.state == HeldState::Ready);
+        let count = self.count();
+        let missing = usize::try_from(count).unwrap_or(0).saturating_sub(self.instances.len());
+        (ready && self.entry.delete.is_none() && missing > 0)
+            .then(|| format!("{missing} of {count} instances are not created yet: repeat the command, or correct it"))
     }
 
     /// Returns the object from which `create -f` creates the cluster again, with the instances that are off.

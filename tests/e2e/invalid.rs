@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::shared;
+use crate::support::{held, shared, want};
+
+/// An annotation that core does not judge and that the API server calls invalid.
+const REFUSED_LATER: &str = r#"{"metadata":{"annotations":{"controller.kubernetes.io/pod-deletion-cost":"high"}}}"#;
 
 fn add(path: &str, value: &Value) -> String {
     json!([{ "op": "add", "path": path, "value": value }]).to_string()
@@ -49,6 +52,36 @@ fn an_invalid_pod_charges_nothing_and_the_corrected_command_works() {
     create(&["--patch", &add("/spec/containers/0/ports", &json!([{ "containerPort": 9999 }])), "--wait"])
         .ok()
         .says(&format!("cluster/{name} created"));
+}
+
+#[test]
+fn a_want_without_instances_is_corrected_by_the_same_command() {
+    let user = shared().user("4", "4Gi");
+    let name = user.cluster("web");
+    let create = |more: &[&str]| user.cmp(&[&["create", "cluster", &name, "--memory", "1Gi"], more].concat());
+    // The API server refuses the instances though the want stands.
+    create(&["--cpu", "1", "--count", "2", "--patch", REFUSED_LATER]).fails().says("pod-deletion-cost").says(&format!(
+        "hint: correct the command and repeat it, or give the quota back: kubectl cmp delete cluster {name}"
+    ));
+    let reason = "2 of 2 instances are not created yet: repeat the command, or correct it";
+    user.cmp(&["get", "clusters", "-o", "wide"]).ok().says(reason);
+    // Another size and another number of instances are part of the correction, within the quota.
+    create(&["--cpu", "3", "--count", "2"]).fails().says("exceeded quota: ");
+    create(&["--cpu", "2", "--count", "2", "--wait"]).ok().says(&format!("cluster/{name} created"));
+    let account = user.account();
+    let wanted: Value = serde_json::from_str(account[format!("want.{name}")].as_str().unwrap()).unwrap();
+    assert_eq!((wanted["size"]["cpu"].as_str(), wanted["patch"].is_null()), (Some("2"), true), "{wanted}");
+    assert_eq!(held(&account, &name).unwrap()["size"]["cpu"], "2");
+    // Since there are instances, a different command is an error.
+    create(&["--cpu", "1", "--count", "2"]).fails().says("exists and is different");
+    // A want that was written and not carried out is corrected as well.
+    let second = user.cluster("db");
+    user.cmp(&["delete", "cluster", &name, "--yes", "--wait"]).ok();
+    user.patch(&json!({ format!("want.{second}"): want(1, "1", "1Gi") })).ok();
+    user.account_is("it is ready", |account| held(account, &second).is_some_and(|held| held["state"] == "ready"));
+    let corrected = ["create", "cluster", &second, "--cpu", "1", "--memory", "1Gi", "--image", "nginx", "--wait"];
+    user.cmp(&corrected).ok().says(&format!("cluster/{second} created"));
+    user.cmp(&["get", "instances", "-o", "wide"]).ok().says("nginx");
 }
 
 #[test]

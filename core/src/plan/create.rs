@@ -39,6 +39,8 @@ pub struct Wish {
     pub expired_timer: Option<Transition>,
     /// Whether the type was given. Otherwise it follows from the template.
     pub typed: bool,
+    /// Whether no instance of the cluster exists yet, so that the wish may correct what is wanted.
+    pub unmade: bool,
 }
 
 /// The extent to which a plan is carried out.
@@ -147,28 +149,53 @@ pub fn plan(wish: &Wish, account: &Account, extent: Extent, now: Timestamp) -> R
     // when the cluster is resumed.
     let released = off.all_suspended(want.count) && account.policy.suspended == Suspended::Release;
     let want = Want { released, ..want.clone() };
-    let write = write(name, &want, account, now)?;
+    let write = write(&Wish { want: want.clone(), ..wish.clone() }, account, now)?;
     let mut steps: Vec<Step> = expired_timer.filter(|_| !resumed).map(Step::TellExpiredTimer).into_iter().collect();
     steps.push(Step::Write);
     Ok(Plan { want, write, steps, name: name.clone(), off: off.clone(), extent, resumed })
 }
 
-/// Plans the write of a want on one version of the account. An equal want is no error, a different one is.
+/// Reports whether the wish differs from what is wanted and may correct it, if no instance exists. Only then have the
+/// instances to be listed.
+///
+/// The type and the template stay: the Namespace was made for them.
+pub fn may_correct(wish: &Wish, account: &Account, now: Timestamp) -> bool {
+    account.cluster(&wish.name).want.is_some_and(|wanted| {
+        let asked = as_wanted(&wish.want, &wanted, now);
+        wanted != asked
+            && wanted.kind == asked.kind
+            && wanted.template == asked.template
+            && wanted.schedule == asked.schedule
+            && wanted.kept == asked.kept
+    })
+}
+
+/// Plans the write of a want on one version of the account. An equal want is no error. A different one is, unless it
+/// corrects a want of which no instance exists.
 ///
 /// While the account is not settled, cmp-webhook refuses what raises it, and the refusal passes. Therefore this verdict is
 /// not final then.
-pub fn write(name: &ClusterName, want: &Want, account: &Account, now: Timestamp) -> Result<Write, Refusal> {
+pub fn write(wish: &Wish, account: &Account, now: Timestamp) -> Result<Write, Refusal> {
+    let Wish { name, want, .. } = wish;
     let entry = account.cluster(name);
     if entry.delete.is_some() && entry.held.is_some() {
         return Err(Refusal::wish(format!("cluster {name} is being deleted"))
             .hint(format!("wait until it is gone: kubectl cmp delete cluster {name} --yes --wait")));
     }
-    match &entry.want {
-        Some(wanted) if *wanted == as_wanted(want, wanted, now) => return Ok(Write::nothing(account)),
-        Some(wanted) => return Err(different(name, wanted, &as_wanted(want, wanted, now))),
-        None => {}
-    }
-    let write = Write::of(account, Change::new().want(name, Some(want)))?;
+    let want = match &entry.want {
+        Some(wanted) => {
+            let asked = as_wanted(want, wanted, now);
+            if *wanted == asked {
+                return Ok(Write::nothing(account));
+            }
+            if !wish.unmade || !may_correct(wish, account, now) {
+                return Err(different(name, wanted, &asked));
+            }
+            asked
+        }
+        None => want.clone(),
+    };
+    let write = Write::of(account, Change::new().want(name, Some(&want)))?;
     match judge(Some(account), &write.account) {
         Err(denial) if account.is_settled() => Err(Refusal::denied(account, denial)),
         _ => Ok(write),

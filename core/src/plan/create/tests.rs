@@ -13,7 +13,7 @@ const NOW: &str = "2026-11-28T12:00:00Z";
 const RELEASES: (&str, &str) = ("policy", r#"{"suspended":"release","clusters":9,"instances":9}"#);
 
 fn wish(want: Want) -> Wish {
-    Wish { name: name("web"), want, off: PoweredOff::default(), expired_timer: None, typed: false }
+    Wish { name: name("web"), want, off: PoweredOff::default(), expired_timer: None, typed: false, unmade: false }
 }
 
 fn web() -> Wish {
@@ -152,6 +152,42 @@ fn a_different_cluster_of_the_same_name_is_refused_with_the_command_that_changes
 }
 
 #[test]
+fn a_want_without_instances_is_corrected() {
+    let exists = &[("want.web", WEB), ("held.web", HELD)][..];
+    let is = "cluster web exists and is different: ";
+    let large = want(9, "cpu=2,memory=4Gi");
+    let patched = Want { patch: Some(json!({})), ..want(3, "cpu=2,memory=4Gi") };
+    let template = Want { template: Some("big".parse().unwrap()), ..web().want };
+    let newer = WEB.replace("{\"type\"", "{\"colour\":\"red\",\"type\"");
+    let newer = &[("want.web", newer.as_str())][..];
+    let deleted = &[("want.web", WEB), ("held.web", HELD), ("delete.web", "u")][..];
+    for (want, rows, unmade, expected) in [
+        (want(4, "cpu=1,memory=4Gi"), exists, true, format!("want.web: {}", want(4, "cpu=1,memory=4Gi").stored())),
+        (patched.clone(), exists, true, format!("want.web: {}", patched.stored())),
+        (patched.clone(), exists, false, format!("{is}patch is not said, asked for is ")),
+        // The same want is no correction.
+        (web().want, exists, true, String::new()),
+        (large, exists, true, "exceeded quota: john, requested: cpu=12, used: cpu=6, limited: cpu=16".to_owned()),
+        (template, exists, true, format!("{is}template is not said, asked for is big")),
+        (Want { kind: InstanceType::Vm, ..web().want }, exists, true, format!("{is}type is container")),
+        (patched.clone(), newer, true, is.to_owned()),
+        (patched, deleted, true, "cluster web is being deleted".to_owned()),
+    ] {
+        let wish = Wish { unmade, ..wish(want) };
+        let came = written(planned(&wish, rows, Extent::default()).map(|plan| plan.write));
+        let equal = if expected.is_empty() { came.is_empty() } else { came.starts_with(&expected) };
+        assert!(equal, "{rows:?} {wish:?}: {came}");
+    }
+    // The instances are made, and the result is a created cluster.
+    let corrected = Wish { unmade: true, ..wish(want(2, "cpu=2,memory=4Gi")) };
+    let plan = planned(&corrected, exists, Extent::default()).unwrap();
+    assert_eq!((words(&plan.steps).as_str(), plan.word(2)), ("write prepare look make", "created"));
+    // A cluster of which nothing is wanted yet needs no look at its instances.
+    assert!(!may_correct(&web(), &account(&[]), time(NOW)) && !may_correct(&web(), &account(exists), time(NOW)));
+    assert!(may_correct(&corrected, &account(exists), time(NOW)));
+}
+
+#[test]
 fn instances_that_are_off_at_their_users_request_are_not_awaited() {
     let names: Vec<InstanceName> = (0..5).map(|index| name("web").instance(index)).collect();
     let there = |index: u32, asked, on| {
@@ -210,7 +246,7 @@ fn a_schedule_counts_as_a_difference_only_if_the_wish_has_another_one() {
 #[test]
 fn an_unsettled_account_is_left_to_the_verdict_of_the_server() {
     let unsettled = account(&[("settled", "")]);
-    let planned = |want| write(&name("web"), &want, &unsettled, time(NOW));
+    let planned = |want| write(&wish(want), &unsettled, time(NOW));
     assert!(written(planned(web().want)).starts_with("want.web: "));
     assert!(written(planned(want(99, "cpu=2,memory=4Gi"))).starts_with("want.web: "));
 }

@@ -33,6 +33,7 @@ fn a_new_cluster_and_an_interrupted_one_are_told_as_if_they_were_made() {
         off: PoweredOff::default(),
         expired_timer: None,
         typed: false,
+        unmade: false,
     };
     let lines = |rows: &[(&str, &str)], wait| {
         let extent = Extent { dry_run: true, wait };

@@ -126,7 +126,7 @@ fn typed(args: CreateCluster) -> Result<ClusterRequest, CliError> {
     let patch = args.patch.as_deref().map(Patch::read).transpose()?;
     flags.patch = patch.as_ref().map(|patch| patch.value.clone());
     let (want, typed) = (flags.want()?, args.kind.is_some());
-    let wish = Wish { name, want, off: PoweredOff::default(), expired_timer: None, typed };
+    let wish = Wish { name, want, off: PoweredOff::default(), expired_timer: None, typed, unmade: false };
     Ok(ClusterRequest { wish, patch, owner: args.owner })
 }
 

@@ -93,5 +93,5 @@ fn cluster(object: &Value) -> Result<ClusterRequest, String> {
     for trigger in Trigger::ALL.into_iter().filter(|trigger| !wakes(*trigger)) {
         off.forget(trigger);
     }
-    Ok(ClusterRequest { wish: Wish { name, want, off, expired_timer, typed }, patch: None, owner })
+    Ok(ClusterRequest { wish: Wish { name, want, off, expired_timer, typed, unmade: false }, patch: None, owner })
 }

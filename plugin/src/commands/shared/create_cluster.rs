@@ -7,15 +7,14 @@ use jiff::Timestamp;
 
 use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::kubevirt;
-use cmp_core::account::Want;
-use cmp_core::name::{ClusterName, UserName};
+use cmp_core::name::UserName;
 use cmp_core::plan::create::{self, Extent, Step, Wish};
 use cmp_core::plan::describe;
 use cmp_core::plan::schedule;
 use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{ChangeArgs, DryRun, WaitArgs};
-use crate::commands::shared::make_instances::{existing, make_instances, running};
+use crate::commands::shared::make_instances::{existing, has_none, make_instances, running};
 use crate::commands::shared::patch::Patch;
 use crate::commands::shared::prepared_cluster::prepared;
 use crate::commands::shared::print_cluster::print_cluster_change;
@@ -51,6 +50,8 @@ pub(crate) async fn create(
     let accounts = context.accounts().await?;
     let mut stored = context.account(&user).await?;
     let extent = Extent { dry_run: change.dry.dry_run != DryRun::None, wait: wait.wait };
+    let corrects = create::may_correct(&wish, &stored.account, Timestamp::now());
+    let wish = Wish { unmade: corrects && has_none(context, &wish.name, kind).await?, ..wish };
     let plan = create::plan(&wish, &stored.account, extent, Timestamp::now())?;
     print_plan(context.ui, change.dry.dry_run, || Ok(describe::create(&plan)))?;
     let (name, mut want, mut made, mut there) = (&wish.name, plan.want.clone(), 0, Vec::new());
@@ -61,7 +62,8 @@ pub(crate) async fn create(
                 context.ui.notes(&schedule::timer_left_out(name, &want, transition));
             }
             Step::Write => {
-                stored = write_want(context, &accounts, stored, name, &want, change.dry.dry_run).await?;
+                let wish = Wish { want: want.clone(), ..wish.clone() };
+                stored = write_want(context, &accounts, stored, &wish, change.dry.dry_run).await?;
                 want = plan.written(&stored.account);
                 steps.extend(plan.after_write(&stored.account));
             }
@@ -93,8 +95,7 @@ async fn write_want(
     context: &Context<'_>,
     accounts: &Accounts,
     stored: Stored,
-    name: &ClusterName,
-    want: &Want,
+    wish: &Wish,
     dry_run: DryRun,
 ) -> Result<Stored, CliError> {
     let mut again = false;
@@ -102,7 +103,7 @@ async fn write_want(
         if std::mem::replace(&mut again, true) && !account.is_settled() {
             context.verbose("waiting for the account to be settled");
         }
-        create::write(name, want, account, Timestamp::now())
+        create::write(wish, account, Timestamp::now())
     });
     Ok(written.await?.stored)
 }

@@ -7,7 +7,7 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use kube::Client;
 
-use cmp_client::instances::New;
+use cmp_client::instances::{self, New};
 use cmp_core::instance::Instance;
 use cmp_core::lifecycle::SuspensionRequest;
 use cmp_core::name::{ClusterName, InstanceName};
@@ -34,6 +34,15 @@ pub(crate) async fn existing(
     kind: InstanceType,
 ) -> Result<Vec<Instance>, CliError> {
     view::instances(&context.client().await?, name, Some(kind)).await
+}
+
+/// Reports whether a cluster certainly has no instances. A caller who may not list them does not know.
+pub(crate) async fn has_none(context: &Context<'_>, name: &ClusterName, kind: InstanceType) -> Result<bool, CliError> {
+    match instances::list(&context.client().await?, name, kind).await {
+        Ok(instances) => Ok(instances.is_empty()),
+        Err(error) if error.is_forbidden() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Creates the instances that are missing beside `there`, some of them off. Returns how many it created.
@@ -68,7 +77,13 @@ pub(crate) async fn make_instances(
         done += 1;
         progress.passing(&format!("{name}: {done}/{count} created"));
     }
-    failed.map_or(Ok(new), Err)
+    match failed {
+        None => Ok(new),
+        Some(error) if there.is_empty() && new == 0 => Err(error.hint(format!(
+            "correct the command and repeat it, or give the quota back: kubectl cmp delete cluster {name}"
+        ))),
+        Some(error) => Err(error),
+    }
 }
 
 async fn make_instance(
