@@ -8,6 +8,7 @@ mod global;
 mod instances;
 mod list;
 mod names;
+pub(crate) mod nouns;
 mod output;
 mod suspend;
 mod users;

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::args::Global;
-use crate::args::values::is_noun;
+use crate::args::nouns::{is_noun, synonyms};
 use crate::commands::Command;
 
 #[cfg(test)]
@@ -33,24 +33,23 @@ pub(crate) struct Arguments {
 /// Template of every help: description, examples and usage first, then all flags.
 const HELP: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}\n";
 
-/// Returns the clap command of the plugin, with the help template in every subcommand.
+/// Returns the clap command of the plugin, with the help template in every subcommand, and with all words for a type
+/// after a verb.
 pub(crate) fn command() -> clap::Command {
     fn ordered(command: clap::Command) -> clap::Command {
         command.help_template(HELP).mut_subcommands(ordered)
     }
-    ordered(Arguments::command())
+    fn named(command: clap::Command) -> clap::Command {
+        let synonyms: Vec<&str> = synonyms(command.get_name()).collect();
+        command.visible_aliases(synonyms)
+    }
+    ordered(Arguments::command()).mut_subcommands(|verb| verb.mut_subcommands(named))
 }
 
 /// Parses a command line, with the name of the program first.
 pub(crate) fn parse(typed: &[OsString]) -> Result<Arguments, clap::Error> {
     Arguments::from_arg_matches(&command().try_get_matches_from(typed)?)
 }
-
-/// Verbs that a type follows.
-const VERBS: [&str; 14] = [
-    "create", "get", "describe", "delete", "start", "stop", "suspend", "resume", "schedule", "scale", "resize",
-    "export", "restart", "wait",
-];
 
 /// Rewrites `help get` to `get --help`, as kubectl accepts both.
 pub(crate) fn help_of(mut typed: Vec<OsString>) -> Vec<OsString> {
@@ -63,12 +62,17 @@ pub(crate) fn help_of(mut typed: Vec<OsString>) -> Vec<OsString> {
 
 /// Rewrites `get cluster/web` to `get cluster web`, as kubectl accepts both.
 pub(crate) fn split_titles(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let commands = Arguments::command();
+    let takes_a_type = |word: &str| {
+        let verb = commands.get_subcommands().find(|command| command.get_name() == word);
+        verb.is_some_and(|verb| verb.get_subcommands().any(|below| is_noun(below.get_name())))
+    };
     let mut split = Vec::new();
     let mut after_verb = false;
     for argument in arguments {
         let title = argument.to_str().filter(|_| after_verb).and_then(|text| text.split_once('/'));
         let title = title.filter(|(word, _)| is_noun(word));
-        after_verb = argument.to_str().is_some_and(|text| VERBS.contains(&text));
+        after_verb = argument.to_str().is_some_and(takes_a_type);
         match title {
             Some((kind, name)) => split.extend([OsString::from(kind), OsString::from(name)]),
             None => split.push(argument),
@@ -119,6 +123,30 @@ mod tests {
         });
     }
 
+    #[test]
+    fn every_type_has_a_plural_and_a_short_name_after_every_verb() {
+        let words = |noun: &str| std::iter::once(noun.to_owned()).chain(synonyms(noun).map(str::to_owned)).collect();
+        let mut seen = 0;
+        for verb in command().get_subcommands() {
+            for noun in verb.get_subcommands().filter(|noun| is_noun(noun.get_name())) {
+                let mut expected: Vec<String> = words(noun.get_name());
+                let mut taken = vec![noun.get_name().to_owned()];
+                taken.extend(noun.get_visible_aliases().map(str::to_owned));
+                expected.sort();
+                taken.sort();
+                assert_eq!(taken, expected, "{} {}", verb.get_name(), noun.get_name());
+                seen += 1;
+            }
+        }
+        assert!(seen > 20, "only {seen} types were found");
+        for typed in
+            ["get cl", "get in", "get us", "get tok john", "get tpl", "get sched", "stop in web-0", "describe tpl t"]
+        {
+            let words = std::iter::once("kubectl-cmp").chain(typed.split(' ')).map(OsString::from);
+            assert!(super::parse(&split_titles(words)).is_ok(), "{typed}");
+        }
+    }
+
     /// Parses every example of the help, because an example that fails is worse than none.
     #[test]
     fn every_example_can_be_typed() {
@@ -148,6 +176,8 @@ mod tests {
         check("kubectl-cmp create cluster cluster/web", "kubectl-cmp create cluster cluster/web");
         check("kubectl-cmp create cluster/web --cpu 1", "kubectl-cmp create cluster web --cpu 1");
         check("kubectl-cmp stop web/0", "kubectl-cmp stop web/0");
+        check("kubectl-cmp delete cl/web tok/x", "kubectl-cmp delete cl web tok/x");
+        check("kubectl-cmp set quotas/john --cpu 1", "kubectl-cmp set quotas john --cpu 1");
         check("kubectl-cmp quota --kubeconfig a/b", "kubectl-cmp quota --kubeconfig a/b");
     }
 }

@@ -119,6 +119,10 @@ mod tests {
         check("suspend clusters web ", "db :4");
         check("suspend cluster/", "cluster/web cluster/db :4");
         check("suspend cluster/web d", "db :4");
+        check("suspend cl/", "cl/web cl/db :4");
+        check("suspend cl web ", "db :4");
+        check("stop in in/web-0 in/w", "in/web-1 :4");
+        check("get sched ", "web db :4");
         check("suspend cluster cluster/w", "cluster/web :4");
         check("stop instance web-", "web-0 web-1 :4");
         check("stop instance web/", "web/0 web/1 :4");

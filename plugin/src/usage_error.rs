@@ -7,7 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use cmp_core::name::{ClusterName, InstanceName};
 
-use crate::args::values::noun;
+use crate::args::nouns::noun;
 use crate::error::CliError;
 
 /// Converts an error of clap into an error for the user, with hints.

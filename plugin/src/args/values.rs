@@ -17,29 +17,11 @@ use cmp_core::schedule::cron::Cron;
 use cmp_core::usage::price::{Price, Prices};
 use cmp_core::vocabulary::InstanceType;
 
+use crate::args::nouns::noun;
 use crate::error::CliError;
 
 /// The value of `--deny-egress-to` that stands for the addresses of all nodes.
 pub(crate) const NODES: &str = "nodes";
-
-/// Types of objects that have a name, and the words for them on the command line.
-const NOUNS: [(&str, [&str; 2]); 5] = [
-    ("a cluster", ["cluster", "clusters"]),
-    ("an instance", ["instance", "instances"]),
-    ("a user", ["user", "users"]),
-    ("a token", ["token", "tokens"]),
-    ("a template", ["template", "templates"]),
-];
-
-/// Returns the type that a word stands for, if it is the word for one.
-pub(crate) fn noun(word: &str) -> Option<&'static str> {
-    NOUNS.iter().find(|(_, words)| words.contains(&word)).map(|(what, _)| *what)
-}
-
-/// Reports whether a word is the word for a type of object.
-pub(crate) fn is_noun(word: &str) -> bool {
-    noun(word).is_some()
-}
 
 /// A name that can carry its type: `cluster/web`.
 pub(crate) trait Titled: FromStr<Err = InvalidName> {
@@ -63,25 +45,33 @@ impl Titled for TemplateName {
     const WHAT: &str = "a template";
 }
 
+/// Parses a name, with or without its type. `in/0` is an instance of the cluster `in`, although `in` is a type as well.
 pub(crate) fn name<N: Titled>(text: &str) -> Result<N, String> {
-    let named = untitled(text, N::WHAT)?;
+    let named = untitled(text, &[N::WHAT]);
+    let named = named.and_then(|name| name.parse().map_err(|error: InvalidName| error.to_string()));
+    named.or_else(|why| text.parse().map_err(|_| why))
+}
+
+/// Parses the name of a schedule, which is the name of its cluster.
+pub(crate) fn scheduled(text: &str) -> Result<ClusterName, String> {
+    let named = untitled(text, &[ClusterName::WHAT, "a schedule"])?;
     named.parse().map_err(|error: InvalidName| error.to_string())
 }
 
 /// Strips the type from a name: `cluster/web` means `web` where a cluster is expected. Returns an error where another
 /// type is expected.
-fn untitled<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {
+fn untitled<'a>(text: &'a str, expected: &[&str]) -> Result<&'a str, String> {
     let Some((word, name)) = text.split_once('/') else { return Ok(text) };
     match noun(word) {
-        Some(noun) if noun == what => Ok(name),
-        Some(noun) => Err(format!("expected {what}, got {noun}")),
+        Some(noun) if expected.contains(&noun) => Ok(name),
+        Some(noun) => Err(format!("expected {}, got {noun}", expected.join(" or "))),
         None => Ok(text),
     }
 }
 
 /// Parses the id of a token, which is the name that the API server gave its Secret.
 pub(crate) fn token(text: &str) -> Result<String, String> {
-    let id = untitled(text, "a token")?;
+    let id = untitled(text, &["a token"])?;
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
     if id.is_empty() || !id.bytes().all(plain) {
         return Err(format!("{id:?} is not the id of a token: `kubectl cmp get tokens USER` shows them"));
@@ -372,7 +362,16 @@ mod tests {
         assert_eq!(name::<InstanceName>("instance/web-0").unwrap().to_string(), "web-0");
         assert_eq!(name::<InstanceName>("web/0").unwrap().to_string(), "web-0");
         assert_eq!(name::<ClusterName>("user/web").unwrap_err(), "expected a cluster, got a user");
-        assert_eq!(name::<InstanceName>("cluster/web-0").unwrap_err(), "expected an instance, got a cluster");
+        assert_eq!(
+            name::<InstanceName>("cluster/web-0").unwrap_err(),
+            "expected an instance, got a cluster"
+        );
+        assert_eq!(name::<InstanceName>("in/web-0").unwrap().to_string(), "web-0");
+        assert_eq!(name::<InstanceName>("in/0").unwrap().to_string(), "in-0");
+        assert_eq!(name::<InstanceName>("cl/1").unwrap().to_string(), "cl-1");
+        assert_eq!(scheduled("sched/web").unwrap().as_str(), "web");
+        assert_eq!(scheduled("cl/web").unwrap().as_str(), "web");
+        assert!(scheduled("user/web").is_err() && name::<ClusterName>("sched/web").is_err());
         assert!(name::<ClusterName>("pod/web").is_err());
         assert_eq!(token("token/john-x1").unwrap(), "john-x1");
         assert!(token("").is_err() && token("../x").is_err());

@@ -34,16 +34,12 @@ pub(crate) struct CreateArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Create {
     /// Create a cluster of identical instances
-    #[command(visible_alias = "clusters")]
     Cluster(Box<CreateCluster>),
     /// Create a user with a quota
-    #[command(visible_alias = "users")]
     User(CreateUser),
     /// Create a template of instances from a Pod or a VirtualMachine (administrators)
-    #[command(visible_alias = "templates")]
     Template(CreateTemplate),
     /// Create a token for a user
-    #[command(visible_alias = "tokens")]
     Token(CreateToken),
 }
 

@@ -13,16 +13,12 @@ mod user;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Delete {
     /// Delete clusters with everything in them
-    #[command(visible_alias = "clusters")]
     Cluster(cluster::DeleteCluster),
     /// Delete users and their access (administrators)
-    #[command(visible_alias = "users")]
     User(user::DeleteUser),
     /// Delete templates (administrators); instances that were made from them stay
-    #[command(visible_alias = "templates")]
     Template(template::DeleteTemplate),
     /// Revoke a token of a user (administrators)
-    #[command(visible_alias = "tokens")]
     Token(token::DeleteToken),
 }
 

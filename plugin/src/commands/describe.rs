@@ -16,16 +16,12 @@ mod user;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Describe {
     /// Show details of clusters
-    #[command(visible_alias = "clusters")]
     Cluster(Names<ClusterName>),
     /// Show details of instances
-    #[command(visible_alias = "instances")]
     Instance(Names<InstanceName>),
     /// Show details of users (administrators)
-    #[command(visible_alias = "users")]
     User(Names<UserName>),
     /// Show details of templates
-    #[command(visible_alias = "templates")]
     Template(Names<TemplateName>),
 }
 

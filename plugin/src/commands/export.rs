@@ -10,7 +10,6 @@ mod cluster;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Export {
     /// Print clusters as `create -f` reads them, with the instances that are off
-    #[command(visible_alias = "clusters")]
     Cluster(cluster::ExportCluster),
 }
 

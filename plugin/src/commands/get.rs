@@ -15,22 +15,16 @@ mod users;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Get {
     /// Show one or more clusters
-    #[command(visible_alias = "cluster")]
     Clusters(clusters::GetClusters),
     /// Show one or more instances
-    #[command(visible_alias = "instance")]
     Instances(instances::GetInstances),
     /// Show the schedules that suspend and resume clusters
-    #[command(visible_alias = "schedule")]
     Schedules(schedules::GetSchedules),
     /// Show users with their quota and usage (administrators)
-    #[command(visible_alias = "user")]
     Users(users::GetUsers),
     /// Show the templates for instances
-    #[command(visible_alias = "template")]
     Templates(templates::GetTemplates),
     /// Show the tokens of a user (administrators)
-    #[command(visible_alias = "token")]
     Tokens(tokens::GetTokens),
 }
 

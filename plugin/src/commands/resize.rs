@@ -10,7 +10,6 @@ mod cluster;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Resize {
     /// Change the size of instances; running instances are restarted one after another
-    #[command(visible_alias = "clusters")]
     Cluster(cluster::ResizeCluster),
 }
 

@@ -12,10 +12,8 @@ mod instance;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Resume {
     /// Resume all suspended instances of clusters
-    #[command(visible_alias = "clusters")]
     Cluster(cluster::ResumeClusters),
     /// Resume instances by name
-    #[command(visible_alias = "instances")]
     Instance(InstanceArgs),
 }
 

@@ -10,7 +10,6 @@ mod cluster;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Scale {
     /// Change the number of instances of a cluster
-    #[command(visible_alias = "clusters")]
     Cluster(cluster::ScaleCluster),
 }
 

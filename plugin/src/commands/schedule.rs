@@ -10,7 +10,6 @@ mod cluster;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Schedule {
     /// Set when to suspend a cluster, and when to resume what the schedule suspended
-    #[command(visible_alias = "clusters")]
     Cluster(cluster::ScheduleCluster),
 }
 

@@ -12,7 +12,6 @@ use crate::error::CliError;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Stop {
     /// Apply the command to instances by name
-    #[command(visible_alias = "instances")]
     Instance(InstanceArgs),
 }
 

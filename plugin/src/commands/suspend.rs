@@ -11,10 +11,8 @@ mod instance;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Suspend {
     /// Suspend all instances of clusters
-    #[command(visible_alias = "clusters")]
     Cluster(cluster::SuspendClusters),
     /// Suspend instances by name
-    #[command(visible_alias = "instances")]
     Instance(instance::SuspendInstances),
 }
 

@@ -12,7 +12,7 @@ use cmp_core::vocabulary::InstanceType;
 use super::candidate::Candidate;
 use super::live::{Lookup, LookupKind};
 use crate::args::Global;
-use crate::args::values::is_noun;
+use crate::args::nouns::is_noun;
 use crate::command_line::split_titles;
 use crate::commands::cp::Place;
 use crate::output::Format;

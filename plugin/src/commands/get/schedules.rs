@@ -13,7 +13,7 @@ use cmp_core::plan::schedule::{SHOWN, zone_name};
 use cmp_core::schedule::{self, Schedule, Transition};
 
 use crate::args::ListArgs;
-use crate::args::values::name;
+use crate::args::values::{name, scheduled};
 use crate::commands::shared::schedules::{next, what_was};
 use crate::commands::shared::select_clusters::{known, select};
 use crate::context::{Context, complete, each_said};
@@ -24,7 +24,7 @@ use crate::output::{Heads, Item, print};
 #[command(before_help = "Examples:\n  kubectl cmp get schedules\n  kubectl cmp get schedule web -o yaml")]
 pub(crate) struct GetSchedules {
     /// The names of the clusters; all of yours by default
-    #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
+    #[arg(value_name = "NAME", value_parser = scheduled)]
     pub(crate) names: Vec<ClusterName>,
     /// Show the schedules of all users (administrators)
     #[arg(short = 'A', long, conflicts_with = "owner")]
