@@ -10,12 +10,14 @@ use cmp_core::name::{ClusterName, InstanceName};
 use crate::args::nouns::noun;
 use crate::error::CliError;
 
+mod kubectl;
+
 /// Converts an error of clap into an error for the user, with hints.
 pub(crate) fn error(root: &Command, error: &clap::Error, typed: &[OsString]) -> CliError {
     let (path, command) = deepest(root, typed);
     let help = format!("see '{path} --help' for usage");
     if error.kind() == ErrorKind::InvalidSubcommand {
-        return unknown(error, &path, command).hint(help);
+        return unknown(error, &path, command, typed).hint(help);
     }
     let mut said = CliError::user(message(error));
     if error.kind() == ErrorKind::UnknownArgument
@@ -132,58 +134,127 @@ fn similar(error: &clap::Error, command: &Command) -> Option<String> {
 }
 
 /// Builds the error for a word in the place of a command or a type.
-fn unknown(error: &clap::Error, path: &str, command: &Command) -> CliError {
+fn unknown(error: &clap::Error, path: &str, command: &Command, typed: &[OsString]) -> CliError {
     let word = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
-    let verb = path.strip_prefix("kubectl cmp ");
-    let Some(verb) = verb else {
-        let error_of = CliError::user(format!("unknown command {word:?} for \"kubectl cmp\""));
-        if noun(&word).is_some() {
-            return error_of.hint(format!("the verb comes first: kubectl cmp get {word}"));
-        }
-        if let Some(known) = known_as(&word) {
-            return error_of.hint(format!("perhaps: {known}"));
-        }
-        // A word with another first letter is not a typing error.
-        let similar = text(error, ContextKind::SuggestedSubcommand).unwrap_or_default();
-        let begins = |similar: &&str| similar.chars().next().is_some_and(|first| word.starts_with(first));
-        let similar: Vec<&str> = similar.split(", ").filter(begins).collect();
-        return if similar.is_empty() {
-            error_of
-        } else {
-            error_of.hint(format!("did you mean {}?", similar.join(" or ")))
-        };
-    };
+    match path.strip_prefix("kubectl cmp ") {
+        Some(verb) => unknown_type(error, (path, verb), command, &word, typed),
+        None => unknown_command(error, &word),
+    }
+}
+
+/// Builds the error for a word in the place of a command.
+fn unknown_command(error: &clap::Error, word: &str) -> CliError {
+    let error_of = CliError::user(format!("unknown command {word:?} for \"kubectl cmp\""));
+    if noun(word).is_some() {
+        return error_of.hint(format!("the verb comes first: kubectl cmp get {word}"));
+    }
+    if let Some(known) = known_as(word) {
+        return error_of.hint(format!("perhaps: {known}"));
+    }
+    if kubectl::is_verb(word) {
+        return error_of.hint(format!("perhaps kubectl's own: kubectl {word}"));
+    }
+    // A word with another first letter is not a typing error.
+    let similar = text(error, ContextKind::SuggestedSubcommand).unwrap_or_default();
+    let begins = |similar: &&str| similar.chars().next().is_some_and(|first| word.starts_with(first));
+    let similar: Vec<&str> = similar.split(", ").filter(begins).collect();
+    if similar.is_empty() { error_of } else { error_of.hint(format!("did you mean {}?", similar.join(" or "))) }
+}
+
+/// Builds the error for a word in the place of a type. The word is a misspelled type, a type of kubectl, or the name of
+/// an object whose type is missing.
+fn unknown_type(
+    error: &clap::Error,
+    (path, verb): (&str, &str),
+    command: &Command,
+    word: &str,
+    typed: &[OsString],
+) -> CliError {
     let nouns: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
     let what = if nouns.iter().any(|word| noun(word).is_some()) { "needs a type first:" } else { "takes" };
     let wrong = CliError::user(format!("{path} {what} {}; {word:?} is not one of them", nouns.join(" or ")));
-    let takes = |noun: &str| nouns.iter().any(|taken| taken.trim_end_matches('s') == noun);
-    match (verb, word.trim_end_matches('s')) {
-        ("stop", "cluster") => {
+    let takes = |what: &str| nouns.iter().any(|taken| noun(taken) == Some(what));
+    match (verb, noun(word), word) {
+        ("stop", Some("a cluster"), _) => {
             return wrong.hint("to suspend all instances of a cluster: kubectl cmp suspend cluster NAME");
         }
-        ("start", "cluster") => {
+        ("start", Some("a cluster"), _) => {
             return wrong.hint("to resume all instances of a cluster: kubectl cmp resume cluster NAME");
         }
-        ("delete", "instance") => {
+        ("delete", Some("an instance"), _) => {
             return wrong
                 .hint("to delete the instances with the highest indexes: kubectl cmp scale cluster NAME --count N");
         }
-        (_, "pod" | "statefulset" | "vm" | "machine") if takes("instance") => {
-            return wrong.hint(format!("cmp calls them instances: {path} instances"));
+        ("create", Some("an instance"), _) => {
+            return wrong.hint("clusters create their instances: kubectl cmp create cluster");
         }
-        ("create", "instance") => return wrong.hint("clusters create their instances: kubectl cmp create cluster"),
+        ("get" | "describe", Some("a quota"), _) => return wrong.hint("perhaps: kubectl cmp quota"),
+        ("get", _, "events" | "event" | "ev") => return wrong.hint("perhaps: kubectl cmp events"),
+        ("get", _, "all") => return wrong.hint("one type at a time: kubectl cmp get clusters"),
+        (_, Some(_), _) => return wrong,
         _ => {}
     }
-    if noun(&word).is_some() {
+    let namespace = kubectl::command(verb, word, namespace(typed).as_deref());
+    let instance = (kubectl::is_instance(word) && takes("an instance"))
+        .then(|| format!("cmp calls them instances: {path} instances"));
+    if instance.is_some() || namespace.is_some() {
+        let own = namespace.map(|own| format!("perhaps kubectl's own: {own}"));
+        return instance.into_iter().chain(own).fold(wrong, CliError::hint);
+    }
+    let after = after(typed, word);
+    if let Some(noun) = misspelled(error, command, word) {
+        let words = std::iter::once(format!("perhaps: {path} {noun}")).chain(after);
+        return wrong.hint(words.collect::<Vec<_>>().join(" "));
+    }
+    // A word with another name after it stands where the type belongs, so that it is no name.
+    if !after.is_empty() {
         return wrong;
     }
-    if let (true, Ok(name)) = (takes("instance"), word.parse::<InstanceName>()) {
+    if let (true, Ok(name)) = (takes("an instance"), word.parse::<InstanceName>()) {
         return wrong.hint(format!("perhaps: {path} instance {name}"));
     }
     match word.parse::<ClusterName>() {
-        Ok(name) if takes("cluster") => wrong.hint(format!("perhaps: {path} cluster {name}")),
+        Ok(name) if takes("a cluster") => wrong.hint(format!("perhaps: {path} cluster {name}")),
         _ => wrong,
     }
+}
+
+/// Returns the type that was misspelled, if the word resembles one. clap finds what resembles it. A word that is much
+/// shorter or has a dash is rather a name.
+fn misspelled<'a>(error: &clap::Error, command: &'a Command, word: &str) -> Option<&'a str> {
+    let similar = text(error, ContextKind::SuggestedSubcommand)?;
+    let is_near = |similar: &&str| {
+        similar.len().abs_diff(word.len()) <= 1 && similar.len() > 3 && similar.chars().next() == word.chars().next()
+    };
+    if word.contains(|letter: char| !letter.is_ascii_alphabetic()) {
+        return None;
+    }
+    // clap puts the most similar word last.
+    let near = similar.split(", ").filter(is_near).last()?;
+    let taken = command.find_subcommand(near)?;
+    std::iter::once(taken.get_name()).chain(taken.get_visible_aliases()).find(|word| *word == near)
+}
+
+/// Returns the words after a word, up to the first flag.
+fn after(typed: &[OsString], word: &str) -> Vec<String> {
+    let words = typed.iter().filter_map(|typed| typed.to_str());
+    let after = words.skip_while(|typed| *typed != word).skip(1);
+    after.take_while(|typed| !typed.starts_with('-')).map(str::to_owned).collect()
+}
+
+/// Returns the namespace that `-n` names.
+fn namespace(typed: &[OsString]) -> Option<String> {
+    let mut words = typed.iter().filter_map(|word| word.to_str());
+    while let Some(word) = words.next() {
+        let value = match word {
+            "-n" | "--namespace" => words.next(),
+            _ => word.strip_prefix("--namespace=").or_else(|| word.strip_prefix("-n")),
+        };
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            return Some(value.trim_start_matches('=').to_owned());
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -274,10 +345,54 @@ mod tests {
                 help("")
             ),
         );
+        check(
+            "kubectl-cmp drain node",
+            &format!(
+                "error: unknown command \"drain\" for \"kubectl cmp\"\nhint: perhaps kubectl's own: kubectl drain\n{}",
+                help("")
+            ),
+        );
         check("kubectl-cmp whoami --as-group g", &format!("error: missing: --as <NAME>\n{}", help(" whoami")));
         check(
             "kubectl-cmp delete cluster web --all",
             &format!("error: the argument '[NAME]...' cannot be used with '--all'\n{}", help(" delete cluster")),
         );
+    }
+    /// Checks the hints for a wrong type, without the last, which names the help.
+    fn check_hints(typed: &str, expected: &[&str]) {
+        let arguments = command_line::split_titles(typed.split(' ').map(OsString::from));
+        let root = command_line::command();
+        let said = root.clone().try_get_matches_from(&arguments).unwrap_err();
+        let error = error(&root, &said, &arguments);
+        let (_, hints) = error.hints().split_last().unwrap();
+        assert_eq!(hints, expected, "{typed}");
+    }
+
+    #[test]
+    fn a_misspelled_type_is_not_taken_for_a_name() {
+        check_hints("kubectl-cmp create cluser web --cpu 1", &["perhaps: kubectl cmp create cluster web"]);
+        check_hints("kubectl-cmp get clsters", &["perhaps: kubectl cmp get clusters"]);
+        check_hints("kubectl-cmp get instnaces -A", &["perhaps: kubectl cmp get instances"]);
+        check_hints("kubectl-cmp describe tempalte gpu", &["perhaps: kubectl cmp describe template gpu"]);
+        check_hints("kubectl-cmp delete usr john", &["perhaps: kubectl cmp delete user john"]);
+        check_hints("kubectl-cmp suspend cluter web db", &["perhaps: kubectl cmp suspend cluster web db"]);
+        check_hints("kubectl-cmp suspend thing web", &[]);
+        check_hints("kubectl-cmp suspend club", &["perhaps: kubectl cmp suspend cluster club"]);
+        check_hints("kubectl-cmp suspend cluster-a", &["perhaps: kubectl cmp suspend cluster cluster-a"]);
+    }
+
+    #[test]
+    fn a_type_of_kubectl_leads_to_kubectl() {
+        let instances = "what runs is an instance: kubectl cmp get instances";
+        check_hints("kubectl-cmp get pods", &[instances, "perhaps kubectl's own: kubectl get pods -n CLUSTER-ns"]);
+        check_hints("kubectl-cmp -n web-ns get po", &[instances, "perhaps kubectl's own: kubectl get po -n web-ns"]);
+        check_hints("kubectl-cmp get deploy web", &["perhaps kubectl's own: kubectl get deploy -n CLUSTER-ns"]);
+        check_hints("kubectl-cmp get svc -n=web-ns", &["perhaps kubectl's own: kubectl get svc -n web-ns"]);
+        check_hints("kubectl-cmp describe node n1", &["perhaps kubectl's own: kubectl describe node"]);
+        check_hints("kubectl-cmp stop pod web-0", &["what runs is an instance: kubectl cmp stop instances"]);
+        check_hints("kubectl-cmp get quota", &["perhaps: kubectl cmp quota"]);
+        check_hints("kubectl-cmp get events", &["perhaps: kubectl cmp events"]);
+        check_hints("kubectl-cmp get all", &["one type at a time: kubectl cmp get clusters"]);
+        check_hints("kubectl-cmp suspend deploy", &["perhaps: kubectl cmp suspend cluster deploy"]);
     }
 }

@@ -362,10 +362,7 @@ mod tests {
         assert_eq!(name::<InstanceName>("instance/web-0").unwrap().to_string(), "web-0");
         assert_eq!(name::<InstanceName>("web/0").unwrap().to_string(), "web-0");
         assert_eq!(name::<ClusterName>("user/web").unwrap_err(), "expected a cluster, got a user");
-        assert_eq!(
-            name::<InstanceName>("cluster/web-0").unwrap_err(),
-            "expected an instance, got a cluster"
-        );
+        assert_eq!(name::<InstanceName>("cluster/web-0").unwrap_err(), "expected an instance, got a cluster");
         assert_eq!(name::<InstanceName>("in/web-0").unwrap().to_string(), "web-0");
         assert_eq!(name::<InstanceName>("in/0").unwrap().to_string(), "in-0");
         assert_eq!(name::<InstanceName>("cl/1").unwrap().to_string(), "cl-1");
