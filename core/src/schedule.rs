@@ -147,11 +147,11 @@ pub struct Invalid {
     /// The field with its value: `.suspend "x"`.
     pub field: String,
     /// The error, and the remedy.
-    pub why: &'static str,
+    pub why: String,
 }
 
-fn invalid<T>(field: &str, value: &str, why: &'static str) -> Result<T, Invalid> {
-    Err(Invalid { field: format!(".{field} {value:?}"), why })
+fn invalid<T>(field: &str, value: &str, why: impl Into<String>) -> Result<T, Invalid> {
+    Err(Invalid { field: format!(".{field} {value:?}"), why: why.into() })
 }
 
 /// Returns the time zone of this name, from the database that is built in.
@@ -171,7 +171,7 @@ struct Parsed {
 fn line(field: &str, line: Option<&String>) -> Result<Option<Cron>, Invalid> {
     let Some(line) = line else { return Ok(None) };
     if line.len() > LONGEST_LINE {
-        return Err(Invalid { field: format!(".{field}"), why: "is longer than 200 characters" });
+        return Err(Invalid { field: format!(".{field}"), why: "is longer than 200 characters".to_owned() });
     }
     Cron::read(line).map(Some).or_else(|why| invalid(field, line, why))
 }
@@ -192,7 +192,7 @@ impl Schedule {
 
     /// Checks that a schedule is valid for instances of a type.
     pub fn check(&self, kind: InstanceType) -> Result<(), Invalid> {
-        let wrong = |field: &str, why| Err(Invalid { field: field.to_owned(), why });
+        let wrong = |field: &str, why: &str| Err(Invalid { field: field.to_owned(), why: why.to_owned() });
         let Parsed { suspend, resume, .. } = self.parse()?;
         if let (Some(line), None) = (&self.resume, &suspend) {
             return invalid(

@@ -69,7 +69,7 @@ pub enum Denial {
         /// The field and its value.
         field: String,
         /// The error, and the remedy.
-        why: &'static str,
+        why: String,
     },
     /// The type of a cluster is fixed.
     #[error("cluster {cluster} is of type {held}, which cannot be changed: delete it and create it anew")]
@@ -211,7 +211,8 @@ fn judge_length(want: &LongerWant) -> Result<(), Denial> {
         cluster: want.cluster.clone(),
         field: format!("takes {} bytes in a review,", want.after),
         why: "the maximum is 16384, and each <, > and & takes 6: move long values into a template, or into a \
-              ConfigMap in the cluster's namespace",
+              ConfigMap in the cluster's namespace"
+            .to_owned(),
     })
 }
 
@@ -223,7 +224,8 @@ fn judge_want(
     entry: &Entry,
     before: &Entry,
 ) -> Result<(), Denial> {
-    let invalid = |field: String, why| Err(Denial::Invalid { cluster: cluster.clone(), field, why });
+    let invalid =
+        |field: String, why: &str| Err(Denial::Invalid { cluster: cluster.clone(), field, why: why.to_owned() });
     if let Some(held) = &entry.held
         && held.kind != want.kind
     {
@@ -321,7 +323,7 @@ fn judge_want(
     if let Some(schedule) = &want.schedule
         && let Err(schedule::Invalid { field, why }) = schedule.check(want.kind)
     {
-        return invalid(format!("schedule{field}"), why);
+        return invalid(format!("schedule{field}"), &why);
     }
     if want.shape().charge().is_none() {
         return invalid(format!("count {} of {}", want.count, want.size), "is more than can be counted");

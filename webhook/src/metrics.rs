@@ -247,7 +247,7 @@ mod tests {
                 Denial::NotSettled { .. } => Some(Denial::Newer { what: text.clone() }),
                 Denial::Newer { .. } => Some(Denial::UnknownResource { resource: text.clone() }),
                 Denial::UnknownResource { .. } => {
-                    Some(Denial::Invalid { cluster: Clone::clone(&cluster), field: text.clone(), why: "" })
+                    Some(Denial::Invalid { cluster: Clone::clone(&cluster), field: text.clone(), why: String::new() })
                 }
                 Denial::Invalid { cluster, .. } => Some(Denial::TypeIsFixed { cluster, held: InstanceType::Vm }),
                 Denial::TypeIsFixed { cluster, .. } => Some(Denial::BeingDeleted { cluster }),

@@ -1,4 +1,7 @@
 //! Lines of cron, as far as schedules support them: five fields, with lists, ranges, steps and names.
+//!
+//! Lines mean the same as in a CronJob of Kubernetes, which reads them with robfig/cron. Vectors made with its parser are
+//! in `tests/vectors/cron.tsv`.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
@@ -9,6 +12,10 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 const LONGEST_GAP: usize = 366 * 8 + 1;
 /// The most occurrences a day, because each may change every instance of a cluster.
 const MOST_A_DAY: u32 = 24;
+/// The longest name of a month or day that a message repeats.
+const LONGEST_NAME: usize = 9;
+const NO_LINE: &str =
+    "is not a line of cron: use five fields, minute hour day-of-month month day-of-week, as in '0 19 * * 1-5'";
 
 /// A line of cron, in local time. Each field is a bit set of the values that match.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +25,8 @@ pub struct Cron {
     days: u64,
     months: u64,
     weekdays: u64,
+    /// The day of the month or the day of the week is `*`, so that a day has to match both.
+    both: bool,
 }
 
 /// The valid values of one field of a line.
@@ -25,6 +34,7 @@ struct Field {
     least: u64,
     most: u64,
     names: &'static [&'static str],
+    place: &'static str,
     wrong: &'static str,
 }
 
@@ -32,20 +42,28 @@ const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "au
 const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 const FIELDS: [Field; 5] = [
-    Field { least: 0, most: 59, names: &[], wrong: "has a minute (the 1st field) that is not from 0 to 59" },
-    Field { least: 0, most: 23, names: &[], wrong: "has an hour (the 2nd field) that is not from 0 to 23" },
-    Field { least: 1, most: 31, names: &[], wrong: "has a day of the month (the 3rd field) that is not from 1 to 31" },
+    Field { least: 0, most: 59, names: &[], place: "1st", wrong: "a minute (the 1st field) that is not from 0 to 59" },
+    Field { least: 0, most: 23, names: &[], place: "2nd", wrong: "an hour (the 2nd field) that is not from 0 to 23" },
+    Field {
+        least: 1,
+        most: 31,
+        names: &[],
+        place: "3rd",
+        wrong: "a day of the month (the 3rd field) that is not from 1 to 31",
+    },
     Field {
         least: 1,
         most: 12,
         names: &MONTHS,
-        wrong: "has a month (the 4th field) that is not from 1 to 12 or JAN to DEC",
+        place: "4th",
+        wrong: "a month (the 4th field) that is not from 1 to 12 or JAN to DEC",
     },
     Field {
         least: 0,
         most: 7,
         names: &WEEKDAYS,
-        wrong: "has a day of the week (the 5th field) that is not from 0 (Sunday) to 7 (Sunday) or SUN to SAT",
+        place: "5th",
+        wrong: "a day of the week (the 5th field) that is not from 0 (Sunday) to 7 (Sunday) or SUN to SAT",
     },
 ];
 
@@ -61,34 +79,73 @@ impl Field {
     }
 
     /// Returns the values that a field names, as bits.
-    fn read(&self, text: &str) -> Option<u64> {
-        let mut bits = 0;
-        for part in text.split(',') {
-            let (range, step) = match part.split_once('/') {
-                Some((range, step)) if step.len() <= 2 && step.bytes().all(|byte| byte.is_ascii_digit()) => {
-                    (range, Some(step.parse::<u64>().ok().filter(|step| *step > 0)?))
-                }
-                Some(_) => return None,
-                None => (part, None),
-            };
-            let (from, to) = match range.split_once('-') {
-                _ if range == "*" => (self.least, self.most),
-                Some((from, to)) => (self.value(from)?, self.value(to)?),
-                // A single value with a step starts a range up to the largest value.
-                None => (self.value(range)?, if step.is_some() { self.most } else { self.value(range)? }),
-            };
-            if from > to {
-                return None;
-            }
-            let step = usize::try_from(step.unwrap_or(1)).ok()?;
-            bits |= (from..=to).step_by(step).fold(0, |bits, value| bits | 1 << value);
-        }
-        Some(bits)
+    fn read(&self, text: &str) -> Result<u64, String> {
+        text.split(',').try_fold(0, |bits, part| Ok(bits | self.part(part)?))
     }
 
-    /// Returns all valid values of the field, as bits.
-    fn all(&self) -> u64 {
-        (self.least..=self.most).fold(0, |bits, value| bits | 1 << value)
+    /// Returns the values that one part of a field names, as bits.
+    fn part(&self, part: &str) -> Result<u64, String> {
+        let (range, step) = match part.split_once('/') {
+            Some((range, step)) => (range, Some(step)),
+            None => (part, None),
+        };
+        let plain = |step: &str| step.len() <= 2 && step.bytes().all(|byte| byte.is_ascii_digit());
+        let steps = match step {
+            Some(step) if plain(step) => step.parse().ok().filter(|step| *step > 0),
+            Some(_) => None,
+            None => Some(1),
+        };
+        let steps: usize = steps.ok_or_else(|| self.is_wrong())?;
+        let value = |text: &str| self.value(text).ok_or_else(|| self.no_value(text));
+        let (from, to) = match range.split_once('-') {
+            _ if range == "*" => (self.least, self.last()),
+            Some((from, to)) => (value(from)?, value(to)?),
+            // A single value with a step starts a range up to the largest value.
+            None => (value(range)?, if step.is_some() { self.last().max(value(range)?) } else { value(range)? }),
+        };
+        if from > to {
+            return Err(self.backwards(range, step.is_some()));
+        }
+        Ok((from..=to).step_by(steps).fold(0, |bits, value| bits | 1 << value))
+    }
+
+    /// Returns the end of `*` and of a range without an end. As a day of the week, 7 is the same as 0.
+    fn last(&self) -> u64 {
+        if self.most == 7 { 6 } else { self.most }
+    }
+
+    fn is_wrong(&self) -> String {
+        format!("has {}", self.wrong)
+    }
+
+    /// Returns the message for a text that is no value. A longer name, such as `Monday`, is named with its short form.
+    fn no_value(&self, text: &str) -> String {
+        let is_name = |name: &&&str| text.get(..name.len()).is_some_and(|first| first.eq_ignore_ascii_case(name));
+        let letters = text.len() <= LONGEST_NAME && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        match self.names.iter().find(is_name).filter(|_| letters) {
+            Some(name) => format!("has {text} in the {} field: write {}", self.place, name.to_ascii_uppercase()),
+            None => self.is_wrong(),
+        }
+    }
+
+    /// Returns the message for a range that ends before it begins, with the two ranges that it most likely means.
+    fn backwards(&self, range: &str, has_step: bool) -> String {
+        let message = format!("has a range in the {} field that ends before it begins", self.place);
+        let (from, to) = range.split_once('-').unwrap_or((range, range));
+        let end = |text: &str, name: Option<&&str>, number: u64| match name {
+            Some(name) if !text.starts_with(|first: char| first.is_ascii_digit()) => name.to_ascii_uppercase(),
+            _ => number.to_string(),
+        };
+        let (last, first) = (end(from, self.names.last(), self.last()), end(to, self.names.first(), self.least));
+        if has_step { message } else { format!("{message}: write {from}-{last},{first}-{to}") }
+    }
+
+    /// Reports whether a field is `*`. A step makes it a restriction. A full range is one, too.
+    fn is_star(text: &str) -> bool {
+        text.split(',').any(|part| {
+            let (range, step) = part.split_once('/').unwrap_or((part, "1"));
+            range == "*" && step.parse() == Ok(1_u8)
+        })
     }
 }
 
@@ -98,26 +155,25 @@ fn has(bits: u64, value: i8) -> bool {
 
 impl Cron {
     /// Parses a line. The error text follows the line in a message.
-    pub fn read(line: &str) -> Result<Self, &'static str> {
+    pub fn read(line: &str) -> Result<Self, String> {
         let fields: Vec<&str> = line.split([' ', '\t']).filter(|field| !field.is_empty()).collect();
         if fields.len() != FIELDS.len() {
-            return Err(
-                "is not a line of cron: use five fields, minute hour day-of-month month day-of-week, as in '0 19 * * 1-5'",
-            );
+            return Err(NO_LINE.to_owned());
         }
         let mut bits = [0; 5];
-        for ((field, text), bits) in FIELDS.iter().zip(fields).zip(&mut bits) {
-            *bits = field.read(text).ok_or(field.wrong)?;
+        for ((field, text), bits) in FIELDS.iter().zip(&fields).zip(&mut bits) {
+            *bits = field.read(text)?;
         }
         let [minutes, hours, days, months, weekdays] = bits;
         // Both 0 and 7 mean Sunday.
         let weekdays = (weekdays | weekdays >> 7) & 0b111_1111;
-        let cron = Self { minutes, hours, days, months, weekdays };
+        let both = [fields[2], fields[4]].into_iter().any(Field::is_star);
+        let cron = Self { minutes, hours, days, months, weekdays, both };
         if minutes.count_ones() * hours.count_ones() > MOST_A_DAY {
-            return Err("is due more than 24 times a day: use fewer minutes or hours");
+            return Err("is due more than 24 times a day: use fewer minutes or hours".to_owned());
         }
         if !Self::dates().any(|date| cron.on(date)) {
-            return Err("is never due: none of these months has such a day");
+            return Err("is never due: none of these months has such a day".to_owned());
         }
         Ok(cron)
     }
@@ -133,14 +189,7 @@ impl Cron {
     fn on(&self, date: Date) -> bool {
         let day = has(self.days, date.day());
         let weekday = has(self.weekdays, date.weekday().to_sunday_zero_offset());
-        let (any_day, any_weekday) = (self.days == FIELDS[2].all(), self.weekdays == 0b111_1111);
-        has(self.months, date.month())
-            && match (any_day, any_weekday) {
-                (true, true) => true,
-                (true, false) => weekday,
-                (false, true) => day,
-                (false, false) => day || weekday,
-            }
+        has(self.months, date.month()) && if self.both { day && weekday } else { day || weekday }
     }
 
     /// Reports whether both lines match one time of one day.

@@ -103,6 +103,33 @@ fn a_line_is_read_as_cron_reads_it() {
     );
 }
 
+/// The times that Kubernetes' parser finds for each line. `tests/control-plane/kubernetes/cron` makes the file.
+const VECTORS: &str = include_str!("../../tests/vectors/cron.tsv");
+
+#[test]
+fn a_line_is_due_when_a_cronjob_with_it_is_due() {
+    let mut seen = 0;
+    for row in VECTORS.lines().filter(|row| !row.starts_with('#')) {
+        let (line, expected) = row.split_once('\t').unwrap();
+        let cron = match Cron::read(line) {
+            Ok(cron) => cron,
+            Err(why) if why.contains("is due more than 24 times") => continue,
+            Err(why) => {
+                assert!(expected == "error" || (expected.is_empty() && why.contains("is never due")), "{line}: {why}");
+                continue;
+            }
+        };
+        let start = time("2026-01-01T00:00:00Z");
+        let times =
+            std::iter::successors(cron.after(start, &TimeZone::UTC), |last| cron.after(last.at, &TimeZone::UTC));
+        let times: Vec<String> =
+            times.take(4).map(|happens| happens.at.strftime("%Y-%m-%dT%H:%MZ").to_string()).collect();
+        assert_eq!(times.join(" "), expected, "{line}");
+        seen += 1;
+    }
+    assert!(seen > 200, "only {seen} lines were compared");
+}
+
 #[test]
 fn an_invalid_line_names_the_wrong_field() {
     let check = |line: &str, expected: &str| {
@@ -117,7 +144,15 @@ fn an_invalid_line_names_the_wrong_field() {
     check("+1 19 * * *", "a minute");
     check("0 24 * * *", "an hour");
     check("0 7pm * * *", "an hour");
-    check("0 19-8 * * *", "an hour");
+    check("0 22-6 * * *", "has a range in the 2nd field that ends before it begins: write 22-23,0-6");
+    check("0 22-6/2 * * *", "has a range in the 2nd field that ends before it begins");
+    check("0 19 * * 5-1", "write 5-6,0-1");
+    check("0 19 * * fri-MON", "write fri-SAT,SUN-MON");
+    check("0 19 * nov-2 *", "write nov-DEC,1-2");
+    check("0 19 * * Monday", "has Monday in the 5th field: write MON");
+    check("0 19 * * Mon-friday", "has friday in the 5th field: write FRI");
+    check("0 19 * june *", "has june in the 4th field: write JUN");
+    check("0 19 * * Mondayandsoon", "a day of the week (the 5th field)");
     check("0 19 0 * *", "a day of the month");
     check("0 19 L * *", "a day of the month");
     check("0 19 ? * *", "a day of the month");
