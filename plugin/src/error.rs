@@ -6,7 +6,7 @@ use cmp_client::ApiError;
 use cmp_core::plan::{Cause, Refusal};
 use cmp_mirror::{StoreError, fetch, follow};
 
-use crate::escape;
+use crate::{escape, plain};
 
 /// The failure of a command.
 #[derive(Debug)]
@@ -31,7 +31,8 @@ enum Kind {
 impl CliError {
     /// Creates an error about the request of the user.
     pub(crate) fn user(message: impl Into<String>) -> Self {
-        Self { kind: Kind::User, message: message.into(), hints: Vec::new() }
+        let message = plain::without_numbers(&message.into()).into_owned();
+        Self { kind: Kind::User, message, hints: Vec::new() }
     }
 
     /// Creates an error for an object that does not exist, in the API server's words.
@@ -60,7 +61,7 @@ impl CliError {
     /// Adds a hint about the next step.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+        self.hints.push(plain::without_numbers(&hint.into()).into_owned());
         self
     }
 
@@ -109,7 +110,7 @@ impl CliError {
 impl From<io::Error> for CliError {
     fn from(error: io::Error) -> Self {
         let kind = if error.kind() == io::ErrorKind::BrokenPipe { Kind::BrokenPipe } else { Kind::User };
-        Self { kind, message: error.to_string(), hints: Vec::new() }
+        Self { kind, ..Self::user(error.to_string()) }
     }
 }
 

@@ -19,6 +19,7 @@ mod files;
 mod manifests;
 mod output;
 mod panics;
+mod plain;
 mod runtime;
 mod ui;
 mod usage_error;

@@ -79,7 +79,7 @@ fn an_invalid_object_in_a_file_is_named_and_the_others_are_created() {
     for (text, says) in [
         ("", "the file has no cluster"),
         ("{", "--filename -: line 1"),
-        ("kind: Pod", "the file has a \"Pod\" of null; only a Cluster of kubectl-cmp.dev/v1 is allowed"),
+        ("kind: Pod", "the file has a \"Pod\" without an apiVersion; only a Cluster of kubectl-cmp.dev/v1 is allowed"),
         ("apiVersion: kubectl-cmp.dev/v1\nkind: Cluster", "a cluster has no metadata.name"),
         ("apiVersion: kubectl-cmp.dev/v1\nkind: Cluster\nmetadata: { name: Web }", "\"Web\" is not a cluster name"),
         ("apiVersion: kubectl-cmp.dev/v1\nkind: Cluster\nmetadata: { name: web }", "cluster web: spec is missing"),

@@ -125,10 +125,15 @@ pub(crate) fn login(text: &str) -> Result<String, String> {
 
 pub(crate) fn disk(text: &str) -> Result<Disk, String> {
     let (size, path) = text.split_once(':').unwrap_or((text, "/data"));
-    let size = quantity(size)?;
+    let typed = size;
+    let size = quantity(typed)?;
     if size < Quantity::mebibytes(1) {
-        return Err(format!("{size} is below 1Mi: a disk is counted in bytes, did you mean {size}Gi?"));
+        return Err(match meant_size(typed) {
+            Some(meant) => format!("{typed} is below 1Mi: a disk is counted in bytes, did you mean {meant}?"),
+            None => format!("{typed} is below 1Mi: a disk is counted in bytes"),
+        });
     }
+    let size = whole_bytes(typed, size)?;
     if !path.starts_with('/') || path == "/" || path.contains(':') || path.split('/').any(|part| part == "..") {
         return Err(format!("{path:?} is not a mount path: use a path such as /var/lib/postgresql"));
     }
@@ -200,14 +205,37 @@ fn meant(text: &str) -> Option<String> {
 
 pub(crate) fn memory(text: &str) -> Result<Quantity, String> {
     let memory = quantity(text)?;
-    if memory < Quantity::mebibytes(1) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+    if let Some(meant) = meant_size(text).filter(|_| memory < Quantity::mebibytes(1)) {
         let unit = if text == "1" { "byte" } else { "bytes" };
-        return Err(format!("{text} is {text} {unit}; did you mean {text}Gi?"));
+        return Err(match text.strip_suffix('m') {
+            Some(_) => format!("{text} is below 1Mi, since m is a thousandth of a byte; did you mean {meant}?"),
+            None => format!("{text} is {text} {unit}; did you mean {meant}?"),
+        });
     }
     if memory < Quantity::mebibytes(1) {
         return Err(format!("{text} is below 1Mi, the minimum of an instance"));
     }
-    Ok(memory)
+    whole_bytes(text, memory)
+}
+
+/// Returns the size that a number of a few bytes most likely means: `64` is 64Gi, `1024` and `500m` are mebibytes.
+fn meant_size(text: &str) -> Option<String> {
+    const MOST_GIBIBYTES: u64 = 128;
+    let (digits, thousandths) = text.strip_suffix('m').map_or((text, false), |digits| (digits, true));
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = digits.parse().ok().filter(|_| plain)?;
+    let unit = if thousandths || number > MOST_GIBIBYTES { "Mi" } else { "Gi" };
+    Some(format!("{digits}{unit}"))
+}
+
+/// Checks that a size is a whole number of bytes. The error names the nearest mebibytes.
+fn whole_bytes(text: &str, size: Quantity) -> Result<Quantity, String> {
+    if size.is_multiple_of(Quantity::whole(1)) {
+        return Ok(size);
+    }
+    let mebibyte = Quantity::mebibytes(1).nanos();
+    let nearest = size.nanos().saturating_add(mebibyte / 2) / mebibyte;
+    Err(format!("{text} is not a whole number of bytes: write {nearest}Mi"))
 }
 
 pub(crate) fn count(text: &str) -> Result<u32, String> {
@@ -378,6 +406,11 @@ mod tests {
     fn a_memory_of_a_few_bytes_is_refused_with_the_likely_meaning() {
         assert_eq!(memory("64").unwrap_err(), "64 is 64 bytes; did you mean 64Gi?");
         assert!(memory("100m").unwrap_err().contains("below 1Mi"));
+        assert!(memory("500m").unwrap_err().ends_with("did you mean 500Mi?"));
+        assert_eq!(memory("1024").unwrap_err(), "1024 is 1024 bytes; did you mean 1024Mi?");
+        assert_eq!(memory("3.999Gi").unwrap_err(), "3.999Gi is not a whole number of bytes: write 4095Mi");
+        assert_eq!(memory("1.1Gi").unwrap_err(), "1.1Gi is not a whole number of bytes: write 1126Mi");
+        assert!(memory("1.5Gi").is_ok() && memory("1000000000").is_ok() && memory("4k").is_err());
         assert_eq!(memory("4Gi").unwrap().to_string(), "4Gi");
     }
 
@@ -428,6 +461,8 @@ mod tests {
         assert_eq!(read("10Gi").unwrap(), ("10Gi".to_owned(), "/data".to_owned()));
         assert_eq!(read("1Gi:/var/lib/db").unwrap().1, "/var/lib/db");
         assert_eq!(read("10").unwrap_err(), "10 is below 1Mi: a disk is counted in bytes, did you mean 10Gi?");
+        assert!(read("500m").unwrap_err().ends_with("did you mean 500Mi?"));
+        assert!(read("1.0001Gi").unwrap_err().ends_with("write 1024Mi"));
         for wrong in ["10Gi:", "10Gi:data", "10Gi:/", "10Gi:/a:/b", "10Gi:/a/../..", ":/data", "0", "much"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }

@@ -11,6 +11,7 @@ use crate::commands::shared::objects::{self, ObjectRequest};
 use crate::commands::shared::{cluster_file, create_user};
 use crate::context::Context;
 use crate::error::CliError;
+use crate::plain;
 
 /// Flags that apply to all objects of a file.
 #[derive(Debug, Args)]
@@ -47,12 +48,7 @@ pub(crate) async fn run(context: &Context<'_>, path: &str, file: &CreateFile) ->
             Some("User") if ours => ObjectRequest::User(create_user::of_object(&object).map_err(|why| about(&why))?),
             Some("Template") if ours => ObjectRequest::Template(object),
             _ => {
-                return Err(about(&format!(
-                    "the file has a {} of {}; only a Cluster, a User or a Template of {} is allowed",
-                    object["kind"],
-                    object["apiVersion"],
-                    keys::API_VERSION
-                )));
+                return Err(about(&plain::other_type(&object, "a Cluster, a User or a Template")));
             }
         });
     }

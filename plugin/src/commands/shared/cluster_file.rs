@@ -17,6 +17,7 @@ use crate::args::values::check;
 use crate::commands::shared::create_cluster::ClusterRequest;
 use crate::commands::shared::objects;
 use crate::error::CliError;
+use crate::plain;
 
 /// Reads clusters from documents or lists of them. It ignores their Namespaces and their states. `owner` takes
 /// precedence over an owner in the file.
@@ -45,12 +46,7 @@ pub(crate) fn of_object(object: &Value, owner: Option<&UserName>) -> Result<Clus
 
 fn cluster(object: &Value) -> Result<ClusterRequest, String> {
     if object["kind"] != "Cluster" || object["apiVersion"] != keys::API_VERSION {
-        return Err(format!(
-            "the file has a {} of {}; only a Cluster of {} is allowed",
-            object["kind"],
-            object["apiVersion"],
-            keys::API_VERSION
-        ));
+        return Err(plain::other_type(object, "a Cluster"));
     }
     let name: ClusterName = match &object["metadata"]["name"] {
         Value::String(name) => name.parse().map_err(|error: cmp_core::name::InvalidName| error.to_string())?,
@@ -73,7 +69,8 @@ fn cluster(object: &Value) -> Result<ClusterRequest, String> {
     }
     // The field describes how the instances are created. The want does not keep it.
     let off = spec.remove("instances");
-    let mut want: Want = format::typed(Value::Object(spec)).map_err(|error| about(format!("spec: {error}")))?;
+    let mut want: Want = format::typed(Value::Object(spec))
+        .map_err(|error| about(format!("spec: {}", plain::typed(&error.to_string()))))?;
     if let Some(Err(invalid)) = want.size.unknown().map(|name| name.as_str().parse::<ResourceName>()) {
         return Err(about(format!("spec.size: {invalid}")));
     }

@@ -1,0 +1,94 @@
+//! Messages of libraries in plain words: without names of Rust's types, and without error numbers of the system.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use cmp_core::keys;
+
+/// Names of types that serde writes after `expected`, and plain words for them.
+const TYPES: [(&str, &str); 8] = [
+    ("u8", "a whole number"),
+    ("u16", "a whole number from 0 to 65535"),
+    ("u32", "a whole number"),
+    ("u64", "a whole number"),
+    ("i64", "a whole number"),
+    ("a sequence", "a list"),
+    ("a map", "an object"),
+    ("a boolean", "true or false"),
+];
+
+/// Removes ` (os error 2)`, which Rust adds to the message of the system.
+pub(crate) fn without_numbers(text: &str) -> Cow<'_, str> {
+    const MARK: &str = " (os error ";
+    let mut plain = Cow::Borrowed(text);
+    while let Some(at) = plain.find(MARK) {
+        let rest = &plain[at + MARK.len()..];
+        let digits = rest.len() - rest.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+        if digits == 0 || !rest[digits..].starts_with(')') {
+            break;
+        }
+        plain = Cow::Owned(format!("{}{}", &plain[..at], &rest[digits + 1..]));
+    }
+    plain
+}
+
+/// Rewrites the message of serde about a wrong value.
+pub(crate) fn typed(text: &str) -> String {
+    let mut text = text.replace("integer `", "number `").replace("floating point `", "number `");
+    if let Some((before, expected)) = text.rsplit_once(", expected ")
+        && let Some((_, plain)) = TYPES.iter().find(|(name, _)| *name == expected)
+    {
+        text = format!("{before}, expected {plain}");
+    }
+    text
+}
+
+/// Describes an object of a file that is not of the expected type.
+pub(crate) fn other_type(object: &Value, expected: &str) -> String {
+    let has = match (object["kind"].as_str(), object["apiVersion"].as_str()) {
+        (Some(kind), Some(version)) => format!("a {kind:?} of {version:?}"),
+        (Some(kind), None) => format!("a {kind:?} without an apiVersion"),
+        (None, _) if object.is_object() => "an object without a kind".to_owned(),
+        (None, _) => "a value that is not an object".to_owned(),
+    };
+    format!("the file has {has}; only {expected} of {} is allowed", keys::API_VERSION)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn messages_of_libraries_have_plain_words() {
+        let check = |text: &str, expected: &str| assert_eq!(without_numbers(text), expected);
+        check("/x: No such file or directory (os error 2)", "/x: No such file or directory");
+        check("a (os error 111): b (os error 2)", "a: b");
+        check("a (os error x)", "a (os error x)");
+        check("plain", "plain");
+        assert_eq!(
+            typed("invalid type: string \"x\", expected u32"),
+            "invalid type: string \"x\", expected a whole number"
+        );
+        assert_eq!(
+            typed("invalid value: integer `99999`, expected u16"),
+            "invalid value: number `99999`, expected a whole number from 0 to 65535"
+        );
+        assert_eq!(typed("missing field `size`"), "missing field `size`");
+    }
+
+    #[test]
+    fn another_type_is_named_with_what_is_missing() {
+        let check = |object: Value, expected: &str| {
+            let said = other_type(&object, "a Cluster");
+            assert_eq!(said, format!("the file has {expected}; only a Cluster of kubectl-cmp.dev/v1 is allowed"));
+        };
+        check(json!({ "kind": "Foo", "apiVersion": "v1" }), "a \"Foo\" of \"v1\"");
+        check(json!({ "kind": "Foo" }), "a \"Foo\" without an apiVersion");
+        check(json!({ "apiVersion": "v1" }), "an object without a kind");
+        check(json!([]), "a value that is not an object");
+        check(json!(3), "a value that is not an object");
+    }
+}
