@@ -9,7 +9,7 @@ fn a_mixed_resize_is_charged_first_and_frees_quota_last() {
     let user = shared().user("4", "8Gi");
     let name = running(&user, "web", 3, "1", "2Gi");
     user.cmp(&["stop", "instance", &format!("{name}-2"), "--wait"]).ok();
-    let resize = |more: &[&str]| user.cmp(&[&["resize", "cluster", &name][..], more].concat());
+    let resize = |more: &[&str]| user.cmp(&[&["resize", "cluster", &name, "--yes"][..], more].concat());
     resize(&[]).fails().says("nothing to change");
     resize(&["--cpu", "2"]).fails().says("exceeded quota").says("requested: cpu=3");
     user.cmp(&["get", "cluster", &name]).ok().says("2/3");
@@ -20,6 +20,10 @@ fn a_mixed_resize_is_charged_first_and_frees_quota_last() {
         let template = "jsonpath={range .items[*]}{.metadata.uid} {end}";
         user.kubectl(&["get", "pods", "-n", &ns, "-o", template]).ok().stdout
     };
+    user.cmp(&["resize", "cluster", &name, "--memory", "1Gi"])
+        .fails()
+        .says(&format!("You are about to restart:\n  instance/{name}-0, with cpu=1,memory=1Gi"))
+        .says("repeat the command with --yes to confirm");
     let before = pods();
     resize(&["--cpu", "1250m", "--memory", "1Gi"])
         .ok()

@@ -264,7 +264,7 @@ fn every_state_of_an_entry_has_a_way_out() {
             ["suspend", "cluster", name].as_slice(),
             &["resume", "cluster", name],
             &["scale", "cluster", name, "--count", "1", "--yes"],
-            &["resize", "cluster", name, "--cpu", "1m"],
+            &["resize", "cluster", name, "--cpu", "1m", "--yes"],
             &["get", "cluster", name, "-o", "wide"],
             &["describe", "cluster", name],
         ] {

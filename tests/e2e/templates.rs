@@ -146,8 +146,8 @@ fn a_disk_outlives_a_stop_and_goes_with_its_instance() {
     let mounted = user.kubectl(&["get", "statefulset", &format!("{name}-0"), "-n", &ns, "-o", mounts]).ok();
     assert_eq!(mounted.stdout, "/var/lib/db");
     user.cmp(&["quota", "-o", "json"]).ok().says(r#""storage""#);
-    user.cmp(&["resize", "cluster", &name, "--resource", "storage=2Gi"]).fails().says("keep their size");
-    user.cmp(&["resize", "cluster", &name, "--cpu", "500m", "--timeout", "2m"]).ok().says("resized");
+    user.cmp(&["resize", "cluster", &name, "--resource", "storage=2Gi", "--yes"]).fails().says("keep their size");
+    user.cmp(&["resize", "cluster", &name, "--cpu", "500m", "--yes", "--timeout", "2m"]).ok().says("resized");
     user.cmp(&["suspend", "cluster", &name, "--wait"]).ok();
     assert_eq!(claims(), before, "suspended, the disks stay");
     user.cmp(&["resume", "cluster", &name, "--wait"]).ok();
@@ -222,8 +222,8 @@ fn a_template_is_stored_by_an_administrator_and_used_by_everybody() {
     assert_eq!(limits(&first, 0), json!({ "cpu": "900m", "memory": "960Mi" }));
     assert_eq!(first["containers"][0]["env"][0]["name"], "A");
     user.cmp(&["get", "cluster", &name, "-o", "json"]).ok().says(&template);
-    user.cmp(&["resize", "cluster", &name, "--cpu", "100m"]).fails().says("which leaves nothing of cpu=100m");
-    user.cmp(&["resize", "cluster", &name, "--cpu", "2", "--timeout", "2m"]).ok();
+    user.cmp(&["resize", "cluster", &name, "--cpu", "100m", "--yes"]).fails().says("which leaves nothing of cpu=100m");
+    user.cmp(&["resize", "cluster", &name, "--cpu", "2", "--yes", "--timeout", "2m"]).ok();
     assert_eq!(
         (limits(&spec(0), 0)["cpu"].clone(), limits(&spec(0), 1)["cpu"].clone()),
         (json!("1900m"), json!("100m"))

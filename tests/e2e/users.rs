@@ -127,8 +127,9 @@ fn a_deleted_token_is_refused() {
     let expires = |at: usize| tokens[at]["status"]["expires"].as_str().unwrap().to_owned();
     let id = if expires(0) < expires(1) { id(0) } else { id(1) };
     let other = shared().user("1", "1Gi");
-    user.admin(&["cmp", "delete", "token", &other.name, &id]).fails().says("not found");
-    user.admin(&["cmp", "delete", "token", &user.name, &id]).ok().says(&format!("token/{id} deleted"));
+    user.admin(&["cmp", "delete", "token", &other.name, &id, "--yes"]).fails().says("not found");
+    user.admin(&["cmp", "delete", "token", &user.name, &id]).fails().says("repeat the command with --yes to confirm");
+    user.admin(&["cmp", "delete", "token", &user.name, &id, "--yes"]).ok().says(&format!("token/{id} deleted"));
     eventually("the token is refused", SOON, || {
         let asked = shell::kubectl(&kubeconfig, &["cmp", "quota"]);
         if asked.code == 1 && asked.stderr.contains("you must be logged in") { Ok(()) } else { Err(asked.to_string()) }

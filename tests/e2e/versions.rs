@@ -56,7 +56,7 @@ fn an_older_version_keeps_what_a_newer_one_stored() {
     john.cmp(&["resume", "cluster", "web", "--wait"]).ok();
     for change in [
         ["scale", "cluster", "web", "--count", "2"].as_slice(),
-        &["resize", "cluster", "web", "--cpu", "2"],
+        &["resize", "cluster", "web", "--cpu", "2", "--yes"],
         &["schedule", "cluster", "web", "--suspend", "0 19 * * *"],
     ] {
         john.cmp(change).fails().says("is not changed by this version").says("upgrade kubectl-cmp");

@@ -10,7 +10,7 @@ use crate::clusters::{on, running};
 use crate::support::{SOON, installed};
 
 fn resize(user: &World<'_>, cluster: &str, more: &[&str]) -> Output {
-    user.cmp(&[&["resize", "cluster", cluster, "--timeout", "120s"][..], more].concat())
+    user.cmp(&[&["resize", "cluster", cluster, "--yes", "--timeout", "120s"][..], more].concat())
 }
 
 /// Returns the running guests by name: cores, memory and uid.

@@ -10,6 +10,7 @@ use crate::plan::refusal::Refusal;
 use crate::plan::write::{Write, current, other_want};
 use crate::quantity::Quantity;
 use crate::resources::{Resources, STORAGE};
+use crate::state::State;
 use crate::vocabulary::InstanceType;
 
 /// Another size of the instances of a cluster. Amounts that are not named stay.
@@ -119,6 +120,18 @@ impl Plan {
         steps.push(Step::Lower);
         steps.extend((!self.current.size.fits(&self.size)).then_some(Step::TellReleasing));
         steps
+    }
+
+    /// Lists the instances that restart, with the size that they get. An instance that is off does not, nor does
+    /// one that has the size already.
+    pub fn restarts(&self, instances: &[Instance]) -> Vec<String> {
+        let restarts = |instance: &&Instance| {
+            let other = |of: fn(&Resources) -> Quantity| of(&instance.size) != of(&self.size);
+            let differs = self.current.size != self.size || other(Resources::cpu) || other(Resources::memory);
+            differs && !matches!(instance.state, State::Stopped | State::Suspended)
+        };
+        let shown = |instance: &Instance| format!("instance/{}, with {}", instance.name, self.size);
+        instances.iter().filter(restarts).map(shown).collect()
     }
 
     /// Reports whether the raised want is to be waited for. A cluster in the state releasing may wait for these very

@@ -301,6 +301,6 @@ fn writes_to_the_disk_of_a_node_are_limited_and_may_be_charged() {
     assert_eq!(status["hard"]["requests.ephemeral-storage"], "4Gi", "{status}");
     john.cmp(&["scale", "cluster", &named, "--count", "1", "--yes", "--wait"]).ok();
     given_back(&named);
-    john.cmp(&["resize", "cluster", &named, "--resource", "ephemeral-storage=3Gi", "--timeout", "2m"]).ok();
+    john.cmp(&["resize", "cluster", &named, "--resource", "ephemeral-storage=3Gi", "--yes", "--timeout", "2m"]).ok();
     assert_eq!(of_pod(&named)["limits"]["ephemeral-storage"], "3Gi");
 }

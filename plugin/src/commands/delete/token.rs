@@ -7,7 +7,7 @@ use cmp_core::plan::describe;
 use cmp_core::plan::token::{self, Delete};
 
 use crate::args::values;
-use crate::args::{DryRun, DryRunArgs, UserNameArg, suffix};
+use crate::args::{DryRun, DryRunArgs, UserNameArg, YesArg, suffix};
 use crate::commands::shared::write_account::print_plan;
 use crate::context::Context;
 use crate::error::CliError;
@@ -21,14 +21,20 @@ pub(crate) struct DeleteToken {
     #[arg(value_name = "ID", value_parser = values::token)]
     pub(crate) id: String,
     #[command(flatten)]
+    pub(crate) yes: YesArg,
+    #[command(flatten)]
     pub(crate) dry: DryRunArgs,
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: DeleteToken) -> Result<(), CliError> {
-    let DeleteToken { user: UserNameArg { user }, id, dry } = args;
+    let DeleteToken { user: UserNameArg { user }, id, yes: YesArg { yes }, dry } = args;
     let tokens = Tokens::new(&context.client().await?);
     let exists = tokens.get(&user, &id).await?.is_some();
     let steps = token::delete(&user, &id, exists, dry.dry_run.into())?;
+    if dry.dry_run == DryRun::None {
+        let goes = [format!("token/{id} of {user}: whatever uses it loses its access")];
+        context.ui.confirm(yes, &goes, "You are about to delete")?;
+    }
     print_plan(context.ui, dry.dry_run, || Ok(vec![describe::delete_token(&id)]))?;
     for step in steps {
         match step {

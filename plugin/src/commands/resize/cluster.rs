@@ -15,7 +15,7 @@ use cmp_core::quantity::Quantity;
 use cmp_core::vocabulary::InstanceType;
 
 use crate::args::values::{amount, duration, memory, quantity};
-use crate::args::{ChangeArgs, ClusterNameArg, DryRun};
+use crate::args::{ChangeArgs, ClusterNameArg, DryRun, YesArg};
 use crate::commands::shared::prepared_cluster::prepared;
 use crate::commands::shared::print_cluster::print_cluster_change;
 use crate::commands::shared::write_account::{print_plan, write};
@@ -43,6 +43,11 @@ pub(crate) struct ResizeCluster {
     /// Another resource of each instance, such as nvidia.com/gpu=1 (repeatable)
     #[arg(long, value_name = "NAME=AMOUNT", value_parser = amount)]
     pub(crate) resource: Vec<Amount>,
+    #[command(flatten)]
+    pub(crate) yes: YesArg,
+    /// Wait until what was given up is back in the quota, too
+    #[arg(long)]
+    pub(crate) wait: bool,
     /// Time to wait until a restarted instance runs again
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub(crate) timeout: Duration,
@@ -51,7 +56,7 @@ pub(crate) struct ResizeCluster {
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<(), CliError> {
-    let ResizeCluster { cluster: ClusterNameArg { name }, cpu, memory, resource, timeout, change } = args;
+    let ResizeCluster { cluster: ClusterNameArg { name }, cpu, memory, resource, yes, wait, timeout, change } = args;
     let wish = Wish { name: name.clone(), cpu, memory, more: resource };
     resize::says_something(&wish)?;
     let accounts = context.accounts().await?;
@@ -63,6 +68,9 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
     let instances = view::instances(&context.client().await?, &name, Some(kind)).await?;
     let plan = resize::plan(&wish, &stored.account, &instances, dry_run != DryRun::None)?;
     print_plan(context.ui, dry_run, || describe::resize(&plan, &stored.account))?;
+    if dry_run == DryRun::None {
+        context.ui.confirm(yes.yes, &plan.restarts(&instances), "You are about to restart")?;
+    }
     let (mut changed, mut at) = (false, 0);
     let mut progress = Progress::new(context.ui);
     let mut steps = VecDeque::from(plan.steps.clone());
@@ -95,6 +103,11 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
                     stored = accounts.get(&user).await?;
                 }
                 stored = write(&accounts, stored, dry_run, |account| plan.lower(account)).await?.stored;
+            }
+            Step::TellReleasing if wait => {
+                let want = current(&stored.account, &name)?;
+                prepared(context.ui, &accounts, &user, &name, &want, timeout).await?;
+                stored = accounts.get(&user).await?;
             }
             Step::TellReleasing => {
                 context
