@@ -17,7 +17,7 @@ mod wait;
 mod yes;
 
 pub(crate) use change::ChangeArgs;
-pub(crate) use clusters::{ClusterNameArg, ClustersArgs};
+pub(crate) use clusters::{ClusterNameArg, ClustersArgs, WhichClusters};
 pub(crate) use container::ContainerArg;
 pub(crate) use dry_run::{DryRun, DryRunArgs, suffix};
 pub(crate) use global::{Global, global_flags};

@@ -202,21 +202,14 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Returns the named clusters without duplicates, the cluster of `-n <cluster>-ns`, or all clusters of an account.
-    pub(crate) async fn clusters(
-        &self,
-        names: Vec<ClusterName>,
-        all: bool,
-        owner: Option<&UserName>,
-    ) -> Result<Vec<ClusterName>, CliError> {
-        // clap does not enforce this if names are given as well.
-        if owner.is_some() && !all {
-            return Err(CliError::user("--owner needs --all").hint("omit --owner: the names of clusters are unique"));
-        }
-        if all {
-            let stored = self.account(&self.account_of(owner).await?).await?;
-            return Ok(stored.account.existing().map(|(cluster, _)| cluster.clone()).collect());
-        }
+    /// Returns all clusters of an account.
+    pub(crate) async fn clusters_of(&self, owner: Option<&UserName>) -> Result<Vec<ClusterName>, CliError> {
+        let stored = self.account(&self.account_of(owner).await?).await?;
+        Ok(stored.account.existing().map(|(cluster, _)| cluster.clone()).collect())
+    }
+
+    /// Returns the named clusters without duplicates, or the cluster of `-n <cluster>-ns`.
+    pub(crate) fn clusters(&self, names: Vec<ClusterName>) -> Result<Vec<ClusterName>, CliError> {
         if !names.is_empty() {
             return Ok(once(names));
         }

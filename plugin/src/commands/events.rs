@@ -38,7 +38,7 @@ pub(crate) async fn run(context: &Context<'_>, args: EventsArgs) -> Result<(), C
             context.holder(&name).await?;
             vec![name]
         }
-        (None, None) => context.clusters(Vec::new(), true, owner.as_ref()).await?,
+        (None, None) => context.clusters_of(owner.as_ref()).await?,
     };
     let client = context.client().await?;
     let mut found = Vec::new();

@@ -3,12 +3,12 @@
 use clap::Args;
 
 use cmp_client::accounts::Stored;
-use cmp_core::name::{ClusterName, UserName};
+use cmp_core::name::ClusterName;
 use cmp_core::plan::{Write, delete as plan, describe};
 
-use crate::args::values::name;
-use crate::args::{DryRun, DryRunArgs, WaitArgs, YesArg, suffix};
+use crate::args::{DryRun, DryRunArgs, WaitArgs, WhichClusters, YesArg, suffix};
 use crate::commands::shared::delete_cluster::{Deadline, all_gone, ask, read_clusters};
+use crate::commands::shared::select_clusters::{check_owner, matching};
 use crate::commands::shared::write_account::{print_outcome, print_plan};
 use crate::context::{Context, complete};
 use crate::error::CliError;
@@ -18,15 +18,8 @@ use crate::error::CliError;
     before_help = "Examples:\n  kubectl cmp delete cluster web\n  kubectl cmp delete cluster web db --yes --wait"
 )]
 pub(crate) struct DeleteCluster {
-    /// The names of the clusters
-    #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
-    pub(crate) names: Vec<ClusterName>,
-    /// Delete all of your clusters
-    #[arg(long, conflicts_with = "names")]
-    pub(crate) all: bool,
-    /// With --all: the owner of the clusters (administrators)
-    #[arg(long, value_name = "USER", value_parser = name::<UserName>, requires = "all")]
-    pub(crate) owner: Option<UserName>,
+    #[command(flatten)]
+    pub(crate) which: WhichClusters,
     #[command(flatten)]
     pub(crate) yes: YesArg,
     #[command(flatten)]
@@ -40,17 +33,19 @@ const NOTED: &str = "hint: the deletion is recorded in the account, and cmp-webh
                      the progress";
 
 pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<(), CliError> {
-    let DeleteCluster { names, all, owner, yes: YesArg { yes }, wait, dry } = args;
+    let DeleteCluster { which, yes: YesArg { yes }, wait, dry } = args;
     let dry_run = dry.dry_run;
     let mut complete_so_far = true;
     let mut found: Vec<(Stored, Vec<ClusterName>)> = Vec::new();
-    if all {
-        let stored = context.account(&context.account_of(owner.as_ref()).await?).await?;
-        let names = plan::shown(&stored.account);
-        found.push((stored, names));
+    if which.is_query() {
+        found = matching(context, &which).await?;
     } else {
-        for name in context.clusters(names, false, owner.as_ref()).await? {
-            match holders(context, &name).await {
+        for name in context.clusters(which.names.clone())? {
+            let held = holders(context, &name).await.and_then(|accounts| {
+                accounts.iter().try_for_each(|stored| check_owner(stored, &name, which.owner.as_ref()))?;
+                Ok(accounts)
+            });
+            match held {
                 Ok(accounts) => accounts.into_iter().for_each(|stored| add(&mut found, stored, &name)),
                 Err(error) => {
                     error.print(context.ui);
@@ -60,7 +55,7 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
         }
     }
     if found.iter().all(|(_, names)| names.is_empty()) {
-        if all {
+        if which.is_query() {
             context.ui.note("No resources found.");
         }
         return complete(complete_so_far);

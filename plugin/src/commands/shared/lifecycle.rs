@@ -20,6 +20,7 @@ use cmp_core::plan::schedule::{Back, in_so_long};
 use cmp_core::vocabulary::{InstanceType, Mode, Trigger, Verb};
 
 use crate::args::{ClustersArgs, DryRun, InstanceArgs, SuspendArgs, suffix};
+use crate::commands::shared::select_clusters::{check_owner, matching};
 use crate::commands::shared::waiting::{self, Waited};
 use crate::commands::shared::write_account::print_plan;
 use crate::commands::shared::{orphans, schedules, wants};
@@ -244,9 +245,18 @@ pub(crate) async fn clusters(
     how: Option<SuspendArgs>,
     span: Option<Duration>,
 ) -> Result<(), CliError> {
-    let ClustersArgs { names, all, owner, wait, change } = args;
+    let ClustersArgs { which, wait, change } = args;
     let dry_run = change.dry.dry_run;
-    let names = context.clusters(names, all, owner.as_ref()).await?;
+    let names = if which.is_query() {
+        let found = matching(context, &which).await?.into_iter();
+        let existing = found.flat_map(|(stored, mut names)| {
+            names.retain(|name| stored.account.cluster(name).exists());
+            names
+        });
+        existing.collect()
+    } else {
+        context.clusters(which.names.clone())?
+    };
     if names.is_empty() {
         context.ui.note("No resources found.");
         return Ok(());
@@ -263,6 +273,9 @@ pub(crate) async fn clusters(
         context.check_namespace(&name)?;
         // Write the later transition first, so that nothing is suspended without a resume.
         let done = async {
+            if which.owner.is_some() && !which.is_query() {
+                check_owner(&context.holder(&name).await?, &name, which.owner.as_ref())?;
+            }
             let back = match until {
                 Some(until) => Some(schedules::once(context, &name, Back::of(verb, until), dry_run).await?),
                 None => None,

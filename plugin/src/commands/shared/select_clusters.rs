@@ -1,8 +1,13 @@
 //! Selection of clusters and their accounts.
 
-use cmp_client::accounts::Stored;
-use cmp_core::name::{ClusterName, UserName};
+use serde_json::json;
 
+use cmp_client::accounts::Stored;
+use cmp_client::clusters::visible;
+use cmp_core::name::{ClusterName, UserName};
+use cmp_core::plan::delete as plan;
+
+use crate::args::WhichClusters;
 use crate::context::Context;
 use crate::error::CliError;
 
@@ -25,14 +30,38 @@ pub(crate) async fn select(
     Ok(selected)
 }
 
+/// Selects the accounts and their clusters that a query matches.
+pub(crate) async fn matching(
+    context: &Context<'_>,
+    which: &WhichClusters,
+) -> Result<Vec<(Stored, Vec<ClusterName>)>, CliError> {
+    let mut selected = select(context, which.all_namespaces, which.owner.as_ref()).await?;
+    let Some(selector) = &which.selector else { return Ok(selected) };
+    let client = context.client().await?;
+    for (_, names) in &mut selected {
+        let mut matching = Vec::new();
+        for name in std::mem::take(names) {
+            let labels = visible(&client, &name).await?.map(|found| found.labels);
+            if selector.matches(&json!(labels.unwrap_or_default())) {
+                matching.push(name);
+            }
+        }
+        *names = matching;
+    }
+    Ok(selected)
+}
+
+/// Checks that a named cluster belongs to the user of `--owner`, if that is given.
+pub(crate) fn check_owner(stored: &Stored, name: &ClusterName, owner: Option<&UserName>) -> Result<(), CliError> {
+    match owner {
+        Some(owner) if *owner != stored.account.user => Err(CliError::not_found("cluster", name.as_str())
+            .hint(format!("it belongs to {}, and not to {owner}", stored.account.user))),
+        _ => Ok(()),
+    }
+}
+
 fn all(stored: Stored) -> (Stored, Vec<ClusterName>) {
-    let names = stored
-        .account
-        .clusters
-        .iter()
-        .filter(|(_, entry)| entry.exists() || entry.refused.is_some())
-        .map(|(name, _)| name.clone())
-        .collect();
+    let names = plan::shown(&stored.account);
     (stored, names)
 }
 
