@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 
+use cmp_core::name::UserName;
 use cmp_core::quantity::Quantity;
 
 use crate::args::{ChangeArgs, ListArgs, OutputArgs, suffix};
@@ -88,6 +89,13 @@ pub(crate) fn head(heads: Heads, wide: bool) -> Vec<String> {
 }
 
 impl Item {
+    /// Puts the owner in the first column, for a list of several users' objects.
+    #[must_use]
+    pub(crate) fn with_owner(mut self, owner: &UserName) -> Self {
+        self.cells.insert(0, owner.to_string());
+        self
+    }
+
     /// Returns the item's row of a table.
     pub(crate) fn row(self, wide: bool) -> Vec<String> {
         self.cells.into_iter().chain(self.wide.into_iter().filter(|_| wide)).collect()

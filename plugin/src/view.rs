@@ -215,30 +215,41 @@ impl Cluster {
         })
     }
 
-    /// Returns the cluster for every output format.
+    /// Returns the cluster for every output format, in a list of several users' clusters.
+    pub(crate) fn item_with_owner(&self, now: Timestamp) -> Item {
+        let mut item = self.item(now).with_owner(&self.owner);
+        item.wide.remove(0);
+        item
+    }
+
+    /// Returns the cluster for every output format. A cluster that is refused, or not prepared yet, has no value in some
+    /// columns.
     pub(crate) fn item(&self, now: Timestamp) -> Item {
         let counts = self.counts();
         let (want, held) = (self.entry.want.as_ref(), self.entry.held.as_ref());
         let kind = self.entry.kind();
         let size = want.map(|want| want.size.clone()).or_else(|| held.map(|held| held.size.clone()));
-        let [cpu, memory] = columns(&size.unwrap_or_default());
+        let [cpu, memory] = size.map_or_else(|| ["-".to_owned(), "-".to_owned()], |size| columns(&size));
+        let or_dash = |cell: String| if cell.is_empty() { "-".to_owned() } else { cell };
+        let settled = self.entry.exists() && self.entry.delete.is_none();
+        let reason = self.reason().unwrap_or_default();
         Item {
             name: format!("cluster/{}", self.name),
             object: self.object(),
             cells: vec![
                 self.name.to_string(),
-                kind.map_or_else(String::new, |kind| kind.to_string()),
+                or_dash(kind.map_or_else(String::new, |kind| kind.to_string())),
                 format!("{}/{}", counts.running, counts.total),
                 self.status().to_owned(),
                 cpu,
                 memory,
-                age(self.created, now),
+                self.created.map_or_else(|| "-".to_owned(), |created| age(Some(created), now)),
             ],
             wide: vec![
                 self.owner.to_string(),
                 self.name.namespace(),
                 counts.suspended.to_string(),
-                self.reason().unwrap_or_default(),
+                if settled { reason } else { or_dash(reason) },
             ],
         }
     }
@@ -255,6 +266,16 @@ pub(crate) fn template(kind: InstanceType) -> &'static str {
 /// The columns of a table of clusters.
 pub(crate) const CLUSTERS: Heads =
     (&["NAME", "TYPE", "INSTANCES", "STATUS", "CPU", "MEMORY", "AGE"], &["OWNER", "NAMESPACE", "SUSPENDED", "REASON"]);
+
+/// The columns of a table of several users' clusters.
+pub(crate) const ALL_CLUSTERS: Heads =
+    (&["OWNER", "NAME", "TYPE", "INSTANCES", "STATUS", "CPU", "MEMORY", "AGE"], &["NAMESPACE", "SUSPENDED", "REASON"]);
+
+/// The columns of a table of several users' instances.
+pub(crate) const ALL_INSTANCES: Heads = (
+    &["OWNER", "NAME", "CLUSTER", "TYPE", "STATUS", "CPU", "MEMORY", "NODE", "IP", "AGE"],
+    &["RESTARTS", "IMAGE", "REASON"],
+);
 
 /// The columns of a table of instances.
 pub(crate) const INSTANCES: Heads =

@@ -34,12 +34,13 @@ pub(crate) struct GetClusters {
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: GetClusters) -> Result<(), CliError> {
+    let heads = if args.all_namespaces { view::ALL_CLUSTERS } else { view::CLUSTERS };
     if args.watch.watch {
         let named = !args.names.is_empty();
-        return watch::follow(context, &args.list, view::CLUSTERS, named, || look_up_clusters(context, &args)).await;
+        return watch::follow(context, &args.list, heads, named, || look_up_clusters(context, &args)).await;
     }
     let seen = look_up_clusters(context, &args).await?;
-    print_lookup(context, &args.list, view::CLUSTERS, seen, args.names.len())
+    print_lookup(context, &args.list, heads, seen, args.names.len())
 }
 
 async fn look_up_clusters(context: &Context<'_>, args: &GetClusters) -> Result<LookupResult, CliError> {
@@ -60,7 +61,8 @@ async fn look_up_clusters(context: &Context<'_>, args: &GetClusters) -> Result<L
     let now = Timestamp::now();
     for (stored, names) in &selected {
         let looked = view::clusters(&client, &stored.account, names).await?;
-        seen.items.extend(looked.iter().map(|cluster| cluster.item(now)));
+        let item = if args.all_namespaces { view::Cluster::item_with_owner } else { view::Cluster::item };
+        seen.items.extend(looked.iter().map(|cluster| item(cluster, now)));
         seen.clusters.extend(names.iter().cloned());
     }
     seen.accounts = selected.into_iter().map(|(stored, _)| stored).collect();

@@ -1,9 +1,12 @@
 //! `get instances`: lists instances, or their changes.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 
+use cmp_core::instance::Instance;
 use cmp_core::name::{ClusterName, InstanceName, UserName};
 
 use crate::args::values::name;
@@ -37,12 +40,13 @@ pub(crate) struct GetInstances {
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: GetInstances) -> Result<(), CliError> {
+    let heads = if args.all_namespaces { view::ALL_INSTANCES } else { view::INSTANCES };
     if args.watch.watch {
         let named = !args.names.is_empty() || args.of.is_some();
-        return watch::follow(context, &args.list, view::INSTANCES, named, || look_up_instances(context, &args)).await;
+        return watch::follow(context, &args.list, heads, named, || look_up_instances(context, &args)).await;
     }
     let seen = look_up_instances(context, &args).await?;
-    print_lookup(context, &args.list, view::INSTANCES, seen, args.names.len())
+    print_lookup(context, &args.list, heads, seen, args.names.len())
 }
 
 async fn look_up_instances(context: &Context<'_>, args: &GetInstances) -> Result<LookupResult, CliError> {
@@ -95,7 +99,31 @@ async fn look_up_instances(context: &Context<'_>, args: &GetInstances) -> Result
     })
     .await?;
     let now = Timestamp::now();
-    seen.items = found.iter().map(|instance| view::instance_item(instance, now)).collect::<Vec<Item>>();
+    let mut owners = BTreeMap::new();
+    if args.all_namespaces {
+        for name in found.iter().map(|instance| &instance.name.cluster) {
+            if !owners.contains_key(name) {
+                owners.insert(name.clone(), owner_of(context, &seen, name).await?);
+            }
+        }
+    }
+    let item = |instance: &Instance| {
+        let item = view::instance_item(instance, now);
+        match owners.get(&instance.name.cluster) {
+            Some(owner) => item.with_owner(owner),
+            None => item,
+        }
+    };
+    seen.items = found.iter().map(item).collect::<Vec<Item>>();
     seen.clusters.extend(args.names.iter().map(|name| name.cluster.clone()));
     Ok(seen)
+}
+
+/// Returns the owner of a cluster, from the accounts that were read where that is enough.
+async fn owner_of(context: &Context<'_>, seen: &LookupResult, name: &ClusterName) -> Result<UserName, CliError> {
+    let known = seen.accounts.iter().find(|stored| stored.account.cluster(name).exists());
+    match known {
+        Some(stored) => Ok(stored.account.user.clone()),
+        None => Ok(context.holder(name).await?.account.user),
+    }
 }

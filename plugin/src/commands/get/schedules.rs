@@ -39,6 +39,10 @@ pub(crate) struct GetSchedules {
 const SCHEDULES: Heads =
     (&["NAME", "SUSPEND", "RESUME", "TIME-ZONE", "NEXT", "LAST"], &["OWNER", "MODE", "SKIP-UNTIL", "REASON"]);
 
+/// The columns of several users' schedules.
+const ALL_SCHEDULES: Heads =
+    (&["OWNER", "NAME", "SUSPEND", "RESUME", "TIME-ZONE", "NEXT", "LAST"], &["MODE", "SKIP-UNTIL", "REASON"]);
+
 pub(crate) async fn run(context: &Context<'_>, args: GetSchedules) -> Result<(), CliError> {
     let GetSchedules { names, all_namespaces, owner, list } = args;
     let now = Timestamp::now();
@@ -64,11 +68,20 @@ pub(crate) async fn run(context: &Context<'_>, args: GetSchedules) -> Result<(),
         .await?;
     }
     let of_account = |(stored, clusters): &(Stored, Vec<ClusterName>)| {
-        clusters.iter().filter_map(|cluster| item(&stored.account, cluster, now)).collect::<Vec<_>>()
+        let items = clusters.iter().filter_map(|cluster| item(&stored.account, cluster, now));
+        let shown = |mut item: Item| {
+            if !all_namespaces {
+                return item;
+            }
+            item.wide.remove(0);
+            item.with_owner(&stored.account.user)
+        };
+        items.map(shown).collect::<Vec<_>>()
     };
     let items: Vec<Item> = found.iter().flat_map(of_account).collect();
     if all || !items.is_empty() {
-        print(context.ui, &list, SCHEDULES, items, names.len() == 1)?;
+        let heads = if all_namespaces { ALL_SCHEDULES } else { SCHEDULES };
+        print(context.ui, &list, heads, items, names.len() == 1)?;
     }
     complete(all)
 }
