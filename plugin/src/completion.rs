@@ -164,7 +164,8 @@ mod tests {
         check("create cluster web --count 1 --coun", ":4");
         check("create cluster web --resource a=1 --reso", "--resource :4");
         check("delete cluster web --al", ":4");
-        check("delete cluster --al", "--all :4");
+        check("delete cluster --al", "--all --all-namespaces :4");
+        check("delete cluster --own", "--owner :4");
         check("get clusters -o ", "json yaml wide name jsonpath= custom-columns= :4");
         check("get clusters --output=j", "json jsonpath= :4");
         check("get clusters -o jsonp", "jsonpath= :6");

@@ -91,4 +91,25 @@ mod tests {
         check(json!([]), "a value that is not an object");
         check(json!(3), "a value that is not an object");
     }
+    /// Reads the transcripts, which hold the answers to many wrong inputs.
+    #[test]
+    fn no_transcript_has_words_of_libraries() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/transcripts");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.extension().is_none_or(|ending| ending != "md") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            for line in text.lines().filter(|line| line.starts_with("error: ") || line.starts_with("hint: ")) {
+                let words =
+                    ["os error", " u8", " u16", " u32", " u64", " i64", " of null", "floating point", "Some(", "None)"];
+                let found = words.into_iter().find(|word| line.contains(word));
+                assert_eq!(found, None, "{}: {line}", path.display());
+                seen += 1;
+            }
+        }
+        assert!(seen > 200, "only {seen} messages were found");
+    }
 }
