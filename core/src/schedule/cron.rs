@@ -1,7 +1,7 @@
 //! Lines of cron, as far as schedules support them: five fields, with lists, ranges, steps and names.
 //!
-//! Lines mean the same as in a CronJob of Kubernetes, which reads them with robfig/cron. Vectors made with its parser are
-//! in `tests/vectors/cron.tsv`.
+//! Lines mean the same as in a `CronJob` of Kubernetes, which reads them with robfig/cron. Vectors made with its parser
+//! are in `tests/vectors/cron.tsv`.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
