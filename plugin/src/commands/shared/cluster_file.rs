@@ -69,8 +69,8 @@ fn cluster(object: &Value) -> Result<ClusterRequest, String> {
     }
     // The field describes how the instances are created. The want does not keep it.
     let off = spec.remove("instances");
-    let mut want: Want = format::typed(Value::Object(spec))
-        .map_err(|error| about(format!("spec: {}", plain::typed(&error.to_string()))))?;
+    let mut want: Want =
+        format::typed(Value::Object(spec)).map_err(|error| about(format!("spec: {}", plain::typed(&error))))?;
     if let Some(Err(invalid)) = want.size.unknown().map(|name| name.as_str().parse::<ResourceName>()) {
         return Err(about(format!("spec.size: {invalid}")));
     }
