@@ -41,7 +41,7 @@ pub(crate) fn command() -> clap::Command {
     }
     fn named(command: clap::Command) -> clap::Command {
         let synonyms: Vec<&str> = synonyms(command.get_name()).collect();
-        command.visible_aliases(synonyms)
+        command.visible_aliases(synonyms).mut_subcommands(named)
     }
     ordered(Arguments::command()).mut_subcommands(|verb| verb.mut_subcommands(named))
 }
@@ -60,19 +60,23 @@ pub(crate) fn help_of(mut typed: Vec<OsString>) -> Vec<OsString> {
     typed
 }
 
+/// Reports whether a type follows this word. The last word of a verb such as `rollout restart` stands before the type.
+fn takes_a_type(above: &clap::Command, word: &str) -> bool {
+    above.get_subcommands().any(|command| {
+        (command.get_name() == word && command.get_subcommands().any(|below| is_noun(below.get_name())))
+            || takes_a_type(command, word)
+    })
+}
+
 /// Rewrites `get cluster/web` to `get cluster web`, as kubectl accepts both.
 pub(crate) fn split_titles(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let commands = Arguments::command();
-    let takes_a_type = |word: &str| {
-        let verb = commands.get_subcommands().find(|command| command.get_name() == word);
-        verb.is_some_and(|verb| verb.get_subcommands().any(|below| is_noun(below.get_name())))
-    };
     let mut split = Vec::new();
     let mut after_verb = false;
     for argument in arguments {
         let title = argument.to_str().filter(|_| after_verb).and_then(|text| text.split_once('/'));
         let title = title.filter(|(word, _)| is_noun(word));
-        after_verb = argument.to_str().is_some_and(takes_a_type);
+        after_verb = argument.to_str().is_some_and(|word| takes_a_type(&commands, word));
         match title {
             Some((kind, name)) => split.extend([OsString::from(kind), OsString::from(name)]),
             None => split.push(argument),
@@ -178,6 +182,8 @@ mod tests {
         check("kubectl-cmp stop web/0", "kubectl-cmp stop web/0");
         check("kubectl-cmp delete cl/web tok/x", "kubectl-cmp delete cl web tok/x");
         check("kubectl-cmp set quotas/john --cpu 1", "kubectl-cmp set quotas john --cpu 1");
+        check("kubectl-cmp rollout restart cl/web", "kubectl-cmp rollout restart cl web");
+        check("kubectl-cmp wait cluster/web --for=delete", "kubectl-cmp wait cluster web --for=delete");
         check("kubectl-cmp quota --kubeconfig a/b", "kubectl-cmp quota --kubeconfig a/b");
     }
 }

@@ -383,13 +383,13 @@ mod tests {
 
     #[test]
     fn a_type_of_kubectl_leads_to_kubectl() {
-        let instances = "what runs is an instance: kubectl cmp get instances";
+        let instances = "cmp calls them instances: kubectl cmp get instances";
         check_hints("kubectl-cmp get pods", &[instances, "perhaps kubectl's own: kubectl get pods -n CLUSTER-ns"]);
         check_hints("kubectl-cmp -n web-ns get po", &[instances, "perhaps kubectl's own: kubectl get po -n web-ns"]);
         check_hints("kubectl-cmp get deploy web", &["perhaps kubectl's own: kubectl get deploy -n CLUSTER-ns"]);
         check_hints("kubectl-cmp get svc -n=web-ns", &["perhaps kubectl's own: kubectl get svc -n web-ns"]);
         check_hints("kubectl-cmp describe node n1", &["perhaps kubectl's own: kubectl describe node"]);
-        check_hints("kubectl-cmp stop pod web-0", &["what runs is an instance: kubectl cmp stop instances"]);
+        check_hints("kubectl-cmp stop pod web-0", &["cmp calls them instances: kubectl cmp stop instances"]);
         check_hints("kubectl-cmp get quota", &["perhaps: kubectl cmp quota"]);
         check_hints("kubectl-cmp get events", &["perhaps: kubectl cmp events"]);
         check_hints("kubectl-cmp get all", &["one type at a time: kubectl cmp get clusters"]);

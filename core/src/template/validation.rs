@@ -3,8 +3,8 @@
 //! The rules are those of Kubernetes 1.36, as far as the [`rules`](super::rules) let a Pod use a field. They cover:
 //!
 //! - labels, annotations and the node selector;
-//! - containers, init containers and sidecars: names, images, ports, variables, mounts, devices, resources, probes,
-//!   hooks, restart policies, users and groups, and the profiles of seccomp and `AppArmor`;
+//! - containers, init containers and sidecars: names, images, ports, variables, mounts, devices, resources;
+//! - their probes, hooks, restart policies, users and groups, and the profiles of seccomp and `AppArmor`;
 //! - volumes of every kind that an instance may have;
 //! - affinity, topology spread constraints and tolerations;
 //! - host names, DNS, readiness gates and the other words of the Pod.
@@ -19,14 +19,16 @@ use serde_json::Value;
 
 use super::rules::Checked;
 use at::At;
-use text::{dns_label, dns_subdomain, is_ip, label_value, qualified_name, search_domain};
+use text::{dns_label, dns_subdomain, is_ip, qualified_name, search_domain};
 
 mod at;
 mod containers;
 mod env;
 mod handlers;
 mod image;
+mod labels;
 mod placement;
+mod quantity;
 mod text;
 mod volumes;
 
@@ -35,17 +37,11 @@ pub use image::{NOT_A_REFERENCE, is_reference};
 /// The grace period of a Pod that names none, in seconds.
 const GRACE: i64 = 30;
 
-/// The facts of a Pod that the rules for its containers need.
-struct Context<'a> {
-    volumes: volumes::Names<'a>,
-    grace: i64,
-}
-
 /// Checks a Pod, given as JSON whose fields are all known. `claimed` names the volumes that the claims of its
 /// StatefulSet add.
 pub(super) fn check(pod: &Value, claimed: &[&str]) -> Checked {
     let metadata = At::new("metadata", &pod["metadata"]);
-    labels(&metadata.child("labels"))?;
+    labels::check(&metadata.child("labels"))?;
     let annotations = metadata.child("annotations");
     for (key, _) in annotations.entries() {
         annotations.key_passes(key, qualified_name(&key.to_lowercase()))?;
@@ -53,25 +49,16 @@ pub(super) fn check(pod: &Value, claimed: &[&str]) -> Checked {
     let spec = At::new("spec", &pod["spec"]);
     let volumes = volumes::check(&spec.child("volumes"), claimed)?;
     let grace = spec.child("terminationGracePeriodSeconds").number().unwrap_or(GRACE);
-    let context = Context { volumes, grace };
+    let context = containers::Context { volumes, grace };
     containers::check(&spec, &context)?;
     words(&spec)?;
     names(&spec)?;
-    labels(&spec.child("nodeSelector"))?;
+    labels::check(&spec.child("nodeSelector"))?;
     containers::context(&spec.child("securityContext"))?;
     security(&spec.child("securityContext"))?;
     placement::check(&spec)?;
     let gates = spec.child("readinessGates");
     gates.items().try_for_each(|gate| gate.child("conditionType").passes(qualified_name))
-}
-
-/// Checks labels: their keys and their values.
-fn labels(labels: &At<'_>) -> Checked {
-    for (key, value) in labels.entries() {
-        labels.key_passes(key, qualified_name(key))?;
-        labels.below(key, value).passes(label_value)?;
-    }
-    Ok(())
 }
 
 /// Checks the fields of a Pod that have one of several words.

@@ -10,7 +10,6 @@ mod cluster;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Wait {
     /// Wait until all instances are in a state, or until clusters are gone
-    #[command(visible_alias = "clusters")]
     Cluster(cluster::WaitCluster),
 }
 

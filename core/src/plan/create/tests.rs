@@ -164,11 +164,11 @@ fn a_want_without_instances_is_corrected() {
     for (want, rows, unmade, expected) in [
         (want(4, "cpu=1,memory=4Gi"), exists, true, format!("want.web: {}", want(4, "cpu=1,memory=4Gi").stored())),
         (patched.clone(), exists, true, format!("want.web: {}", patched.stored())),
-        (patched.clone(), exists, false, format!("{is}patch is not said, asked for is ")),
+        (patched.clone(), exists, false, format!("{is}patch is not set, requested is ")),
         // The same want is no correction.
         (web().want, exists, true, String::new()),
         (large, exists, true, "exceeded quota: john, requested: cpu=12, used: cpu=6, limited: cpu=16".to_owned()),
-        (template, exists, true, format!("{is}template is not said, asked for is big")),
+        (template, exists, true, format!("{is}template is not set, requested is big")),
         (Want { kind: InstanceType::Vm, ..web().want }, exists, true, format!("{is}type is container")),
         (patched.clone(), newer, true, is.to_owned()),
         (patched, deleted, true, "cluster web is being deleted".to_owned()),
@@ -181,7 +181,8 @@ fn a_want_without_instances_is_corrected() {
     // The instances are made, and the result is a created cluster.
     let corrected = Wish { unmade: true, ..wish(want(2, "cpu=2,memory=4Gi")) };
     let plan = planned(&corrected, exists, Extent::default()).unwrap();
-    assert_eq!((words(&plan.steps).as_str(), plan.word(2)), ("write prepare look make", "created"));
+    let steps = [plan.steps.clone(), plan.after_write(&plan.write.account)].concat();
+    assert_eq!((words(&steps).as_str(), plan.word(2)), ("write prepare look make", "created"));
     // A cluster of which nothing is wanted yet needs no look at its instances.
     assert!(!may_correct(&web(), &account(&[]), time(NOW)) && !may_correct(&web(), &account(exists), time(NOW)));
     assert!(may_correct(&corrected, &account(exists), time(NOW)));

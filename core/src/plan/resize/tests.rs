@@ -215,7 +215,7 @@ fn another_guest_of_the_new_size_ends_the_wait() {
 }
 
 #[test]
-fn what_runs_and_gets_another_size_restarts() {
+fn running_instances_with_another_size_restart() {
     let shown = instances(&["web-0", "web-1 suspended", "web-2"]);
     let restarts = |amounts: &str| {
         let account = account(&[("want.web", WEB)]);
@@ -224,7 +224,9 @@ fn what_runs_and_gets_another_size_restarts() {
     let expected = ["instance/web-0, with cpu=4,memory=4Gi", "instance/web-2, with cpu=4,memory=4Gi"];
     assert_eq!(restarts("cpu=4"), expected);
     let mut same = shown.clone();
-    same.iter_mut().for_each(|instance| instance.size = size("cpu=2,memory=4Gi"));
+    for instance in &mut same {
+        instance.size = size("cpu=2,memory=4Gi");
+    }
     let account = account(&[("want.web", WEB)]);
     assert!(plan(&wish("cpu=2"), &account, &same, false).unwrap().restarts(&same).is_empty());
 }

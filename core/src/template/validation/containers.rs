@@ -3,13 +3,21 @@
 use std::collections::BTreeMap;
 
 use super::at::{At, Unique};
-use super::text::{dns_label, no_way_up, port_name, relative_path};
-use super::{Context, env, handlers, image};
+use super::quantity::quantity;
+use super::text::{dns_label, no_way_up, port_name, qualified_name, relative_path};
+use super::{env, handlers, image, volumes};
 use crate::quantity::Quantity;
 use crate::resources::{CPU, EPHEMERAL_STORAGE, MEMORY};
+use crate::template::error::TemplateError;
 use crate::template::rules::Checked;
 
 const PROBES: [&str; 3] = ["livenessProbe", "readinessProbe", "startupProbe"];
+
+/// The facts of a Pod that the rules for its containers need.
+pub(super) struct Context<'a> {
+    pub(super) volumes: volumes::Names<'a>,
+    pub(super) grace: i64,
+}
 
 /// Checks all containers of a Pod. Their names are unique among all of them.
 pub(super) fn check(spec: &At<'_>, context: &Context<'_>) -> Checked {
@@ -46,7 +54,7 @@ fn common(container: &At<'_>, context: &Context<'_>) -> Checked {
     container.child("name").passes(dns_label)?;
     let image = container.child("image");
     image.needed()?;
-    reference(&image)?;
+    image::check(&image)?;
     container.child("imagePullPolicy").one_of(&["Always", "IfNotPresent", "Never"])?;
     container.child("terminationMessagePolicy").one_of(&["FallbackToLogsOnError", "File"])?;
     ports(&container.child("ports"))?;
@@ -63,11 +71,6 @@ fn common(container: &At<'_>, context: &Context<'_>) -> Checked {
         policy.child("restartPolicy").listed(&["NotRequired", "RestartContainer"])?;
     }
     self::context(&container.child("securityContext"))
-}
-
-/// Checks that an image is a reference.
-pub(super) fn reference(image: &At<'_>) -> Checked {
-    if image::is_reference(image.text()) { Ok(()) } else { image.invalid(image::NOT_A_REFERENCE) }
 }
 
 fn ports(ports: &At<'_>) -> Checked {
@@ -179,14 +182,14 @@ fn is_extended(name: &str) -> bool {
 }
 
 /// Reads the amounts of a list of resources, and checks each of them.
-fn amounts<'a>(list: &At<'a>) -> Result<BTreeMap<&'a str, Quantity>, crate::template::TemplateError> {
+fn amounts<'a>(list: &At<'a>) -> Result<BTreeMap<&'a str, Quantity>, TemplateError> {
     let mut amounts = BTreeMap::new();
     for (name, value) in list.entries() {
         let at = list.below(name, value);
         let plain = [CPU, MEMORY, EPHEMERAL_STORAGE].contains(&name) || name.starts_with("hugepages-");
         let extended = || {
             let (domain, rest) = name.split_once('/')?;
-            let word = super::qualified_name(name).is_ok() && super::qualified_name(rest).is_ok();
+            let word = qualified_name(name).is_ok() && qualified_name(rest).is_ok();
             (word && !domain.starts_with("requests.")).then_some(())
         };
         if !plain && extended().is_none() {
@@ -200,19 +203,6 @@ fn amounts<'a>(list: &At<'a>) -> Result<BTreeMap<&'a str, Quantity>, crate::temp
         }
     }
     Ok(amounts)
-}
-
-/// Reads a quantity, which may not be negative.
-pub(super) fn quantity(at: &At<'_>) -> Result<Option<Quantity>, crate::template::TemplateError> {
-    if !at.is_there() {
-        return Ok(None);
-    }
-    match at.text().parse::<Quantity>() {
-        Ok(quantity) if quantity.is_negative() => at.invalid("must be greater than or equal to 0")?,
-        Ok(quantity) => return Ok(Some(quantity)),
-        Err(_) => at.invalid("must be a quantity, such as 500m or 2Gi")?,
-    }
-    Ok(None)
 }
 
 /// Checks the restart policy of a container and its rules.
@@ -260,7 +250,7 @@ pub(super) fn context(context: &At<'_>) -> Checked {
 }
 
 /// Checks the type of a profile. Returns the name of the profile, if it is one of the node.
-fn profile<'a>(profile: &At<'a>, why: &str) -> Result<Option<At<'a>>, crate::template::TemplateError> {
+fn profile<'a>(profile: &At<'a>, why: &str) -> Result<Option<At<'a>>, TemplateError> {
     if !profile.is_there() {
         return Ok(None);
     }

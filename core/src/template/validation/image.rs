@@ -1,7 +1,15 @@
 //! References to images: `registry.example.com:5000/team/web:1.2@sha256:…`.
 
+use super::at::At;
+use crate::template::rules::Checked;
+
 /// The error about a text that is no reference, as `kubectl run` says it.
 pub const NOT_A_REFERENCE: &str = "invalid reference format";
+
+/// Checks that an image is a reference.
+pub(super) fn check(image: &At<'_>) -> Checked {
+    if is_reference(image.text()) { Ok(()) } else { image.invalid(NOT_A_REFERENCE) }
+}
 
 /// Reports whether a text is a reference to an image, by the grammar of the registries (`distribution/reference`).
 pub fn is_reference(text: &str) -> bool {

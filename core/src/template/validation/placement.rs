@@ -90,7 +90,7 @@ fn operator(rule: &At<'_>, known: &[&str]) -> Checked {
 
 /// Checks a selector of labels.
 fn selector(selector: &At<'_>) -> Checked {
-    labels(&selector.child("matchLabels"))?;
+    labels::check(&selector.child("matchLabels"))?;
     for rule in selector.child("matchExpressions").items() {
         operator(&rule, &["In", "NotIn", "Exists", "DoesNotExist"])?;
         rule.child("key").passes(qualified_name)?;

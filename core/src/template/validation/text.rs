@@ -1,6 +1,6 @@
 //! The forms of names and other texts in Kubernetes.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 /// The result of a rule about a text: the error says what the text must be.
 pub(super) type Verdict = Result<(), &'static str>;

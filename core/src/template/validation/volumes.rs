@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::at::{At, Unique};
-use super::containers::{quantity, reference};
-use super::env;
+use super::quantity::quantity;
 use super::text::{dns_label, dns_subdomain, file_path};
+use super::{env, image};
 use crate::resources::STORAGE;
-use crate::template::TemplateError;
+use crate::template::error::TemplateError;
 use crate::template::rules::Checked;
 
 /// The names of the volumes of a Pod, each with whether it is one of a claim.
@@ -69,7 +69,7 @@ fn source(volume: &At<'_>) -> Checked {
         "persistentVolumeClaim" => source.child("claimName").needed(),
         "image" => {
             source.child("reference").needed()?;
-            reference(&source.child("reference"))?;
+            image::check(&source.child("reference"))?;
             source.child("pullPolicy").one_of(&["Always", "IfNotPresent", "Never"])
         }
         "ephemeral" => claim(&source.child("volumeClaimTemplate")),

@@ -10,7 +10,6 @@ mod cluster;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Restart {
     /// Restart the running instances of a cluster, one after another
-    #[command(visible_alias = "clusters")]
     Cluster(cluster::RestartCluster),
 }
 
