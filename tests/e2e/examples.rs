@@ -58,7 +58,9 @@ fn the_quickstart_can_be_followed() {
             // Nobody presses Ctrl-C.
             Some("logs") => line.replace(" -f ", " "),
             // Nobody can answer the question.
-            Some("delete") => format!("{line} --yes"),
+            Some("delete" | "resize" | "rollout") => {
+                format!("{} --yes", line.split_once(" # ").map_or(line.as_str(), |(command, _)| command))
+            }
             _ => line,
         };
         let step = Step { who: who.clone(), command, said: Vec::new() };

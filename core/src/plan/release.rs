@@ -65,7 +65,7 @@ pub fn bring_back(account: &Account, name: &ClusterName, dry_run: bool) -> Vec<B
 
 /// Returns the line about a quota that comes back later.
 pub fn releasing(name: &ClusterName) -> String {
-    format!("cluster/{name}: its quota comes back when its instances are known to be gone (shown as releasing)")
+    format!("cluster/{name}: its quota returns when its instances are confirmed gone (shown as releasing)")
 }
 
 /// Returns the warning for a write that failed. No instance runs in any case, so it is no error.

@@ -22,6 +22,8 @@ fn attacks_with_instances_and_pods_are_refused() {
     let twice = {
         let mut set = john.kubectl(&["get", "statefulset", &one, "-n", &ns, "-o", "json"]).ok().json();
         set["spec"]["replicas"] = json!(2);
+        // Without a version no other write conflicts with it.
+        set["metadata"].as_object_mut().unwrap().remove("resourceVersion");
         set
     };
     let scale = |replicas: u32| json!({ "apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": { "name": one, "namespace": ns }, "spec": { "replicas": replicas } });
