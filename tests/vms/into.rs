@@ -146,7 +146,7 @@ fn an_impossible_connection_is_refused_with_a_remedy() {
         user.cmp(&[verb, &format!("{dev}-7")]).fails().says(&format!("instance \"{dev}-7\" not found"));
     }
     user.cmp(&["ssh", &one, "--", "uname", "-a"]).fails().says("uname is not a flag").says("-c COMMAND");
-    user.cmp(&["ssh", &one, "-n", "default"]).fails().says(&format!("cluster {dev} is in {dev}-ns"));
+    user.cmp(&["ssh", &one, "-n", "default"]).fails().says(&format!("cluster {dev} is in namespace {dev}-ns"));
     for (verb, more) in [("exec", &["--", "sh"][..]), ("logs", &[])] {
         user.cmp(&[&[verb, &one], more].concat())
             .fails()
