@@ -12,7 +12,7 @@ use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::state::State;
 use cmp_core::vocabulary::InstanceType;
 
-use crate::args::{Global, InstanceNameArg, VmArgs};
+use crate::args::{ContainerArg, Global, InstanceNameArg, TerminalArgs, VmArgs};
 use crate::context::Context;
 use crate::error::CliError;
 
@@ -81,6 +81,16 @@ pub(crate) fn kubectl_in(verb: &str, global: &Global, cluster: &ClusterName) -> 
     kubectl.arg(verb).arg(format!("--namespace={}", cluster.namespace()));
     kubectl.args(global.as_kubectl());
     kubectl
+}
+
+/// Returns a kubectl command that connects the caller's terminal with a running container.
+pub(crate) async fn with_terminal(context: &Context<'_>, verb: &str, args: TerminalArgs) -> Result<Command, CliError> {
+    let TerminalArgs { instance: InstanceNameArg { name }, stdin, tty, container: ContainerArg { container } } = args;
+    runs(context, &name, InstanceType::Container).await?;
+    let mut kubectl = kubectl(verb, &context.global, &name);
+    kubectl.args(given([("--stdin", stdin), ("--tty", tty)]));
+    kubectl.args(container.map(|container| format!("--container={container}")));
+    Ok(kubectl)
 }
 
 /// Replaces this process with kubectl.
