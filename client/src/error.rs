@@ -1,5 +1,6 @@
 //! Errors of API calls, grouped by how the caller can react.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 
 use kube::core::Status;
@@ -43,7 +44,7 @@ pub enum ApiError {
         detail: String,
     },
     /// The API server did not answer.
-    #[error("{0}")]
+    #[error("unable to connect to the server: {0}")]
     Unreachable(String),
     /// The credentials are missing, wrong or expired.
     #[error("{0}")]
@@ -167,6 +168,11 @@ impl ApiError {
         self.is_forbidden() && early.iter().any(|text| self.refusal().contains(text))
     }
 
+    /// Reports whether the API server gave no answer, so that the call says nothing about the cluster.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::NoConnection(_))
+    }
+
     /// Reports whether the object does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { code: 404, .. })
@@ -279,7 +285,22 @@ pub fn innermost(error: &dyn std::error::Error) -> String {
     while let Some(source) = last.source() {
         last = source;
     }
-    last.to_string()
+    without_numbers(&last.to_string()).into_owned()
+}
+
+/// Removes ` (os error 2)`, which Rust adds to the message of the system.
+pub fn without_numbers(text: &str) -> Cow<'_, str> {
+    const MARK: &str = " (os error ";
+    let mut plain = Cow::Borrowed(text);
+    while let Some(at) = plain.find(MARK) {
+        let rest = &plain[at + MARK.len()..];
+        let digits = rest.len() - rest.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+        if digits == 0 || !rest[digits..].starts_with(')') {
+            break;
+        }
+        plain = Cow::Owned(format!("{}{}", &plain[..at], &rest[digits + 1..]));
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -309,6 +330,24 @@ mod tests {
             "admission webhook \"other.example.com\" denied the request: no",
             "admission webhook \"other.example.com\" denied the request: no",
         );
+    }
+
+    #[test]
+    fn messages_of_the_system_have_no_numbers() {
+        let check = |text: &str, expected: &str| assert_eq!(without_numbers(text), expected);
+        check("/x: No such file or directory (os error 2)", "/x: No such file or directory");
+        check("a (os error 111): b (os error 2)", "a: b");
+        check("a (os error x)", "a (os error x)");
+        check("plain", "plain");
+    }
+
+    #[test]
+    fn an_answer_that_does_not_come_says_so() {
+        let reset = std::io::Error::from_raw_os_error(104);
+        let error = ApiError::from(kube::Error::Service(Box::new(reset)));
+        assert!(error.is_unreachable());
+        assert_eq!(error.to_string(), "unable to connect to the server: Connection reset by peer");
+        assert!(!ApiError::refused(403, "Forbidden", "no").is_unreachable());
     }
 
     #[test]

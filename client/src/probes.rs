@@ -93,22 +93,26 @@ pub async fn forged_namespace(client: &Client) -> Tried {
 #[derive(Debug)]
 pub struct Answers {
     good: Result<(), ApiError>,
-    bad: Tried,
+    bad: Result<Tried, ApiError>,
 }
 
 impl Answers {
-    /// Returns the failure that the answers show, if there is one.
-    pub fn failure(&self) -> Option<String> {
-        match (&self.good, &self.bad) {
-            (Ok(()), Tried::Refused) => None,
-            (Err(ApiError::WebhookDown { detail }), _) => Some(format!("it does not answer: {}", cause(detail))),
+    /// Returns the failure that the answers show, if there is one. It is an error if the API server gave no answer.
+    pub fn failure(self) -> Result<Option<String>, ApiError> {
+        Ok(match (self.good, self.bad) {
+            (Err(error), _) if error.is_unreachable() => return Err(error),
+            (_, Err(error)) => return Err(error),
+            (Err(ApiError::WebhookDown { detail }), _) => Some(format!("it does not answer: {}", cause(&detail))),
             (Err(ApiError::WebhookFails { code, .. }), _) => {
                 Some(format!("it answers with the status code {code} instead of a verdict"))
             }
             (Err(error), _) => Some(format!("it refuses a valid account: {error}")),
-            (Ok(()), Tried::Passed) => Some("an invalid account is not refused: cmp-webhook is not asked".to_owned()),
-            (Ok(()), Tried::Unknown(why)) => Some(format!("it did not refuse an invalid account: {why}")),
-        }
+            (Ok(()), Ok(Tried::Refused)) => None,
+            (Ok(()), Ok(Tried::Passed)) => {
+                Some("an invalid account is not refused: cmp-webhook is not asked".to_owned())
+            }
+            (Ok(()), Ok(Tried::Unknown(why))) => Some(format!("it did not refuse an invalid account: {why}")),
+        })
     }
 }
 
@@ -134,7 +138,10 @@ pub async fn webhook(client: &Client) -> Answers {
             Err(error) if !error.is_already_there() => Err(error),
             _ => Ok(()),
         },
-        bad: Tried::of(bad, is_denied_by_webhook),
+        bad: match bad {
+            Err(error) if !matches!(error, Error::Api(_)) => Err(error.into()),
+            answer => Ok(Tried::of(answer, is_denied_by_webhook)),
+        },
     }
 }
 
@@ -161,7 +168,7 @@ mod tests {
     fn the_failure_of_a_probe_has_its_reason() {
         let down = || Err(ApiError::WebhookDown { detail: "Post \"https://x\": connection refused".to_owned() });
         let check = |good: Result<(), ApiError>, bad: Tried, expected: Option<&str>| {
-            let failure = Answers { good, bad }.failure();
+            let failure = Answers { good, bad: Ok(bad) }.failure().unwrap();
             assert_eq!(failure.is_some(), expected.is_some(), "{failure:?}");
             assert!(failure.unwrap_or_default().contains(expected.unwrap_or_default()));
         };
@@ -172,5 +179,17 @@ mod tests {
         let busy = ApiError::WebhookFails { code: 429, detail: String::new() };
         check(Err(busy), Tried::Unknown(String::new()), Some("it answers with the status code 429"));
         check(Err(ApiError::Other("no".to_owned())), Tried::Refused, Some("it refuses a valid account: no"));
+    }
+
+    #[test]
+    fn an_api_server_that_does_not_answer_is_no_failure_of_the_webhook() {
+        let reset = || ApiError::Unreachable("Connection reset by peer".to_owned());
+        for answers in [
+            Answers { good: Err(reset()), bad: Ok(Tried::Refused) },
+            Answers { good: Ok(()), bad: Err(reset()) },
+            Answers { good: Err(reset()), bad: Err(reset()) },
+        ] {
+            assert!(answers.failure().is_err_and(|error| error.is_unreachable()));
+        }
     }
 }

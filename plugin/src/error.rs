@@ -3,10 +3,11 @@
 use std::io;
 
 use cmp_client::ApiError;
+use cmp_client::error::without_numbers;
 use cmp_core::plan::{Cause, Refusal};
 use cmp_mirror::{StoreError, fetch, follow};
 
-use crate::{escape, plain};
+use crate::escape;
 
 /// The failure of a command.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ enum Kind {
     User,
     /// A refusal by the API server, with its reason.
     Server(String),
+    /// The API server gave no answer.
+    Unreachable,
     /// The reader of the output closed the pipe.
     BrokenPipe,
     /// The command has printed its error already; only the exit code is left.
@@ -31,7 +34,7 @@ enum Kind {
 impl CliError {
     /// Creates an error about the request of the user.
     pub(crate) fn user(message: impl Into<String>) -> Self {
-        let message = plain::without_numbers(&message.into()).into_owned();
+        let message = without_numbers(&message.into()).into_owned();
         Self { kind: Kind::User, message, hints: Vec::new() }
     }
 
@@ -61,7 +64,7 @@ impl CliError {
     /// Adds a hint about the next step.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(plain::without_numbers(&hint.into()).into_owned());
+        self.hints.push(without_numbers(&hint.into()).into_owned());
         self
     }
 
@@ -75,6 +78,11 @@ impl CliError {
         self.kind == Kind::Server("Forbidden".to_owned())
     }
 
+    /// Reports whether the API server gave no answer.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.kind == Kind::Unreachable
+    }
+
     pub(crate) fn is_broken_pipe(&self) -> bool {
         self.kind == Kind::BrokenPipe
     }
@@ -86,7 +94,7 @@ impl CliError {
         let mut text = match &self.kind {
             Kind::Server(reason) => format!("Error from server ({}): {message}\n", escape::line(reason)),
             Kind::BrokenPipe | Kind::Silent => String::new(),
-            Kind::User => format!("error: {message}\n"),
+            Kind::User | Kind::Unreachable => format!("error: {message}\n"),
         };
         for hint in &self.hints {
             text.push_str("hint: ");
@@ -150,13 +158,16 @@ impl From<ApiError> for CliError {
                 };
                 Self::user(message).hint(hint).hint(format!("the API server says: {detail}"))
             }
-            ApiError::Unreachable(why) => Self::user(format!("unable to connect to the server: {why}"))
+            ApiError::Unreachable(_) => Self { kind: Kind::Unreachable, ..Self::user(message) }
                 .hint("did you specify the right host or port? (--kubeconfig, --context, --server)"),
             ApiError::Unauthorized(why) => Self::user(format!("you must be logged in to the server ({why})"))
                 .hint("the token may have expired: ask an administrator for a new one (`kubectl cmp create token`)"),
             ApiError::Damaged { .. } => Self::user(message).hint("ask an administrator to repair the account"),
             ApiError::TimedOut { .. } => Self::user(message).hint("the same command goes on where this one ended"),
-            ApiError::NoConnection(reason) => reason.hints.into_iter().fold(Self::user(message), Self::hint),
+            ApiError::NoConnection(reason) => {
+                let error = Self { kind: Kind::Unreachable, ..Self::user(message) };
+                reason.hints.into_iter().fold(error, Self::hint)
+            }
             ApiError::Other(_) => Self::user(message),
         }
     }

@@ -1,6 +1,4 @@
-//! Messages of libraries in plain words: without names of Rust's types, and without error numbers of the system.
-
-use std::borrow::Cow;
+//! Messages of libraries in plain words, without names of Rust's types.
 
 use serde_json::Value;
 
@@ -17,21 +15,6 @@ const TYPES: [(&str, &str); 8] = [
     ("a map", "an object"),
     ("a boolean", "true or false"),
 ];
-
-/// Removes ` (os error 2)`, which Rust adds to the message of the system.
-pub(crate) fn without_numbers(text: &str) -> Cow<'_, str> {
-    const MARK: &str = " (os error ";
-    let mut plain = Cow::Borrowed(text);
-    while let Some(at) = plain.find(MARK) {
-        let rest = &plain[at + MARK.len()..];
-        let digits = rest.len() - rest.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
-        if digits == 0 || !rest[digits..].starts_with(')') {
-            break;
-        }
-        plain = Cow::Owned(format!("{}{}", &plain[..at], &rest[digits + 1..]));
-    }
-    plain
-}
 
 /// Rewrites the message of serde about a wrong value.
 pub(crate) fn typed(text: &str) -> String {
@@ -63,11 +46,6 @@ mod tests {
 
     #[test]
     fn messages_of_libraries_have_plain_words() {
-        let check = |text: &str, expected: &str| assert_eq!(without_numbers(text), expected);
-        check("/x: No such file or directory (os error 2)", "/x: No such file or directory");
-        check("a (os error 111): b (os error 2)", "a: b");
-        check("a (os error x)", "a (os error x)");
-        check("plain", "plain");
         assert_eq!(
             typed("invalid type: string \"x\", expected u32"),
             "invalid type: string \"x\", expected a whole number"
@@ -91,6 +69,7 @@ mod tests {
         check(json!([]), "a value that is not an object");
         check(json!(3), "a value that is not an object");
     }
+
     /// Reads the transcripts, which hold the answers to many wrong inputs.
     #[test]
     fn no_transcript_has_words_of_libraries() {

@@ -86,10 +86,13 @@ impl Cold {
             let seed = self.seed;
             assert!(output.code == 1, "seed {seed}: {output}");
             if arguments[0] == "cmp" {
+                // `check` prints its findings, of which one failed.
                 let said =
-                    output.stderr.lines().any(|line| line.starts_with("error: ") || line.starts_with("Error from"));
+                    output.stderr.lines().any(|line| line.starts_with("error: ") || line.starts_with("Error from"))
+                        || output.stdout.lines().any(|line| line.starts_with("failed "));
                 let rust = ["panicked", "os error", "Some(", "Error(", "Refused {"];
-                assert!(said && !rust.iter().any(|text| output.stderr.contains(text)), "seed {seed}: {output}");
+                let all = format!("{}{}", output.stdout, output.stderr);
+                assert!(said && !rust.iter().any(|text| all.contains(text)), "seed {seed}: {output}");
             }
             assert!(Instant::now() < deadline, "seed {seed}: not within {STEP:?}: {output}");
             self.refusals.push(output.stderr.lines().last().unwrap_or_default().to_owned());

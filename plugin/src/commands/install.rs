@@ -212,7 +212,7 @@ async fn answering(context: &Context<'_>, client: &Client, deployed: bool, timeo
     let mut progress = Progress::new(context.ui);
     loop {
         let missing = match not_available(client, deployed).await? {
-            None => probes::webhook(client).await.failure(),
+            None => probes::webhook(client).await.failure()?,
             missing => missing,
         };
         let Some(missing) = missing else { return Ok(()) };

@@ -183,7 +183,7 @@ impl Going<'_, '_> {
     /// accounts that had clusters; they go with their Namespace, after the policies.
     async fn accounts(&self, there: Vec<String>) -> Result<(), CliError> {
         let accounts = Accounts::new(self.client.clone());
-        let answers = self.dry_run == DryRun::None && probes::webhook(self.client).await.failure().is_none();
+        let answers = self.dry_run == DryRun::None && probes::webhook(self.client).await.failure()?.is_none();
         let deadline = Instant::now() + if answers { self.timeout } else { Duration::ZERO };
         for name in there {
             let gone = loop {

@@ -131,8 +131,9 @@ impl Installation {
             Err(_) => Vec::new(),
         };
         let answered = match answers.failure() {
-            None => Check::ok(name, "it accepts a valid account and refuses an invalid one"),
-            Some(failure) => Check::failed(name, failure)
+            Err(error) => Check::of(name, Err(error.into())),
+            Ok(None) => Check::ok(name, "it accepts a valid account and refuses an invalid one"),
+            Ok(Some(failure)) => Check::failed(name, failure)
                 .hint(if self.manifests.deployment.is_empty() { "is the process at that URL running?" } else { PODS })
                 .hint("until cmp-webhook answers, clusters cannot be created or grown; instances keep running"),
         };

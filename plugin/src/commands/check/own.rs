@@ -26,6 +26,7 @@ pub(super) async fn run_checks(context: &Context<'_>, client: &Client, user: &Us
     for (cluster, _) in held.iter().filter(|(_, held)| theirs(held.state)) {
         match namespaces::seen(client, cluster).await.map_err(CliError::from) {
             Ok(namespace) => seen.push(namespace),
+            Err(error) if error.is_unreachable() => return vec![Check::of("account", Err(error))],
             Err(error) => {
                 let check = Check::failed(&format!("cluster/{cluster}"), error.message());
                 unreadable.push(check.hint(ASK));

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use cmp_client::error::without_numbers;
 use cmp_core::keys;
 
 use crate::error::CliError;
@@ -35,11 +36,14 @@ pub(super) struct Check {
     status: Status,
     message: String,
     hints: Vec<String>,
+    /// Whether the API server gave no answer, so that no other check can run.
+    unreachable: bool,
 }
 
 impl Check {
     fn new(name: &str, status: Status, message: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), status, message: message.into(), hints: Vec::new() }
+        let message = without_numbers(&message.into()).into_owned();
+        Self { name: name.to_owned(), status, message, hints: Vec::new(), unreachable: false }
     }
 
     pub(super) fn ok(name: &str, message: impl Into<String>) -> Self {
@@ -69,7 +73,11 @@ impl Check {
             Err(error) if error.is_forbidden() => {
                 Self::warning(name, format!("not checked: {}", error.message())).hint("an administrator can check this")
             }
-            Err(error) => error.hints().iter().fold(Self::failed(name, error.message()), Self::hint),
+            Err(error) => {
+                let unreachable = error.is_unreachable();
+                let check = Self { unreachable, ..Self::failed(name, error.message()) };
+                error.hints().iter().fold(check, Self::hint)
+            }
         }
     }
 
@@ -100,7 +108,11 @@ impl<'a> Report<'a> {
         Self { ui, format, checks: Vec::new() }
     }
 
+    /// Adds a check. Returns an error if the API server gave no answer to it: then there is nothing left to check.
     pub(super) fn add(&mut self, check: Check) -> Result<(), CliError> {
+        if check.unreachable {
+            return Err(check.hints.into_iter().fold(CliError::user(check.message), CliError::hint));
+        }
         if self.format.is_none() {
             self.ui.out(&check.lines())?;
         }
@@ -147,6 +159,7 @@ impl<'a> Report<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ui::captured::Captured;
 
     #[test]
     fn a_check_is_a_line_and_its_hints() {
@@ -166,5 +179,16 @@ mod tests {
         let forbidden = CliError::from(cmp_client::ApiError::refused(403, "Forbidden", "no"));
         assert_eq!(Check::of("rights", Err(forbidden)).status, Status::Warning);
         assert_eq!(Check::of("rights", Err(CliError::user("no").hint("yes"))).hints, ["yes"]);
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_ends_the_report() {
+        let ui = Captured::new().ui();
+        let mut report = Report::new(&ui, None);
+        let down = cmp_client::ApiError::Unreachable("Connection refused".to_owned());
+        let error = report.add(Check::of("rights", Err(down.into()))).unwrap_err();
+        assert!(error.text().starts_with("error: unable to connect to the server: Connection refused\nhint: "));
+        assert!(report.add(Check::failed("rights", "no (os error 2)")).is_ok());
+        assert_eq!(report.checks[0].message, "no");
     }
 }
