@@ -55,14 +55,17 @@ pub fn backoff(failures: u32, jitter: u16) -> Duration {
     full.saturating_sub(full * u32::from(jitter.min(1000)) / 2000)
 }
 
-/// How long a ResourceQuota stays uncounted before it is written anew: kube-controller-manager looks for new kinds every
+/// How long a ResourceQuota is not in force before it is written anew: kube-controller-manager looks for new kinds every
 /// 30 s.
 const UNCOUNTED_FOR: Duration = Duration::from_secs(30);
 
 /// The longest pause between two such writes: kube-controller-manager counts every ResourceQuota once in that time.
 const LONGEST_UNCOUNTED: Duration = Duration::from_mins(5);
 
-/// Reports whether to write a ResourceQuota anew that kube-controller-manager has seen and does not count completely.
+/// Reports whether to write a ResourceQuota anew that kube-controller-manager does not count completely, or not at all.
+///
+/// kube-controller-manager counts a new ResourceQuota at once. It returns to one that lacks a new kind at its resync,
+/// every five minutes. Its pause doubles with each failure to write the status of one.
 ///
 /// A Namespace that was never opened runs nothing, so that no instance is ever without this fence. The pause doubles
 /// with each write, because it is the time from the creation of the Namespace to that of the ResourceQuota. The API
@@ -70,7 +73,7 @@ const LONGEST_UNCOUNTED: Duration = Duration::from_mins(5);
 fn is_to_be_written_anew(namespace: &ObservedNamespace, quota: &ObservedFence, unchanged_for: Duration) -> bool {
     let apart = namespace.created.zip(quota.created).map(|(made, written)| written.duration_since(made));
     let apart = apart.and_then(|apart| Duration::try_from(apart).ok()).unwrap_or_default();
-    !namespace.ready && !quota.uncounted.is_empty() && unchanged_for >= apart.clamp(UNCOUNTED_FOR, LONGEST_UNCOUNTED)
+    !namespace.ready && !quota.in_force && unchanged_for >= apart.clamp(UNCOUNTED_FOR, LONGEST_UNCOUNTED)
 }
 
 /// Returns the change that lowers the holding of a cluster in deletion to a shape.

@@ -47,6 +47,18 @@ impl<'a> SitePolicy<'a> {
         site
     }
 
+    /// Denies that kube-controller-manager counts the ResourceQuota of one Namespace.
+    pub(crate) fn against_counts(world: &'a World<'a>, namespace: &str) -> Self {
+        let probe = world.cluster("probe");
+        let rule = json!({ "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"],
+            "resources": ["resourcequotas/status", "configmaps"] });
+        let counts = format!("request.resource.resource == 'resourcequotas' && request.namespace == '{namespace}'");
+        let theirs = format!("{counts} || object.metadata.name == '{probe}'");
+        let site = Self::deny(world, "counts", &rule, &theirs, "false", "nothing is counted here");
+        site.holds(&["create", "configmap", &probe, "-n", "default", "--dry-run=server"]);
+        site
+    }
+
     fn deny(world: &'a World<'a>, what: &str, rule: &Value, matches: &str, expression: &str, message: &str) -> Self {
         let name = format!("site-{what}-{}", world.name);
         let api = "admissionregistration.k8s.io/v1";

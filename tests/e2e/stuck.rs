@@ -130,6 +130,26 @@ fn the_reason_names_the_object_that_a_cluster_waits_for() {
         .says("is cmp-webhook running?");
 }
 
+/// kube-controller-manager pauses twice as long after each failure, and counts a new ResourceQuota at once.
+#[test]
+fn a_resource_quota_whose_status_cannot_be_written_is_written_anew() {
+    let user = shared().user("4", "8Gi");
+    let web = user.cluster("web");
+    let ns = format!("{web}-ns");
+    let site = SitePolicy::against_counts(&user, &ns);
+    user.cmp(&["create", "cluster", &web, "--cpu", "1", "--memory", "1Gi", "--timeout", "1s"])
+        .fails()
+        .says("kube-controller-manager has to see it");
+    let uid = || user.admin(&["get", "resourcequota", "cmp", "-n", &ns, "-o", "jsonpath={.metadata.uid}"]).ok().stdout;
+    let first = uid();
+    eventually("another one was written", SOON, || {
+        let now = user.admin(&["get", "resourcequota", "cmp", "-n", &ns, "-o", "jsonpath={.metadata.uid}"]);
+        if now.code == 0 && now.stdout != first { Ok(()) } else { Err(now.to_string()) }
+    });
+    drop(site);
+    user.cmp(&["create", "cluster", &web, "--cpu", "1", "--memory", "1Gi", "--wait", "--timeout", "120s"]).ok();
+}
+
 #[test]
 fn invalid_names_are_refused() {
     let user = shared().user("4", "8Gi");

@@ -135,7 +135,7 @@ pub async fn carry_out(
         Step::RemoveQuota => {
             if let Some(seen) = &fences.quota {
                 writes.remove_quota(seen).await?;
-                info!(%user, %cluster, uncounted = ?seen.uncounted, "its ResourceQuota is not counted: writing another");
+                info!(%user, %cluster, uncounted = ?seen.uncounted, "its ResourceQuota is not in force: writing another");
             }
             Written::Unknown
         }
