@@ -2,7 +2,7 @@
 //! two steps.
 //!
 //! Every command has to succeed in the end, and until then say a sentence. `CMP_COLD_STARTS` is the number of starts, and
-//! `CMP_COLD_SEED` the seed of the first one.
+//! `CMP_COLD_SEED` the seed of the first one. Every third seed has KubeVirt and a cluster of VMs, too.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 
 use cmp_tests::binaries::built;
 use cmp_tests::control_plane::{ControlPlane, Options, free_port, node_objects};
+use cmp_tests::kubevirt::{DEPLOYED, KubeVirt, deployed, deployment};
 use cmp_tests::process::Process;
 use cmp_tests::shell::{Output, kubectl, kubectl_reading};
 use serde_json::json;
 
-/// The number of starts of a run that names none.
+/// The number of starts of a run that names none: one of them has KubeVirt.
 const STARTS: u64 = 3;
 /// The longest time until a step succeeds.
 const STEP: Duration = Duration::from_secs(240);
@@ -62,6 +63,8 @@ fn supervise(mut parts: Vec<Part<'_>>, end: &Receiver<()>) {
 /// One cold start.
 struct Cold {
     seed: u64,
+    /// The manifests of KubeVirt, in a start that has it.
+    kubevirt: Option<[String; 3]>,
     admin: PathBuf,
     folder: PathBuf,
     /// The answers of commands that did not succeed yet.
@@ -103,16 +106,31 @@ impl Cold {
     fn story(&mut self, url: &str) {
         let admin = self.admin.clone();
         let john = self.folder.join("john.kubeconfig");
-        let nodes = json!({ "apiVersion": "v1", "kind": "List", "items": node_objects(false) });
+        let nodes = json!({ "apiVersion": "v1", "kind": "List", "items": node_objects(self.kubevirt.is_some()) });
         self.step_reading(&admin, &["apply", "--server-side", "-f", "-"], &nodes.to_string());
+        if let Some(files) = self.kubevirt.clone() {
+            for file in files {
+                self.step(&admin, &["apply", "--server-side", "--force-conflicts", "--validate=false", "-f", &file]);
+            }
+            self.step_reading(&admin, &["apply", "--server-side", "-f", "-"], &deployment().to_string());
+            self.step(&admin, &[&DEPLOYED[..], &[&deployed().to_string()]].concat());
+        }
         self.step(&admin, &["cmp", "install", "--webhook-url", url]);
         let out = john.display().to_string();
         let create = ["cmp", "create", "user", "john", "--cpu", "4", "--memory", "8Gi", "--kubeconfig-out", &out];
         self.step(&admin, &create);
         let size = ["--cpu", "1", "--memory", "1Gi", "--count", "2", "--wait", "--timeout", "60s"];
-        self.step(&john, &[&["cmp", "create", "cluster", "web"], &size[..]].concat());
-        self.step(&john, &["cmp", "get", "cluster", "web", "--no-headers"]).says("2/2").says("running");
-        self.step(&john, &["cmp", "delete", "cluster", "web", "--yes", "--wait"]);
+        let mut clusters = vec![("web", "container")];
+        if self.kubevirt.is_some() {
+            clusters.push(("dev", "vm"));
+        }
+        for (name, kind) in &clusters {
+            self.step(&john, &[&["cmp", "create", "cluster", name, "--type", kind], &size[..]].concat());
+        }
+        for (name, _) in &clusters {
+            self.step(&john, &["cmp", "get", "cluster", name, "--no-headers"]).says("2/2").says("running");
+            self.step(&john, &["cmp", "delete", "cluster", name, "--yes", "--wait"]);
+        }
         let quota = self.step(&john, &["cmp", "quota", "-o", "json"]).json();
         assert_eq!(quota["used_cpu"], 0, "seed {}: {quota}", self.seed);
         let checked = self.step(&admin, &["cmp", "check"]);
@@ -122,7 +140,9 @@ impl Cold {
 
 fn cold_start(seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut plane = ControlPlane::prepare(&Options::default());
+    let with_kubevirt = seed.is_multiple_of(3);
+    let mut plane = ControlPlane::prepare(&Options { kubevirt: with_kubevirt, ..Options::default() });
+    let mut kubevirt = with_kubevirt.then(|| KubeVirt::prepare(&plane).expect("KubeVirt is built"));
     let folder = plane.folder().to_owned();
     let mut tokens = OpenOptions::new().append(true).open(folder.join("tokens.csv")).unwrap();
     let groups = "system:serviceaccounts,system:serviceaccounts:cmp-system";
@@ -136,7 +156,8 @@ fn cold_start(seed: u64) {
         "--admission-window=3s".to_owned(),
     ];
     let mut webhook = Process::prepare("cmp-webhook", &built().webhook, arguments.to_vec(), &folder);
-    let mut cold = Cold { seed, admin: plane.kubeconfig(), folder, refusals: Vec::new() };
+    let files = with_kubevirt.then(|| KubeVirt::files(&plane));
+    let mut cold = Cold { seed, kubevirt: files, admin: plane.kubeconfig(), folder, refusals: Vec::new() };
 
     let now = Instant::now();
     let mut moment = || Some(now + random.u32(0..1000) * UNREST / 1000);
@@ -144,7 +165,9 @@ fn cold_start(seed: u64) {
         let (one, other) = (moment(), moment());
         Part { process, starts: one.min(other).map(|at| now + (at - now) / 4), dies: one.max(other) }
     };
-    let parts: Vec<Part<'_>> = plane.parts().into_iter().chain([&mut webhook]).map(&mut part).collect();
+    let of_kubevirt = kubevirt.iter_mut().flat_map(KubeVirt::parts);
+    let parts: Vec<Part<'_>> =
+        plane.parts().into_iter().chain([&mut webhook]).chain(of_kubevirt).map(&mut part).collect();
     let (ends, end) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
         scope.spawn(move || supervise(parts, &end));
@@ -153,7 +176,8 @@ fn cold_start(seed: u64) {
         cold.story(&format!("https://localhost:{port}"));
     });
     cold.refusals.dedup();
-    println!("seed {seed}: {} s, {} other answers before", now.elapsed().as_secs(), cold.refusals.len());
+    let parts = if with_kubevirt { " with KubeVirt" } else { "" };
+    println!("seed {seed}{parts}: {} s, {} other answers before", now.elapsed().as_secs(), cold.refusals.len());
     for refusal in &cold.refusals {
         println!("  {refusal}");
     }

@@ -29,7 +29,11 @@ const ACCOUNTS: [&str; 3] = ["kubevirt-apiserver", "kubevirt-controller", "kubev
 /// Long enough for a machine that is busy with other work.
 const SOON: Duration = Duration::from_secs(180);
 
-/// The running programs of KubeVirt.
+/// The manifests of KubeVirt in the folder of a control plane: its rights, its definitions, and its API service with the
+/// webhooks.
+const FILES: [&str; 3] = ["install.json", "crds.json", "serving.json"];
+
+/// The programs of KubeVirt.
 pub struct KubeVirt {
     /// The stand-in for virt-handler on all nodes, and for all guests.
     pub virt_handler: Process,
@@ -37,6 +41,8 @@ pub struct KubeVirt {
     pub virt_controller: Process,
     /// The process of virt-api.
     pub virt_api: Process,
+    /// The port of virt-api.
+    port: u16,
 }
 
 /// Returns the lines of the API server's token file for KubeVirt's identities. A Pod would get such a token from its
@@ -83,8 +89,8 @@ pub(crate) fn prepare(node: &mut Value) {
 }
 
 impl KubeVirt {
-    /// Installs KubeVirt, and waits until virtual machines can be created.
-    pub(crate) fn start(plane: &ControlPlane) -> Result<Self, String> {
+    /// Prepares KubeVirt for a control plane. Its programs do not run yet, and its manifests are not applied.
+    pub fn prepare(plane: &ControlPlane) -> Result<Self, String> {
         let binaries = Binaries::kubevirt();
         let at = plane.folder().to_owned();
         let file = |name: &str| at.join(name).display().to_string();
@@ -103,10 +109,8 @@ impl KubeVirt {
         }
         let [api, controller, handler] = std::array::from_fn(|_| free_port());
         manifests(binaries.path("kubevirt-manifests"), &at, api)?;
-
-        done(&plane.admin(&["create", "--validate=false", "-f", &file("install.json")]))?;
-        // virt-api prepares its API description for a few seconds before it listens.
-        let virt_api = Process::start(
+        let part = |name: &str, program: &Path, arguments: Vec<String>| Process::prepare(name, program, arguments, &at);
+        let virt_api = part(
             "virt-api",
             binaries.path("virt-api"),
             vec![
@@ -119,13 +123,8 @@ impl KubeVirt {
                 format!("--handler-cert-file={}", certificate("virt-handler-client.crt")),
                 format!("--handler-key-file={}", certificate("virt-handler-client.key")),
             ],
-            &at,
         );
-        done(&plane.admin(&["create", "--validate=false", "-f", &file("crds.json")]))?;
-        eventually("KubeVirt's definitions are in force", SOON, || {
-            done(&plane.admin(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]))
-        });
-        let virt_controller = Process::start(
+        let virt_controller = part(
             "virt-controller",
             binaries.path("virt-controller"),
             vec![
@@ -137,58 +136,47 @@ impl KubeVirt {
                 format!("--launcher-image=kubevirt/virt-launcher:{KUBEVIRT}"),
                 format!("--exporter-image=kubevirt/virt-exportserver:{KUBEVIRT}"),
             ],
-            &at,
         );
         let arguments = vec![at.display().to_string(), handler.to_string()];
-        let virt_handler = Process::start("virt-handler", &built().virt_handler, arguments, &at);
-        let kubevirt = Self { virt_handler, virt_controller, virt_api };
-        kubevirt.configure(plane)?;
+        let virt_handler = part("virt-handler", &built().virt_handler, arguments);
+        Ok(Self { virt_handler, virt_controller, virt_api, port: api })
+    }
+
+    /// Installs KubeVirt, and waits until virtual machines can be created.
+    pub(crate) fn start(plane: &ControlPlane) -> Result<Self, String> {
+        let mut kubevirt = Self::prepare(plane)?;
+        let [install, definitions, serving] = Self::files(plane);
+        let create = |file: &str| done(&plane.admin(&["create", "--validate=false", "-f", file]));
+        create(&install)?;
+        // virt-api prepares its API description for a few seconds before it listens.
+        kubevirt.virt_api.restart();
+        create(&definitions)?;
+        eventually("KubeVirt's definitions are in force", SOON, || {
+            done(&plane.admin(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]))
+        });
+        kubevirt.virt_controller.restart();
+        kubevirt.virt_handler.restart();
+        done(&plane.admin_reading(&["create", "-f", "-"], &deployment().to_string()))?;
+        let status = deployed().to_string();
+        done(&plane.admin(&[&DEPLOYED[..], &[&status]].concat()))?;
         kubevirt.until("virt-api listens", || {
-            connect(([127, 0, 0, 1], api)).map(drop).map_err(|error| error.to_string())
+            connect(([127, 0, 0, 1], kubevirt.port)).map(drop).map_err(|error| error.to_string())
         })?;
         // Not before virt-api listens: the API server retries after ever longer pauses, and refuses writes of machines
         // until then.
-        done(&plane.admin(&["create", "--validate=false", "-f", &file("serving.json")]))?;
+        create(&serving)?;
         kubevirt.ready(plane)?;
         Ok(kubevirt)
     }
 
-    /// Creates the objects that mark KubeVirt as deployed, and those through which virt-api finds the virt-handler of a
-    /// node.
-    fn configure(&self, plane: &ControlPlane) -> Result<(), String> {
-        let name = json!({ "name": "kubevirt", "namespace": NAMESPACE });
-        let kubevirt = json!({ "apiVersion": "kubevirt.io/v1", "kind": "KubeVirt", "metadata": name, "spec": {} });
-        let create = |object: &Value| done(&plane.admin_reading(&["create", "-f", "-"], &object.to_string()));
-        create(&kubevirt)?;
-        // Without a phase KubeVirt ignores its configuration; without an architecture it refuses every machine.
-        let status = json!({ "status": {
-            "phase": "Deployed", "defaultArchitecture": "amd64",
-            "operatorVersion": KUBEVIRT, "observedKubeVirtVersion": KUBEVIRT, "targetKubeVirtVersion": KUBEVIRT,
-            "conditions": [
-                { "type": "Available", "status": "True", "reason": "AllComponentsReady" },
-                { "type": "Created", "status": "True", "reason": "AllResourcesCreated" },
-            ],
-        } });
-        let patch = ["patch", "kubevirt", "kubevirt", "-n", NAMESPACE, "--subresource=status", "--type=merge", "-p"];
-        done(&plane.admin(&[&patch[..], &[&status.to_string()]].concat()))?;
-        let labels = json!({ "kubevirt.io": "virt-handler" });
-        create(&json!({
-            "apiVersion": "apps/v1", "kind": "DaemonSet",
-            "metadata": { "name": "virt-handler", "namespace": NAMESPACE },
-            "spec": {
-                "selector": { "matchLabels": labels },
-                "template": {
-                    "metadata": { "labels": labels },
-                    "spec": {
-                        // A Pod on the host network has the address of its node, which is loopback for all nodes here.
-                        "hostNetwork": true,
-                        "serviceAccountName": "kubevirt-handler",
-                        "tolerations": [{ "operator": "Exists" }],
-                        "containers": [{ "name": "virt-handler", "image": "kubevirt/virt-handler" }],
-                    },
-                },
-            },
-        }))
+    /// Returns the manifests of KubeVirt, in the order in which they are applied.
+    pub fn files(plane: &ControlPlane) -> [String; 3] {
+        FILES.map(|name| plane.folder().join(name).display().to_string())
+    }
+
+    /// Returns all programs.
+    pub fn parts(&mut self) -> [&mut Process; 3] {
+        [&mut self.virt_handler, &mut self.virt_controller, &mut self.virt_api]
     }
 
     /// Waits until every component works.
@@ -241,6 +229,49 @@ impl KubeVirt {
         });
         ended.map_or(Ok(()), Err)
     }
+}
+
+/// The arguments of kubectl before the patch that [`deployed`] returns.
+pub const DEPLOYED: [&str; 8] =
+    ["patch", "kubevirt", "kubevirt", "-n", NAMESPACE, "--subresource=status", "--type=merge", "-p"];
+
+/// Returns the status of a KubeVirt that is deployed. Without a phase KubeVirt ignores its configuration; without an
+/// architecture it refuses every machine.
+pub fn deployed() -> Value {
+    json!({ "status": {
+        "phase": "Deployed", "defaultArchitecture": "amd64",
+        "operatorVersion": KUBEVIRT, "observedKubeVirtVersion": KUBEVIRT, "targetKubeVirtVersion": KUBEVIRT,
+        "conditions": [
+            { "type": "Available", "status": "True", "reason": "AllComponentsReady" },
+            { "type": "Created", "status": "True", "reason": "AllResourcesCreated" },
+        ],
+    } })
+}
+
+/// Returns the objects that mark KubeVirt as deployed, and through which virt-api finds the virt-handler of a node.
+pub fn deployment() -> Value {
+    let labels = json!({ "kubevirt.io": "virt-handler" });
+    json!({ "apiVersion": "v1", "kind": "List", "items": [
+        { "apiVersion": "kubevirt.io/v1", "kind": "KubeVirt",
+            "metadata": { "name": "kubevirt", "namespace": NAMESPACE }, "spec": {} },
+        {
+            "apiVersion": "apps/v1", "kind": "DaemonSet",
+            "metadata": { "name": "virt-handler", "namespace": NAMESPACE },
+            "spec": {
+                "selector": { "matchLabels": labels },
+                "template": {
+                    "metadata": { "labels": labels },
+                    "spec": {
+                        // A Pod on the host network has the address of its node, which is loopback for all nodes here.
+                        "hostNetwork": true,
+                        "serviceAccountName": "kubevirt-handler",
+                        "tolerations": [{ "operator": "Exists" }],
+                        "containers": [{ "name": "virt-handler", "image": "kubevirt/virt-handler" }],
+                    },
+                },
+            },
+        },
+    ] })
 }
 
 fn manifests(program: &Path, folder: &Path, port: u16) -> Result<(), String> {
