@@ -23,6 +23,12 @@ pub async fn version(client: &Client) -> Result<Version, ApiError> {
 
 /// Reports whether the API server serves a type of an API group and version, such as `apps/v1`.
 pub async fn serves(client: &Client, group_version: &str, plural: &str) -> Result<bool, ApiError> {
+    Ok(served(client, group_version).await?.iter().any(|name| name == plural))
+}
+
+/// Lists the types of an API group and version that the API server serves, by their plural names. A type that a
+/// `CustomResourceDefinition` makes is served once the definition is `Established`.
+pub async fn served(client: &Client, group_version: &str) -> Result<Vec<String>, ApiError> {
     let list = if_there(client.list_api_group_resources(group_version).await.map_err(ApiError::from))?;
-    Ok(list.is_some_and(|list| list.resources.iter().any(|resource| resource.name == plural)))
+    Ok(list.into_iter().flat_map(|list| list.resources).map(|resource| resource.name).collect())
 }

@@ -63,9 +63,11 @@ pub async fn configuration(client: &Client) -> Result<Configuration, ApiError> {
 pub struct Deployment {
     /// The number of replicas that are wanted.
     pub wanted: i32,
+    /// The number of replicas of all revisions.
+    pub all: i32,
     /// The number of replicas of the current revision.
     pub updated: i32,
-    /// The number of replicas that can be called.
+    /// The number of replicas of all revisions that can be called.
     pub available: i32,
     /// Whether the numbers are about the current revision.
     pub observed: bool,
@@ -76,15 +78,27 @@ impl Deployment {
         let status = read.status.unwrap_or_default();
         Self {
             wanted: read.spec.and_then(|spec| spec.replicas).unwrap_or(1),
+            all: status.replicas.unwrap_or(0),
             updated: status.updated_replicas.unwrap_or(0),
             available: status.available_replicas.unwrap_or(0),
             observed: status.observed_generation >= read.metadata.generation,
         }
     }
 
-    /// Reports whether all replicas are of the current revision and can be called.
+    /// Reports whether all replicas are of the current revision and can be called. Replicas of an older revision count
+    /// as available, too, so that none of them may be left.
     pub fn is_complete(&self) -> bool {
-        self.observed && self.updated >= self.wanted && self.available >= self.wanted
+        self.observed && self.updated >= self.wanted && self.all <= self.updated && self.available >= self.updated
+    }
+
+    /// Returns the counts as text: `1 of 2 replicas are updated, 2 available, 1 of an older revision`.
+    pub fn counts(&self) -> String {
+        let Self { wanted, updated, available, .. } = self;
+        let counts = format!("{updated} of {wanted} replicas are updated, {available} available");
+        match self.all - updated {
+            older if older > 0 => format!("{counts}, {older} of an older revision"),
+            _ => counts,
+        }
     }
 }
 
@@ -188,17 +202,26 @@ mod tests {
 
     #[test]
     fn a_deployment_is_complete_once_its_status_has_this_revision() {
-        let check = |status: serde_json::Value, expected: bool| {
+        let all_updated = "2 of 2 replicas are updated, 2 available";
+        let check = |status: serde_json::Value, expected: bool, counts: &str| {
             let read = json!({
                 "metadata": { "generation": 2 }, "status": status,
                 "spec": { "replicas": 2, "selector": {}, "template": {} },
             });
-            assert_eq!(Deployment::of(serde_json::from_value(read).unwrap()).is_complete(), expected);
+            let deployment = Deployment::of(serde_json::from_value(read).unwrap());
+            assert_eq!((deployment.is_complete(), deployment.counts().as_str()), (expected, counts), "{status}");
         };
-        check(json!({ "observedGeneration": 2, "updatedReplicas": 2, "availableReplicas": 2 }), true);
-        check(json!({ "observedGeneration": 1, "updatedReplicas": 2, "availableReplicas": 2 }), false);
-        check(json!({ "observedGeneration": 2, "updatedReplicas": 1, "availableReplicas": 2 }), false);
-        check(json!({ "observedGeneration": 2, "updatedReplicas": 2 }), false);
-        check(json!({}), false);
+        let status = |observed: i32, all: i32, updated: i32, available: i32| {
+            json!({ "observedGeneration": observed, "replicas": all,
+                "updatedReplicas": updated, "availableReplicas": available })
+        };
+        check(status(2, 2, 2, 2), true, all_updated);
+        check(status(1, 2, 2, 2), false, all_updated);
+        check(status(2, 2, 1, 2), false, "1 of 2 replicas are updated, 2 available, 1 of an older revision");
+        // One new replica does not answer, and an old one does.
+        check(status(2, 3, 2, 2), false, "2 of 2 replicas are updated, 2 available, 1 of an older revision");
+        check(status(2, 3, 2, 3), false, "2 of 2 replicas are updated, 3 available, 1 of an older revision");
+        check(status(2, 2, 2, 0), false, "2 of 2 replicas are updated, 0 available");
+        check(json!({}), false, "0 of 2 replicas are updated, 0 available");
     }
 }

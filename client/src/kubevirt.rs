@@ -14,6 +14,7 @@ use cmp_core::lifecycle::Call;
 use cmp_core::name::{ClusterName, InstanceName};
 
 use crate::accounts::changes;
+use crate::discovery::served;
 use crate::error::ApiError;
 use crate::texts;
 use crate::watches::Watch;
@@ -27,10 +28,18 @@ pub struct Machines {
     running: Api<DynamicObject>,
 }
 
-/// Reports whether the Kubernetes cluster has KubeVirt.
+/// The types of KubeVirt that instances need.
+const TYPES: [&str; 2] = ["virtualmachines", "virtualmachineinstances"];
+
+/// Reports whether the Kubernetes cluster has KubeVirt: whether the API server serves VMs and their guests.
 pub async fn installed(client: &Client) -> Result<bool, ApiError> {
-    let groups = client.list_api_groups().await?;
-    Ok(groups.groups.iter().any(|group| group.name == GROUP))
+    Ok(has_vms(&served(client, &format!("{GROUP}/{VERSION}")).await?))
+}
+
+/// Reports whether both types are served. The group alone says less. KubeVirt's operator makes it first, for its own
+/// settings.
+fn has_vms(served: &[String]) -> bool {
+    TYPES.iter().all(|plural| served.iter().any(|name| name == plural))
 }
 
 fn resource(kind: &str, plural: &str) -> ApiResource {
@@ -166,5 +175,26 @@ async fn all<T: DeserializeOwned>(api: &Api<DynamicObject>) -> Result<Vec<T>, Ap
             .collect(),
         Err(error) if error.is_not_found() => Ok(Vec::new()),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kubevirt_is_installed_once_vms_and_their_guests_are_served() {
+        for (served, expected) in [
+            (&["virtualmachines", "virtualmachineinstances"][..], true),
+            (&["kubevirts", "virtualmachineinstances", "virtualmachines/status", "virtualmachines"], true),
+            // KubeVirt's operator runs, and no KubeVirt is deployed.
+            (&["kubevirts"], false),
+            (&["kubevirts", "virtualmachineinstances"], false),
+            (&["virtualmachines"], false),
+            (&[], false),
+        ] {
+            let served: Vec<String> = served.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(has_vms(&served), expected, "{served:?}");
+        }
     }
 }

@@ -18,6 +18,7 @@ use cmp_core::template::resize::resized as resized_set;
 
 use crate::error::ApiError;
 use crate::kubevirt::Machines;
+use crate::restart::is_ready;
 
 /// How long a refusal is retried. It may come from an API server that has not seen yet that the cluster grew.
 const CATCH_UP: Duration = Duration::from_secs(15);
@@ -79,7 +80,7 @@ pub async fn fits(client: &Client, cluster: &ClusterName, size: &Resources) -> R
     Ok(())
 }
 
-/// Reports whether a container instance runs with this size.
+/// Reports whether the Pod of a container instance is ready and has this size.
 pub async fn container_runs(client: &Client, name: &InstanceName, size: &Resources) -> Result<bool, ApiError> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), &name.cluster.namespace());
     Ok(pods.get_opt(&format!("{name}-0")).await?.is_some_and(|pod| runs_with(&pod, size)))
@@ -89,8 +90,8 @@ fn runs_with(pod: &Pod, size: &Resources) -> bool {
     // A LimitRange may limit further resources of the Pod, such as ephemeral-storage.
     let taken = pod.spec.as_ref().and_then(|spec| footprint(spec, Rule::Limits));
     let resized = taken.is_some_and(|taken| size.iter().all(|(name, amount)| taken.get(name) == amount));
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    resized && phase == Some("Running") && pod.metadata.deletion_timestamp.is_none()
+    // The phase of a Pod whose container crashes or does not answer yet is Running, too.
+    resized && is_ready(pod)
 }
 
 /// Changes the size of the next guest of a VM. Returns whether it was different.
@@ -127,21 +128,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_instance_runs_with_a_size_once_its_new_pod_runs() {
+    fn an_instance_runs_with_a_size_once_its_new_pod_is_ready() {
         let size = Resources::new("1".parse().unwrap(), "1Gi".parse().unwrap());
-        let check = |phase: &str, memory: &str, deleted: Value, expected: bool| {
+        let check = |ready: &str, memory: &str, deleted: Value, expected: bool| {
             let limits = json!({ "cpu": "1", "memory": memory, "ephemeral-storage": "1Gi" });
             let pod = json!({
                 "metadata": { "deletionTimestamp": deleted },
                 "spec": { "containers": [{ "name": "x", "resources": { "limits": limits, "requests": limits } }] },
-                "status": { "phase": phase },
+                "status": { "phase": "Running", "conditions": [{ "type": "Ready", "status": ready }] },
             });
             assert_eq!(runs_with(&serde_json::from_value(pod).unwrap(), &size), expected);
         };
-        check("Running", "1Gi", Value::Null, true);
-        check("Running", "2Gi", Value::Null, false);
-        check("Pending", "1Gi", Value::Null, false);
-        check("Running", "1Gi", json!("2026-01-01T00:00:00Z"), false);
+        check("True", "1Gi", Value::Null, true);
+        check("True", "2Gi", Value::Null, false);
+        check("False", "1Gi", Value::Null, false);
+        check("True", "1Gi", json!("2026-01-01T00:00:00Z"), false);
     }
 
     #[tokio::test]

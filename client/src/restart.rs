@@ -61,11 +61,16 @@ pub async fn is_done(
     })
 }
 
-/// Reports whether a Pod is ready and not the old one.
-fn is_another(pod: &Pod, old: Option<&str>) -> bool {
+/// Reports whether a Pod is ready and not being deleted.
+pub(crate) fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
     let ready = conditions.into_iter().flatten().any(|is| is.type_ == "Ready" && is.status == "True");
-    ready && pod.metadata.uid.as_deref() != old && pod.metadata.deletion_timestamp.is_none()
+    ready && pod.metadata.deletion_timestamp.is_none()
+}
+
+/// Reports whether a Pod is ready and not the old one.
+fn is_another(pod: &Pod, old: Option<&str>) -> bool {
+    is_ready(pod) && pod.metadata.uid.as_deref() != old
 }
 
 async fn pod(client: &Client, name: &InstanceName) -> Result<Option<Pod>, ApiError> {

@@ -7,7 +7,7 @@ use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use cmp_client::installation::{self, Deployment};
+use cmp_client::installation;
 use cmp_client::probes;
 use cmp_core::keys;
 use cmp_core::settings::{self, Cidr};
@@ -236,10 +236,5 @@ async fn not_available(client: &Client, deployed: bool) -> Result<Option<String>
         return Ok(None);
     }
     let deployment = installation::deployment(client, keys::WEBHOOK).await?;
-    Ok(if deployment.is_complete() {
-        None
-    } else {
-        let Deployment { wanted, updated, available, .. } = deployment;
-        Some(format!("{updated} of {wanted} replicas are updated, {available} available"))
-    })
+    Ok((!deployment.is_complete()).then(|| deployment.counts()))
 }

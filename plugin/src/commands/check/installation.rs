@@ -116,6 +116,7 @@ impl Installation {
         Ok(match available {
             0 => Check::failed(name, said).hint(PODS),
             _ if available < wanted => Check::warning(name, said).hint(PODS),
+            _ if !deployment.is_complete() => Check::warning(name, deployment.counts()).hint(PODS),
             1 => Check::warning(name, format!("{said}: clusters cannot be created or grown while it restarts"))
                 .hint("kubectl cmp install --replicas 2"),
             _ => Check::ok(name, said),
