@@ -30,7 +30,7 @@ pub async fn who(client: &Client) -> Result<Identity, ApiError> {
 pub struct Target<'a> {
     /// The API group of the type; empty for the core group.
     pub group: &'a str,
-    /// The plural name of the type.
+    /// The plural name of the type, or a subresource such as `serviceaccounts/token`.
     pub plural: &'a str,
     /// The Namespace of the objects; `None` means all.
     pub namespace: Option<&'a str>,
@@ -38,11 +38,13 @@ pub struct Target<'a> {
 
 /// Asks the API server whether the caller may do this.
 pub async fn may(client: &Client, verb: &str, target: Target<'_>) -> Result<bool, ApiError> {
+    let (resource, subresource) = parts(target.plural);
     let review = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
             resource_attributes: Some(ResourceAttributes {
                 group: Some(target.group.to_owned()),
-                resource: Some(target.plural.to_owned()),
+                resource: Some(resource.to_owned()),
+                subresource: subresource.map(str::to_owned),
                 namespace: target.namespace.map(str::to_owned),
                 verb: Some(verb.to_owned()),
                 ..ResourceAttributes::default()
@@ -54,6 +56,11 @@ pub async fn may(client: &Client, verb: &str, target: Target<'_>) -> Result<bool
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let answer = reviews.create(&PostParams::default(), &review).await?;
     Ok(answer.status.is_some_and(|status| status.allowed))
+}
+
+/// Returns the type, and its subresource if one is named.
+fn parts(plural: &str) -> (&str, Option<&str>) {
+    plural.split_once('/').map_or((plural, None), |(resource, subresource)| (resource, Some(subresource)))
 }
 
 /// A party that has a role.

@@ -14,6 +14,7 @@ use cmp_core::keys;
 use cmp_core::manifest::pairs;
 use cmp_core::name::UserName;
 
+use crate::access::{Target, may};
 use crate::error::ApiError;
 
 /// A token as its Secret describes it. The token itself is stored nowhere.
@@ -43,6 +44,11 @@ impl Token {
             created: secret.creation_timestamp().map(|time| time.0),
             expires: secret.annotations().get(keys::EXPIRES).and_then(|expires| expires.parse().ok()),
         }
+    }
+
+    /// Returns the token that a user would get. The API server makes its ID and its uid, and decides when it expires.
+    pub fn imagined(user: &UserName) -> Self {
+        Self::of(&anchor(user))
     }
 
     /// Reports whether this is a token of the user, and not another Secret.
@@ -83,6 +89,7 @@ impl From<kube::Error> for Failure {
 /// The tokens of all users.
 #[derive(Clone)]
 pub struct Tokens {
+    client: Client,
     secrets: Api<Secret>,
     users: Api<ServiceAccount>,
 }
@@ -92,10 +99,24 @@ fn of(user: &UserName) -> ListParams {
     ListParams::default().labels(&format!("{}={user},{}={}", keys::USER, keys::TOKEN, keys::TRUE))
 }
 
+/// Returns the Secret that a new token is bound to. The API server completes its name.
+fn anchor(user: &UserName) -> Secret {
+    let labels = [(keys::USER, user.as_str()), (keys::TOKEN, keys::TRUE), (keys::MANAGED_BY, keys::MANAGER)];
+    Secret {
+        metadata: ObjectMeta {
+            generate_name: Some(format!("{user}-")),
+            labels: Some(pairs(labels)),
+            ..ObjectMeta::default()
+        },
+        ..Secret::default()
+    }
+}
+
 impl Tokens {
     /// Creates a view that makes its calls through `client`.
     pub fn new(client: &Client) -> Self {
         Self {
+            client: client.clone(),
             secrets: Api::namespaced(client.clone(), keys::USERS_NAMESPACE),
             users: Api::namespaced(client.clone(), keys::USERS_NAMESPACE),
         }
@@ -103,17 +124,8 @@ impl Tokens {
 
     /// Creates a token for a user, bound to a new Secret. Deleting the Secret revokes the token.
     pub async fn create(&self, user: &UserName, duration: Duration) -> Result<Created, Failure> {
-        let labels = [(keys::USER, user.as_str()), (keys::TOKEN, keys::TRUE), (keys::MANAGED_BY, keys::MANAGER)];
-        let anchor = Secret {
-            metadata: ObjectMeta {
-                generate_name: Some(format!("{user}-")),
-                labels: Some(pairs(labels)),
-                ..ObjectMeta::default()
-            },
-            ..Secret::default()
-        };
         let params = PostParams { field_manager: Some(keys::MANAGER.to_owned()), ..PostParams::default() };
-        let anchor = self.secrets.create(&params, &anchor).await?;
+        let anchor = self.secrets.create(&params, &anchor(user)).await?;
         let request = TokenRequest {
             spec: Some(TokenRequestSpec {
                 audiences: None,
@@ -141,6 +153,22 @@ impl Tokens {
         let params = PatchParams { field_manager: Some(keys::MANAGER.to_owned()), ..PatchParams::default() };
         let secret = self.secrets.patch(&anchor.name_any(), &params, &Patch::Merge(annotations)).await?;
         Ok(Created { bearer, token: Token::of(&secret) })
+    }
+
+    /// Asks the API server whether the caller may create a token for a user, and stores nothing. The Secret is tried in a
+    /// dry run. The token is not, because it is bound to a Secret that a dry run does not store.
+    pub async fn try_create(&self, user: &UserName) -> Result<(), Failure> {
+        let params = PostParams { dry_run: true, field_manager: Some(keys::MANAGER.to_owned()) };
+        self.secrets.create(&params, &anchor(user)).await?;
+        if self.users.get_metadata_opt(user.as_str()).await?.is_none() {
+            return Err(Failure::NoUser);
+        }
+        let token = Target { group: "", plural: "serviceaccounts/token", namespace: Some(keys::USERS_NAMESPACE) };
+        if !may(&self.client, "create", token).await? {
+            let message = format!("you cannot create serviceaccounts/token in namespace {}", keys::USERS_NAMESPACE);
+            return Err(ApiError::refused(403, "Forbidden", message).into());
+        }
+        Ok(())
     }
 
     /// Lists the tokens of a user.
@@ -184,5 +212,6 @@ mod tests {
         check(&[(keys::TOKEN, "true"), (keys::USER, "jane")], false);
         check(&[(keys::USER, "john")], false);
         check(&[(keys::TOKEN, "true")], false);
+        assert!(Token::of(&anchor(&john)).is_of(&john));
     }
 }

@@ -251,6 +251,23 @@ fn a_user_can_be_an_object() {
 }
 
 #[test]
+fn a_dry_run_of_a_token_makes_none() {
+    let user = shared().user("4", "8Gi");
+    let ids = || user.admin(&["cmp", "get", "tokens", &user.name, "-o", "name"]).ok().stdout;
+    let (before, create) = (ids(), ["cmp", "create", "token", &user.name]);
+    for (how, suffix) in [("--dry-run=client", "dry run"), ("--dry-run=server", "server dry run")] {
+        let dry = user.admin(&[&create[..], &[how]].concat()).ok();
+        assert_eq!(dry.stdout, format!("token of user/{} created ({suffix})\n", user.name));
+        let object = user.admin(&[&create[..], &[how, "-o", "json"]].concat()).ok().json();
+        assert_eq!(object["metadata"]["generateName"], format!("{}-", user.name));
+        assert!(object["metadata"]["name"].is_null() && object["status"]["token"].is_null(), "{object}");
+        user.admin(&["cmp", "create", "token", "nobody", how]).fails().says("user \"nobody\" not found");
+    }
+    user.cmp(&["create", "token", &user.name, "--dry-run=server"]).fails().says("orbidden");
+    assert_eq!(ids(), before);
+}
+
+#[test]
 fn templates_columns_order_and_labels() {
     let user = shared().user("4", "8Gi");
     let (web, db) = (running(&user, "web", 2, "500m", "512Mi"), running(&user, "db", 1, "1", "1Gi"));

@@ -6,7 +6,7 @@ use crate::name::{ClusterName, InstanceName, TemplateName, UserName};
 use crate::plan::create_user;
 use crate::plan::refusal::Refusal;
 use crate::plan::write::Write;
-use crate::plan::{create, resize, scale, user};
+use crate::plan::{create, resize, scale, token, user};
 use crate::vocabulary::{DryRun, InstanceType, Verb};
 
 /// Returns the lines about the write of an account: one for each key.
@@ -157,6 +157,20 @@ pub fn create_template(name: &TemplateName) -> String {
 /// Returns the line about the deletion of one template.
 pub fn delete_template(name: &str) -> String {
     format!("delete configmap/{name} in namespace {TEMPLATES_NAMESPACE}")
+}
+
+/// Returns the lines about `create token`.
+pub fn create_token(user: &UserName) -> Vec<String> {
+    let line = |step| {
+        Some(match step {
+            token::Create::CheckUser => format!("check that {user} has an account"),
+            token::Create::MakeAndPrint => {
+                format!("create a secret in namespace {USERS_NAMESPACE}, and a token of {user} that ends with it")
+            }
+            token::Create::Try | token::Create::PrintImagined => return None,
+        })
+    };
+    token::create(DryRun::None).into_iter().filter_map(line).collect()
 }
 
 /// Returns the line about `delete token`.

@@ -9,8 +9,12 @@ use crate::vocabulary::DryRun;
 pub enum Create {
     /// Check that the user has an account.
     CheckUser,
+    /// Ask the API server whether the caller may make a token.
+    Try,
     /// Make a token, and print it. It can be read only now.
     MakeAndPrint,
+    /// Print the token that a dry run would make, without its value.
+    PrintImagined,
 }
 
 /// A step of `delete token`.
@@ -23,8 +27,12 @@ pub enum Delete {
 }
 
 /// Plans a new token of a user. The account is checked first, so that a user who is gone gets none.
-pub fn create() -> [Create; 2] {
-    [Create::CheckUser, Create::MakeAndPrint]
+pub fn create(dry_run: DryRun) -> Vec<Create> {
+    match dry_run {
+        DryRun::None => vec![Create::CheckUser, Create::MakeAndPrint],
+        DryRun::Client => vec![Create::CheckUser, Create::PrintImagined],
+        DryRun::Server => vec![Create::CheckUser, Create::Try, Create::PrintImagined],
+    }
 }
 
 /// Plans the deletion of a token. `exists` reports whether the user has a token with this ID.
@@ -61,6 +69,12 @@ mod tests {
 
     #[test]
     fn only_a_user_with_an_account_gets_a_token() {
-        assert_eq!(create(), [Create::CheckUser, Create::MakeAndPrint]);
+        for (dry_run, steps) in [
+            (DryRun::None, &[Create::CheckUser, Create::MakeAndPrint][..]),
+            (DryRun::Client, &[Create::CheckUser, Create::PrintImagined]),
+            (DryRun::Server, &[Create::CheckUser, Create::Try, Create::PrintImagined]),
+        ] {
+            assert_eq!(create(dry_run), steps, "{dry_run:?}");
+        }
     }
 }

@@ -117,6 +117,17 @@ fn a_verb_is_told_for_the_instances_that_it_changes() {
 }
 
 #[test]
+fn a_token_is_told_with_its_secret() {
+    assert_eq!(
+        create_token(&"john".parse().unwrap()),
+        [
+            "check that john has an account",
+            "create a secret in namespace cmp-users, and a token of john that ends with it",
+        ]
+    );
+}
+
+#[test]
 fn a_user_is_told_object_by_object() {
     let john: UserName = "john".parse().unwrap();
     let wish = user::Wish { name: john.clone(), quota: size("cpu=1,memory=1Gi"), policy: Policy::default() };

@@ -6,17 +6,21 @@ use clap::Args;
 use serde_json::json;
 
 use cmp_client::tokens::Created;
+use cmp_core::plan::describe;
 use cmp_core::plan::token::{self, Create};
 
 use crate::args::values::lifetime;
-use crate::args::{ObjectArgs, UserNameArg};
-use crate::commands::shared::tokens::{make, object};
+use crate::args::{DryRunArgs, ObjectArgs, UserNameArg, suffix};
+use crate::commands::shared::tokens::{imagined, make, object, try_make};
+use crate::commands::shared::write_account::print_plan;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{Format, print_object};
 
 #[derive(Debug, Args)]
-#[command(before_help = "Examples:\n  kubectl cmp create token john --duration 24h")]
+#[command(
+    before_help = "Examples:\n  kubectl cmp create token john --duration 24h\n  kubectl cmp create token john --dry-run=server"
+)]
 pub(crate) struct CreateToken {
     #[command(flatten)]
     pub(crate) user: UserNameArg,
@@ -24,14 +28,22 @@ pub(crate) struct CreateToken {
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = lifetime)]
     pub(crate) duration: Duration,
     #[command(flatten)]
+    pub(crate) dry: DryRunArgs,
+    #[command(flatten)]
     pub(crate) output: ObjectArgs,
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: CreateToken) -> Result<(), CliError> {
-    let CreateToken { user: UserNameArg { user }, duration, output } = args;
-    for step in token::create() {
+    let CreateToken { user: UserNameArg { user }, duration, dry: DryRunArgs { dry_run }, output } = args;
+    print_plan(context.ui, dry_run, || Ok(describe::create_token(&user)))?;
+    for step in token::create(dry_run.into()) {
         match step {
             Create::CheckUser => drop(context.account(&user).await?),
+            Create::Try => try_make(context, &user).await?,
+            Create::PrintImagined => match &output.output {
+                Some(format) => print_object(context.ui, format, &imagined(&user))?,
+                None => context.ui.line(&format!("token of user/{user} created{}", suffix(dry_run)))?,
+            },
             Create::MakeAndPrint => print(context, &make(context, &user, duration).await?, output.output.as_ref())?,
         }
     }

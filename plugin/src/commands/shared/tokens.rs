@@ -14,11 +14,21 @@ use crate::error::CliError;
 /// Creates a token for a user.
 pub(crate) async fn make(context: &Context<'_>, user: &UserName, duration: Duration) -> Result<Created, CliError> {
     let created = Tokens::new(&context.client().await?).create(user, duration).await;
-    created.map_err(|failure| match failure {
+    created.map_err(|failure| failed(user, failure))
+}
+
+/// Asks the API server whether it would create a token for a user.
+pub(crate) async fn try_make(context: &Context<'_>, user: &UserName) -> Result<(), CliError> {
+    let tried = Tokens::new(&context.client().await?).try_create(user).await;
+    tried.map_err(|failure| failed(user, failure))
+}
+
+fn failed(user: &UserName, failure: Failure) -> CliError {
+    match failure {
         Failure::NoUser => CliError::not_found("user", user.as_str()),
         Failure::NoToken => CliError::internal(&failure.to_string()),
         Failure::Api(error) => error.into(),
-    })
+    }
 }
 
 /// Returns the token as `-o json` prints it, without its value.
@@ -36,6 +46,14 @@ pub(crate) fn object(token: &Token) -> Value {
         "spec": { "user": token.user },
         "status": { "expires": token.expires.map(|expires| expires.to_string()) },
     })
+}
+
+/// Returns the token that a dry run would create, as `-o json` prints it.
+pub(crate) fn imagined(user: &UserName) -> Value {
+    let mut object = object(&Token::imagined(user));
+    object["metadata"]["name"] = Value::Null;
+    object["metadata"]["generateName"] = json!(format!("{user}-"));
+    object
 }
 
 /// Returns the ids of the tokens of a user.
