@@ -7,6 +7,8 @@ use crate::instance::Instance;
 use crate::name::InstanceName;
 use crate::state::State;
 
+pub mod clock;
+
 /// The goal that instances are to reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {

@@ -10,10 +10,12 @@ use tokio::time::Instant;
 use cmp_client::installation;
 use cmp_client::probes;
 use cmp_core::keys;
+use cmp_core::progress::clock::Limit;
 use cmp_core::settings::{self, Cidr};
 
 use crate::args::values::NODES;
 use crate::args::{ChangeArgs, DryRun, WaitArgs, YesArg, suffix};
+use crate::commands::shared::wait_clock::WaitClock;
 use crate::commands::shared::wanted_manifests::{PODS, wanted};
 use crate::commands::shared::{leftovers, mirror_claim, requirements};
 use crate::context::Context;
@@ -98,7 +100,7 @@ pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), 
     }
     target.apply(version).await?;
     if args.wait.wait && dry_run == DryRun::None {
-        answering(context, &client, flags.webhook_url.is_none(), args.wait.timeout).await?;
+        answering(context, &client, flags.webhook_url.is_none(), args.wait.limit()).await?;
     }
     Ok(())
 }
@@ -207,8 +209,8 @@ async fn in_force(client: &Client) -> Result<(), CliError> {
 }
 
 /// Waits until cmp-webhook answers, and all of its replicas have this version.
-async fn answering(context: &Context<'_>, client: &Client, deployed: bool, timeout: Duration) -> Result<(), CliError> {
-    let deadline = Instant::now() + timeout;
+async fn answering(context: &Context<'_>, client: &Client, deployed: bool, limit: Limit) -> Result<(), CliError> {
+    let clock = WaitClock::start(limit);
     let mut progress = Progress::new(context.ui);
     loop {
         let missing = match not_available(client, deployed).await? {
@@ -216,10 +218,11 @@ async fn answering(context: &Context<'_>, client: &Client, deployed: bool, timeo
             missing => missing,
         };
         let Some(missing) = missing else { return Ok(()) };
-        let late = Instant::now() > deadline;
+        clock.observe(&missing);
+        let late = clock.is_over();
         progress.show(&format!("cmp-webhook: {missing}"), None, late);
         if late {
-            let error = CliError::user(format!("cmp-webhook is not ready after {} s: {missing}", timeout.as_secs()));
+            let error = CliError::user(format!("cmp-webhook is not ready after {} s: {missing}", clock.seconds()));
             return Err(error.hint("`kubectl cmp check` shows details").hint(PODS));
         }
         tokio::time::sleep(PAUSE).await;

@@ -27,6 +27,7 @@ pub(crate) mod templates;
 pub(crate) mod tokens;
 pub(crate) mod users;
 pub(crate) mod versions;
+pub(crate) mod wait_clock;
 pub(crate) mod waiting;
 pub(crate) mod wanted_manifests;
 pub(crate) mod wants;

@@ -7,8 +7,9 @@ use cmp_core::name::ClusterName;
 use cmp_core::plan::{Write, delete as plan, describe};
 
 use crate::args::{DryRun, DryRunArgs, WaitArgs, WhichClusters, YesArg, suffix};
-use crate::commands::shared::delete_cluster::{Deadline, all_gone, ask, read_clusters};
+use crate::commands::shared::delete_cluster::{all_gone, ask, read_clusters};
 use crate::commands::shared::select_clusters::{check_owner, matching};
+use crate::commands::shared::wait_clock::WaitClock;
 use crate::commands::shared::write_account::{print_outcome, print_plan};
 use crate::context::{Context, complete};
 use crate::error::CliError;
@@ -116,7 +117,7 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
         }
         return complete(complete_so_far);
     }
-    let late = all_gone(context, &accounts, asked, Deadline::after(wait.timeout)).await?;
+    let late = all_gone(context, &accounts, asked, &WaitClock::start(wait.limit())).await?;
     for error in &late {
         error.print(context.ui);
     }

@@ -12,12 +12,14 @@ use cmp_client::{ApiError, users};
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::plan::describe;
 use cmp_core::plan::user::{self as plan, Step};
+use cmp_core::progress::clock::Limit;
 
 use crate::args::values::{duration, name};
 use crate::args::{DryRun, DryRunArgs, YesArg, suffix};
-use crate::commands::shared::delete_cluster::{self, Deadline};
+use crate::commands::shared::delete_cluster;
 use crate::commands::shared::delete_user::stop;
 use crate::commands::shared::namespaces;
+use crate::commands::shared::wait_clock::WaitClock;
 use crate::commands::shared::write_account::print_plan;
 use crate::context::{Context, complete, each_said, once};
 use crate::error::CliError;
@@ -94,7 +96,7 @@ async fn clusters(context: &Context<'_>, name: &UserName) -> Result<BTreeSet<Clu
 /// Deletes a user, step by step.
 async fn remove(context: &Context<'_>, name: &UserName, cascade: bool, timeout: Duration) -> Result<(), CliError> {
     let (client, accounts) = (context.client().await?, context.accounts().await?);
-    let deadline = Deadline::after(timeout);
+    let clock = WaitClock::start(Limit::Exact(timeout));
     let kept = |error: CliError| plan::kept(name).into_iter().fold(error, CliError::hint);
     let mut known = None;
     for step in plan::delete(cascade) {
@@ -107,12 +109,12 @@ async fn remove(context: &Context<'_>, name: &UserName, cascade: bool, timeout: 
             }
             Step::DeleteClusters => {
                 if let Some(stored) = known.take() {
-                    empty(context, &accounts, stored, deadline).await.map_err(kept)?;
+                    empty(context, &accounts, stored, &clock).await.map_err(kept)?;
                 }
             }
             Step::RemoveRights => users::remove_rights(&client, name).await?,
             Step::DeleteNamespaces => {
-                let failed = namespaces::all_gone(&client, Of::User(name), deadline.at).await?;
+                let failed = namespaces::all_gone(&client, Of::User(name), clock.end()).await?;
                 left(context, &failed).map_err(kept)?;
             }
             Step::Look => {
@@ -143,7 +145,7 @@ async fn empty(
     context: &Context<'_>,
     accounts: &Accounts,
     mut stored: Stored,
-    deadline: Deadline,
+    clock: &WaitClock,
 ) -> Result<(), CliError> {
     let user = stored.account.user.clone();
     loop {
@@ -153,7 +155,7 @@ async fn empty(
         }
         let clusters = delete_cluster::read_clusters(context, &stored, names).await?;
         let (going, mut failed) = delete_cluster::ask(accounts, stored, clusters, DryRun::None).await?;
-        failed.extend(delete_cluster::all_gone(context, accounts, vec![(user.clone(), going)], deadline).await?);
+        failed.extend(delete_cluster::all_gone(context, accounts, vec![(user.clone(), going)], clock).await?);
         left(context, &failed)?;
         stored = match accounts.get(&user).await {
             Err(error) if error.is_not_found() => return Ok(()),

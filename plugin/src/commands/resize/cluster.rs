@@ -11,6 +11,7 @@ use cmp_core::plan::amounts::Amount;
 use cmp_core::plan::describe;
 use cmp_core::plan::resize::{self, Step, Wish};
 use cmp_core::plan::write::current;
+use cmp_core::progress::clock::{self, Limit};
 use cmp_core::quantity::Quantity;
 use cmp_core::vocabulary::InstanceType;
 
@@ -48,15 +49,16 @@ pub(crate) struct ResizeCluster {
     /// Wait until what was given up is back in the quota, too
     #[arg(long)]
     pub(crate) wait: bool,
-    /// Time to wait until a restarted instance runs again
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
-    pub(crate) timeout: Duration,
+    /// Time to wait until a restarted instance runs again; 60s by default
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<(), CliError> {
     let ResizeCluster { cluster: ClusterNameArg { name }, cpu, memory, resource, yes, wait, timeout, change } = args;
+    let (limit, timeout) = (Limit::of(timeout), timeout.unwrap_or(clock::DEFAULT));
     let wish = Wish { name: name.clone(), cpu, memory, more: resource };
     resize::says_something(&wish)?;
     let accounts = context.accounts().await?;
@@ -83,7 +85,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
             }
             Step::Prepare => {
                 let want = current(&stored.account, &name)?;
-                prepared(context.ui, &accounts, &user, &name, &want, timeout).await?;
+                prepared(context.ui, &accounts, &user, &name, &want, limit).await?;
             }
             Step::Resize(one) => {
                 progress.passing(&format!("{name}: {at}/{} resized, {one} restarts", instances.len()));
@@ -106,7 +108,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
             }
             Step::TellReleasing if wait => {
                 let want = current(&stored.account, &name)?;
-                prepared(context.ui, &accounts, &user, &name, &want, timeout).await?;
+                prepared(context.ui, &accounts, &user, &name, &want, limit).await?;
                 stored = accounts.get(&user).await?;
             }
             Step::TellReleasing => {

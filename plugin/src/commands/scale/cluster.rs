@@ -1,7 +1,6 @@
 //! `scale cluster`: growth requests the quota first, shrinking gives it back last.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use clap::Args;
 
@@ -13,6 +12,7 @@ use cmp_core::plan::scale::{self, Step, Wish};
 use cmp_core::plan::write::current;
 use cmp_core::powered_off::PoweredOff;
 use cmp_core::progress::Goal;
+use cmp_core::progress::clock::Limit;
 use cmp_core::vocabulary::InstanceType;
 
 use crate::args::values::count;
@@ -20,6 +20,7 @@ use crate::args::{ChangeArgs, ClusterNameArg, DryRun, WaitArgs, YesArg};
 use crate::commands::shared::make_instances::{existing, make_instances, running};
 use crate::commands::shared::prepared_cluster::prepared;
 use crate::commands::shared::print_cluster::print_cluster_change;
+use crate::commands::shared::wait_clock::WaitClock;
 use crate::commands::shared::waiting::{self, Waited};
 use crate::commands::shared::write_account::{print_plan, write};
 use crate::commands::shared::{orphans, templates};
@@ -78,7 +79,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
                     orphans::delete(&client, orphan).await?;
                 }
             }
-            Step::Gone(names) => gone(context, &name, want.kind, names, wait.timeout).await?,
+            Step::Gone(names) => gone(context, &name, want.kind, names, wait.limit()).await?,
             Step::Write => {
                 stored = write(&accounts, stored, dry_run, |account| scale::write(&wish, account)).await?.stored;
                 want = current(&stored.account, &name)?;
@@ -87,14 +88,14 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
             Step::TellReleasing => {
                 context.ui.note("the quota returns when the deleted instances are confirmed gone (shown as releasing)");
             }
-            Step::Prepare => prepared(context.ui, &accounts, &user, &name, &want, wait.timeout).await?,
+            Step::Prepare => prepared(context.ui, &accounts, &user, &name, &want, wait.limit()).await?,
             Step::Make => {
                 let Some(template) = &template else { return Err(CliError::internal("the template was not read")) };
                 let there = existing(context, &name, want.kind).await?;
                 let blueprint = templates::blueprint(template, &want, None)?;
                 made = make_instances(context, &name, want.count, &blueprint, &there, &PoweredOff::default()).await?;
             }
-            Step::Run(names) => running(context, &name, want.kind, names, wait.timeout).await?,
+            Step::Run(names) => running(context, &name, want.kind, names, wait.limit()).await?,
         }
     }
     if dry_run == DryRun::None {
@@ -109,10 +110,11 @@ async fn gone(
     cluster: &ClusterName,
     kind: InstanceType,
     names: Vec<InstanceName>,
-    timeout: Duration,
+    limit: Limit,
 ) -> Result<(), CliError> {
+    let clock = WaitClock::start(limit);
     let waited = Waited { cluster: cluster.clone(), kind: Some(kind), names, goal: Goal::Gone };
-    let tallies = waiting::until(context, &[waited], timeout).await?;
+    let tallies = waiting::until(context, &[waited], &clock).await?;
     let late = tallies.iter().find_map(|tally| tally.late.first());
-    late.map_or(Ok(()), |late| Err(waiting::late(late, Goal::Gone, timeout)))
+    late.map_or(Ok(()), |late| Err(waiting::late(late, Goal::Gone, &clock)))
 }

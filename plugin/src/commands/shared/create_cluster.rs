@@ -67,7 +67,7 @@ pub(crate) async fn create(
                 want = plan.written(&stored.account);
                 steps.extend(plan.after_write(&stored.account));
             }
-            Step::Prepare => prepared(context.ui, &accounts, &user, name, &want, wait.timeout).await?,
+            Step::Prepare => prepared(context.ui, &accounts, &user, name, &want, wait.limit()).await?,
             Step::Make { look } => {
                 if look {
                     there = existing(context, name, want.kind).await?;
@@ -78,7 +78,7 @@ pub(crate) async fn create(
             Step::Run(names) => {
                 let names = create::awaited(&names, &there);
                 if !names.is_empty() {
-                    running(context, name, want.kind, names, wait.timeout).await?;
+                    running(context, name, want.kind, names, wait.limit()).await?;
                 }
             }
             Step::TellOff(line) => context.ui.note(&line),

@@ -15,6 +15,7 @@ use cmp_core::plan::delete::{self as plan, AfterFailure, Cluster};
 use cmp_core::progress::{Goal, tally};
 
 use crate::args::DryRun;
+use crate::commands::shared::wait_clock::WaitClock;
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
 use crate::ui::Progress;
@@ -25,20 +26,6 @@ const AT_ONCE: usize = 16;
 
 /// Interval between two looks at the progress.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// The end of the wait for clusters.
-#[derive(Clone, Copy)]
-pub(crate) struct Deadline {
-    pub(crate) at: Instant,
-    /// Time from the start of the wait to its end.
-    after: Duration,
-}
-
-impl Deadline {
-    pub(crate) fn after(timeout: Duration) -> Self {
-        Self { at: Instant::now() + timeout, after: timeout }
-    }
-}
 
 /// Reads clusters of an account. A cluster whose instances cannot be listed is deleted like the others.
 pub(crate) async fn read_clusters(
@@ -119,12 +106,12 @@ async fn write(
 
 /// Waits until all clusters are gone, and prints each one that is. Meanwhile it shows the progress of the others. The
 /// progress can be invisible, because the rights of the owner are removed first. Returns the errors of the clusters
-/// that are left.
+/// that are left when the clock has run out.
 pub(crate) async fn all_gone(
     context: &Context<'_>,
     accounts: &Accounts,
     going: Vec<(UserName, Vec<Cluster>)>,
-    deadline: Deadline,
+    clock: &WaitClock,
 ) -> Result<Vec<CliError>, CliError> {
     let client = context.client().await?;
     let left: Vec<(UserName, RefCell<Vec<Cluster>>)> =
@@ -133,11 +120,12 @@ pub(crate) async fn all_gone(
         .iter()
         .map(|(user, left)| async move {
             while !left.borrow().is_empty() {
-                let gone = match some_gone(accounts, user, left, deadline.at).await {
+                let gone = match some_gone(accounts, user, left, clock).await {
                     Err(ApiError::TimedOut { .. }) => break,
                     gone => gone.inspect_err(|_| left.borrow_mut().clear())?,
                 };
                 for name in gone {
+                    clock.observe(&format!("{name} gone"));
                     context.ui.line(&format!("cluster/{name} deleted"))?;
                 }
             }
@@ -172,22 +160,26 @@ pub(crate) async fn all_gone(
                 Some(Err(error)) => failed.push(error),
             },
             // Progress that cannot be read is not shown. The clusters go all the same.
-            counts = look => counts.iter().for_each(|counts| progress.show(counts, None, false)),
+            counts = look => if let Ok(counts) = counts {
+                clock.observe(&counts);
+                progress.show(&counts, None, false);
+            },
+            () = clock.over() => break,
         }
     }
     drop(progress);
     drop(waits);
     let late = left.into_iter().flat_map(|(_, left)| left.into_inner());
-    failed.extend(late.map(|cluster| cluster.late(deadline.after.as_secs()).into()));
+    failed.extend(late.map(|cluster| cluster.late(clock.seconds()).into()));
     Ok(failed)
 }
 
-/// Waits until some clusters of an account are gone, and removes them from `left`. At the deadline the list is empty.
+/// Waits until some clusters of an account are gone, and removes them from `left`.
 async fn some_gone(
     accounts: &Accounts,
     user: &UserName,
     left: &RefCell<Vec<Cluster>>,
-    deadline: Instant,
+    clock: &WaitClock,
 ) -> Result<Vec<ClusterName>, ApiError> {
     let take = |entry: &dyn Fn(&ClusterName) -> Entry| {
         let mut gone = Vec::new();
@@ -200,8 +192,7 @@ async fn some_gone(
         });
         gone
     };
-    let timeout = deadline.saturating_duration_since(Instant::now());
-    let waited = accounts.wait(user, "clusters to be gone", timeout, |stored| {
+    let waited = accounts.wait(user, "clusters to be gone", clock.most_left(), |stored| {
         Some(take(&|name| stored.account.cluster(name))).filter(|gone| !gone.is_empty())
     });
     match waited.await {

@@ -17,10 +17,12 @@ use cmp_core::plan::describe;
 use cmp_core::plan::lifecycle::{self as plan, Counts, InstanceResult, Step};
 use cmp_core::plan::release;
 use cmp_core::plan::schedule::{Back, in_so_long};
+use cmp_core::progress::clock::Limit;
 use cmp_core::vocabulary::{InstanceType, Mode, Trigger, Verb};
 
 use crate::args::{ClustersArgs, DryRun, InstanceArgs, SuspendArgs, suffix};
 use crate::commands::shared::select_clusters::{check_owner, matching};
+use crate::commands::shared::wait_clock::WaitClock;
 use crate::commands::shared::waiting::{self, Waited};
 use crate::commands::shared::write_account::print_plan;
 use crate::commands::shared::{orphans, schedules, wants};
@@ -152,7 +154,7 @@ impl VerbRequest<'_> {
 
     /// Waits until all instances to which the verb applies reach its goal. Instances that an earlier command changed
     /// are included, for example after an interruption. A late instance counts as failed.
-    async fn wait(&self, clusters: &mut [ClusterOutcome], timeout: Duration) -> Result<(), CliError> {
+    async fn wait(&self, clusters: &mut [ClusterOutcome], limit: Limit) -> Result<(), CliError> {
         let applies =
             |outcome: &InstanceOutcome| matches!(outcome, InstanceOutcome::Changed { .. } | InstanceOutcome::Already);
         let names = |outcomes: &[(InstanceName, InstanceOutcome)]| {
@@ -167,11 +169,12 @@ impl VerbRequest<'_> {
                 goal: plan::goal(self.verb),
             })
             .collect();
-        let tallies = waiting::until(self.context, &waited, timeout).await?;
+        let clock = WaitClock::start(limit);
+        let tallies = waiting::until(self.context, &waited, &clock).await?;
         for (ClusterOutcome { outcomes, .. }, tally) in clusters.iter_mut().zip(tallies) {
             for (name, outcome) in outcomes {
                 if let Some(late) = tally.late.iter().find(|late| late.name == *name) {
-                    *outcome = InstanceOutcome::Failed(waiting::late(late, tally.goal, timeout));
+                    *outcome = InstanceOutcome::Failed(waiting::late(late, tally.goal, &clock));
                 }
             }
         }
@@ -201,7 +204,7 @@ pub(crate) async fn instances(
         outcomes.push(ClusterOutcome { cluster: name.cluster.clone(), kind, outcomes: vec![(name, one)] });
     }
     if wait.wait && dry_run == DryRun::None {
-        ask.wait(&mut outcomes, wait.timeout).await?;
+        ask.wait(&mut outcomes, wait.limit()).await?;
     }
     let each = |one: &ClusterOutcome| switched(verb, one.kind, &one.outcomes);
     print_plan(context.ui, dry_run, || Ok(outcomes.iter().filter_map(each).collect()))?;
@@ -280,7 +283,7 @@ pub(crate) async fn clusters(
                 Some(until) => Some(schedules::once(context, &name, Back::of(verb, until), dry_run).await?),
                 None => None,
             };
-            Ok((ask.of_cluster(&name, wait.timeout).await?, back))
+            Ok((ask.of_cluster(&name, wait.limit()).await?, back))
         };
         let done: Result<_, CliError> = done.await;
         match done {
@@ -301,7 +304,7 @@ pub(crate) async fn clusters(
     }
     // Request all changes before waiting for one.
     if wait.wait && dry_run == DryRun::None && !outcomes.is_empty() {
-        ask.wait(&mut outcomes, wait.timeout).await?;
+        ask.wait(&mut outcomes, wait.limit()).await?;
     }
     let mut objects = Vec::new();
     for (ClusterOutcome { cluster: name, kind, outcomes }, back) in outcomes.iter().zip(&backs) {
@@ -351,9 +354,9 @@ pub(crate) async fn clusters(
 impl VerbRequest<'_> {
     /// Applies the verb to all instances of a cluster. The quota comes first, so that a lack of it leaves nothing half
     /// resumed.
-    async fn of_cluster(&mut self, cluster: &ClusterName, timeout: Duration) -> Result<ClusterOutcome, CliError> {
+    async fn of_cluster(&mut self, cluster: &ClusterName, limit: Limit) -> Result<ClusterOutcome, CliError> {
         let brought_back =
-            release::comes_first(self.verb) && wants::bring_back(self.context, cluster, self.dry_run, timeout).await?;
+            release::comes_first(self.verb) && wants::bring_back(self.context, cluster, self.dry_run, limit).await?;
         self.patient_until = brought_back.then(|| Instant::now() + CATCH_UP);
         let kind = self.context.kind(cluster).await?;
         let (listed, orphans) = view::instances_and_orphans(&self.client, cluster, kind).await?;

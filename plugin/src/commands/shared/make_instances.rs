@@ -1,7 +1,6 @@
 //! Creation of the instances of a cluster, and the wait until they run.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
@@ -14,10 +13,12 @@ use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::plan::create;
 use cmp_core::powered_off::PoweredOff;
 use cmp_core::progress::Goal;
+use cmp_core::progress::clock::Limit;
 use cmp_core::state::State;
 use cmp_core::template::Blueprint;
 use cmp_core::vocabulary::InstanceType;
 
+use crate::commands::shared::wait_clock::WaitClock;
 use crate::commands::shared::waiting::{self, Waited};
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
@@ -105,15 +106,15 @@ pub(crate) async fn running(
     name: &ClusterName,
     kind: InstanceType,
     names: Vec<InstanceName>,
-    timeout: Duration,
+    limit: Limit,
 ) -> Result<(), CliError> {
-    let count = names.len();
+    let (count, clock) = (names.len(), WaitClock::start(limit));
     let waited = Waited { cluster: name.clone(), kind: Some(kind), names, goal: Goal::State(State::Running) };
-    let tallies = waiting::until(context, &[waited], timeout).await?;
+    let tallies = waiting::until(context, &[waited], &clock).await?;
     let Some(tally) = tallies.iter().find(|tally| !tally.is_done()) else { return Ok(()) };
     let runs = tally.total - tally.late.len();
     let why = tally.why().map_or_else(String::new, |why| format!("; {why}"));
-    Err(CliError::user(format!("only {runs} of {count} instances run after {} s{why}", timeout.as_secs()))
+    Err(CliError::user(format!("only {runs} of {count} instances run after {} s{why}", clock.seconds()))
         .hint(format!("kubectl cmp describe cluster {name}"))
         .hint("the same command continues to wait"))
 }

@@ -1,13 +1,13 @@
 //! The wait until a cluster is prepared: its want is held, and its Namespace is ready.
 
-use std::time::Duration;
-
 use cmp_client::ApiError;
 use cmp_client::accounts::Accounts;
 use cmp_core::account::Want;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::plan::prepare::{self, Progress as Progressing};
+use cmp_core::progress::clock::Limit;
 
+use crate::commands::shared::wait_clock::WaitClock;
 use crate::error::CliError;
 use crate::ui::{Progress, Ui};
 
@@ -18,25 +18,35 @@ pub(crate) async fn prepared(
     user: &UserName,
     name: &ClusterName,
     want: &Want,
-    timeout: Duration,
+    limit: Limit,
 ) -> Result<(), CliError> {
+    let clock = WaitClock::start(limit);
     let mut last = None;
     let mut progress = Progress::new(ui);
-    let waited = accounts
-        .wait(user, &format!("cluster {name} to be prepared"), timeout, |stored| {
-            let entry = stored.account.cluster(name);
-            last = Some(entry.clone());
-            match prepare::progress(&entry) {
-                Progressing::Blocked(reason) => progress.show(&format!("{name}: {reason}"), None, false),
-                Progressing::Preparing(missing) => progress.passing(&format!("{name}: preparing, {missing}")),
+    let what = format!("cluster {name} to be prepared");
+    let waited = accounts.wait(user, &what, limit.most(), |stored| {
+        let entry = stored.account.cluster(name);
+        last = Some(entry.clone());
+        match prepare::progress(&entry) {
+            Progressing::Blocked(reason) => {
+                clock.observe(reason);
+                progress.show(&format!("{name}: {reason}"), None, false);
             }
-            prepare::prepared(name, want, &entry)
-        })
-        .await;
+            Progressing::Preparing(missing) => {
+                clock.observe(&missing);
+                progress.passing(&format!("{name}: preparing, {missing}"));
+            }
+        }
+        prepare::prepared(name, want, &entry)
+    });
+    let waited = tokio::select! {
+        waited = waited => Some(waited),
+        () = clock.over() => None,
+    };
     drop(progress);
     match waited {
-        Ok(prepared) => Ok(prepared?),
-        Err(ApiError::TimedOut { seconds, .. }) => Err(prepare::late(name, last.as_ref(), seconds).into()),
-        Err(error) => Err(error.into()),
+        Some(Ok(prepared)) => Ok(prepared?),
+        Some(Err(ApiError::TimedOut { .. })) | None => Err(prepare::late(name, last.as_ref(), clock.seconds()).into()),
+        Some(Err(error)) => Err(error.into()),
     }
 }

@@ -9,6 +9,7 @@ use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::progress::{Goal, Late, Tally, tally};
 use cmp_core::vocabulary::InstanceType;
 
+use crate::commands::shared::wait_clock::WaitClock;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::Progress;
@@ -26,11 +27,10 @@ pub(crate) struct Waited {
     pub(crate) goal: Goal,
 }
 
-/// Waits until all instances of all clusters reach their goal, or the timeout ends. Returns the progress of each
+/// Waits until all instances of all clusters reach their goal, or the clock has run out. Returns the progress of each
 /// cluster.
-pub(crate) async fn until(context: &Context<'_>, all: &[Waited], timeout: Duration) -> Result<Vec<Tally>, CliError> {
+pub(crate) async fn until(context: &Context<'_>, all: &[Waited], clock: &WaitClock) -> Result<Vec<Tally>, CliError> {
     let client = context.client().await?;
-    let deadline = Instant::now() + timeout;
     let mut progress = Progress::new(context.ui);
     let mut tallies: Vec<Tally> = all.iter().map(|waited| tally(waited.goal, &waited.names, &[])).collect();
     let mut to_look_at: Vec<usize> = (0..all.len()).collect();
@@ -45,8 +45,9 @@ pub(crate) async fn until(context: &Context<'_>, all: &[Waited], timeout: Durati
             tallies[at] = tally(*goal, names, &shown);
         }
         to_look_at.retain(|at| !tallies[*at].is_done());
-        let ends = to_look_at.is_empty() || Instant::now() > deadline;
         let (counts, why) = counts_and_reason(all, &tallies);
+        clock.observe(&format!("{counts} ({})", why.as_deref().unwrap_or_default()));
+        let ends = to_look_at.is_empty() || clock.is_over();
         progress.show(&counts, why.as_deref(), ends);
         if ends {
             return Ok(tallies);
@@ -69,8 +70,8 @@ fn counts_and_reason(all: &[Waited], tallies: &[Tally]) -> (String, Option<Strin
 }
 
 /// Builds the error for one instance that is late.
-pub(crate) fn late(late: &Late, goal: Goal, timeout: Duration) -> CliError {
+pub(crate) fn late(late: &Late, goal: Goal, clock: &WaitClock) -> CliError {
     let why = late.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
     let what = format!("{} to be {goal}; it is {}{why}", late.name, late.is);
-    ApiError::TimedOut { what, seconds: timeout.as_secs() }.into()
+    ApiError::TimedOut { what, seconds: clock.seconds() }.into()
 }

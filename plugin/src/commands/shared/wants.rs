@@ -1,12 +1,12 @@
 //! The quota of suspended clusters: given back by the policy of the account, and requested again.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use cmp_core::name::ClusterName;
 use cmp_core::plan::describe;
 use cmp_core::plan::release::{self, BringBack, GiveBack};
 use cmp_core::plan::write::current;
+use cmp_core::progress::clock::Limit;
 
 use crate::args::DryRun;
 use crate::commands::shared::prepared_cluster::prepared;
@@ -51,7 +51,7 @@ pub(crate) async fn bring_back(
     context: &Context<'_>,
     name: &ClusterName,
     dry_run: DryRun,
-    timeout: Duration,
+    limit: Limit,
 ) -> Result<bool, CliError> {
     let mut stored = context.holder(name).await?;
     let (accounts, user) = (context.accounts().await?, stored.account.user.clone());
@@ -67,7 +67,7 @@ pub(crate) async fn bring_back(
                 print_outcome(context.ui, dry_run, &stored.account, [name]);
             }
             BringBack::Prepare => {
-                prepared(context.ui, &accounts, &user, name, &current(&stored.account, name)?, timeout).await?;
+                prepared(context.ui, &accounts, &user, name, &current(&stored.account, name)?, limit).await?;
             }
         }
     }

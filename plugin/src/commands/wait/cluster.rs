@@ -10,11 +10,13 @@ use cmp_client::ApiError;
 use cmp_core::name::ClusterName;
 use cmp_core::plan::wait::{CONDITIONS, Condition, is_gone, is_open};
 use cmp_core::plan::write::current;
+use cmp_core::progress::clock::Limit;
 use cmp_core::progress::{Goal, Tally};
 use cmp_core::state::State;
 
 use crate::args::values::{duration, name};
 use crate::commands::shared::prepared_cluster::prepared;
+use crate::commands::shared::wait_clock::WaitClock;
 use crate::commands::shared::waiting::{Waited, until};
 use crate::context::{Context, complete, once};
 use crate::error::CliError;
@@ -68,7 +70,7 @@ async fn in_state(context: &Context<'_>, name: &ClusterName, state: State, timeo
     let want = current(&stored.account, name)?;
     if !is_open(&stored.account.cluster(name)) {
         let accounts = context.accounts().await?;
-        prepared(context.ui, &accounts, &stored.account.user, name, &want, timeout).await?;
+        prepared(context.ui, &accounts, &stored.account.user, name, &want, Limit::Exact(timeout)).await?;
     }
     let waited = Waited {
         cluster: name.clone(),
@@ -77,7 +79,7 @@ async fn in_state(context: &Context<'_>, name: &ClusterName, state: State, timeo
         goal: Goal::State(state),
     };
     let left = deadline.saturating_duration_since(Instant::now());
-    match until(context, &[waited], left).await?.first() {
+    match until(context, &[waited], &WaitClock::start(Limit::Exact(left))).await?.first() {
         Some(tally) if !tally.is_done() => Err(late(name, Some(tally))),
         _ => Ok(()),
     }
