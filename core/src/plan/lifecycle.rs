@@ -14,16 +14,33 @@ use crate::vocabulary::Verb;
 /// A step of the plan for one cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
+    /// Check that the cluster exists: it has no instances.
+    CheckCluster,
     /// Delete these Pods and VirtualMachineInstances. They would go on running, because there is no object to switch off.
     DeleteOrphans(Vec<Orphan>),
     /// Apply the verb to these instances in parallel.
     Apply(Vec<Instance>),
 }
 
-/// Plans a verb for all instances of a cluster.
+/// Plans a verb for all instances of a cluster. An empty list means a cluster without instances, or no cluster.
 pub fn cluster(verb: Verb, instances: Vec<Instance>, orphans: Vec<Orphan>) -> Vec<Step> {
+    let check = instances.is_empty().then_some(Step::CheckCluster);
     let orphans = (switches_off(verb) && !orphans.is_empty()).then_some(Step::DeleteOrphans(orphans));
-    orphans.into_iter().chain([Step::Apply(instances)]).collect()
+    check.into_iter().chain(orphans).chain([Step::Apply(instances)]).collect()
+}
+
+/// The next action after a cluster failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterFailure {
+    /// Print the error, and go on with the other clusters.
+    GoOn,
+    /// Print the work that is done, then the error.
+    Stop,
+}
+
+/// Decides how a command goes on after one of its clusters failed. A cluster that does not exist concerns no other one.
+pub fn after_failure(is_not_found: bool) -> AfterFailure {
+    if is_not_found { AfterFailure::GoOn } else { AfterFailure::Stop }
 }
 
 /// Returns the leftover of an instance that does not exist, if the verb deletes it.
@@ -77,6 +94,13 @@ pub enum InstanceResult {
     Skipped(String),
     /// The change failed, for this reason.
     Failed(String),
+}
+
+/// Returns the instances that `--wait` covers: those to which the verb applies. Instances that an earlier command changed
+/// are included, for example after an interruption.
+pub fn awaited<'a>(results: impl IntoIterator<Item = (&'a InstanceName, InstanceResult)>) -> Vec<InstanceName> {
+    let applies = |result: &InstanceResult| matches!(result, InstanceResult::Changed { .. } | InstanceResult::Already);
+    results.into_iter().filter(|(_, result)| applies(result)).map(|(name, _)| name.clone()).collect()
 }
 
 /// The results for a cluster.

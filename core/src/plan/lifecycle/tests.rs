@@ -23,6 +23,46 @@ fn leftovers_are_deleted_by_the_verbs_that_switch_off() {
 }
 
 #[test]
+fn a_cluster_without_instances_may_not_exist() {
+    for (shown, orphans, expected) in [
+        (&["web-0"][..], &[][..], "apply:1"),
+        (&[], &[], "check apply:0"),
+        // The cluster is deleted, and a Pod of it runs.
+        (&[], &["web-1"], "check orphans:1 apply:0"),
+        (&["web-0", "web-1"], &["web-2"], "orphans:1 apply:2"),
+    ] {
+        let orphans = orphans.iter().map(|name| orphan(name, false)).collect();
+        let steps = cluster(Verb::Stop, instances(shown), orphans);
+        let word = |step: &Step| match step {
+            Step::CheckCluster => "check".to_owned(),
+            Step::DeleteOrphans(orphans) => format!("orphans:{}", orphans.len()),
+            Step::Apply(instances) => format!("apply:{}", instances.len()),
+        };
+        assert_eq!(steps.iter().map(word).collect::<Vec<_>>().join(" "), expected, "{shown:?}");
+    }
+}
+
+#[test]
+fn a_cluster_that_does_not_exist_does_not_stop_the_others() {
+    assert_eq!((after_failure(true), after_failure(false)), (AfterFailure::GoOn, AfterFailure::Stop));
+}
+
+#[test]
+fn a_wait_covers_the_instances_to_which_the_verb_applies() {
+    for (result, expected) in [
+        (InstanceResult::Changed { paused: false }, true),
+        (InstanceResult::Changed { paused: true }, true),
+        (InstanceResult::Already, true),
+        (InstanceResult::Skipped("cannot resume it".to_owned()), false),
+        (InstanceResult::Failed("no route".to_owned()), false),
+    ] {
+        let web = name("web").instance(4);
+        assert_eq!(awaited([(&web, result.clone())]) == [web], expected, "{result:?}");
+    }
+    assert!(awaited([]).is_empty());
+}
+
+#[test]
 fn each_verb_has_its_goal_and_its_word() {
     for (verb, state, word) in [
         (Verb::Start, State::Running, "already running"),

@@ -14,7 +14,7 @@ use cmp_client::switch::{Retry, Switch, SwitchOutcome};
 use cmp_core::lifecycle::SuspensionRequest;
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::plan::describe;
-use cmp_core::plan::lifecycle::{self as plan, Counts, InstanceResult, Step};
+use cmp_core::plan::lifecycle::{self as plan, AfterFailure, Counts, InstanceResult, Step};
 use cmp_core::plan::release;
 use cmp_core::plan::schedule::{Back, in_so_long};
 use cmp_core::progress::clock::Limit;
@@ -61,6 +61,17 @@ enum InstanceOutcome {
     /// The reason why the verb does not apply.
     Skipped(String),
     Failed(CliError),
+}
+
+impl InstanceOutcome {
+    fn result(&self) -> InstanceResult {
+        match self {
+            Self::Changed { paused } => InstanceResult::Changed { paused: *paused },
+            Self::Already => InstanceResult::Already,
+            Self::Skipped(why) => InstanceResult::Skipped(why.clone()),
+            Self::Failed(error) => InstanceResult::Failed(error.message().to_owned()),
+        }
+    }
 }
 
 /// The outcome for the instances of one cluster, or for one named instance.
@@ -152,20 +163,14 @@ impl VerbRequest<'_> {
         }
     }
 
-    /// Waits until all instances to which the verb applies reach its goal. Instances that an earlier command changed
-    /// are included, for example after an interruption. A late instance counts as failed.
+    /// Waits until all instances to which the verb applies reach its goal. A late instance counts as failed.
     async fn wait(&self, clusters: &mut [ClusterOutcome], limit: Limit) -> Result<(), CliError> {
-        let applies =
-            |outcome: &InstanceOutcome| matches!(outcome, InstanceOutcome::Changed { .. } | InstanceOutcome::Already);
-        let names = |outcomes: &[(InstanceName, InstanceOutcome)]| {
-            outcomes.iter().filter(|(_, outcome)| applies(outcome)).map(|(name, _)| name.clone()).collect()
-        };
         let waited: Vec<Waited> = clusters
             .iter()
             .map(|ClusterOutcome { cluster, kind, outcomes }| Waited {
                 cluster: cluster.clone(),
                 kind: *kind,
-                names: names(outcomes),
+                names: plan::awaited(outcomes.iter().map(|(name, outcome)| (name, outcome.result()))),
                 goal: plan::goal(self.verb),
             })
             .collect();
@@ -291,15 +296,16 @@ pub(crate) async fn clusters(
                 outcomes.push(one);
                 backs.push(back);
             }
-            Err(error) if error.is_not_found() => {
-                error.print(context.ui);
-                any_failed = true;
-            }
-            // Print the work done before the error as well.
-            Err(error) => {
-                stopped = Some(error);
-                break;
-            }
+            Err(error) => match plan::after_failure(error.is_not_found()) {
+                AfterFailure::GoOn => {
+                    error.print(context.ui);
+                    any_failed = true;
+                }
+                AfterFailure::Stop => {
+                    stopped = Some(error);
+                    break;
+                }
+            },
         }
     }
     // Request all changes before waiting for one.
@@ -360,14 +366,11 @@ impl VerbRequest<'_> {
         self.patient_until = brought_back.then(|| Instant::now() + CATCH_UP);
         let kind = self.context.kind(cluster).await?;
         let (listed, orphans) = view::instances_and_orphans(&self.client, cluster, kind).await?;
-        if listed.is_empty() {
-            // An empty list means a cluster without instances, or no cluster.
-            self.context.holder(cluster).await?;
-        }
         let mut outcomes = Vec::new();
         let mut progress = Progress::new(self.context.ui);
         for step in plan::cluster(self.verb, listed, orphans) {
             match step {
+                Step::CheckCluster => drop(self.context.holder(cluster).await?),
                 Step::DeleteOrphans(orphans) => {
                     for orphan in &orphans {
                         let deleted = orphans::delete_and_print(self.context, &self.client, orphan, self.dry_run).await;
@@ -403,14 +406,6 @@ fn switched(verb: Verb, kind: Option<InstanceType>, outcomes: &[(InstanceName, I
 
 /// Counts the outcomes for the instances of a cluster.
 fn counted(verb: Verb, outcomes: &[(InstanceName, InstanceOutcome)]) -> Counts {
-    let results: Vec<InstanceResult> = outcomes
-        .iter()
-        .map(|(_, outcome)| match outcome {
-            InstanceOutcome::Changed { paused } => InstanceResult::Changed { paused: *paused },
-            InstanceOutcome::Already => InstanceResult::Already,
-            InstanceOutcome::Skipped(why) => InstanceResult::Skipped(why.clone()),
-            InstanceOutcome::Failed(error) => InstanceResult::Failed(error.message().to_owned()),
-        })
-        .collect();
+    let results: Vec<InstanceResult> = outcomes.iter().map(|(_, outcome)| outcome.result()).collect();
     plan::counted(verb, outcomes.iter().map(|(name, _)| name).zip(&results))
 }
