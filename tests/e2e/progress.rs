@@ -124,3 +124,15 @@ fn scale_waits_until_the_new_instances_run() {
     user.cmp(&scale).ok().says(&format!("{name}: 3/3 running")).says(&format!("cluster/{name} scaled"));
     user.cmp(&["scale", "cluster", &name, "--count", "1", "--yes"]).ok().says(&format!("{name}: 2/2 gone"));
 }
+
+#[test]
+fn scale_does_not_wait_for_an_instance_that_its_user_switched_off() {
+    let user = shared().user("4", "8Gi");
+    let name = running(&user, "web", 3, "500m", "64Mi");
+    user.cmp(&["stop", "instance", &format!("{name}-0")]).ok();
+    user.cmp(&["suspend", "instance", &format!("{name}-1")]).ok();
+    let scale = ["scale", "cluster", &name, "--count", "4", "--wait", "--timeout", "60s"];
+    user.cmp(&scale).ok().says(&format!("{name}: 2/2 running")).says(&format!("cluster/{name} scaled"));
+    // The same command finds nothing to do, and waits for the same instances.
+    user.cmp(&scale).ok().says(&format!("cluster/{name} unchanged"));
+}

@@ -6,7 +6,7 @@ use clap::Args;
 
 use cmp_client::instances;
 use cmp_core::name::{ClusterName, InstanceName};
-use cmp_core::plan::create::Extent;
+use cmp_core::plan::create::{Extent, awaited};
 use cmp_core::plan::describe;
 use cmp_core::plan::scale::{self, Step, Wish};
 use cmp_core::plan::write::current;
@@ -65,7 +65,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
         }
     };
     print_plan(context.ui, dry_run, || Ok(describe::scale(&plan)))?;
-    let (mut want, mut made) = (before, 0);
+    let (mut want, mut made, mut there) = (before, 0, Vec::new());
     let mut steps = VecDeque::from(plan.steps.clone());
     while let Some(step) = steps.pop_front() {
         match step {
@@ -91,11 +91,16 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
             Step::Prepare => prepared(context.ui, &accounts, &user, &name, &want, wait.limit()).await?,
             Step::Make => {
                 let Some(template) = &template else { return Err(CliError::internal("the template was not read")) };
-                let there = existing(context, &name, want.kind).await?;
+                there = existing(context, &name, want.kind).await?;
                 let blueprint = templates::blueprint(template, &want, None)?;
                 made = make_instances(context, &name, want.count, &blueprint, &there, &PoweredOff::default()).await?;
             }
-            Step::Run(names) => running(context, &name, want.kind, names, wait.limit()).await?,
+            Step::Run(names) => {
+                let names = awaited(&names, &there);
+                if !names.is_empty() {
+                    running(context, &name, want.kind, names, wait.limit()).await?;
+                }
+            }
         }
     }
     if dry_run == DryRun::None {
