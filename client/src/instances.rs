@@ -160,9 +160,9 @@ impl New {
         Some(Self { name: name.clone(), object })
     }
 
-    /// Creates the instance. Returns whether it did not exist yet.
-    pub async fn create(&self, client: &Client, manager: &str) -> Result<bool, ApiError> {
-        let params = PostParams { field_manager: Some(manager.to_owned()), ..PostParams::default() };
+    /// Creates the instance, or lets the API server judge it by a dry run. Returns whether it did not exist yet.
+    pub async fn create(&self, client: &Client, manager: &str, dry_run: bool) -> Result<bool, ApiError> {
+        let params = PostParams { dry_run, field_manager: Some(manager.to_owned()) };
         let kind = match self.object {
             Object::Set(_) => InstanceType::Container,
             Object::Machine(_) => InstanceType::Vm,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::account::change::Change;
-use crate::account::{Account, Suspended, Want};
+use crate::account::{Account, Held, HeldState, Suspended, Want};
 use crate::instance::Instance;
 use crate::lifecycle::SuspensionRequest;
 use crate::name::{ClusterName, InstanceName};
@@ -57,6 +57,11 @@ pub struct Extent {
 pub enum Step {
     /// Tell that this timer is left out.
     TellExpiredTimer(Transition),
+    /// Let the API server judge the first missing instance by a dry run, in the Namespace that exists.
+    Try {
+        /// The number of instances that the Namespace is open for.
+        open: u32,
+    },
     /// Write the want, planned by [`write`] on each version of the account.
     Write,
     /// Wait until the want is held and the Namespace is open.
@@ -151,8 +156,25 @@ pub fn plan(wish: &Wish, account: &Account, extent: Extent, now: Timestamp) -> R
     let want = Want { released, ..want.clone() };
     let write = write(&Wish { want: want.clone(), ..wish.clone() }, account, now)?;
     let mut steps: Vec<Step> = expired_timer.filter(|_| !resumed).map(Step::TellExpiredTimer).into_iter().collect();
+    // A real run without a correction makes the instances at once.
+    let tries = wish.unmade || extent.dry_run;
+    let entry = write.account.cluster(name);
+    steps.extend(entry.want.filter(|_| tries).and_then(|want| open_for(entry.held.as_ref()?, &want)));
     steps.push(Step::Write);
     Ok(Plan { want, write, steps, name: name.clone(), off: off.clone(), extent, resumed })
+}
+
+/// Returns the trial of an instance of this want, if the Namespace is open for one.
+///
+/// A larger instance has to wait until its Namespace is opened for it: until then the policies of cmp refuse it. For a
+/// container they compare only the names of the resources.
+fn open_for(held: &Held, want: &Want) -> Option<Step> {
+    let fits = match want.kind {
+        InstanceType::Container => want.size.names().all(|name| held.size.contains(name)),
+        InstanceType::Vm => want.size.fits(&held.size),
+    };
+    let open = held.state == HeldState::Ready && held.kind == want.kind && (want.released || !held.released);
+    (open && fits).then_some(Step::Try { open: held.count.min(want.count) })
 }
 
 /// Reports whether the wish differs from what is wanted and may correct it, if no instance exists. Only then have the

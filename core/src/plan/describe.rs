@@ -23,7 +23,7 @@ pub fn write(write: &Write) -> Vec<String> {
 pub fn create(plan: &create::Plan) -> Vec<String> {
     let steps = plan.steps.iter().cloned().chain(plan.later(&plan.write.account));
     let line = |step| match step {
-        create::Step::TellExpiredTimer(_) | create::Step::TellOff(_) => Vec::new(),
+        create::Step::TellExpiredTimer(_) | create::Step::Try { .. } | create::Step::TellOff(_) => Vec::new(),
         create::Step::Write => write(&plan.write),
         create::Step::Prepare => vec![prepare(&plan.name)],
         create::Step::Make { look } => {

@@ -28,6 +28,7 @@ fn planned(wish: &Wish, rows: &[(&str, &str)], extent: Extent) -> Result<Plan, R
 fn words(steps: &[Step]) -> String {
     let word = |step: &Step| match step {
         Step::TellExpiredTimer(_) => "over".to_owned(),
+        Step::Try { open } => format!("try:{open}"),
         Step::Write => "write".to_owned(),
         Step::Prepare => "prepare".to_owned(),
         Step::Make { look: false } => "make".to_owned(),
@@ -182,10 +183,45 @@ fn a_want_without_instances_is_corrected() {
     let corrected = Wish { unmade: true, ..wish(want(2, "cpu=2,memory=4Gi")) };
     let plan = planned(&corrected, exists, Extent::default()).unwrap();
     let steps = [plan.steps.clone(), plan.after_write(&plan.write.account)].concat();
-    assert_eq!((words(&steps).as_str(), plan.word(2)), ("write prepare look make", "created"));
+    assert_eq!((words(&steps).as_str(), plan.word(2)), ("try:2 write prepare look make", "created"));
     // A cluster of which nothing is wanted yet needs no look at its instances.
     assert!(!may_correct(&web(), &account(&[]), time(NOW)) && !may_correct(&web(), &account(exists), time(NOW)));
     assert!(may_correct(&corrected, &account(exists), time(NOW)));
+}
+
+#[test]
+fn an_instance_is_tried_before_the_write_where_its_namespace_is_open_for_it() {
+    let (real, dry) = (Extent::default(), Extent { dry_run: true, wait: false });
+    let is = |from: &str, to: &str| HELD.replace(from, to);
+    let vm = |size: &str| Want { kind: InstanceType::Vm, ..want(3, size) };
+    let vms = |held: &str| (vm("cpu=2,memory=4Gi").stored(), held.replace("container", "vm"));
+    let containers = |held: &str| (WEB.to_owned(), held.to_owned());
+    // Columns: the wish, whether no instance exists, the want and the holding, the extent, the steps up to the write.
+    for (asked, unmade, (wanted, held), extent, expected) in [
+        // The same want is tried by a dry run, because a real run goes on to the instances.
+        (web().want, false, containers(HELD), dry, "try:3 write"),
+        (web().want, false, containers(HELD), real, "write"),
+        (web().want, false, containers(&is("ready", "preparing")), dry, "write"),
+        (web().want, false, containers(&is("ready", "releasing")), dry, "write"),
+        (web().want, false, containers(&is("\"state\"", "\"released\":true,\"state\"")), dry, "write"),
+        (web().want, false, containers(&is("3", "2")), dry, "try:2 write"),
+        // A correction is tried by both.
+        (want(2, "cpu=2,memory=4Gi"), true, containers(HELD), real, "try:2 write"),
+        (want(4, "cpu=3,memory=4Gi"), true, containers(HELD), real, "try:3 write"),
+        (want(1, "cpu=1,memory=4Gi"), true, containers(HELD), dry, "try:1 write"),
+        (want(1, "cpu=1,memory=4Gi,nvidia.com/gpu=1"), true, containers(HELD), real, "write"),
+        (vm("cpu=1,memory=4Gi"), true, vms(HELD), real, "try:3 write"),
+        (vm("cpu=3,memory=4Gi"), true, vms(HELD), real, "write"),
+    ] {
+        let quota = ("quota", r#"{"cpu":"16","memory":"64Gi","nvidia.com/gpu":"3"}"#);
+        let rows = [("want.web", wanted.as_str()), ("held.web", held.as_str()), quota];
+        let asked = Wish { unmade, ..wish(asked) };
+        let plan = planned(&asked, &rows, extent).unwrap();
+        assert_eq!(words(&plan.steps), expected, "{asked:?} {held} {extent:?}");
+    }
+    // Without a holding there is no Namespace.
+    let plan = planned(&web(), &[("want.web", WEB)], dry).unwrap();
+    assert_eq!(words(&plan.steps), "write");
 }
 
 #[test]

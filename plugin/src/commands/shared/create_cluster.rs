@@ -14,7 +14,7 @@ use cmp_core::plan::schedule;
 use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{ChangeArgs, DryRun, WaitArgs};
-use crate::commands::shared::make_instances::{existing, has_none, make_instances, running};
+use crate::commands::shared::make_instances::{existing, has_none, make_instances, running, try_first};
 use crate::commands::shared::patch::Patch;
 use crate::commands::shared::prepared_cluster::prepared;
 use crate::commands::shared::print_cluster::print_cluster_change;
@@ -60,6 +60,13 @@ pub(crate) async fn create(
         match step {
             Step::TellExpiredTimer(transition) => {
                 context.ui.notes(&schedule::timer_left_out(name, &want, transition));
+            }
+            Step::Try { open } => {
+                if change.dry.dry_run != DryRun::Client {
+                    let asked = plan.written(&plan.write.account);
+                    let blueprint = templates::blueprint(&template, &asked, patch.as_ref())?;
+                    try_first(context, name, asked.kind, open, &blueprint, &wish.off).await?;
+                }
             }
             Step::Write => {
                 let wish = Wish { want: want.clone(), ..wish.clone() };

@@ -47,6 +47,8 @@ pub(crate) async fn has_none(context: &Context<'_>, name: &ClusterName, kind: In
 }
 
 /// Creates the instances that are missing beside `there`, some of them off. Returns how many it created.
+///
+/// The first one is created alone. If the API server refuses it, no other one is created.
 pub(crate) async fn make_instances(
     context: &Context<'_>,
     name: &ClusterName,
@@ -56,35 +58,72 @@ pub(crate) async fn make_instances(
     off: &PoweredOff,
 ) -> Result<usize, CliError> {
     let there: BTreeSet<u32> = there.iter().map(|instance| instance.name.index).collect();
-    let client = context.client().await?;
-    let suspension = if off.is_empty() {
-        None
-    } else {
-        Some(create::restored_suspension(&context.who().await?.username, Timestamp::now()))
-    };
-    let mut making = stream::iter(create::missing(name, count, &there))
-        .map(|instance| {
-            let (client, born) = (client.clone(), create::born(off, instance.index, suspension.as_ref()));
-            async move { make_instance(&client, &instance, blueprint, born).await }
-        })
-        .buffer_unordered(AT_ONCE);
+    let (client, suspension) = (context.client().await?, suspension(context, off).await?);
+    let mut first = create::missing(name, count, &there);
+    let others = first.split_off(first.len().min(1));
     let mut progress = Progress::new(context.ui);
     let (mut done, mut new, mut failed) = (there.len(), 0, None);
-    while let Some(made) = making.next().await {
-        match made {
-            Ok(made) => new += usize::from(made),
-            Err(error) => failed = failed.or(Some(error)),
+    for part in [first, others] {
+        let mut making = stream::iter(part)
+            .map(|instance| {
+                let (client, born) = (client.clone(), create::born(off, instance.index, suspension.as_ref()));
+                async move { make_instance(&client, &instance, blueprint, born, false).await }
+            })
+            .buffer_unordered(AT_ONCE);
+        while let Some(made) = making.next().await {
+            match made {
+                Ok(made) => new += usize::from(made),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+            done += 1;
+            progress.passing(&format!("{name}: {done}/{count} created"));
         }
-        done += 1;
-        progress.passing(&format!("{name}: {done}/{count} created"));
+        if failed.is_some() {
+            break;
+        }
     }
     match failed {
         None => Ok(new),
-        Some(error) if there.is_empty() && new == 0 => Err(error.hint(format!(
-            "correct the command and repeat it, or give the quota back: kubectl cmp delete cluster {name}"
-        ))),
+        Some(error) if there.is_empty() && new == 0 => Err(unmade(error, name)),
         Some(error) => Err(error),
     }
+}
+
+/// Lets the API server judge the first missing instance of `count` by a dry run, before anything is written. A caller
+/// who may not list the instances does not know which one that is.
+pub(crate) async fn try_first(
+    context: &Context<'_>,
+    name: &ClusterName,
+    kind: InstanceType,
+    count: u32,
+    blueprint: &Blueprint,
+    off: &PoweredOff,
+) -> Result<(), CliError> {
+    let client = context.client().await?;
+    let there = match instances::list(&client, name, kind).await {
+        Ok(there) => there.iter().map(|instance| instance.name.index).collect(),
+        Err(error) if error.is_forbidden() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let Some(first) = create::missing(name, count, &there).into_iter().next() else { return Ok(()) };
+    let born = create::born(off, first.index, suspension(context, off).await?.as_ref());
+    match make_instance(&client, &first, blueprint, born, true).await {
+        Err(error) if there.is_empty() => Err(unmade(error, name)),
+        tried => tried.map(drop),
+    }
+}
+
+/// Adds the ways out for a cluster without instances.
+fn unmade(error: CliError, name: &ClusterName) -> CliError {
+    error.hint(format!("correct the command and repeat it, or give the quota back: kubectl cmp delete cluster {name}"))
+}
+
+/// Returns the suspension of the instances that are created off, if there are any.
+async fn suspension(context: &Context<'_>, off: &PoweredOff) -> Result<Option<SuspensionRequest>, CliError> {
+    if off.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(create::restored_suspension(&context.who().await?.username, Timestamp::now())))
 }
 
 async fn make_instance(
@@ -92,12 +131,13 @@ async fn make_instance(
     instance: &InstanceName,
     blueprint: &Blueprint,
     born: Option<(State, SuspensionRequest)>,
+    dry_run: bool,
 ) -> Result<bool, CliError> {
     let Some(new) = New::of(blueprint, instance, born.as_ref()) else {
         let state = born.map_or(State::Running, |(state, _)| state);
         return Err(CliError::internal(&format!("{instance} cannot be made {state}")));
     };
-    Ok(new.create(client, MANAGER).await?)
+    Ok(new.create(client, MANAGER, dry_run).await?)
 }
 
 /// Waits until all of these instances run.
