@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use cmp_launcher::modules;
 use serde_json::{Value, json};
 
 use crate::authority::Authority;
 use crate::binaries::{Binaries, KUBEVIRT, built};
 use crate::child::{PATIENCE, connect, output};
 use crate::control_plane::{ControlPlane, free_port};
-use crate::go::modules;
 use crate::process::Process;
 use crate::shell::{Output, eventually};
 

@@ -7,10 +7,8 @@
 pub mod authority;
 pub mod balancer;
 pub mod binaries;
-pub mod child;
 pub mod control_plane;
 pub mod etcd;
-mod go;
 pub mod history;
 pub mod installation;
 pub mod kubevirt;
@@ -20,6 +18,7 @@ pub mod terminal;
 pub mod transcript;
 
 pub use binaries::Kubernetes;
+pub use cmp_launcher::child;
 pub use control_plane::ControlPlane;
 pub use installation::{Installation, World, held, want};
 pub use shell::{Output, SOON, eventually};

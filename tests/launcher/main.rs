@@ -1,16 +1,22 @@
 //! Implements `cargo demo`: builds the demo, shows how far the build is, and becomes the demo.
 //!
 //! The launcher has no dependencies. It runs a second after the command, and so the user reads what the first run builds
-//! before it is built.
+//! before it is built. With more than two cores it builds the control plane while cargo builds the rest.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, IsTerminal, stdin};
+use std::io::{IsTerminal, stdin};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 use std::{env, io};
 
-use cmp_launcher::Progress;
+use cmp_launcher::child::{self, BUILD, Ended, Lines};
+use cmp_launcher::together::{PARALLEL, STOPPED, Stop, at_once, both, cores};
+use cmp_launcher::{Progress, about, first_run, pinned};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     match run() {
@@ -29,18 +35,25 @@ fn run() -> Result<std::convert::Infallible, String> {
     if !demo.exists() {
         announce();
     }
-    build()?;
+    if at_once(env::var_os(PARALLEL).as_deref(), cores())? {
+        let vm = env::args_os().any(|argument| argument == "--vm");
+        both(|stop| pinned::build(vm, stop), build)?;
+    } else {
+        // The demo builds the rest.
+        build(&Stop::default())?;
+    }
     let error = Command::new(&demo).args(env::args_os().skip(1)).exec();
     Err(format!("{}: {error}", demo.display()))
 }
 
 /// Prints what the first run does, and the way without it.
 fn announce() {
+    let cores = cores();
+    eprintln!("The first run compiles kubectl-cmp and the demo, and etcd, Kubernetes and kwok from pinned Go modules.");
     eprintln!(
-        "The first run compiles kubectl-cmp and the demo, and then etcd, Kubernetes and kwok from pinned Go modules."
-    );
-    eprintln!(
-        "On two cores this takes about 12 minutes, and with --vm about 4 more for KubeVirt. Later runs take one."
+        "On {cores} cores this takes {}, and KubeVirt (--vm) takes {} more. Later runs take one.",
+        about(first_run(cores, false)),
+        about(first_run(cores, true))
     );
     if let Some(found) = own_cluster() {
         eprintln!("You have {found}: docs/QUICKSTART.md installs cmp in a cluster of your own, without this build.");
@@ -77,25 +90,33 @@ fn cargo(arguments: &[&str]) -> Command {
 }
 
 /// Builds our programs and the demo, and shows the number of crates that are done.
-fn build() -> Result<(), String> {
+fn build(stop: &Stop) -> Result<(), String> {
     let mut progress = Progress::new("compiling kubectl-cmp and the demo");
     let all = crates().unwrap_or(0);
     let profile: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
     let mut build =
         cargo(&["build", "--quiet", "--locked", "--workspace", "--bins", "--message-format=json-render-diagnostics"]);
-    let mut child = build.args(profile).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(of_cargo)?;
+    let spawned = build.args(profile).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut child = Ended(spawned.map_err(of_cargo)?);
+    let lines = child.0.stdout.take().map(Lines::of).ok_or("cargo: its output is not piped")?;
     let mut done = BTreeSet::new();
     let mut compiled = false;
-    for line in child.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines).map_while(Result::ok) {
-        if let Some(package) = package_of(&line) {
-            done.insert(package.to_owned());
-            compiled |= line.contains("\"fresh\":false");
-            progress.show(&format!("{} of {} crates", done.len(), all.max(done.len())));
+    loop {
+        if stop.is_set() {
+            return Err(STOPPED.to_owned());
         }
+        match lines.next(SECOND) {
+            Ok(line) => {
+                let Some(package) = package_of(&line) else { continue };
+                done.insert(package.to_owned());
+                compiled |= line.contains("\"fresh\":false");
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        progress.show(&format!("{} of {} crates", done.len(), all.max(done.len())));
     }
-    #[expect(clippy::disallowed_methods, reason = "a build may take long, and its user can end it")]
-    let status = child.wait().map_err(of_cargo)?;
-    if !status.success() {
+    if !child::try_wait(&mut child.0, BUILD).is_some_and(|status| status.success()) {
         return Err("cargo build failed; see its messages above".to_owned());
     }
     if compiled && stdin().is_terminal() {

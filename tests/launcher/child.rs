@@ -37,7 +37,7 @@ pub fn kill(child: &mut Child) {
 }
 
 /// Waits for the end of a child; returns `None` at the deadline.
-pub(crate) fn try_wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+pub fn try_wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     let deadline = Instant::now() + limit;
     let mut pause = Duration::from_millis(1);
     loop {
@@ -110,13 +110,14 @@ pub fn name(command: &Command) -> String {
 }
 
 /// A stream that a thread of its own reads.
-pub(crate) struct Reader {
+pub struct Reader {
     bytes: Arc<Mutex<Vec<u8>>>,
     end: mpsc::Receiver<()>,
 }
 
 impl Reader {
-    pub(crate) fn new(mut stream: impl Read + Send + 'static) -> Self {
+    /// Begins to read the stream.
+    pub fn new(mut stream: impl Read + Send + 'static) -> Self {
         let (end, bytes) = (mpsc::channel(), Arc::<Mutex<Vec<u8>>>::default());
         let (says, shared) = (end.0, bytes.clone());
         thread::spawn(move || {
@@ -130,13 +131,13 @@ impl Reader {
     }
 
     /// Reports whether the stream ended before the deadline.
-    pub(crate) fn ends_by(&self, deadline: Instant) -> bool {
+    pub fn ends_by(&self, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         !matches!(self.end.recv_timeout(left), Err(RecvTimeoutError::Timeout))
     }
 
     /// Returns the bytes read so far.
-    pub(crate) fn read(&self) -> Vec<u8> {
+    pub fn read(&self) -> Vec<u8> {
         self.bytes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -155,7 +156,7 @@ impl Lines {
     }
 
     /// Waits for the next line.
-    pub(crate) fn next(&self, limit: Duration) -> Result<String, RecvTimeoutError> {
+    pub fn next(&self, limit: Duration) -> Result<String, RecvTimeoutError> {
         self.0.recv_timeout(limit)
     }
 

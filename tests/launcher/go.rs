@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use cmp_launcher::{Progress, about};
-
 use crate::child::{self, BUILD, Ended, Lines, PATIENCE};
+use crate::progress::{Progress, about};
+use crate::together::{STOPPED, Stop, cores};
 
 /// The folder of the modules that pin the programs.
-pub(crate) fn modules() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("control-plane")
+pub fn modules() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../control-plane")
 }
 
 /// The time that one core takes for one package of Kubernetes, with its share of the links, in milliseconds. It was
@@ -54,7 +54,13 @@ pub(crate) struct Program<'a> {
 }
 
 /// Builds programs of one module into a folder, with one call of go, so that go uses all cores.
-pub(crate) fn build(module: &str, flags: &str, programs: &[Program<'_>], folder: &Path) -> Result<(), String> {
+pub(crate) fn build(
+    module: &str,
+    flags: &str,
+    programs: &[Program<'_>],
+    folder: &Path,
+    stop: &Stop,
+) -> Result<(), String> {
     check()?;
     let names: Vec<&str> = programs.iter().map(|program| program.name).collect();
     let names = names.join(", ");
@@ -63,12 +69,12 @@ pub(crate) fn build(module: &str, flags: &str, programs: &[Program<'_>], folder:
     let mut list = go(module);
     list.args(["list", "-deps", "-trimpath", "-ldflags", flags, "-f", "{{if .Stale}}{{.ImportPath}}{{end}}"]);
     let mut count = Count::default();
-    let listed = run(list.args(all()), |text| {
+    let listed = run(list.args(all()), stop, |text| {
         count.hears(text);
         progress.show(&count.to_string());
     })?;
     count.packages = listed.lines().filter(|package| !package.is_empty()).count();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = cores();
     progress.say(&format!(
         "from source, once for this machine: {} packages, {} on {cores} cores",
         count.packages,
@@ -78,7 +84,7 @@ pub(crate) fn build(module: &str, flags: &str, programs: &[Program<'_>], folder:
     fs::create_dir_all(&half).map_err(|error| format!("{}: {error}", half.display()))?;
     let mut build = go(module);
     build.args(["build", "-v", "-trimpath", "-ldflags", flags, "-o"]).arg(&half).args(all());
-    run(&mut build, |text| {
+    run(&mut build, stop, |text| {
         count.hears(text);
         progress.show(&count.to_string());
     })?;
@@ -100,7 +106,7 @@ fn file_name(package: &str) -> &str {
 }
 
 /// Runs go, reports each line of its standard error and each second without one, and returns its standard output.
-fn run(command: &mut Command, mut hear: impl FnMut(Option<&str>)) -> Result<String, String> {
+fn run(command: &mut Command, stop: &Stop, mut hear: impl FnMut(Option<&str>)) -> Result<String, String> {
     let name = command.get_args().next().map(|verb| format!("go {}", verb.display())).unwrap_or_default();
     let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = Ended(spawned.map_err(|error| format!("{name}: {error}"))?);
@@ -111,6 +117,9 @@ fn run(command: &mut Command, mut hear: impl FnMut(Option<&str>)) -> Result<Stri
     let deadline = Instant::now() + BUILD;
     let mut last = VecDeque::new();
     while Instant::now() < deadline {
+        if stop.is_set() {
+            return Err(STOPPED.to_owned());
+        }
         match lines.next(Duration::from_secs(1)) {
             Ok(line) => {
                 hear(Some(&line));
@@ -194,7 +203,7 @@ mod tests {
     fn a_failure_shows_the_last_lines() {
         let mut failing = Command::new("sh");
         failing.args(["-c", "for i in $(seq 99); do echo line $i >&2; done; exit 1"]);
-        let error = run(&mut failing, |_| {}).unwrap_err();
+        let error = run(&mut failing, &Stop::default(), |_| {}).unwrap_err();
         assert!(error.contains("failed; its last lines:\nline 70\n") && error.ends_with("line 99"), "{error}");
     }
 }
