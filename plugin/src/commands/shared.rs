@@ -21,6 +21,8 @@ pub(crate) mod prepared_cluster;
 pub(crate) mod print_cluster;
 pub(crate) mod quota;
 pub(crate) mod requirements;
+pub(crate) mod resize_cluster;
+pub(crate) mod scale_cluster;
 pub(crate) mod schedules;
 pub(crate) mod select_clusters;
 pub(crate) mod templates;
