@@ -283,6 +283,23 @@ mod tests {
         }
     }
 
+    /// Reads a want with labels as a version without them does.
+    #[test]
+    fn an_older_version_keeps_labels_and_annotations() {
+        #[derive(Serialize, Deserialize)]
+        struct Older {
+            count: u32,
+        }
+        let stored = r#"{"count":2,"labels":{"app":"web"},"annotations":{"note":"a b"}}"#;
+        let (older, kept) = read::<Older>(stored).unwrap();
+        assert_eq!(kept.newer().as_deref(), Some(r#""labels", "annotations""#));
+        let changed = kept.write(encode(&Older { count: older.count + 1 }));
+        assert_eq!(changed, stored.replace('2', "3"));
+        // The labels of a newer version are known, so that they are no reason to refuse a growth.
+        let (labelled, kept) = want(&WANT.replacen('{', r#"{"labels":{"app":"web"},"#, 1));
+        assert_eq!((labelled.labels.len(), kept), (1, Kept::default()));
+    }
+
     #[test]
     fn a_typed_value_has_no_unknown_fields() {
         let typed = |text: &str| typed::<Want>(serde_json::from_str(text).unwrap()).map(|want| want.count);

@@ -2,6 +2,10 @@
 
 /// The prefix of every label and annotation of ours.
 pub const PREFIX: &str = "kubectl-cmp.dev/";
+/// Label of every Namespace: its name, which the API server writes.
+pub const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
+/// The prefix of the labels of a Namespace that configure Pod Security.
+pub const POD_SECURITY: &str = "pod-security.kubernetes.io/";
 /// The `apiVersion` of the objects that `-o json` and `-o yaml` print.
 pub const API_VERSION: &str = "kubectl-cmp.dev/v1";
 

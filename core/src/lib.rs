@@ -12,6 +12,7 @@
 //! | [`quantity`], [`resources`] | exact amounts, and sizes made of them |
 //! | [`account`] | the quota, the wants and the holdings of a user; to and from a ConfigMap |
 //! | [`format`] | which stored values are of a newer version, and how they are kept |
+//! | [`labels`] | the labels and annotations that a cluster may have |
 //! | [`audit`] | whether an account agrees with the cluster |
 //! | [`verdict`] | whether a change of an account is allowed |
 //! | [`budget`] | how the quota is used, what comes back to it, and how many more instances fit |
@@ -46,6 +47,7 @@ pub mod format;
 pub mod instance;
 pub mod keys;
 pub mod kubevirt;
+pub mod labels;
 pub mod lifecycle;
 pub mod manifest;
 pub mod merge_join;

@@ -28,7 +28,7 @@ mod patch;
 mod pod;
 pub mod resize;
 mod rules;
-mod validation;
+pub(crate) mod validation;
 
 pub use error::TemplateError;
 pub use rules::Grants;

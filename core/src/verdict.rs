@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::account::diff::{AccountPair, LongerWant};
 use crate::account::{Account, Entry, Held, HeldState, Want};
 use crate::format;
+use crate::labels;
 use crate::merge_join::merge_join;
 use crate::name::{ClusterName, MAX_COUNT, UserName};
 use crate::quantity::Quantity;
@@ -324,6 +325,9 @@ fn judge_want(
         && let Err(schedule::Invalid { field, why }) = schedule.check(want.kind)
     {
         return invalid(format!("schedule{field}"), &why);
+    }
+    if let Err(labels::Invalid { field, why }) = labels::judge(before.want.as_ref(), want) {
+        return invalid(field, &why);
     }
     if want.shape().charge().is_none() {
         return invalid(format!("count {} of {}", want.count, want.size), "is more than can be counted");

@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::Ui;
 
+mod annotate;
 mod attach;
 mod check;
 pub(crate) mod completion;
@@ -23,6 +24,7 @@ mod exec;
 mod export;
 mod get;
 mod install;
+mod label;
 mod logs;
 mod mirror;
 mod options;
@@ -83,6 +85,12 @@ pub(crate) enum Command {
     /// Wait for a condition of clusters
     #[command(subcommand)]
     Wait(wait::Wait),
+    /// Set and remove labels of clusters
+    #[command(subcommand)]
+    Label(label::Label),
+    /// Set and remove annotations of clusters
+    #[command(subcommand)]
+    Annotate(annotate::Annotate),
     /// Print the definition of clusters, to create them again
     #[command(subcommand)]
     Export(export::Export),
@@ -156,6 +164,8 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
         Command::Resume(args) => resume::run(context, args).await,
         Command::Rollout(args) => rollout::run(context, args).await,
         Command::Wait(args) => wait::run(context, args).await,
+        Command::Label(args) => label::run(context, args).await,
+        Command::Annotate(args) => annotate::run(context, args).await,
         Command::Export(args) => export::run(context, args).await,
         Command::Schedule(args) => schedule::run(context, args).await,
         Command::Exec(args) => exec::run(context, args).await,

@@ -140,6 +140,9 @@ mod tests {
         check("wait cluster web --for ", "state=running state=suspended state=stopped delete :4");
         check("wait cluster/d", "cluster/db :4");
         check("rollout restart cluster ", "web db :4");
+        check("label cluster w", "web :4");
+        check("label cluster/", "cluster/web cluster/db :4");
+        check("annotate cluster web ", "db :4");
         check("rollout restart cluster/w", "cluster/web :4");
         check("quota j", "john :4");
         check("delete token john ", "john-x7k2p :4");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use cmp_core::name::UserName;
 use cmp_core::quantity::Quantity;
 
-use crate::args::{ChangeArgs, ListArgs, OutputArgs, suffix};
+use crate::args::{ChangeArgs, ListArgs, suffix};
 use crate::error::CliError;
 use crate::escape;
 use crate::ui::Ui;
@@ -72,20 +72,37 @@ pub(crate) fn print(ui: &Ui, args: &ListArgs, heads: Heads, items: Vec<Item>, si
                 ui.note("No resources found.");
                 return Ok(());
             }
-            let wide = *format == Some(Format::Wide);
+            let columns = ColumnsShown { wide: *format == Some(Format::Wide), labels: args.show_labels };
             let mut rows = Vec::new();
             if !args.output.no_headers {
-                rows.push(head(heads, wide));
+                rows.push(head(heads, columns));
             }
-            rows.extend(items.into_iter().map(|item| item.row(wide)));
+            rows.extend(items.into_iter().map(|item| item.row(columns)));
             ui.out(&table(&rows))
         }
     }
 }
 
+/// The columns of a table that are shown beside the first ones.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ColumnsShown {
+    /// Whether `-o wide` was given.
+    pub(crate) wide: bool,
+    /// Whether the labels are the last column.
+    pub(crate) labels: bool,
+}
+
 /// Returns the header row of a table.
-pub(crate) fn head(heads: Heads, wide: bool) -> Vec<String> {
-    heads.0.iter().chain(heads.1.iter().filter(|_| wide)).map(|head| (*head).to_owned()).collect()
+fn head(heads: Heads, columns: ColumnsShown) -> Vec<String> {
+    let shown = heads.0.iter().chain(heads.1.iter().filter(|_| columns.wide));
+    shown.copied().chain(columns.labels.then_some("LABELS")).map(str::to_owned).collect()
+}
+
+/// Returns the cell of an object's labels.
+fn labels_cell(object: &Value) -> String {
+    let labels = object["metadata"]["labels"].as_object();
+    let pair = |(key, value): (&String, &Value)| format!("{key}={}", value.as_str().unwrap_or_default());
+    labels.into_iter().flatten().map(pair).collect::<Vec<_>>().join(",")
 }
 
 impl Item {
@@ -97,8 +114,9 @@ impl Item {
     }
 
     /// Returns the item's row of a table.
-    pub(crate) fn row(self, wide: bool) -> Vec<String> {
-        self.cells.into_iter().chain(self.wide.into_iter().filter(|_| wide)).collect()
+    fn row(self, columns: ColumnsShown) -> Vec<String> {
+        let labels = columns.labels.then(|| labels_cell(&self.object));
+        self.cells.into_iter().chain(self.wide.into_iter().filter(|_| columns.wide)).chain(labels).collect()
     }
 }
 
@@ -151,20 +169,22 @@ fn in_order(left: &Value, right: &Value) -> Ordering {
 /// Output of `-w`: items are printed one after another, as they arrive.
 pub(crate) struct Stream<'a> {
     ui: &'a Ui,
-    args: &'a OutputArgs,
+    args: &'a ListArgs,
     heads: Heads,
     widths: Vec<usize>,
 }
 
 impl<'a> Stream<'a> {
-    pub(crate) fn new(ui: &'a Ui, args: &'a OutputArgs, heads: Heads) -> Self {
+    pub(crate) fn new(ui: &'a Ui, args: &'a ListArgs, heads: Heads) -> Self {
         Self { ui, args, heads, widths: Vec::new() }
     }
 
     /// Prints one item. The header is printed before the first one, and sets the minimum width of the columns.
     pub(crate) fn show(&mut self, item: Item) -> Result<(), CliError> {
         let first = self.widths.is_empty();
-        let (wide, row) = match &self.args.output {
+        let output = &self.args.output.output;
+        let shown = ColumnsShown { wide: *output == Some(Format::Wide), labels: self.args.show_labels };
+        let (custom, row) = match output {
             Some(Format::Name) => return self.ui.line(&item.name),
             Some(format @ Format::Columns(columns)) => {
                 let cells = format::cells(columns, &without_nulls(item.object)).map_err(CliError::user)?;
@@ -176,11 +196,11 @@ impl<'a> Stream<'a> {
                 // A template prints its own line ends.
                 return if matches!(format, Format::Yaml) { self.ui.line("---") } else { Ok(()) };
             }
-            format => (None, item.row(*format == Some(Format::Wide))),
+            _ => (None, item.row(shown)),
         };
-        let head = wide.map_or_else(|| head(self.heads, self.args.output == Some(Format::Wide)), |(_, head)| head);
+        let head = custom.map_or_else(|| head(self.heads, shown), |(_, head)| head);
         let mut rows = vec![row];
-        if first && !self.args.no_headers {
+        if first && !self.args.output.no_headers {
             rows.insert(0, head.clone());
         }
         if first {
@@ -324,6 +344,27 @@ mod tests {
             let written = escape::json(&serde_json::to_string_pretty(&object).unwrap()).into_owned();
             proptest::prop_assert_eq!(escape::lines(&written), written.as_str());
         }
+    }
+
+    #[test]
+    fn labels_are_the_last_column_if_they_are_asked_for() {
+        let row = |object: Value, wide, labels| {
+            let item = Item {
+                name: "cluster/web".to_owned(),
+                object,
+                cells: vec!["web".to_owned()],
+                wide: vec!["john".to_owned()],
+            };
+            item.row(ColumnsShown { wide, labels }).join(" ")
+        };
+        let labelled = || json!({ "metadata": { "labels": { "a": "b", "c": "" } } });
+        assert_eq!(row(labelled(), true, true), "web john a=b,c=");
+        assert_eq!(row(labelled(), false, true), "web a=b,c=");
+        assert_eq!(row(labelled(), false, false), "web");
+        assert_eq!(row(json!({}), false, true), "web ");
+        let heads: Heads = (&["NAME"], &["OWNER"]);
+        assert_eq!(head(heads, ColumnsShown { wide: true, labels: true }), ["NAME", "OWNER", "LABELS"]);
+        assert_eq!(head(heads, ColumnsShown::default()), ["NAME"]);
     }
 
     #[test]

@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use cmp_client::clusters::visible;
 use cmp_client::events::{self, Event};
 use cmp_client::instances::{Observed, observe};
-use cmp_core::account::{Account, Entry, HeldState};
+use cmp_core::account::{Account, Entry, HeldState, Want};
 use cmp_core::instance::{Instance, Orphan, columns};
 use cmp_core::keys;
+use cmp_core::labels;
 use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
 use cmp_core::name::{ClusterName, TemplateName, UserName};
 use cmp_core::powered_off::PoweredOff;
@@ -32,6 +33,7 @@ pub(crate) struct Cluster {
     pub(crate) entry: Entry,
     pub(crate) instances: Vec<Instance>,
     pub(crate) created: Option<Timestamp>,
+    /// The labels of its want and of its Namespace.
     pub(crate) labels: BTreeMap<String, String>,
 }
 
@@ -55,10 +57,10 @@ pub(crate) async fn clusters(
             Ok(Cluster {
                 name: name.clone(),
                 owner: account.user.clone(),
-                entry,
                 instances,
                 created: namespace.created,
-                labels: namespace.labels,
+                labels: labels::shown(entry.want.as_ref(), namespace.labels),
+                entry,
             })
         })
         .buffered(AT_ONCE)
@@ -168,10 +170,22 @@ impl Cluster {
     pub(crate) fn export(&self) -> Value {
         let Value::Object(mut object) = self.object() else { return Value::Null };
         object.retain(|field, _| field != "status");
-        object.insert("metadata".to_owned(), json!({ "name": self.name }));
+        object.insert("metadata".to_owned(), self.own_metadata());
         let mut object = Value::Object(object);
         object["spec"]["instances"] = json!(PoweredOff::of(&self.instances, self.count()).value());
         object
+    }
+
+    /// Returns the metadata that the user of the cluster gave it.
+    fn own_metadata(&self) -> Value {
+        let given = |pairs: fn(&Want) -> &BTreeMap<String, String>| {
+            self.entry.want.as_ref().map(pairs).filter(|pairs| !pairs.is_empty())
+        };
+        json!({
+            "name": self.name,
+            "labels": given(|want| &want.labels),
+            "annotations": given(|want| &want.annotations),
+        })
     }
 
     /// Returns the cluster as an object.
@@ -188,6 +202,7 @@ impl Cluster {
                 "uid": held.map(|held| &held.uid).filter(|uid| !uid.is_empty()),
                 "creationTimestamp": self.created.map(|created| created.to_string()),
                 "labels": Some(&self.labels).filter(|labels| !labels.is_empty()),
+                "annotations": want.map(|want| &want.annotations).filter(|annotations| !annotations.is_empty()),
             },
             "spec": {
                 "owner": self.owner,

@@ -20,6 +20,7 @@ mod into;
 mod invalid;
 mod isolation;
 mod krew;
+mod labels;
 mod lifecycle;
 mod mirror;
 mod outage;

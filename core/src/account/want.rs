@@ -1,5 +1,7 @@
 //! The want of a cluster: what its user asks for.
 
+use std::collections::BTreeMap;
+
 #[cfg(feature = "newer")]
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -56,6 +58,12 @@ pub struct Want {
     /// The schedule that suspends and resumes the cluster. It costs nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
+    /// The labels of the cluster, by which lists and verbs select it. They are not put on its objects.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// The annotations of the cluster: notes of its user, which nothing selects by.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
     /// The time at which the cluster is deleted automatically. This field exists in the builds by which the tests play
     /// a newer version.
     #[cfg(feature = "newer")]
@@ -94,6 +102,8 @@ impl Want {
             disk: None,
             patch: None,
             schedule: None,
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
             #[cfg(feature = "newer")]
             expires: None,
             kept: Kept::default(),

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::account::change::Change;
 use crate::account::{Account, Held, HeldState, Suspended, Want};
 use crate::instance::Instance;
+use crate::labels::Pairs;
 use crate::lifecycle::SuspensionRequest;
 use crate::name::{ClusterName, InstanceName};
 use crate::plan::refusal::Refusal;
@@ -225,14 +226,17 @@ pub fn write(wish: &Wish, account: &Account, now: Timestamp) -> Result<Write, Re
 }
 
 /// Returns the request with the existing values of fields that do not count as a difference. These are whether the
-/// cluster is released, and the schedule unless the request names another one.
+/// cluster is released, and the schedule, the labels and the annotations unless the request names other ones.
 fn as_wanted(asked: &Want, wanted: &Want, now: Timestamp) -> Want {
     let schedule = match (&asked.schedule, &wanted.schedule) {
         (Some(asked), Some(wanted)) if !asked.is_equivalent(wanted, now) => Some(asked.clone()),
         (Some(asked), None) => Some(asked.clone()),
         (_, wanted) => wanted.clone(),
     };
-    Want { released: wanted.released, schedule, ..asked.clone() }
+    let or = |asked: &Pairs, wanted: &Pairs| if asked.is_empty() { wanted.clone() } else { asked.clone() };
+    let labels = or(&asked.labels, &wanted.labels);
+    let annotations = or(&asked.annotations, &wanted.annotations);
+    Want { released: wanted.released, schedule, labels, annotations, ..asked.clone() }
 }
 
 /// Builds the refusal that lists the differences between the existing want and the request.
@@ -255,7 +259,8 @@ fn different(name: &ClusterName, is: &Want, asked: &Want) -> Refusal {
         .map(|key| format!("{key} is {}, requested is {}", shown(is.get(*key)), shown(asked.get(*key))))
         .collect();
     let refusal = Refusal::wish(format!("cluster {name} exists and is different: {}", list.join("; ")));
-    if keys.iter().any(|key| !["count", "size", "schedule"].contains(&key.as_str())) {
+    let changeable = ["count", "size", "schedule", "labels", "annotations"];
+    if keys.iter().any(|key| !changeable.contains(&key.as_str())) {
         return refusal.hint("delete it first, or choose another name");
     }
     let count = asked.get("count").map(ToString::to_string).unwrap_or_default();
@@ -263,6 +268,11 @@ fn different(name: &ClusterName, is: &Want, asked: &Want) -> Refusal {
         ("count", format!("to change the number of instances: kubectl cmp scale cluster {name} --count {count}")),
         ("size", format!("to change their size: kubectl cmp resize cluster {name}")),
         ("schedule", format!("to change when it is suspended: kubectl cmp schedule cluster {name}")),
+        ("labels", format!("to change its labels: kubectl cmp label cluster {name} KEY=VALUE --overwrite")),
+        (
+            "annotations",
+            format!("to change its annotations: kubectl cmp annotate cluster {name} KEY=VALUE --overwrite"),
+        ),
     ];
     let differs = |key: &str| is.get(key) != asked.get(key);
     hints.into_iter().filter(|(key, _)| differs(key)).fold(refusal, |refusal, (_, hint)| refusal.hint(hint))

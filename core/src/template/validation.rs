@@ -29,7 +29,7 @@ mod image;
 mod labels;
 mod placement;
 mod quantity;
-mod text;
+pub(crate) mod text;
 mod volumes;
 
 pub use image::{NOT_A_REFERENCE, is_reference};

@@ -47,6 +47,25 @@ fn a_change_within_the_quota_is_allowed_and_one_above_it_is_refused_with_the_sum
 }
 
 #[test]
+fn labels_are_judged_and_cost_nothing() {
+    let with = |fields: &str| WEB.replace("}}", &format!("}},{fields}}}"));
+    let full = &[("quota", r#"{"cpu":"6","memory":"12Gi"}"#), ("want.web", WEB), ("held.web", WEB_HELD)];
+    check(full, &[("want.web", &with(r#""labels":{"app":"web"},"annotations":{"note":"a b"}"#))], "yes");
+    check(
+        full,
+        &[("want.web", &with(r#""labels":{"kubectl-cmp.dev/owner":"mary"}"#))],
+        "want.web: labels: the key \"kubectl-cmp.dev/owner\" is reserved for cmp: use another domain, or none",
+    );
+    let long = with(&format!(r#""annotations":{{"a":"{}"}}"#, "x".repeat(4096)));
+    check(full, &[("want.web", &long)], "want.web: annotations take 4097 bytes: the maximum is 4096");
+    // An invalid label that was stored while nobody was asked keeps its user from nothing.
+    let forged = with(r#""labels":{"kubectl-cmp.dev/owner":"mary"}"#);
+    let before = &[("want.web", forged.as_str()), ("held.web", WEB_HELD)];
+    check(before, &[("want.web", &forged.replace("\"count\":3", "\"count\":2"))], "yes");
+    check(before, &[("want.web", WEB)], "yes");
+}
+
+#[test]
 fn want_and_held_are_charged_as_the_larger_of_both() {
     // A change that grows one of count and size and shrinks the other needs quota for the larger of both.
     check(

@@ -15,6 +15,9 @@ pub(crate) struct ListArgs {
     /// Selector (label query) to filter on, such as app=web,tier!=db
     #[arg(short = 'l', long, value_name = "SELECTOR", value_parser = Selector::read)]
     pub(crate) selector: Option<Selector>,
+    /// When printing, show all labels as the last column
+    #[arg(long)]
+    pub(crate) show_labels: bool,
     /// Field to sort the list by, such as '{.spec.count}'
     #[arg(long, value_name = "FIELD", value_parser = field_of)]
     pub(crate) sort_by: Option<Template>,

@@ -54,7 +54,7 @@ pub(crate) async fn run(context: &Context<'_>, args: EventsArgs) -> Result<(), C
     if !watch.watch {
         return print(context.ui, &list, EVENTS, items, false);
     }
-    let mut shown = Stream::new(context.ui, &list.output, EVENTS);
+    let mut shown = Stream::new(context.ui, &list, EVENTS);
     for item in crate::output::listed(&list, items)? {
         shown.show(item)?;
     }

@@ -8,6 +8,7 @@ pub(crate) mod delete_user;
 pub(crate) mod describe_lines;
 pub(crate) mod into_instance;
 pub(crate) mod kubeconfig;
+pub(crate) mod labels;
 pub(crate) mod leftovers;
 pub(crate) mod lifecycle;
 pub(crate) mod make_instances;

@@ -13,6 +13,7 @@ use super::candidate::Candidate;
 use super::live::{Lookup, LookupKind};
 use crate::args::Global;
 use crate::args::nouns::is_noun;
+use crate::args::pairs::Word;
 use crate::command_line::split_titles;
 use crate::commands::cp::Place;
 use crate::output::Format;
@@ -204,7 +205,7 @@ impl<'a> Line<'a> {
         let is_new = self.verb == "create" && argument.is_positional() && value_name(argument) == "NAME";
         let what = if is_new {
             return None;
-        } else if of_type == TypeId::of::<ClusterName>() {
+        } else if of_type == TypeId::of::<ClusterName>() || of_type == TypeId::of::<Word>() {
             LookupKind::Clusters
         } else if of_type == TypeId::of::<InstanceName>() || is_place(argument) {
             LookupKind::Instances
@@ -316,7 +317,13 @@ fn value_name(argument: &Arg) -> &str {
 /// Reports whether an argument is the name of an object, which its type can precede.
 fn is_named(argument: &Arg) -> bool {
     let of_type = argument.get_value_parser().type_id();
-    [TypeId::of::<ClusterName>(), TypeId::of::<InstanceName>(), TypeId::of::<UserName>(), TypeId::of::<TemplateName>()]
-        .iter()
-        .any(|id| of_type == *id)
+    [
+        TypeId::of::<ClusterName>(),
+        TypeId::of::<InstanceName>(),
+        TypeId::of::<UserName>(),
+        TypeId::of::<TemplateName>(),
+        TypeId::of::<Word>(),
+    ]
+    .iter()
+    .any(|id| of_type == *id)
 }

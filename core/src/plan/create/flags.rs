@@ -3,8 +3,10 @@
 use serde_json::Value;
 
 use crate::account::{Variable, Want};
+use crate::labels::Field;
 use crate::name::TemplateName;
 use crate::plan::amounts::{Amount, own, with_more};
+use crate::plan::label::invalid;
 use crate::plan::refusal::Refusal;
 use crate::quantity::Quantity;
 use crate::resources::{Resources, STORAGE};
@@ -49,6 +51,8 @@ pub struct Flags {
     pub args: Vec<String>,
     /// The value of `--patch`.
     pub patch: Option<Value>,
+    /// `--labels`.
+    pub labels: Vec<(String, String)>,
 }
 
 /// Refuses a type that differs from that of the template.
@@ -113,6 +117,12 @@ impl Flags {
                 );
             }
         }
+        for (at, (key, value)) in self.labels.iter().enumerate() {
+            Field::Labels.check(key, value).map_err(invalid)?;
+            if self.labels.iter().take(at).any(|(earlier, _)| earlier == key) {
+                return Err(Refusal::wish(format!("--labels {key} is given twice")).hint("give each label once"));
+            }
+        }
         Ok(())
     }
 
@@ -130,6 +140,7 @@ impl Flags {
             ports: self.ports,
             disk: self.disk.map(|disk| disk.path),
             patch: self.patch,
+            labels: self.labels.into_iter().collect(),
             // A built-in template is the default and needs no name.
             template: self.template.filter(|_| built_in.is_none()),
             ..Want::new(kind, self.count.unwrap_or(1), size)

@@ -16,6 +16,14 @@ fn wish(want: Want) -> Wish {
     Wish { name: name("web"), want, off: PoweredOff::default(), expired_timer: None, typed: false, unmade: false }
 }
 
+/// The stored form of a want with a label and an annotation.
+const LABELLED: &str = r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"4Gi"},"labels":{"app":"web"},"annotations":{"note":"a b"}}"#;
+
+fn labelled(key: &str, value: &str) -> Wish {
+    let labels = [(key.to_owned(), value.to_owned())].into();
+    wish(Want { labels, ..want(3, "cpu=2,memory=4Gi") })
+}
+
 fn web() -> Wish {
     wish(want(3, "cpu=2,memory=4Gi"))
 }
@@ -57,6 +65,9 @@ fn a_new_cluster_is_written_and_an_interrupted_one_goes_on() {
         (&over, &[("want.web", WEB)], real, "write prepare look make", ""),
         (&web(), &[("want.web", WEB), ("held.web", HELD)], waits, "write prepare look make run:3", ""),
         (&web(), &[("want.web", WEB)], dry, "write", ""),
+        // A request without labels and annotations does not change them.
+        (&web(), &[("want.web", LABELLED)], real, "write prepare look make", ""),
+        (&labelled("app", "web"), &[("want.web", LABELLED)], real, "write prepare look make", ""),
         // A cluster that is held without a want is wanted again.
         (&web(), &[("held.web", HELD)], real, "write prepare make", &new),
     ] {
@@ -138,6 +149,14 @@ fn a_different_cluster_of_the_same_name_is_refused_with_the_command_that_changes
             exists,
             format!(
                 "{is}count is 3, requested is 4; size is cpu=2,memory=4Gi, requested is cpu=1,memory=4Gi{scale}{resize}"
+            ),
+        ),
+        (
+            labelled("tier", "back"),
+            &[("want.web", LABELLED)],
+            format!(
+                "{is}labels is {{\"app\":\"web\"}}, requested is {{\"tier\":\"back\"}}\n\
+                 hint: to change its labels: kubectl cmp label cluster web KEY=VALUE --overwrite"
             ),
         ),
         (wish(image), exists, format!("{is}count is 3, requested is 4; image is not set, requested is nginx{other}")),
@@ -354,6 +373,7 @@ fn flags_that_do_not_fit_are_refused() {
     let template = |name: &str| Some(name.parse().unwrap());
     let disk = || Some(Disk { size: "10Gi".parse().unwrap(), path: "/data".to_owned() });
     let storage = ("storage".parse().unwrap(), "1Gi".parse().unwrap());
+    let pairs = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "b".to_owned())).collect::<Vec<_>>();
     let only_vms = "\nhint: use --type vm, or omit the flag";
     let only_containers = "\nhint: use --type container, or omit the flag";
     for (flags, expected) in [
@@ -390,6 +410,14 @@ fn flags_that_do_not_fit_are_refused() {
             "--env A is given twice\nhint: give each variable once".to_owned(),
         ),
         (
+            Flags { labels: pairs(&["a", "a"]), ..flags() },
+            "--labels a is given twice\nhint: give each label once".to_owned(),
+        ),
+        (
+            Flags { labels: pairs(&["kubectl-cmp.dev/owner"]), ..flags() },
+            "labels: the key \"kubectl-cmp.dev/owner\" is reserved for cmp: use another domain, or none".to_owned(),
+        ),
+        (
             Flags { image: Some("bad:::img".to_owned()), ..vm() },
             "Invalid image name \"bad:::img\": invalid reference format".to_owned(),
         ),
@@ -414,6 +442,7 @@ fn a_want_is_made_of_flags() {
         ports: vec![80],
         args: words(&["a", "b"]),
         patch: Some(json!({})),
+        labels: vec![("app".to_owned(), "web".to_owned())],
         ..flags()
     };
     let expected = Want {
@@ -424,6 +453,7 @@ fn a_want_is_made_of_flags() {
         args: words(&["a", "b"]),
         disk: Some("/data".to_owned()),
         patch: Some(json!({})),
+        labels: [("app".to_owned(), "web".to_owned())].into(),
         ..want(3, "cpu=2,memory=4Gi,nvidia.com/gpu=1,storage=10Gi")
     };
     assert_eq!(all.clone().want(), Ok(expected.clone()));

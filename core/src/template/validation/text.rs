@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 /// The result of a rule about a text: the error says what the text must be.
-pub(super) type Verdict = Result<(), &'static str>;
+pub(crate) type Verdict = Result<(), &'static str>;
 
 fn must(holds: bool, why: &'static str) -> Verdict {
     if holds { Ok(()) } else { Err(why) }
@@ -45,7 +45,7 @@ pub(super) fn search_domain(text: &str) -> Verdict {
 }
 
 /// The key of a label or an annotation, and the names of the same form.
-pub(super) fn qualified_name(text: &str) -> Verdict {
+pub(crate) fn qualified_name(text: &str) -> Verdict {
     let (domain, name) = text.split_once('/').map_or((None, text), |(domain, name)| (Some(domain), name));
     let holds = domain.is_none_or(|domain| dns_subdomain(domain).is_ok())
         && name.len() <= 63
@@ -57,7 +57,7 @@ pub(super) fn qualified_name(text: &str) -> Verdict {
     )
 }
 
-pub(super) fn label_value(text: &str) -> Verdict {
+pub(crate) fn label_value(text: &str) -> Verdict {
     let holds = text.is_empty() || text.len() <= 63 && is_word(text, |byte| byte.is_ascii_alphanumeric(), b"-_.");
     must(holds, "must be up to 63 letters, digits, '-', '_' and '.', starting and ending with a letter or digit")
 }

@@ -13,6 +13,7 @@ use cmp_core::quantity::Quantity;
 use cmp_core::resources::Resources;
 use cmp_core::vocabulary::InstanceType;
 
+use crate::args::pairs::pair;
 use crate::args::values::{amount, count, disk, image, kind, memory, name, port, quantity, variable};
 use crate::args::{ChangeArgs, WaitArgs};
 use crate::commands::shared::create_cluster::{ClusterRequest, create};
@@ -25,7 +26,7 @@ use crate::files;
 #[derive(Debug, Args)]
 #[command(
     override_usage = "kubectl cmp create cluster NAME --cpu CPU --memory MEMORY [OPTIONS] [-- ARG...]\n       kubectl cmp create cluster -f FILE [OPTIONS]",
-    before_help = "Examples:\n  kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3\n  kubectl cmp create cluster db --cpu 1 --memory 2Gi --image postgres:18 --env PGUSER=db --wait\n  kubectl cmp create cluster job --cpu 1 --memory 1Gi --image alpine --command -- sh -c 'sleep 9'"
+    before_help = "Examples:\n  kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3\n  kubectl cmp create cluster job --cpu 1 --memory 1Gi --image alpine --command -- sh -c 'sleep 9'"
 )]
 pub(crate) struct CreateCluster {
     /// The name of the cluster; its namespace is <NAME>-ns
@@ -67,6 +68,9 @@ pub(crate) struct CreateCluster {
     /// Another resource of each instance, such as nvidia.com/gpu=1 (repeatable)
     #[arg(long, value_name = "NAME=AMOUNT", value_parser = amount)]
     pub(crate) resource: Vec<Amount>,
+    /// Labels of the cluster, such as app=web,tier=front (repeatable)
+    #[arg(long, value_name = "KEY=VALUE,...", value_parser = pair, value_delimiter = ',')]
+    pub(crate) labels: Vec<(String, String)>,
     /// Arguments for the program of the instances
     #[arg(value_name = "ARG", last = true)]
     pub(crate) args: Vec<String>,
@@ -75,7 +79,7 @@ pub(crate) struct CreateCluster {
     pub(crate) ssh_key: Option<PathBuf>,
     /// File as `get clusters -o yaml` prints it; - for standard input
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["name", "cpu", "memory", "count", "kind", "template", "image",
-        "env", "port", "command", "disk", "patch", "resource", "args", "ssh_key"])]
+        "env", "port", "command", "disk", "patch", "resource", "labels", "args", "ssh_key"])]
     pub(crate) filename: Option<String>,
     /// The owner of the cluster (administrators)
     #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
@@ -115,6 +119,7 @@ fn typed(args: CreateCluster) -> Result<ClusterRequest, CliError> {
         env: args.env,
         ports: args.port,
         command: args.command,
+        labels: args.labels,
         args: args.args,
         ..Flags::default()
     };

@@ -30,6 +30,8 @@ pub(crate) async fn run(context: &Context<'_>, names: Vec<ClusterName>) -> Resul
             lines.add("Name", name.as_str());
             lines.add("Namespace", &name.namespace());
             lines.add("Owner", cluster.owner.as_str());
+            lines.pairs("Labels", want.map(|want| &want.labels));
+            lines.pairs("Annotations", want.map(|want| &want.annotations));
             lines.add("Status", cluster.status());
             lines.add("Reason", &cluster.reason().unwrap_or_default());
             lines.add("Age", &age(cluster.created, now));

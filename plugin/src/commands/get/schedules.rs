@@ -122,7 +122,11 @@ fn object(account: &Account, name: &ClusterName, entry: &Entry, schedule: &Sched
     json!({
         "apiVersion": keys::API_VERSION,
         "kind": "Schedule",
-        "metadata": { "name": name, "namespace": name.namespace() },
+        "metadata": {
+            "name": name,
+            "namespace": name.namespace(),
+            "labels": entry.want.as_ref().map(|want| &want.labels).filter(|labels| !labels.is_empty()),
+        },
         "spec": spec,
         "status": {
             "next": next.as_ref().ok(),

@@ -11,7 +11,7 @@ use cmp_core::resources::ResourceName;
 use cmp_core::schedule::Schedule;
 use cmp_core::template::built_in_type;
 use cmp_core::vocabulary::{InstanceType, Trigger};
-use cmp_core::{format, keys};
+use cmp_core::{format, keys, labels};
 
 use crate::args::values::check;
 use crate::commands::shared::create_cluster::ClusterRequest;
@@ -41,6 +41,10 @@ pub(crate) fn read(path: &str, owner: Option<&UserName>) -> Result<Vec<ClusterRe
 pub(crate) fn of_object(object: &Value, owner: Option<&UserName>) -> Result<ClusterRequest, String> {
     let mut one = cluster(object)?;
     one.owner = owner.cloned().or(one.owner);
+    let (name, want) = (&one.wish.name, &mut one.wish.want);
+    // `get clusters -o yaml` prints the labels of the Namespace, too. They are made anew.
+    want.labels.retain(|key, value| !labels::is_of_namespace(key, value));
+    labels::judge(None, want).map_err(|invalid| format!("cluster {name}: metadata.{invalid}"))?;
     Ok(one)
 }
 
@@ -67,10 +71,15 @@ fn cluster(object: &Value) -> Result<ClusterRequest, String> {
     if spec.get("template").and_then(Value::as_str).is_some_and(|name| built_in_type(name).is_some()) {
         spec.remove("template");
     }
+    if let Some(field) = ["labels", "annotations"].into_iter().find(|field| spec.contains_key(*field)) {
+        return Err(about(format!("spec: there is no field {field:?}: it belongs to metadata")));
+    }
     // The field describes how the instances are created. The want does not keep it.
     let off = spec.remove("instances");
     let mut want: Want =
         format::typed(Value::Object(spec)).map_err(|error| about(format!("spec: {}", plain::typed(&error))))?;
+    want.labels = pairs(object, "labels").map_err(about)?;
+    want.annotations = pairs(object, "annotations").map_err(about)?;
     if let Some(Err(invalid)) = want.size.unknown().map(|name| name.as_str().parse::<ResourceName>()) {
         return Err(about(format!("spec.size: {invalid}")));
     }
@@ -91,4 +100,53 @@ fn cluster(object: &Value) -> Result<ClusterRequest, String> {
         off.forget(trigger);
     }
     Ok(ClusterRequest { wish: Wish { name, want, off, expired_timer, typed, unmade: false }, patch: None, owner })
+}
+
+/// Reads labels or annotations in the metadata of an object.
+fn pairs(object: &Value, field: &str) -> Result<labels::Pairs, String> {
+    match &object["metadata"][field] {
+        Value::Null => Ok(labels::Pairs::new()),
+        pairs => serde_json::from_value(pairs.clone())
+            .map_err(|error| format!("metadata.{field}: {}", plain::typed(&error.to_string()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_read_from_the_metadata_without_those_of_the_namespace() {
+        let check = |metadata: Value, spec: Value, expected: &str| {
+            let (mut metadata, mut all) = (metadata, json!({ "size": { "cpu": "1", "memory": "1Gi" } }));
+            metadata["name"] = json!("web");
+            all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+            let object =
+                json!({ "apiVersion": keys::API_VERSION, "kind": "Cluster", "metadata": metadata, "spec": all });
+            let read = of_object(&object, None).map(|one| json!([one.wish.want.labels, one.wish.want.annotations]));
+            assert_eq!(read.map_or_else(|why| why, |read| read.to_string()), expected);
+        };
+        check(json!({}), json!({}), "[{},{}]");
+        let all = json!({ "labels": { "app": "web", "kubectl-cmp.dev/owner": "john", "kubernetes.io/metadata.name": "web-ns" },
+            "annotations": { "note": "a b" } });
+        check(all, json!({}), r#"[{"app":"web"},{"note":"a b"}]"#);
+        let invalid = "cluster web: metadata.labels: the value \"a b\" must be up to 63 letters, digits, '-', '_' and '.', \
+                       starting and ending with a letter or digit";
+        check(json!({ "labels": { "app": "a b" } }), json!({}), invalid);
+        check(
+            json!({ "annotations": { "kubectl-cmp.dev/a": "" } }),
+            json!({}),
+            "cluster web: metadata.annotations: the key \"kubectl-cmp.dev/a\" is reserved for cmp: use another domain, or none",
+        );
+        check(
+            json!({}),
+            json!({ "labels": {} }),
+            "cluster web: spec: there is no field \"labels\": it belongs to metadata",
+        );
+        check(
+            json!({ "labels": ["a"] }),
+            json!({}),
+            "cluster web: metadata.labels: invalid type: sequence, expected an object",
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! Lines of `describe`.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use crate::context::Context;
 use crate::error::CliError;
@@ -18,6 +19,16 @@ impl Lines {
     pub(crate) fn add(&mut self, name: &str, value: &str) {
         let value = if value.is_empty() { Cow::Borrowed("<none>") } else { escape::line(value) };
         self.0.push_str(&format!("{:<14} {value}\n", format!("{name}:")));
+    }
+
+    /// Adds labels or annotations, one a line, as kubectl does.
+    pub(crate) fn pairs(&mut self, name: &str, pairs: Option<&BTreeMap<String, String>>) {
+        let mut lines = pairs.into_iter().flatten();
+        let Some((key, value)) = lines.next() else { return self.add(name, "") };
+        self.add(name, &format!("{key}={value}"));
+        for (key, value) in lines {
+            self.0.push_str(&format!("{:<14} {}\n", "", escape::line(&format!("{key}={value}"))));
+        }
     }
 
     /// Adds a text of several lines.

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use cmp_client::accounts::Stored;
 use cmp_client::clusters::visible;
+use cmp_core::labels;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::plan::delete as plan;
 
@@ -38,11 +39,12 @@ pub(crate) async fn matching(
     let mut selected = select(context, which.all_namespaces, which.owner.as_ref()).await?;
     let Some(selector) = &which.selector else { return Ok(selected) };
     let client = context.client().await?;
-    for (_, names) in &mut selected {
+    for (stored, names) in &mut selected {
         let mut matching = Vec::new();
         for name in std::mem::take(names) {
-            let labels = visible(&client, &name).await?.map(|found| found.labels);
-            if selector.matches(&json!(labels.unwrap_or_default())) {
+            let of_namespace = visible(&client, &name).await?.map(|found| found.labels);
+            let want = stored.account.cluster(&name).want;
+            if selector.matches(&json!(labels::shown(want.as_ref(), of_namespace.unwrap_or_default()))) {
                 matching.push(name);
             }
         }

@@ -46,7 +46,7 @@ where
     let client = context.client().await?;
     let accounts = context.accounts().await?;
     let mut shown: BTreeMap<String, Value> = BTreeMap::new();
-    let mut stream = Stream::new(context.ui, &list.output, heads);
+    let mut stream = Stream::new(context.ui, list, heads);
     let mut watched: Option<(bool, Vec<ClusterName>)> = None;
     let mut wakes: BoxStream<'static, ()> = stream::pending().boxed();
     let mut first = true;
