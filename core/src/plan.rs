@@ -10,6 +10,7 @@ pub mod create;
 pub mod create_user;
 pub mod delete;
 pub mod describe;
+pub mod edit;
 pub mod label;
 pub mod lifecycle;
 pub mod outcome;

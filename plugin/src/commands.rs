@@ -19,6 +19,7 @@ pub(crate) mod cp;
 mod create;
 mod delete;
 mod describe;
+mod edit;
 mod events;
 mod exec;
 mod export;
@@ -85,6 +86,9 @@ pub(crate) enum Command {
     /// Wait for a condition of clusters
     #[command(subcommand)]
     Wait(wait::Wait),
+    /// Edit a cluster in your editor
+    #[command(subcommand)]
+    Edit(edit::Edit),
     /// Set and remove labels of clusters
     #[command(subcommand)]
     Label(label::Label),
@@ -164,6 +168,7 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
         Command::Resume(args) => resume::run(context, args).await,
         Command::Rollout(args) => rollout::run(context, args).await,
         Command::Wait(args) => wait::run(context, args).await,
+        Command::Edit(args) => edit::run(context, args).await,
         Command::Label(args) => label::run(context, args).await,
         Command::Annotate(args) => annotate::run(context, args).await,
         Command::Export(args) => export::run(context, args).await,

@@ -68,6 +68,13 @@ impl CliError {
         self
     }
 
+    /// Adds a sentence to the message.
+    #[must_use]
+    pub(crate) fn followed_by(mut self, sentence: &str) -> Self {
+        self.message = format!("{}. {sentence}", self.message.trim_end_matches('.'));
+        self
+    }
+
     /// Reports whether the object does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         self.kind == Kind::Server("NotFound".to_owned())

@@ -13,6 +13,7 @@ mod command_line;
 mod commands;
 mod completion;
 mod context;
+mod editor;
 mod error;
 mod escape;
 mod files;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use cmp_core::name::UserName;
 use cmp_core::quantity::Quantity;
 
-use crate::args::{ChangeArgs, ListArgs, suffix};
+use crate::args::{ChangeArgs, ListArgs, TextFormat, suffix};
 use crate::error::CliError;
 use crate::escape;
 use crate::ui::Ui;
@@ -220,18 +220,26 @@ pub(crate) fn done(ui: &Ui, change: &ChangeArgs, name: &str, word: &str) -> Resu
 
 /// Prints one object in a format for objects.
 pub(crate) fn print_object(ui: &Ui, format: &Format, object: &Value) -> Result<(), CliError> {
-    let object = without_nulls(object.clone());
     match format {
-        Format::Yaml => ui.out(&yaml(&object)?),
+        Format::Yaml => ui.out(&object_text(TextFormat::Yaml, object)?),
         Format::JsonPath(template) => ui.out(
             &template
-                .fill(&object)
+                .fill(&without_nulls(object.clone()))
                 .map_err(|error| CliError::user(format!("--output: {error}")).hint("`-o json` shows all fields"))?,
         ),
-        Format::Columns(_) => columns(ui, format, std::slice::from_ref(&object), false),
-        _ => {
+        Format::Columns(_) => columns(ui, format, std::slice::from_ref(object), false),
+        _ => ui.out(&object_text(TextFormat::Json, object)?),
+    }
+}
+
+/// Returns an object as the text of a file.
+pub(crate) fn object_text(format: TextFormat, object: &Value) -> Result<String, CliError> {
+    let object = without_nulls(object.clone());
+    match format {
+        TextFormat::Yaml => yaml(&object),
+        TextFormat::Json => {
             let text = serde_json::to_string_pretty(&object).map_err(|error| CliError::internal(&error.to_string()))?;
-            ui.out(&format!("{}\n", escape::json(&text)))
+            Ok(format!("{}\n", escape::json(&text)))
         }
     }
 }

@@ -168,12 +168,17 @@ impl Cluster {
 
     /// Returns the object from which `create -f` creates the cluster again, with the instances that are off.
     pub(crate) fn export(&self) -> Value {
+        let mut object = self.editable();
+        object["spec"]["instances"] = json!(PoweredOff::of(&self.instances, self.count()).value());
+        object
+    }
+
+    /// Returns the parts of the object that its user gave it.
+    pub(crate) fn editable(&self) -> Value {
         let Value::Object(mut object) = self.object() else { return Value::Null };
         object.retain(|field, _| field != "status");
         object.insert("metadata".to_owned(), self.own_metadata());
-        let mut object = Value::Object(object);
-        object["spec"]["instances"] = json!(PoweredOff::of(&self.instances, self.count()).value());
-        object
+        Value::Object(object)
     }
 
     /// Returns the metadata that the user of the cluster gave it.

@@ -9,6 +9,7 @@ mod create;
 mod deletion;
 mod demo;
 mod door;
+mod edit;
 mod emergency;
 mod examples;
 mod export;

@@ -1,6 +1,6 @@
 //! Flags for the output format.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::output::format::Format;
 
@@ -21,4 +21,22 @@ pub(crate) struct ObjectArgs {
     /// json, yaml or jsonpath=...
     #[arg(short, long, value_name = "FORMAT", value_parser = Format::object)]
     pub(crate) output: Option<Format>,
+}
+
+/// Formats of an object in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum TextFormat {
+    #[default]
+    Yaml,
+    Json,
+}
+
+impl TextFormat {
+    /// Returns the name of the format, which is the ending of its files.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Yaml => "yaml",
+            Self::Json => "json",
+        }
+    }
 }

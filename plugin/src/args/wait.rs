@@ -8,7 +8,7 @@ use cmp_core::progress::clock::Limit;
 
 use crate::args::values::duration;
 
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct WaitArgs {
     /// Wait until the operation is complete, not only accepted
     #[arg(long)]

@@ -1,12 +1,13 @@
 //! `export cluster`: prints the input for `create -f` that creates a cluster again.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::resources::STORAGE;
 
+use crate::args::TextFormat;
 use crate::args::values::name;
 use crate::commands::shared::select_clusters::select;
 use crate::context::{Context, complete, each_said, once};
@@ -44,15 +45,7 @@ pub(crate) struct ExportCluster {
         hide_possible_values = true,
         hide_default_value = true
     )]
-    pub(crate) output: ExportFormat,
-}
-
-/// Formats of an exported file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum ExportFormat {
-    #[default]
-    Yaml,
-    Json,
+    pub(crate) output: TextFormat,
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: ExportCluster) -> Result<(), CliError> {
@@ -102,15 +95,15 @@ fn is_wanted(cluster: &Cluster) -> bool {
 }
 
 /// Prints several clusters as one YAML document each, or as a JSON list.
-fn print(context: &Context<'_>, clusters: &[Cluster], output: ExportFormat) -> Result<(), CliError> {
+fn print(context: &Context<'_>, clusters: &[Cluster], output: TextFormat) -> Result<(), CliError> {
     let mut objects: Vec<Value> = clusters.iter().map(Cluster::export).collect();
     match output {
-        ExportFormat::Json if objects.len() == 1 => print_object(context.ui, &Format::Json, &objects.swap_remove(0)),
-        ExportFormat::Json => {
+        TextFormat::Json if objects.len() == 1 => print_object(context.ui, &Format::Json, &objects.swap_remove(0)),
+        TextFormat::Json => {
             let list = json!({ "apiVersion": keys::API_VERSION, "kind": "List", "items": objects });
             print_object(context.ui, &Format::Json, &list)
         }
-        ExportFormat::Yaml => {
+        TextFormat::Yaml => {
             for (at, object) in objects.iter().enumerate() {
                 if at > 0 {
                     context.ui.line("---")?;

@@ -48,6 +48,38 @@ pub(crate) fn of_object(object: &Value, owner: Option<&UserName>) -> Result<Clus
     Ok(one)
 }
 
+/// Reads an edited cluster. `opened` is the object that was edited, of the want `before`.
+pub(crate) fn edited(
+    object: &Value,
+    (name, owner): (&ClusterName, &UserName),
+    before: &Want,
+    opened: &Value,
+) -> Result<Want, String> {
+    let fixed = |field: &str| Err(format!("{field} cannot be changed: create another cluster, then delete this one"));
+    // A missing field must not mean its default here.
+    let spec = &object["spec"];
+    if let Some(field) = ["type", "count", "size"].into_iter().find(|field| spec[*field].is_null()) {
+        return Err(format!("spec.{field} is missing"));
+    }
+    let ClusterRequest { wish, owner: given, .. } = cluster(object)?;
+    if wish.name != *name {
+        return fixed("metadata.name");
+    }
+    if given.is_some_and(|given| given != *owner) {
+        return fixed("spec.owner");
+    }
+    if !spec["instances"].is_null() {
+        return Err("spec.instances cannot be edited: use kubectl cmp start, stop, suspend and resume".to_owned());
+    }
+    // An unchanged schedule goes on. A changed one starts now.
+    let schedule =
+        if spec["schedule"] == opened["spec"]["schedule"] { before.schedule.clone() } else { wish.want.schedule };
+    let (released, kept) = (before.released, before.kept.clone());
+    let want = Want { schedule, released, kept, ..wish.want };
+    labels::judge(Some(before), &want).map_err(|invalid| format!("metadata.{invalid}"))?;
+    Ok(want)
+}
+
 fn cluster(object: &Value) -> Result<ClusterRequest, String> {
     if object["kind"] != "Cluster" || object["apiVersion"] != keys::API_VERSION {
         return Err(plain::other_type(object, "a Cluster"));
@@ -114,6 +146,43 @@ fn pairs(object: &Value, field: &str) -> Result<labels::Pairs, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_edited_cluster_keeps_what_the_file_does_not_show() {
+        let (name, owner): (ClusterName, UserName) = ("web".parse().unwrap(), "john".parse().unwrap());
+        let schedule = json!({ "suspend": "0 19 * * *", "since": "2026-01-01T00:00:00Z" });
+        let spec = json!({ "owner": "john", "type": "container", "count": 3, "size": { "cpu": "1", "memory": "1Gi" },
+            "template": "container", "schedule": schedule });
+        let opened =
+            json!({ "apiVersion": keys::API_VERSION, "kind": "Cluster", "metadata": { "name": "web" }, "spec": spec });
+        let before = Want { released: true, ..cluster(&opened).unwrap().wish.want };
+        let before = Want { schedule: serde_json::from_value(schedule).unwrap(), ..before };
+        let edit = |pointer: &str, value: Value| {
+            let mut object = opened.clone();
+            let (parent, key) = pointer.rsplit_once('/').unwrap();
+            object.pointer_mut(parent).unwrap()[key] = value;
+            edited(&object, (&name, &owner), &before, &opened)
+        };
+        assert_eq!(edit("/spec/owner", Value::Null), Ok(before.clone()));
+        assert_eq!(edit("/spec/count", json!(4)), Ok(Want { count: 4, ..before.clone() }));
+        let labels = [("a".to_owned(), "b".to_owned())].into();
+        assert_eq!(edit("/metadata/labels", json!({ "a": "b" })), Ok(Want { labels, ..before.clone() }));
+        let renewed = edit("/spec/schedule", json!({ "suspend": "0 20 * * *" })).unwrap().schedule.unwrap();
+        assert!(renewed.suspend.as_deref() == Some("0 20 * * *") && Some(renewed) != before.schedule);
+        for (pointer, value, expected) in [
+            ("/spec/count", Value::Null, "spec.count is missing"),
+            ("/spec/type", Value::Null, "spec.type is missing"),
+            ("/spec/owner", json!("mary"), "spec.owner cannot be changed"),
+            ("/metadata/name", json!("db"), "metadata.name cannot be changed"),
+            ("/spec/instances", json!({}), "spec.instances cannot be edited"),
+            ("/spec/coutn", json!(1), "cluster web: spec: there is no field \"coutn\""),
+            ("/metadata/labels", json!({ "kubectl-cmp.dev/owner": "mary" }), "metadata.labels: the key"),
+            ("/kind", json!("Pod"), "the file has a \"Pod\""),
+        ] {
+            let said = edit(pointer, value).unwrap_err();
+            assert!(said.starts_with(expected), "{pointer}: {said}");
+        }
+    }
 
     #[test]
     fn labels_are_read_from_the_metadata_without_those_of_the_namespace() {

@@ -42,6 +42,17 @@ pub(crate) struct ScalePlan {
     template: Option<Template>,
 }
 
+impl ScalePlan {
+    /// Lists the instances that are deleted.
+    pub(crate) fn goes(&self) -> Vec<String> {
+        let confirmed = |step: &Step| match step {
+            Step::Confirm(lines) => Some(lines.clone()),
+            _ => None,
+        };
+        self.plan.steps.iter().find_map(confirmed).unwrap_or_default()
+    }
+}
+
 /// Plans another number of instances on an account that was read.
 pub(crate) async fn plan(
     context: &Context<'_>,
