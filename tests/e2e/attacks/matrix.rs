@@ -75,6 +75,8 @@ async fn discover(client: &Client) -> Vec<Resource> {
         ("subresources.kubevirt.io", "virtualmachines/start", "update", true),
         ("subresources.kubevirt.io", "virtualmachineinstances/pause", "update", true),
         ("subresources.kubevirt.io", "virtualmachineinstances/unpause", "update", true),
+        ("metrics.k8s.io", "pods", "get list", true),
+        ("metrics.k8s.io", "nodes", "get list", false),
         ("gateway.networking.k8s.io", "gateways", "create", true),
         ("snapshot.storage.k8s.io", "volumesnapshots", "create", true),
     ] {
