@@ -2,7 +2,7 @@
 //! installation of cmp in it, and users with their own kubeconfigs.
 //!
 //! Only the parts that cannot run here are simulated. kwok simulates the kubelets, as far as the API server sees them.
-//! With KubeVirt, `virt-handler/main.rs` simulates the virt-handlers and the guests.
+//! With KubeVirt, `virt-handler/main.rs` simulates the virt-handlers and the guests. [`metrics`] simulates metrics-server.
 
 pub mod authority;
 pub mod balancer;
@@ -12,6 +12,7 @@ pub mod etcd;
 pub mod history;
 pub mod installation;
 pub mod kubevirt;
+pub mod metrics;
 pub mod process;
 pub mod shell;
 pub mod terminal;

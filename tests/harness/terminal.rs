@@ -1,6 +1,7 @@
 //! A pseudo-terminal for a command.
 
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
@@ -10,6 +11,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::child::{self, Ended, PATIENCE, Reader};
+use crate::shell::{SOON, eventually};
 
 /// The output of a command on a terminal.
 pub struct Shown {
@@ -20,7 +22,12 @@ pub struct Shown {
 }
 
 /// Runs a command on a terminal with this number of columns.
-pub fn run(mut command: Command, columns: u16) -> Shown {
+pub fn run(command: Command, columns: u16) -> Shown {
+    run_typing(command, columns, "", |_| true)
+}
+
+/// Runs a command on a terminal, and types keys as soon as its output meets a condition.
+pub fn run_typing(mut command: Command, columns: u16, keys: &str, mut when: impl FnMut(&str) -> bool) -> Shown {
     let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&ours).and_then(|()| unlockpt(&ours)).expect("a terminal");
     let path = ptsname(&ours, Vec::new()).expect("a terminal has a name");
@@ -33,7 +40,15 @@ pub fn run(mut command: Command, columns: u16) -> Shown {
     let mut started = Ended(command.spawn().expect("it starts"));
     // Reading ends when nobody has the other end open any more. The command keeps copies of it, too.
     drop((command, theirs));
-    let reader = Reader::new(File::from(ours));
+    let mut ours = File::from(ours);
+    let reader = Reader::new(ours.try_clone().expect("a terminal"));
+    if !keys.is_empty() {
+        eventually(&format!("{keys:?} can be typed"), SOON, || {
+            let raw = String::from_utf8_lossy(&reader.read()).into_owned();
+            if when(&raw) { Ok(()) } else { Err(format!("{raw:?}")) }
+        });
+        ours.write_all(keys.as_bytes()).expect("a terminal");
+    }
     reader.ends_by(Instant::now() + PATIENCE);
     let raw = String::from_utf8_lossy(&reader.read()).into_owned();
     let code = child::wait(&mut started.0, &format!("{name}, which said {raw:?},"), PATIENCE).code().unwrap_or(-1);
