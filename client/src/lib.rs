@@ -17,6 +17,7 @@ pub mod installation;
 pub mod instances;
 pub mod kubevirt;
 pub mod lists;
+pub mod metrics;
 pub mod namespaces;
 pub mod objects;
 pub mod private;

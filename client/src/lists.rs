@@ -18,7 +18,15 @@ where
     K: Resource<DynamicType = ()>,
     T: DeserializeOwned + Send + 'static,
 {
-    let request = Request::new(K::url_path(&(), Some(namespace))).list(&ListParams::default());
+    at(client, K::url_path(&(), Some(namespace))).await
+}
+
+/// Lists all objects at a path of the API, as [`all`] does.
+pub(crate) async fn at<T>(client: &Client, path: String) -> Result<Vec<T>, ApiError>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    let request = Request::new(path).list(&ListParams::default());
     let (client, request) = (client.clone(), request.map_err(|error| ApiError::Other(error.to_string()))?);
     let list = tokio::spawn(async move { client.request::<List<T>>(request).await });
     Ok(list.await.map_err(|error| ApiError::Other(error.to_string()))??.items)

@@ -29,6 +29,7 @@
 //! | [`powered_off`] | which instances of a cluster are off, in a file and when they are made |
 //! | [`schedule`] | when a cluster is suspended and resumed automatically |
 //! | [`progress`] | the progress of many instances, in one line |
+//! | [`load`] | the measured use of instances beside what they ask for |
 //! | [`manifest`] | the objects in a cluster's Namespace |
 //! | [`template`] | the template of an instance, and the objects that a want makes of it |
 //! | [`kubevirt`] | virtual machines, as far as they are read and written |
@@ -49,6 +50,7 @@ pub mod keys;
 pub mod kubevirt;
 pub mod labels;
 pub mod lifecycle;
+pub mod load;
 pub mod manifest;
 pub mod merge_join;
 pub mod name;

@@ -43,6 +43,7 @@ mod ssh;
 mod start;
 mod stop;
 mod suspend;
+mod top;
 mod uninstall;
 mod version;
 mod vnc;
@@ -119,6 +120,9 @@ pub(crate) enum Command {
     Ssh(ssh::SshArgs),
     /// List the events of clusters
     Events(events::EventsArgs),
+    /// Show the measured use of clusters, instances or users beside what they ask for
+    #[command(subcommand)]
+    Top(top::Top),
     /// Show resource usage and its cost, from the mirror (administrators)
     Report(report::ReportArgs),
     /// Change the quota of a user
@@ -182,6 +186,7 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
         Command::Vnc(args) => vnc::run(context, args).await,
         Command::Ssh(args) => ssh::run(context, args).await,
         Command::Events(args) => events::run(context, args).await,
+        Command::Top(args) => top::run(context, args).await,
         Command::Report(args) => report::run(context, args).await,
         Command::Set(args) => set::run(context, args).await,
         Command::Quota(args) => quota::run(context, args).await,

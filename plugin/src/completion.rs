@@ -135,6 +135,10 @@ mod tests {
         check("attach d", "db-0 :4");
         check("cp web-", "web-0: web-1: :2");
         check("cp web-0:/etc/hosts ho", ":0");
+        check("top ", "clusters instances users :4");
+        check("top cl ", "web db :4");
+        check("top instance web-", "web-0 web-1 :4");
+        check("top user ", "john :4");
         check("wait cluster w", "web :4");
         check("wait cluster web ", "db :4");
         check("wait cluster web --for ", "state=running state=suspended state=stopped delete :4");
@@ -178,6 +182,7 @@ mod tests {
         check("suspend cluster web --dry-run=", "none client server :4");
         check("suspend cluster --reason ", ":4");
         check("get instances --in ", "web db :4");
+        check("top clusters --sort-by ", "cpu memory :4");
         check("get clusters --owner ", "john :4");
         check("get clusters -n ", "web-ns :4");
         check("get clusters -Ao y", "yaml :4");

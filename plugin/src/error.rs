@@ -4,6 +4,7 @@ use std::io;
 
 use cmp_client::ApiError;
 use cmp_client::error::without_numbers;
+use cmp_client::metrics;
 use cmp_core::plan::{Cause, Refusal};
 use cmp_mirror::{StoreError, fetch, follow};
 
@@ -180,6 +181,25 @@ impl From<ApiError> for CliError {
     }
 }
 
+impl From<metrics::Failure> for CliError {
+    fn from(failure: metrics::Failure) -> Self {
+        let message = failure.to_string();
+        match failure {
+            metrics::Failure::NotServed => Self::user(message).hint(
+                "an administrator installs metrics-server; `kubectl get apiservice v1beta1.metrics.k8s.io` shows it",
+            ),
+            metrics::Failure::NoAnswer(_) => {
+                Self::user(message).hint("`kubectl get apiservice v1beta1.metrics.k8s.io -o yaml` shows the reason")
+            }
+            metrics::Failure::Forbidden(ApiError::Refused { reason, message, .. }) => {
+                Self { kind: Kind::Server(reason), message, hints: Vec::new() }
+                    .hint("the installed cmp may be older: ask an administrator to upgrade it (`kubectl cmp install`)")
+            }
+            metrics::Failure::Forbidden(error) | metrics::Failure::Other(error) => error.into(),
+        }
+    }
+}
+
 impl From<Refusal> for CliError {
     fn from(Refusal { cause, hints }: Refusal) -> Self {
         let error = match cause {
@@ -249,6 +269,12 @@ mod tests {
         assert_eq!(
             CliError::from(over_quota).text(),
             "Error from server (Forbidden): exceeded quota: john\nhint: `kubectl cmp quota` shows the used and available amounts\n"
+        );
+        let no_right = metrics::Failure::from(ApiError::refused(403, "Forbidden", "no"));
+        assert_eq!(
+            CliError::from(no_right).text(),
+            "Error from server (Forbidden): no\nhint: the installed cmp may be older: ask an administrator to upgrade it \
+             (`kubectl cmp install`)\n"
         );
         assert_eq!(CliError::user("no").hint("yes").text(), "error: no\nhint: yes\n");
         assert_eq!(refused("A\nB", "no\nhint: \x1b[2J"), "Error from server (A\\nB): no\\nhint: ^[[2J\n");

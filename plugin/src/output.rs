@@ -67,29 +67,30 @@ pub(crate) fn print(ui: &Ui, args: &ListArgs, heads: Heads, items: Vec<Item>, si
             };
             print_object(ui, format, &object)
         }
-        format => {
+        _ => {
             if items.is_empty() {
                 ui.note("No resources found.");
                 return Ok(());
             }
-            let columns = ColumnsShown { wide: *format == Some(Format::Wide), labels: args.show_labels };
-            let mut rows = Vec::new();
-            if !args.output.no_headers {
-                rows.push(head(heads, columns));
-            }
-            rows.extend(items.into_iter().map(|item| item.row(columns)));
-            ui.out(&table(&rows))
+            ui.out(&rows(args, heads, items))
         }
     }
 }
 
+/// Returns the table of these items.
+pub(crate) fn rows(args: &ListArgs, heads: Heads, items: Vec<Item>) -> String {
+    let columns = ColumnsShown { wide: args.output.output == Some(Format::Wide), labels: args.show_labels };
+    let head = (!args.output.no_headers).then(|| head(heads, columns));
+    table(&head.into_iter().chain(items.into_iter().map(|item| item.row(columns))).collect::<Vec<_>>())
+}
+
 /// The columns of a table that are shown beside the first ones.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct ColumnsShown {
+struct ColumnsShown {
     /// Whether `-o wide` was given.
-    pub(crate) wide: bool,
+    wide: bool,
     /// Whether the labels are the last column.
-    pub(crate) labels: bool,
+    labels: bool,
 }
 
 /// Returns the header row of a table.

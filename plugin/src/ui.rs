@@ -2,9 +2,11 @@
 
 #[cfg(test)]
 pub(crate) mod captured;
+mod live;
 mod progress;
 mod terminal;
 
+pub(crate) use live::Live;
 pub(crate) use progress::Progress;
 pub(crate) use terminal::{Colour, Ui};
 #[cfg(test)]

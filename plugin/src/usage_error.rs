@@ -119,7 +119,7 @@ fn known_as(word: &str) -> Option<&'static str> {
         "me" | "login" => "kubectl cmp whoami",
         "backup" | "dump" | "save" => "kubectl cmp export cluster NAME",
         "restore" | "import" | "apply" => "kubectl cmp create -f FILE",
-        "usage" | "top" => "kubectl cmp quota, or kubectl cmp report for past usage",
+        "usage" => "kubectl cmp top, kubectl cmp quota, or kubectl cmp report for past usage",
         "cost" | "bill" | "billing" => "kubectl cmp report",
         "cron" | "timer" => "kubectl cmp schedule",
         _ => return None,

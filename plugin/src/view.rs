@@ -109,7 +109,7 @@ impl Cluster {
     }
 
     /// Counts the states of all instances. An instance that does not exist yet counts as pending.
-    fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         let missing = usize::try_from(self.count()).unwrap_or(0).saturating_sub(self.instances.len());
         let states = self.instances.iter().map(|instance| instance.state);
         Counts::of(states.chain(std::iter::repeat_n(State::Pending, missing)))

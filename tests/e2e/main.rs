@@ -42,6 +42,7 @@ mod support;
 mod templates;
 mod terminal;
 mod texts;
+mod top;
 mod users;
 mod versions;
 mod wait;

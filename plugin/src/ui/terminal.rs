@@ -24,6 +24,8 @@ pub(crate) struct Terminal {
     pub(crate) redraws: bool,
     /// Standard output, if it is a terminal.
     pub(crate) screen: Option<Screen>,
+    /// Whether data can be redrawn in place.
+    pub(crate) live: bool,
 }
 
 /// The abilities of the terminal that data is written to.
@@ -81,6 +83,7 @@ impl Ui {
                 colours: is_able && !plain,
                 columns: terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0),
             }),
+            live: io::stdout().is_terminal() && is_able,
         };
         let answers = Box::new(io::BufReader::new(io::stdin()));
         Self::new(Box::new(io::stdout()), Box::new(io::stderr()), answers, terminal)
@@ -158,9 +161,40 @@ impl Ui {
         }
     }
 
+    /// Switches to the alternate screen of the terminal, or back from it. The text on the other screen stays.
+    pub(super) fn alternate(&self, on: bool) {
+        let sequence = if on { "\x1b[?1049h" } else { "\x1b[?1049l" };
+        let mut data = locked(&self.data);
+        // The next draw reports a closed terminal.
+        data.write_all(sequence.as_bytes()).and_then(|()| data.flush()).ok();
+    }
+
+    /// Draws a whole screen of lines, in place of the previous one.
+    pub(super) fn redraw(&self, lines: &str) -> Result<(), CliError> {
+        let mut text = "\x1b[H".to_owned();
+        for line in escape::lines(lines).lines() {
+            text.push_str(&format!("{line}\x1b[K\n"));
+        }
+        text.push_str("\x1b[J");
+        let mut data = locked(&self.data);
+        data.write_all(text.as_bytes())?;
+        Ok(data.flush()?)
+    }
+
+    /// Returns the present columns and rows of the terminal.
+    pub(super) fn size(&self) -> (usize, usize) {
+        let size = terminal_size::terminal_size_of(io::stdout()).filter(|_| self.terminal.live);
+        size.map_or((80, 24), |(columns, rows)| (usize::from(columns.0), usize::from(rows.0)))
+    }
+
     /// Reports whether standard output is a terminal, where bars make sense.
     pub(crate) fn on_terminal(&self) -> bool {
         self.terminal.screen.is_some()
+    }
+
+    /// Reports whether data can be redrawn in place.
+    pub(crate) fn is_live(&self) -> bool {
+        self.terminal.live
     }
 
     /// Returns the number of columns of standard output, if it is a terminal.

@@ -31,6 +31,24 @@ pub(crate) async fn select(
     Ok(selected)
 }
 
+/// Selects the accounts and their clusters that are wanted or held, if no cluster is named. `-n` selects one cluster.
+pub(crate) async fn existing(
+    context: &Context<'_>,
+    everyone: bool,
+    owner: Option<&UserName>,
+) -> Result<Vec<(Stored, Vec<ClusterName>)>, CliError> {
+    if let Some(cluster) = context.cluster_of_namespace()?.filter(|_| !everyone) {
+        let stored = context.holder(&cluster).await?;
+        check_owner(&stored, &cluster, owner)?;
+        return Ok(vec![(stored, vec![cluster])]);
+    }
+    let mut selected = select(context, everyone, owner).await?;
+    for (stored, names) in &mut selected {
+        names.retain(|name| stored.account.cluster(name).exists());
+    }
+    Ok(selected)
+}
+
 /// Selects the accounts and their clusters that a query matches.
 pub(crate) async fn matching(
     context: &Context<'_>,
