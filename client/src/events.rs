@@ -1,14 +1,18 @@
-//! Events in the Namespace of a cluster.
+//! Events in the Namespace of a cluster: read them, and tell what happened to the cluster.
 
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1;
-use kube::api::{ListParams, WatchEvent, WatchParams};
+use k8s_openapi::api::events::v1 as new;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::{ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
 use kube::{Api, Client, ResourceExt};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use cmp_core::keys;
 use cmp_core::name::ClusterName;
+use cmp_core::story::Told;
 
 use crate::error::ApiError;
 use crate::namespaces;
@@ -51,9 +55,9 @@ impl Event {
         self.0.involved_object.name.as_deref().unwrap_or_default()
     }
 
-    /// Returns how often it occurred.
+    /// Returns how often it occurred. The number is in an old field, or in a series.
     pub fn count(&self) -> i32 {
-        self.0.count.unwrap_or(1)
+        self.0.series.as_ref().and_then(|series| series.count).or(self.0.count).unwrap_or(1)
     }
 
     /// Returns the component that reported it.
@@ -69,7 +73,8 @@ impl Event {
 
     /// Returns the time of the last occurrence, if the event says it.
     pub fn last(&self) -> Option<Timestamp> {
-        self.occurred().or_else(|| self.0.event_time.as_ref().map(|time| time.0))
+        let series = self.0.series.as_ref().and_then(|series| series.last_observed_time.as_ref());
+        self.occurred().or(series.or(self.0.event_time.as_ref()).map(|time| time.0))
     }
 
     /// Returns the time of the last occurrence, or else that of the creation of the event.
@@ -153,6 +158,59 @@ pub fn follow(
     .boxed()
 }
 
+/// Writes an Event about the Namespace of a cluster into it. `uid` is that of the Namespace, and `at` the time of the
+/// transition. An Event that is there already was written for the same transition: it stays, or counts once more.
+pub async fn tell(
+    client: &Client,
+    cluster: &ClusterName,
+    uid: &str,
+    told: &Told,
+    at: Timestamp,
+) -> Result<(), ApiError> {
+    let namespace = cluster.namespace();
+    let api: Api<new::Event> = Api::namespaced(client.clone(), &namespace);
+    let event = new::Event {
+        metadata: ObjectMeta {
+            name: Some(told.name.clone()),
+            namespace: Some(namespace.clone()),
+            ..ObjectMeta::default()
+        },
+        action: Some(told.reason.to_owned()),
+        event_time: Some(MicroTime(at)),
+        note: Some(told.note.clone()),
+        reason: Some(told.reason.to_owned()),
+        regarding: Some(v1::ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Namespace".to_owned()),
+            name: Some(namespace.clone()),
+            namespace: Some(namespace),
+            uid: Some(uid.to_owned()),
+            ..v1::ObjectReference::default()
+        }),
+        reporting_controller: Some(keys::REPORTER.to_owned()),
+        reporting_instance: Some(keys::WEBHOOK.to_owned()),
+        type_: Some(if told.is_warning { "Warning" } else { "Normal" }.to_owned()),
+        ..new::Event::default()
+    };
+    match api.create(&PostParams::default(), &event).await.map_err(ApiError::from) {
+        Err(error) if error.is_already_there() && told.repeats => count_once_more(&api, &told.name, at).await,
+        Err(error) if error.is_already_there() => Ok(()),
+        created => created.map(drop),
+    }
+}
+
+/// Counts one more occurrence of an Event.
+async fn count_once_more(api: &Api<new::Event>, name: &str, at: Timestamp) -> Result<(), ApiError> {
+    let params = PatchParams::default();
+    // cmp-webhook may patch Events and not read them. The answer to a patch that changes nothing is the Event.
+    let now = api.patch(name, &params, &Patch::Merge(json!({}))).await?;
+    let count = now.series.as_ref().map_or(1, |series| series.count).saturating_add(1);
+    let series = new::EventSeries { count, last_observed_time: MicroTime(at) };
+    let version = now.metadata.resource_version.unwrap_or_default();
+    let patch = json!({ "metadata": { "resourceVersion": version }, "series": series });
+    api.patch(name, &params, &Patch::Merge(patch)).await.map(drop).map_err(ApiError::from)
+}
+
 /// Reports whether a cluster exists. Without access to its Namespace, it counts as gone.
 async fn there(client: &Client, cluster: &ClusterName) -> Result<bool, ApiError> {
     match namespaces::get(client, &cluster.namespace()).await {
@@ -189,8 +247,23 @@ mod tests {
             Some(last),
         );
         check(json!({ "metadata": created, "involvedObject": of, "eventTime": last }), Some(last), Some(last));
+        let series = json!({ "count": 3, "lastObservedTime": last });
+        check(
+            json!({ "metadata": created, "involvedObject": of, "eventTime": first, "series": series }),
+            Some(last),
+            Some(last),
+        );
         check(json!({ "metadata": created, "involvedObject": of }), None, Some(first));
         check(json!({ "metadata": {}, "involvedObject": of }), None, None);
+    }
+
+    #[test]
+    fn the_count_has_an_old_field_and_a_new_one() {
+        let check = |fields: Value, expected: i32| assert_eq!(event(fields).count(), expected);
+        let of = json!({});
+        check(json!({ "metadata": {}, "involvedObject": of }), 1);
+        check(json!({ "metadata": {}, "involvedObject": of, "count": 4 }), 4);
+        check(json!({ "metadata": {}, "involvedObject": of, "series": { "count": 3 } }), 3);
     }
 
     #[test]

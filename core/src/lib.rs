@@ -19,6 +19,7 @@
 //! | [`merge_join`] | a merge join of two sorted lists |
 //! | [`fences`] | the Namespace, ResourceQuota and LimitRange of a cluster, as they are observed |
 //! | [`controller`] | the next step that brings a cluster to its user's want |
+//! | [`story`] | the Events that a change of an account means |
 //! | [`deletion`] | the wish to delete a cluster, and whether it is gone |
 //! | [`footprint`] | the cost of a Pod |
 //! | [`containers`] | StatefulSets and Pods, as far as they are read |
@@ -62,6 +63,7 @@ pub mod resources;
 pub mod schedule;
 pub mod settings;
 pub mod state;
+pub mod story;
 pub mod template;
 pub mod usage;
 pub mod verdict;

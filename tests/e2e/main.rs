@@ -11,6 +11,7 @@ mod demo;
 mod door;
 mod edit;
 mod emergency;
+mod events;
 mod examples;
 mod export;
 mod from_file;

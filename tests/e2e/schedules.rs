@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use crate::support::{SOON, held, running, shared};
 
 /// Returns a daily cron line for this number of minutes ago.
-fn ago(minutes: i64) -> String {
+pub(crate) fn ago(minutes: i64) -> String {
     let then = TimeZone::UTC.to_datetime(Timestamp::now() - SignedDuration::from_mins(minutes));
     format!("{} {} * * *", then.minute(), then.hour())
 }
 
 /// Gives a cluster a schedule that was set 23 hours ago.
-fn schedule(user: &World<'_>, cluster: &str, suspend: &str, resume: &str) {
+pub(crate) fn schedule(user: &World<'_>, cluster: &str, suspend: &str, resume: &str) {
     let key = format!("want.{cluster}");
     let mut want: Value = serde_json::from_str(user.account()[&key].as_str().unwrap()).unwrap();
     let since = Timestamp::now() - SignedDuration::from_hours(23);

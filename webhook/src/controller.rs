@@ -39,6 +39,7 @@ mod context;
 mod memory;
 mod reconciliation;
 mod schedules;
+mod story;
 mod transitions;
 
 pub use context::Context;
@@ -76,6 +77,7 @@ pub async fn run(context: Arc<Context>, readiness: Readiness, stop: impl Future<
         std::future::pending::<()>().await;
     };
     let schedules = schedules::run(context.clone());
+    let teller = context.clone();
     let work = controller
         .graceful_shutdown_on(stop)
         .run(reconcile, |_, _, _| Action::requeue(Duration::from_secs(1)), context)
@@ -88,6 +90,7 @@ pub async fn run(context: Arc<Context>, readiness: Readiness, stop: impl Future<
         () = work => {}
         () = ready => {}
         () = schedules => {}
+        () = teller.story.run(&teller.client, &teller.metrics) => {}
     }
 }
 

@@ -51,8 +51,17 @@ pub const READ: &str = "read";
 
 /// The result of a scheduled transition that could not be carried out or recorded.
 pub const ERROR: &str = "error";
-/// The result of a scheduled transition that failed for some instances.
+/// The result of a scheduled transition that failed for some instances, and of an Event that could not be written.
 pub const FAILED: &str = "failed";
+/// The result of an Event that was not queued, because the queue was full.
+pub const DROPPED: &str = "dropped";
+/// The result of an Event of a cluster that has had its share.
+pub const LIMITED: &str = "limited";
+/// The result of an Event that was written.
+pub const WRITTEN: &str = "written";
+/// All results of Events.
+const TOLD: [&str; 4] = [DROPPED, FAILED, LIMITED, WRITTEN];
+
 /// All results of scheduled transitions.
 const RESULTS: [&str; 4] = [ERROR, FAILED, "resumed", "suspended"];
 
@@ -89,6 +98,7 @@ pub struct Metrics {
     steps: Family<Step, Counter>,
     failures: Family<Reason, Counter>,
     transitions: Family<RunResult, Counter>,
+    events: Family<RunResult, Counter>,
     damaged: Gauge,
     certificate_expiry: Gauge,
 }
@@ -123,6 +133,12 @@ impl Default for Metrics {
             "Scheduled transitions that were carried out or tried",
             transitions.clone(),
         );
+        let events = Family::<RunResult, Counter>::default();
+        registry.register(
+            "events",
+            "Events about clusters that were written, refused, above the share of their cluster, or dropped",
+            events.clone(),
+        );
         let damaged = Gauge::default();
         registry.register("accounts_damaged", "Accounts that cannot be read", damaged.clone());
         let certificate_expiry = Gauge::default();
@@ -146,7 +162,20 @@ impl Default for Metrics {
         for result in RESULTS {
             drop(transitions.get_or_create(&RunResult { result }));
         }
-        Self { registry, decisions, decision_seconds, steps, failures, transitions, damaged, certificate_expiry }
+        for result in TOLD {
+            drop(events.get_or_create(&RunResult { result }));
+        }
+        Self {
+            registry,
+            decisions,
+            decision_seconds,
+            steps,
+            failures,
+            transitions,
+            events,
+            damaged,
+            certificate_expiry,
+        }
     }
 }
 
@@ -170,6 +199,11 @@ impl Metrics {
     /// Counts a transition of a schedule that was carried out, or could not be.
     pub fn scheduled(&self, result: &'static str) {
         self.transitions.get_or_create(&RunResult { result }).inc();
+    }
+
+    /// Counts an Event about a cluster that was written, or could not be.
+    pub fn told(&self, result: &'static str) {
+        self.events.get_or_create(&RunResult { result }).inc();
     }
 
     /// Sets the number of accounts that cannot be read.

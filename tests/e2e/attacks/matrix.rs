@@ -250,6 +250,18 @@ fn tried(john: &World<'_>, foreign: &str, allowed: &BTreeMap<Right, BTreeSet<Str
             object("rbac.authorization.k8s.io/v1", "RoleBinding", "x", json!({ "roleRef": role, "subjects": owner })),
         ),
         (
+            "events.events.k8s.io",
+            object(
+                "events.k8s.io/v1",
+                "Event",
+                "x",
+                json!({ "eventTime": "2026-01-01T00:00:00.000000Z", "action": "Scaled", "reason": "Scaled",
+                    "type": "Normal", "reportingController": "kubectl-cmp.dev/cmp-webhook",
+                    "reportingInstance": "cmp-webhook",
+                    "regarding": { "kind": "Namespace", "name": foreign, "namespace": foreign } }),
+            ),
+        ),
+        (
             "namespaces",
             json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": format!("more-{foreign}") } }),
         ),
@@ -289,6 +301,11 @@ fn tried(john: &World<'_>, foreign: &str, allowed: &BTreeMap<Right, BTreeSet<Str
                     let mut now = now.json();
                     now["metadata"]["annotations"] = json!({ "a": "b" });
                     shell::kubectl_reading(&kubeconfig, &["replace", "--dry-run=server", "-f", "-"], &now.to_string())
+                }
+                // kubectl reads an object before it patches it, and cmp-webhook may not read Events.
+                ("patch", Some(object)) if kind.starts_with("events") => {
+                    let apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"];
+                    shell::kubectl_reading(&kubeconfig, &apply, &object.to_string())
                 }
                 ("patch", Some(_)) => {
                     shell::kubectl(&kubeconfig, &["patch", kind, title, "-n", foreign, "--dry-run=server", "-p", patch])

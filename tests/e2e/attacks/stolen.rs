@@ -72,6 +72,19 @@ fn attacks_with_the_stolen_token_of_cmp_webhook_are_refused() {
     let annotate = |what, annotation: &str| {
         (attempt(what, format!("annotate namespace {ns} --overwrite {annotation}"), Value::Null), no_grant)
     };
+    let event = |namespace: &str, kind: &str, reporter: &str| {
+        let regarding = json!({ "apiVersion": "v1", "kind": kind, "name": namespace, "namespace": namespace });
+        object(
+            "events.k8s.io/v1",
+            "Event",
+            namespace,
+            json!({ "eventTime": "2026-01-01T00:00:00.000000Z", "action": "Scaled", "reason": "Scaled", "note": "told",
+                "type": "Normal", "reportingController": reporter, "reportingInstance": "cmp-webhook",
+                "regarding": regarding }),
+        )
+    };
+    let teller = "kubectl-cmp.dev/cmp-webhook";
+    let no_event = "cmp-webhook may not CREATE events here";
     let held_up = json!({ "metadata": { "finalizers": ["example.com/held"] } });
     let cannot = "cannot create resource";
     let the_bundle = "may change only the caBundle of its configuration";
@@ -90,6 +103,18 @@ fn attacks_with_the_stolen_token_of_cmp_webhook_are_refused() {
             (
                 attempt("more of what runs", format!("scale statefulset {web}-0 -n {ns} --replicas=1"), Value::Null),
                 cannot_scale(),
+            ),
+            // Events in the name of others, or about them.
+            (attempt("an Event about a Pod", create, event(&ns, "Pod", teller)), no_event),
+            (attempt("an Event of the kubelet", create, event(&ns, "Namespace", "kubelet")), no_event),
+            (attempt("an Event elsewhere", create, event("kube-system", "Namespace", teller)), no_event),
+            (
+                attempt("an Event with a label", create, {
+                    let mut labelled = event(&ns, "Namespace", teller);
+                    labelled["metadata"]["labels"] = json!({ "a": "b" });
+                    labelled
+                }),
+                no_event,
             ),
             // Attempts to create Namespaces of its own.
             (attempt("a plain Namespace", create, namespace("plain", json!({}))), ours),
@@ -594,6 +619,7 @@ fn attacks_with_the_stolen_token_of_cmp_webhook_are_refused() {
                 format!("patch resourcequota cmp -n {ns} --type=merge --dry-run=server"),
                 json!({ "spec": { "hard": { "pods": "0" } } }),
             ),
+            attempt("an Event about a cluster", &dry, event(&ns, "Namespace", teller)),
             attempt(
                 "taking the token away",
                 format!("patch serviceaccount default -n {ns} --type=merge"),

@@ -173,7 +173,7 @@ pub async fn carry_out(
                 info!(%user, %cluster, why, "not given back yet");
                 return Ok(Outcome::Touched([nonce.clone(), nonce.clone(), nonce]));
             }
-            context.accounts.change(stored, change, keys::WEBHOOK, false).await?;
+            context.change(stored, cluster, change).await?;
             info!(%user, %cluster, count = to.count, size = %to.size, "given back");
             Written::Unknown
         }
@@ -204,7 +204,7 @@ impl Act<'_> {
     }
 
     async fn change(&self, stored: &Stored, change: &Change) -> Result<Stored, ApiError> {
-        let changed = self.context.accounts.change(stored, change, keys::WEBHOOK, false).await?;
+        let changed = self.context.change(stored, self.cluster, change).await?;
         for (key, value) in change.entries() {
             info!(user = %stored.account.user, cluster = %self.cluster, key, value, "account");
         }

@@ -11,12 +11,15 @@ use kube::runtime::watcher;
 use kube::{Client, ResourceExt};
 use tracing::warn;
 
-use cmp_client::accounts::Accounts;
+use cmp_client::ApiError;
+use cmp_client::accounts::{Accounts, Stored};
+use cmp_core::account::change::Change;
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::settings::Settings;
 
 use super::memory::{Clusters, EntryHasher};
+use super::story::Story;
 use super::transitions::Transitions;
 use crate::metrics::Metrics;
 
@@ -35,6 +38,7 @@ pub struct Context {
     memory: Mutex<Memory>,
     pub(super) hasher: EntryHasher,
     pub(super) transitions: Transitions,
+    pub(super) story: Story,
     events: Recorder,
 }
 
@@ -63,6 +67,7 @@ impl Context {
             memory: Mutex::default(),
             hasher: EntryHasher::default(),
             transitions,
+            story: Story::default(),
             events,
         }
     }
@@ -91,6 +96,18 @@ impl Context {
             }
             watcher::Event::Apply(_) | watcher::Event::InitApply(_) | watcher::Event::InitDone => {}
         }
+    }
+
+    /// Changes an account by compare-and-swap, and tells what that means for a cluster.
+    pub(super) async fn change(
+        &self,
+        stored: &Stored,
+        cluster: &ClusterName,
+        change: &Change,
+    ) -> Result<Stored, ApiError> {
+        let changed = self.accounts.change(stored, change, keys::WEBHOOK, false).await?;
+        self.story.tell(&self.metrics, stored, &changed, cluster);
+        Ok(changed)
     }
 
     /// Counts a change in the Namespace of a cluster.

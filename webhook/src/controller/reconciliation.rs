@@ -9,7 +9,6 @@ use cmp_client::accounts::Stored;
 use cmp_core::account::Entry;
 use cmp_core::controller::{Awaited, backoff, report};
 use cmp_core::fences::Fences;
-use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 
 use super::context::Context;
@@ -87,7 +86,7 @@ impl Reconciliation<'_> {
     async fn explain(&self, reason: &str) {
         let Self { context, user, cluster, stored, .. } = self;
         let Some(change) = report(&stored.account, cluster, reason, Timestamp::now()) else { return };
-        match context.accounts.change(stored, &change, keys::WEBHOOK, false).await {
+        match context.change(stored, cluster, &change).await {
             Ok(_) => {
                 info!(%user, %cluster, reason, "the cluster is stuck");
                 context.publish_event(user, cluster, reason).await;

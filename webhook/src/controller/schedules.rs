@@ -335,7 +335,7 @@ async fn record(
 ) -> Result<bool, ApiError> {
     let change = Change::new().scheduled(cluster, Some(last_run));
     let change = if released.is_some() { change.want(cluster, released) } else { change };
-    match context.accounts.change(stored, &change, keys::WEBHOOK, false).await {
+    match context.change(stored, cluster, &change).await {
         Ok(_) => {}
         Err(error) if error.is_conflict() => return Ok(false),
         Err(error) => return Err(error),

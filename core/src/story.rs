@@ -1,0 +1,212 @@
+//! The story of a cluster: the Kubernetes Events that a change of its account means.
+//!
+//! A controller changes an account by compare-and-swap, so that one replica makes each transition. That replica tells of
+//! it. The name of an Event follows from the transition alone, so that a second telling finds it there.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::account::{Entry, Held, HeldState, Shape};
+use crate::name::ClusterName;
+use crate::schedule::LastRun;
+use crate::vocabulary::{ScheduleAction, Trigger};
+
+/// The most bytes of a note (k8s.io/api/events/v1).
+const LONGEST_NOTE: usize = 1024;
+
+/// One Event of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The name of the Event, the same whoever tells of this transition.
+    pub name: String,
+    /// The kind of the transition, in one word.
+    pub reason: &'static str,
+    /// The transition in a sentence.
+    pub note: String,
+    /// Whether the Event is a warning.
+    pub is_warning: bool,
+    /// Whether the same transition may happen again. It is then counted in the same Event.
+    pub repeats: bool,
+}
+
+/// A transition, and what distinguishes it from others of the same reason.
+struct Fact {
+    reason: &'static str,
+    note: String,
+    is_warning: bool,
+    identity: Identity,
+}
+
+/// The part of an Event's name that distinguishes transitions of the same reason.
+enum Identity {
+    /// The version of the account: the transition happens once.
+    Version,
+    /// A moment of a schedule: the transition happens once.
+    Due(i64),
+    /// The text: the same transition may happen again.
+    Text,
+}
+
+impl Fact {
+    fn new(reason: &'static str, note: String) -> Self {
+        Self { reason, note, is_warning: false, identity: Identity::Version }
+    }
+
+    fn warning(reason: &'static str, note: String) -> Self {
+        Self { is_warning: true, identity: Identity::Text, ..Self::new(reason, note) }
+    }
+}
+
+/// Returns the Events that a change of a cluster's entry means, in order. `version` is the `resourceVersion` of the
+/// changed account. There are none before the Namespace exists, since Events are objects in it.
+pub fn told(cluster: &ClusterName, before: &Entry, after: &Entry, version: &str) -> Vec<Told> {
+    let Some(held) = after.held.as_ref().filter(|held| !held.uid.is_empty()) else { return Vec::new() };
+    let mut facts = of_held(before, held, after);
+    if let Some(refused) = after.refused.as_ref().filter(|refused| before.refused.as_ref() != Some(*refused)) {
+        facts.push(Fact::warning("Refused", refusal(before, &refused.reason)));
+    }
+    let was_blocked = before.blocked.as_ref().map(|blocked| &blocked.reason);
+    if let Some(blocked) = after.blocked.as_ref().filter(|blocked| was_blocked != Some(&blocked.reason)) {
+        facts.push(Fact::warning("Blocked", blocked.reason.clone()));
+    }
+    if let Some(run) = after.scheduled.as_ref().filter(|run| before.scheduled.as_ref() != Some(*run)) {
+        facts.push(of_run(after, run));
+    }
+    facts.into_iter().map(|fact| named(cluster, fact, version)).collect()
+}
+
+fn named(cluster: &ClusterName, fact: Fact, version: &str) -> Told {
+    let Fact { reason, mut note, is_warning, identity } = fact;
+    note.truncate(note.floor_char_boundary(LONGEST_NOTE));
+    let (which, repeats) = match identity {
+        Identity::Version => (version.to_owned(), false),
+        Identity::Due(second) => (second.to_string(), false),
+        Identity::Text => {
+            // Its keys are fixed. Another release of Rust may compute another hash, and then the count starts anew.
+            let mut hasher = DefaultHasher::new();
+            note.hash(&mut hasher);
+            (format!("{:016x}", hasher.finish()), true)
+        }
+    };
+    let name = format!("{cluster}.{}.{which}", reason.to_lowercase());
+    Told { name, reason, note, is_warning, repeats }
+}
+
+fn instances(count: u32) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} instance{s}")
+}
+
+fn sized(shape: &Shape) -> String {
+    let Shape { count, size, .. } = shape;
+    format!("{} of {size}", instances(*count))
+}
+
+/// Tells of a change of the holding.
+fn of_held(before: &Entry, held: &Held, after: &Entry) -> Vec<Fact> {
+    let shape = held.shape();
+    let was = match &before.held {
+        Some(was) if was.uid == held.uid => was,
+        Some(was) if was.uid.is_empty() => {
+            return vec![Fact::new("Created", format!("created with {}", sized(&shape)))];
+        }
+        _ => {
+            let note = format!("its account was lost: it is held again with {}", sized(&shape));
+            return vec![Fact::new("Adopted", note)];
+        }
+    };
+    match (was.state, held.state) {
+        (HeldState::Deleting, _) => Vec::new(),
+        (_, HeldState::Deleting) => vec![Fact::new("Deleting", "it is being deleted".to_owned())],
+        (HeldState::Releasing, HeldState::Releasing) => Vec::new(),
+        (_, HeldState::Preparing) => differences(&was.shape(), &shape),
+        (_, HeldState::Releasing) => match &after.want {
+            Some(want) => differences(&shape, &want.shape()),
+            None => Vec::new(),
+        },
+        (HeldState::Ready, HeldState::Ready) => Vec::new(),
+        (_, HeldState::Ready) if was.shape() != shape => {
+            let left = if held.released { "storage".to_owned() } else { sized(&shape) };
+            vec![Fact::new(
+                "QuotaReturned",
+                format!("what was given up is gone, and its quota has returned; left: {left}"),
+            )]
+        }
+        (_, HeldState::Ready) => vec![Fact::new("Ready", format!("{} may run", sized(&shape)))],
+    }
+}
+
+/// Tells of each difference between two shapes.
+fn differences(from: &Shape, to: &Shape) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    if from.count != to.count {
+        facts.push(Fact::new("Scaled", format!("scaled from {} to {}", from.count, instances(to.count))));
+    }
+    if from.size != to.size {
+        facts.push(Fact::new("Resized", format!("resized from {} to {}", from.size, to.size)));
+    }
+    match (from.released, to.released) {
+        (false, true) => {
+            let note = "it is suspended and gives its quota back, except for storage";
+            facts.push(Fact::new("Released", note.to_owned()));
+        }
+        (true, false) => facts.push(Fact::new("Reclaimed", "its quota is charged again".to_owned())),
+        _ => {}
+    }
+    facts
+}
+
+/// Describes a want that was taken back, by what it asked for.
+fn refusal(before: &Entry, reason: &str) -> String {
+    let held = before.held.as_ref().map(Held::shape);
+    match before.want.as_ref().map(crate::account::Want::shape) {
+        Some(asked) if Some(&asked) != held.as_ref() => format!("{} were asked for: {reason}", sized(&asked)),
+        _ => reason.to_owned(),
+    }
+}
+
+/// Tells what a schedule did, or did not do.
+fn of_run(after: &Entry, run: &LastRun) -> Fact {
+    let schedule = after.want.as_ref().and_then(|want| want.schedule.as_ref());
+    let line = schedule.and_then(|schedule| match run.action {
+        ScheduleAction::Suspend => schedule.suspend.as_deref(),
+        ScheduleAction::Resume => schedule.resume.as_deref(),
+    });
+    let (who, line) = match (run.trigger, line) {
+        (Trigger::Schedule, Some(line)) => ("the schedule", format!(" ({line})")),
+        (Trigger::Schedule, None) => ("the schedule", String::new()),
+        (Trigger::Once, _) => ("the timer", String::new()),
+    };
+    let verb = run.action.verb();
+    let left = if run.failed == 0 { "it".to_owned() } else { instances(run.failed) };
+    if run.tries > 0 {
+        let why = run.reason.as_deref().unwrap_or("the API server refused it");
+        return Fact::warning("ScheduleFailed", format!("{who} could not {verb} {left}{line}: {why}"));
+    }
+    let late = match run.late().as_mins() {
+        minutes if minutes > 0 => format!(", {minutes} min late"),
+        _ => String::new(),
+    };
+    let skipped = if run.skipped == 0 { String::new() } else { format!(" and left {} as they were", run.skipped) };
+    let identity = Identity::Due(run.due.as_second());
+    let (reason, note) = match (run.changed, run.action) {
+        (0, ScheduleAction::Suspend) => {
+            ("ScheduleSkipped", format!("{who} had nothing to suspend{line}{late}: no instance was on"))
+        }
+        (0, ScheduleAction::Resume) => {
+            let why = format!("it had suspended none of the {}", instances(run.skipped));
+            let why = if run.skipped == 0 { "there is no instance".to_owned() } else { why };
+            ("ScheduleSkipped", format!("{who} had nothing to resume{line}{late}: {why}"))
+        }
+        (changed, action) => {
+            let reason = match action {
+                ScheduleAction::Suspend => "ScheduleSuspended",
+                ScheduleAction::Resume => "ScheduleResumed",
+            };
+            (reason, format!("{who} {} {}{skipped}{line}{late}", verb.done(), instances(changed)))
+        }
+    };
+    Fact { identity, ..Fact::new(reason, note) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! The story of a cluster, as its Events tell it.
+
+use cmp_tests::{World, eventually};
+use serde_json::Value;
+
+use crate::schedules::{ago, schedule};
+use crate::support::{SOON, running, shared};
+
+/// Returns reason and message of each Event that cmp-webhook wrote about a cluster, as `events` lists them.
+fn story(user: &World<'_>, cluster: &str) -> Vec<(String, String)> {
+    let listed = user.cmp(&["events", cluster, "-o", "json"]).ok().json();
+    let events = listed["items"].as_array().cloned().unwrap_or_else(|| vec![listed]);
+    let ours = events.iter().filter(|event| event["reportingComponent"] == "kubectl-cmp.dev/cmp-webhook");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    ours.map(|event| (text(&event["reason"]), text(&event["message"]))).collect()
+}
+
+/// Waits until the story has these reasons, in this order.
+fn tells(user: &World<'_>, cluster: &str, reasons: &[&str]) -> Vec<(String, String)> {
+    eventually(&format!("the events tell of {reasons:?}"), SOON, || {
+        let story = story(user, cluster);
+        let told: Vec<&str> = story.iter().map(|(reason, _)| reason.as_str()).collect();
+        if told == reasons { Ok(story) } else { Err(format!("{story:?}")) }
+    })
+}
+
+#[test]
+fn the_events_of_a_cluster_tell_its_story_once() {
+    let user = shared().user("8", "16Gi");
+    let web = running(&user, "web", 2, "1", "1Gi");
+    user.cmp(&["scale", "cluster", &web, "--count", "3", "--wait"]).ok();
+    let mut reasons = vec!["Created", "Ready", "Scaled", "Ready"];
+    tells(&user, &web, &reasons);
+    user.cmp(&["scale", "cluster", &web, "--count", "1", "--yes"]).ok();
+    reasons.extend(["Scaled", "QuotaReturned"]);
+    tells(&user, &web, &reasons);
+
+    // Its user has suspended it before, so that the schedule has nothing to do.
+    user.cmp(&["suspend", "cluster", &web]).ok();
+    let (line, later) = (ago(10), ago(5));
+    schedule(&user, &web, &line, &ago(20));
+    reasons.push("ScheduleSkipped");
+    tells(&user, &web, &reasons);
+    user.cmp(&["resume", "cluster", &web, "--wait"]).ok();
+    schedule(&user, &web, &later, &ago(20));
+    reasons.push("ScheduleSuspended");
+    let story = tells(&user, &web, &reasons);
+
+    let expected = [
+        "created with 2 instances of cpu=1,memory=1Gi".to_owned(),
+        "2 instances of cpu=1,memory=1Gi may run".to_owned(),
+        "scaled from 2 to 3 instances".to_owned(),
+        "3 instances of cpu=1,memory=1Gi may run".to_owned(),
+        "scaled from 3 to 1 instance".to_owned(),
+        "what was given up is gone, and its quota has returned; left: 1 instance of cpu=1,memory=1Gi".to_owned(),
+        format!("the schedule had nothing to suspend ({line})"),
+        format!("the schedule suspended 1 instance ({later})"),
+    ];
+    for ((_, message), expected) in story.iter().zip(&expected) {
+        assert!(message.contains(expected.as_str()), "{expected}: {story:?}");
+    }
+    user.cmp(&["events", &web, "-o", "wide"])
+        .ok()
+        .says("kubectl-cmp.dev/cmp-webhook")
+        .says(&format!("namespace/{web}-ns"));
+    user.cmp(&["describe", "cluster", &web]).ok().says("ScheduleSuspended");
+
+    // Both replicas look at the cluster again, and tell nothing anew.
+    let ns = format!("{web}-ns");
+    user.admin(&["delete", "networkpolicy", "cmp", "-n", &ns]).ok();
+    eventually("the controllers have repaired it", SOON, || {
+        let there = user.admin(&["get", "networkpolicy", "cmp", "-n", &ns]);
+        if there.code == 0 { Ok(()) } else { Err(there.to_string()) }
+    });
+    tells(&user, &web, &reasons);
+}
