@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::stream::BoxStream;
@@ -20,7 +21,8 @@ use cmp_core::account::change::Change;
 use cmp_core::account::{Account, Unreadable};
 use cmp_core::keys;
 use cmp_core::manifest::pairs;
-use cmp_core::name::UserName;
+use cmp_core::name::{ClusterName, UserName};
+use cmp_core::story::{self, Authors};
 
 use crate::error::{ApiError, if_there};
 
@@ -35,12 +37,39 @@ pub struct Stored {
     pub created: Option<jiff::Timestamp>,
     /// The labels of the ConfigMap.
     pub labels: BTreeMap<String, String>,
+    /// The usernames of those who last changed a key, for keys whose change was signed.
+    pub authors: BTreeMap<String, String>,
+}
+
+impl Stored {
+    /// Returns who last changed the keys of a cluster.
+    pub fn authors_of(&self, cluster: &ClusterName) -> Authors<'_> {
+        let of = |prefix: &str| self.authors.get(&format!("{prefix}{cluster}")).map(String::as_str);
+        Authors { want: of(keys::data::WANT), delete: of(keys::data::DELETE) }
+    }
+}
+
+/// The person who signs changes of accounts, once the API server has said who that is. Clones share the name.
+#[derive(Debug, Clone, Default)]
+pub struct Signer(Arc<OnceLock<Option<String>>>);
+
+impl Signer {
+    /// Sets the username. Only the first one counts.
+    pub fn set(&self, username: &str) {
+        self.0.get_or_init(|| story::signature(username));
+    }
+
+    /// Returns the field manager of a change.
+    fn manager<'a>(&'a self, unsigned: &'a str) -> &'a str {
+        self.0.get().and_then(Option::as_deref).unwrap_or(unsigned)
+    }
 }
 
 /// All accounts that the caller may see.
 #[derive(Clone)]
 pub struct Accounts {
     api: Api<ConfigMap>,
+    signer: Signer,
 }
 
 /// Returns the label selector of accounts.
@@ -80,7 +109,20 @@ fn stored(map: &ConfigMap) -> Result<Stored, ApiError> {
         version: map.resource_version().unwrap_or_default(),
         created: map.metadata.creation_timestamp.as_ref().map(|time| time.0),
         labels: map.labels().clone(),
+        authors: authors(map),
     })
+}
+
+/// Returns the username of each key's last writer, for the keys whose field manager is a signature.
+fn authors(map: &ConfigMap) -> BTreeMap<String, String> {
+    let mut authors = BTreeMap::new();
+    for entry in map.managed_fields() {
+        let Some(username) = entry.manager.as_deref().and_then(story::signer) else { continue };
+        let fields = entry.fields_v1.as_ref().and_then(|fields| fields.0.get("f:data")?.as_object());
+        let keys = fields.into_iter().flat_map(|fields| fields.keys()).filter_map(|key| key.strip_prefix("f:"));
+        authors.extend(keys.map(|key| (key.to_owned(), username.to_owned())));
+    }
+    authors
 }
 
 /// Yields whenever an object changes, and once when the first list is complete. Errors are retried with an increasing
@@ -98,7 +140,18 @@ where
 impl Accounts {
     /// Creates a view that makes its calls through `client`.
     pub fn new(client: Client) -> Self {
-        Self { api: Api::namespaced(client, keys::USERS_NAMESPACE) }
+        Self { api: Api::namespaced(client, keys::USERS_NAMESPACE), signer: Signer::default() }
+    }
+
+    /// Returns the same view, whose updates this person signs.
+    #[must_use]
+    pub fn signed(self, signer: &Signer) -> Self {
+        Self { signer: signer.clone(), ..self }
+    }
+
+    /// Returns the field manager of an update.
+    pub(crate) fn manager<'a>(&'a self, unsigned: &'a str) -> &'a str {
+        self.signer.manager(unsigned)
     }
 
     /// Reads one account from etcd, not from a cache.
@@ -239,5 +292,41 @@ impl Accounts {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_author_of_a_key_is_the_person_who_signed_its_last_change() {
+        let map: ConfigMap = serde_json::from_value(json!({
+            "metadata": { "managedFields": [
+                { "manager": "kubectl-cmp/alice", "fieldsV1": { "f:data": { "f:delete.web": {} } } },
+                { "manager": "kubectl-cmp/john", "fieldsV1": { "f:data": { ".": {}, "f:want.web": {} } } },
+                { "manager": "kubectl-patch", "fieldsV1": { "f:data": { "f:want.db": {} } } },
+                { "manager": "kubectl-cmp/john", "fieldsV1": { "f:metadata": {} } },
+                { "manager": "kubectl-cmp/john" },
+            ] },
+        }))
+        .unwrap();
+        let expected = [("delete.web", "alice"), ("want.web", "john")];
+        let expected = expected.map(|(key, username)| (key.to_owned(), username.to_owned()));
+        assert_eq!(authors(&map), expected.into());
+    }
+
+    #[test]
+    fn an_update_is_signed_once_its_author_is_known() {
+        let signer = Signer::default();
+        assert_eq!(signer.manager("kubectl-cmp"), "kubectl-cmp");
+        signer.clone().set("john");
+        signer.set("mary");
+        assert_eq!(signer.manager("kubectl-cmp"), "kubectl-cmp/john");
+        let nameless = Signer::default();
+        nameless.set("two words");
+        assert_eq!(nameless.manager("kubectl-cmp"), "kubectl-cmp");
     }
 }

@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How a change is written.
 #[derive(Debug, Clone, Copy)]
 pub struct Update<'a> {
-    /// The field manager of the write.
+    /// The field manager of a write that nobody signs.
     pub manager: &'a str,
     /// How far the change is carried out.
     pub dry_run: DryRun,
@@ -63,7 +63,7 @@ impl Accounts {
                 Next::Write => {}
             }
             let server = update.dry_run == DryRun::Server;
-            match self.change(&read, &change, update.manager, server).await {
+            match self.change(&read, &change, self.manager(update.manager), server).await {
                 Ok(stored) => return Ok(Updated { stored, changed: true }),
                 Err(error) => match retry(&error, since.elapsed()) {
                     Some(pause) => tokio::time::sleep(pause).await,

@@ -22,6 +22,8 @@ pub const USER_PREFIX: &str = "system:serviceaccount:cmp-users:";
 
 /// The name of the in-cluster half: ServiceAccount, Deployment, Service, webhook configuration, Lease and ClusterRole.
 pub const WEBHOOK: &str = "cmp-webhook";
+/// The prefix of the field managers that speak for a person; the username follows. A policy holds that.
+pub const SIGNED: &str = "kubectl-cmp/";
 /// The name by which cmp-webhook signs the Events that it writes into the Namespace of a cluster.
 pub const REPORTER: &str = "kubectl-cmp.dev/cmp-webhook";
 /// The name of the ServiceAccount, Deployment, claim and rights of the mirror.

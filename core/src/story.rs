@@ -5,13 +5,45 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::account::{Entry, Held, HeldState, Shape};
-use crate::name::ClusterName;
+use crate::account::{Entry, Held, HeldState, Shape, Want};
+use crate::keys;
+use crate::name::{ClusterName, UserName};
 use crate::schedule::LastRun;
 use crate::vocabulary::{ScheduleAction, Trigger};
 
 /// The most bytes of a note (k8s.io/api/events/v1).
 const LONGEST_NOTE: usize = 1024;
+
+/// The most bytes of the name of a field manager (k8s.io/apimachinery/pkg/apis/meta/v1/validation).
+const LONGEST_MANAGER: usize = 128;
+
+/// Returns the field manager by which a person signs a change of an account. A policy lets nobody else use it. A
+/// username that no field manager can have is not signed.
+pub fn signature(username: &str) -> Option<String> {
+    let manager = format!("{}{username}", keys::SIGNED);
+    (manager.len() <= LONGEST_MANAGER && manager.bytes().all(|byte| byte.is_ascii_graphic())).then_some(manager)
+}
+
+/// Returns the username in the name of a field manager, if it is a signature.
+pub fn signer(manager: &str) -> Option<&str> {
+    manager.strip_prefix(keys::SIGNED)
+}
+
+/// The usernames of those who last changed the keys of a cluster. A change that nobody signed has no author.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Authors<'a> {
+    /// The author of the want.
+    pub want: Option<&'a str>,
+    /// The author of the request to delete the cluster.
+    pub delete: Option<&'a str>,
+}
+
+/// Returns the sentence in which a person does something, or the one without a person if nobody is known.
+fn by(author: Option<&str>, does: &str, happens: &str) -> String {
+    let Some(username) = author else { return happens.to_owned() };
+    let user = UserName::from_username(username);
+    format!("{} {does}", user.as_ref().map_or(username, UserName::as_str))
+}
 
 /// One Event of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,12 +89,13 @@ impl Fact {
 }
 
 /// Returns the Events that a change of a cluster's entry means, in order. `version` is the `resourceVersion` of the
-/// changed account. There are none before the Namespace exists, since Events are objects in it.
-pub fn told(cluster: &ClusterName, before: &Entry, after: &Entry, version: &str) -> Vec<Told> {
+/// changed account, and `authors` are those of the entry before. There are none before the Namespace exists, since
+/// Events are objects in it.
+pub fn told(cluster: &ClusterName, before: &Entry, after: &Entry, version: &str, authors: Authors<'_>) -> Vec<Told> {
     let Some(held) = after.held.as_ref().filter(|held| !held.uid.is_empty()) else { return Vec::new() };
-    let mut facts = of_held(before, held, after);
+    let mut facts = of_held(before, held, after, authors);
     if let Some(refused) = after.refused.as_ref().filter(|refused| before.refused.as_ref() != Some(*refused)) {
-        facts.push(Fact::warning("Refused", refusal(before, &refused.reason)));
+        facts.push(Fact::warning("Refused", refusal(before, &refused.reason, authors.want)));
     }
     let was_blocked = before.blocked.as_ref().map(|blocked| &blocked.reason);
     if let Some(blocked) = after.blocked.as_ref().filter(|blocked| was_blocked != Some(&blocked.reason)) {
@@ -102,12 +135,14 @@ fn sized(shape: &Shape) -> String {
 }
 
 /// Tells of a change of the holding.
-fn of_held(before: &Entry, held: &Held, after: &Entry) -> Vec<Fact> {
+fn of_held(before: &Entry, held: &Held, after: &Entry, authors: Authors<'_>) -> Vec<Fact> {
     let shape = held.shape();
     let was = match &before.held {
         Some(was) if was.uid == held.uid => was,
         Some(was) if was.uid.is_empty() => {
-            return vec![Fact::new("Created", format!("created with {}", sized(&shape)))];
+            let with = sized(&shape);
+            let note = by(authors.want, &format!("created it with {with}"), &format!("created with {with}"));
+            return vec![Fact::new("Created", note)];
         }
         _ => {
             let note = format!("its account was lost: it is held again with {}", sized(&shape));
@@ -116,11 +151,13 @@ fn of_held(before: &Entry, held: &Held, after: &Entry) -> Vec<Fact> {
     };
     match (was.state, held.state) {
         (HeldState::Deleting, _) => Vec::new(),
-        (_, HeldState::Deleting) => vec![Fact::new("Deleting", "it is being deleted".to_owned())],
+        (_, HeldState::Deleting) => {
+            vec![Fact::new("Deleting", by(authors.delete, "deleted it", "it is being deleted"))]
+        }
         (HeldState::Releasing, HeldState::Releasing) => Vec::new(),
-        (_, HeldState::Preparing) => differences(&was.shape(), &shape),
+        (_, HeldState::Preparing) => differences(&was.shape(), &shape, authors.want),
         (_, HeldState::Releasing) => match &after.want {
-            Some(want) => differences(&shape, &want.shape()),
+            Some(want) => differences(&shape, &want.shape(), authors.want),
             None => Vec::new(),
         },
         (HeldState::Ready, HeldState::Ready) => Vec::new(),
@@ -136,13 +173,15 @@ fn of_held(before: &Entry, held: &Held, after: &Entry) -> Vec<Fact> {
 }
 
 /// Tells of each difference between two shapes.
-fn differences(from: &Shape, to: &Shape) -> Vec<Fact> {
+fn differences(from: &Shape, to: &Shape, author: Option<&str>) -> Vec<Fact> {
     let mut facts = Vec::new();
     if from.count != to.count {
-        facts.push(Fact::new("Scaled", format!("scaled from {} to {}", from.count, instances(to.count))));
+        let range = format!("from {} to {}", from.count, instances(to.count));
+        facts.push(Fact::new("Scaled", by(author, &format!("scaled it {range}"), &format!("scaled {range}"))));
     }
     if from.size != to.size {
-        facts.push(Fact::new("Resized", format!("resized from {} to {}", from.size, to.size)));
+        let range = format!("from {} to {}", from.size, to.size);
+        facts.push(Fact::new("Resized", by(author, &format!("resized it {range}"), &format!("resized {range}"))));
     }
     match (from.released, to.released) {
         (false, true) => {
@@ -156,10 +195,13 @@ fn differences(from: &Shape, to: &Shape) -> Vec<Fact> {
 }
 
 /// Describes a want that was taken back, by what it asked for.
-fn refusal(before: &Entry, reason: &str) -> String {
+fn refusal(before: &Entry, reason: &str, author: Option<&str>) -> String {
     let held = before.held.as_ref().map(Held::shape);
-    match before.want.as_ref().map(crate::account::Want::shape) {
-        Some(asked) if Some(&asked) != held.as_ref() => format!("{} were asked for: {reason}", sized(&asked)),
+    match before.want.as_ref().map(Want::shape) {
+        Some(asked) if Some(&asked) != held.as_ref() => {
+            let asked = sized(&asked);
+            by(author, &format!("asked for {asked}: {reason}"), &format!("{asked} were asked for: {reason}"))
+        }
         _ => reason.to_owned(),
     }
 }

@@ -4,7 +4,7 @@ use kube::Client;
 use tokio::sync::OnceCell;
 
 use cmp_client::access::{self, Identity};
-use cmp_client::accounts::{Accounts, Stored};
+use cmp_client::accounts::{Accounts, Signer, Stored};
 use cmp_client::connect::{Connection, Names, Options, connect, names};
 use cmp_client::{clusters, namespaces};
 use cmp_core::keys;
@@ -15,7 +15,7 @@ use crate::args::Global;
 use crate::error::CliError;
 use crate::ui::Ui;
 
-/// The field manager of all objects that the plugin writes.
+/// The field manager of all objects that the plugin writes, but for the changes of accounts that their author signs.
 pub(crate) const MANAGER: &str = "kubectl-cmp";
 
 const AGENT: &str = concat!("kubectl-cmp/", env!("CARGO_PKG_VERSION"));
@@ -29,6 +29,7 @@ pub(crate) struct Context<'a> {
     pub(crate) global: Global,
     connection: OnceCell<Connection>,
     who: OnceCell<Who>,
+    signer: Signer,
 }
 
 /// The identity of the caller.
@@ -44,7 +45,7 @@ pub(crate) struct Who {
 
 impl<'a> Context<'a> {
     pub(crate) fn new(ui: &'a Ui, global: Global) -> Self {
-        Self { ui, global, connection: OnceCell::new(), who: OnceCell::new() }
+        Self { ui, global, connection: OnceCell::new(), who: OnceCell::new(), signer: Signer::default() }
     }
 
     /// Returns the connection options that the global flags give.
@@ -103,7 +104,7 @@ impl<'a> Context<'a> {
 
     /// Returns the client for accounts.
     pub(crate) async fn accounts(&self) -> Result<Accounts, CliError> {
-        Ok(Accounts::new(self.client().await?))
+        Ok(Accounts::new(self.client().await?).signed(&self.signer))
     }
 
     /// Prints the warnings of the API server.
@@ -127,6 +128,7 @@ impl<'a> Context<'a> {
         self.who
             .get_or_try_init(|| async {
                 let Identity { username, groups } = access::who(&self.client().await?).await?;
+                self.signer.set(&username);
                 let user = UserName::from_username(&username);
                 Ok(Who { username, groups, user })
             })

@@ -1,10 +1,10 @@
 //! The story of a cluster, as its Events tell it.
 
 use cmp_tests::{World, eventually};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::schedules::{ago, schedule};
-use crate::support::{SOON, running, shared};
+use crate::support::{SOON, running, shared, want};
 
 /// Returns reason and message of each Event that cmp-webhook wrote about a cluster, as `events` lists them.
 fn story(user: &World<'_>, cluster: &str) -> Vec<(String, String)> {
@@ -34,6 +34,16 @@ fn the_events_of_a_cluster_tell_its_story_once() {
     user.cmp(&["scale", "cluster", &web, "--count", "1", "--yes"]).ok();
     reasons.extend(["Scaled", "QuotaReturned"]);
     tells(&user, &web, &reasons);
+    // Nobody signed this one, so that nobody is named. The field manager of somebody else is refused.
+    let want = want(2, "1", "1Gi");
+    let patch = json!({ "data": { format!("want.{web}"): want } }).to_string();
+    let patch = ["patch", "configmap", &user.name, "-n", "cmp-users", "--type=merge", "-p", &patch];
+    let signed =
+        |name: &str| user.kubectl(&[&patch[..], &["--field-manager", &format!("kubectl-cmp/{name}")]].concat());
+    signed("alice").fails().says("signs for NAME, and for nobody else");
+    user.kubectl(&patch).ok();
+    reasons.extend(["Scaled", "Ready"]);
+    tells(&user, &web, &reasons);
 
     // Its user has suspended it before, so that the schedule has nothing to do.
     user.cmp(&["suspend", "cluster", &web]).ok();
@@ -47,17 +57,19 @@ fn the_events_of_a_cluster_tell_its_story_once() {
     let story = tells(&user, &web, &reasons);
 
     let expected = [
-        "created with 2 instances of cpu=1,memory=1Gi".to_owned(),
+        format!("{} created it with 2 instances of cpu=1,memory=1Gi", user.name),
         "2 instances of cpu=1,memory=1Gi may run".to_owned(),
-        "scaled from 2 to 3 instances".to_owned(),
+        format!("{} scaled it from 2 to 3 instances", user.name),
         "3 instances of cpu=1,memory=1Gi may run".to_owned(),
-        "scaled from 3 to 1 instance".to_owned(),
+        format!("{} scaled it from 3 to 1 instance", user.name),
         "what was given up is gone, and its quota has returned; left: 1 instance of cpu=1,memory=1Gi".to_owned(),
+        "scaled from 1 to 2 instances".to_owned(),
+        "2 instances of cpu=1,memory=1Gi may run".to_owned(),
         format!("the schedule had nothing to suspend ({line})"),
         format!("the schedule suspended 1 instance ({later})"),
     ];
     for ((_, message), expected) in story.iter().zip(&expected) {
-        assert!(message.contains(expected.as_str()), "{expected}: {story:?}");
+        assert!(message.starts_with(expected.as_str()), "{expected}: {story:?}");
     }
     user.cmp(&["events", &web, "-o", "wide"])
         .ok()

@@ -17,7 +17,7 @@ fn entry(wanted: Option<Want>, held: Option<Held>) -> Entry {
 }
 
 fn tell(before: &Entry, after: &Entry) -> Vec<Told> {
-    told(&name("web"), before, after, "42")
+    told(&name("web"), before, after, "42", Authors::default())
 }
 
 /// Returns reason and note of each Event.
@@ -199,7 +199,11 @@ fn a_schedule_says_what_it_did_and_what_it_did_not() {
 #[test]
 fn the_name_of_an_event_follows_from_its_transition() {
     let name_of = |before: &Entry, after: &Entry, version: &str| {
-        told(&name("web"), before, after, version).into_iter().map(|told| (told.name, told.repeats)).next().unwrap()
+        told(&name("web"), before, after, version, Authors::default())
+            .into_iter()
+            .map(|told| (told.name, told.repeats))
+            .next()
+            .unwrap()
     };
     let three = entry(Some(want(5, SMALL)), Some(held(3, SMALL, HeldState::Ready)));
     let five = entry(Some(want(5, SMALL)), Some(held(5, SMALL, HeldState::Preparing)));
@@ -225,4 +229,63 @@ fn one_change_may_be_several_events() {
         entry(Some(want(5, SMALL)), Some(Held { size: shape(1, LARGE).size, ..held(5, SMALL, HeldState::Preparing) }));
     let both = tell(&three, &five);
     assert_eq!(both.iter().map(|told| told.name.as_str()).collect::<Vec<_>>(), ["web.scaled.42", "web.resized.42"]);
+}
+
+#[test]
+fn a_signed_change_names_its_author() {
+    use HeldState::{Deleting, Preparing, Ready};
+    let unmade = Held { uid: String::new(), ..held(3, SMALL, Preparing) };
+    let refused = Some(Refused { reason: "exceeded quota: john".to_owned(), at: at(1) });
+    let ready = || Some(held(3, SMALL, Ready));
+    let authors = Authors { want: Some("system:serviceaccount:cmp-users:john"), delete: Some("alice@example.com") };
+    for (wanted, before, after, expected) in [
+        (
+            want(3, SMALL),
+            Some(unmade),
+            entry(None, Some(held(3, SMALL, Preparing))),
+            "john created it with 3 instances of cpu=1,memory=1Gi",
+        ),
+        (want(5, SMALL), ready(), entry(None, Some(held(5, SMALL, Preparing))), "john scaled it from 3 to 5 instances"),
+        (
+            want(3, LARGE),
+            ready(),
+            entry(None, Some(held(3, LARGE, Preparing))),
+            "john resized it from cpu=1,memory=1Gi to cpu=2,memory=4Gi",
+        ),
+        (
+            want(40, SMALL),
+            ready(),
+            Entry { refused, ..entry(None, ready()) },
+            "john asked for 40 instances of cpu=1,memory=1Gi: exceeded quota: john",
+        ),
+        (want(3, SMALL), ready(), entry(None, Some(held(3, SMALL, Deleting))), "alice@example.com deleted it"),
+        // Nobody wants an instance to be ready: that happens.
+        (
+            want(3, SMALL),
+            Some(held(3, SMALL, Preparing)),
+            entry(None, ready()),
+            "3 instances of cpu=1,memory=1Gi may run",
+        ),
+    ] {
+        let told = told(&name("web"), &entry(Some(wanted), before), &after, "42", authors);
+        assert_eq!(told.iter().map(|told| told.note.as_str()).collect::<Vec<_>>(), [expected]);
+    }
+}
+
+#[test]
+fn a_signature_is_a_field_manager_that_names_a_person() {
+    let long = "a".repeat(200);
+    for (username, signed) in [
+        ("system:serviceaccount:cmp-users:john", true),
+        ("alice@example.com", true),
+        ("two words", false),
+        ("j\u{f6}rg", false),
+        (&long, false),
+    ] {
+        let signature = signature(username);
+        assert_eq!(signature.is_some(), signed, "{username}");
+        assert_eq!(signature.as_deref().and_then(signer), signed.then_some(username));
+    }
+    assert_eq!(signer("kubectl-cmp"), None);
+    assert_eq!(signer("kubectl-patch"), None);
 }

@@ -107,6 +107,10 @@ fn forged_writes_to_accounts_are_refused() {
             (attempt("the empty uid of a cluster that is not held", &patch, data("delete.other", "".into())), "delete.* must be the uid in held.*"),
             (attempt("removing a refusal of mary's", format!("patch configmap {} -n cmp-users --type=merge", mary.name), data("refused.web", Value::Null)), "cannot get resource"),
             (attempt("removing a refusal and a quota with it", &patch, json!({ "data": { "refused.free": null, "quota": null } })), mine),
+            (attempt("a change in the name of another", format!("{patch} --field-manager=kubectl-cmp/alice"), data(&own, want(2, "1", "1Gi").into())), "signs for NAME, and for nobody else"),
+            (attempt("another's signature on what is there", &patch, metadata(json!({ "managedFields": [
+                { "manager": "kubectl-cmp/alice", "operation": "Update", "apiVersion": "v1", "time": "2026-01-01T00:00:00Z",
+                  "fieldsType": "FieldsV1", "fieldsV1": { "f:data": { (format!("f:{own}")): {} } } }] }))), "signs for NAME, and for nobody else"),
             (attempt("what a schedule did", &patch, data(&format!("scheduled.{web}"), "{}".into())), by_us),
             (attempt("what a schedule of mary's did", format!("patch configmap {} -n cmp-users --type=merge", mary.name), data("scheduled.web", "{}".into())), "cannot get resource"),
             (attempt("a schedule of mary's", format!("patch configmap {} -n cmp-users --type=merge", mary.name), data(&format!("want.{}", mary.cluster("web")), want(1, "1", "1Gi").into())), "cannot get resource"),

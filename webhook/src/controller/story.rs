@@ -53,7 +53,7 @@ impl Story {
     pub(super) fn tell(&self, metrics: &Metrics, before: &Stored, after: &Stored, cluster: &ClusterName) {
         let (was, is) = (before.account.cluster(cluster), after.account.cluster(cluster));
         let uid = is.uid().unwrap_or_default();
-        for told in told(cluster, &was, &is, &after.version) {
+        for told in told(cluster, &was, &is, &after.version, before.authors_of(cluster)) {
             let line = Line { cluster: cluster.clone(), uid: uid.to_owned(), told, at: Timestamp::now() };
             if self.sender.try_send(line).is_err() {
                 metrics.told(metrics::DROPPED);
@@ -108,6 +108,8 @@ impl Shares {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -129,7 +131,8 @@ mod tests {
             let data = [("quota", r#"{"cpu":"4"}"#), ("held.web", held)];
             let data = data.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
             let account = cmp_core::account::Account::read("john".parse().unwrap(), "u", &data).unwrap();
-            Stored { account, version: version.to_string(), created: None, labels: std::collections::BTreeMap::new() }
+            let (labels, authors) = (BTreeMap::new(), BTreeMap::new());
+            Stored { account, version: version.to_string(), created: None, labels, authors }
         };
         let held = |state: &str| {
             format!(r#"{{"uid":"u","type":"container","count":1,"size":{{"cpu":"1"}},"state":"{state}"}}"#)

@@ -119,7 +119,8 @@ async fn settled(context: &Context<'_>, name: &UserName) -> Result<(), CliError>
 
 /// Returns the user that a dry run would create.
 fn imagined(wish: &Wish) -> Stored {
-    Stored { account: wish.account(), version: String::new(), created: None, labels: BTreeMap::new() }
+    let (labels, authors) = (BTreeMap::new(), BTreeMap::new());
+    Stored { account: wish.account(), version: String::new(), created: None, labels, authors }
 }
 
 /// Prints the line for the change, or the user as an object.
