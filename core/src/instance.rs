@@ -389,7 +389,7 @@ fn of_pod(pod: &Pod) -> Shown {
 
 /// Returns the two resources that every instance has, as a table shows them.
 pub fn columns(size: &Resources) -> [String; 2] {
-    [CPU, MEMORY].map(|name| size.named(name).map_or_else(|| "<none>".to_owned(), |amount| amount.to_string()))
+    [CPU, MEMORY].map(|name| size.named(name).map_or_else(|| "-".to_owned(), |amount| amount.to_string()))
 }
 
 #[cfg(test)]

@@ -103,7 +103,8 @@ fn head(heads: Heads, columns: ColumnsShown) -> Vec<String> {
 fn labels_cell(object: &Value) -> String {
     let labels = object["metadata"]["labels"].as_object();
     let pair = |(key, value): (&String, &Value)| format!("{key}={}", value.as_str().unwrap_or_default());
-    labels.into_iter().flatten().map(pair).collect::<Vec<_>>().join(",")
+    let labels = labels.into_iter().flatten().map(pair).collect::<Vec<_>>().join(",");
+    if labels.is_empty() { format::NONE.to_owned() } else { labels }
 }
 
 impl Item {
@@ -266,7 +267,7 @@ pub(crate) fn yaml(object: &Value) -> Result<String, CliError> {
 }
 
 /// Formats a table as kubectl does: no borders, three spaces between columns, no column below six characters, no spaces
-/// after the last. Every cell stays on one line.
+/// after the last. Every cell stays on one line. A cell without a value is a dash.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     aligned(rows, &widths(rows))
 }
@@ -279,7 +280,7 @@ fn widths(rows: &[Vec<String>]) -> Vec<usize> {
 }
 
 fn shown(cell: &str) -> Cow<'_, str> {
-    if cell.is_empty() { Cow::Borrowed("<none>") } else { escape::line(cell) }
+    if cell.is_empty() { Cow::Borrowed("-") } else { escape::line(cell) }
 }
 
 fn aligned(rows: &[Vec<String>], widths: &[usize]) -> String {
@@ -303,9 +304,9 @@ pub(crate) fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-/// Formats an age as kubectl does: `45s`, `2m30s`, `5d3h`.
+/// Formats an age as kubectl does: `45s`, `2m30s`, `5d3h`. An unknown age is a dash.
 pub(crate) fn age(created: Option<jiff::Timestamp>, now: jiff::Timestamp) -> String {
-    let Some(created) = created else { return "<unknown>".to_owned() };
+    let Some(created) = created else { return "-".to_owned() };
     let seconds = now.duration_since(created).as_secs().max(0);
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     let pair = |large: i64, unit: &str, small: i64, small_unit: &str| {
@@ -334,9 +335,9 @@ mod tests {
     fn tables_look_like_kubectls() {
         let rows =
             [["NAME", "STATUS"], ["web", "running"], ["database", ""]].map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(table(&rows), "NAME       STATUS\nweb        running\ndatabase   <none>\n");
+        assert_eq!(table(&rows), "NAME       STATUS\nweb        running\ndatabase   -\n");
         let narrow = [["A", "IP", "AGE"], ["b", "", "1s"]].map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(table(&narrow), "A     IP       AGE\nb     <none>   1s\n");
+        assert_eq!(table(&narrow), "A     IP    AGE\nb     -     1s\n");
         let forged = [["NAME", "REASON"], ["web", "\x1b[2J\nadmin\tgone"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(table(&forged), "NAME   REASON\nweb    ^[[2J\\nadmin\\tgone\n");
     }
@@ -370,7 +371,7 @@ mod tests {
         assert_eq!(row(labelled(), true, true), "web john a=b,c=");
         assert_eq!(row(labelled(), false, true), "web a=b,c=");
         assert_eq!(row(labelled(), false, false), "web");
-        assert_eq!(row(json!({}), false, true), "web ");
+        assert_eq!(row(json!({}), false, true), format!("web {}", format::NONE));
         let heads: Heads = (&["NAME"], &["OWNER"]);
         assert_eq!(head(heads, ColumnsShown { wide: true, labels: true }), ["NAME", "OWNER", "LABELS"]);
         assert_eq!(head(heads, ColumnsShown::default()), ["NAME"]);
@@ -398,6 +399,7 @@ mod tests {
             let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
             assert_eq!(age(Some(Timestamp::UNIX_EPOCH), now), expected);
         };
+        assert_eq!(age(None, Timestamp::UNIX_EPOCH), "-");
         check(0, "0s");
         check(119, "119s");
         check(120, "2m");

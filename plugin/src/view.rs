@@ -249,27 +249,24 @@ impl Cluster {
         let (want, held) = (self.entry.want.as_ref(), self.entry.held.as_ref());
         let kind = self.entry.kind();
         let size = want.map(|want| want.size.clone()).or_else(|| held.map(|held| held.size.clone()));
-        let [cpu, memory] = size.map_or_else(|| ["-".to_owned(), "-".to_owned()], |size| columns(&size));
-        let or_dash = |cell: String| if cell.is_empty() { "-".to_owned() } else { cell };
-        let settled = self.entry.exists() && self.entry.delete.is_none();
-        let reason = self.reason().unwrap_or_default();
+        let [cpu, memory] = size.map(|size| columns(&size)).unwrap_or_default();
         Item {
             name: format!("cluster/{}", self.name),
             object: self.object(),
             cells: vec![
                 self.name.to_string(),
-                or_dash(kind.map_or_else(String::new, |kind| kind.to_string())),
+                kind.map_or_else(String::new, |kind| kind.to_string()),
                 format!("{}/{}", counts.running, counts.total),
                 self.status().to_owned(),
                 cpu,
                 memory,
-                self.created.map_or_else(|| "-".to_owned(), |created| age(Some(created), now)),
+                age(self.created, now),
             ],
             wide: vec![
                 self.owner.to_string(),
                 self.name.namespace(),
                 counts.suspended.to_string(),
-                if settled { reason } else { or_dash(reason) },
+                self.reason().unwrap_or_default(),
             ],
         }
     }

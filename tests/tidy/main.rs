@@ -161,6 +161,21 @@ fn one_module_writes_to_the_terminal() {
     }
 }
 
+/// kubectl prints `<none>` for an absent field of `custom-columns`, and for no labels. Every other absent value is a dash.
+#[test]
+fn an_absent_value_is_a_dash() {
+    let mut seen = 0;
+    for (path, text) in sources(&["core/src", "client/src", "plugin/src"]) {
+        let found = ["<none>", "<unknown>"].into_iter().find(|word| text.contains(word));
+        if path.ends_with("output/format.rs") {
+            seen += usize::from(found.is_some());
+        } else {
+            assert_eq!(found, None, "{}", path.display());
+        }
+    }
+    assert_eq!(seen, 1, "the sources are read");
+}
+
 #[test]
 fn nothing_is_left_undone() {
     let unfinished = ["todo!", "unimplemented!", "#[ignore", "FIXME", "XXX"];

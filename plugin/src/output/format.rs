@@ -99,13 +99,17 @@ pub(crate) fn field_of(text: &str) -> Result<Template, String> {
     Template::read(&format!("{{.{inner}}}"))
 }
 
+/// The cell of an absent field in custom columns, and of absent labels, as kubectl prints them.
+pub(super) const NONE: &str = "<none>";
+
 /// Returns the cells of one object in custom columns.
 pub(super) fn cells(columns: &[(String, Template)], object: &Value) -> Result<Vec<String>, String> {
     columns
         .iter()
         .map(|(_, field)| {
             let found: Vec<String> = field.find(object)?.iter().map(sprint).collect();
-            Ok(if found.is_empty() { "<none>".to_owned() } else { found.join(",") })
+            let found = found.join(",");
+            Ok(if found.is_empty() { NONE.to_owned() } else { found })
         })
         .collect()
 }

@@ -26,7 +26,7 @@ pub(crate) async fn run(context: &Context<'_>, names: Vec<TemplateName>) -> Resu
         lines.add("Name", &found.name);
         lines.add("Type", &kind(found).map_or_else(String::new, |kind| kind.to_string()));
         lines.add("Source", source(found));
-        lines.add("Age", &found.created.map_or_else(String::new, |created| age(Some(created), now)));
+        lines.add("Age", &age(found.created, now));
         lines.add("Image", template.and_then(Template::image).unwrap_or_default());
         lines.add("Beside", &template.map(|template| template.beside().to_string()).unwrap_or_default());
         for (grant, value) in template.iter().flat_map(|template| template.grants()) {

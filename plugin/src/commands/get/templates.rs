@@ -57,7 +57,7 @@ fn item(found: &Found, now: Timestamp) -> Item {
             kind(found).map_or_else(String::new, |kind| kind.to_string()),
             template.and_then(Template::image).unwrap_or_default().to_owned(),
             source(found).to_owned(),
-            found.created.map_or_else(String::new, |created| age(Some(created), now)),
+            age(found.created, now),
         ],
         wide: vec![
             template.map(|template| template.beside().to_string()).unwrap_or_default(),

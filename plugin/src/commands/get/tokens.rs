@@ -37,7 +37,7 @@ pub(crate) async fn run(context: &Context<'_>, args: GetTokens) -> Result<(), Cl
                 Some(expires) if expires <= now => "expired".to_owned(),
                 // The remaining time has the form of an age.
                 Some(expires) => format!("in {}", age(Some(now), expires)),
-                None => "<unknown>".to_owned(),
+                None => String::new(),
             },
             age(token.created, now),
         ],

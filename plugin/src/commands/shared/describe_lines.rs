@@ -16,8 +16,9 @@ impl Lines {
         Self(String::new())
     }
 
+    /// Adds a line. An empty value is a dash, as in a table.
     pub(crate) fn add(&mut self, name: &str, value: &str) {
-        let value = if value.is_empty() { Cow::Borrowed("<none>") } else { escape::line(value) };
+        let value = if value.is_empty() { Cow::Borrowed("-") } else { escape::line(value) };
         self.0.push_str(&format!("{:<14} {value}\n", format!("{name}:")));
     }
 
