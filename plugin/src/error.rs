@@ -33,16 +33,19 @@ enum Kind {
 }
 
 impl CliError {
+    /// Creates an error. Messages and hints are in objects, too, so that they lose the error numbers of the system here.
+    fn new(kind: Kind, message: &str) -> Self {
+        Self { kind, message: without_numbers(message).into_owned(), hints: Vec::new() }
+    }
+
     /// Creates an error about the request of the user.
     pub(crate) fn user(message: impl Into<String>) -> Self {
-        let message = without_numbers(&message.into()).into_owned();
-        Self { kind: Kind::User, message, hints: Vec::new() }
+        Self::new(Kind::User, &message.into())
     }
 
     /// Creates an error for an object that does not exist, in the API server's words.
     pub(crate) fn not_found(what: &str, name: &str) -> Self {
-        let message = format!("{what} {name:?} not found");
-        Self { kind: Kind::Server("NotFound".to_owned()), message, hints: Vec::new() }
+        Self::new(Kind::Server("NotFound".to_owned()), &format!("{what} {name:?} not found"))
     }
 
     /// Creates an error that should never happen.
@@ -52,7 +55,7 @@ impl CliError {
 
     /// Creates an error that prints nothing, because the command has printed it already.
     pub(crate) fn silent() -> Self {
-        Self { kind: Kind::Silent, message: String::new(), hints: Vec::new() }
+        Self::new(Kind::Silent, "")
     }
 
     /// Prefixes the message with the object that it is about.
@@ -149,7 +152,7 @@ impl From<ApiError> for CliError {
                 } else {
                     None
                 };
-                let error = Self { kind: Kind::Server(reason), message, hints: Vec::new() };
+                let error = Self::new(Kind::Server(reason), &message);
                 match hint {
                     Some(hint) => error.hint(hint),
                     None => error,
@@ -277,6 +280,7 @@ mod tests {
              (`kubectl cmp install`)\n"
         );
         assert_eq!(CliError::user("no").hint("yes").text(), "error: no\nhint: yes\n");
+        assert_eq!(refused("A", "no (os error 111)"), "Error from server (A): no\n");
         assert_eq!(refused("A\nB", "no\nhint: \x1b[2J"), "Error from server (A\\nB): no\\nhint: ^[[2J\n");
         assert_eq!(CliError::user("no").hint("a\nhint: b").text(), "error: no\nhint: a\\nhint: b\n");
         assert_eq!(

@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::terminal::Ui;
-use crate::escape;
 
 /// Minimum time between two lines where lines are not redrawn.
 const AT_MOST_EVERY: Duration = Duration::from_secs(1);
@@ -27,7 +26,7 @@ impl<'a> Progress<'a> {
         let line = besides.map_or_else(|| counts.to_owned(), |besides| format!("{counts} ({besides})"));
         if self.ui.terminal.redraws {
             let width = terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| width.0);
-            self.ui.draw(&cut(&line, usize::from(width)));
+            self.ui.draw(&line, usize::from(width));
             return;
         }
         let now = Instant::now();
@@ -49,29 +48,5 @@ impl<'a> Progress<'a> {
 impl Drop for Progress<'_> {
     fn drop(&mut self) {
         self.ui.erase();
-    }
-}
-
-/// Cuts a line to the width of the terminal, because a longer one could not be erased.
-fn cut(line: &str, width: usize) -> String {
-    let line = escape::line(line);
-    if line.chars().count() < width {
-        return line.into_owned();
-    }
-    let kept: String = line.chars().take(width.saturating_sub(4)).collect();
-    format!("{kept}...")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_that_is_drawn_in_place_fits() {
-        assert_eq!(cut("web: 3/3 running", 80), "web: 3/3 running");
-        assert_eq!(cut("web: 3/3 running", 17), "web: 3/3 running");
-        assert_eq!(cut("web: 3/3 running", 16), "web: 3/3 run...");
-        assert_eq!(cut("web", 2), "...");
-        assert_eq!(cut("a\x1b[2Jb\nc", 80), "a^[[2Jb\\nc");
     }
 }

@@ -1,11 +1,13 @@
 //! The only writer to the terminal: data on standard output, everything about it on standard error.
 //!
 //! All text passes through [`escape`] here, whoever wrote it. The live line is the only text that controls the
-//! terminal.
+//! terminal. Text for people loses the error numbers of the system here.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use cmp_client::error::without_numbers;
 
 use crate::error::CliError;
 use crate::escape;
@@ -129,11 +131,11 @@ impl Ui {
         self.out(&format!("{}\n", escape::line(text)))
     }
 
-    /// Writes lines to standard error, without control sequences of a terminal. Errors are ignored: a closed reader is
-    /// no failure.
+    /// Writes lines to standard error, without control sequences of a terminal and without error numbers of the system.
+    /// Errors are ignored: a closed reader is no failure.
     pub(crate) fn err(&self, text: &str) {
         self.erase();
-        locked(&self.notes).write_all(escape::lines(text).as_bytes()).ok();
+        locked(&self.notes).write_all(escape::lines(&without_numbers(text)).as_bytes()).ok();
     }
 
     /// Writes one line to standard error. Line breaks in the text are escaped.
@@ -148,9 +150,10 @@ impl Ui {
         }
     }
 
-    /// Draws the live line, in place of the previous one.
-    pub(super) fn draw(&self, line: &str) {
+    /// Draws the live line, in place of the previous one. It is cut to `width` characters.
+    pub(super) fn draw(&self, line: &str, width: usize) {
         self.drawn.store(true, Ordering::Relaxed);
+        let line = cut(&without_numbers(line), width);
         locked(&self.notes).write_all(format!("\r{line}\x1b[K").as_bytes()).ok();
     }
 
@@ -227,9 +230,33 @@ impl Ui {
     }
 }
 
+/// Escapes a line and cuts it to the width of the terminal, because a longer one could not be erased.
+fn cut(line: &str, width: usize) -> String {
+    let line = escape::line(line);
+    if line.chars().count() < width {
+        return line.into_owned();
+    }
+    let kept: String = line.chars().take(width.saturating_sub(4)).collect();
+    format!("{kept}...")
+}
+
 impl CliError {
     /// Prints the error and its hints.
     pub(crate) fn print(&self, ui: &Ui) {
         ui.err(&self.text());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_is_drawn_in_place_fits() {
+        assert_eq!(cut("web: 3/3 running", 80), "web: 3/3 running");
+        assert_eq!(cut("web: 3/3 running", 17), "web: 3/3 running");
+        assert_eq!(cut("web: 3/3 running", 16), "web: 3/3 run...");
+        assert_eq!(cut("web", 2), "...");
+        assert_eq!(cut("a\x1b[2Jb\nc", 80), "a^[[2Jb\\nc");
     }
 }

@@ -1,6 +1,7 @@
 use super::captured::Captured;
 use super::progress::Progress;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, Ui};
+use crate::error::CliError;
 
 #[test]
 fn data_and_notes_are_written_apart_and_escaped() {
@@ -12,6 +13,30 @@ fn data_and_notes_are_written_apart_and_escaped() {
     ui.note("g\nh");
     assert_eq!(captured.data(), "a^[[2J\nb\nc\\nd\n");
     assert_eq!(captured.notes(), "e\nf\ng\\nh\n");
+}
+
+/// A way to write text: its name, the terminal, and the call.
+type Said<'a> = (&'a str, Terminal, &'a dyn Fn(&Ui));
+
+#[test]
+fn text_for_people_has_no_error_numbers_of_the_system() {
+    let redraws = Terminal { redraws: true, ..Terminal::default() };
+    let said: [Said<'_>; 8] = [
+        ("err", Terminal::default(), &|ui| ui.err("no (os error 2)\n")),
+        ("note", Terminal::default(), &|ui| ui.note("Warning: no (os error 2)")),
+        ("notes", Terminal::default(), &|ui| ui.notes(&["no (os error 2)".to_owned()])),
+        ("error", Terminal::default(), &|ui| CliError::user("no (os error 2)").hint("no (os error 3)").print(ui)),
+        ("about", Terminal::default(), &|ui| CliError::user("no").about("x (os error 2)").print(ui)),
+        ("confirm", Terminal::default(), &|ui| drop(ui.confirm(false, &["no (os error 2)".to_owned()], "x"))),
+        ("progress", Terminal::default(), &|ui| Progress::new(ui).show("0/1", Some("no (os error 2)"), true)),
+        ("live line", redraws, &|ui| Progress::new(ui).show("0/1", Some("no (os error 2)"), true)),
+    ];
+    for (name, terminal, say) in said {
+        let captured = Captured::new();
+        say(&captured.ui_of(terminal));
+        let notes = captured.notes();
+        assert!(notes.contains("no") && !notes.contains("os error"), "{name}: {notes:?}");
+    }
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Check {
     /// Adds a hint about what to do.
     #[must_use]
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+        self.hints.push(without_numbers(&hint.into()).into_owned());
         self
     }
 
@@ -188,7 +188,7 @@ mod tests {
         let down = cmp_client::ApiError::Unreachable("Connection refused".to_owned());
         let error = report.add(Check::of("rights", Err(down.into()))).unwrap_err();
         assert!(error.text().starts_with("error: unable to connect to the server: Connection refused\nhint: "));
-        assert!(report.add(Check::failed("rights", "no (os error 2)")).is_ok());
-        assert_eq!(report.checks[0].message, "no");
+        assert!(report.add(Check::failed("rights", "no (os error 2)").hint("x (os error 3)")).is_ok());
+        assert_eq!(report.checks[0].lines(), "failed    rights: no\nhint: x\n");
     }
 }
