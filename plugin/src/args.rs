@@ -27,7 +27,7 @@ pub(crate) use global::{Global, global_flags};
 pub(crate) use instances::{InstanceArgs, InstanceNameArg, VmArgs};
 pub(crate) use list::{ListArgs, WatchArgs};
 pub(crate) use names::Names;
-pub(crate) use output::{ObjectArgs, OutputArgs, TextFormat};
+pub(crate) use output::{LineArgs, LineFormat, ObjectArgs, OutputArgs, TextFormat};
 pub(crate) use pairs::PairArgs;
 pub(crate) use suspend::{ModeArg, SuspendArgs};
 pub(crate) use terminal::TerminalArgs;

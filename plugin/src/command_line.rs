@@ -151,6 +151,55 @@ mod tests {
         }
     }
 
+    /// Commands that print no object, or objects without a name.
+    const NAMELESS: [&str; 23] = [
+        "attach",
+        "check",
+        "completion bash",
+        "completion fish",
+        "completion install",
+        "completion zsh",
+        "console",
+        "cp",
+        "describe cluster",
+        "describe instance",
+        "describe template",
+        "describe user",
+        "edit cluster",
+        "exec",
+        "logs",
+        "mirror",
+        "options",
+        "port-forward",
+        "report",
+        "ssh",
+        "uninstall",
+        "version",
+        "vnc",
+    ];
+
+    #[test]
+    fn every_command_that_prints_objects_takes_name_as_a_format() {
+        let (mut root, mut taken, mut refused) = (command(), 0, Vec::new());
+        root.build();
+        each(&root, &mut |command| {
+            let path = command.get_bin_name().unwrap_or_default().trim_start_matches("kubectl cmp").trim_start();
+            let flag = command.get_arguments().find(|argument| argument.get_id() == "output").cloned();
+            if command.has_subcommands() && flag.is_none() {
+                return;
+            }
+            let takes = |flag| clap::Command::new("cmp").arg(flag).try_get_matches_from(["cmp", "-o", "name"]).is_ok();
+            if flag.is_some_and(takes) {
+                taken += 1;
+            } else {
+                refused.push(path.to_owned());
+            }
+        });
+        refused.sort();
+        assert_eq!(refused, NAMELESS, "the commands without -o name");
+        assert!(taken > 25, "only {taken} commands were found");
+    }
+
     /// Parses every example of the help, because an example that fails is worse than none.
     #[test]
     fn every_example_can_be_typed() {

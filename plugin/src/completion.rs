@@ -176,7 +176,8 @@ mod tests {
         check("get clusters -o ", "json yaml wide name jsonpath= custom-columns= :4");
         check("get clusters --output=j", "json jsonpath= :4");
         check("get clusters -o jsonp", "jsonpath= :6");
-        check("create token john -o ", "json yaml jsonpath= :4");
+        check("create token john -o ", "json yaml name jsonpath= :4");
+        check("delete cluster web -o ", "name :4");
         check("create cluster --type ", "container vm :4");
         check("suspend cluster web --mode ", "pause halt :4");
         check("suspend cluster web --dry-run=", "none client server :4");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use cmp_core::name::UserName;
 use cmp_core::quantity::Quantity;
 
-use crate::args::{ChangeArgs, ListArgs, TextFormat, suffix};
+use crate::args::{ChangeArgs, LineFormat, ListArgs, TextFormat, suffix};
 use crate::error::CliError;
 use crate::escape;
 use crate::ui::Ui;
@@ -220,6 +220,14 @@ pub(crate) fn done(ui: &Ui, change: &ChangeArgs, name: &str, word: &str) -> Resu
     }
 }
 
+/// Prints the line of a command without objects: `cluster/web deleted`, or the name alone.
+pub(crate) fn said(ui: &Ui, format: Option<LineFormat>, name: &str, words: &str) -> Result<(), CliError> {
+    match format {
+        Some(LineFormat::Name) => ui.line(name),
+        None => ui.line(&format!("{name} {words}")),
+    }
+}
+
 /// Prints one object in a format for objects.
 pub(crate) fn print_object(ui: &Ui, format: &Format, object: &Value) -> Result<(), CliError> {
     match format {
@@ -375,6 +383,14 @@ mod tests {
         let heads: Heads = (&["NAME"], &["OWNER"]);
         assert_eq!(head(heads, ColumnsShown { wide: true, labels: true }), ["NAME", "OWNER", "LABELS"]);
         assert_eq!(head(heads, ColumnsShown::default()), ["NAME"]);
+    }
+
+    #[test]
+    fn a_line_may_be_the_name_alone() {
+        let captured = crate::ui::captured::Captured::new();
+        said(&captured.ui(), None, "cluster/web", "deleted (dry run)").unwrap();
+        said(&captured.ui(), Some(LineFormat::Name), "cluster/web", "deleted (dry run)").unwrap();
+        assert_eq!(captured.data(), "cluster/web deleted (dry run)\ncluster/web\n");
     }
 
     #[test]

@@ -39,7 +39,7 @@ fn wrong_input_is_named_with_a_remedy() {
         (&["stop", "instance", "web-0", "-n", "db-ns"], "cluster web is in namespace web-ns, not in db-ns"),
         (&["describe", "instance", "cluster/web-0"], "expected an instance, got a cluster"),
         (&["get", "clusters", "-A"], "this command needs administrator rights"),
-        (&["create", "token", "john", "-o", "name"], "is not an output format of this command"),
+        (&["create", "token", "john", "-o", "wide"], "is not an output format of this command"),
         (&["create", "token", "john", "--duration", "1s"], "must be from 10 minutes"),
         (&["delete", "token", "john", ""], "is not the id of a token"),
         (&["install", "--replicas", "0"], "0 is not from 1 to 100"),

@@ -15,6 +15,20 @@ pub(crate) struct OutputArgs {
     pub(crate) no_headers: bool,
 }
 
+/// Output flag of a command that prints a line for each object, such as `cluster/web deleted`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LineArgs {
+    /// name: print only the type and the name of each object
+    #[arg(short, long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
+    pub(crate) output: Option<LineFormat>,
+}
+
+/// Output formats of a command that prints lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LineFormat {
+    Name,
+}
+
 /// Output flag of a command that prints one object without a table.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ObjectArgs {

@@ -73,9 +73,18 @@ impl Format {
         }
     }
 
-    /// Parses a format for one object that has no table.
+    /// Parses a format for one object that has no table, or the format for its name.
+    pub(crate) fn object_or_name(text: &str) -> Result<Self, String> {
+        if text == "name" { Ok(Self::Name) } else { Self::of_object(text, &format!("{OBJECT}, name")) }
+    }
+
+    /// Parses a format for one object that has no table and no name.
     pub(crate) fn object(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is not an output format of this command: use one of {OBJECT}");
+        Self::of_object(text, OBJECT)
+    }
+
+    fn of_object(text: &str, forms: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not an output format of this command: use one of {forms}");
         match Self::any(text) {
             Ok(Self::Wide | Self::Name | Self::Columns(_)) => Err(wrong()),
             Err(error) if error.contains(ANY) => Err(wrong()),
@@ -129,6 +138,9 @@ mod tests {
         assert!(Format::any("custom-columns=A").unwrap_err().contains("has no field"));
         assert!(Format::any("jsonpath-file=/no/such").unwrap_err().contains("/no/such"));
         assert!(Format::object("wide").unwrap_err().contains("is not an output format of this command"));
-        assert!(Format::object("yaml").is_ok());
+        assert!(Format::object("yaml").is_ok() && Format::object_or_name("yaml").is_ok());
+        assert_eq!(Format::object_or_name("name"), Ok(Format::Name));
+        assert!(Format::object("name").unwrap_err().ends_with("jsonpath-file=FILE"));
+        assert!(Format::object_or_name("wide").unwrap_err().ends_with("jsonpath-file=FILE, name"));
     }
 }

@@ -10,7 +10,7 @@ use cmp_core::plan::describe;
 use cmp_core::plan::token::{self, Create};
 
 use crate::args::values::lifetime;
-use crate::args::{DryRunArgs, ObjectArgs, UserNameArg, suffix};
+use crate::args::{DryRunArgs, UserNameArg, suffix};
 use crate::commands::shared::tokens::{imagined, make, object, try_make};
 use crate::commands::shared::write_account::print_plan;
 use crate::context::Context;
@@ -29,8 +29,9 @@ pub(crate) struct CreateToken {
     pub(crate) duration: Duration,
     #[command(flatten)]
     pub(crate) dry: DryRunArgs,
-    #[command(flatten)]
-    pub(crate) output: ObjectArgs,
+    /// json, yaml, name or jsonpath=...
+    #[arg(short, long, value_name = "FORMAT", value_parser = Format::object_or_name)]
+    pub(crate) output: Option<Format>,
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: CreateToken) -> Result<(), CliError> {
@@ -40,19 +41,25 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateToken) -> Result<(), 
         match step {
             Create::CheckUser => drop(context.account(&user).await?),
             Create::Try => try_make(context, &user).await?,
-            Create::PrintImagined => match &output.output {
+            Create::PrintImagined => match &output {
+                // The server chooses the name.
+                Some(Format::Name) => context.ui.line("token/")?,
                 Some(format) => print_object(context.ui, format, &imagined(&user))?,
                 None => context.ui.line(&format!("token of user/{user} created{}", suffix(dry_run)))?,
             },
-            Create::MakeAndPrint => print(context, &make(context, &user, duration).await?, output.output.as_ref())?,
+            Create::MakeAndPrint => print(context, &make(context, &user, duration).await?, output.as_ref())?,
         }
     }
     Ok(())
 }
 
-/// Prints the token alone, or as an object.
+/// Prints the token alone, as an object, or its name.
 fn print(context: &Context<'_>, made: &Created, format: Option<&Format>) -> Result<(), CliError> {
     match format {
+        Some(Format::Name) => {
+            context.ui.note("the token is not printed: -o json prints it");
+            context.ui.line(&format!("token/{}", made.token.id))
+        }
         Some(format) => {
             let mut object = object(&made.token);
             object["status"]["token"] = json!(made.bearer);

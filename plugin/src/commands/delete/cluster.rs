@@ -6,13 +6,14 @@ use cmp_client::accounts::Stored;
 use cmp_core::name::ClusterName;
 use cmp_core::plan::{Write, delete as plan, describe};
 
-use crate::args::{DryRun, DryRunArgs, WaitArgs, WhichClusters, YesArg, suffix};
+use crate::args::{DryRun, DryRunArgs, LineArgs, WaitArgs, WhichClusters, YesArg, suffix};
 use crate::commands::shared::delete_cluster::{all_gone, ask, read_clusters};
 use crate::commands::shared::select_clusters::{check_owner, matching};
 use crate::commands::shared::wait_clock::WaitClock;
 use crate::commands::shared::write_account::{print_outcome, print_plan};
 use crate::context::{Context, complete};
 use crate::error::CliError;
+use crate::output::said;
 
 #[derive(Debug, Args)]
 #[command(
@@ -27,6 +28,8 @@ pub(crate) struct DeleteCluster {
     pub(crate) wait: WaitArgs,
     #[command(flatten)]
     pub(crate) dry: DryRunArgs,
+    #[command(flatten)]
+    pub(crate) line: LineArgs,
 }
 
 /// The hint for clusters that are not gone in time.
@@ -34,7 +37,7 @@ const NOTED: &str = "hint: the deletion is recorded in the account, and cmp-webh
                      the progress";
 
 pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<(), CliError> {
-    let DeleteCluster { which, yes: YesArg { yes }, wait, dry } = args;
+    let DeleteCluster { which, yes: YesArg { yes }, wait, dry, line: LineArgs { output } } = args;
     let dry_run = dry.dry_run;
     let mut complete_so_far = true;
     let mut found: Vec<(Stored, Vec<ClusterName>)> = Vec::new();
@@ -106,7 +109,7 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
     }
     if !wait.wait || dry_run != DryRun::None {
         for name in asked.iter().flat_map(|(_, clusters)| clusters).map(|cluster| &cluster.name) {
-            context.ui.line(&format!("cluster/{name} deleted{}", suffix(dry_run)))?;
+            said(context.ui, output, &format!("cluster/{name}"), &format!("deleted{}", suffix(dry_run)))?;
         }
         let any_held = asked.iter().flat_map(|(_, clusters)| clusters).any(plan::Cluster::exists);
         if dry_run == DryRun::None && any_held {
@@ -117,7 +120,7 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteCluster) -> Result<()
         }
         return complete(complete_so_far);
     }
-    let late = all_gone(context, &accounts, asked, &WaitClock::start(wait.limit())).await?;
+    let late = all_gone(context, &accounts, asked, &WaitClock::start(wait.limit()), output).await?;
     for error in &late {
         error.print(context.ui);
     }

@@ -8,11 +8,12 @@ use cmp_core::plan::describe;
 use cmp_core::plan::template as plan;
 
 use crate::args::values::name;
-use crate::args::{DryRun, DryRunArgs, YesArg, suffix};
+use crate::args::{DryRun, DryRunArgs, LineArgs, YesArg, suffix};
 use crate::commands::shared::templates::{find, stored};
 use crate::commands::shared::write_account::print_plan;
 use crate::context::{Context, complete, each_said, once};
 use crate::error::CliError;
+use crate::output::said;
 
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp delete template gpu")]
@@ -24,10 +25,12 @@ pub(crate) struct DeleteTemplate {
     pub(crate) yes: YesArg,
     #[command(flatten)]
     pub(crate) dry: DryRunArgs,
+    #[command(flatten)]
+    pub(crate) line: LineArgs,
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: DeleteTemplate) -> Result<(), CliError> {
-    let DeleteTemplate { names, yes: YesArg { yes }, dry } = args;
+    let DeleteTemplate { names, yes: YesArg { yes }, dry, line } = args;
     let names = once(names);
     plan::to_delete(&names)?;
     let mut found = Vec::new();
@@ -56,7 +59,8 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteTemplate) -> Result<(
                 Err(error) => return Err(error.into()),
             }
         }
-        context.ui.line(&format!("template/{} deleted{}", found.name, suffix(dry.dry_run)))?;
+        let words = format!("deleted{}", suffix(dry.dry_run));
+        said(context.ui, line.output, &format!("template/{}", found.name), &words)?;
     }
     complete(all_found)
 }

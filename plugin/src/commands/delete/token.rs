@@ -7,10 +7,11 @@ use cmp_core::plan::describe;
 use cmp_core::plan::token::{self, Delete};
 
 use crate::args::values;
-use crate::args::{DryRun, DryRunArgs, UserNameArg, YesArg, suffix};
+use crate::args::{DryRun, DryRunArgs, LineArgs, UserNameArg, YesArg, suffix};
 use crate::commands::shared::write_account::print_plan;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::output::said;
 
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp delete token john john-x7k2p")]
@@ -24,10 +25,12 @@ pub(crate) struct DeleteToken {
     pub(crate) yes: YesArg,
     #[command(flatten)]
     pub(crate) dry: DryRunArgs,
+    #[command(flatten)]
+    pub(crate) line: LineArgs,
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: DeleteToken) -> Result<(), CliError> {
-    let DeleteToken { user: UserNameArg { user }, id, yes: YesArg { yes }, dry } = args;
+    let DeleteToken { user: UserNameArg { user }, id, yes: YesArg { yes }, dry, line } = args;
     let tokens = Tokens::new(&context.client().await?);
     let exists = tokens.get(&user, &id).await?.is_some();
     let steps = token::delete(&user, &id, exists, dry.dry_run.into())?;
@@ -39,7 +42,10 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteToken) -> Result<(), 
     for step in steps {
         match step {
             Delete::Revoke => tokens.revoke(&id, dry.dry_run == DryRun::Server).await?,
-            Delete::TellDeleted => context.ui.line(&format!("token/{id} deleted{}", suffix(dry.dry_run)))?,
+            Delete::TellDeleted => {
+                let words = format!("deleted{}", suffix(dry.dry_run));
+                said(context.ui, line.output, &format!("token/{id}"), &words)?;
+            }
         }
     }
     Ok(())

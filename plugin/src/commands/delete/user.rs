@@ -15,7 +15,7 @@ use cmp_core::plan::user::{self as plan, Step};
 use cmp_core::progress::clock::Limit;
 
 use crate::args::values::{duration, name};
-use crate::args::{DryRun, DryRunArgs, YesArg, suffix};
+use crate::args::{DryRun, DryRunArgs, LineArgs, LineFormat, YesArg, suffix};
 use crate::commands::shared::delete_cluster;
 use crate::commands::shared::delete_user::stop;
 use crate::commands::shared::namespaces;
@@ -23,6 +23,7 @@ use crate::commands::shared::wait_clock::WaitClock;
 use crate::commands::shared::write_account::print_plan;
 use crate::context::{Context, complete, each_said, once};
 use crate::error::CliError;
+use crate::output::said;
 
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp delete user john\n  kubectl cmp delete user john --cascade --yes")]
@@ -40,10 +41,12 @@ pub(crate) struct DeleteUser {
     pub(crate) timeout: Duration,
     #[command(flatten)]
     pub(crate) dry: DryRunArgs,
+    #[command(flatten)]
+    pub(crate) line: LineArgs,
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: DeleteUser) -> Result<(), CliError> {
-    let DeleteUser { names, cascade, yes: YesArg { yes }, timeout, dry } = args;
+    let DeleteUser { names, cascade, yes: YesArg { yes }, timeout, dry, line: LineArgs { output } } = args;
     let dry_run = dry.dry_run;
     let mut found = Vec::new();
     let all_found = each_said(context, &once(names), &mut found, |name: &UserName| {
@@ -63,14 +66,14 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteUser) -> Result<(), C
     let mut all_deleted = true;
     for (_, name) in &found {
         if dry_run == DryRun::None
-            && let Err(error) = remove(context, name, cascade, timeout).await
+            && let Err(error) = remove(context, name, cascade, timeout, output).await
         {
             // Continue with the other users.
             error.about(&format!("user/{name}")).print(context.ui);
             all_deleted = false;
             continue;
         }
-        context.ui.line(&format!("user/{name} deleted{}", suffix(dry_run)))?;
+        said(context.ui, output, &format!("user/{name}"), &format!("deleted{}", suffix(dry_run)))?;
     }
     complete(all_found && all_deleted)
 }
@@ -94,7 +97,13 @@ async fn clusters(context: &Context<'_>, name: &UserName) -> Result<BTreeSet<Clu
 }
 
 /// Deletes a user, step by step.
-async fn remove(context: &Context<'_>, name: &UserName, cascade: bool, timeout: Duration) -> Result<(), CliError> {
+async fn remove(
+    context: &Context<'_>,
+    name: &UserName,
+    cascade: bool,
+    timeout: Duration,
+    format: Option<LineFormat>,
+) -> Result<(), CliError> {
     let (client, accounts) = (context.client().await?, context.accounts().await?);
     let clock = WaitClock::start(Limit::Exact(timeout));
     let kept = |error: CliError| plan::kept(name).into_iter().fold(error, CliError::hint);
@@ -109,7 +118,7 @@ async fn remove(context: &Context<'_>, name: &UserName, cascade: bool, timeout: 
             }
             Step::DeleteClusters => {
                 if let Some(stored) = known.take() {
-                    empty(context, &accounts, stored, &clock).await.map_err(kept)?;
+                    empty(context, &accounts, stored, &clock, format).await.map_err(kept)?;
                 }
             }
             Step::RemoveRights => users::remove_rights(&client, name).await?,
@@ -146,6 +155,7 @@ async fn empty(
     accounts: &Accounts,
     mut stored: Stored,
     clock: &WaitClock,
+    format: Option<LineFormat>,
 ) -> Result<(), CliError> {
     let user = stored.account.user.clone();
     loop {
@@ -155,7 +165,7 @@ async fn empty(
         }
         let clusters = delete_cluster::read_clusters(context, &stored, names).await?;
         let (going, mut failed) = delete_cluster::ask(accounts, stored, clusters, DryRun::None).await?;
-        failed.extend(delete_cluster::all_gone(context, accounts, vec![(user.clone(), going)], clock).await?);
+        failed.extend(delete_cluster::all_gone(context, accounts, vec![(user.clone(), going)], clock, format).await?);
         left(context, &failed)?;
         stored = match accounts.get(&user).await {
             Err(error) if error.is_not_found() => return Ok(()),

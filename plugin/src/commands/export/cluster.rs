@@ -1,13 +1,12 @@
 //! `export cluster`: prints the input for `create -f` that creates a cluster again.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::resources::STORAGE;
 
-use crate::args::TextFormat;
 use crate::args::values::name;
 use crate::commands::shared::select_clusters::select;
 use crate::context::{Context, complete, each_said, once};
@@ -35,7 +34,7 @@ pub(crate) struct ExportCluster {
     /// Selector (label query) to filter on, such as app=web,tier!=db
     #[arg(short = 'l', long, value_name = "SELECTOR", value_parser = Selector::read, conflicts_with = "names")]
     pub(crate) selector: Option<Selector>,
-    /// Output format: yaml (the default) or json
+    /// Output format: yaml (the default), json or name
     #[arg(
         short,
         long,
@@ -45,7 +44,16 @@ pub(crate) struct ExportCluster {
         hide_possible_values = true,
         hide_default_value = true
     )]
-    pub(crate) output: TextFormat,
+    pub(crate) output: ExportFormat,
+}
+
+/// Formats of an exported file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ExportFormat {
+    #[default]
+    Yaml,
+    Json,
+    Name,
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: ExportCluster) -> Result<(), CliError> {
@@ -95,15 +103,16 @@ fn is_wanted(cluster: &Cluster) -> bool {
 }
 
 /// Prints several clusters as one YAML document each, or as a JSON list.
-fn print(context: &Context<'_>, clusters: &[Cluster], output: TextFormat) -> Result<(), CliError> {
+fn print(context: &Context<'_>, clusters: &[Cluster], output: ExportFormat) -> Result<(), CliError> {
     let mut objects: Vec<Value> = clusters.iter().map(Cluster::export).collect();
     match output {
-        TextFormat::Json if objects.len() == 1 => print_object(context.ui, &Format::Json, &objects.swap_remove(0)),
-        TextFormat::Json => {
+        ExportFormat::Json if objects.len() == 1 => print_object(context.ui, &Format::Json, &objects.swap_remove(0)),
+        ExportFormat::Json => {
             let list = json!({ "apiVersion": keys::API_VERSION, "kind": "List", "items": objects });
             print_object(context.ui, &Format::Json, &list)
         }
-        TextFormat::Yaml => {
+        ExportFormat::Name => clusters.iter().try_for_each(|one| context.ui.line(&format!("cluster/{}", one.name))),
+        ExportFormat::Yaml => {
             for (at, object) in objects.iter().enumerate() {
                 if at > 0 {
                     context.ui.line("---")?;

@@ -14,10 +14,11 @@ use cmp_core::name::{ClusterName, UserName};
 use cmp_core::plan::delete::{self as plan, AfterFailure, Cluster};
 use cmp_core::progress::{Goal, tally};
 
-use crate::args::DryRun;
+use crate::args::{DryRun, LineFormat};
 use crate::commands::shared::wait_clock::WaitClock;
 use crate::context::{Context, MANAGER};
 use crate::error::CliError;
+use crate::output::said;
 use crate::ui::Progress;
 use crate::view;
 
@@ -112,6 +113,7 @@ pub(crate) async fn all_gone(
     accounts: &Accounts,
     going: Vec<(UserName, Vec<Cluster>)>,
     clock: &WaitClock,
+    format: Option<LineFormat>,
 ) -> Result<Vec<CliError>, CliError> {
     let client = context.client().await?;
     let left: Vec<(UserName, RefCell<Vec<Cluster>>)> =
@@ -126,7 +128,7 @@ pub(crate) async fn all_gone(
                 };
                 for name in gone {
                     clock.observe(&format!("{name} gone"));
-                    context.ui.line(&format!("cluster/{name} deleted"))?;
+                    said(context.ui, format, &format!("cluster/{name}"), "deleted")?;
                 }
             }
             Ok::<_, CliError>(())

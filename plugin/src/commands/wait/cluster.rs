@@ -14,12 +14,14 @@ use cmp_core::progress::clock::Limit;
 use cmp_core::progress::{Goal, Tally};
 use cmp_core::state::State;
 
+use crate::args::LineArgs;
 use crate::args::values::{duration, name};
 use crate::commands::shared::prepared_cluster::prepared;
 use crate::commands::shared::wait_clock::WaitClock;
 use crate::commands::shared::waiting::{Waited, until};
 use crate::context::{Context, complete, once};
 use crate::error::CliError;
+use crate::output::said;
 
 #[derive(Debug, Args)]
 #[command(
@@ -40,10 +42,12 @@ pub(crate) struct WaitCluster {
     /// Time to wait before giving up, such as 60s or 5m
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) line: LineArgs,
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: WaitCluster) -> Result<(), CliError> {
-    let WaitCluster { names, condition, timeout } = args;
+    let WaitCluster { names, condition, timeout, line } = args;
     let deadline = Instant::now() + timeout;
     let mut all_met = true;
     for name in once(names) {
@@ -53,7 +57,7 @@ pub(crate) async fn run(context: &Context<'_>, args: WaitCluster) -> Result<(), 
             Condition::Delete => gone(context, &name, left).await,
         };
         match waited {
-            Ok(()) => context.ui.line(&format!("cluster/{name} condition met"))?,
+            Ok(()) => said(context.ui, line.output, &format!("cluster/{name}"), "condition met")?,
             Err(error) => {
                 error.print(context.ui);
                 all_met = false;

@@ -9,10 +9,11 @@ use cmp_core::plan::restart::restarts;
 use cmp_core::plan::write::current;
 
 use crate::args::values::duration;
-use crate::args::{ClusterNameArg, DryRun, DryRunArgs, YesArg, suffix};
+use crate::args::{ClusterNameArg, DryRun, DryRunArgs, LineArgs, YesArg, suffix};
 use crate::commands::shared::one_by_one::restarted;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::output::said;
 use crate::ui::Progress;
 use crate::view;
 
@@ -30,16 +31,21 @@ pub(crate) struct RestartCluster {
     pub(crate) timeout: Duration,
     #[command(flatten)]
     pub(crate) dry: DryRunArgs,
+    #[command(flatten)]
+    pub(crate) line: LineArgs,
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: RestartCluster) -> Result<(), CliError> {
-    let RestartCluster { cluster: ClusterNameArg { name }, yes: YesArg { yes }, timeout, dry } = args;
+    let RestartCluster { cluster: ClusterNameArg { name }, yes: YesArg { yes }, timeout, dry, line } = args;
     let stored = context.holder(&name).await?;
     let kind = current(&stored.account, &name)?.kind;
     let client = context.client().await?;
     let instances = restarts(view::instances(&client, &name, Some(kind)).await?);
+    let done = |word: &str| {
+        said(context.ui, line.output, &format!("cluster/{name}"), &format!("{word}{}", suffix(dry.dry_run)))
+    };
     if instances.is_empty() {
-        return context.ui.line(&format!("cluster/{name} unchanged (no instance runs){}", suffix(dry.dry_run)));
+        return done("unchanged (no instance runs)");
     }
     if dry.dry_run == DryRun::None {
         let goes: Vec<String> = instances.iter().map(|one| format!("instance/{one}")).collect();
@@ -61,5 +67,5 @@ pub(crate) async fn run(context: &Context<'_>, args: RestartCluster) -> Result<(
         }
     }
     drop(progress);
-    context.ui.line(&format!("cluster/{name} restarted{}", suffix(dry.dry_run)))
+    done("restarted")
 }
