@@ -112,6 +112,11 @@ fn anchor(user: &UserName) -> Secret {
     }
 }
 
+/// Returns the selector of the Secrets that the tokens of all users are bound to.
+fn of_everyone() -> ListParams {
+    ListParams::default().labels(&format!("{},{}={}", keys::USER, keys::TOKEN, keys::TRUE))
+}
+
 impl Tokens {
     /// Creates a view that makes its calls through `client`.
     pub fn new(client: &Client) -> Self {
@@ -174,6 +179,13 @@ impl Tokens {
     /// Lists the tokens of a user.
     pub async fn list(&self, user: &UserName) -> Result<Vec<Token>, ApiError> {
         Ok(self.secrets.list(&of(user)).await?.items.iter().map(Token::of).collect())
+    }
+
+    /// Lists the tokens of all users, sorted by user and id.
+    pub async fn list_all(&self) -> Result<Vec<Token>, ApiError> {
+        let mut tokens: Vec<Token> = self.secrets.list(&of_everyone()).await?.items.iter().map(Token::of).collect();
+        tokens.sort_by(|left, right| (&left.user, &left.id).cmp(&(&right.user, &right.id)));
+        Ok(tokens)
     }
 
     /// Reads one token of a user. Another Secret, or a token of another user, counts as missing.

@@ -25,7 +25,7 @@ pub(crate) use container::ContainerArg;
 pub(crate) use dry_run::{DryRun, DryRunArgs, suffix};
 pub(crate) use global::{Global, global_flags};
 pub(crate) use instances::{InstanceArgs, InstanceNameArg, VmArgs};
-pub(crate) use list::{ListArgs, WatchArgs};
+pub(crate) use list::{ListArgs, WatchArgs, without_owner};
 pub(crate) use names::Names;
 pub(crate) use output::{LineArgs, LineFormat, ObjectArgs, OutputArgs, TextFormat};
 pub(crate) use pairs::PairArgs;

@@ -204,12 +204,6 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Returns all clusters of an account.
-    pub(crate) async fn clusters_of(&self, owner: Option<&UserName>) -> Result<Vec<ClusterName>, CliError> {
-        let stored = self.account(&self.account_of(owner).await?).await?;
-        Ok(stored.account.existing().map(|(cluster, _)| cluster.clone()).collect())
-    }
-
     /// Returns the named clusters without duplicates, or the cluster of `-n <cluster>-ns`.
     pub(crate) fn clusters(&self, names: Vec<ClusterName>) -> Result<Vec<ClusterName>, CliError> {
         if !names.is_empty() {

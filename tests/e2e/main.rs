@@ -24,6 +24,7 @@ mod isolation;
 mod krew;
 mod labels;
 mod lifecycle;
+mod lists;
 mod mirror;
 mod outage;
 mod pods;

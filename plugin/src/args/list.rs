@@ -1,6 +1,6 @@
 //! Flags of a list: filter, order, output and watch.
 
-use clap::Args;
+use clap::{Arg, ArgAction, Args};
 
 use crate::args::output::OutputArgs;
 use crate::output::format::field_of;
@@ -21,6 +21,13 @@ pub(crate) struct ListArgs {
     /// Field to sort the list by, such as '{.spec.count}'
     #[arg(long, value_name = "FIELD", value_parser = field_of)]
     pub(crate) sort_by: Option<Template>,
+}
+
+/// Returns the flag `-A` of a list of objects that have no owner. It changes nothing, as kubectl's does for objects
+/// without a namespace.
+pub(crate) fn without_owner() -> Arg {
+    let flag = Arg::new("all_namespaces").short('A').long("all-namespaces").action(ArgAction::SetTrue);
+    flag.help("Accepted as in other lists; it changes nothing here")
 }
 
 #[derive(Debug, Clone, Args)]

@@ -1,18 +1,22 @@
 //! `events`: events of clusters, oldest first.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
-use futures::stream::{self, TryStreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use serde_json::json;
 
+use cmp_client::accounts::Stored;
 use cmp_client::events::{self, Event, follow};
 use cmp_core::name::{ClusterName, UserName};
 
 use crate::args::values::name;
 use crate::args::{ListArgs, WatchArgs};
+use crate::commands::shared::select_clusters::select;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{Heads, Item, Stream, age, print};
+use crate::output::{Heads, Item, Stream, age, listed, print};
 
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp events\n  kubectl cmp events web -w")]
@@ -20,6 +24,9 @@ pub(crate) struct EventsArgs {
     /// The name of the cluster; all of yours by default
     #[arg(value_name = "CLUSTER", value_parser = name::<ClusterName>)]
     pub(crate) name: Option<ClusterName>,
+    /// Show the events of all users' clusters (administrators)
+    #[arg(short = 'A', long, conflicts_with = "owner")]
+    pub(crate) all_namespaces: bool,
     /// Show the events of this user's clusters (administrators)
     #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) owner: Option<UserName>,
@@ -31,37 +38,59 @@ pub(crate) struct EventsArgs {
 
 const EVENTS: Heads = (&["AGE", "CLUSTER", "TYPE", "REASON", "OBJECT", "MESSAGE"], &["COUNT", "FROM"]);
 
+/// The columns of events of several users' clusters.
+const ALL_EVENTS: Heads = (&["OWNER", "AGE", "CLUSTER", "TYPE", "REASON", "OBJECT", "MESSAGE"], &["COUNT", "FROM"]);
+
+/// Number of clusters that are read in parallel.
+const AT_ONCE: usize = 16;
+
 pub(crate) async fn run(context: &Context<'_>, args: EventsArgs) -> Result<(), CliError> {
-    let EventsArgs { name, owner, list, watch } = args;
-    let clusters = match (name, context.cluster_of_namespace()?) {
-        (Some(name), _) | (None, Some(name)) => {
-            context.holder(&name).await?;
-            vec![name]
-        }
-        (None, None) => context.clusters_of(owner.as_ref()).await?,
+    let EventsArgs { name, all_namespaces, owner, list, watch } = args;
+    let of_namespace = if all_namespaces { None } else { context.cluster_of_namespace()? };
+    let selected = match name.or(of_namespace) {
+        Some(name) => vec![(context.holder(&name).await?, vec![name])],
+        None => select(context, all_namespaces, owner.as_ref()).await?,
     };
+    // A refused cluster has no Namespace, and no events.
+    let owned = selected.into_iter().flat_map(|(Stored { account, .. }, names)| {
+        let existing = names.into_iter().filter(|name| account.cluster(name).exists()).collect::<Vec<_>>();
+        existing.into_iter().map(move |name| (name, account.user.clone()))
+    });
+    let owners: BTreeMap<ClusterName, UserName> = owned.collect();
     let client = context.client().await?;
-    let mut found = Vec::new();
-    let mut from = Vec::new();
-    for cluster in clusters {
-        let list = events::list(&client, &cluster).await?;
+    let (mut found, mut from) = (Vec::new(), Vec::new());
+    let mut lists = stream::iter(owners.keys())
+        .map(|cluster| {
+            let client = &client;
+            async move { events::list(client, cluster).await.map(|list| (cluster, list)) }
+        })
+        .buffered(AT_ONCE);
+    while let Some((cluster, list)) = lists.try_next().await? {
         from.push((cluster.clone(), list.version));
-        found.extend(list.events.into_iter().map(|event| (cluster.clone(), event)));
+        found.extend(list.events.into_iter().map(|event| (cluster, event)));
     }
     found.sort_by_key(|(_, event)| event.at());
+    let heads = if all_namespaces { ALL_EVENTS } else { EVENTS };
+    let shown = |cluster: &ClusterName, event: &Event, now: Timestamp| {
+        let item = item(cluster, event, now);
+        match owners.get(cluster).filter(|_| all_namespaces) {
+            Some(owner) => item.with_owner(owner),
+            None => item,
+        }
+    };
     let now = Timestamp::now();
-    let items: Vec<Item> = found.iter().map(|(cluster, event)| item(cluster, event, now)).collect();
+    let items: Vec<Item> = found.iter().map(|(cluster, event)| shown(cluster, event, now)).collect();
     if !watch.watch {
-        return print(context.ui, &list, EVENTS, items, false);
+        return print(context.ui, &list, heads, items, false);
     }
-    let mut shown = Stream::new(context.ui, &list, EVENTS);
-    for item in crate::output::listed(&list, items)? {
-        shown.show(item)?;
+    let mut stream = Stream::new(context.ui, &list, heads);
+    for item in listed(&list, items)? {
+        stream.show(item)?;
     }
     let mut coming = stream::select_all(from.into_iter().map(|(cluster, from)| follow(&client, cluster, from)));
     while let Some((cluster, event)) = coming.try_next().await? {
-        for item in crate::output::listed(&list, vec![item(&cluster, &event, Timestamp::now())])? {
-            shown.show(item)?;
+        for item in listed(&list, vec![shown(&cluster, &event, Timestamp::now())])? {
+            stream.show(item)?;
         }
     }
     Ok(())

@@ -7,15 +7,15 @@ use cmp_client::templates::Found;
 use cmp_core::name::TemplateName;
 use cmp_core::template::Template;
 
-use crate::args::ListArgs;
 use crate::args::values::name;
+use crate::args::{ListArgs, without_owner};
 use crate::commands::shared::templates::{BUILT_IN, built_in, find, kind, object, source, stored};
 use crate::context::{Context, complete, each_said};
 use crate::error::CliError;
 use crate::output::{Heads, Item, age, print};
 
 #[derive(Debug, Args)]
-#[command(before_help = "Examples:\n  kubectl cmp get templates\n  kubectl cmp get template container -o yaml")]
+#[command(before_help = "Examples:\n  kubectl cmp get templates\n  kubectl cmp get template container -o yaml", arg = without_owner())]
 pub(crate) struct GetTemplates {
     /// The names of the templates; all by default
     #[arg(value_name = "NAME", value_parser = name::<TemplateName>)]

@@ -6,15 +6,15 @@ use jiff::Timestamp;
 use cmp_client::accounts::Stored;
 use cmp_core::name::UserName;
 
-use crate::args::ListArgs;
 use crate::args::values::name;
+use crate::args::{ListArgs, without_owner};
 use crate::commands::shared::users::object;
 use crate::context::{Context, complete, each_said};
 use crate::error::CliError;
 use crate::output::{Heads, Item, age, print};
 
 #[derive(Debug, Args)]
-#[command(before_help = "Examples:\n  kubectl cmp get users --sort-by .status.charge.cpu")]
+#[command(before_help = "Examples:\n  kubectl cmp get users --sort-by .status.charge.cpu", arg = without_owner())]
 pub(crate) struct GetUsers {
     /// The names of the users; all by default
     #[arg(value_name = "NAME", value_parser = name::<UserName>)]
