@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, params};
 
 use cmp_client::private;
+use cmp_core::name::UserName;
 use cmp_core::resources::Resources;
 use cmp_core::usage::{Span, Watched};
 
@@ -565,6 +566,15 @@ impl History {
             let instance_uid = row.get("uid")?;
             Ok(Span { owner, cluster, cluster_uid, instance, instance_uid, kind, state, paused, by, size, from, until })
         })
+    }
+
+    /// Reports whether anything is recorded of a user: a quota, a charge or an instance, at any time.
+    pub fn knows(&self, user: &UserName) -> Result<bool, StoreError> {
+        let sql =
+            "SELECT EXISTS (SELECT 1 FROM quotas WHERE owner = ?1) OR EXISTS (SELECT 1 FROM charges WHERE owner = ?1)
+            OR EXISTS (SELECT 1 FROM clusters WHERE owner = ?1)";
+        let known = self.db.query_row(sql, [user.as_str()], |row| row.get(0));
+        known.map_err(|error| StoreError::of(&self.path, &error))
     }
 
     /// Returns the charges of clusters that overlap the interval, in order.

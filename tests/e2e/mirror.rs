@@ -272,6 +272,10 @@ fn an_administrator_can_record_to_a_local_file() {
         .ok()
         .says("TOTAL")
         .says("% of this time was watched");
+    user.admin(&["cmp", "report", "--db", &db, "--owner", "nobody"])
+        .fails()
+        .says("Error from server (NotFound): user \"nobody\" not found")
+        .says("hint: kubectl cmp get users");
 
     // Only an administrator sees the instances of all users.
     let not = user.installation.plane.folder().join("not.db");

@@ -279,3 +279,20 @@ fn the_file_is_readable_by_its_owner_only_and_links_are_refused() {
     symlink(&folder.0, other.0.join("folder")).unwrap();
     drop(Store::open(&other.0.join("folder").join("mirror.db")).unwrap());
 }
+
+#[test]
+fn a_user_is_known_by_any_record() {
+    let folder = Folder::new();
+    let path = folder.file();
+    let mut store = Store::open(&path).unwrap();
+    let mut first = seen(&[("web-0", State::Running, 1)]);
+    first.charges.insert(("mary".to_owned(), "db".to_owned()), Fact { value: size(), evidence: "7".to_owned() });
+    first.quotas.insert(("anna".to_owned(), String::new()), Fact { value: size(), evidence: "7".to_owned() });
+    first.charges.remove(&("john".to_owned(), "web".to_owned()));
+    first.quotas.remove(&("john".to_owned(), String::new()));
+    store.begin(at(0), first).unwrap();
+    store.close().unwrap();
+    let history = History::open(&path).unwrap();
+    let known = ["john", "mary", "anna", "jane", "joh"].map(|name| history.knows(&name.parse().unwrap()).unwrap());
+    assert_eq!(known, [true, true, true, false, false]);
+}

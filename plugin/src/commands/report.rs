@@ -1,6 +1,6 @@
 //! `report`: resource usage and its cost, from the mirror.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
@@ -107,14 +107,19 @@ pub(crate) async fn run(context: &Context<'_>, args: ReportArgs) -> Result<(), C
     let ReportArgs { owner, of, from, to, by, time_zone, price, currency, output, db } = args;
     let prices = with_prices(price)?;
     let range = Range::new(from.as_ref(), to.as_ref(), Timestamp::now(), &time_zone).map_err(CliError::user)?;
-    let history = match db {
-        Some(path) => History::open(&path)?,
+    let history = match &db {
+        Some(path) => History::open(path)?,
         None => {
             let fetched = fetch::fetch(&context.client().await?).await?;
             // The file is read while it is open, and removed after that.
             History::open(fetched.path())?
         }
     };
+    if let Some(owner) = owner.as_ref()
+        && !history.knows(owner)?
+    {
+        unrecorded(context, owner, db.as_deref()).await?;
+    }
     let mut tally = Tally::new(range, by.into(), time_zone.clone());
     let meant = |span: &Span| {
         owner.as_ref().is_none_or(|owner| *owner == span.owner) && of.as_ref().is_none_or(|of| *of == span.cluster)
@@ -125,6 +130,21 @@ pub(crate) async fn run(context: &Context<'_>, args: ReportArgs) -> Result<(), C
     let report = tally.finish(&history.watched()?);
     let asked = ReportParameters { owner, of, by: by.into(), zone: time_zone, prices, currency };
     print(context, &report, &asked, output)
+}
+
+/// Returns an error for a user of whom nothing is recorded, unless the user has an account: it may be newer than the
+/// record. A file is read without the API server.
+async fn unrecorded(context: &Context<'_>, owner: &UserName, db: Option<&Path>) -> Result<(), CliError> {
+    const USERS: &str = "kubectl cmp get users";
+    if let Some(path) = db {
+        let nothing = format!("{} has no record of this user", path.display());
+        return Err(CliError::not_found("user", owner.as_str()).hint(nothing).hint(USERS));
+    }
+    match context.account(owner).await {
+        Err(error) if error.is_not_found() => Err(error.hint(USERS)),
+        // An account that cannot be read exists.
+        _ => Ok(()),
+    }
 }
 
 fn too_much(error: cmp_core::usage::TooMuch) -> CliError {
