@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::name::{ClusterName, InstanceName, UserName};
-use crate::resources::{MEMORY, ResourceName, Resources, STORAGE};
+use crate::resources::{CPU, EPHEMERAL_STORAGE, MEMORY, ResourceName, Resources, STORAGE};
 use crate::state::State;
 use crate::vocabulary::InstanceType;
 
@@ -114,19 +114,21 @@ impl Uses {
     }
 }
 
-/// Returns the unit of a resource in hours: GiB for memory and storage, `core` for CPU, the resource itself for others.
+/// The unit of memory and disks in hours.
+pub const GIB: &str = "GiB";
+
+/// Returns the unit of a resource in hours: GiB for memory and disks, `core` for CPU, the resource itself for others.
 pub fn unit(name: &ResourceName) -> &str {
     match name.as_str() {
-        MEMORY | STORAGE => "GiB",
-        crate::resources::CPU => "core",
+        MEMORY | STORAGE | EPHEMERAL_STORAGE => GIB,
+        CPU => "core",
         other => other,
     }
 }
 
 /// Returns an hour of that unit, in 10^-9 units times milliseconds.
 fn unit_hour(name: &ResourceName) -> i128 {
-    let bytes = matches!(name.as_str(), MEMORY | STORAGE);
-    NANO * HOUR * if bytes { 1 << 30 } else { 1 }
+    NANO * HOUR * if unit(name) == GIB { 1 << 30 } else { 1 }
 }
 
 /// Returns the fraction of two numbers that are not below 0. It is rounded to `digits` digits after the point, half up.

@@ -375,3 +375,23 @@ proptest! {
         text.parse::<Price>().ok();
     }
 }
+
+#[test]
+fn an_hour_of_a_resource_has_its_unit() {
+    let mut uses = Uses::default();
+    for (name, nanos, unit_of_it) in [
+        ("cpu", NANO / 2, "core"),
+        ("memory", NANO << 30, "GiB"),
+        ("storage", NANO << 31, "GiB"),
+        ("ephemeral-storage", (NANO * 3) << 30, "GiB"),
+        ("nvidia.com/gpu", NANO * 4, "nvidia.com/gpu"),
+    ] {
+        uses.add(&named(name), nanos, HOUR).unwrap();
+        assert_eq!(unit(&named(name)), unit_of_it);
+    }
+    let hours = |name: &str| uses.hours(&named(name), 1);
+    let all = ["cpu", "memory", "storage", "ephemeral-storage", "nvidia.com/gpu"].map(hours);
+    assert_eq!(all, ["0.5", "1.0", "2.0", "3.0", "4.0"]);
+    let prices = Prices::from([(named("ephemeral-storage"), "0.5".parse().unwrap())]);
+    assert_eq!(cost(&uses, &prices).unwrap().decimal(2), "1.50");
+}

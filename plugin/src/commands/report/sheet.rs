@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::resources::{CPU, MEMORY, ResourceName, STORAGE};
 use cmp_core::usage::price::{Money, Prices, cost};
-use cmp_core::usage::{By, Key, Report, Row, Sums, Uses, percent, unit};
+use cmp_core::usage::{By, GIB, Key, Report, Row, Sums, Uses, percent, unit};
 
 use crate::escape;
 
@@ -140,6 +140,7 @@ fn hours(name: &ResourceName) -> String {
         CPU => "CPU-HOURS".to_owned(),
         MEMORY => "GIB-HOURS".to_owned(),
         STORAGE => "DISK-GIB-HOURS".to_owned(),
+        other if unit(name) == GIB => format!("{}-GIB-HOURS", other.to_uppercase()),
         other => format!("{}-HOURS", other.to_uppercase()),
     }
 }
