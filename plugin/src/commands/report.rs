@@ -163,9 +163,9 @@ fn print(context: &Context<'_>, report: &Report, asked: &ReportParameters, outpu
         ReportForm::Csv => {
             // CSV has no comments.
             sheet.about.iter().for_each(|line| ui.note(line));
-            ui.out(&sheet::csv(&sheet.rows(6)))
+            ui.out(&sheet::csv(&sheet.csv_rows()))
         }
-        ReportForm::Json => print_object(ui, &Format::Json, &object::of(report, asked)),
+        ReportForm::Json => print_object(ui, &Format::Json, &object::of(report, asked)?),
         ReportForm::Html => ui.out(&page::of(&sheet)),
     }
 }

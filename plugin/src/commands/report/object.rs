@@ -1,20 +1,24 @@
-//! A report as an object. Numbers are texts, so that no reader rounds them.
+//! A report as an object. Exact values are texts, so that no reader rounds them. `usage` and `savedUsage` have the hours as
+//! numbers, with the unit in the name of the field.
 
 use serde_json::{Map, Value, json};
 
 use cmp_core::keys;
+use cmp_core::resources::ResourceName;
 use cmp_core::usage::price::cost;
-use cmp_core::usage::{Key, Report, Row, Sums, decimal, percent, unit};
+use cmp_core::usage::{GIB, Key, Report, Row, Sums, Uses, decimal, percent, unit};
 
 use crate::commands::report::sheet::ReportParameters;
+use crate::commands::shared::quota::number;
+use crate::error::CliError;
 
 /// Milliseconds of one hour.
 const HOUR: i128 = 3_600_000;
 
-pub(super) fn of(report: &Report, asked: &ReportParameters) -> Value {
+pub(super) fn of(report: &Report, asked: &ReportParameters) -> Result<Value, CliError> {
     let times = report.gaps.iter().map(|gap| json!({ "from": asked.moment(gap.from), "to": asked.moment(gap.until) }));
     let row = |Row { key, sums, watched }: &Row| {
-        let mut row = sums_of(report, sums, asked);
+        let mut row = sums_of(report, sums, asked)?;
         match key {
             Key::User(user) => row.insert("user".to_owned(), json!(user)),
             Key::Cluster(cluster, user) => {
@@ -26,11 +30,11 @@ pub(super) fn of(report: &Report, asked: &ReportParameters) -> Value {
         if let Some((of, seen)) = watched {
             row.insert("watchedPercent".to_owned(), json!(percent(*seen, *of)));
         }
-        Value::Object(row)
+        Ok(Value::Object(row))
     };
     let prices: Map<String, Value> =
         asked.prices.iter().map(|(name, price)| (name.to_string(), json!(price.to_string()))).collect();
-    json!({
+    Ok(json!({
         "apiVersion": keys::API_VERSION,
         "kind": "Report",
         "spec": {
@@ -46,14 +50,14 @@ pub(super) fn of(report: &Report, asked: &ReportParameters) -> Value {
         "status": {
             "watchedPercent": percent(report.watched(), report.range.milliseconds()),
             "unwatched": times.collect::<Vec<_>>(),
-            "rows": report.rows.iter().map(row).collect::<Vec<_>>(),
-            "total": sums_of(report, &report.total, asked),
+            "rows": report.rows.iter().map(row).collect::<Result<Vec<_>, CliError>>()?,
+            "total": sums_of(report, &report.total, asked)?,
         },
-    })
+    }))
 }
 
 /// Returns the sums of a row. Hours are rounded to six digits; seconds of cores, bytes and pieces are exact.
-fn sums_of(report: &Report, sums: &Sums, asked: &ReportParameters) -> Map<String, Value> {
+fn sums_of(report: &Report, sums: &Sums, asked: &ReportParameters) -> Result<Map<String, Value>, CliError> {
     let hours = |milliseconds| decimal(milliseconds, HOUR, 6);
     let resources: Map<String, Value> = report
         .resources()
@@ -75,6 +79,8 @@ fn sums_of(report: &Report, sums: &Sums, asked: &ReportParameters) -> Map<String
         "instances": sums.instances(),
         "clusters": sums.clusters(),
         "resources": resources,
+        "usage": numbers(report, &sums.used)?,
+        "savedUsage": numbers(report, &sums.saved)?,
         "instanceHours": {
             "on": hours(sums.on),
             "paused": hours(sums.paused),
@@ -86,7 +92,32 @@ fn sums_of(report: &Report, sums: &Sums, asked: &ReportParameters) -> Map<String
         "saved": money(&sums.saved),
     });
     match fields {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
+        Value::Object(fields) => Ok(fields),
+        _ => Err(CliError::internal("a report is no object")),
+    }
+}
+
+/// Returns the hours of all resources as numbers.
+fn numbers(report: &Report, uses: &Uses) -> Result<Map<String, Value>, CliError> {
+    report.resources().iter().map(|name| Ok((field(name), number(&uses.hours(name, 6))?))).collect()
+}
+
+/// Returns the name of a field of hours, with the unit: `cpuHours`, `memoryGiBHours`.
+fn field(name: &ResourceName) -> String {
+    if unit(name) == GIB { format!("{name}GiBHours") } else { format!("{name}Hours") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_of_hours_contains_its_unit() {
+        let check = |name: &str, expected: &str| assert_eq!(field(&name.parse().unwrap()), expected);
+        check("cpu", "cpuHours");
+        check("memory", "memoryGiBHours");
+        check("storage", "storageGiBHours");
+        check("ephemeral-storage", "ephemeral-storageGiBHours");
+        check("nvidia.com/gpu", "nvidia.com/gpuHours");
     }
 }

@@ -1,4 +1,6 @@
 //! A report in rows and columns: a table, and CSV for spreadsheets.
+//!
+//! The headers of CSV contain the units, so that its cells are plain numbers.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -52,8 +54,10 @@ impl ReportParameters {
 pub(super) struct Sheet {
     /// Title of the report, and the gaps in its observation.
     pub(super) about: Vec<String>,
-    /// Headers of the columns.
-    pub(super) heads: Vec<String>,
+    /// Headers of the columns of a table.
+    heads: Vec<String>,
+    /// Headers of the columns of CSV.
+    csv_heads: Vec<String>,
     lines: Vec<Line>,
 }
 
@@ -73,23 +77,11 @@ impl Sheet {
         let used = report.resources();
         // A disk is held whether its instance is on or off.
         let saved: Vec<ResourceName> = used.iter().filter(|name| name.as_str() != STORAGE).cloned().collect();
-        let mut heads: Vec<String> = match asked.by {
-            By::User => vec!["USER".to_owned()],
-            By::Cluster => vec!["CLUSTER".to_owned(), "USER".to_owned()],
-            By::Day => vec!["DAY".to_owned()],
+        let names: &[&str] = match asked.by {
+            By::User => &["user"],
+            By::Cluster => &["cluster", "user"],
+            By::Day => &["day"],
         };
-        let names = heads.len();
-        heads.push("INSTANCES".to_owned());
-        heads.extend(used.iter().map(hours));
-        heads.push("SUSPENDED".to_owned());
-        heads.extend(saved.iter().map(|name| format!("SAVED-{}", hours(name))));
-        if !asked.prices.is_empty() {
-            let currency = asked.currency.as_ref().map_or_else(String::new, |currency| format!("-{currency}"));
-            heads.extend([format!("COST{currency}"), format!("SAVED{currency}")]);
-        }
-        if asked.by == By::Day {
-            heads.push("WATCHED".to_owned());
-        }
         let line = |names: Vec<String>, sums: &Sums, watched| {
             let money = |uses: &Uses| cost(uses, &asked.prices);
             let money = if asked.prices.is_empty() { None } else { Some([money(&sums.used)?, money(&sums.saved)?]) };
@@ -106,35 +98,77 @@ impl Sheet {
         let mut lines: Vec<Line> = report.rows.iter().map(named).collect::<Option<_>>()?;
         // A name has no capitals, so that no name is TOTAL.
         let mut total = vec!["TOTAL".to_owned()];
-        total.resize(names, "-".to_owned());
+        total.resize(names.len(), "-".to_owned());
         let watched = (asked.by == By::Day).then(|| (report.range.milliseconds(), report.watched()));
         lines.push(line(total, &report.total, watched)?);
-        Some(Self { about: about(report, asked), heads, lines })
+        let heads = heads(names, &used, &saved, asked);
+        let csv_heads = csv_heads(names, &used, &saved, asked);
+        Some(Self { about: about(report, asked), heads, csv_heads, lines })
     }
 
-    /// Returns the headers, the rows and the total, rounded to a number of digits.
+    /// Returns the headers, the rows and the total of a table, rounded to a number of digits.
     pub(super) fn rows(&self, digits: u32) -> Vec<Vec<String>> {
-        let mut rows = vec![self.heads.clone()];
-        rows.extend(self.lines.iter().map(|line| line.cells(digits)));
-        rows
+        let lines = self.lines.iter().map(|line| line.cells(digits, "%"));
+        [self.heads.clone()].into_iter().chain(lines).collect()
+    }
+
+    /// Returns the headers, the rows and the total of CSV, in plain numbers.
+    pub(super) fn csv_rows(&self) -> Vec<Vec<String>> {
+        let lines = self.lines.iter().map(|line| line.cells(6, ""));
+        [self.csv_heads.clone()].into_iter().chain(lines).collect()
     }
 }
 
+/// Returns the headers of a table.
+fn heads(names: &[&str], used: &[ResourceName], saved: &[ResourceName], asked: &ReportParameters) -> Vec<String> {
+    let mut heads: Vec<String> = names.iter().map(|name| name.to_uppercase()).collect();
+    heads.push("INSTANCES".to_owned());
+    heads.extend(used.iter().map(hours));
+    heads.push("SUSPENDED".to_owned());
+    heads.extend(saved.iter().map(|name| format!("SAVED-{}", hours(name))));
+    if !asked.prices.is_empty() {
+        let currency = asked.currency.as_ref().map_or_else(String::new, |currency| format!("-{currency}"));
+        heads.extend([format!("COST{currency}"), format!("SAVED{currency}")]);
+    }
+    if asked.by == By::Day {
+        heads.push("WATCHED".to_owned());
+    }
+    heads
+}
+
+/// Returns the headers of CSV. Each contains the unit of its column.
+fn csv_heads(names: &[&str], used: &[ResourceName], saved: &[ResourceName], asked: &ReportParameters) -> Vec<String> {
+    let mut heads: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    heads.push("instances".to_owned());
+    heads.extend(used.iter().map(csv_hours));
+    heads.push("suspended_percent".to_owned());
+    heads.extend(saved.iter().map(|name| format!("saved_{}", csv_hours(name))));
+    if !asked.prices.is_empty() {
+        let currency = asked.currency.as_ref().map_or_else(String::new, |currency| format!("_{currency}"));
+        heads.extend([format!("cost{currency}"), format!("saved{currency}")]);
+    }
+    if asked.by == By::Day {
+        heads.push("watched_percent".to_owned());
+    }
+    heads
+}
+
 impl Line {
-    fn cells(&self, digits: u32) -> Vec<String> {
+    /// Returns the cells, with numbers rounded to a number of digits. `unit` follows each percentage.
+    fn cells(&self, digits: u32, unit: &str) -> Vec<String> {
         let Self { names, sums, watched, money, used, saved } = self;
         let mut cells = names.clone();
         cells.push(sums.instances().to_string());
         cells.extend(used.iter().map(|name| sums.used.hours(name, digits)));
-        cells.push(format!("{}%", sums.suspended_share()));
+        cells.push(format!("{}{unit}", sums.suspended_share()));
         cells.extend(saved.iter().map(|name| sums.saved.hours(name, digits)));
         cells.extend(money.iter().flatten().map(|money| money.decimal(digits)));
-        cells.extend(watched.iter().map(|(of, seen)| format!("{}%", percent(*seen, *of))));
+        cells.extend(watched.iter().map(|(of, seen)| format!("{}{unit}", percent(*seen, *of))));
         cells
     }
 }
 
-/// Returns the header of a column of hours.
+/// Returns the header of a column of hours of a table.
 fn hours(name: &ResourceName) -> String {
     match name.as_str() {
         CPU => "CPU-HOURS".to_owned(),
@@ -143,6 +177,11 @@ fn hours(name: &ResourceName) -> String {
         other if unit(name) == GIB => format!("{}-GIB-HOURS", other.to_uppercase()),
         other => format!("{}-HOURS", other.to_uppercase()),
     }
+}
+
+/// Returns the header of a column of hours of CSV.
+fn csv_hours(name: &ResourceName) -> String {
+    if unit(name) == GIB { format!("{name}_gib_hours") } else { format!("{name}_hours") }
 }
 
 fn about(report: &Report, asked: &ReportParameters) -> Vec<String> {
@@ -192,6 +231,27 @@ pub(super) fn csv(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_headers_of_csv_contain_the_units() {
+        let name = |text: &str| text.parse::<ResourceName>().unwrap();
+        let (used, saved) = (["cpu", "memory", "nvidia.com/gpu", "storage"].map(name), ["cpu", "memory"].map(name));
+        let mut asked = ReportParameters {
+            owner: None,
+            of: None,
+            by: By::Cluster,
+            zone: TimeZone::UTC,
+            prices: Prices::new(),
+            currency: Some("EUR".to_owned()),
+        };
+        let heads = |asked: &ReportParameters| csv_heads(&["cluster", "user"], &used, &saved, asked).join(",");
+        let hours = "cluster,user,instances,cpu_hours,memory_gib_hours,nvidia.com/gpu_hours,storage_gib_hours,\
+                     suspended_percent,saved_cpu_hours,saved_memory_gib_hours";
+        assert_eq!(heads(&asked), hours);
+        asked.by = By::Day;
+        asked.prices.insert(name("cpu"), "0.03".parse().unwrap());
+        assert_eq!(heads(&asked), format!("{hours},cost_EUR,saved_EUR,watched_percent"));
+    }
 
     #[test]
     fn cells_are_quoted_where_they_have_to_be_and_are_never_formulas() {

@@ -28,8 +28,8 @@ pub(crate) fn object(account: &Account) -> Result<Value, CliError> {
     Ok(Value::Object(object))
 }
 
-/// Converts exact decimal text into a JSON number.
-fn number(text: &str) -> Result<Value, CliError> {
+/// Converts decimal text into a JSON number.
+pub(crate) fn number(text: &str) -> Result<Value, CliError> {
     serde_json::from_str(text).map_err(|error| CliError::internal(&format!("{text}: {error}")))
 }
 
