@@ -1,6 +1,6 @@
 //! The story of a cluster: the Kubernetes Events that a change of its account means.
 //!
-//! A controller changes an account by compare-and-swap, so that one replica makes each transition. That replica tells of
+//! A controller changes an account by compare-and-swap, so that one replica makes each transition and tells of
 //! it. The name of an Event follows from the transition alone, so that a second telling finds it there.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -150,22 +150,22 @@ fn of_held(before: &Entry, held: &Held, after: &Entry, authors: Authors<'_>) -> 
         }
     };
     match (was.state, held.state) {
-        (HeldState::Deleting, _) => Vec::new(),
+        (HeldState::Deleting, _)
+        | (HeldState::Releasing, HeldState::Releasing)
+        | (HeldState::Ready, HeldState::Ready) => Vec::new(),
         (_, HeldState::Deleting) => {
             vec![Fact::new("Deleting", by(authors.delete, "deleted it", "it is being deleted"))]
         }
-        (HeldState::Releasing, HeldState::Releasing) => Vec::new(),
         (_, HeldState::Preparing) => differences(&was.shape(), &shape, authors.want),
         (_, HeldState::Releasing) => match &after.want {
             Some(want) => differences(&shape, &want.shape(), authors.want),
             None => Vec::new(),
         },
-        (HeldState::Ready, HeldState::Ready) => Vec::new(),
         (_, HeldState::Ready) if was.shape() != shape => {
             let left = if held.released { "storage".to_owned() } else { sized(&shape) };
             vec![Fact::new(
                 "QuotaReturned",
-                format!("what was given up is gone, and its quota has returned; left: {left}"),
+                format!("the part that was given up is gone, and its quota has returned; left: {left}"),
             )]
         }
         (_, HeldState::Ready) => vec![Fact::new("Ready", format!("{} may run", sized(&shape)))],

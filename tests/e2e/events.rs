@@ -62,7 +62,8 @@ fn the_events_of_a_cluster_tell_its_story_once() {
         format!("{} scaled it from 2 to 3 instances", user.name),
         "3 instances of cpu=1,memory=1Gi may run".to_owned(),
         format!("{} scaled it from 3 to 1 instance", user.name),
-        "what was given up is gone, and its quota has returned; left: 1 instance of cpu=1,memory=1Gi".to_owned(),
+        "the part that was given up is gone, and its quota has returned; left: 1 instance of cpu=1,memory=1Gi"
+            .to_owned(),
         "scaled from 1 to 2 instances".to_owned(),
         "2 instances of cpu=1,memory=1Gi may run".to_owned(),
         format!("the schedule had nothing to suspend ({line})"),

@@ -70,7 +70,7 @@ fn each_transition_of_the_holding_is_told_once() {
             Some(held(3, SMALL, Releasing)),
             held(1, SMALL, Ready),
             &[
-                "QuotaReturned: what was given up is gone, and its quota has returned; left: 1 instance of cpu=1,memory=1Gi",
+                "QuotaReturned: the part that was given up is gone, and its quota has returned; left: 1 instance of cpu=1,memory=1Gi",
             ],
         ),
         // More instances of a smaller size: each part is told with its own step.
@@ -96,7 +96,7 @@ fn each_transition_of_the_holding_is_told_once() {
             asleep,
             Some(held(3, SMALL, Releasing)),
             released(Ready),
-            &["QuotaReturned: what was given up is gone, and its quota has returned; left: storage"],
+            &["QuotaReturned: the part that was given up is gone, and its quota has returned; left: storage"],
         ),
         (want(3, SMALL), Some(released(Ready)), held(3, SMALL, Preparing), &["Reclaimed: its quota is charged again"]),
         (want(3, SMALL), Some(held(3, SMALL, Ready)), held(3, SMALL, Deleting), &["Deleting: it is being deleted"]),

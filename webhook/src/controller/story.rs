@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(taken(&mut shares, &web, start), 10);
         assert_eq!(taken(&mut shares, &db, start), 10, "each cluster has its own share");
         assert_eq!(taken(&mut shares, &web, start + Duration::from_secs(13)), 2);
-        assert_eq!(taken(&mut shares, &web, start + Duration::from_secs(600)), 10);
+        assert_eq!(taken(&mut shares, &web, start + Duration::from_mins(10)), 10);
         assert_eq!(shares.0.len(), 1, "nothing is kept of a cluster whose share is free");
     }
 
