@@ -137,7 +137,16 @@ impl Field {
             _ => number.to_string(),
         };
         let (last, first) = (end(from, self.names.last(), self.last()), end(to, self.names.first(), self.least));
-        if has_step { message } else { format!("{message}: write {from}-{last},{first}-{to}") }
+        // A range of one value is written as that value.
+        let range = |from: &str, to: &str| {
+            if self.value(from) == self.value(to) { from.to_owned() } else { format!("{from}-{to}") }
+        };
+        match self.value(from) {
+            _ if has_step => message,
+            // As a day of the week, 7 is after the last one.
+            Some(value) if value > self.last() => format!("{message}: write {}", range(&first, to)),
+            _ => format!("{message}: write {},{}", range(from, &last), range(&first, to)),
+        }
     }
 
     /// Reports whether a field is `*`. A step makes it a restriction. A full range is one, too.

@@ -149,6 +149,12 @@ fn an_invalid_line_names_the_wrong_field() {
     check("0 19 * * 5-1", "write 5-6,0-1");
     check("0 19 * * fri-MON", "write fri-SAT,SUN-MON");
     check("0 19 * nov-2 *", "write nov-DEC,1-2");
+    check("0 23-6 * * *", "write 23,0-6");
+    check("0 22-0 * * *", "write 22-23,0");
+    check("0 19 * * SAT-SUN", "write SAT,SUN");
+    check("0 19 * * 7-1", "that ends before it begins: write 0-1");
+    check("0 19 * * 7-SUN", "write SUN");
+    check("0 19 * * Friday-Monday", "has Friday in the 5th field: write FRI");
     check("0 19 * * Monday", "has Monday in the 5th field: write MON");
     check("0 19 * * Mon-friday", "has friday in the 5th field: write FRI");
     check("0 19 * june *", "has june in the 4th field: write JUN");
