@@ -2,6 +2,9 @@
 //!
 //! Level-triggered: however late it runs, the controller finds the most recent due transition and whether it was executed. A
 //! missed transition is executed late. Older transitions no longer have an effect.
+//!
+//! The transitions are the union of those of all lines. Two lines can meet although no check found it: once in years, or when
+//! the clocks are put forward. The later local time decides then, and at one local time the resumption.
 
 use std::cmp::Reverse;
 
@@ -13,8 +16,11 @@ use crate::vocabulary::{InstanceType, Mode, ScheduleAction, Trigger};
 
 pub mod cron;
 pub mod due;
+mod lines;
 
 use cron::{Cron, Happens};
+use lines::Lines;
+pub use lines::{Invalid, MOST_LINES};
 
 /// The time zone of a schedule that names none.
 pub const UTC: &str = "UTC";
@@ -23,34 +29,77 @@ const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(30);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
 /// The most instances that [`LastRun::left`] lists. If more are left, it lists none.
 pub const MOST_LEFT: usize = 50;
-/// The longest line of cron, in bytes. Every useful line is shorter.
-const LONGEST_LINE: usize = 200;
 
 /// The schedule by which a cluster is suspended and resumed automatically.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(from = "Stored", into = "Stored")]
 pub struct Schedule {
-    /// The times at which the cluster is suspended: a line of cron with five fields.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suspend: Option<String>,
+    /// The times at which the cluster is suspended: lines of cron with five fields.
+    pub suspend: Vec<String>,
     /// The times at which instances that the schedule suspended are resumed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resume: Option<String>,
+    pub resume: Vec<String>,
     /// The time zone of the lines: a name of the IANA database.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
     /// The mode of the suspension. Without it, the default of the verb applies.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// The time at which the lines were set. Transitions of the lines before that do not count.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     /// The time before which the lines have no effect.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip_until: Option<Timestamp>,
     /// A transition that happens once, besides the lines.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub once: Option<Once>,
+}
+
+/// The form in which a schedule is stored. The first line of each action has the field that versions before several lines read.
+/// Those versions do not know the fields of the other lines. Therefore they neither carry out nor change such a schedule.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", expecting = "struct Schedule")]
+struct Stored {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    suspend: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    also_suspend: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resume: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    also_resume: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mode: Option<Mode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    skip_until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    once: Option<Once>,
+}
+
+impl From<Stored> for Schedule {
+    fn from(stored: Stored) -> Self {
+        let Stored { suspend, also_suspend, resume, also_resume, time_zone, mode, since, skip_until, once } = stored;
+        let suspend = suspend.into_iter().chain(also_suspend).collect();
+        let resume = resume.into_iter().chain(also_resume).collect();
+        Self { suspend, resume, time_zone, mode, since, skip_until, once }
+    }
+}
+
+impl From<Schedule> for Stored {
+    fn from(schedule: Schedule) -> Self {
+        let Schedule { suspend, resume, time_zone, mode, since, skip_until, once } = schedule;
+        let (mut also_suspend, mut also_resume) = (suspend.into_iter(), resume.into_iter());
+        Self {
+            suspend: also_suspend.next(),
+            also_suspend: also_suspend.collect(),
+            resume: also_resume.next(),
+            also_resume: also_resume.collect(),
+            time_zone,
+            mode,
+            since,
+            skip_until,
+            once,
+        }
+    }
 }
 
 /// A single suspension or resumption, as after `--for 3h`.
@@ -140,49 +189,21 @@ pub enum Due {
     Never,
 }
 
-/// An error in a schedule.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("schedule{field} {why}")]
-pub struct Invalid {
-    /// The field with its value: `.suspend "x"`.
-    pub field: String,
-    /// The error, and the remedy.
-    pub why: String,
-}
-
-fn invalid<T>(field: &str, value: &str, why: impl Into<String>) -> Result<T, Invalid> {
-    Err(Invalid { field: format!(".{field} {value:?}"), why: why.into() })
-}
-
 /// Returns the time zone of this name, from the database that is built in.
 pub fn zone(name: &str) -> Result<TimeZone, Invalid> {
-    TimeZoneDatabase::bundled().get(name).or_else(|_| {
-        invalid("timeZone", name, "is not a time zone: use a name of the IANA database, such as Europe/Berlin, or UTC")
-    })
+    let why = "is not a time zone: use a name of the IANA database, such as Europe/Berlin, or UTC";
+    TimeZoneDatabase::bundled().get(name).map_err(|_| Invalid::of("timeZone", name, why))
 }
 
 /// The parsed form of a schedule.
 struct Parsed {
-    suspend: Option<Cron>,
-    resume: Option<Cron>,
+    lines: Lines,
     zone: TimeZone,
-}
-
-fn line(field: &str, line: Option<&String>) -> Result<Option<Cron>, Invalid> {
-    let Some(line) = line else { return Ok(None) };
-    if line.len() > LONGEST_LINE {
-        return Err(Invalid { field: format!(".{field}"), why: "is longer than 200 characters".to_owned() });
-    }
-    Cron::read(line).map(Some).or_else(|why| invalid(field, line, why))
 }
 
 impl Schedule {
     fn parse(&self) -> Result<Parsed, Invalid> {
-        Ok(Parsed {
-            suspend: line("suspend", self.suspend.as_ref())?,
-            resume: line("resume", self.resume.as_ref())?,
-            zone: self.zone()?,
-        })
+        Ok(Parsed { lines: Lines::read(&self.suspend, &self.resume)?, zone: self.zone()? })
     }
 
     /// Returns the time zone of the lines.
@@ -193,19 +214,7 @@ impl Schedule {
     /// Checks that a schedule is valid for instances of a type.
     pub fn check(&self, kind: InstanceType) -> Result<(), Invalid> {
         let wrong = |field: &str, why: &str| Err(Invalid { field: field.to_owned(), why: why.to_owned() });
-        let Parsed { suspend, resume, .. } = self.parse()?;
-        if let (Some(line), None) = (&self.resume, &suspend) {
-            return invalid(
-                "resume",
-                line,
-                "resumes only instances that the schedule suspended: add a time to suspend as well",
-            );
-        }
-        if let (Some(line), Some(suspend), Some(resume)) = (&self.resume, &suspend, &resume)
-            && suspend.meets(resume)
-        {
-            return invalid("resume", line, "can be at the same time as schedule.suspend: choose another time");
-        }
+        self.parse()?.lines.check(&self.suspend, &self.resume)?;
         if self.has_lines() && self.since.is_none() {
             return wrong(
                 ".since",
@@ -222,14 +231,14 @@ impl Schedule {
             _ => {}
         }
         if self.mode == Some(Mode::Pause) && kind == InstanceType::Container {
-            return invalid("mode", "pause", "is only for VMs: use halt for containers");
+            return Err(Invalid::of("mode", "pause", "is only for VMs: use halt for containers"));
         }
         Ok(())
     }
 
     /// Reports whether the schedule has lines of cron, so that it repeats.
     pub fn has_lines(&self) -> bool {
-        self.suspend.is_some() || self.resume.is_some()
+        !self.suspend.is_empty() || !self.resume.is_empty()
     }
 
     /// Returns the same schedule as if it were set now, for example for a cluster that is created now. Transitions in the
@@ -249,9 +258,18 @@ impl Schedule {
         }
     }
 
-    /// Reports whether both schedules mean the same from `now` on, whenever they were set.
+    /// Reports whether both schedules mean the same from `now` on, whenever they were set and in whatever order their lines
+    /// are.
     pub fn is_equivalent(&self, other: &Self, now: Timestamp) -> bool {
-        self.renewed(now) == other.renewed(now)
+        let ordered = |schedule: &Self| {
+            let mut schedule = schedule.renewed(now);
+            for lines in [&mut schedule.suspend, &mut schedule.resume] {
+                lines.sort_unstable();
+                lines.dedup();
+            }
+            schedule
+        };
+        ordered(self) == ordered(other)
     }
 
     /// Iterates over the transitions that happen once.
@@ -264,6 +282,20 @@ impl Schedule {
             .chain(once.resume.map(transition(ScheduleAction::Resume)))
     }
 
+    /// Returns the line that is due at the moment of a transition. If the action has a single line, it is that line.
+    pub fn line(&self, action: ScheduleAction, due: Timestamp) -> Option<&str> {
+        let lines = match action {
+            ScheduleAction::Suspend => &self.suspend,
+            ScheduleAction::Resume => &self.resume,
+        };
+        if let [line] = lines.as_slice() {
+            return Some(line);
+        }
+        let zone = self.zone().ok()?;
+        let is_due = |line: &&String| Cron::read(line).ok()?.up_to(due, &zone).filter(|happens| happens.at == due);
+        lines.iter().find(|line| is_due(line).is_some()).map(String::as_str)
+    }
+
     /// Returns the single transition, if it is in the past.
     pub fn expired_timer(&self, now: Timestamp) -> Option<Transition> {
         self.single().find(|transition| transition.at <= now)
@@ -272,7 +304,7 @@ impl Schedule {
     /// Reports whether the schedule resumes instances that were suspended for this cause.
     pub fn wakes(&self, trigger: Trigger) -> bool {
         match trigger {
-            Trigger::Schedule => self.resume.is_some(),
+            Trigger::Schedule => !self.resume.is_empty(),
             Trigger::Once => self.once.as_ref().is_some_and(|once| once.resume.is_some()),
         }
     }
@@ -297,6 +329,7 @@ impl Schedule {
             let lines_from = lines_from.map_or(from, |skip| skip.max(from));
             // If several transitions fall on one moment, the one with the latest local time is the newest, as in `newest`.
             let lines = parsed
+                .lines
                 .transitions(|cron| cron.after(lines_from, &parsed.zone))
                 .min_by_key(|(happens, action)| (happens.at, Reverse((happens.wall, *action))));
             let lines =
@@ -314,7 +347,7 @@ impl Schedule {
         let counts = |(happens, _): &(Happens, ScheduleAction)| {
             self.since.is_some_and(|since| happens.at > since) && self.skip_until.is_none_or(|skip| happens.at >= skip)
         };
-        let lines = parsed.transitions(|cron| cron.up_to(now, &parsed.zone)).filter(counts).max();
+        let lines = parsed.lines.transitions(|cron| cron.up_to(now, &parsed.zone)).filter(counts).max();
         let lines = lines.map(|(happens, action)| Transition { at: happens.at, action, trigger: Trigger::Schedule });
         // The single transition is the newer wish if both fall together.
         let single = self.single().filter(|transition| transition.at <= now);
@@ -335,16 +368,6 @@ impl Schedule {
         };
         let next = self.after(now)?.map(|transition| transition.at).next();
         Ok(again.into_iter().chain(next).min().map_or(Due::Never, Due::At))
-    }
-}
-
-impl Parsed {
-    fn transitions<'a>(
-        &'a self,
-        happens: impl Fn(&Cron) -> Option<Happens> + 'a,
-    ) -> impl Iterator<Item = (Happens, ScheduleAction)> + 'a {
-        let lines = [(&self.suspend, ScheduleAction::Suspend), (&self.resume, ScheduleAction::Resume)];
-        lines.into_iter().filter_map(move |(line, action)| Some((happens(line.as_ref()?)?, action)))
     }
 }
 

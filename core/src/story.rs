@@ -209,10 +209,7 @@ fn refusal(before: &Entry, reason: &str, author: Option<&str>) -> String {
 /// Tells what a schedule did, or did not do.
 fn of_run(after: &Entry, run: &LastRun) -> Fact {
     let schedule = after.want.as_ref().and_then(|want| want.schedule.as_ref());
-    let line = schedule.and_then(|schedule| match run.action {
-        ScheduleAction::Suspend => schedule.suspend.as_deref(),
-        ScheduleAction::Resume => schedule.resume.as_deref(),
-    });
+    let line = schedule.and_then(|schedule| schedule.line(run.action, run.due));
     let (who, line) = match (run.trigger, line) {
         (Trigger::Schedule, Some(line)) => ("the schedule", format!(" ({line})")),
         (Trigger::Schedule, None) => ("the schedule", String::new()),

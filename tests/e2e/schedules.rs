@@ -17,10 +17,16 @@ pub(crate) fn ago(minutes: i64) -> String {
 
 /// Gives a cluster a schedule that was set 23 hours ago.
 pub(crate) fn schedule(user: &World<'_>, cluster: &str, suspend: &str, resume: &str) {
+    store(user, cluster, json!({ "suspend": suspend, "resume": resume }));
+}
+
+/// Stores the lines of a schedule as if they had been set 23 hours ago.
+fn store(user: &World<'_>, cluster: &str, lines: Value) {
     let key = format!("want.{cluster}");
     let mut want: Value = serde_json::from_str(user.account()[&key].as_str().unwrap()).unwrap();
     let since = Timestamp::now() - SignedDuration::from_hours(23);
-    want["schedule"] = json!({ "suspend": suspend, "resume": resume, "since": since.to_string() });
+    want["schedule"] = lines;
+    want["schedule"]["since"] = json!(since.to_string());
     let patch = json!({ "data": { (key): want.to_string() } }).to_string();
     user.admin(&["patch", "configmap", &user.name, "-n", "cmp-users", "--type=merge", "-p", &patch]).ok();
 }
@@ -233,4 +239,51 @@ fn a_schedule_is_set_shown_and_exported() {
     user.transitions(&copy, "suspend");
     user.cmp(&["delete", "cluster", &copy, "--yes", "--wait"]).ok();
     user.account_is("all of it is gone", |account| !account.to_string().contains(&copy));
+}
+
+#[test]
+fn several_lines_are_set_carried_out_and_removed() {
+    let user = shared().user("8", "8Gi");
+    let name = running(&user, "web", 2, "1", "1Gi");
+    let set = |lines: &[&str]| user.cmp(&[&["schedule", "cluster", &name], lines].concat());
+    let stored = || user.account()[format!("want.{name}")].as_str().unwrap().to_owned();
+    let hours = ["--suspend", "0 19 * * 1-5", "--resume", "0 7 * * 1-5", "--suspend", "0 16 * * 0", "--resume"];
+    set(&[&hours[..], &["0 16 * * *"]].concat())
+        .fails()
+        .says("--resume '0 16 * * *' can be at the same time as --suspend '0 16 * * 0': choose another time");
+    let hours = [&hours[..], &["0 10 * * 0"]].concat();
+    set(&hours).ok().says(&format!("cluster/{name} scheduled"));
+    set(&hours).ok().says("unchanged");
+    user.cmp(&["get", "schedules"]).ok().says("0 19 * * 1-5; 0 16 * * 0").says("0 7 * * 1-5; 0 10 * * 0");
+    let described = user.cmp(&["describe", "cluster", &name]).ok();
+    described.says("suspend 0 19 * * 1-5, suspend 0 16 * * 0, resume 0 7 * * 1-5, resume 0 10 * * 0 (UTC)");
+
+    // A file has all lines, and a copy made of it follows them.
+    let copy = user.cluster("copy");
+    let exported = user.cmp(&["export", "cluster", &name]).ok();
+    let exported = exported.says("alsoSuspend:").says("alsoResume:");
+    user.cmp_reading(&["create", "-f", "-", "--wait"], &exported.stdout.replace(&name, &copy)).ok().says("created");
+    user.cmp(&["get", "schedule", &copy]).ok().says("0 19 * * 1-5; 0 16 * * 0");
+
+    // The newest time of all lines decides.
+    let lines = |resume: i64| json!({ "suspend": ago(40), "alsoSuspend": [ago(10)], "resume": ago(30), "alsoResume": [ago(resume)] });
+    store(&user, &name, lines(20));
+    assert_eq!(user.transitions(&name, "suspend")["changed"], 2);
+    store(&user, &name, lines(5));
+    assert_eq!(user.transitions(&name, "resume")["changed"], 2);
+    user.becomes(&format!("{name}-0"), "running");
+
+    // A user who writes the account gets no more lines than the command gives.
+    let many = vec!["0 3 * * *"; 14];
+    let mut forged: Value = serde_json::from_str(&stored()).unwrap();
+    forged["schedule"]["alsoResume"] = json!(many);
+    user.patch(&json!({ format!("want.{name}"): forged.to_string() })).fails().says("the maximum is 16");
+
+    // A flag replaces all lines of its own, and the others stay. One line of each is stored as ever.
+    set(&hours).ok();
+    set(&["--suspend", "0 20 * * *"]).ok();
+    user.admin(&["cmp", "schedule", "cluster", &name, "--resume", "0 8 * * *"]).ok();
+    assert!(stored().contains(r#""suspend":"0 20 * * *","resume":"0 8 * * *""#), "{}", stored());
+    set(&["--clear"]).ok().says("unscheduled");
+    assert!(!stored().contains("schedule"));
 }

@@ -28,10 +28,10 @@ pub enum Moment {
 pub struct Wish {
     /// The name of the cluster.
     pub name: ClusterName,
-    /// The line of cron that suspends.
-    pub suspend: Option<String>,
-    /// The line of cron that resumes.
-    pub resume: Option<String>,
+    /// The lines of cron that suspend. They replace all earlier ones, unless they are empty.
+    pub suspend: Vec<String>,
+    /// The lines of cron that resume. They replace all earlier ones, unless they are empty.
+    pub resume: Vec<String>,
     /// The time zone of the lines.
     pub time_zone: Option<String>,
     /// The mode of the suspension.
@@ -61,7 +61,7 @@ pub struct Plan {
 impl Wish {
     /// Reports whether the wish names a part of the lines.
     fn says_lines(&self) -> bool {
-        self.suspend.is_some() || self.resume.is_some() || self.time_zone.is_some() || self.mode.is_some()
+        !self.suspend.is_empty() || !self.resume.is_empty() || self.time_zone.is_some() || self.mode.is_some()
     }
 }
 
@@ -104,17 +104,28 @@ impl Plan {
     }
 }
 
+/// Returns the lines of the wish, each once. If it names none, the earlier ones stay.
+fn lines_of(wish: &[String], before: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in if wish.is_empty() { before } else { wish } {
+        if !lines.contains(line) {
+            lines.push(line.clone());
+        }
+    }
+    lines
+}
+
 /// Returns the schedule of the wish, and whether it means the same as the present one.
 fn changed(wish: &Wish, current: &Want, now: Timestamp) -> Result<(Schedule, bool), Refusal> {
     let before = current.schedule.clone().unwrap_or_default();
     let mut next = Schedule {
-        suspend: wish.suspend.clone().or(before.suspend.clone()),
-        resume: wish.resume.clone().or(before.resume.clone()),
+        suspend: lines_of(&wish.suspend, &before.suspend),
+        resume: lines_of(&wish.resume, &before.resume),
         time_zone: wish.time_zone.clone().or(before.time_zone.clone()),
         mode: wish.mode.or(before.mode),
         ..before.clone()
     };
-    if next.suspend.is_none() {
+    if next.suspend.is_empty() {
         return Err(Refusal::wish(format!("cluster {} has no schedule that suspends it", wish.name))
             .hint("set one with --suspend, as in --suspend '0 19 * * 1-5'"));
     }
@@ -132,9 +143,11 @@ fn changed(wish: &Wish, current: &Want, now: Timestamp) -> Result<(Schedule, boo
 /// Returns the refusal of an invalid schedule, with the names of the flags.
 pub fn invalid(wrong: &Invalid) -> Refusal {
     let Invalid { field, why } = wrong;
-    let field = field.replacen(".timeZone", ".time-zone", 1);
-    Refusal::wish(match field.strip_prefix('.') {
-        Some(flag) => format!("--{} {}", flag.replace('"', "'"), why.replace("schedule.", "--")),
+    let flags = [(".timeZone", ".time-zone"), (".alsoSuspend", ".suspend"), (".alsoResume", ".resume")];
+    let named =
+        |text: &str| flags.iter().fold(text.replace('"', "'"), |text, (field, flag)| text.replacen(field, flag, 1));
+    Refusal::wish(match named(field).strip_prefix('.') {
+        Some(flag) => format!("--{flag} {}", named(why).replace("schedule.", "--")),
         None => wrong.to_string(),
     })
 }

@@ -11,7 +11,7 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 /// matches no day in that time never does.
 const LONGEST_GAP: usize = 366 * 8 + 1;
 /// The most occurrences a day, because each may change every instance of a cluster.
-const MOST_A_DAY: u32 = 24;
+pub(super) const MOST_A_DAY: u32 = 24;
 /// The longest name of a month or day that a message repeats.
 const LONGEST_NAME: usize = 9;
 const NO_LINE: &str =
@@ -178,7 +178,7 @@ impl Cron {
         let weekdays = (weekdays | weekdays >> 7) & 0b111_1111;
         let both = [fields[2], fields[4]].into_iter().any(Field::is_star);
         let cron = Self { minutes, hours, days, months, weekdays, both };
-        if minutes.count_ones() * hours.count_ones() > MOST_A_DAY {
+        if cron.times_a_day() > MOST_A_DAY {
             return Err("is due more than 24 times a day: use fewer minutes or hours".to_owned());
         }
         if !Self::dates().any(|date| cron.on(date)) {
@@ -201,11 +201,14 @@ impl Cron {
         has(self.months, date.month()) && if self.both { day && weekday } else { day || weekday }
     }
 
-    /// Reports whether both lines match one time of one day.
-    pub fn meets(&self, other: &Self) -> bool {
-        self.minutes & other.minutes != 0
-            && self.hours & other.hours != 0
-            && Self::dates().any(|date| self.on(date) && other.on(date))
+    /// Returns the number of times that the line matches on each of its days.
+    fn times_a_day(&self) -> u32 {
+        self.minutes.count_ones() * self.hours.count_ones()
+    }
+
+    /// Reports whether both lines match one time, if they match one day.
+    fn shares_a_time(&self, other: &Self) -> bool {
+        self.minutes & other.minutes != 0 && self.hours & other.hours != 0
     }
 
     /// Iterates over the times of a day that the line matches.
@@ -237,6 +240,35 @@ impl Cron {
         let times = days.filter(|date| self.on(*date)).flat_map(|date| self.times(date).rev());
         times.into_iter().filter_map(|time| Happens::at(time, zone)).find(|happens| happens.at <= moment)
     }
+}
+
+/// Returns the indexes of a line of each list that match one time of one day.
+pub(super) fn meeting(lines: &[Cron], others: &[Cron]) -> Option<(usize, usize)> {
+    let rivals = |other: &Cron| -> Vec<usize> {
+        lines.iter().enumerate().filter(|(_, line)| line.shares_a_time(other)).map(|(at, _)| at).collect()
+    };
+    let rivals: Vec<Vec<usize>> = others.iter().map(rivals).collect();
+    if rivals.iter().all(Vec::is_empty) {
+        return None;
+    }
+    Cron::dates().find_map(|date| {
+        let on: Vec<bool> = lines.iter().map(|line| line.on(date)).collect();
+        let is_on = |at: &&usize| on.get(**at).copied().unwrap_or_default();
+        others.iter().zip(&rivals).enumerate().find_map(|(other, (line, rivals))| {
+            let rival = rivals.iter().find(is_on).filter(|_| line.on(date))?;
+            Some((*rival, other))
+        })
+    })
+}
+
+/// Returns the number of times that all these lines match on their busiest day.
+pub(super) fn busiest_day(lines: &[Cron]) -> u32 {
+    let all: u32 = lines.iter().map(Cron::times_a_day).sum();
+    if all <= MOST_A_DAY {
+        return all;
+    }
+    let on = |date: Date| lines.iter().filter(|line| line.on(date)).map(Cron::times_a_day).sum();
+    Cron::dates().map(on).max().unwrap_or_default()
 }
 
 /// An occurrence: its moment and its local time. Two occurrences can fall on one moment when the clock is put forward.

@@ -144,8 +144,8 @@ fn a_new_obstacle_is_told_and_its_repetition_is_not() {
 fn a_schedule_says_what_it_did_and_what_it_did_not() {
     use ScheduleAction::{Resume, Suspend};
     let schedule = Schedule {
-        suspend: Some("0 19 * * 1-5".to_owned()),
-        resume: Some("0 8 * * 1-5".to_owned()),
+        suspend: vec!["0 19 * * 1-5".to_owned()],
+        resume: vec!["0 8 * * 1-5".to_owned()],
         ..Schedule::default()
     };
     let wanted = Want { schedule: Some(schedule), ..want(3, SMALL) };

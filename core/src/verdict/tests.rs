@@ -221,6 +221,17 @@ fn a_schedule_is_judged_with_its_want_and_costs_nothing() {
         "want.web: schedule.timeZone \"Evropa/Berlin\" is not a time zone: use a name of the IANA database, such as Europe/Berlin, or UTC"
     );
     assert_eq!(judged("{}"), "want.web: schedule is empty: add a time to suspend, or leave the schedule out");
+    // Further lines are judged like the first ones, and their number is limited.
+    let more = good.replace('{', r#"{"alsoSuspend":["0 16 * * 0"],"alsoResume":["0 10 * * 0"],"#);
+    assert_eq!(judged(&more), "yes");
+    assert_eq!(
+        judged(&more.replace("0 10", "0 16")),
+        "want.web: schedule.alsoResume \"0 16 * * 0\" can be at the same time as schedule.alsoSuspend \"0 16 * * 0\": choose another time"
+    );
+    assert_eq!(
+        judged(&more.replace("[\"0 16", &format!("[{}\"0 16", "\"1 2 * * *\",".repeat(13)))),
+        "want.web: schedule has 17 lines of cron: the maximum is 16, to suspend and to resume together"
+    );
     let scheduled: crate::account::Want = serde_json::from_str(&want(&good)).unwrap();
     assert_eq!(scheduled.shape(), serde_json::from_str::<crate::account::Want>(WEB).unwrap().shape());
     let held = serde_json::from_str(WEB_HELD).unwrap();

@@ -267,7 +267,7 @@ fn instances_that_are_off_at_their_users_request_are_not_awaited() {
 #[test]
 fn a_schedule_counts_as_a_difference_only_if_the_wish_has_another_one() {
     let at = |line: &str, since: &str| Schedule {
-        suspend: Some(line.to_owned()),
+        suspend: vec![line.to_owned()],
         since: Some(time(since)),
         ..Schedule::default()
     };

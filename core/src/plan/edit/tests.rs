@@ -16,7 +16,7 @@ fn plain() -> Want {
 
 fn schedule(suspend: &str) -> Option<Schedule> {
     let since = Some(time("2026-11-28T12:00:00Z"));
-    Some(Schedule { suspend: Some(suspend.to_owned()), since, ..Schedule::default() })
+    Some(Schedule { suspend: vec![suspend.to_owned()], since, ..Schedule::default() })
 }
 
 /// Writes the steps as words.

@@ -7,7 +7,15 @@ const NOW: &str = "2026-03-02T12:00:00Z";
 const SINCE: &str = "2026-01-01T00:00:00Z";
 
 fn wish() -> Wish {
-    Wish { name: name("web"), suspend: None, resume: None, time_zone: None, mode: None, skip_until: None, clear: false }
+    Wish {
+        name: name("web"),
+        suspend: Vec::new(),
+        resume: Vec::new(),
+        time_zone: None,
+        mode: None,
+        skip_until: None,
+        clear: false,
+    }
 }
 
 fn own(text: &str) -> String {
@@ -16,7 +24,7 @@ fn own(text: &str) -> String {
 
 /// Returns a schedule that suspends every night.
 fn nights() -> Schedule {
-    Schedule { suspend: Some(own("0 19 * * *")), since: Some(time(SINCE)), ..Schedule::default() }
+    Schedule { suspend: vec![own("0 19 * * *")], since: Some(time(SINCE)), ..Schedule::default() }
 }
 
 fn stored(schedule: Option<Schedule>) -> String {
@@ -34,16 +42,16 @@ fn a_changed_schedule_starts_now_and_an_equal_one_continues() {
     let paused = Some(Moment::At(skip));
     for (wish, before, next, word) in [
         (
-            Wish { suspend: Some(own("0 19 * * *")), ..wish() },
+            Wish { suspend: vec![own("0 19 * * *")], ..wish() },
             None,
             Some(Schedule { since: now, ..nights() }),
             "scheduled",
         ),
-        (Wish { suspend: Some(own("0 19 * * *")), ..wish() }, Some(nights()), Some(nights()), "unchanged"),
+        (Wish { suspend: vec![own("0 19 * * *")], ..wish() }, Some(nights()), Some(nights()), "unchanged"),
         (
-            Wish { resume: Some(own("0 8 * * *")), ..wish() },
+            Wish { resume: vec![own("0 8 * * *")], ..wish() },
             Some(nights()),
-            Some(Schedule { resume: Some(own("0 8 * * *")), since: now, ..nights() }),
+            Some(Schedule { resume: vec![own("0 8 * * *")], since: now, ..nights() }),
             "scheduled",
         ),
         (
@@ -85,11 +93,21 @@ fn a_changed_schedule_starts_now_and_an_equal_one_continues() {
     }
 }
 
+/// Returns a schedule of Monday to Friday and of Sunday, each with its own hours.
+fn both() -> Schedule {
+    Schedule {
+        suspend: vec![own("0 19 * * 1-5"), own("0 16 * * 0")],
+        resume: vec![own("0 7 * * 1-5"), own("0 10 * * 0")],
+        since: Some(time(SINCE)),
+        ..Schedule::default()
+    }
+}
+
 #[test]
 fn the_next_transitions_are_printed_in_the_time_zone() {
     let berlin = Wish {
-        suspend: Some(own("0 19 * * 1-5")),
-        resume: Some(own("0 8 * * 1-5")),
+        suspend: vec![own("0 19 * * 1-5")],
+        resume: vec![own("0 8 * * 1-5")],
         time_zone: Some(own("Europe/Berlin")),
         ..wish()
     };
@@ -121,8 +139,8 @@ fn an_impossible_schedule_is_refused_with_the_name_of_the_flag() {
     );
     let skip = Wish { skip_until: Some(Moment::At(time(NOW))), ..wish() };
     for some in [
-        Wish { suspend: Some(own("0 19 * * *")), ..wish() },
-        Wish { resume: Some(own("0 8 * * *")), ..wish() },
+        Wish { suspend: vec![own("0 19 * * *")], ..wish() },
+        Wish { resume: vec![own("0 8 * * *")], ..wish() },
         Wish { time_zone: Some(own("UTC")), ..wish() },
         Wish { mode: Some(Mode::Halt), ..wish() },
         Wish { clear: true, ..wish() },
@@ -134,18 +152,30 @@ fn an_impossible_schedule_is_refused_with_the_name_of_the_flag() {
                 hint: set one with --suspend, as in --suspend '0 19 * * 1-5'";
     for (wish, expected) in [
         (skip, none),
-        (Wish { resume: Some(own("0 8 * * *")), ..wish() }, none),
+        (Wish { resume: vec![own("0 8 * * *")], ..wish() }, none),
         (
-            Wish { suspend: Some(own("0 19 * * *")), time_zone: Some(own("Mars")), ..wish() },
+            Wish { suspend: vec![own("0 19 * * *")], time_zone: Some(own("Mars")), ..wish() },
             "--time-zone 'Mars' is not a time zone: use a name of the IANA database, such as Europe/Berlin, or UTC",
         ),
         (
-            Wish { suspend: Some(own("0 19 * * *")), resume: Some(own("0 19 * * *")), ..wish() },
+            Wish { suspend: vec![own("0 19 * * *")], resume: vec![own("0 19 * * *")], ..wish() },
             "--resume '0 19 * * *' can be at the same time as --suspend: choose another time",
         ),
         (
-            Wish { suspend: Some(own("0 19 * * *")), mode: Some(Mode::Pause), ..wish() },
+            Wish { suspend: vec![own("0 19 * * *")], mode: Some(Mode::Pause), ..wish() },
             "--mode 'pause' is only for VMs: use halt for containers",
+        ),
+        (
+            Wish { suspend: both().suspend, resume: vec![own("0 7 * * 1-5"), own("0 16 * * 6-7")], ..wish() },
+            "--resume '0 16 * * 6-7' can be at the same time as --suspend '0 16 * * 0': choose another time",
+        ),
+        (
+            Wish { suspend: (0..17).map(|minute| format!("{minute} 19 * * *")).collect(), ..wish() },
+            "schedule has 17 lines of cron: the maximum is 16, to suspend and to resume together",
+        ),
+        (
+            Wish { suspend: vec![own("0 * * * 1"), own("30 19 * * *")], ..wish() },
+            "--suspend is due more than 24 times a day, all its lines together: use fewer lines, minutes or hours",
         ),
     ] {
         assert_eq!(planned(&wish, None).unwrap_err().to_string(), expected, "{wish:?}");

@@ -91,15 +91,14 @@ fn item(account: &Account, name: &ClusterName, now: Timestamp) -> Option<Item> {
     let entry = account.cluster(name);
     let schedule = entry.schedule()?;
     let last = entry.scheduled.as_ref();
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let zone = schedule.zone().unwrap_or(TimeZone::UTC);
     Some(Item {
         name: format!("schedule/{name}"),
         object: object(account, name, &entry, schedule, now),
         cells: vec![
             name.to_string(),
-            text(&schedule.suspend),
-            text(&schedule.resume),
+            schedule.suspend.join("; "),
+            schedule.resume.join("; "),
             zone_name(schedule).to_owned(),
             next(schedule, now),
             last.map_or_else(String::new, |last| what_was(last, now)),

@@ -15,17 +15,17 @@ use crate::error::CliError;
 
 #[derive(Debug, Args)]
 #[command(
-    before_help = "Examples:\n  kubectl cmp schedule cluster web --suspend '0 19 * * 1-5' --resume '0 8 * * 1-5'\n  kubectl cmp schedule cluster web --time-zone Europe/Berlin\n  kubectl cmp schedule cluster web --skip-until 2027-01-04\n  kubectl cmp schedule cluster web --clear"
+    before_help = "Examples:\n  kubectl cmp schedule cluster web --suspend '0 19 * * 1-5' --resume '0 8 * * 1-5'\n  kubectl cmp schedule cluster web --suspend '0 19 * * 1-5' --suspend '0 16 * * 0'\n  kubectl cmp schedule cluster web --time-zone Europe/Berlin\n  kubectl cmp schedule cluster web --skip-until 2027-01-04\n  kubectl cmp schedule cluster web --clear"
 )]
 pub(crate) struct ScheduleCluster {
     #[command(flatten)]
     pub(crate) cluster: ClusterNameArg,
-    /// When to suspend the cluster, in cron format: minute, hour, day of month, month, day of week
+    /// When to suspend the cluster, in cron format: minute, hour, day of month, month, day of week (repeatable)
     #[arg(long, value_name = "CRON", value_parser = cron, allow_hyphen_values = true)]
-    pub(crate) suspend: Option<String>,
-    /// When to resume the instances that the schedule suspended, and no others
+    pub(crate) suspend: Vec<String>,
+    /// When to resume the instances that the schedule suspended, and no others (repeatable)
     #[arg(long, value_name = "CRON", value_parser = cron, allow_hyphen_values = true)]
-    pub(crate) resume: Option<String>,
+    pub(crate) resume: Vec<String>,
     /// The time zone of the schedule, such as Europe/Berlin; UTC if none was ever set
     #[arg(long, value_name = "ZONE", value_parser = time_zone)]
     pub(crate) time_zone: Option<String>,

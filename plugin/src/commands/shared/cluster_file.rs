@@ -168,7 +168,7 @@ mod tests {
         let labels = [("a".to_owned(), "b".to_owned())].into();
         assert_eq!(edit("/metadata/labels", json!({ "a": "b" })), Ok(Want { labels, ..before.clone() }));
         let renewed = edit("/spec/schedule", json!({ "suspend": "0 20 * * *" })).unwrap().schedule.unwrap();
-        assert!(renewed.suspend.as_deref() == Some("0 20 * * *") && Some(renewed) != before.schedule);
+        assert!(renewed.suspend == ["0 20 * * *"] && Some(renewed) != before.schedule);
         for (pointer, value, expected) in [
             ("/spec/count", Value::Null, "spec.count is missing"),
             ("/spec/type", Value::Null, "spec.type is missing"),

@@ -61,9 +61,8 @@ pub(crate) fn what_was(last: &LastRun, now: Timestamp) -> String {
 /// Returns the lines about the schedule for `describe`.
 pub(crate) fn lines(entry: &Entry, now: Timestamp) -> Vec<(&'static str, String)> {
     let Some(schedule) = entry.schedule() else { return Vec::new() };
-    let says = [("suspend", &schedule.suspend), ("resume", &schedule.resume)];
-    let says: Vec<String> =
-        says.iter().filter_map(|(action, line)| Some(format!("{action} {}", line.as_ref()?))).collect();
+    let of = |action, lines: &[String]| lines.iter().map(move |line| format!("{action} {line}")).collect::<Vec<_>>();
+    let says = [of("suspend", &schedule.suspend), of("resume", &schedule.resume)].concat();
     let says =
         if says.is_empty() { "once".to_owned() } else { format!("{} ({})", says.join(", "), zone_name(schedule)) };
     let mut lines = vec![("Schedule", says), ("Next", next(schedule, now))];
