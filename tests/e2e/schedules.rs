@@ -252,7 +252,7 @@ fn several_lines_are_set_carried_out_and_removed() {
         .fails()
         .says("--resume '0 16 * * *' can be at the same time as --suspend '0 16 * * 0': choose another time");
     let hours = [&hours[..], &["0 10 * * 0"]].concat();
-    set(&hours).ok().says(&format!("cluster/{name} scheduled"));
+    set(&hours).ok().says(&format!("cluster/{name} scheduled")).says_not("schedule changed");
     set(&hours).ok().says("unchanged");
     user.cmp(&["get", "schedules"]).ok().says("0 19 * * 1-5; 0 16 * * 0").says("0 7 * * 1-5; 0 10 * * 0");
     let described = user.cmp(&["describe", "cluster", &name]).ok();
@@ -281,8 +281,14 @@ fn several_lines_are_set_carried_out_and_removed() {
 
     // A flag replaces all lines of its own, and the others stay. One line of each is stored as ever.
     set(&hours).ok();
-    set(&["--suspend", "0 20 * * *"]).ok();
-    user.admin(&["cmp", "schedule", "cluster", &name, "--resume", "0 8 * * *"]).ok();
+    set(&["--suspend", "0 20 * * *", "--dry-run=server"]).ok().says_not("schedule changed");
+    set(&["--suspend", "0 20 * * *"])
+        .ok()
+        .says(r#"; --suspend replaces --suspend "0 19 * * 1-5" --suspend "0 16 * * 0"; "#)
+        .says(r#"; --resume "0 7 * * 1-5" --resume "0 10 * * 0" stay"#);
+    user.admin(&["cmp", "schedule", "cluster", &name, "--resume", "0 8 * * *"])
+        .ok()
+        .says(r#"--suspend "0 20 * * *" stays"#);
     assert!(stored().contains(r#""suspend":"0 20 * * *","resume":"0 8 * * *""#), "{}", stored());
     set(&["--clear"]).ok().says("unscheduled");
     assert!(!stored().contains("schedule"));

@@ -91,8 +91,11 @@ pub fn plan(wish: &Wish, account: &Account, now: Timestamp) -> Result<Plan, Refu
         Some(_) => "scheduled",
         None => "unscheduled",
     };
-    let after = (word == "unscheduled")
-        .then(|| format!("suspended instances stay suspended: kubectl cmp resume cluster {name}"));
+    let after = match word {
+        "unscheduled" => Some(format!("suspended instances stay suspended: kubectl cmp resume cluster {name}")),
+        "scheduled" => stays(wish, &current.schedule.clone().unwrap_or_default()),
+        _ => None,
+    };
     let write = other_want(account, &name, |want| Want { schedule: next.clone(), ..want.clone() })?;
     Ok(Plan { next, lines, write, word, after, name })
 }
@@ -102,6 +105,27 @@ impl Plan {
     pub fn write(&self, account: &Account) -> Result<Write, Refusal> {
         other_want(account, &self.name, |want| Want { schedule: self.next.clone(), ..want.clone() })
     }
+}
+
+/// Returns the line about the other lines of a changed schedule: those that stay, and those that are replaced.
+fn stays(wish: &Wish, before: &Schedule) -> Option<String> {
+    let (given, replaced, other, kept) = match (wish.suspend.is_empty(), wish.resume.is_empty()) {
+        (false, true) => ("--suspend", &before.suspend, "--resume", &before.resume),
+        (true, false) => ("--resume", &before.resume, "--suspend", &before.suspend),
+        _ => return None,
+    };
+    let quoted = |flag: &str, lines: &[String]| {
+        let lines: Vec<String> = lines.iter().map(|line| format!("{flag} {line:?}")).collect();
+        lines.join(" ")
+    };
+    let replaced = (replaced.len() > 1).then(|| format!("{given} replaces {}", quoted(given, replaced)));
+    let kept = match kept.len() {
+        0 => None,
+        1 => Some(format!("{} stays", quoted(other, kept))),
+        _ => Some(format!("{} stay", quoted(other, kept))),
+    };
+    let parts: Vec<String> = replaced.into_iter().chain(kept).collect();
+    (!parts.is_empty()).then(|| format!("cluster/{} schedule changed; {}", wish.name, parts.join("; ")))
 }
 
 /// Returns the lines of the wish, each once. If it names none, the earlier ones stay.

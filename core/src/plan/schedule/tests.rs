@@ -87,8 +87,12 @@ fn a_changed_schedule_starts_now_and_an_equal_one_continues() {
         assert_eq!(plan.write.account.cluster(&name("web")).want.unwrap().schedule, next);
         assert_eq!(plan.write.change.is_empty(), word == "unchanged", "{wish:?}");
         assert_eq!(plan.write(&account(&[("want.web", &stored(before))])), Ok(plan.write.clone()));
-        let after = "suspended instances stay suspended: kubectl cmp resume cluster web";
-        assert_eq!(plan.after.as_deref(), Some(after).filter(|_| word == "unscheduled"));
+        let after = match word {
+            "unscheduled" => Some("suspended instances stay suspended: kubectl cmp resume cluster web"),
+            _ if !wish.resume.is_empty() => Some("cluster/web schedule changed; --suspend \"0 19 * * *\" stays"),
+            _ => None,
+        };
+        assert_eq!(plan.after.as_deref(), after);
         assert_eq!(plan.lines.is_empty(), wish.clear);
     }
 }
@@ -101,6 +105,62 @@ fn both() -> Schedule {
         since: Some(time(SINCE)),
         ..Schedule::default()
     }
+}
+
+#[test]
+fn given_lines_replace_those_of_their_action_and_the_others_stay() {
+    let now = Some(time(NOW));
+    let lines = |lines: &[&str]| lines.iter().map(|line| own(line)).collect::<Vec<_>>();
+    let with = |suspend: &[&str], resume: &[&str]| Wish { suspend: lines(suspend), resume: lines(resume), ..wish() };
+    let one = Schedule { resume: lines(&["0 8 * * *"]), ..nights() };
+    // Columns: the flags, the schedule before, the schedule after, and the line that says which lines stay.
+    for (wish, before, next, said) in [
+        (
+            with(&["0 19 * * 1-5", "0 16 * * 0"], &["0 7 * * 1-5", "0 10 * * 0"]),
+            None,
+            Schedule { since: now, ..both() },
+            "",
+        ),
+        (
+            with(&["0 20 * * *"], &[]),
+            Some(one.clone()),
+            Schedule { suspend: lines(&["0 20 * * *"]), since: now, ..one.clone() },
+            "cluster/web schedule changed; --resume \"0 8 * * *\" stays",
+        ),
+        (
+            with(&["0 20 * * *"], &[]),
+            Some(both()),
+            Schedule { suspend: lines(&["0 20 * * *"]), since: now, ..both() },
+            "cluster/web schedule changed; --suspend replaces --suspend \"0 19 * * 1-5\" --suspend \"0 16 * * 0\"; \
+             --resume \"0 7 * * 1-5\" --resume \"0 10 * * 0\" stay",
+        ),
+        (
+            with(&[], &["0 6 * * *", "0 9 * * 0", "0 6 * * *"]),
+            Some(both()),
+            Schedule { resume: lines(&["0 6 * * *", "0 9 * * 0"]), since: now, ..both() },
+            "cluster/web schedule changed; --resume replaces --resume \"0 7 * * 1-5\" --resume \"0 10 * * 0\"; \
+             --suspend \"0 19 * * 1-5\" --suspend \"0 16 * * 0\" stay",
+        ),
+        // The lines in another order mean the same.
+        (with(&["0 16 * * 0", "0 19 * * 1-5"], &[]), Some(both()), both(), ""),
+        (
+            with(&["0 20 * * *"], &["0 8 * * *"]),
+            Some(both()),
+            Schedule { suspend: lines(&["0 20 * * *"]), since: now, ..one.clone() },
+            "",
+        ),
+        (
+            Wish { time_zone: Some(own("Asia/Tokyo")), ..wish() },
+            Some(both()),
+            Schedule { time_zone: Some(own("Asia/Tokyo")), since: now, ..both() },
+            "",
+        ),
+    ] {
+        let plan = planned(&wish, before).unwrap();
+        assert_eq!((plan.next, plan.after.as_deref().unwrap_or_default()), (Some(next), said), "{wish:?}");
+    }
+    let shown = planned(&with(&["0 19 * * 1-5", "0 16 * * 0"], &["0 7 * * 1-5", "0 10 * * 0"]), None).unwrap();
+    assert_eq!(shown.lines[1..3], ["  suspend  2026-03-02 19:00 +00:00", "  resume   2026-03-03 07:00 +00:00"]);
 }
 
 #[test]
