@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use crate::error::CliError;
 use crate::{escape, files};
@@ -51,12 +51,11 @@ impl Draft {
         fs::write(&self.path, text)?;
         let named = |variable| std::env::var(variable).ok().filter(|editor: &String| !editor.trim().is_empty());
         let editor = VARIABLES.into_iter().find_map(named).unwrap_or_else(|| DEFAULT.to_owned());
-        let status = command(&editor, &self.path).status();
         let wrong = |why: String| {
             CliError::user(format!("there was a problem with the editor {editor:?}: {why}"))
                 .hint("$KUBE_EDITOR or $EDITOR names the editor, with its flags")
         };
-        match status {
+        match run(&editor, &self.path) {
             Ok(status) if status.success() => Ok(files::read(&self.path, files::OBJECT)?),
             Ok(status) => Err(wrong(status.to_string())),
             Err(error) => Err(wrong(error.to_string())),
@@ -75,11 +74,10 @@ impl Draft {
     }
 }
 
-/// Returns the command for a file. A shell splits the words of the editor.
-fn command(editor: &str, path: &Path) -> Command {
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(path);
-    shell
+/// Runs the editor on a file until the user ends it. A shell splits the words of the editor.
+#[expect(clippy::disallowed_methods, reason = "a person edits for as long as they like, and ends the editor")]
+fn run(editor: &str, path: &Path) -> io::Result<ExitStatus> {
+    Command::new("sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(path).status()
 }
 
 /// Returns the text to edit: the object, below the comment about it and the error that it was answered with.
@@ -130,9 +128,9 @@ mod tests {
         let draft = Draft::create("yaml").unwrap();
         fs::write(&draft.path, "a: b\n").unwrap();
         assert_eq!(fs::metadata(&draft.path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(command("sed -i -e 's/b/c d/'", &draft.path).status().unwrap().success());
+        assert!(run("sed -i -e 's/b/c d/'", &draft.path).unwrap().success());
         assert_eq!(fs::read_to_string(&draft.path).unwrap(), "a: c d\n");
-        assert!(!command("false", &draft.path).status().unwrap().success());
+        assert!(!run("false", &draft.path).unwrap().success());
         let path = draft.path.clone();
         let error = draft.keep(CliError::user("too much").hint("less"));
         let expected = format!(

@@ -28,7 +28,7 @@ pub fn check(wish: &Wish) -> Result<(), Refusal> {
             .hint("set a value with KEY=VALUE, and remove a key with KEY-"));
     }
     for (at, (key, value)) in set.iter().enumerate() {
-        field.check(key, value).map_err(invalid)?;
+        field.check(key, value).map_err(|wrong| invalid(&wrong))?;
         if remove.contains(key) {
             return Err(Refusal::wish(format!("can not both modify and remove the {one} {key:?} in the same command")));
         }
@@ -40,7 +40,7 @@ pub fn check(wish: &Wish) -> Result<(), Refusal> {
 }
 
 /// Returns the refusal of an invalid pair.
-pub fn invalid(invalid: Invalid) -> Refusal {
+pub fn invalid(invalid: &Invalid) -> Refusal {
     Refusal::wish(invalid.to_string())
 }
 

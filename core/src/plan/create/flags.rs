@@ -118,7 +118,7 @@ impl Flags {
             }
         }
         for (at, (key, value)) in self.labels.iter().enumerate() {
-            Field::Labels.check(key, value).map_err(invalid)?;
+            Field::Labels.check(key, value).map_err(|wrong| invalid(&wrong))?;
             if self.labels.iter().take(at).any(|(earlier, _)| earlier == key) {
                 return Err(Refusal::wish(format!("--labels {key} is given twice")).hint("give each label once"));
             }

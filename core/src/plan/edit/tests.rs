@@ -7,16 +7,16 @@ use crate::vocabulary::InstanceType;
 
 /// Three containers with a label and a schedule.
 fn web() -> Want {
-    Want { labels: [("app".to_owned(), "web".to_owned())].into(), schedule: schedule("0 19 * * *"), ..plain() }
+    Want { labels: [("app".to_owned(), "web".to_owned())].into(), schedule: Some(schedule("0 19 * * *")), ..plain() }
 }
 
 fn plain() -> Want {
     want(3, "cpu=2,memory=4Gi")
 }
 
-fn schedule(suspend: &str) -> Option<Schedule> {
+fn schedule(suspend: &str) -> Schedule {
     let since = Some(time("2026-11-28T12:00:00Z"));
-    Some(Schedule { suspend: vec![suspend.to_owned()], since, ..Schedule::default() })
+    Schedule { suspend: vec![suspend.to_owned()], since, ..Schedule::default() }
 }
 
 /// Writes the steps as words.
@@ -55,7 +55,7 @@ fn an_edit_is_a_list_of_steps_or_a_refusal() {
             "cpu=1,memory=8Gi,nvidia.com/gpu=1".to_owned(),
         ),
         (Want { schedule: None, ..web() }, "write".to_owned()),
-        (Want { schedule: schedule("0 20 * * *"), ..web() }, "write".to_owned()),
+        (Want { schedule: Some(schedule("0 20 * * *")), ..web() }, "write".to_owned()),
         (Want { labels: labels(), ..web() }, "write".to_owned()),
         (Want { annotations: labels(), ..web() }, "write".to_owned()),
         (Want { labels: labels(), schedule: None, count: 4, ..web() }, "write count=4".to_owned()),
@@ -75,8 +75,8 @@ fn an_edit_is_a_list_of_steps_or_a_refusal() {
                 .to_owned(),
         ),
         (
-            Want { schedule: schedule("0 25 * * *"), ..web() },
-            format!("spec.{}", schedule("0 25 * * *").unwrap().check(InstanceType::Container).unwrap_err()),
+            Want { schedule: Some(schedule("0 25 * * *")), ..web() },
+            format!("spec.{}", schedule("0 25 * * *").check(InstanceType::Container).unwrap_err()),
         ),
     ] {
         let came = steps(&name("web"), &web(), &after);
