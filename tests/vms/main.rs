@@ -13,4 +13,5 @@ mod schedules;
 mod smoke;
 mod support;
 mod templates;
+mod top;
 mod watch;
