@@ -100,17 +100,17 @@ fn concurrent_suspensions_do_not_fail() {
 
 #[test]
 fn an_unschedulable_instance_has_a_reason() {
-    let user = shared().user("200", "8Gi");
+    let user = shared().user("2000", "8Gi");
     let name = user.cluster("large");
     // No node has this many processors.
-    user.cmp(&["create", "cluster", &name, "--cpu", "100", "--memory", "1Gi"]).ok();
+    user.cmp(&["create", "cluster", &name, "--cpu", "1000", "--memory", "1Gi"]).ok();
     eventually("the reason is shown", SOON, || {
         let shown = user.cmp(&["get", "instances", "--in", &name, "-o", "wide"]).ok();
         let both = shown.stdout.contains("pending") && shown.stdout.contains("Unschedulable: 0/3 nodes are available");
         if both { Ok(()) } else { Err(shown.to_string()) }
     });
     user.cmp(&["describe", "instance", &format!("{name}-0")]).ok().says("Insufficient cpu").says("FailedScheduling");
-    user.cmp(&["create", "cluster", &name, "--cpu", "100", "--memory", "1Gi", "--wait", "--timeout", "1s"])
+    user.cmp(&["create", "cluster", &name, "--cpu", "1000", "--memory", "1Gi", "--wait", "--timeout", "1s"])
         .fails()
         .says("only 0 of 1 instances run after 1 s")
         .says("Insufficient cpu");

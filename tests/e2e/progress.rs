@@ -17,7 +17,7 @@ fn cmp(user: &World<'_>, arguments: &[&str]) -> Command {
 
 #[test]
 fn a_terminal_shows_one_progress_line_that_is_erased_at_the_end() {
-    let user = shared().user("200", "32Gi");
+    let user = shared().user("2000", "32Gi");
     let (name, large) = (user.cluster("web"), user.cluster("large"));
     let on_terminal = |columns, arguments: &[&str]| {
         let mut command = cmp(&user, arguments);
@@ -35,7 +35,7 @@ fn a_terminal_shows_one_progress_line_that_is_erased_at_the_end() {
     assert!(shown.raw.contains(&format!("\r{name}: 3/3 suspended\x1b[K")), "{:?}", shown.raw);
 
     // No node has this many processors. The line shows the reason, cut to the width.
-    let create = ["create", "cluster", &large, "--cpu", "100", "--memory", "1Gi", "--wait", "--timeout", "10s"];
+    let create = ["create", "cluster", &large, "--cpu", "1000", "--memory", "1Gi", "--wait", "--timeout", "10s"];
     let shown = on_terminal(60, &create);
     assert_eq!(shown.code, 1);
     assert!(shown.raw.contains(&format!("{large}: 0/1 running, 1 pending ({large}-0: ")), "{:?}", shown.raw);

@@ -53,8 +53,12 @@ fn logs_and_events_of_an_instance_are_shown() {
     user.cmp(&["exec", &one, "--", "true"]).fails().says("no exec found").says(&one);
     user.cmp(&["exec", &one]).fails().says("error: missing: <COMMAND>");
     user.cmp(&["logs", &format!("{name}-7")]).fails().says("not found");
-    let events = user.cmp(&["events", &name]).ok();
-    events.says("SuccessfulCreate").says(&format!("statefulset/{one}"));
+    // A controller of Kubernetes writes its Events a moment after its change.
+    let created = |text: &str| text.contains("SuccessfulCreate") && text.contains(&format!("statefulset/{one}"));
+    eventually("the events are shown", SOON, || {
+        let events = user.cmp(&["events", &name]).ok();
+        if created(&events.stdout) { Ok(()) } else { Err(events.to_string()) }
+    });
     user.cmp(&["events", &user.cluster("nope")]).fails().says("not found");
     let watched = {
         let (kubeconfig, name) = (user.kubeconfig.clone(), name.clone());

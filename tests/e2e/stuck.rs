@@ -137,7 +137,7 @@ fn a_resource_quota_whose_status_cannot_be_written_is_written_anew() {
     let web = user.cluster("web");
     let ns = format!("{web}-ns");
     let site = SitePolicy::against_counts(&user, &ns);
-    user.cmp(&["create", "cluster", &web, "--cpu", "1", "--memory", "1Gi", "--timeout", "1s"])
+    user.cmp(&["create", "cluster", &web, "--cpu", "1", "--memory", "1Gi", "--timeout", "8s"])
         .fails()
         .says("kube-controller-manager has to see it");
     let uid = || user.admin(&["get", "resourcequota", "cmp", "-n", &ns, "-o", "jsonpath={.metadata.uid}"]).ok().stdout;

@@ -60,7 +60,7 @@ pub fn free_port() -> u16 {
 }
 
 impl ControlPlane {
-    /// Starts a control plane with three nodes of 64 CPU and 256 GiB, and waits until it is usable.
+    /// Starts a control plane with three nodes of 512 CPU and 2 TiB, and waits until it is usable.
     pub fn start() -> Self {
         Self::start_with(&Options::default())
     }
@@ -331,9 +331,10 @@ impl ControlPlane {
     }
 }
 
-/// Returns the nodes of a control plane: three, with 64 CPU and 256 GiB each.
+/// Returns the nodes of a control plane: three, with 512 CPU and 2 TiB each. The clusters of all tests of a suite have to
+/// fit.
 pub fn node_objects(kubevirt: bool) -> Vec<Value> {
-    let amounts = json!({ "cpu": "64", "memory": "256Gi", "pods": "1000", "ephemeral-storage": "1Ti" });
+    let amounts = json!({ "cpu": "512", "memory": "2Ti", "pods": "1000", "ephemeral-storage": "1Ti" });
     let node = |at: u32| {
         let mut node = json!({
             "apiVersion": "v1", "kind": "Node",
