@@ -1,11 +1,12 @@
 //! The user's editor, as `kubectl edit` runs it, and the file that it opens.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::hash::BuildHasher;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+
+use cmp_client::private;
 
 use crate::error::CliError;
 use crate::{escape, files};
@@ -38,7 +39,7 @@ impl Draft {
             let name = format!("kubectl-cmp-edit-{:016x}.{ending}", random.hash_one(at));
             let path = std::env::temp_dir().join(name);
             // A new file is no link of somebody else.
-            tried = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map(|_| Self { path });
+            tried = private::create(&path).map(|_| Self { path });
             if !matches!(&tried, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
                 break;
             }
