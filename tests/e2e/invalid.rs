@@ -1,9 +1,9 @@
 //! Pods that Kubernetes calls invalid: they are refused before anything is charged, and the corrected command works.
 
-use cmp_tests::{World, eventually};
 use serde_json::{Value, json};
 
-use crate::support::{SOON, held, shared, shows, want};
+use crate::site::SitePolicy;
+use crate::support::{held, shared, shows, want};
 
 /// An annotation that core does not judge and that the API server calls invalid.
 const REFUSED_LATER: &str = r#"{"metadata":{"annotations":{"controller.kubernetes.io/pod-deletion-cost":"high"}}}"#;
@@ -96,45 +96,6 @@ fn a_repeated_create_does_not_wait_for_an_instance_that_its_user_stopped() {
     user.cmp(&create).ok().says(&format!("cluster/{name} unchanged"));
 }
 
-/// A policy of the site that denies an image in objects of one resource.
-struct SitePolicy<'a> {
-    world: &'a World<'a>,
-    name: String,
-}
-
-impl<'a> SitePolicy<'a> {
-    /// Stores the policy, and waits until the API server denies `probe`. `pod` is the expression for the spec of the Pod.
-    fn new(world: &'a World<'a>, (group, resource): (&str, &str), pod: &str, image: &str, probe: &Value) -> Self {
-        let name = format!("site-{resource}-{}", world.name);
-        let denied = format!("{pod}.containers.exists(c, c.image == '{image}') && object.metadata.name.endsWith('-0')");
-        let api = "admissionregistration.k8s.io/v1";
-        let policy = json!({ "apiVersion": "v1", "kind": "List", "items": [
-            { "apiVersion": api, "kind": "ValidatingAdmissionPolicy", "metadata": { "name": name }, "spec": {
-                "matchConstraints": { "resourceRules": [{ "apiGroups": [group], "apiVersions": ["v1"],
-                    "operations": ["CREATE"], "resources": [resource] }] },
-                "validations": [{ "expression": format!("!({denied})"), "message": "not from this registry" }] } },
-            { "apiVersion": api, "kind": "ValidatingAdmissionPolicyBinding", "metadata": { "name": name },
-              "spec": { "policyName": name, "validationActions": ["Deny"] } },
-        ] });
-        let plane = &world.installation.plane;
-        plane.admin_reading(&["create", "-f", "-"], &policy.to_string()).ok();
-        eventually("the API server asks the policy of the site", SOON, || {
-            let tried = plane.admin_reading(&["create", "--dry-run=server", "-f", "-"], &probe.to_string());
-            if tried.stderr.contains(&name) { Ok(()) } else { Err(tried.to_string()) }
-        });
-        Self { world, name }
-    }
-
-    fn says(&self) -> String {
-        format!("ValidatingAdmissionPolicy '{0}' with binding '{0}' denied request: not from this registry", self.name)
-    }
-
-    fn remove(self) {
-        let both = "validatingadmissionpolicybinding,validatingadmissionpolicy";
-        self.world.admin(&["delete", both, &self.name]).ok();
-    }
-}
-
 #[test]
 fn a_policy_of_the_site_that_denies_the_first_instance_leaves_no_other_one() {
     let user = shared().user("8", "8Gi");
@@ -145,7 +106,8 @@ fn a_policy_of_the_site_that_denies_the_first_instance_leaves_no_other_one() {
         "metadata": { "name": format!("{name}-0"), "namespace": "default" },
         "spec": { "selector": { "matchLabels": labels }, "template": { "metadata": { "labels": labels },
             "spec": { "containers": [{ "name": "instance", "image": image }] } } } });
-    let policy = SitePolicy::new(&user, ("apps", "statefulsets"), "object.spec.template.spec", &image, &probe);
+    let policy =
+        SitePolicy::against_image(&user, ("apps", "statefulsets"), "object.spec.template.spec", &image, &probe);
     let create = |cpu: &str, more: &[&str]| {
         let command = ["create", "cluster", &name, "--memory", "1Gi", "--count", "2", "--cpu", cpu];
         user.cmp(&[&command, more].concat())
@@ -154,15 +116,15 @@ fn a_policy_of_the_site_that_denies_the_first_instance_leaves_no_other_one() {
     let hint =
         format!("hint: correct the command and repeat it, or give the quota back: kubectl cmp delete cluster {name}");
     // The policy would allow the second instance.
-    create("1", &["--image", &image, "--wait"]).fails().says(&policy.says()).says(&hint);
+    create("1", &["--image", &image, "--wait"]).fails().says(&policy.refusal()).says(&hint);
     let sets = user.kubectl(&["get", "statefulsets", "-n", &format!("{name}-ns"), "-o", "name"]).ok();
     assert_eq!(sets.stdout, "", "{sets}");
     shows(&user, &name, "2 of 2 instances are not created yet: repeat the command, or correct it");
     // A correction that is refused as well changes nothing and charges nothing more.
     let before = user.account();
-    create("2", &["--image", &image, "--port", "80"]).fails().says(&policy.says()).says(&hint);
+    create("2", &["--image", &image, "--port", "80"]).fails().says(&policy.refusal()).says(&hint);
     for same in [&["--image", image.as_str()][..], &["--image", &image, "--port", "80"]] {
-        create("1", &[same, &["--dry-run=server"]].concat()).fails().says(&policy.says()).says(&hint);
+        create("1", &[same, &["--dry-run=server"]].concat()).fails().says(&policy.refusal()).says(&hint);
     }
     create("1", &["--image", "nginx", "--dry-run=server"]).ok().says("created (server dry run)");
     let key = format!("want.{name}");
@@ -171,9 +133,9 @@ fn a_policy_of_the_site_that_denies_the_first_instance_leaves_no_other_one() {
     user.cmp(&["delete", "cluster", &name, "--yes", "--wait"]).ok();
     assert_eq!(used(), 0);
     // A corrected command is the other one.
-    create("1", &["--image", &image]).fails().says(&policy.says());
+    create("1", &["--image", &image]).fails().says(&policy.refusal());
     create("2", &["--image", "nginx", "--wait"]).ok().says(&format!("cluster/{name} created"));
-    policy.remove();
+    drop(policy);
 }
 
 #[test]
@@ -184,15 +146,15 @@ fn a_policy_of_the_site_that_denies_the_pods_is_the_reason() {
     let probe = json!({ "apiVersion": "v1", "kind": "Pod",
         "metadata": { "name": format!("{name}-0"), "namespace": "default" },
         "spec": { "containers": [{ "name": "instance", "image": image }] } });
-    let policy = SitePolicy::new(&user, ("", "pods"), "object.spec", &image, &probe);
+    let policy = SitePolicy::against_image(&user, ("", "pods"), "object.spec", &image, &probe);
     let create = ["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi", "--count", "2", "--image", &image];
     user.cmp(&create).ok();
     shows(&user, &name, &policy.name);
     user.cmp(&[create.as_slice(), &["--wait", "--timeout", "1s"]].concat())
         .fails()
         .says("instances run after 1 s")
-        .says(&policy.says());
+        .says(&policy.refusal());
     user.cmp(&["delete", "cluster", &name, "--yes", "--wait"]).ok();
     assert_eq!(user.cmp(&["quota", "-o", "json"]).ok().json()["used_cpu"], 0);
-    policy.remove();
+    drop(policy);
 }

@@ -37,6 +37,7 @@ mod resize;
 mod rollout;
 mod schedules;
 mod shrink;
+mod site;
 mod smoke;
 mod story;
 mod stuck;

@@ -5,7 +5,8 @@ use std::thread;
 use cmp_tests::{Installation, World, eventually};
 use serde_json::{Value, json};
 
-use crate::deletion::{SitePolicy, hold_up, let_go, nothing_is_left};
+use crate::deletion::{hold_up, let_go, nothing_is_left};
+use crate::site::SitePolicy;
 use crate::support::{SOON, held, is_gone, running, shared, shows, want};
 
 /// Returns how often a step of this name failed, in all replicas.
