@@ -115,10 +115,11 @@ pub async fn delete(client: &Client, name: &str, dry_run: bool) -> Result<(), Ap
 }
 
 /// Reports whether a policy refuses the deletion of a Namespace, tried in a dry run.
-pub async fn is_kept(client: &Client, name: &str) -> bool {
-    let params = DeleteParams { dry_run: true, ..DeleteParams::default() };
-    let tried = all(client).delete(name, &params).await.map_err(ApiError::from);
-    matches!(tried, Err(error) if error.is_forbidden())
+pub async fn is_kept(client: &Client, name: &str) -> Result<bool, ApiError> {
+    match delete(client, name, true).await {
+        Err(error) if error.is_forbidden() => Ok(true),
+        tried => tried.map(|()| false),
+    }
 }
 
 /// A Namespace that is left at the deadline.

@@ -190,8 +190,11 @@ impl Going<'_, '_> {
                 if self.dry_run == DryRun::Client {
                     break true;
                 }
+                // cmp-webhook may empty the account at any time. An account that was empty before the attempt was
+                // refused for another reason.
+                let held = accounts.holds(&name).await?;
                 match accounts.delete(&name, self.is_server()).await {
-                    Err(error) if error.is_forbidden() && accounts.holds(&name).await? => {
+                    Err(error) if error.is_forbidden() && held => {
                         if self.dry_run == DryRun::Server {
                             break false;
                         }
@@ -233,7 +236,7 @@ impl Going<'_, '_> {
         self.delete(&policies).await?;
         if self.dry_run == DryRun::None {
             self.wait("the policies to be gone", || async {
-                Ok(!all_namespaces::is_kept(self.client, keys::USERS_NAMESPACE).await)
+                Ok(!all_namespaces::is_kept(self.client, keys::USERS_NAMESPACE).await?)
             })
             .await?;
         }
