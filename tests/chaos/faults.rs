@@ -257,7 +257,7 @@ impl<'a> Faults<'a> {
 /// Regression test: this order of hits once let the test hang. The binding was undone before etcd, again and again.
 #[test]
 fn a_binding_is_taken_away_after_etcd_answers_again() {
-    let _alone = crate::alone();
+    let _beside = crate::beside();
     let runtime = runtime();
     let mut installation = Installation::start(1, "3s");
     let etcd = runtime.block_on(async { Etcd::new(installation.plane.etcd_url()) });

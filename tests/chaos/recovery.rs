@@ -69,7 +69,7 @@ fn shape(account: &Value, cluster: &str) -> Option<(Value, Value, Value)> {
 
 #[test]
 fn a_lost_or_damaged_account_is_rebuilt_while_instances_run() {
-    let _alone = crate::alone();
+    let _beside = crate::beside();
     let installation = Installation::start(2, "3s");
     let (john, mary) = (installation.user_named("john", "8", "64Gi"), installation.user_named("mary", "64", "64Gi"));
     john.running("web", 2, "1", "1Gi");

@@ -22,7 +22,7 @@ fn world<'a>(installation: &'a Installation) -> World<'a> {
 
 #[test]
 fn a_restored_etcd_converges_to_the_existing_objects() {
-    let _alone = crate::alone();
+    let _beside = crate::beside();
     let mut installation = Installation::start(2, "3s");
     let user = installation.user_named("john", "16", "64Gi");
     user.running("kept", 2, "1", "1Gi");
