@@ -73,7 +73,7 @@ fn a_user_is_deleted_while_clusters_are_being_created() {
             let ready = names.iter().filter(|name| has_uid(account, name) == Some(true));
             names.iter().any(|name| has_uid(account, name).is_some()) && ready.count() >= prepared
         });
-        user.admin(&["cmp", "delete", "user", &user.name, "--cascade", "--yes", "--timeout", "4m"])
+        user.admin(&["cmp", "delete", "user", &user.name, "--cascade", "--yes", "--timeout", "8m"])
             .ok()
             .says(&format!("user/{} deleted", user.name));
         nothing_is_left(&user);

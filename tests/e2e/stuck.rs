@@ -22,6 +22,7 @@ fn failures(installation: &Installation, step: &str) -> u64 {
 #[test]
 fn a_denied_namespace_is_the_reason_and_has_one_event() {
     let user = shared().user("4", "8Gi");
+    let db = running(&user, "db", 1, "1", "1Gi");
     let web = user.cluster("web");
     let site = SitePolicy::against_namespaces(&user);
     let reason = "cannot create its namespace";
@@ -34,6 +35,9 @@ fn a_denied_namespace_is_the_reason_and_has_one_event() {
         .says(&format!("kubectl cmp delete cluster {web}"))
         .says_not("is cmp-webhook running?");
     shows(&user, &web, "cost-center is missing");
+    // The owner has no access to the cluster yet. The events of their other clusters are shown.
+    user.cmp(&["events"]).ok().says(&format!("cluster {web} is left out")).says(&format!("{db}  "));
+    user.cmp(&["events", &web]).fails().says("Forbidden");
     user.admin(&["cmp", "check"]).fails().says(&format!("cluster {web} is stuck")).says("cost-center is missing");
     eventually("there is an Event", SOON, || {
         let events = user.admin(&["get", "events", "-n", "cmp-users"]).ok();

@@ -47,7 +47,8 @@ const AT_ONCE: usize = 16;
 pub(crate) async fn run(context: &Context<'_>, args: EventsArgs) -> Result<(), CliError> {
     let EventsArgs { name, all_namespaces, owner, list, watch } = args;
     let of_namespace = if all_namespaces { None } else { context.cluster_of_namespace()? };
-    let selected = match name.or(of_namespace) {
+    let one = name.or(of_namespace);
+    let selected = match one.clone() {
         Some(name) => vec![(context.holder(&name).await?, vec![name])],
         None => select(context, all_namespaces, owner.as_ref()).await?,
     };
@@ -62,10 +63,18 @@ pub(crate) async fn run(context: &Context<'_>, args: EventsArgs) -> Result<(), C
     let mut lists = stream::iter(owners.keys())
         .map(|cluster| {
             let client = &client;
-            async move { events::list(client, cluster).await.map(|list| (cluster, list)) }
+            async move { (cluster, events::list(client, cluster).await) }
         })
         .buffered(AT_ONCE);
-    while let Some((cluster, list)) = lists.try_next().await? {
+    while let Some((cluster, list)) = lists.next().await {
+        let list = match list {
+            // The owner has no access while the cluster is prepared or deleted. The other clusters are shown.
+            Err(error) if one.is_none() && error.is_forbidden() => {
+                context.ui.note(&unread(cluster));
+                continue;
+            }
+            list => list?,
+        };
         from.push((cluster.clone(), list.version));
         found.extend(list.events.into_iter().map(|event| (cluster, event)));
     }
@@ -94,6 +103,15 @@ pub(crate) async fn run(context: &Context<'_>, args: EventsArgs) -> Result<(), C
         }
     }
     Ok(())
+}
+
+/// Says that the events of one of several clusters cannot be read.
+fn unread(cluster: &ClusterName) -> String {
+    let namespace = cluster.namespace();
+    format!(
+        "Warning: cluster {cluster} is left out: you may not read events in namespace {namespace}; its owner may not while \
+         it is prepared or deleted"
+    )
 }
 
 fn item(cluster: &ClusterName, event: &Event, now: Timestamp) -> Item {
