@@ -2,6 +2,7 @@
 
 use futures::stream::{BoxStream, StreamExt};
 use http::Request;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::watcher::{Config, watcher};
@@ -34,6 +35,26 @@ const TYPES: [&str; 2] = ["virtualmachines", "virtualmachineinstances"];
 /// Reports whether the Kubernetes cluster has KubeVirt: whether the API server serves VMs and their guests.
 pub async fn installed(client: &Client) -> Result<bool, ApiError> {
     Ok(has_vms(&served(client, &format!("{GROUP}/{VERSION}")).await?))
+}
+
+/// Lists the definitions of both types that are stored, but that the API server does not serve: they are not
+/// `Established`. An API server that ends between two conditions of a definition goes on with it five minutes later, at
+/// the next resync of its informers (`customresource_handler.go` of apiextensions-apiserver).
+pub async fn unserved(client: &Client) -> Result<Vec<String>, ApiError> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let mut unserved = Vec::new();
+    for plural in TYPES {
+        let name = format!("{plural}.{GROUP}");
+        if definitions.get_opt(&name).await?.is_some_and(|definition| !is_established(&definition)) {
+            unserved.push(name);
+        }
+    }
+    Ok(unserved)
+}
+
+fn is_established(definition: &CustomResourceDefinition) -> bool {
+    let conditions = definition.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.into_iter().flatten().any(|condition| condition.type_ == "Established" && condition.status == "True")
 }
 
 /// Reports whether both types are served. The group alone says less. KubeVirt's operator makes it first, for its own

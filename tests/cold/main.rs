@@ -21,8 +21,9 @@ use serde_json::json;
 
 /// The number of starts of a run that names none. One of three has KubeVirt.
 const STARTS: u64 = 20;
-/// The longest time until a step succeeds.
-const STEP: Duration = Duration::from_secs(240);
+/// The longest time until a step succeeds. An API server that is killed between two conditions of a definition of KubeVirt
+/// goes on with the definition after five minutes.
+const STEP: Duration = Duration::from_secs(480);
 /// The time in which the processes start and are killed.
 const UNREST: Duration = Duration::from_secs(25);
 /// The pause of the supervisor between two rounds.

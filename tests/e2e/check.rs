@@ -138,6 +138,23 @@ fn each_problem_is_named_with_a_remedy() {
     plane.admin(&["delete", "apiservice", "v1beta1.metrics.k8s.io"]).ok();
     comes_to_pass(plane);
 
+    // A definition of KubeVirt is stored, and its names belong to another definition.
+    for plural in ["others", "virtualmachines"] {
+        let definition = json!({ "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": { "name": format!("{plural}.kubevirt.io") },
+            "spec": { "group": "kubevirt.io", "scope": "Namespaced",
+                "names": { "plural": plural, "kind": "VirtualMachine" },
+                "versions": [{ "name": "v1", "served": true, "storage": true,
+                    "schema": { "openAPIV3Schema": { "type": "object" } } }] } });
+        plane.admin_reading(&["create", "-f", "-"], &definition.to_string()).ok();
+        if plural == "others" {
+            plane.admin(&["wait", "--for=condition=Established", "crd", "others.kubevirt.io"]).ok();
+        }
+    }
+    let text = "warning   kubevirt: customresourcedefinition/virtualmachines.kubevirt.io is not Established";
+    check(plane).ok().says(text).says("kubectl describe crd virtualmachines.kubevirt.io");
+    plane.admin(&["delete", "crd", "others.kubevirt.io", "virtualmachines.kubevirt.io"]).ok();
+
     // Policies and rights.
     let never = json!([{ "op": "add", "path": "/spec/matchConditions/-", "value": { "name": "never", "expression": "false" } }]);
     patch(plane, &["validatingadmissionpolicy", "cmp-services"], &never);

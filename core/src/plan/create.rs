@@ -144,7 +144,8 @@ pub fn can_run(kind: InstanceType, kubevirt: bool) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal::wish("--type vm: KubeVirt is not installed in this cluster")
-        .hint("ask an administrator to install KubeVirt 1.7 or newer (kubevirt.io), or use --type container"))
+        .hint("ask an administrator to install KubeVirt 1.7 or newer (kubevirt.io), or use --type container")
+        .hint("if it was installed just now, repeat the command: the API server may serve new types only after five minutes"))
 }
 
 /// Plans the creation of a cluster, or its continuation after an interruption.

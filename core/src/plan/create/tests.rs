@@ -336,7 +336,8 @@ fn the_template_decides_the_type() {
     assert_eq!(
         can_run(Vm, false).unwrap_err().to_string(),
         "--type vm: KubeVirt is not installed in this cluster\n\
-         hint: ask an administrator to install KubeVirt 1.7 or newer (kubevirt.io), or use --type container"
+         hint: ask an administrator to install KubeVirt 1.7 or newer (kubevirt.io), or use --type container\n\
+         hint: if it was installed just now, repeat the command: the API server may serve new types only after five minutes"
     );
 }
 

@@ -21,15 +21,20 @@ pub(super) async fn policies(client: &Client) -> Check {
 
 /// Checks for KubeVirt, which is optional. Without it there are no VMs.
 pub(super) async fn kubevirt(client: &Client) -> Check {
-    let found = cmp_client::kubevirt::installed(client).await.map_err(CliError::from);
-    let said = |found| {
-        if found {
-            "KubeVirt is installed: clusters of VMs can be created"
-        } else {
-            "KubeVirt is not installed: clusters of VMs cannot be created"
-        }
-    };
-    Check::of("kubevirt", found.map(|found| said(found).to_owned()))
+    const NAME: &str = "kubevirt";
+    match cmp_client::kubevirt::installed(client).await {
+        Ok(true) => Check::ok(NAME, "KubeVirt is installed: clusters of VMs can be created"),
+        // A caller who may not read the definitions does not know more.
+        Ok(false) => match cmp_client::kubevirt::unserved(client).await.unwrap_or_default().first() {
+            Some(name) => {
+                let text = format!("customresourcedefinition/{name} is not Established: VMs are not served yet");
+                let look = format!("the API server tries again within five minutes; see kubectl describe crd {name}");
+                Check::warning(NAME, text).hint(look)
+            }
+            None => Check::ok(NAME, "KubeVirt is not installed: clusters of VMs cannot be created"),
+        },
+        Err(error) => Check::of(NAME, Err(error.into())),
+    }
 }
 
 /// Checks whether the caller can install cmp now: the Namespaces are free or belong to cmp, and the caller has the
