@@ -172,24 +172,34 @@ pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), TemplateErro
         let user_data = format!("#cloud-config\nssh_authorized_keys:\n- {}\n", json!(key));
         let disk = json!({ "name": CLOUD_INIT, "disk": { "bus": "virtio" } });
         let volume = json!({ "name": CLOUD_INIT, "cloudInitNoCloud": { "userData": user_data } });
-        for (list, item) in [("/domain/devices/disks", disk), ("/volumes", volume)] {
-            match spec.pointer_mut(list).and_then(Value::as_array_mut) {
-                Some(list) => list.push(item),
-                None => {
-                    return Err(TemplateError::new(
-                        format!("spec.template.spec{}", list.replace('/', ".")),
-                        "is missing",
-                    ));
-                }
+        let volumes: Vec<Value> = items(&spec["volumes"]).map(|(_, volume)| volume["name"].clone()).collect();
+        let disks = list(spec, "/domain/devices", "disks")?;
+        // KubeVirt adds the disks of the other volumes after the named ones, and a guest starts from its first disk.
+        for volume in volumes {
+            if !disks.iter().any(|disk| disk["name"] == volume) {
+                disks.push(json!({ "name": volume }));
             }
         }
+        disks.push(disk);
+        list(spec, "", "volumes")?.push(volume);
     }
     Ok(())
 }
 
+/// Returns a list of the machine, which may be missing.
+fn list<'a>(spec: &'a mut Value, at: &str, key: &str) -> Result<&'a mut Vec<Value>, TemplateError> {
+    let wrong = |why| TemplateError::new(format!("spec.template.spec{}.{key}", at.replace('/', ".")), why);
+    let parent = spec.pointer_mut(at).and_then(Value::as_object_mut).ok_or_else(|| wrong("is missing"))?;
+    let list = parent.entry(key).or_insert(Value::Null);
+    if list.is_null() {
+        *list = json!([]);
+    }
+    list.as_array_mut().ok_or_else(|| wrong("must be a list"))
+}
+
 /// Checks that a patch has not changed the fields that belong to the size and to the verbs.
 pub(super) fn still_instance(machine: &Value) -> Checked {
-    for key in ["runStrategy", "running"] {
+    for key in CHANGED_BY_VERBS {
         if !machine["spec"][key].is_null() {
             return no(format!("spec.{key}"), "is changed by start, stop, suspend and resume: leave it out");
         }

@@ -413,6 +413,30 @@ fn a_machine_may_be_a_template() {
     assert!(Template::read(&manifest).unwrap_err().to_string().contains("spec.template.spec is missing"));
 }
 
+#[test]
+fn a_public_key_is_on_the_last_disk() {
+    let mut manifest = Template::machine().manifest();
+    let dev =
+        Want { kind: InstanceType::Vm, ssh_key: Some("ssh-ed25519 AAAA".to_owned()), ..want(1, "cpu=1,memory=1Gi") };
+    for (named, expected) in [
+        (json!([{ "name": "root", "disk": {} }]), vec!["root", "cloudinit"]),
+        // KubeVirt itself makes the disks that are not named.
+        (json!([]), vec!["root", "cloudinit"]),
+        (Value::Null, vec!["root", "cloudinit"]),
+    ] {
+        manifest["spec"]["template"]["spec"]["domain"]["devices"]["disks"] = named;
+        let blueprint = Template::read(&manifest).unwrap().0.blueprint(&dev).unwrap();
+        let spec = &blueprint.virtual_machine(&name("dev").instance(0)).unwrap()["spec"]["template"]["spec"];
+        for list in [&spec["domain"]["devices"]["disks"], &spec["volumes"]] {
+            let names: Vec<&str> = list.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
+            assert_eq!(names, expected);
+        }
+    }
+    manifest["spec"]["template"]["spec"]["domain"]["devices"]["disks"] = json!({});
+    let refused = Template::read(&manifest).unwrap().0.blueprint(&dev).unwrap_err().to_string();
+    assert_eq!(refused, "spec.template.spec.domain.devices.disks must be a list");
+}
+
 /// The lists of the allowed fields are those of the policy.
 #[test]
 fn the_policy_allows_exactly_the_fields_of_a_machine_that_core_allows() {
