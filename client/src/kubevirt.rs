@@ -167,13 +167,24 @@ impl Machines {
 
     /// Calls one of KubeVirt's subresources.
     async fn put(&self, call: &str, body: &Value) -> Result<(), ApiError> {
-        let path = format!("/apis/{SUBRESOURCES}/{VERSION}/namespaces/{}/{call}", self.namespace);
-        let request = Request::put(path).header(http::header::CONTENT_TYPE, "application/json");
-        let request =
-            request.body(body.to_string().into_bytes()).map_err(|error| ApiError::Other(error.to_string()))?;
-        self.client.request_text(request).await?;
+        put(&self.client, &self.namespace, call, body).await?;
         Ok(())
     }
+}
+
+/// Puts an object to one of KubeVirt's subresources in a Namespace, and returns the answer.
+async fn put(client: &Client, namespace: &str, call: &str, body: &Value) -> Result<String, ApiError> {
+    let path = format!("/apis/{SUBRESOURCES}/{VERSION}/namespaces/{namespace}/{call}");
+    let request = Request::put(path).header(http::header::CONTENT_TYPE, "application/json");
+    let request = request.body(body.to_string().into_bytes()).map_err(|error| ApiError::Other(error.to_string()))?;
+    Ok(client.request_text(request).await?)
+}
+
+/// Returns a VirtualMachine with the fields of its instancetype and preference, as virt-api expands it. Nothing is
+/// written. An instancetype that is not of the whole cluster is looked up in the Namespace.
+pub async fn expand(client: &Client, namespace: &str, machine: &Value) -> Result<Value, ApiError> {
+    let answer = put(client, namespace, "expand-vm-spec", machine).await?;
+    serde_json::from_str(&answer).map_err(|error| ApiError::Other(format!("the expanded VirtualMachine: {error}")))
 }
 
 /// Ignores a conflict whose message contains one of these words.

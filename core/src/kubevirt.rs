@@ -13,7 +13,9 @@ use crate::resources::Resources;
 
 /// The API group of VirtualMachines.
 pub const GROUP: &str = "kubevirt.io";
-/// The API group of the subresources that pause and unpause a VM.
+/// The API group of pools of VMs.
+pub const POOL_GROUP: &str = "pool.kubevirt.io";
+/// The API group of the subresources that pause and unpause a VM, and that expand one.
 pub const SUBRESOURCES: &str = "subresources.kubevirt.io";
 /// The version of both API groups.
 pub const VERSION: &str = "v1";

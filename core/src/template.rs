@@ -22,6 +22,7 @@ use crate::resources::{Resources, STORAGE};
 use crate::state::State;
 use crate::vocabulary::InstanceType;
 
+mod draft;
 mod error;
 mod machine;
 mod patch;
@@ -30,6 +31,7 @@ pub mod resize;
 mod rules;
 pub(crate) mod validation;
 
+pub use draft::Draft;
 pub use error::TemplateError;
 pub use rules::Grants;
 pub use validation::{NOT_A_REFERENCE, is_reference};
@@ -86,13 +88,19 @@ impl Template {
     /// value lists the parts of the manifest that are not used.
     pub fn read(manifest: &Value) -> Result<(Self, Vec<String>), TemplateError> {
         if manifest["kind"] == "VirtualMachine" {
-            let (machine, unused) = machine::of_manifest(manifest)?;
+            let (machine, dropped) = machine::of_manifest(manifest)?;
+            machine::is_final(&machine)?;
             let spec = &machine["spec"]["template"]["spec"];
             let grants = rules::grants("spec.template.spec", spec, machine::claims(&machine))?;
             let template = Self { spec: TemplateSpec::Machine(machine), grants };
             let some = Resources::new(Quantity::whole(1), Quantity::mebibytes(1024));
             template.blueprint(&Want::new(InstanceType::Vm, 1, some))?;
+            let unused = dropped.iter().map(|field| format!("{field} {}", draft::NOT_USED)).collect();
             return Ok((template, unused));
+        }
+        if let Some(kind) = manifest["kind"].as_str().filter(|kind| draft::converts(kind)) {
+            let why = format!("is {kind}: `kubectl cmp create template` makes a VirtualMachine of it");
+            return Err(TemplateError::new("kind", why));
         }
         let (mut pod, unused) = pod::of_manifest(manifest)?;
         let spec = &pod::json(&pod)?["spec"];

@@ -274,6 +274,37 @@ fn a_template_is_stored_by_an_administrator_and_used_by_everybody() {
 }
 
 #[test]
+fn a_machine_of_kubevirt_is_stored_in_its_complete_form() {
+    let user = shared().user("1", "1Gi");
+    let template = format!("vmi-{}", user.name);
+    let admin = |arguments: &[&str], input: &str| shared().plane.admin_reading(arguments, input);
+    let create = ["cmp", "create", "template", &template, "-f", "-"];
+    let root = json!({ "name": "root", "containerDisk": { "image": "x" } });
+    let spec = json!({ "domain": { "devices": {}, "memory": { "guest": "1Gi" } }, "volumes": [root] });
+    let instance =
+        json!({ "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance", "spec": spec }).to_string();
+    let added = "Warning: spec.domain.devices.interfaces is missing: masquerade on the Pod network is added";
+    for dry in ["--dry-run=client", "--dry-run=server", "--dry-run=none"] {
+        let said = admin(&[&create[..], &[dry]].concat(), &instance).ok();
+        said.says("created").says(added).says("Warning: spec.domain.memory is not used: the cluster sets the size");
+    }
+    admin(&create, &instance).ok().says("unchanged");
+    let stored = user.cmp(&["get", "template", &template, "-o", "json"]).ok().json()["spec"]["manifest"].clone();
+    let interfaces = &stored["spec"]["template"]["spec"]["domain"]["devices"]["interfaces"];
+    assert_eq!((&stored["kind"], &interfaces[0]["masquerade"]), (&json!("VirtualMachine"), &json!({})));
+    admin(&["cmp", "delete", "template", &template, "--yes"], "").ok();
+    // A control plane without KubeVirt expands nothing, and admission takes no other form.
+    let machine = json!({ "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine",
+        "spec": { "instancetype": { "name": "large" }, "template": { "spec": spec } } });
+    admin(&create, &machine.to_string()).fails().says("no KubeVirt expands its instancetype or preference");
+    let map = json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": { "template": instance }, "metadata": {
+        "name": template, "namespace": "cmp-templates", "labels": { "kubectl-cmp.dev/template": "true" } } });
+    admin(&["create", "-f", "-"], &map.to_string())
+        .fails()
+        .says("kind is VirtualMachineInstance: `kubectl cmp create template` makes a VirtualMachine of it");
+}
+
+#[test]
 fn a_bad_template_is_refused_when_it_is_stored() {
     let user = shared().user("8", "8Gi");
     let template = format!("bad-{}", user.name);

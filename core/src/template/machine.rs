@@ -3,7 +3,7 @@
 //! As in `manifests/policies/vms.yaml`, only the fields listed here can be set. A field that is unknown today may cost
 //! something tomorrow. The lists are those of the policy; a test compares them.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::error::TemplateError;
 use super::pod::BY_SIZE;
@@ -19,6 +19,10 @@ use crate::state::State;
 const CLOUD_INIT: &str = "cloudinit";
 /// The fields of `cpu` that belong to the size.
 const SIZE: [&str; 4] = ["cores", "sockets", "threads", "maxSockets"];
+/// The fields of the spec that switch a machine on and off.
+pub(super) const CHANGED_BY_VERBS: [&str; 2] = ["runStrategy", "running"];
+/// The fields of the spec that refer to objects with further fields.
+pub(super) const MATCHERS: [&str; 2] = ["instancetype", "preference"];
 
 pub(super) const SPEC: [&str; 3] = ["runStrategy", "template", "dataVolumeTemplates"];
 pub(super) const CPU: [&str; 6] = ["cores", "sockets", "threads", "maxSockets", "model", "features"];
@@ -120,18 +124,72 @@ pub(super) fn of_manifest(manifest: &Value) -> Result<(Value, Vec<String>), Temp
     if !machine["spec"]["template"]["spec"].is_object() {
         return Err(TemplateError::new("spec.template.spec", "is missing: it describes the machine"));
     }
-    for key in ["runStrategy", "running"] {
+    for key in CHANGED_BY_VERBS {
         remove(&mut machine, "/spec", key);
     }
-    let mut unused = Vec::new();
+    let dropped = without_size(&mut machine);
+    Ok((machine, dropped))
+}
+
+/// Removes the size of a machine, and returns the fields that said something about it.
+pub(super) fn without_size(machine: &mut Value) -> Vec<String> {
+    let mut dropped = Vec::new();
     for (at, keys) in [("/spec/template/spec/domain/cpu", &SIZE[..]), (DOMAIN_AT, &["memory", "resources"])] {
         for key in keys {
-            if remove(&mut machine, at, key) {
-                unused.push(format!("{}.{key} is not used: the cluster sets the size", dotted(at)));
+            if remove(machine, at, key).is_some_and(|said| said != json!({})) {
+                dropped.push(format!("{}.{key}", dotted(at)));
             }
         }
     }
-    Ok((machine, unused))
+    dropped
+}
+
+/// Reports whether a machine says nothing about a network. KubeVirt then attaches one of its choice.
+pub(super) fn lacks_network(machine: &Value) -> bool {
+    let spec = &machine["spec"]["template"]["spec"];
+    let devices = &spec["domain"]["devices"];
+    let is_empty = |list: &Value| list.is_null() || list.as_array().is_some_and(Vec::is_empty);
+    devices["autoattachPodInterface"] != false && is_empty(&devices["interfaces"]) && is_empty(&spec["networks"])
+}
+
+/// Adds masquerade on the Pod network, if the machine has the form of one.
+pub(super) fn add_network(machine: &mut Value) -> bool {
+    fn add(machine: &mut Value) -> Option<()> {
+        let spec = machine.pointer_mut("/spec/template/spec")?.as_object_mut()?;
+        let devices = object(object(spec, "domain")?, "devices")?;
+        devices.insert("interfaces".to_owned(), json!([{ "name": "default", "masquerade": {} }]));
+        spec.insert("networks".to_owned(), json!([{ "name": "default", "pod": {} }]));
+        Some(())
+    }
+    add(machine).is_some()
+}
+
+/// Returns the object under a key, which may be missing.
+fn object<'a>(parent: &'a mut Map<String, Value>, key: &str) -> Option<&'a mut Map<String, Value>> {
+    let value = parent.entry(key).or_insert(Value::Null);
+    if value.is_null() {
+        *value = json!({});
+    }
+    value.as_object_mut()
+}
+
+/// Checks that a stored machine has its final form. KubeVirt fills in the rest of any other, and admission cannot ask it.
+pub(super) fn is_final(machine: &Value) -> Checked {
+    for key in MATCHERS {
+        if !machine["spec"][key].is_null() {
+            return no(
+                format!("spec.{key}"),
+                "is not allowed for instances: it hides the size; `kubectl cmp create template` expands it",
+            );
+        }
+    }
+    if lacks_network(machine) && machine["spec"]["template"]["spec"]["domain"]["devices"].is_object() {
+        return no(
+            "spec.template.spec.domain.devices.interfaces",
+            "must have one interface, with masquerade: `kubectl cmp create template` adds it",
+        );
+    }
+    Ok(())
 }
 
 /// The fields of a `DataVolume` that hold the specification of its claim.
@@ -142,8 +200,9 @@ fn dotted(pointer: &str) -> String {
     pointer.trim_start_matches('/').replace('/', ".")
 }
 
-fn remove(machine: &mut Value, at: &str, key: &str) -> bool {
-    machine.pointer_mut(at).and_then(Value::as_object_mut).is_some_and(|fields| fields.remove(key).is_some())
+/// Removes a field, and returns its value.
+pub(super) fn remove(machine: &mut Value, at: &str, key: &str) -> Option<Value> {
+    machine.pointer_mut(at)?.as_object_mut()?.remove(key)
 }
 
 /// Returns the image of the first disk.
@@ -234,7 +293,7 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
     const AT: &str = "spec.template.spec";
     only("the VirtualMachine", machine, &["metadata", "spec", "apiVersion", "kind"])?;
     let spec = &machine["spec"];
-    for key in ["instancetype", "preference"] {
+    for key in MATCHERS {
         if !spec[key].is_null() {
             return no(format!("spec.{key}"), "is not allowed for instances: it hides the size");
         }

@@ -1,4 +1,4 @@
-//! `create template`: stores a Pod or a VirtualMachine as a template.
+//! `create template`: stores a Pod or a machine of KubeVirt as a template.
 
 use clap::Args;
 use serde_json::Value;
@@ -23,7 +23,7 @@ pub(crate) struct CreateTemplate {
     /// The name of the template; optional for the output of `get template -o yaml`
     #[arg(value_name = "NAME", value_parser = name::<TemplateName>)]
     pub(crate) name: Option<TemplateName>,
-    /// File with the Pod or the VirtualMachine; - for standard input
+    /// File with the Pod or the machine of KubeVirt; - for standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) filename: String,
     #[command(flatten)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use cmp_client::kubevirt::expand;
 use cmp_client::templates::{Found, Templates};
 use cmp_core::account::Want;
 use cmp_core::keys;
@@ -11,7 +12,7 @@ use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
 use cmp_core::name::TemplateName;
 use cmp_core::plan::template::Blame;
 use cmp_core::plan::{self, Refusal};
-use cmp_core::template::{Blueprint, Template};
+use cmp_core::template::{Blueprint, Draft, Template};
 use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{ChangeArgs, DryRun};
@@ -94,7 +95,32 @@ pub(crate) async fn create_object(
     store(context, path, &name, manifest.clone(), yaml(&manifest)?, change).await
 }
 
-/// Stores a template. `text` is the source of `inner`.
+/// The Namespace of an instancetype that is not of the whole cluster, where neither the manifest nor `-n` names one.
+const USUAL_NAMESPACE: &str = "default";
+
+/// Asks KubeVirt to expand a machine that refers to an instancetype or a preference.
+async fn expanded(context: &Context<'_>, draft: Draft, path: &str) -> Result<Draft, CliError> {
+    let Some(machine) = draft.to_expand() else { return Ok(draft) };
+    let flag = context.global.namespace.as_deref().filter(|name| !name.is_empty());
+    let namespace = match (draft.namespace(), flag) {
+        (Some(named), Some(flag)) if named != flag => {
+            return Err(CliError::user(format!("--filename {path}: metadata.namespace is {named}, and -n is {flag}"))
+                .hint(format!("use -n {named}, or omit -n")));
+        }
+        (Some(named), _) => named,
+        (None, flag) => flag.unwrap_or(USUAL_NAMESPACE),
+    };
+    match expand(&context.client().await?, namespace, machine).await {
+        Ok(machine) => Ok(draft.expanded(machine)),
+        Err(error) if error.is_not_found() => {
+            Err(CliError::user(format!("--filename {path}: no KubeVirt expands its instancetype or preference"))
+                .hint("install KubeVirt in this cluster, or store a VirtualMachine with neither of them"))
+        }
+        Err(error) => Err(CliError::from(error).about(&format!("--filename {path}: namespace {namespace}"))),
+    }
+}
+
+/// Stores a template, in the form that all programs read. `text` is the source of `inner`.
 pub(crate) async fn store(
     context: &Context<'_>,
     path: &str,
@@ -105,7 +131,16 @@ pub(crate) async fn store(
 ) -> Result<(), CliError> {
     plan::template::to_store(name)?;
     let about = |why: &str| CliError::user(format!("--filename {path}: {why}"));
-    let (template, unused) = Template::read(&inner).map_err(|wrong| about(&wrong.to_string()))?;
+    let draft = Draft::read(&inner).map_err(|wrong| about(&wrong.to_string()))?;
+    let draft = expanded(context, draft, path).await?;
+    let (template, unused) =
+        Template::read(draft.manifest()).map_err(|wrong| about(&draft.located(wrong).to_string()))?;
+    for note in draft.notes() {
+        context.ui.note(&format!("Warning: {note}"));
+    }
+    // A manifest that is complete keeps its text, with its comments.
+    let text = if draft.is_changed() { yaml(draft.manifest())? } else { text };
+    let inner = draft.manifest().clone();
     let dry_run = change.dry.dry_run;
     if dry_run == DryRun::Client {
         for unused in unused {
@@ -158,9 +193,9 @@ pub(crate) fn source(found: &Found) -> &'static str {
 pub(crate) fn kind(found: &Found) -> Option<InstanceType> {
     match &found.template {
         Ok(template) => Some(template.kind()),
-        Err(_) if found.manifest["kind"] == "VirtualMachine" => Some(InstanceType::Vm),
-        Err(_) if found.manifest["kind"].is_string() => Some(InstanceType::Container),
-        Err(_) => None,
+        Err(_) => found.manifest["kind"]
+            .as_str()
+            .map(|kind| if kind.starts_with("VirtualMachine") { InstanceType::Vm } else { InstanceType::Container }),
     }
 }
 
