@@ -244,6 +244,22 @@ fn programs(
     Ok(found)
 }
 
+/// Returns KubeVirt's own example manifests, which are in the module that KubeVirt is built from.
+pub fn kubevirt_examples() -> Result<PathBuf, String> {
+    const MODULE: &str = "kubevirt.io/kubevirt";
+    go::check()?;
+    // The list names no folder before the module is downloaded.
+    let mut folder = String::new();
+    for command in [&["mod", "download", MODULE][..], &["list", "-m", "-f", "{{.Dir}}", MODULE]] {
+        let said = child::build(go::go("kubevirt").args(command)).map_err(|error| format!("go: {error}"))?;
+        folder = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+    }
+    if folder.is_empty() {
+        return Err(format!("go found no folder of {MODULE}"));
+    }
+    Ok(Path::new(&folder).join("examples"))
+}
+
 fn stages(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let copies = folder.join("stages");
     if !copies.exists() {

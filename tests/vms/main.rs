@@ -3,6 +3,7 @@
 
 mod attacks;
 mod clusters;
+mod examples;
 mod guests;
 mod into;
 mod mirror;
