@@ -13,6 +13,7 @@ use crate::error::CliError;
 use crate::escape;
 use crate::ui::Ui;
 
+pub(crate) mod fit;
 pub(crate) mod format;
 pub(crate) mod jsonpath;
 pub(crate) mod selector;
@@ -72,16 +73,17 @@ pub(crate) fn print(ui: &Ui, args: &ListArgs, heads: Heads, items: Vec<Item>, si
                 ui.note("No resources found.");
                 return Ok(());
             }
-            ui.out(&rows(args, heads, items))
+            ui.out(&rows(args, heads, items, ui.room()))
         }
     }
 }
 
-/// Returns the table of these items.
-pub(crate) fn rows(args: &ListArgs, heads: Heads, items: Vec<Item>) -> String {
+/// Returns the table of these items, for lines of `room` characters.
+pub(crate) fn rows(args: &ListArgs, heads: Heads, items: Vec<Item>, room: usize) -> String {
     let columns = ColumnsShown { wide: args.output.output == Some(Format::Wide), labels: args.show_labels };
     let head = (!args.output.no_headers).then(|| head(heads, columns));
-    table(&head.into_iter().chain(items.into_iter().map(|item| item.row(columns))).collect::<Vec<_>>())
+    let rows: Vec<_> = head.into_iter().chain(items.into_iter().map(|item| item.row(columns))).collect();
+    table_within(&rows, room)
 }
 
 /// The columns of a table that are shown beside the first ones.
@@ -132,7 +134,7 @@ fn columns(ui: &Ui, format: &Format, objects: &[Value], no_headers: bool) -> Res
     for object in objects {
         rows.push(format::cells(columns, &without_nulls(object.clone())).map_err(CliError::user)?);
     }
-    ui.out(&table(&rows))
+    ui.out(&table_within(&rows, ui.room()))
 }
 
 /// Sorts items by a field. Items without the field come first.
@@ -208,7 +210,7 @@ impl<'a> Stream<'a> {
         if first {
             self.widths = widths(&[&rows[..], &[head]].concat());
         }
-        self.ui.out(&aligned(&rows, &self.widths))
+        self.ui.out(&aligned(&rows, &self.widths, self.ui.room()))
     }
 }
 
@@ -277,32 +279,49 @@ pub(crate) fn yaml(object: &Value) -> Result<String, CliError> {
 /// Formats a table as kubectl does: no borders, three spaces between columns, no column below six characters, no spaces
 /// after the last. Every cell stays on one line. A cell without a value is a dash.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
-    aligned(rows, &widths(rows))
+    table_within(rows, fit::UNLIMITED)
+}
+
+/// Formats a table whose lines have at most `room` characters. Columns that do not fit are on further lines of their
+/// row, and the text of the last one is broken between words.
+pub(crate) fn table_within(rows: &[Vec<String>], room: usize) -> String {
+    aligned(rows, &widths(rows), room)
 }
 
 fn widths(rows: &[Vec<String>]) -> Vec<usize> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |cell: &String| shown(cell).chars().count();
     let widest = |column| rows.iter().filter_map(|row| row.get(column)).map(width).max();
-    (0..columns).map(|column| (widest(column).unwrap_or(0) + 3).max(6)).collect()
+    (0..columns).map(|column| (widest(column).unwrap_or(0) + fit::GAP).max(6)).collect()
 }
 
 fn shown(cell: &str) -> Cow<'_, str> {
     if cell.is_empty() { Cow::Borrowed("-") } else { escape::line(cell) }
 }
 
-fn aligned(rows: &[Vec<String>], widths: &[usize]) -> String {
+fn aligned(rows: &[Vec<String>], widths: &[usize], room: usize) -> String {
+    let words = rows.iter().filter_map(|row| row.get(widths.len().saturating_sub(1)));
+    let longest = words.flat_map(|cell| cell.split(' ')).map(|word| word.chars().count()).max().unwrap_or(0);
+    let parts = fit::parts(widths, longest, room);
     let mut text = String::new();
     for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            let cell = shown(cell);
-            // A cell that is wider than the first rows still gets a space after it.
-            let space = if cell.chars().count() < *width { "" } else { "   " };
-            line.push_str(&format!("{cell:<width$}{space}"));
+        for (at, part) in parts.iter().enumerate() {
+            let cells: Vec<_> = row.iter().zip(widths).take(part.end).skip(part.start).collect();
+            if at > 0 && cells.is_empty() {
+                continue;
+            }
+            let mut line = " ".repeat(if at == 0 { 0 } else { fit::INDENT });
+            let mut last = 0;
+            for (cell, width) in cells {
+                last = line.chars().count();
+                let cell = shown(cell);
+                // A cell that is wider than the first rows still gets a space after it.
+                let space = if cell.chars().count() < *width { "" } else { "   " };
+                line.push_str(&format!("{cell:<width$}{space}"));
+            }
+            text.push_str(&fit::broken(line.trim_end(), room, last));
+            text.push('\n');
         }
-        text.push_str(line.trim_end());
-        text.push('\n');
     }
     text
 }
@@ -348,6 +367,19 @@ mod tests {
         assert_eq!(table(&narrow), "A     IP    AGE\nb     -     1s\n");
         let forged = [["NAME", "REASON"], ["web", "\x1b[2J\nadmin\tgone"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(table(&forged), "NAME   REASON\nweb    ^[[2J\\nadmin\\tgone\n");
+    }
+
+    #[test]
+    fn a_table_that_is_too_wide_is_broken_between_columns_and_words() {
+        let rows = [["NAME", "STATUS", "CPU", "REASON"], ["web-0", "pending", "2", "no node has enough room for it"]];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(table_within(&rows, 54), table(&rows));
+        let text = "NAME    STATUS    CPU   REASON\nweb-0   pending   2     no node has enough\n                        room for it\n";
+        assert_eq!(table_within(&rows, 44), text);
+        let text = "NAME    STATUS    CPU\n  REASON\nweb-0   pending   2\n  no node has enough\n  room for it\n";
+        assert_eq!(table_within(&rows, 22), text);
+        let short = [vec!["A".to_owned(), "B".to_owned()], vec!["a".to_owned()]];
+        assert_eq!(table_within(&short, 5), "A\n  B\na\n");
     }
 
     proptest::proptest! {

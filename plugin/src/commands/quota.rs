@@ -15,7 +15,7 @@ use crate::args::values::{self, name};
 use crate::commands::shared::quota::{object, rows_of};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{Format, counted, print_object, table};
+use crate::output::{Format, counted, print_object, table, table_within};
 use crate::ui::{Colour, Ui};
 
 #[derive(Debug, Args)]
@@ -138,7 +138,7 @@ fn print_table(ui: &Ui, usages: &[Usage], no_headers: bool) -> Result<(), CliErr
     if !ui.on_terminal() {
         return ui.out(&table(&narrow[from.min(narrow.len())..]));
     }
-    let columns = ui.columns().map_or(usize::MAX, usize::from);
+    let columns = ui.room();
     let fits = |text: &String| text.lines().all(|line| line.chars().count() <= columns);
     let with = |more: usize| {
         let cells = usages.iter().map(|usage| [format!("{}%", usage.percent()), bar(usage)]);
@@ -148,7 +148,9 @@ fn print_table(ui: &Ui, usages: &[Usage], no_headers: bool) -> Result<(), CliErr
             rows.map(|(row, cells)| row.iter().cloned().chain(cells.into_iter().take(more)).collect()).collect();
         table(&rows[from.min(rows.len())..])
     };
-    let text = [with(2), with(1)].into_iter().find(fits).unwrap_or_else(|| with(0));
+    let Some(text) = [with(2), with(1), with(0)].into_iter().find(fits) else {
+        return ui.out(&table_within(&narrow[from.min(narrow.len())..], columns));
+    };
     let levels = (from == 0).then_some(None).into_iter().chain(usages.iter().map(|usage| Some(usage.level())));
     let parts: Vec<(String, Option<Colour>)> = text
         .lines()
@@ -215,6 +217,15 @@ memory     16Gi   4Gi         20Gi    12Gi        80%    [################----]
         assert_eq!(shown(of(Some(80)), &all, false), wide);
         assert_eq!(shown(of(None), &all, false), wide);
         assert!(shown(of(Some(80)), &all, true).starts_with("cpu "));
+        let narrow = "\
+RESOURCE   USED   AVAILABLE
+  TOTAL   RELEASING
+cpu        16     0
+  16      12
+memory     16Gi   4Gi
+  20Gi    12Gi
+";
+        assert_eq!(shown(of(Some(32)), &all, false), narrow);
         for (columns, widest) in [(79, "BAR"), (60, "USE%"), (53, "RELEASING")] {
             let text = shown(of(Some(columns)), &all, false);
             assert!(text.lines().all(|line| line.chars().count() <= usize::from(columns)), "{text}");

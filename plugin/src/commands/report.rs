@@ -14,7 +14,7 @@ use cmp_mirror::{History, fetch};
 use crate::args::values::{Priced, currency, name, priced, with_prices, zone};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{Format, print_object, table};
+use crate::output::{Format, print_object, table_within};
 use sheet::{ReportParameters, Sheet};
 
 mod object;
@@ -158,7 +158,7 @@ fn print(context: &Context<'_>, report: &Report, asked: &ReportParameters, outpu
         ReportForm::Table => {
             sheet.about.iter().try_for_each(|line| ui.line(line))?;
             ui.line("")?;
-            ui.out(&table(&sheet.rows(2)))
+            ui.out(&table_within(&sheet.rows(2), ui.room()))
         }
         ReportForm::Csv => {
             // CSV has no comments.

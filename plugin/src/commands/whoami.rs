@@ -10,7 +10,7 @@ use crate::args::OutputArgs;
 use crate::commands::shared::quota::quota_rows;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{Format, print_object, table};
+use crate::output::{Format, print_object, table_within};
 
 pub(crate) async fn run(context: &Context<'_>, output: OutputArgs) -> Result<(), CliError> {
     let who = context.who().await?;
@@ -40,15 +40,17 @@ pub(crate) async fn run(context: &Context<'_>, output: OutputArgs) -> Result<(),
         _ => {
             let user = who.user.as_ref().map_or_else(|| "none (not a user of cmp)".to_owned(), ToString::to_string);
             let row = |name: &str, value: String| vec![name.to_owned(), value];
-            let mut text = table(&[
+            let rows = [
                 row("User:", user),
                 row("Username:", who.username.clone()),
                 row("Groups:", who.groups.join(", ")),
                 row("Server:", server.clone()),
-            ]);
+            ];
+            let room = context.ui.room();
+            let mut text = table_within(&rows, room);
             if let Some(account) = &account {
                 text.push('\n');
-                text.push_str(&table(&quota_rows(account)));
+                text.push_str(&table_within(&quota_rows(account), room));
             }
             context.ui.out(&text)
         }

@@ -36,6 +36,11 @@ impl<'a> Live<'a> {
         }
     }
 
+    /// Returns the present number of columns.
+    pub(crate) fn columns(&self) -> usize {
+        self.ui.size().0
+    }
+
     /// Draws the lines of a table, as far as they fit.
     pub(crate) fn draw(&self, table: &str) -> Result<(), CliError> {
         let (columns, rows) = self.ui.size();

@@ -11,6 +11,7 @@ use cmp_client::error::without_numbers;
 
 use crate::error::CliError;
 use crate::escape;
+use crate::output::fit::{UNLIMITED, broken};
 
 /// A stream that a command writes to.
 pub(crate) type Sink = Box<dyn Write + Send>;
@@ -205,6 +206,11 @@ impl Ui {
         self.terminal.screen.and_then(|screen| screen.columns)
     }
 
+    /// Returns the number of characters that fit into a line of data. It is unlimited if standard output is no terminal.
+    pub(crate) fn room(&self) -> usize {
+        self.columns().map_or(usize::MAX, usize::from)
+    }
+
     /// Lists the affected objects and asks for confirmation. Without a terminal nobody can answer, so that the error
     /// names `--yes`.
     pub(crate) fn confirm(&self, yes: bool, goes: &[String], what: &str) -> Result<(), CliError> {
@@ -212,8 +218,10 @@ impl Ui {
             return Ok(());
         }
         self.note(&format!("{what}:"));
+        let width = terminal_size::terminal_size_of(io::stderr()).filter(|_| self.terminal.interactive);
+        let room = width.map_or(UNLIMITED, |(width, _)| usize::from(width.0));
         for line in goes {
-            self.note(&format!("  {line}"));
+            self.err(&format!("{}\n", broken(&format!("  {}", escape::line(line)), room, 4)));
         }
         if !self.terminal.interactive {
             return Err(CliError::user("cannot prompt for confirmation: stdin is not a terminal")

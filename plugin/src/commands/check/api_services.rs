@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn each_one_that_is_not_available_is_named_with_what_it_breaks() {
-        let lines = |checks: Vec<Check>| checks.iter().map(Check::lines).collect::<String>();
+        let lines = |checks: Vec<Check>| checks.iter().map(|check| check.lines(usize::MAX)).collect::<String>();
         assert_eq!(lines(checks(&[], 31)), "ok        apiservices: 31 API services answer\n");
         let metrics = Unavailable { name: "v1beta1.metrics.k8s.io".to_owned(), why: Some("no endpoints".to_owned()) };
         let other = Unavailable { name: "v1.example.com".to_owned(), why: None };

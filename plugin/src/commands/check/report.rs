@@ -7,8 +7,12 @@ use cmp_core::keys;
 
 use crate::error::CliError;
 use crate::escape;
+use crate::output::fit::{UNLIMITED, broken};
 use crate::output::{Format, print_object};
 use crate::ui::Ui;
+
+/// The number of characters of a status, with the space after it.
+const STATUS: usize = 10;
 
 /// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,11 +85,16 @@ impl Check {
         }
     }
 
-    pub(super) fn lines(&self) -> String {
+    /// Returns the lines of the check, of at most `room` characters. Text that is broken stands below the name.
+    pub(super) fn lines(&self, room: usize) -> String {
         let (name, message) = (escape::line(&self.name), escape::line(&self.message));
-        let mut text = format!("{:<10}{name}: {message}\n", self.status.as_str());
+        let status = format!("{:<STATUS$}", self.status.as_str());
+        let mut text = broken(&format!("{status}{name}: {message}"), room, STATUS) + "\n";
         for hint in &self.hints {
-            text.push_str(&format!("hint: {}\n", escape::line(hint)));
+            // A command stays on one line, so that it can be copied.
+            let room = if hint.contains("kubectl") { UNLIMITED } else { room };
+            text.push_str(&broken(&format!("hint: {}", escape::line(hint)), room, "hint: ".len()));
+            text.push('\n');
         }
         text
     }
@@ -114,7 +123,7 @@ impl<'a> Report<'a> {
             return Err(check.hints.into_iter().fold(CliError::user(check.message), CliError::hint));
         }
         if self.format.is_none() {
-            self.ui.out(&check.lines())?;
+            self.ui.out(&check.lines(self.ui.room()))?;
         }
         self.checks.push(check);
         Ok(())
@@ -163,14 +172,22 @@ mod tests {
 
     #[test]
     fn a_check_is_a_line_and_its_hints() {
-        assert_eq!(Check::ok("kubernetes", "v1.36.3").lines(), "ok        kubernetes: v1.36.3\n");
+        assert_eq!(Check::ok("kubernetes", "v1.36.3").lines(UNLIMITED), "ok        kubernetes: v1.36.3\n");
         assert_eq!(
-            Check::failed("cmp-webhook", "it is gone").hint("kubectl cmp install").lines(),
+            Check::failed("cmp-webhook", "it is gone").hint("kubectl cmp install").lines(UNLIMITED),
             "failed    cmp-webhook: it is gone\nhint: kubectl cmp install\n"
         );
         assert_eq!(
-            Check::failed("a\nb", "no\nok").hint("\x1b[2J\nok").lines(),
+            Check::failed("a\nb", "no\nok").hint("\x1b[2J\nok").lines(UNLIMITED),
             "failed    a\\nb: no\\nok\nhint: ^[[2J\\nok\n"
+        );
+        assert_eq!(
+            Check::failed("cmp", "it is not installed here").hint("`kubectl cmp install` installs cmp").lines(32),
+            "failed    cmp: it is not\n          installed here\nhint: `kubectl cmp install` installs cmp\n"
+        );
+        assert_eq!(
+            Check::warning("account", "too much").hint("no cluster can grow until enough is released").lines(32),
+            "warning   account: too much\nhint: no cluster can grow until\n      enough is released\n"
         );
     }
 
@@ -189,6 +206,6 @@ mod tests {
         let error = report.add(Check::of("rights", Err(down.into()))).unwrap_err();
         assert!(error.text().starts_with("error: unable to connect to the server: Connection refused\nhint: "));
         assert!(report.add(Check::failed("rights", "no (os error 2)").hint("x (os error 3)")).is_ok());
-        assert_eq!(report.checks[0].lines(), "failed    rights: no\nhint: x\n");
+        assert_eq!(report.checks[0].lines(UNLIMITED), "failed    rights: no\nhint: x\n");
     }
 }

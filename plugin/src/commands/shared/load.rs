@@ -139,7 +139,7 @@ where
 {
     let mut screen = Live::open(context.ui);
     loop {
-        let text = text(args, heads, rows)?;
+        let text = text(args, heads, rows, screen.columns())?;
         screen.draw(&text)?;
         let next = async {
             tokio::time::sleep(EVERY).await;
@@ -159,9 +159,9 @@ fn sorted(args: &TopArgs, mut rows: Vec<Row>) -> Vec<Item> {
     rows.into_iter().map(|row| row.item).collect()
 }
 
-/// Returns the table of the selected rows.
-fn text(args: &TopArgs, heads: Heads, rows: Vec<Row>) -> Result<String, CliError> {
+/// Returns the table of the selected rows, for a screen of `columns`.
+fn text(args: &TopArgs, heads: Heads, rows: Vec<Row>, columns: usize) -> Result<String, CliError> {
     let list = args.list();
     let items = listed(&list, sorted(args, rows))?;
-    Ok(output::rows(&list, heads, items))
+    Ok(output::rows(&list, heads, items, columns))
 }
