@@ -28,6 +28,8 @@ enum Kind {
     Unreachable,
     /// The reader of the output closed the pipe.
     BrokenPipe,
+    /// The user pressed ctrl-C while the command waited.
+    Interrupted,
     /// The command has printed its error already; only the exit code is left.
     Silent,
 }
@@ -51,6 +53,11 @@ impl CliError {
     /// Creates an error that should never happen.
     pub(crate) fn internal(message: &str) -> Self {
         Self::user(format!("internal: {message}"))
+    }
+
+    /// Creates the error for ctrl-C during a wait, with what goes on without the command.
+    pub(crate) fn interrupted(what: &str) -> Self {
+        Self::new(Kind::Interrupted, &format!("interrupted: {what}"))
     }
 
     /// Creates an error that prints nothing, because the command has printed it already.
@@ -98,6 +105,11 @@ impl CliError {
         self.kind == Kind::BrokenPipe
     }
 
+    /// Reports whether the user ended the command.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.kind == Kind::Interrupted
+    }
+
     /// Returns the printed form. The message and each hint take one line, so that the server's words cannot forge a
     /// hint.
     pub(crate) fn text(&self) -> String {
@@ -105,7 +117,7 @@ impl CliError {
         let mut text = match &self.kind {
             Kind::Server(reason) => format!("Error from server ({}): {message}\n", escape::line(reason)),
             Kind::BrokenPipe | Kind::Silent => String::new(),
-            Kind::User | Kind::Unreachable => format!("error: {message}\n"),
+            Kind::User | Kind::Unreachable | Kind::Interrupted => format!("error: {message}\n"),
         };
         for hint in &self.hints {
             text.push_str("hint: ");

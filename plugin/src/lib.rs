@@ -30,6 +30,9 @@ use command_line::Arguments;
 use error::CliError;
 use ui::Ui;
 
+/// The exit code after ctrl-C, as shells report a process that the signal ended.
+const INTERRUPTED: u8 = 130;
+
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
     panics::install();
@@ -50,13 +53,18 @@ pub fn main() -> ExitCode {
         Err(error) if error.is_broken_pipe() => ExitCode::SUCCESS,
         Err(error) => {
             error.print(&ui);
-            ExitCode::FAILURE
+            if error.is_interrupted() { ExitCode::from(INTERRUPTED) } else { ExitCode::FAILURE }
         }
     }
 }
 
 fn run(arguments: Arguments, ui: &Ui) -> Result<(), CliError> {
-    runtime::runtime()?.block_on(commands::run(arguments.command, arguments.global, ui))
+    runtime::runtime()?.block_on(async {
+        tokio::select! {
+            done = commands::run(arguments.command, arguments.global, ui) => done,
+            error = ui.interrupted() => Err(error),
+        }
+    })
 }
 
 /// Prints a usage error in kubectl's form: `error: ...` and exit code 1, where clap uses 2.

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 pub(crate) mod captured;
+mod interrupt;
 mod live;
 mod progress;
 mod terminal;

@@ -211,6 +211,7 @@ async fn in_force(client: &Client) -> Result<(), CliError> {
 /// Waits until cmp-webhook answers, and all of its replicas have this version.
 async fn answering(context: &Context<'_>, client: &Client, deployed: bool, limit: Limit) -> Result<(), CliError> {
     let clock = WaitClock::start(limit);
+    context.ui.goes_on("cmp is installed, and cmp-webhook goes on starting", "`kubectl cmp check` shows its state");
     let mut progress = Progress::new(context.ui);
     loop {
         let missing = match not_available(client, deployed).await? {

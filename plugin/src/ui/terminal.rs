@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cmp_client::error::without_numbers;
 
+use super::interrupt::Interrupt;
 use crate::error::CliError;
 use crate::escape;
 use crate::output::fit::{UNLIMITED, broken};
@@ -67,6 +68,7 @@ pub(crate) struct Ui {
     pub(super) terminal: Terminal,
     /// Whether a live line is on the terminal now. It is erased before any other text is written.
     drawn: AtomicBool,
+    interrupt: Interrupt,
 }
 
 pub(super) fn locked<T: ?Sized>(stream: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -100,7 +102,18 @@ impl Ui {
             answers: Mutex::new(answers),
             terminal,
             drawn: AtomicBool::new(false),
+            interrupt: Interrupt::default(),
         }
+    }
+
+    /// Sets what goes on after ctrl-C, and the hint about the next step. From now on ctrl-C is an error of the command.
+    pub(crate) fn goes_on(&self, what: impl Into<String>, hint: impl Into<String>) {
+        self.interrupt.goes_on(what.into(), hint.into());
+    }
+
+    /// Waits for ctrl-C, and returns the error for it.
+    pub(crate) async fn interrupted(&self) -> CliError {
+        self.interrupt.error().await
     }
 
     /// Writes lines of data, without control sequences of a terminal.
@@ -151,10 +164,11 @@ impl Ui {
         }
     }
 
-    /// Draws the live line, in place of the previous one. It is cut to `width` characters.
+    /// Draws the live line, in place of the previous one. It is cut to `width` characters, with room for the echo of
+    /// ctrl-C: on a further row it could not be erased.
     pub(super) fn draw(&self, line: &str, width: usize) {
         self.drawn.store(true, Ordering::Relaxed);
-        let line = cut(&without_numbers(line), width);
+        let line = cut(&without_numbers(line), width.saturating_sub("^C".len()));
         locked(&self.notes).write_all(format!("\r{line}\x1b[K").as_bytes()).ok();
     }
 

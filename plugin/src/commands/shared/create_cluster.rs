@@ -72,6 +72,12 @@ pub(crate) async fn create(
                 let wish = Wish { want: want.clone(), ..wish.clone() };
                 stored = write_want(context, &accounts, stored, &wish, change.dry.dry_run).await?;
                 want = plan.written(&stored.account);
+                if !extent.dry_run {
+                    context.ui.goes_on(
+                        format!("cluster {name} has its quota, and its instances may not exist yet"),
+                        format!("the same command continues; kubectl cmp delete cluster {name} gives the quota back"),
+                    );
+                }
                 steps.extend(plan.after_write(&stored.account));
             }
             Step::Prepare => prepared(context.ui, &accounts, &user, name, &want, wait.limit()).await?,

@@ -134,7 +134,10 @@ pub(crate) async fn all_gone(
             Ok::<_, CliError>(())
         })
         .collect::<FuturesUnordered<_>>();
+    context.ui.goes_on("the deletion goes on", "`kubectl cmp get clusters` shows the clusters that are left");
     let mut progress = Progress::new(context.ui);
+    let names = left.iter().flat_map(|(_, left)| left.borrow().iter().map(|one| one.name.clone()).collect::<Vec<_>>());
+    progress.passing(&names.map(|name| format!("{name}: deleting")).collect::<Vec<_>>().join("; "));
     let mut looks = tokio::time::interval_at(Instant::now() + LOOK, LOOK);
     let mut failed = Vec::new();
     loop {

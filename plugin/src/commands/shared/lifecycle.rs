@@ -175,6 +175,10 @@ impl VerbRequest<'_> {
             })
             .collect();
         let clock = WaitClock::start(limit);
+        self.context.ui.goes_on(
+            "only the wait has ended, and the instances go on changing",
+            "`kubectl cmp get instances` shows their states",
+        );
         let tallies = waiting::until(self.context, &waited, &clock).await?;
         for (ClusterOutcome { outcomes, .. }, tally) in clusters.iter_mut().zip(tallies) {
             for (name, outcome) in outcomes {

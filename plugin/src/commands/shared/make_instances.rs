@@ -149,6 +149,10 @@ pub(crate) async fn running(
     limit: Limit,
 ) -> Result<(), CliError> {
     let (count, clock) = (names.len(), WaitClock::start(limit));
+    context.ui.goes_on(
+        format!("the instances of cluster {name} go on starting"),
+        format!("kubectl cmp wait cluster {name} --for=state=running"),
+    );
     let waited = Waited { cluster: name.clone(), kind: Some(kind), names, goal: Goal::State(State::Running) };
     let tallies = waiting::until(context, &[waited], &clock).await?;
     let Some(tally) = tallies.iter().find(|tally| !tally.is_done()) else { return Ok(()) };

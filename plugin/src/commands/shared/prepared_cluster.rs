@@ -23,6 +23,7 @@ pub(crate) async fn prepared(
     let clock = WaitClock::start(limit);
     let mut last = None;
     let mut progress = Progress::new(ui);
+    progress.passing(&format!("{name}: preparing"));
     let what = format!("cluster {name} to be prepared");
     let waited = accounts.wait(user, &what, limit.most(), |stored| {
         let entry = stored.account.cluster(name);

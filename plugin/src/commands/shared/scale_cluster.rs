@@ -101,6 +101,12 @@ pub(crate) async fn scale(context: &Context<'_>, request: &ScaleRequest) -> Resu
             Step::Write => {
                 stored = write(&accounts, stored, dry_run, |account| scale::write(wish, account)).await?.stored;
                 want = current(&stored.account, name)?;
+                if !extent.dry_run {
+                    context.ui.goes_on(
+                        format!("the change of cluster {name} is stored, and its instances may not have followed yet"),
+                        "the same command goes on where this one ended",
+                    );
+                }
                 steps.extend(plan.after_write(&stored.account)?);
             }
             Step::TellReleasing => {
@@ -136,6 +142,10 @@ async fn gone(
     limit: Limit,
 ) -> Result<(), CliError> {
     let clock = WaitClock::start(limit);
+    context.ui.goes_on(
+        format!("the deleted instances of cluster {cluster} go on ending, and their quota is still charged"),
+        "the same command goes on where this one ended",
+    );
     let waited = Waited { cluster: cluster.clone(), kind: Some(kind), names, goal: Goal::Gone };
     let tallies = waiting::until(context, &[waited], &clock).await?;
     let late = tallies.iter().find_map(|tally| tally.late.first());

@@ -70,6 +70,7 @@ pub(crate) async fn run(context: &Context<'_>, args: WaitCluster) -> Result<(), 
 /// Waits until all wanted instances are in a state.
 async fn in_state(context: &Context<'_>, name: &ClusterName, state: State, timeout: Duration) -> Result<(), CliError> {
     let deadline = Instant::now() + timeout;
+    context.ui.goes_on("only the wait has ended", format!("`kubectl cmp get cluster {name}` shows its state"));
     let stored = context.holder(name).await?;
     let want = current(&stored.account, name)?;
     if !is_open(&stored.account.cluster(name)) {
