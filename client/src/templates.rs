@@ -57,7 +57,10 @@ pub fn manifest(text: &str) -> Result<Value, String> {
 }
 
 /// Describes in one line why a text is not YAML. The parser's own message is a multi-line drawing.
-pub fn not_yaml(error: &impl std::fmt::Display) -> String {
+pub fn not_yaml(error: &serde_saphyr::Error) -> String {
+    if matches!(error.without_snippet(), serde_saphyr::Error::MultipleDocuments { .. }) {
+        return "it holds several documents, separated by ---: only one is allowed".to_owned();
+    }
     let text = error.to_string();
     let line = text.lines().next().unwrap_or_default();
     line.strip_prefix("error: ").unwrap_or(line).to_owned()

@@ -20,9 +20,15 @@ pub(crate) fn error(root: &Command, error: &clap::Error, typed: &[OsString]) -> 
         return unknown(error, &path, command, typed).hint(help);
     }
     let mut said = CliError::user(message(error));
-    if error.kind() == ErrorKind::UnknownArgument
-        && let Some(hint) = text(error, ContextKind::InvalidArg).and_then(|word| belongs(&word, &path))
-    {
+    let argument = text(error, ContextKind::InvalidArg).unwrap_or_default();
+    let hint = match error.kind() {
+        ErrorKind::UnknownArgument => belongs(&argument, &path).or_else(|| elsewhere(&argument, &path)),
+        ErrorKind::MissingRequiredArgument if argument.contains("<COMMAND>") && path.ends_with(" exec") => {
+            Some("the command comes after --: kubectl cmp exec -it INSTANCE -- sh".to_owned())
+        }
+        _ => None,
+    };
+    if let Some(hint) = hint {
         said = said.hint(hint);
     }
     if let Some(similar) = similar(error, command) {
@@ -64,6 +70,7 @@ pub(crate) fn message(error: &clap::Error) -> String {
                 argument.split(", ").partition(|argument| argument.starts_with('<'));
             format!("missing: {}", [names, flags].concat().join(", "))
         }
+        ErrorKind::TooManyValues => format!("{} takes no value", argument.split(' ').next().unwrap_or_default()),
         ErrorKind::InvalidValue if value.is_empty() => {
             match text(error, ContextKind::ValidValue).filter(|valid| !valid.is_empty()) {
                 Some(valid) => format!("{argument} needs a value: one of {valid}"),
@@ -101,9 +108,33 @@ fn belongs(word: &str, path: &str) -> Option<String> {
         "scale cluster" if word.bytes().all(|byte| byte.is_ascii_digit()) => {
             Some(format!("set the number of instances with --count {word}"))
         }
+        "set quota" if word.contains('=') && !word.starts_with('-') => {
+            Some(format!("write amounts as flags: --{}", word.replacen('=', " ", 1)))
+        }
+        "create template" if word.contains('.') && !word.starts_with('-') => {
+            Some(format!("name the file with -f {word}"))
+        }
         "create cluster" if !word.starts_with('-') => Some("create one cluster per command".to_owned()),
         _ => None,
     }
+}
+
+/// Names the command or the flag that does what an unknown flag stands for.
+fn elsewhere(flag: &str, path: &str) -> Option<String> {
+    let (verb, noun) = path.strip_prefix("kubectl cmp ")?.split_once(' ')?;
+    Some(match (verb, noun, flag) {
+        ("delete", _, "--force" | "--now") => "--yes deletes without a question".to_owned(),
+        ("resize", _, "--count" | "--replicas") => {
+            "the number of instances: kubectl cmp scale cluster NAME --count N".to_owned()
+        }
+        ("scale", _, "--cpu" | "--memory" | "--resource") => {
+            format!("the size of instances: kubectl cmp resize cluster NAME {flag} AMOUNT")
+        }
+        ("suspend" | "resume", "instance" | "instances" | "in", "--for" | "--all") => {
+            format!("{flag} is for clusters: kubectl cmp {verb} cluster")
+        }
+        _ => return None,
+    })
 }
 
 /// Returns the command for a word that other tools use.
@@ -352,6 +383,14 @@ mod tests {
                 help("")
             ),
         );
+        check(
+            "kubectl-cmp exec -it web-0",
+            &format!(
+                "error: missing: <COMMAND>...\nhint: the command comes after --: kubectl cmp exec -it INSTANCE -- sh\n{}",
+                help(" exec")
+            ),
+        );
+        check("kubectl-cmp uninstall --purge=yes", &format!("error: --purge takes no value\n{}", help(" uninstall")));
         check("kubectl-cmp whoami --as-group g", &format!("error: missing: --as <NAME>\n{}", help(" whoami")));
         check(
             "kubectl-cmp delete cluster web --all",
@@ -379,6 +418,19 @@ mod tests {
         check_hints("kubectl-cmp suspend thing web", &[]);
         check_hints("kubectl-cmp suspend club", &["perhaps: kubectl cmp suspend cluster club"]);
         check_hints("kubectl-cmp suspend cluster-a", &["perhaps: kubectl cmp suspend cluster cluster-a"]);
+    }
+
+    #[test]
+    fn a_flag_of_another_command_leads_to_that_command() {
+        check_hints("kubectl-cmp delete cluster web --force", &["--yes deletes without a question"]);
+        let scale = "the number of instances: kubectl cmp scale cluster NAME --count N";
+        check_hints("kubectl-cmp resize cluster web --count 4", &[scale]);
+        let resize = "the size of instances: kubectl cmp resize cluster NAME --cpu AMOUNT";
+        check_hints("kubectl-cmp scale cluster web --cpu 4", &[resize]);
+        let suspend = "--for is for clusters: kubectl cmp suspend cluster";
+        check_hints("kubectl-cmp suspend instance web-0 --for 3h", &[suspend]);
+        check_hints("kubectl-cmp set quota john cpu=3", &["write amounts as flags: --cpu 3"]);
+        check_hints("kubectl-cmp create template web pod.yaml -f x", &["name the file with -f pod.yaml"]);
     }
 
     #[test]

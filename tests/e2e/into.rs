@@ -31,7 +31,7 @@ fn files_ports_and_streams_lead_to_the_pod_of_an_instance() {
     user.cmp(&["cp", &format!("{nobody}:/x"), "x"]).fails().says(&format!("instance \"{nobody}\" not found"));
     user.cmp(&["port-forward", &nobody, "80"]).fails().says(&format!("instance \"{nobody}\" not found"));
     user.cmp(&["port-forward", &one, "http"]).fails().says("\"http\" is not a port");
-    user.cmp(&["cp", "here", "there"]).fails().says("one of both has to be in an instance");
+    user.cmp(&["cp", "here", "there"]).fails().says("one of FROM and TO has to be in an instance");
     user.cmp(&["cp", "-l", "fedora", &inside, "x"]).fails().says("for VMs").says(&format!("{one} is a container"));
     user.cmp(&["stop", "instance", &one]).ok();
     let start = format!("hint: kubectl cmp start instance {one}");

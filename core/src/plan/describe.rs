@@ -46,7 +46,8 @@ pub fn scale(plan: &scale::Plan) -> Vec<String> {
             .map(|orphan| format!("delete the leftover {} of {}", orphan.object, orphan.shown.name))
             .collect(),
         scale::Step::Gone(names) => {
-            some(names).map(|names| format!("wait until {names} are gone")).into_iter().collect()
+            let verb = if names.len() == 1 { "is" } else { "are" };
+            some(names).map(|names| format!("wait until {names} {verb} gone")).into_iter().collect()
         }
         scale::Step::Write => write(&plan.write),
         scale::Step::Prepare => vec![prepare(&plan.name)],

@@ -210,6 +210,12 @@ pub(super) fn no_other_disk(pod: &PodTemplateSpec) -> Result<(), TemplateError> 
 pub(super) fn of_manifest(manifest: &Value) -> Result<(PodTemplateSpec, Vec<String>), TemplateError> {
     let kind = manifest["kind"].as_str().unwrap_or_default();
     let (metadata, spec, known) = match kind {
+        "" => {
+            return Err(TemplateError::new(
+                "kind",
+                "is missing: a template must be a Pod, a PodTemplate or a VirtualMachine",
+            ));
+        }
         "Pod" => (&manifest["metadata"], &manifest["spec"], ["spec", "status"]),
         "PodTemplate" => (&manifest["template"]["metadata"], &manifest["template"]["spec"], ["template", "template"]),
         _ => {

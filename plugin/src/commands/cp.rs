@@ -70,8 +70,10 @@ pub(crate) async fn run(context: &Context<'_>, args: CpArgs) -> Result<(), CliEr
     let instance = match (&from, &to) {
         (Place::In(instance, _), Place::Here(_)) | (Place::Here(_), Place::In(instance, _)) => instance.clone(),
         _ => {
-            return Err(CliError::user("one of both has to be in an instance, and the other one here")
-                .hint("kubectl cmp cp INSTANCE:PATH PATH, or kubectl cmp cp PATH INSTANCE:PATH"));
+            return Err(CliError::user(
+                "one of FROM and TO has to be in an instance, and the other one on this machine",
+            )
+            .hint("kubectl cmp cp INSTANCE:PATH PATH, or kubectl cmp cp PATH INSTANCE:PATH"));
         }
     };
     match running(context, &instance).await? {

@@ -78,6 +78,12 @@ pub(crate) async fn run(context: &Context<'_>, args: QuotaArgs) -> Result<(), Cl
         return Err(CliError::user("no user is named, and you are not a user of cmp")
             .hint("name the user: kubectl cmp quota USER"));
     }
+    if let (Some(asked), Some(own)) = (&user, &context.who().await?.user)
+        && asked != own
+    {
+        return Err(CliError::user(format!("cannot act for {asked}: only an administrator can act for another user"))
+            .hint("`kubectl cmp quota` shows yours"));
+    }
     let user = context.account_of(user.as_ref()).await?;
     let account = context.account(&user).await?.account;
     if let Some(question) = what_if {

@@ -68,6 +68,8 @@ fn a_dry_run_tells_what_a_scaling_deletes_and_makes() {
             &set("1"),
         ]
     );
+    let plan = scale::shrink(&wish(2), &account, &shown, &[], DRY).unwrap().unwrap();
+    assert_eq!(super::scale(&plan)[2], "wait until web-2 is gone");
     let plan = scale::grow(&wish(4), &account, &Template::container(), DRY).unwrap();
     assert_eq!(
         super::scale(&plan),
