@@ -36,6 +36,7 @@ mod released;
 mod resize;
 mod rollout;
 mod schedules;
+mod screens;
 mod shrink;
 mod site;
 mod smoke;
