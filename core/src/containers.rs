@@ -4,9 +4,13 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{self, PodSpec, PodStatus};
+use k8s_openapi::api::core::v1::{self, PersistentVolumeClaim, PodSpec, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde::Deserialize;
+
+use crate::disk::Disk;
+use crate::quantity::Quantity;
+use crate::resources::STORAGE;
 
 /// The fields of an object's metadata that are read.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -60,12 +64,26 @@ pub struct Set {
 
 /// The desired state of a StatefulSet.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct SetSpec {
     /// The desired number of Pods.
     pub replicas: Option<i32>,
     /// The template of the Pods.
     pub template: SetTemplate,
+    /// The templates of their claims.
+    pub volume_claim_templates: Vec<PersistentVolumeClaim>,
+}
+
+impl SetSpec {
+    /// Returns the disk of the Pods: all claims together.
+    pub(crate) fn disk(&self) -> Disk {
+        let size = |claim: &PersistentVolumeClaim| -> Option<Quantity> {
+            claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?.get(STORAGE)?.0.parse().ok()
+        };
+        let sizes = self.volume_claim_templates.iter().map(size);
+        let sum = sizes.reduce(|sum, size| sum?.checked_add(size?));
+        sum.map_or(Disk::Nothing, |size| Disk::Claim { size })
+    }
 }
 
 /// The template of the Pods of a StatefulSet.
@@ -101,6 +119,7 @@ impl From<StatefulSet> for Set {
         let spec = all.spec.map(|spec| SetSpec {
             replicas: spec.replicas,
             template: SetTemplate { spec: spec.template.spec.map(Box::new) },
+            volume_claim_templates: spec.volume_claim_templates.unwrap_or_default(),
         });
         Self { metadata: all.metadata.into(), spec: spec.unwrap_or_default() }
     }

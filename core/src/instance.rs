@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::ContainerStatus;
 use serde::{Deserialize, Serialize};
 
 use crate::containers::{Metadata, Pod, Set};
+use crate::disk::Disk;
 use crate::footprint::{Rule, footprint};
 use crate::keys;
 use crate::kubevirt::{self, VirtualMachine, VirtualMachineInstance};
@@ -52,6 +53,8 @@ pub struct Instance {
     pub size: Resources,
     /// The image of the instance.
     pub image: Option<String>,
+    /// The disk of the instance.
+    pub disk: Disk,
     /// The node that the instance runs on.
     pub node: Option<String>,
     /// The IP address of the instance in the cluster.
@@ -104,6 +107,7 @@ impl Instance {
             message: None,
             size: Resources::default(),
             image: None,
+            disk: Disk::default(),
             node: None,
             ip: None,
             restarts: 0,
@@ -203,6 +207,7 @@ pub fn of_stateful_set(set: &Set, pod: Option<&Pod>) -> Option<Instance> {
         message: shown.message,
         size: template.and_then(|pod| footprint(pod, Rule::Limits)).unwrap_or_default(),
         image: template.and_then(|pod| pod.containers.first()).and_then(|container| container.image.clone()),
+        disk: set.spec.disk(),
         node: pod.filter(|_| running).and_then(|pod| pod.spec.node_name.clone()),
         ip: status.filter(|_| running).and_then(|status| status.pod_ip.clone()),
         restarts: container_statuses(pod).map(|status| status.restart_count).sum(),
@@ -242,6 +247,7 @@ pub fn of_virtual_machine(vm: &VirtualMachine, instance: Option<&VirtualMachineI
         message: shown.message,
         size: machine.size().unwrap_or_default(),
         image: machine.image(),
+        disk: machine.root(),
         node: instance.filter(|_| on).and_then(|instance| instance.status.node_name.clone()),
         ip: instance.filter(|_| on).and_then(|instance| instance.status.interfaces.first()?.ip_address.clone()),
         suspension: suspension(&vm.metadata).filter(|_| shown.state == State::Suspended),

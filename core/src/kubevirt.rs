@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::account::Want;
 use crate::containers::Metadata;
+use crate::disk::Disk;
 use crate::quantity::Quantity;
 use crate::resources::Resources;
 
@@ -77,8 +78,30 @@ pub struct Domain {
     pub cpu: Cpu,
     /// The memory of the guest.
     pub memory: Memory,
+    /// The devices of the guest.
+    pub devices: Devices,
     /// The `requests` and `limits` of its launcher. If they are set, they are within the size.
     pub resources: BTreeMap<String, Value>,
+}
+
+/// The devices of a guest, as far as they are read.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Devices {
+    /// The disks of the guest.
+    pub disks: Vec<DiskDevice>,
+}
+
+/// A disk as the guest sees it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DiskDevice {
+    /// The name of its volume.
+    name: String,
+    /// The place in the boot order. Without any, the order is that of the list.
+    boot_order: Option<u32>,
+    /// The drive, if the disk is a CD-ROM.
+    cdrom: Option<Value>,
 }
 
 /// The processors of a guest: the product of all three fields. A field that is not named counts as 1.
@@ -101,7 +124,24 @@ pub struct Memory {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Volume {
+    name: String,
     container_disk: Option<ContainerDisk>,
+    ephemeral: Option<Value>,
+    empty_disk: Option<Value>,
+    persistent_volume_claim: Option<Value>,
+    #[serde(rename = "dataVolume")]
+    imported: Option<Value>,
+}
+
+impl Volume {
+    /// Returns the kind of a disk with data. The others carry configuration.
+    fn disk(&self) -> Option<Disk> {
+        if self.persistent_volume_claim.is_some() || self.imported.is_some() {
+            return Some(Disk::Claim { size: None });
+        }
+        let ephemeral = self.container_disk.is_some() || self.ephemeral.is_some() || self.empty_disk.is_some();
+        ephemeral.then_some(Disk::Ephemeral)
+    }
 }
 
 /// A disk in a container image.
@@ -207,6 +247,17 @@ impl Machine {
         Some(Resources::new(Quantity::whole(cpus), memory))
     }
 
+    /// Returns the kind of the root disk: the first one to boot from. A machine whose root disk is not found counts as
+    /// one that keeps nothing.
+    pub fn root(&self) -> Disk {
+        let mut disks: Vec<&DiskDevice> = self.domain.devices.disks.iter().collect();
+        disks.retain(|disk| disk.cdrom.is_none());
+        // The sort is stable, so that disks without a place keep their order.
+        disks.sort_by_key(|disk| disk.boot_order.unwrap_or(u32::MAX));
+        let of = |disk: &&DiskDevice| self.volumes.iter().find(|volume| volume.name == disk.name)?.disk();
+        disks.iter().find_map(of).unwrap_or(Disk::Ephemeral)
+    }
+
     /// Returns the image of the first disk.
     pub fn image(&self) -> Option<String> {
         self.volumes.iter().find_map(|volume| volume.container_disk.as_ref().map(|disk| disk.image.clone()))
@@ -295,6 +346,37 @@ mod tests {
             (&json!(HALTED), &json!("suspended"))
         );
         assert_eq!(off.pointer("/spec/template/spec/volumes/0/containerDisk/image"), Some(&json!("x")));
+    }
+
+    #[test]
+    fn the_root_disk_is_the_first_to_boot_from() {
+        let container = json!({ "name": "a", "containerDisk": { "image": "x" } });
+        let claim = json!({ "name": "b", "persistentVolumeClaim": { "claimName": "x" } });
+        let volume = json!({ "name": "c", "dataVolume": { "name": "x" } });
+        let seed = json!({ "name": "d", "cloudInitNoCloud": {} });
+        let scratch = json!({ "name": "e", "emptyDisk": { "capacity": "1Gi" } });
+        let volumes = json!([container, claim, volume, seed, scratch]);
+        let kept = Disk::Claim { size: None };
+        for (disks, expected) in [
+            (json!([{ "name": "a", "disk": {} }, { "name": "b", "disk": {} }]), Disk::Ephemeral),
+            (json!([{ "name": "b" }, { "name": "a" }]), kept),
+            (json!([{ "name": "c" }]), kept),
+            (json!([{ "name": "d" }, { "name": "b" }]), kept),
+            (json!([{ "name": "e" }, { "name": "b" }]), Disk::Ephemeral),
+            (json!([{ "name": "a" }, { "name": "b", "bootOrder": 1 }]), kept),
+            (json!([{ "name": "b", "bootOrder": 2 }, { "name": "a", "bootOrder": 1 }]), Disk::Ephemeral),
+            // The image of an installer.
+            (
+                json!([{ "name": "a", "cdrom": { "bus": "sata" }, "bootOrder": 1 }, { "name": "b", "bootOrder": 2 }]),
+                kept,
+            ),
+            (json!([{ "name": "missing" }]), Disk::Ephemeral),
+            (json!([]), Disk::Ephemeral),
+        ] {
+            let machine = json!({ "domain": { "devices": { "disks": disks } }, "volumes": volumes });
+            let machine: Machine = serde_json::from_value(machine).unwrap();
+            assert_eq!(machine.root(), expected, "{disks}");
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@
 //! | [`containers`] | StatefulSets and Pods, as far as they are read |
 //! | [`evidence`] | whether the remaining objects of a cluster allow `held` to be lowered |
 //! | [`state`], [`instance`] | the shown state of an instance |
+//! | [`disk`] | how long the disk of an instance stays, and the effect of each mode of a suspension on it |
 //! | [`lifecycle`] | the verbs that apply to an instance, and the patch that executes them |
 //! | [`plan`] | the plans of the commands that change something |
 //! | [`powered_off`] | which instances of a cluster are off, in a file and when they are made |
@@ -42,6 +43,7 @@ pub mod budget;
 pub mod containers;
 pub mod controller;
 pub mod deletion;
+pub mod disk;
 pub mod evidence;
 pub mod fences;
 pub mod footprint;

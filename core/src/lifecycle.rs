@@ -150,7 +150,7 @@ pub fn switch_requests(
     }
     let on = target == State::Running;
     let runs = shown.state == State::Running || shown.paused;
-    let pauses = shown.kind == InstanceType::Vm && runs && mode != Some(Mode::Halt);
+    let pauses = shown.kind == InstanceType::Vm && runs && mode.unwrap_or(shown.disk.mode()) == Mode::Pause;
     let (call, mode) = match verb {
         Verb::Suspend if pauses => (Some(Call::Pause), Mode::Pause),
         Verb::Resume if shown.paused => (Some(Call::Unpause), Mode::Pause),

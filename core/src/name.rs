@@ -163,6 +163,19 @@ impl fmt::Display for InstanceName {
     }
 }
 
+/// Returns the names of instances of one cluster, each run of indexes as a range: `web-0 to web-2, web-5`. Returns
+/// `None` if there are none.
+pub(crate) fn ranges(names: &[InstanceName]) -> Option<String> {
+    let ranges = names.chunk_by(|one, next| one.index.checked_add(1) == Some(next.index));
+    let range = |range: &[InstanceName]| match range {
+        [first, .., last] => Some(format!("{first} to {last}")),
+        [only] => Some(only.to_string()),
+        [] => None,
+    };
+    let ranges: Vec<String> = ranges.filter_map(range).collect();
+    (!ranges.is_empty()).then(|| ranges.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

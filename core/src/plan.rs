@@ -13,6 +13,7 @@ pub mod describe;
 pub mod edit;
 pub mod label;
 pub mod lifecycle;
+pub mod loss;
 pub mod outcome;
 pub mod prepare;
 pub mod quota;

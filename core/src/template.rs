@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use serde_json::Value;
 
 use crate::account::Want;
+use crate::disk::Disk;
 use crate::keys;
 use crate::kubevirt;
 use crate::manifest::{self, pairs};
@@ -241,6 +242,14 @@ enum InstanceSpec {
 }
 
 impl Blueprint {
+    /// Reports whether the root disks of its instances are those of VMs, and ephemeral.
+    pub fn is_ephemeral(&self) -> bool {
+        let InstanceSpec::Machine(machine) = &self.spec else { return false };
+        let machine = machine.pointer("/spec/template/spec").cloned().unwrap_or_default();
+        let read: Result<kubevirt::Machine, _> = serde_json::from_value(machine);
+        read.is_ok_and(|machine| machine.root() == Disk::Ephemeral)
+    }
+
     /// Returns the VirtualMachine of an instance, if the cluster is of VMs.
     pub fn virtual_machine(&self, instance: &InstanceName) -> Option<Value> {
         match &self.spec {

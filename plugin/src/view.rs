@@ -11,6 +11,7 @@ use cmp_client::clusters::visible;
 use cmp_client::events::{self, Event};
 use cmp_client::instances::{Observed, observe};
 use cmp_core::account::{Account, Entry, HeldState, Want};
+use cmp_core::disk::Disk;
 use cmp_core::instance::{Instance, Orphan, columns};
 use cmp_core::keys;
 use cmp_core::labels;
@@ -126,6 +127,12 @@ impl Cluster {
             Some(state) => state.as_str(),
             None => HeldState::Preparing.as_str(),
         }
+    }
+
+    /// Returns the disk of its instances. The instances that exist show it; only the template tells it before.
+    pub(crate) fn disk(&self) -> Option<Disk> {
+        let shown = self.instances.first().map(|instance| instance.disk);
+        shown.or_else(|| self.entry.want.as_ref().map(Disk::of_want))
     }
 
     /// Reports whether the cluster has given its quota back, so that its instances may not run.
@@ -266,6 +273,7 @@ impl Cluster {
                 self.owner.to_string(),
                 self.name.namespace(),
                 counts.suspended.to_string(),
+                self.disk().map_or_else(String::new, |disk| disk.to_string()),
                 self.reason().unwrap_or_default(),
             ],
         }
@@ -281,22 +289,28 @@ pub(crate) fn template(kind: InstanceType) -> &'static str {
 }
 
 /// The columns of a table of clusters.
-pub(crate) const CLUSTERS: Heads =
-    (&["NAME", "TYPE", "INSTANCES", "STATUS", "CPU", "MEMORY", "AGE"], &["OWNER", "NAMESPACE", "SUSPENDED", "REASON"]);
+pub(crate) const CLUSTERS: Heads = (
+    &["NAME", "TYPE", "INSTANCES", "STATUS", "CPU", "MEMORY", "AGE"],
+    &["OWNER", "NAMESPACE", "SUSPENDED", "DISK", "REASON"],
+);
 
 /// The columns of a table of several users' clusters.
-pub(crate) const ALL_CLUSTERS: Heads =
-    (&["OWNER", "NAME", "TYPE", "INSTANCES", "STATUS", "CPU", "MEMORY", "AGE"], &["NAMESPACE", "SUSPENDED", "REASON"]);
+pub(crate) const ALL_CLUSTERS: Heads = (
+    &["OWNER", "NAME", "TYPE", "INSTANCES", "STATUS", "CPU", "MEMORY", "AGE"],
+    &["NAMESPACE", "SUSPENDED", "DISK", "REASON"],
+);
 
 /// The columns of a table of several users' instances.
 pub(crate) const ALL_INSTANCES: Heads = (
     &["OWNER", "NAME", "CLUSTER", "TYPE", "STATUS", "CPU", "MEMORY", "NODE", "IP", "AGE"],
-    &["RESTARTS", "IMAGE", "REASON"],
+    &["RESTARTS", "IMAGE", "DISK", "REASON"],
 );
 
 /// The columns of a table of instances.
-pub(crate) const INSTANCES: Heads =
-    (&["NAME", "CLUSTER", "TYPE", "STATUS", "CPU", "MEMORY", "NODE", "IP", "AGE"], &["RESTARTS", "IMAGE", "REASON"]);
+pub(crate) const INSTANCES: Heads = (
+    &["NAME", "CLUSTER", "TYPE", "STATUS", "CPU", "MEMORY", "NODE", "IP", "AGE"],
+    &["RESTARTS", "IMAGE", "DISK", "REASON"],
+);
 
 /// Returns an instance as an object.
 pub(crate) fn instance_object(instance: &Instance) -> Value {
@@ -351,7 +365,12 @@ pub(crate) fn instance_item(instance: &Instance, now: Timestamp) -> Item {
             instance.ip.clone().unwrap_or_default(),
             age(instance.created, now),
         ],
-        wide: vec![instance.restarts.to_string(), instance.image.clone().unwrap_or_default(), reason],
+        wide: vec![
+            instance.restarts.to_string(),
+            instance.image.clone().unwrap_or_default(),
+            instance.disk.to_string(),
+            reason,
+        ],
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod attacks;
 mod clusters;
+mod disk;
 mod examples;
 mod guests;
 mod into;

@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::account::tests::name;
+use crate::disk::Disk;
 use crate::instance::tests::{set, vm};
 use crate::instance::{Suspension, of_stateful_set, of_virtual_machine};
 
@@ -83,6 +84,14 @@ fn a_vm_is_paused_after_the_wish_is_written() {
     check(("Always", "running", "Paused"), Verb::Resume, None, (json!({}), Some(Call::Unpause), "running"));
     check(("Always", "running", "Paused"), Verb::Suspend, None, (json!({}), Some(Call::Pause), "suspended"));
     check(("Always", "suspended", "Running"), Verb::Resume, None, (strategy("Always"), None, "running"));
+    // A VM whose root disk stays is halted, unless the mode is named.
+    let kept = Instance {
+        disk: Disk::Claim { size: None },
+        ..of_virtual_machine(&vm("Always", "running", "Running"), None).unwrap()
+    };
+    for (mode, call) in [(None, None), (Some(Mode::Halt), None), (Some(Mode::Pause), Some(Call::Pause))] {
+        assert_eq!(switch_requests(&kept, Verb::Suspend, mode, None).unwrap().unwrap().call, call, "{mode:?}");
+    }
     let already = of_virtual_machine(&vm("Always", "suspended", "Paused"), None).unwrap();
     assert_eq!(switch_requests(&already, Verb::Suspend, None, None), Ok(None));
     let illegal = switch_requests(&already, Verb::Stop, None, None).unwrap_err();

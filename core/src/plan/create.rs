@@ -94,6 +94,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Reports whether the cluster was not wanted before.
+    pub fn is_new(&self) -> bool {
+        !self.resumed
+    }
+
     /// Returns the want that the written account has. A want that existed may be released by now.
     pub fn written(&self, account: &Account) -> Want {
         account.cluster(&self.name).want.unwrap_or_else(|| self.want.clone())

@@ -2,7 +2,7 @@
 
 use crate::account::Account;
 use crate::keys::{TEMPLATES_NAMESPACE, USERS_NAMESPACE};
-use crate::name::{ClusterName, InstanceName, TemplateName, UserName};
+use crate::name::{ClusterName, InstanceName, TemplateName, UserName, ranges};
 use crate::plan::create_user;
 use crate::plan::refusal::Refusal;
 use crate::plan::write::Write;
@@ -47,7 +47,7 @@ pub fn scale(plan: &scale::Plan) -> Vec<String> {
             .collect(),
         scale::Step::Gone(names) => {
             let verb = if names.len() == 1 { "is" } else { "are" };
-            some(names).map(|names| format!("wait until {names} {verb} gone")).into_iter().collect()
+            ranges(names).map(|names| format!("wait until {names} {verb} gone")).into_iter().collect()
         }
         scale::Step::Write => write(&plan.write),
         scale::Step::Prepare => vec![prepare(&plan.name)],
@@ -95,7 +95,7 @@ pub fn switch(verb: Verb, kind: Option<InstanceType>, names: &[InstanceName]) ->
         Some(InstanceType::Container) | None => "StatefulSet",
     };
     let each = if names.len() == 1 { "" } else { "s" };
-    some(names).map(|some| format!("{verb} {some}: patch the {object}{each} in namespace {}", namespace(names)))
+    ranges(names).map(|some| format!("{verb} {some}: patch the {object}{each} in namespace {}", namespace(names)))
 }
 
 /// Returns the lines about `create user`, for a user who does not exist.
@@ -184,33 +184,20 @@ fn prepare(cluster: &ClusterName) -> String {
 }
 
 fn make(all: &[InstanceName], look: bool) -> String {
-    let names = some(all).unwrap_or_default();
+    let names = ranges(all).unwrap_or_default();
     if look { format!("create those of {names} that are missing") } else { format!("create {names}") }
 }
 
 fn run(names: &[InstanceName]) -> String {
-    some(names).map_or_else(|| "wait for no instance".to_owned(), |names| format!("wait until running: {names}"))
+    ranges(names).map_or_else(|| "wait for no instance".to_owned(), |names| format!("wait until running: {names}"))
 }
 
 fn delete(names: &[InstanceName]) -> Vec<String> {
-    some(names).map(|some| format!("delete {some} in namespace {}", namespace(names))).into_iter().collect()
+    ranges(names).map(|some| format!("delete {some} in namespace {}", namespace(names))).into_iter().collect()
 }
 
 fn namespace(names: &[InstanceName]) -> String {
     names.first().map_or_else(String::new, |name| name.cluster.namespace())
-}
-
-/// Returns the names of instances of one cluster, each run of indexes as a range: `web-0 to web-2, web-5`. Returns
-/// `None` if there are none.
-fn some(names: &[InstanceName]) -> Option<String> {
-    let ranges = names.chunk_by(|one, next| one.index.checked_add(1) == Some(next.index));
-    let range = |range: &[InstanceName]| match range {
-        [first, .., last] => Some(format!("{first} to {last}")),
-        [only] => Some(only.to_string()),
-        [] => None,
-    };
-    let ranges: Vec<String> = ranges.filter_map(range).collect();
-    (!ranges.is_empty()).then(|| ranges.join(", "))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::instance::Instance;
 use crate::kubevirt::{self, VirtualMachine, VirtualMachineInstance};
 use crate::name::{ClusterName, InstanceName};
 use crate::plan::amounts::{Amount, with_changes};
+use crate::plan::loss;
 use crate::plan::refusal::Refusal;
 use crate::plan::write::{Write, current, other_want};
 use crate::quantity::Quantity;
@@ -125,13 +126,20 @@ impl Plan {
     /// Lists the instances that restart, with the size that they get. An instance that is off does not, nor does
     /// one that has the size already.
     pub fn restarts(&self, instances: &[Instance]) -> Vec<String> {
-        let restarts = |instance: &&Instance| {
-            let other = |of: fn(&Resources) -> Quantity| of(&instance.size) != of(&self.size);
-            let differs = self.current.size != self.size || other(Resources::cpu) || other(Resources::memory);
-            differs && !matches!(instance.state, State::Stopped | State::Suspended)
-        };
         let shown = |instance: &Instance| format!("instance/{}, with {}", instance.name, self.size);
-        instances.iter().filter(restarts).map(shown).collect()
+        instances.iter().filter(|instance| self.has_to_restart(instance)).map(shown).collect()
+    }
+
+    /// Returns the warning about root disks that the restarts discard.
+    pub fn loss(&self, instances: &[Instance]) -> Option<String> {
+        let restarts = instances.iter().filter(|instance| self.has_to_restart(instance));
+        loss::of_restart("resize", instances, restarts.map(|instance| &instance.name))
+    }
+
+    fn has_to_restart(&self, instance: &Instance) -> bool {
+        let other = |of: fn(&Resources) -> Quantity| of(&instance.size) != of(&self.size);
+        let differs = self.current.size != self.size || other(Resources::cpu) || other(Resources::memory);
+        differs && !matches!(instance.state, State::Stopped | State::Suspended)
     }
 
     /// Reports whether the raised want is to be waited for. A cluster in the state releasing may wait for these very

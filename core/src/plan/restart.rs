@@ -5,9 +5,9 @@ use crate::name::InstanceName;
 
 /// Returns the names of the instances to restart, in order. An instance that is off has nothing to restart, and a VM
 /// that is paused would lose its memory.
-pub fn restarts(instances: Vec<Instance>) -> Vec<InstanceName> {
+pub fn restarts(instances: &[Instance]) -> Vec<InstanceName> {
     let mut names: Vec<InstanceName> =
-        instances.into_iter().filter(|one| one.on && !one.paused).map(|one| one.name).collect();
+        instances.iter().filter(|one| one.on && !one.paused).map(|one| one.name.clone()).collect();
     names.sort();
     names
 }
@@ -23,8 +23,8 @@ mod tests {
         let mut all = instances(&shown);
         let paused = Instance { paused: true, ..instances(&["web-4"]).remove(0) };
         all.push(paused);
-        let names: Vec<String> = restarts(all).iter().map(ToString::to_string).collect();
+        let names: Vec<String> = restarts(&all).iter().map(ToString::to_string).collect();
         assert_eq!(names, ["web-0", "web-2", "web-10"]);
-        assert_eq!(restarts(Vec::new()), []);
+        assert_eq!(restarts(&[]), []);
     }
 }

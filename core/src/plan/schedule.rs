@@ -9,7 +9,7 @@ use crate::name::ClusterName;
 use crate::plan::refusal::Refusal;
 use crate::plan::write::{Write, current, other_want};
 use crate::schedule::{Invalid, Once, Schedule, Transition, UTC, local_time};
-use crate::vocabulary::{Mode, ScheduleAction, Verb};
+use crate::vocabulary::{InstanceType, Mode, ScheduleAction, Verb};
 
 /// The number of transitions that are shown before a schedule is saved.
 pub const SHOWN: usize = 5;
@@ -101,6 +101,13 @@ pub fn plan(wish: &Wish, account: &Account, now: Timestamp) -> Result<Plan, Refu
 }
 
 impl Plan {
+    /// Returns the type of the cluster, if the schedule changes and halts VMs.
+    pub fn halts_vms(&self, account: &Account) -> Option<InstanceType> {
+        let halts = self.next.as_ref().is_some_and(|next| next.mode == Some(Mode::Halt));
+        let changes = self.word == "scheduled";
+        account.cluster(&self.name).kind().filter(|kind| halts && changes && *kind == InstanceType::Vm)
+    }
+
     /// Plans the write on one version of the account.
     pub fn write(&self, account: &Account) -> Result<Write, Refusal> {
         other_want(account, &self.name, |want| Want { schedule: self.next.clone(), ..want.clone() })

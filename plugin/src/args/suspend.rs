@@ -4,10 +4,12 @@ use clap::{Args, ValueEnum};
 
 use cmp_core::vocabulary;
 
+use crate::args::yes::YesArg;
+
 /// The mode of a suspension.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ModeArg {
-    /// Suspend mode: halt switches off; pause keeps the memory of a VM
+    /// Suspend mode: halt switches off; pause keeps the memory of a VM. By default a VM is paused if its root disk is ephemeral
     #[arg(long, value_name = "MODE", value_enum)]
     pub(crate) mode: Option<Mode>,
 }
@@ -19,6 +21,8 @@ pub(crate) struct SuspendArgs {
     /// The reason to show while they are suspended
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) yes: YesArg,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

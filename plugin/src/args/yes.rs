@@ -3,7 +3,7 @@
 use clap::Args;
 
 /// The flag that confirms in advance.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct YesArg {
     /// Do not ask for confirmation
     #[arg(short, long)]

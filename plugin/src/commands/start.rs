@@ -5,7 +5,7 @@ use clap::Subcommand;
 use cmp_core::vocabulary::Verb;
 
 use crate::args::InstanceArgs;
-use crate::commands::shared::lifecycle;
+use crate::commands::shared::lifecycle::{self, How};
 use crate::context::Context;
 use crate::error::CliError;
 
@@ -17,6 +17,6 @@ pub(crate) enum Start {
 
 pub(crate) async fn run(context: &Context<'_>, start: Start) -> Result<(), CliError> {
     match start {
-        Start::Instance(args) => lifecycle::instances(context, Verb::Start, args, None).await,
+        Start::Instance(args) => lifecycle::instances(context, Verb::Start, args, How::default()).await,
     }
 }

@@ -241,6 +241,20 @@ impl Ui {
             return Err(CliError::user("cannot prompt for confirmation: stdin is not a terminal")
                 .hint("repeat the command with --yes to confirm"));
         }
+        self.ask()
+    }
+
+    /// Prints warnings, and asks for confirmation if somebody can answer. Without a terminal the command goes on.
+    pub(crate) fn warn_and_confirm(&self, yes: bool, warnings: &[String]) -> Result<(), CliError> {
+        self.notes(warnings);
+        if yes || warnings.is_empty() || !self.terminal.interactive {
+            return Ok(());
+        }
+        self.ask()
+    }
+
+    /// Asks whether to continue. Every answer but yes is an error.
+    fn ask(&self) -> Result<(), CliError> {
         self.err("Do you want to continue? (y/N): ");
         let mut answer = String::new();
         locked(&self.answers).read_line(&mut answer)?;

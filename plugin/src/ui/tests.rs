@@ -65,6 +65,24 @@ fn a_question_is_asked_on_a_terminal_only() {
 }
 
 #[test]
+fn a_warning_asks_if_somebody_can_answer() {
+    let asked = "Warning: x\nDo you want to continue? (y/N): ";
+    for (interactive, yes, answer, warnings, notes, goes_on) in [
+        (true, false, "y\n", &["Warning: x".to_owned()][..], asked, true),
+        (true, false, "\n", &["Warning: x".to_owned()], asked, false),
+        (true, true, "", &["Warning: x".to_owned()], "Warning: x\n", true),
+        // Scripts go on, with the warning.
+        (false, false, "", &["Warning: x".to_owned()], "Warning: x\n", true),
+        (true, false, "", &[], "", true),
+    ] {
+        let captured = Captured::new().answered(answer);
+        let ui = captured.ui_of(Terminal { interactive, ..Terminal::default() });
+        assert_eq!(ui.warn_and_confirm(yes, warnings).is_ok(), goes_on, "{interactive} {yes}");
+        assert_eq!(captured.notes(), notes);
+    }
+}
+
+#[test]
 fn the_live_line_is_erased_before_other_text() {
     let captured = Captured::new();
     let ui = captured.ui_of(Terminal { redraws: true, ..Terminal::default() });

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use cmp_core::account::Suspended;
+use cmp_core::disk;
 use cmp_core::instance::Instance;
 use cmp_core::manifest;
 use cmp_core::name::{ClusterName, TemplateName};
@@ -49,6 +51,11 @@ pub(crate) async fn run(context: &Context<'_>, names: Vec<ClusterName>) -> Resul
             let image = want.filter(|want| want.image.is_some() || want.template.is_none());
             let image = image.map(|want| want.image.as_deref().unwrap_or(default_image(want.kind)));
             lines.add("Image", image.unwrap_or_default());
+            if let (Some(disk), Some(kind)) = (cluster.disk(), cluster.entry.kind()) {
+                lines.add("Disk", &disk.to_string());
+                let releases = account.policy.suspended == Suspended::Release;
+                lines.several("Suspension", &disk::modes(kind, disk, Some(releases)));
+            }
             for (name, value) in schedules::lines(&cluster.entry, now) {
                 lines.add(name, &value);
             }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use cmp_core::disk;
 use cmp_core::instance::columns;
 use cmp_core::name::InstanceName;
 
@@ -39,6 +40,8 @@ pub(crate) async fn run(context: &Context<'_>, names: Vec<InstanceName>) -> Resu
         lines.add("CPU", &cpu);
         lines.add("Memory", &memory);
         lines.add("Image", instance.image.as_deref().unwrap_or_default());
+        lines.add("Disk", &instance.disk.to_string());
+        lines.several("Suspension", &disk::modes(instance.kind, instance.disk, None));
         lines.add("Node", instance.node.as_deref().unwrap_or_default());
         lines.add("IP", instance.ip.as_deref().unwrap_or_default());
         lines.add("Restarts", &instance.restarts.to_string());

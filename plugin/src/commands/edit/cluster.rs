@@ -7,9 +7,11 @@ use serde_json::Value;
 use cmp_client::accounts::Stored;
 use cmp_client::templates::not_yaml;
 use cmp_core::account::Want;
+use cmp_core::instance::Instance;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::plan::create::Extent;
 use cmp_core::plan::edit::{self, Step};
+use cmp_core::plan::loss;
 use cmp_core::plan::{Write, describe};
 use cmp_core::plan::{resize, scale};
 use cmp_core::resources::Resources;
@@ -60,6 +62,7 @@ struct Opened {
     owner: UserName,
     want: Want,
     object: Value,
+    instances: Vec<Instance>,
 }
 
 /// An edit that can be carried out.
@@ -71,6 +74,8 @@ struct Ready {
     goes: Vec<String>,
     /// The instances that restart.
     restarts: Vec<String>,
+    /// The warnings about disks that are discarded.
+    warnings: Vec<String>,
     /// The plan, for a dry run.
     lines: Vec<String>,
 }
@@ -84,7 +89,8 @@ pub(crate) async fn run(context: &Context<'_>, args: EditCluster) -> Result<(), 
     let Some(cluster) = looked.first() else { return Err(CliError::internal("the cluster was not read")) };
     let original = object_text(output, &cluster.editable())?;
     let object = read(&original)?;
-    let opened = Opened { owner: stored.account.user.clone(), want, object, name };
+    let instances = cluster.instances.clone();
+    let opened = Opened { owner: stored.account.user.clone(), want, object, instances, name };
     let draft = Draft::create(output.as_str())?;
     match edited(context, &opened, &draft, &original, yes, dry.dry_run).await {
         Ok(whole) => {
@@ -152,7 +158,7 @@ async fn judged(
     text: &str,
     dry_run: DryRun,
 ) -> Result<Option<Ready>, CliError> {
-    let Opened { name, owner, want: before, object } = opened;
+    let Opened { name, owner, want: before, object, instances } = opened;
     let after = cluster_file::edited(&read(text)?, (name, owner), before, object).map_err(CliError::user)?;
     let edit::Plan { whole, steps } = edit::plan(name, before, &after, &stored.account)?;
     if steps.is_empty() {
@@ -162,6 +168,7 @@ async fn judged(
         whole,
         goes: Vec::new(),
         restarts: Vec::new(),
+        warnings: Vec::new(),
         lines: Vec::new(),
         steps: steps.clone(),
         after: after.clone(),
@@ -173,6 +180,10 @@ async fn judged(
             Step::Write => {
                 let planned = edit::write(name, before, &after, &account)?;
                 ready.lines.extend(describe::write(&planned));
+                let mode = |want: &Want| want.schedule.as_ref().and_then(|schedule| schedule.mode);
+                if mode(&after) != mode(before) {
+                    ready.warnings.extend(loss::of_schedule(name, after.kind, mode(&after), instances));
+                }
                 planned.account
             }
             Step::Scale(wish) => {
@@ -186,6 +197,7 @@ async fn judged(
                 ready.lines.extend(describe::resize(&planned, &account)?);
                 instances.retain(|instance| instance.name.index < after.count);
                 ready.restarts = planned.restarts(&instances);
+                ready.warnings.extend(planned.loss(&instances));
                 planned.write.account
             }
         };
@@ -209,8 +221,10 @@ async fn carry_out(
 ) -> Result<(), CliError> {
     print_plan(context.ui, dry_run, || Ok(ready.lines.clone()))?;
     if dry_run != DryRun::None {
+        context.ui.notes(&ready.warnings);
         return Ok(());
     }
+    context.ui.warn_and_confirm(yes || !ready.restarts.is_empty(), &ready.warnings)?;
     context.ui.confirm(yes, &ready.goes, "You are about to delete")?;
     context.ui.confirm(yes, &ready.restarts, "You are about to restart")?;
     let (accounts, mut stored) = (context.accounts().await?, Some(stored));
@@ -238,7 +252,14 @@ async fn scaled(context: &Context<'_>, wish: &scale::Wish) -> Result<(), CliErro
 }
 
 async fn resized(context: &Context<'_>, wish: &resize::Wish) -> Result<(), CliError> {
-    let request = ResizeRequest { wish: wish.clone(), yes: true, wait: false, timeout: None, dry_run: DryRun::None };
+    let request = ResizeRequest {
+        wish: wish.clone(),
+        yes: true,
+        warned: true,
+        wait: false,
+        timeout: None,
+        dry_run: DryRun::None,
+    };
     resize_cluster::resize(context, &request).await.map(|_| ())
 }
 

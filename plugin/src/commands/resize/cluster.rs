@@ -46,7 +46,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
     let ResizeCluster { cluster: ClusterNameArg { name }, cpu, memory, resource, yes, wait, timeout, change } = args;
     let wish = Wish { name: name.clone(), cpu, memory, more: resource };
     resize::says_something(&wish)?;
-    let request = ResizeRequest { wish, yes: yes.yes, wait, timeout, dry_run: change.dry.dry_run };
+    let request = ResizeRequest { wish, yes: yes.yes, warned: false, wait, timeout, dry_run: change.dry.dry_run };
     let (stored, word) = resize(context, &request).await?;
     print_cluster_change(context, &stored, &name, word, &change).await
 }

@@ -8,7 +8,7 @@ use cmp_core::vocabulary::Verb;
 
 use crate::args::ClustersArgs;
 use crate::args::values::span;
-use crate::commands::shared::lifecycle;
+use crate::commands::shared::lifecycle::{self, How};
 use crate::context::Context;
 use crate::error::CliError;
 
@@ -25,5 +25,5 @@ pub(crate) struct ResumeClusters {
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: ResumeClusters) -> Result<(), CliError> {
-    lifecycle::clusters(context, Verb::Resume, args.which, None, args.span).await
+    lifecycle::clusters(context, Verb::Resume, args.which, How::default(), args.span).await
 }

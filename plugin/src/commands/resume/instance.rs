@@ -3,10 +3,10 @@
 use cmp_core::vocabulary::Verb;
 
 use crate::args::InstanceArgs;
-use crate::commands::shared::lifecycle;
+use crate::commands::shared::lifecycle::{self, How};
 use crate::context::Context;
 use crate::error::CliError;
 
 pub(crate) async fn run(context: &Context<'_>, args: InstanceArgs) -> Result<(), CliError> {
-    lifecycle::instances(context, Verb::Resume, args, None).await
+    lifecycle::instances(context, Verb::Resume, args, How::default()).await
 }

@@ -4,14 +4,16 @@ use clap::Args;
 use jiff::Timestamp;
 
 use cmp_core::plan::describe;
+use cmp_core::plan::loss;
 use cmp_core::plan::schedule::{self, Moment, Wish};
 
 use crate::args::values::{cron, time_zone};
-use crate::args::{ChangeArgs, ClusterNameArg, DryRun, ModeArg};
-use crate::commands::shared::print_cluster;
+use crate::args::{ChangeArgs, ClusterNameArg, DryRun, ModeArg, YesArg};
 use crate::commands::shared::write_account::{print_plan, write};
+use crate::commands::shared::{losses, print_cluster};
 use crate::context::Context;
 use crate::error::CliError;
+use crate::view;
 
 #[derive(Debug, Args)]
 #[command(
@@ -38,6 +40,8 @@ pub(crate) struct ScheduleCluster {
     #[arg(long, conflicts_with_all = ["suspend", "resume", "time_zone", "mode", "skip_until"])]
     pub(crate) clear: bool,
     #[command(flatten)]
+    pub(crate) yes: YesArg,
+    #[command(flatten)]
     pub(crate) change: ChangeArgs,
 }
 
@@ -50,6 +54,7 @@ pub(crate) async fn run(context: &Context<'_>, args: ScheduleCluster) -> Result<
         mode: ModeArg { mode },
         skip_until,
         clear,
+        yes: YesArg { yes },
         change,
     } = args;
     let mode = mode.map(Into::into);
@@ -59,6 +64,11 @@ pub(crate) async fn run(context: &Context<'_>, args: ScheduleCluster) -> Result<
     let plan = schedule::plan(&wish, &stored.account, Timestamp::now())?;
     context.ui.notes(&plan.lines);
     let dry_run = change.dry.dry_run;
+    if let Some(kind) = plan.halts_vms(&stored.account) {
+        let shown = view::instances(&context.client().await?, &name, Some(kind)).await?;
+        let mode = plan.next.as_ref().and_then(|next| next.mode);
+        losses::confirm(context, loss::of_schedule(&name, kind, mode, &shown).as_slice(), yes, dry_run)?;
+    }
     print_plan(context.ui, dry_run, || Ok(describe::write(&plan.write)))?;
     let stored = write(&accounts, stored, dry_run, |account| plan.write(account)).await?.stored;
     if let Some(after) = plan.after.as_ref().filter(|_| dry_run == DryRun::None) {

@@ -10,6 +10,7 @@ use cmp_client::kubevirt;
 use cmp_core::name::UserName;
 use cmp_core::plan::create::{self, Extent, Step, Wish};
 use cmp_core::plan::describe;
+use cmp_core::plan::loss;
 use cmp_core::plan::schedule;
 use cmp_core::vocabulary::InstanceType;
 
@@ -45,7 +46,7 @@ pub(crate) async fn create(
     let kind = wish.want.kind;
     let can_run = kind == InstanceType::Container || kubevirt::installed(&context.client().await?).await?;
     create::can_run(kind, can_run)?;
-    templates::blueprint(&template, &wish.want, patch.as_ref())?;
+    let is_ephemeral = templates::blueprint(&template, &wish.want, patch.as_ref())?.is_ephemeral();
     let user = context.account_of(owner.as_ref()).await?;
     let accounts = context.accounts().await?;
     let mut stored = context.account(&user).await?;
@@ -53,6 +54,9 @@ pub(crate) async fn create(
     let corrects = create::may_correct(&wish, &stored.account, Timestamp::now());
     let wish = Wish { unmade: corrects && has_none(context, &wish.name, kind).await?, ..wish };
     let plan = create::plan(&wish, &stored.account, extent, Timestamp::now())?;
+    if is_ephemeral && plan.is_new() {
+        context.ui.note(&loss::at_creation(&wish.name));
+    }
     print_plan(context.ui, change.dry.dry_run, || Ok(describe::create(&plan)))?;
     let (name, mut want, mut made, mut there) = (&wish.name, plan.want.clone(), 0, Vec::new());
     let mut steps = VecDeque::from(plan.steps.clone());

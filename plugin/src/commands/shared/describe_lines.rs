@@ -51,6 +51,14 @@ impl Lines {
         }
     }
 
+    /// Adds several values, one a line.
+    pub(crate) fn several(&mut self, name: &str, values: &[String]) {
+        for (at, value) in values.iter().enumerate() {
+            let label = if at == 0 { format!("{name}:") } else { String::new() };
+            self.value(&label, &escape::line(value));
+        }
+    }
+
     /// Adds a text of several lines.
     pub(crate) fn text(&mut self, name: &str, text: &str) {
         self.0.push(Part::Line(format!("{name}:")));

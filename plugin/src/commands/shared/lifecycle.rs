@@ -25,7 +25,7 @@ use crate::commands::shared::select_clusters::{check_owner, matching};
 use crate::commands::shared::wait_clock::WaitClock;
 use crate::commands::shared::waiting::{self, Waited};
 use crate::commands::shared::write_account::print_plan;
-use crate::commands::shared::{orphans, schedules, wants};
+use crate::commands::shared::{losses, orphans, schedules, wants};
 use crate::context::{Context, MANAGER, complete, once};
 use crate::error::CliError;
 use crate::output::{Format, done, print_object};
@@ -37,6 +37,23 @@ const AT_ONCE: usize = 32;
 
 /// Time for which a refusal is retried after the quota of the cluster was brought back.
 const CATCH_UP: Duration = Duration::from_secs(15);
+
+/// The way in which a verb is applied.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct How {
+    /// The mode of a suspension.
+    pub(crate) mode: Option<Mode>,
+    /// The reason of a suspension.
+    pub(crate) reason: Option<String>,
+    /// Whether the loss of disks is confirmed.
+    pub(crate) yes: bool,
+}
+
+impl From<SuspendArgs> for How {
+    fn from(args: SuspendArgs) -> Self {
+        Self { mode: args.mode.mode.map(Mode::from), reason: args.reason, yes: args.yes.yes }
+    }
+}
 
 /// One verb with its parameters, for any instance.
 struct VerbRequest<'a> {
@@ -92,15 +109,15 @@ impl ClusterOutcome {
 async fn verb_request<'a>(
     context: &'a Context<'a>,
     verb: Verb,
-    how: Option<SuspendArgs>,
+    how: How,
     dry_run: DryRun,
 ) -> Result<VerbRequest<'a>, CliError> {
-    let mode = how.as_ref().and_then(|how| how.mode.mode).map(Mode::from);
-    let suspension = match (verb, how) {
-        (Verb::Suspend, how) => Some(SuspensionRequest {
+    let How { mode, reason, yes: _ } = how;
+    let suspension = match verb {
+        Verb::Suspend => Some(SuspensionRequest {
             by: context.who().await?.username.clone(),
             at: Timestamp::now(),
-            reason: how.and_then(|how| how.reason),
+            reason,
             woken_by: None,
         }),
         _ => None,
@@ -193,22 +210,23 @@ impl VerbRequest<'_> {
 
 /// Applies a verb to named instances, one after another: each is a separate request. The wait covers all of them
 /// together.
-pub(crate) async fn instances(
-    context: &Context<'_>,
-    verb: Verb,
-    args: InstanceArgs,
-    how: Option<SuspendArgs>,
-) -> Result<(), CliError> {
+pub(crate) async fn instances(context: &Context<'_>, verb: Verb, args: InstanceArgs, how: How) -> Result<(), CliError> {
     let InstanceArgs { names, wait, change } = args;
     let dry_run = change.dry.dry_run;
+    let (yes, mode) = (how.yes, how.mode);
     let ask = verb_request(context, verb, how, dry_run).await?;
-    let mut outcomes = Vec::new();
+    let mut named: Vec<(InstanceName, Option<InstanceType>)> = Vec::new();
     for name in once(names) {
         context.check_namespace(&name.cluster)?;
-        let kind = match outcomes.iter().find(|one: &&ClusterOutcome| one.cluster == name.cluster) {
-            Some(one) => one.kind,
+        let kind = match named.iter().find(|(other, _)| other.cluster == name.cluster) {
+            Some((_, kind)) => *kind,
             None => context.kind(&name.cluster).await?,
         };
+        named.push((name, kind));
+    }
+    losses::of_instances(context, &ask.client, (verb, mode), &named, (yes, dry_run)).await?;
+    let mut outcomes = Vec::new();
+    for (name, kind) in named {
         let one = ask.of(&name, kind).await;
         outcomes.push(ClusterOutcome { cluster: name.cluster.clone(), kind, outcomes: vec![(name, one)] });
     }
@@ -254,7 +272,7 @@ pub(crate) async fn clusters(
     context: &Context<'_>,
     verb: Verb,
     args: ClustersArgs,
-    how: Option<SuspendArgs>,
+    how: How,
     span: Option<Duration>,
 ) -> Result<(), CliError> {
     let ClustersArgs { which, wait, change } = args;
@@ -273,12 +291,14 @@ pub(crate) async fn clusters(
         context.ui.note("No resources found.");
         return Ok(());
     }
+    let (yes, mode) = (how.yes, how.mode);
     let mut ask = verb_request(context, verb, how, dry_run).await?;
     if let Some(suspension) = ask.suspension.as_mut().filter(|_| span.is_some()) {
         suspension.woken_by = Some(Trigger::Once);
     }
     let until = span.map(|span| in_so_long(Timestamp::now(), span)).transpose()?;
     let (mut outcomes, mut backs) = (Vec::new(), Vec::new());
+    let kinds = losses::of_clusters(context, &ask.client, (verb, mode), &names, (yes, dry_run)).await?;
     let mut any_failed = false;
     let mut stopped = None;
     for name in names {
@@ -292,7 +312,7 @@ pub(crate) async fn clusters(
                 Some(until) => Some(schedules::once(context, &name, Back::of(verb, until), dry_run).await?),
                 None => None,
             };
-            Ok((ask.of_cluster(&name, wait.limit()).await?, back))
+            Ok((ask.of_cluster(&name, &kinds, wait.limit()).await?, back))
         };
         let done: Result<_, CliError> = done.await;
         match done {
@@ -363,12 +383,20 @@ pub(crate) async fn clusters(
 
 impl VerbRequest<'_> {
     /// Applies the verb to all instances of a cluster. The quota comes first, so that a lack of it leaves nothing half
-    /// resumed.
-    async fn of_cluster(&mut self, cluster: &ClusterName, limit: Limit) -> Result<ClusterOutcome, CliError> {
+    /// resumed. `kinds` has the types that were looked up.
+    async fn of_cluster(
+        &mut self,
+        cluster: &ClusterName,
+        kinds: &losses::Kinds,
+        limit: Limit,
+    ) -> Result<ClusterOutcome, CliError> {
         let brought_back =
             release::comes_first(self.verb) && wants::bring_back(self.context, cluster, self.dry_run, limit).await?;
         self.patient_until = brought_back.then(|| Instant::now() + CATCH_UP);
-        let kind = self.context.kind(cluster).await?;
+        let kind = match kinds.get(cluster) {
+            Some(kind) => *kind,
+            None => self.context.kind(cluster).await?,
+        };
         let (listed, orphans) = view::instances_and_orphans(&self.client, cluster, kind).await?;
         let mut outcomes = Vec::new();
         let mut progress = Progress::new(self.context.ui);

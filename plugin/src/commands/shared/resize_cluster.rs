@@ -31,6 +31,8 @@ pub(crate) struct ResizeRequest {
     pub(crate) wish: Wish,
     /// Whether the restart of instances is confirmed.
     pub(crate) yes: bool,
+    /// Whether the loss of disks was already told.
+    pub(crate) warned: bool,
     /// Whether to wait until what was given up is back in the quota.
     pub(crate) wait: bool,
     /// The time to wait until a restarted instance runs again, if the user gave one.
@@ -54,7 +56,7 @@ pub(crate) async fn plan(
 
 /// Carries out a request. Returns the account after it, and the word for the result.
 pub(crate) async fn resize(context: &Context<'_>, request: &ResizeRequest) -> Result<(Stored, &'static str), CliError> {
-    let ResizeRequest { wish, yes, wait, timeout, dry_run } = request;
+    let ResizeRequest { wish, yes, warned, wait, timeout, dry_run } = request;
     let (name, dry_run) = (&wish.name, *dry_run);
     let (limit, timeout) = (Limit::of(*timeout), timeout.unwrap_or(clock::DEFAULT));
     let accounts = context.accounts().await?;
@@ -63,6 +65,9 @@ pub(crate) async fn resize(context: &Context<'_>, request: &ResizeRequest) -> Re
     let (plan, instances) = plan(context, &stored.account, wish, dry_run).await?;
     let kind = plan.current.kind;
     print_plan(context.ui, dry_run, || describe::resize(&plan, &stored.account))?;
+    if !warned {
+        context.ui.notes(plan.loss(&instances).as_slice());
+    }
     if dry_run == DryRun::None {
         context.ui.confirm(*yes, &plan.restarts(&instances), "You are about to restart")?;
     }

@@ -27,5 +27,5 @@ pub(crate) struct SuspendClusters {
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: SuspendClusters) -> Result<(), CliError> {
-    lifecycle::clusters(context, Verb::Suspend, args.which, Some(args.how), args.span).await
+    lifecycle::clusters(context, Verb::Suspend, args.which, args.how.into(), args.span).await
 }

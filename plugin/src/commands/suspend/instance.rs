@@ -18,5 +18,5 @@ pub(crate) struct SuspendInstances {
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: SuspendInstances) -> Result<(), CliError> {
-    lifecycle::instances(context, Verb::Suspend, args.which, Some(args.how)).await
+    lifecycle::instances(context, Verb::Suspend, args.which, args.how.into()).await
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use cmp_client::restart;
+use cmp_core::plan::loss;
 use cmp_core::plan::restart::restarts;
 use cmp_core::plan::write::current;
 
@@ -40,13 +41,15 @@ pub(crate) async fn run(context: &Context<'_>, args: RestartCluster) -> Result<(
     let stored = context.holder(&name).await?;
     let kind = current(&stored.account, &name)?.kind;
     let client = context.client().await?;
-    let instances = restarts(view::instances(&client, &name, Some(kind)).await?);
+    let shown = view::instances(&client, &name, Some(kind)).await?;
+    let instances = restarts(&shown);
     let done = |word: &str| {
         said(context.ui, line.output, &format!("cluster/{name}"), &format!("{word}{}", suffix(dry.dry_run)))
     };
     if instances.is_empty() {
         return done("unchanged (no instance runs)");
     }
+    context.ui.notes(loss::of_restart("rollout restart", &shown, &instances).as_slice());
     if dry.dry_run == DryRun::None {
         let goes: Vec<String> = instances.iter().map(|one| format!("instance/{one}")).collect();
         context.ui.confirm(yes, &goes, "You are about to restart, one after another")?;
