@@ -23,6 +23,7 @@ use cmp_core::instance::{
 use cmp_core::lifecycle::{SuspensionRequest, SwitchRequests};
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::powered_off;
+use cmp_core::quantity::Quantity;
 use cmp_core::state::State;
 use cmp_core::template::Blueprint;
 use cmp_core::vocabulary::InstanceType;
@@ -30,7 +31,7 @@ use cmp_core::vocabulary::InstanceType;
 use crate::accounts::changes;
 use crate::error::{ApiError, if_there};
 use crate::kubevirt::Machines;
-use crate::{events, lists};
+use crate::{data_disks, events, lists};
 
 /// Number of instances that are deleted in parallel.
 const AT_ONCE: usize = 32;
@@ -135,6 +136,8 @@ pub fn changed(client: &Client, cluster: &ClusterName, kind: InstanceType) -> [B
 pub struct New {
     name: InstanceName,
     object: Object,
+    /// The size of its data disk, if it has one.
+    data_disk: Option<Quantity>,
 }
 
 #[derive(Debug, Clone)]
@@ -157,11 +160,21 @@ impl New {
                 Object::Machine(powered_off::virtual_machine(&blueprint.virtual_machine(name)?, *state, suspension)?)
             }
         };
-        Some(Self { name: name.clone(), object })
+        Some(Self { name: name.clone(), object, data_disk: blueprint.data_disk() })
     }
 
     /// Creates the instance, or lets the API server judge it by a dry run. Returns whether it did not exist yet.
     pub async fn create(&self, client: &Client, manager: &str, dry_run: bool) -> Result<bool, ApiError> {
+        let is_new = self.create_object(client, manager, dry_run).await?;
+        if let Some(size) = self.data_disk.filter(|_| !dry_run)
+            && let Some(made) = get(client, &self.name, InstanceType::Vm).await?
+        {
+            data_disks::ensure(client, &self.name, (size, &made.uid), manager).await?;
+        }
+        Ok(is_new)
+    }
+
+    async fn create_object(&self, client: &Client, manager: &str, dry_run: bool) -> Result<bool, ApiError> {
         let params = PostParams { dry_run, field_manager: Some(manager.to_owned()) };
         let kind = match self.object {
             Object::Set(_) => InstanceType::Container,

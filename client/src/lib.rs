@@ -9,6 +9,7 @@ pub mod api_services;
 pub mod certificates;
 pub mod clusters;
 pub mod connect;
+pub mod data_disks;
 pub mod discovery;
 pub mod error;
 pub mod events;

@@ -26,6 +26,7 @@
 //! | [`evidence`] | whether the remaining objects of a cluster allow `held` to be lowered |
 //! | [`state`], [`instance`] | the shown state of an instance |
 //! | [`disk`] | how long the disk of an instance stays, and the effect of each mode of a suspension on it |
+//! | [`data_disk`] | the claim of a VM beside its root disk, and its mount in the guest |
 //! | [`lifecycle`] | the verbs that apply to an instance, and the patch that executes them |
 //! | [`plan`] | the plans of the commands that change something |
 //! | [`powered_off`] | which instances of a cluster are off, in a file and when they are made |
@@ -42,6 +43,7 @@ pub mod audit;
 pub mod budget;
 pub mod containers;
 pub mod controller;
+pub mod data_disk;
 pub mod deletion;
 pub mod disk;
 pub mod evidence;

@@ -220,7 +220,8 @@ impl Template {
         }
         machine::check(&machine, &self.grants)?;
         machine::shape(&mut machine, want);
-        Ok(Blueprint { spec: InstanceSpec::Machine(machine), released: want.released })
+        let data = want.data_disk.as_ref().and(want.size.named(STORAGE));
+        Ok(Blueprint { spec: InstanceSpec::Machine { machine, data }, released: want.released })
     }
 }
 
@@ -238,13 +239,25 @@ enum InstanceSpec {
         /// The size of each instance's disk, if the instances have one.
         disk: Option<Quantity>,
     },
-    Machine(Value),
+    Machine {
+        machine: Value,
+        /// The size of each instance's data disk, if the instances have one.
+        data: Option<Quantity>,
+    },
 }
 
 impl Blueprint {
+    /// Returns the size of the data disk of each instance, if the instances have one.
+    pub fn data_disk(&self) -> Option<Quantity> {
+        match &self.spec {
+            InstanceSpec::Machine { data, .. } => *data,
+            InstanceSpec::Pod { .. } => None,
+        }
+    }
+
     /// Reports whether the root disks of its instances are those of VMs, and ephemeral.
     pub fn is_ephemeral(&self) -> bool {
-        let InstanceSpec::Machine(machine) = &self.spec else { return false };
+        let InstanceSpec::Machine { machine, .. } = &self.spec else { return false };
         let machine = machine.pointer("/spec/template/spec").cloned().unwrap_or_default();
         let read: Result<kubevirt::Machine, _> = serde_json::from_value(machine);
         read.is_ok_and(|machine| machine.root() == Disk::Ephemeral)
@@ -253,7 +266,7 @@ impl Blueprint {
     /// Returns the VirtualMachine of an instance, if the cluster is of VMs.
     pub fn virtual_machine(&self, instance: &InstanceName) -> Option<Value> {
         match &self.spec {
-            InstanceSpec::Machine(machine) => Some(machine::named(machine, instance, self.released)),
+            InstanceSpec::Machine { machine, .. } => Some(machine::named(machine, instance, self.released)),
             InstanceSpec::Pod { .. } => None,
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::account::diff::{AccountPair, LongerWant};
 use crate::account::{Account, Entry, Held, HeldState, Want};
+use crate::data_disk;
 use crate::format;
 use crate::labels;
 use crate::merge_join::merge_join;
@@ -315,8 +316,21 @@ fn judge_want(
             return invalid(field.to_owned(), "is for containers: leave it out, or use type container");
         }
     }
-    if want.disk.is_some() && want.size.named(STORAGE).is_none() {
-        return invalid("disk".to_owned(), "needs storage in the size: set size.storage to the size of the disk");
+    for (field, path) in [("disk", &want.disk), ("dataDisk", &want.data_disk)] {
+        if path.is_some() && want.size.named(STORAGE).is_none() {
+            return invalid(field.to_owned(), "needs storage in the size: set size.storage to the size of the disk");
+        }
+    }
+    if let Some(path) = &want.data_disk {
+        if want.kind != InstanceType::Vm {
+            return invalid("dataDisk".to_owned(), "is for VMs: leave it out, or use type vm");
+        }
+        if !data_disk::is_mount_path(path) {
+            return invalid(
+                format!("dataDisk {path:?}"),
+                "is not a mount path: use a path of letters, digits and \"-_./\", such as /data",
+            );
+        }
     }
     if want.patch.as_ref().is_some_and(|patch| !patch.is_array() && !patch.is_object()) {
         return invalid("patch".to_owned(), "must be a list (JSON Patch) or an object (merge patch)");

@@ -229,6 +229,7 @@ impl Cluster {
                 "env": want.map(|want| &want.env).filter(|env| !env.is_empty()),
                 "ports": want.map(|want| &want.ports).filter(|ports| !ports.is_empty()),
                 "disk": want.and_then(|want| want.disk.as_ref()),
+                "dataDisk": want.and_then(|want| want.data_disk.as_ref()),
                 "patch": want.and_then(|want| want.patch.as_ref()),
                 "schedule": want.and_then(|want| want.schedule.as_ref()),
             },

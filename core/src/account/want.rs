@@ -52,6 +52,10 @@ pub struct Want {
     /// The mount path of the disk of each instance. The disk is as large as the storage of its size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<String>,
+    /// The mount path of the data disk of each VM. The disk is as large as the storage of its size. A version that does not
+    /// know this field keeps it, and charges the storage.
+    #[serde(default, rename = "dataDisk", skip_serializing_if = "Option::is_none")]
+    pub data_disk: Option<String>,
     /// Further differences from the template: a JSON Patch or a merge patch of the Pod or the VirtualMachine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patch: Option<Value>,
@@ -100,6 +104,7 @@ impl Want {
             env: Vec::new(),
             ports: Vec::new(),
             disk: None,
+            data_disk: None,
             patch: None,
             schedule: None,
             labels: BTreeMap::new(),

@@ -8,10 +8,11 @@ use crate::state::State;
 use crate::vocabulary::{InstanceType, Mode, Verb};
 
 /// Returns the line about a new cluster of VMs whose root disks are ephemeral.
-pub fn at_creation(name: &ClusterName) -> String {
+pub fn at_creation(name: &ClusterName, data_disk: Option<&str>) -> String {
+    let stays = data_disk.map_or_else(String::new, |path| format!("; the data disk at {path} stays"));
     format!(
         "cluster/{name}: the root disk of each VM is ephemeral: stop, suspend --mode halt, resize, rollout restart and \
-         the loss of its node discard its content"
+         the loss of its node discard its content{stays}"
     )
 }
 
@@ -128,6 +129,13 @@ mod tests {
              pause keeps it"
         );
         assert_eq!(of_verb(Verb::Stop, None, &containers(&["web-0"])), None);
+    }
+
+    #[test]
+    fn a_new_cluster_names_the_disk_that_stays() {
+        let dev = name("dev");
+        assert!(at_creation(&dev, None).ends_with("discard its content"));
+        assert!(at_creation(&dev, Some("/data")).ends_with("discard its content; the data disk at /data stays"));
     }
 
     #[test]

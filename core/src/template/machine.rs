@@ -10,13 +10,16 @@ use super::pod::BY_SIZE;
 use super::rules::{Checked, Grants, asks_no_others, fields, items, no, own_metadata, placement_of, takes_no_volume};
 use super::validation::{NOT_A_REFERENCE, is_reference};
 use crate::account::Want;
+use crate::data_disk;
 use crate::keys;
 use crate::kubevirt::{ALWAYS, DEFAULT_IMAGE, GROUP, HALTED, VERSION, processors};
 use crate::name::InstanceName;
 use crate::state::State;
 
-/// The name of the disk with the public key.
+/// The name of the disk with the cloud-init.
 const CLOUD_INIT: &str = "cloudinit";
+/// The name of the data disk.
+const DATA: &str = "cmp-data";
 /// The fields of `cpu` that belong to the size.
 const SIZE: [&str; 4] = ["cores", "sockets", "threads", "maxSockets"];
 /// The fields of the spec that switch a machine on and off.
@@ -221,27 +224,52 @@ pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), TemplateErro
         let first = disks.next().ok_or_else(|| TemplateError::new("spec.template.spec.volumes", why))?;
         first.insert("image".to_owned(), json!(image));
     }
-    if let Some(key) = &want.ssh_key {
+    if let Some(user_data) = user_data(want) {
         let clouds = ["cloudInitNoCloud", "cloudInitConfigDrive"];
         if items(&spec["volumes"]).any(|(_, volume)| clouds.iter().any(|cloud| !volume[*cloud].is_null())) {
-            let why = "already have a cloud-init, so --ssh-key cannot add one: add the key there";
+            let why = match want.ssh_key {
+                Some(_) => "already have a cloud-init, so --ssh-key cannot add one: add the key there",
+                None => "already have a cloud-init, so --data-disk cannot add one: add the mount there",
+            };
             return Err(TemplateError::new("spec.template.spec.volumes", why));
         }
-        // Every JSON string is also a YAML string, so the comment of a key may contain any characters.
-        let user_data = format!("#cloud-config\nssh_authorized_keys:\n- {}\n", json!(key));
         let disk = json!({ "name": CLOUD_INIT, "disk": { "bus": "virtio" } });
-        let volume = json!({ "name": CLOUD_INIT, "cloudInitNoCloud": { "userData": user_data } });
-        let volumes: Vec<Value> = items(&spec["volumes"]).map(|(_, volume)| volume["name"].clone()).collect();
-        let disks = list(spec, "/domain/devices", "disks")?;
-        // KubeVirt adds the disks of the other volumes after the named ones, and a guest starts from its first disk.
-        for volume in volumes {
-            if !disks.iter().any(|disk| disk["name"] == volume) {
-                disks.push(json!({ "name": volume }));
-            }
-        }
-        disks.push(disk);
-        list(spec, "", "volumes")?.push(volume);
+        add(spec, disk, json!({ "name": CLOUD_INIT, "cloudInitNoCloud": { "userData": user_data } }))?;
     }
+    if want.data_disk.is_some() {
+        if items(&spec["volumes"]).any(|(_, volume)| volume["name"] == DATA) {
+            let why = format!("already have {DATA}, the name of the data disk: choose another name");
+            return Err(TemplateError::new("spec.template.spec.volumes", why));
+        }
+        let disk = json!({ "name": DATA, "disk": { "bus": "virtio" }, "serial": data_disk::SERIAL });
+        // The claim is named for each instance.
+        add(spec, disk, json!({ "name": DATA, "persistentVolumeClaim": { "claimName": DATA } }))?;
+    }
+    Ok(())
+}
+
+/// Returns the cloud-init of a want, if it needs one: the public key, and the mount of the data disk.
+fn user_data(want: &Want) -> Option<String> {
+    // Every JSON value is also a YAML value, so the comment of a key may contain any characters.
+    let key = want.ssh_key.as_ref().map(|key| format!("ssh_authorized_keys:\n- {}\n", json!(key)));
+    let config = want.data_disk.as_ref().map(|path| data_disk::cloud_config(path));
+    let config = config.iter().flat_map(fields).map(|(key, value)| format!("{key}: {value}\n"));
+    let parts: String = key.into_iter().chain(config).collect();
+    (!parts.is_empty()).then(|| format!("#cloud-config\n{parts}"))
+}
+
+/// Adds a disk and its volume. KubeVirt adds the disks of the other volumes after the named ones, and a guest starts from
+/// its first disk.
+fn add(spec: &mut Value, disk: Value, volume: Value) -> Checked {
+    let volumes: Vec<Value> = items(&spec["volumes"]).map(|(_, volume)| volume["name"].clone()).collect();
+    let disks = list(spec, "/domain/devices", "disks")?;
+    for volume in volumes {
+        if !disks.iter().any(|disk| disk["name"] == volume) {
+            disks.push(json!({ "name": volume }));
+        }
+    }
+    disks.push(disk);
+    list(spec, "", "volumes")?.push(volume);
     Ok(())
 }
 
@@ -389,6 +417,10 @@ pub(super) fn named(machine: &Value, instance: &InstanceName, released: bool) ->
     }
     for (key, value) in identity {
         machine["spec"]["template"]["metadata"]["labels"][key] = json!(value);
+    }
+    let volumes = machine.pointer_mut("/spec/template/spec/volumes").and_then(Value::as_array_mut);
+    for volume in volumes.into_iter().flatten().filter(|volume| volume["name"] == DATA) {
+        volume["persistentVolumeClaim"]["claimName"] = json!(data_disk::claim_name(instance));
     }
     machine
 }

@@ -61,6 +61,50 @@ fn a_patch_is_a_json_patch_or_a_merge_patch() {
 }
 
 #[test]
+fn a_data_disk_is_attached_and_mounted_in_each_machine() {
+    let dev = Want {
+        kind: InstanceType::Vm,
+        data_disk: Some("/data".to_owned()),
+        ssh_key: Some("ssh-ed25519 AAAA john".to_owned()),
+        ..want(2, "cpu=1,memory=1Gi,storage=10Gi")
+    };
+    let blueprint = Template::machine().blueprint(&dev).unwrap();
+    assert_eq!(blueprint.data_disk(), Some("10Gi".parse().unwrap()));
+    let made = blueprint.virtual_machine(&name("dev").instance(1)).unwrap();
+    let spec = &made["spec"]["template"]["spec"];
+    let disk = json!({ "name": "cmp-data", "disk": { "bus": "virtio" }, "serial": "cmp-data" });
+    assert_eq!(spec["domain"]["devices"]["disks"][2], disk);
+    let volume = json!({ "name": "cmp-data", "persistentVolumeClaim": { "claimName": "data-dev-1" } });
+    assert_eq!(spec["volumes"][2], volume);
+    let user_data = spec["volumes"][1]["cloudInitNoCloud"]["userData"].as_str().unwrap();
+    let (key, config) = user_data.split_once("fs_setup: ").unwrap();
+    assert_eq!(key, "#cloud-config\nssh_authorized_keys:\n- \"ssh-ed25519 AAAA john\"\n");
+    let (setup, mounts) = config.split_once("\nmounts: ").unwrap();
+    let expected = crate::data_disk::cloud_config("/data");
+    let read = |text: &str| -> serde_json::Value { serde_json::from_str(text).unwrap() };
+    assert_eq!((read(setup), read(mounts)), (expected["fs_setup"].clone(), expected["mounts"].clone()));
+    // The root disk is ephemeral all the same.
+    assert!(blueprint.is_ephemeral());
+    let without = Template::machine().blueprint(&Want { data_disk: None, ..dev.clone() }).unwrap();
+    assert_eq!((without.data_disk(), made["spec"]["runStrategy"].as_str()), (None, Some("Always")));
+    let seed = json!({ "name": "seed", "cloudInitNoCloud": { "userData": "" } });
+    let taken = json!({ "name": "cmp-data", "emptyDisk": { "capacity": "1Gi" } });
+    for (volume, expected) in [
+        (
+            seed,
+            "spec.template.spec.volumes already have a cloud-init, so --data-disk cannot add one: add the mount there",
+        ),
+        (taken, "spec.template.spec.volumes already have cmp-data, the name of the data disk: choose another name"),
+    ] {
+        let mut manifest = Template::machine().manifest();
+        manifest["spec"]["template"]["spec"]["volumes"].as_array_mut().unwrap().push(volume);
+        let (template, _) = Template::read(&manifest).unwrap();
+        let refused = template.blueprint(&Want { ssh_key: None, ..dev.clone() }).unwrap_err().to_string();
+        assert!(refused.starts_with(expected), "{refused}");
+    }
+}
+
+#[test]
 fn a_disk_is_as_large_as_the_storage_of_the_size() {
     let db = Want { disk: Some("/data".to_owned()), ..want(1, "cpu=1,memory=1Gi,storage=10Gi") };
     let spec =

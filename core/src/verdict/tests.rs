@@ -150,6 +150,32 @@ fn a_long_want_may_only_become_shorter() {
 }
 
 #[test]
+fn a_data_disk_is_for_vms_and_charged_as_storage() {
+    let check = |kind: &str, size: &str, path: &str, expected: &str| {
+        let want =
+            format!(r#"{{"type":"{kind}","count":2,"size":{{"cpu":"1","memory":"1Gi"{size}}},"dataDisk":"{path}"}}"#);
+        let quota = r#"{"cpu":"16","memory":"64Gi","storage":"20Gi"}"#;
+        assert_eq!(verdict(&[("quota", quota)], &[("want.web", &want)]), expected, "{want}");
+    };
+    let of = |storage: &str| format!(r#","storage":"{storage}""#);
+    check("vm", &of("10Gi"), "/data", "yes");
+    check(
+        "vm",
+        &of("11Gi"),
+        "/data",
+        "exceeded quota: john, requested: storage=22Gi, used: storage=0, limited: storage=20Gi",
+    );
+    check("vm", "", "/data", "want.web: dataDisk needs storage in the size: set size.storage to the size of the disk");
+    check(
+        "vm",
+        &of("1Gi"),
+        "/a b",
+        "want.web: dataDisk \"/a b\" is not a mount path: use a path of letters, digits and \"-_./\", such as /data",
+    );
+    check("container", &of("1Gi"), "/data", "want.web: dataDisk is for VMs: leave it out, or use type vm");
+}
+
+#[test]
 fn wants_that_no_cluster_can_be_are_refused_by_field_value_and_remedy() {
     let check = |json: &str, expected: &str| {
         let said = verdict(&[("quota", r#"{"cpu":"16","memory":"64Gi","nvidia.com/gpu":"2"}"#)], &[("want.web", json)]);

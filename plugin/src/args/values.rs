@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use cmp_core::account::{Variable, Want};
+use cmp_core::data_disk::is_mount_path;
 use cmp_core::name::{ClusterName, InstanceName, InvalidName, TemplateName, UserName};
 use cmp_core::plan::amounts::Amount;
 use cmp_core::plan::create::Disk;
@@ -140,6 +141,16 @@ pub(crate) fn disk(text: &str) -> Result<Disk, String> {
     Ok(Disk { size, path: path.to_owned() })
 }
 
+/// Reads the size of the data disk of a VM, and the path at which it is mounted.
+pub(crate) fn data_disk(text: &str) -> Result<Disk, String> {
+    let disk = disk(text)?;
+    if !is_mount_path(&disk.path) {
+        let path = &disk.path;
+        return Err(format!("{path:?} is not a mount path: use letters, digits and \"-_./\", as in /var/lib/data"));
+    }
+    Ok(disk)
+}
+
 /// Checks that the flags would accept the values that a file gives for instances.
 pub(crate) fn check(want: &Want) -> Result<(), String> {
     for variable in &want.env {
@@ -153,6 +164,9 @@ pub(crate) fn check(want: &Want) -> Result<(), String> {
     }
     if let Some(path) = &want.disk {
         disk(&format!("1Gi:{path}")).map_err(|why| format!("disk: {why}"))?;
+    }
+    if let Some(path) = &want.data_disk {
+        data_disk(&format!("1Gi:{path}")).map_err(|why| format!("dataDisk: {why}"))?;
     }
     Ok(())
 }

@@ -37,6 +37,8 @@ pub struct Flags {
     pub more: Vec<Amount>,
     /// `--disk`.
     pub disk: Option<Disk>,
+    /// `--data-disk`.
+    pub data_disk: Option<Disk>,
     /// `--image`.
     pub image: Option<String>,
     /// The key in the file of `--ssh-key`.
@@ -78,10 +80,13 @@ impl Flags {
     /// Returns the size of each instance, with the storage of its disk.
     pub fn size(&self) -> Result<Resources, Refusal> {
         let mut size = with_more(self.size.clone(), &self.more)?;
-        if let Some(disk) = &self.disk {
+        let disks = [("--disk", &self.disk), ("--data-disk", &self.data_disk)];
+        for (flag, disk) in disks.into_iter().filter_map(|(flag, disk)| Some((flag, disk.as_ref()?))) {
             if size.named(STORAGE).is_some() {
-                return Err(Refusal::wish("--disk and --resource storage: both set the storage of an instance")
-                    .hint("use --disk for a disk in each instance, --resource storage for claims of your own"));
+                return Err(Refusal::wish(format!(
+                    "{flag} and --resource storage: both set the storage of an instance"
+                ))
+                .hint(format!("use {flag} for a disk in each instance, --resource storage for claims of your own")));
             }
             size.set(own(STORAGE)?, disk.size);
         }
@@ -102,7 +107,13 @@ impl Flags {
         only(!self.env.is_empty(), "--env", false)?;
         only(!self.ports.is_empty(), "--port", false)?;
         only(self.command || !self.args.is_empty(), "a command", false)?;
-        only(self.disk.is_some(), "--disk", false)?;
+        if vm && self.disk.is_some() {
+            return Err(Refusal::wish(
+                "--disk is for containers: a root disk that stays needs CDI, which kubectl-cmp does not use",
+            )
+            .hint("use --data-disk for a second disk of each VM, which stays"));
+        }
+        only(self.data_disk.is_some(), "--data-disk", true)?;
         if self.command && self.args.is_empty() {
             return Err(Refusal::wish("--command: the command is missing")
                 .hint("write the command at the end, after --, as in: --command -- sh -c 'sleep 9'"));
@@ -139,6 +150,7 @@ impl Flags {
             env: self.env,
             ports: self.ports,
             disk: self.disk.map(|disk| disk.path),
+            data_disk: self.data_disk.map(|disk| disk.path),
             patch: self.patch,
             labels: self.labels.into_iter().collect(),
             // A built-in template is the default and needs no name.

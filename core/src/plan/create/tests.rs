@@ -394,7 +394,16 @@ fn flags_that_do_not_fit_are_refused() {
         (Flags { ports: vec![80], ..vm() }, format!("--port is for containers{only_containers}")),
         (Flags { args: vec!["a".to_owned()], ..vm() }, format!("a command is for containers{only_containers}")),
         (Flags { command: true, ..vm() }, format!("a command is for containers{only_containers}")),
-        (Flags { disk: disk(), ..vm() }, format!("--disk is for containers{only_containers}")),
+        (
+            Flags { disk: disk(), ..vm() },
+            "--disk is for containers: a root disk that stays needs CDI, which kubectl-cmp does not use\n\
+             hint: use --data-disk for a second disk of each VM, which stays"
+                .to_owned(),
+        ),
+        (
+            Flags { data_disk: disk(), ..flags() },
+            "--data-disk is for VMs\nhint: use --type vm, or omit the flag".to_owned(),
+        ),
         // The type follows from the built-in template.
         (
             Flags { template: template("vm"), ports: vec![80], ..flags() },

@@ -14,7 +14,7 @@ use cmp_core::resources::Resources;
 use cmp_core::vocabulary::InstanceType;
 
 use crate::args::pairs::pair;
-use crate::args::values::{amount, count, disk, image, kind, memory, name, port, quantity, variable};
+use crate::args::values::{amount, count, data_disk, disk, image, kind, memory, name, port, quantity, variable};
 use crate::args::{ChangeArgs, WaitArgs};
 use crate::commands::shared::create_cluster::{ClusterRequest, create};
 use crate::commands::shared::patch::Patch;
@@ -62,6 +62,9 @@ pub(crate) struct CreateCluster {
     /// A disk for each instance that survives a stop; mounted at /data if no path is given
     #[arg(long, value_name = "SIZE[:PATH]", value_parser = disk)]
     pub(crate) disk: Option<Disk>,
+    /// A second disk for each VM that survives a stop; formatted once and mounted at /data if no path is given
+    #[arg(long, value_name = "SIZE[:PATH]", value_parser = data_disk)]
+    pub(crate) data_disk: Option<Disk>,
     /// Further changes: a JSON Patch or a merge patch of the Pod or the VirtualMachine
     #[arg(long, value_name = "FILE|JSON")]
     pub(crate) patch: Option<String>,
@@ -79,7 +82,7 @@ pub(crate) struct CreateCluster {
     pub(crate) ssh_key: Option<PathBuf>,
     /// File as `get clusters -o yaml` prints it; - for standard input
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["name", "cpu", "memory", "count", "kind", "template", "image",
-        "env", "port", "command", "disk", "patch", "resource", "labels", "args", "ssh_key"])]
+        "env", "port", "command", "disk", "data_disk", "patch", "resource", "labels", "args", "ssh_key"])]
     pub(crate) filename: Option<String>,
     /// The owner of the cluster (administrators)
     #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
@@ -115,6 +118,7 @@ fn typed(args: CreateCluster) -> Result<ClusterRequest, CliError> {
         size: Resources::new(cpu, memory),
         more: args.resource,
         disk: args.disk,
+        data_disk: args.data_disk,
         image: args.image,
         env: args.env,
         ports: args.port,

@@ -53,6 +53,9 @@ pub(crate) async fn run(context: &Context<'_>, names: Vec<ClusterName>) -> Resul
             lines.add("Image", image.unwrap_or_default());
             if let (Some(disk), Some(kind)) = (cluster.disk(), cluster.entry.kind()) {
                 lines.add("Disk", &disk.to_string());
+                if let Some(path) = want.and_then(|want| want.data_disk.as_ref()) {
+                    lines.add("Data disk", &format!("mounted at {path}, stays"));
+                }
                 let releases = account.policy.suspended == Suspended::Release;
                 lines.several("Suspension", &disk::modes(kind, disk, Some(releases)));
             }

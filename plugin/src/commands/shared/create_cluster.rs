@@ -55,7 +55,7 @@ pub(crate) async fn create(
     let wish = Wish { unmade: corrects && has_none(context, &wish.name, kind).await?, ..wish };
     let plan = create::plan(&wish, &stored.account, extent, Timestamp::now())?;
     if is_ephemeral && plan.is_new() {
-        context.ui.note(&loss::at_creation(&wish.name));
+        context.ui.note(&loss::at_creation(&wish.name, wish.want.data_disk.as_deref()));
     }
     print_plan(context.ui, change.dry.dry_run, || Ok(describe::create(&plan)))?;
     let (name, mut want, mut made, mut there) = (&wish.name, plan.want.clone(), 0, Vec::new());

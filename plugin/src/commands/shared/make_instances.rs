@@ -6,6 +6,7 @@ use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 use kube::Client;
 
+use cmp_client::data_disks;
 use cmp_client::instances::{self, New};
 use cmp_core::instance::Instance;
 use cmp_core::lifecycle::SuspensionRequest;
@@ -57,8 +58,13 @@ pub(crate) async fn make_instances(
     there: &[Instance],
     off: &PoweredOff,
 ) -> Result<usize, CliError> {
+    let client = context.client().await?;
+    if let Some(size) = blueprint.data_disk().filter(|_| !there.is_empty()) {
+        let vms = there.iter().map(|instance| (&instance.name, instance.uid.as_str()));
+        data_disks::complete(&client, name, size, vms, MANAGER).await?;
+    }
     let there: BTreeSet<u32> = there.iter().map(|instance| instance.name.index).collect();
-    let (client, suspension) = (context.client().await?, suspension(context, off).await?);
+    let suspension = suspension(context, off).await?;
     let mut first = create::missing(name, count, &there);
     let others = first.split_off(first.len().min(1));
     let mut progress = Progress::new(context.ui);
