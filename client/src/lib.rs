@@ -14,6 +14,7 @@ pub mod discovery;
 pub mod error;
 pub mod events;
 pub mod fences;
+pub mod first_boot;
 pub mod installation;
 pub mod instances;
 pub mod kubevirt;

@@ -2,8 +2,9 @@
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::cloud_init::Setting;
 use crate::keys;
 use crate::kubevirt::{GROUP, VERSION};
 use crate::manifest::pairs;
@@ -24,17 +25,16 @@ pub fn is_mount_path(path: &str) -> bool {
     below && path.chars().all(known) && path.split('/').all(|part| !matches!(part, "." | ".."))
 }
 
-/// Returns the part of a cloud-config that formats the disk once, and mounts it.
+/// Returns the settings of cloud-init that format the disk once, and mount it.
 ///
 /// A new root disk has cloud-init run again, so that it must find the file system. With `partition: none` it formats the
 /// disk at each run, whatever is on it. With `auto` it looks first, and formats only a disk without any file system.
-pub fn cloud_config(path: &str) -> Value {
-    json!({
-        "fs_setup": [{
-            "device": DEVICE, "filesystem": "ext4", "label": SERIAL, "partition": "auto", "overwrite": false,
-        }],
-        "mounts": [[DEVICE, path, "auto", "defaults,nofail", "0", "2"]],
-    })
+pub fn settings(path: &str) -> [Setting; 2] {
+    let setup = json!([{
+        "device": DEVICE, "filesystem": "ext4", "label": SERIAL, "partition": "auto", "overwrite": false,
+    }]);
+    let mounts = json!([[DEVICE, path, "auto", "defaults,nofail", "0", "2"]]);
+    [Setting { key: "fs_setup", value: setup }, Setting { key: "mounts", value: mounts }]
 }
 
 /// Returns the name of the claim of an instance.
@@ -112,10 +112,11 @@ mod tests {
 
     #[test]
     fn a_disk_is_formatted_only_while_it_has_no_file_system() {
-        let config = cloud_config("/data");
-        let setup = &config["fs_setup"][0];
+        let [setup, mounts] = settings("/data");
+        assert_eq!((setup.key, mounts.key), ("fs_setup", "mounts"));
+        let setup = &setup.value[0];
         assert_eq!((&setup["partition"], &setup["overwrite"]), (&json!("auto"), &json!(false)));
-        assert_eq!(config["mounts"], json!([[DEVICE, "/data", "auto", "defaults,nofail", "0", "2"]]));
+        assert_eq!(mounts.value, json!([[DEVICE, "/data", "auto", "defaults,nofail", "0", "2"]]));
         assert!(DEVICE.ends_with(&format!("virtio-{SERIAL}")) && SERIAL.len() <= 20);
     }
 

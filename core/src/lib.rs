@@ -35,12 +35,14 @@
 //! | [`load`] | the measured use of instances beside what they ask for |
 //! | [`manifest`] | the objects in a cluster's Namespace |
 //! | [`template`] | the template of an instance, and the objects that a want makes of it |
+//! | [`first_boot`], [`cloud_init`], [`ssh_key`] | the files and keys that a VM finds at its first boot |
 //! | [`kubevirt`] | virtual machines, as far as they are read and written |
 //! | [`usage`] | the resources that were used over a time |
 
 pub mod account;
 pub mod audit;
 pub mod budget;
+pub mod cloud_init;
 pub mod containers;
 pub mod controller;
 pub mod data_disk;
@@ -48,6 +50,7 @@ pub mod deletion;
 pub mod disk;
 pub mod evidence;
 pub mod fences;
+pub mod first_boot;
 pub mod footprint;
 pub mod format;
 pub mod instance;
@@ -66,6 +69,7 @@ pub mod quantity;
 pub mod resources;
 pub mod schedule;
 pub mod settings;
+pub mod ssh_key;
 pub mod state;
 pub mod story;
 pub mod template;

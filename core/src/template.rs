@@ -263,6 +263,11 @@ impl Blueprint {
         read.is_ok_and(|machine| machine.root() == Disk::Ephemeral)
     }
 
+    /// Reports whether the instances are VMs that find nothing at their first boot: no cloud-init and no sysprep.
+    pub fn has_no_first_boot(&self) -> bool {
+        matches!(&self.spec, InstanceSpec::Machine { machine, .. } if !machine::has_first_boot(machine))
+    }
+
     /// Returns the VirtualMachine of an instance, if the cluster is of VMs.
     pub fn virtual_machine(&self, instance: &InstanceName) -> Option<Value> {
         match &self.spec {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::account::diff::{AccountPair, LongerWant};
 use crate::account::{Account, Entry, Held, HeldState, Want};
 use crate::data_disk;
+use crate::first_boot::is_digest;
 use crate::format;
 use crate::labels;
 use crate::merge_join::merge_join;
@@ -300,10 +301,19 @@ fn judge_want(
             });
         }
     }
-    if let Some(key) = &want.ssh_key
-        && (want.kind != InstanceType::Vm || key.len() > 8192 || key.chars().any(|char| char.is_ascii_control()))
-    {
-        return invalid("sshKey".to_owned(), "must be one line of authorized_keys, and is for type vm");
+    for (at, key) in want.ssh_keys().enumerate() {
+        if want.kind != InstanceType::Vm || key.len() > 8192 || key.chars().any(|char| char.is_ascii_control()) {
+            let field = at.checked_sub(1).map_or_else(|| "sshKey".to_owned(), |at| format!("moreSshKeys[{at}]"));
+            return invalid(field, "must be one line of authorized_keys, and is for type vm");
+        }
+    }
+    if want.ssh_key.is_none() && !want.more_ssh_keys.is_empty() {
+        return invalid("moreSshKeys".to_owned(), "needs sshKey: the first key belongs there");
+    }
+    for (field, digest) in [("cloudInit", &want.cloud_init), ("sysprep", &want.sysprep)] {
+        if digest.as_ref().is_some_and(|digest| want.kind != InstanceType::Vm || !is_digest(digest)) {
+            return invalid(field.to_owned(), "must be the digest of a file (sha256:...), and is for type vm");
+        }
     }
     for (field, given) in [
         ("command", !want.command.is_empty()),

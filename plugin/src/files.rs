@@ -19,14 +19,23 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<String> {
     text(File::open(path)?, most)
 }
 
+/// Reads a file that need not be text. Returns an error above `most` bytes.
+pub(crate) fn read_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    bytes(File::open(path)?, most)
+}
+
 fn text(from: impl Read, most: u64) -> io::Result<String> {
-    let mut text = Vec::new();
+    String::from_utf8(bytes(from, most)?).map_err(|_| io::Error::other("the input is not valid UTF-8"))
+}
+
+fn bytes(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
     // Read one byte more to detect a longer input: a device or a pipe does not tell its size in advance.
-    from.take(most.saturating_add(1)).read_to_end(&mut text)?;
-    if u64::try_from(text.len()).unwrap_or(u64::MAX) > most {
+    from.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
         return Err(io::Error::other(format!("the input is larger than the limit of {} MiB", most >> 20)));
     }
-    String::from_utf8(text).map_err(|_| io::Error::other("the input is not valid UTF-8"))
+    Ok(bytes)
 }
 
 #[cfg(test)]

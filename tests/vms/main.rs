@@ -5,6 +5,7 @@ mod attacks;
 mod clusters;
 mod disk;
 mod examples;
+mod first_boot;
 mod guests;
 mod into;
 mod mirror;

@@ -37,6 +37,15 @@ pub struct Want {
     /// The public key that may log in to its VMs, as a line of `authorized_keys`.
     #[serde(default, rename = "sshKey", skip_serializing_if = "Option::is_none")]
     pub ssh_key: Option<String>,
+    /// Further public keys. Versions before several keys read the first one alone.
+    #[serde(default, rename = "moreSshKeys", skip_serializing_if = "Vec::is_empty")]
+    pub more_ssh_keys: Vec<String>,
+    /// The digest of the file that cloud-init reads at the first boot of its VMs. The content is in a Secret.
+    #[serde(default, rename = "cloudInit", skip_serializing_if = "Option::is_none")]
+    pub cloud_init: Option<String>,
+    /// The digest of the answer file that Windows reads at the first boot of its VMs. The content is in a Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sysprep: Option<String>,
     /// The command that its instances run instead of the program of the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
@@ -99,6 +108,9 @@ impl Want {
             template: None,
             image: None,
             ssh_key: None,
+            more_ssh_keys: Vec::new(),
+            cloud_init: None,
+            sysprep: None,
             command: Vec::new(),
             args: Vec::new(),
             env: Vec::new(),
@@ -118,6 +130,11 @@ impl Want {
     /// Returns the value to store, with everything in it that a newer version put there.
     pub fn stored(&self) -> String {
         self.kept.write(format::encode(self))
+    }
+
+    /// Returns the public keys that may log in to its VMs.
+    pub fn ssh_keys(&self) -> impl Iterator<Item = &String> {
+        self.ssh_key.iter().chain(&self.more_ssh_keys)
     }
 
     /// Returns count, size and `released`.

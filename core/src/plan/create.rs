@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::account::change::Change;
 use crate::account::{Account, Held, HeldState, Suspended, Want};
+use crate::first_boot::Files;
 use crate::instance::Instance;
 use crate::labels::Pairs;
 use crate::lifecycle::SuspensionRequest;
@@ -42,6 +43,18 @@ pub struct Wish {
     pub typed: bool,
     /// Whether no instance of the cluster exists yet, so that the wish may correct what is wanted.
     pub unmade: bool,
+    /// Whether no key was named, so that the keys of an existing cluster are no difference.
+    pub any_key: bool,
+    /// The files of which the want has the digests.
+    pub files: Files,
+}
+
+impl Wish {
+    /// Returns a wish for a new cluster, whose instances are on.
+    pub fn new(name: ClusterName, want: Want, typed: bool) -> Self {
+        let (off, files) = (PoweredOff::default(), Files::default());
+        Self { name, want, off, expired_timer: None, typed, unmade: false, any_key: false, files }
+    }
 }
 
 /// The extent to which a plan is carried out.
@@ -88,6 +101,7 @@ pub struct Plan {
     /// The steps up to the write, in their order. [`Plan::after_write`] returns those that follow.
     pub steps: Vec<Step>,
     pub(crate) name: ClusterName,
+    pub(crate) files: Files,
     off: PoweredOff,
     extent: Extent,
     resumed: bool,
@@ -157,6 +171,12 @@ pub fn can_run(kind: InstanceType, kubevirt: bool) -> Result<(), Refusal> {
 pub fn plan(wish: &Wish, account: &Account, extent: Extent, now: Timestamp) -> Result<Plan, Refusal> {
     let Wish { name, want, off, expired_timer, .. } = wish;
     let resumed = account.cluster(name).want.is_some();
+    if let Some(flag) = wish.files.missing(want).filter(|_| !resumed) {
+        return Err(Refusal::wish(format!(
+            "cluster {name} needs the file of {flag}, which no account and no export contains"
+        ))
+        .hint(format!("give the file again: kubectl cmp create cluster -f FILE {flag} FILE")));
+    }
     // A cluster that is suspended as a whole needs no quota if the account's policy releases it. The quota comes back
     // when the cluster is resumed.
     let released = off.all_suspended(want.count) && account.policy.suspended == Suspended::Release;
@@ -168,7 +188,8 @@ pub fn plan(wish: &Wish, account: &Account, extent: Extent, now: Timestamp) -> R
     let entry = write.account.cluster(name);
     steps.extend(entry.want.filter(|_| tries).and_then(|want| open_for(entry.held.as_ref()?, &want)));
     steps.push(Step::Write);
-    Ok(Plan { want, write, steps, name: name.clone(), off: off.clone(), extent, resumed })
+    let (name, files, off) = (name.clone(), wish.files.clone(), off.clone());
+    Ok(Plan { want, write, steps, name, files, off, extent, resumed })
 }
 
 /// Returns the trial of an instance of this want, if the Namespace is open for one.
@@ -190,7 +211,7 @@ fn open_for(held: &Held, want: &Want) -> Option<Step> {
 /// The type and the template stay: the Namespace was made for them.
 pub fn may_correct(wish: &Wish, account: &Account, now: Timestamp) -> bool {
     account.cluster(&wish.name).want.is_some_and(|wanted| {
-        let asked = as_wanted(&wish.want, &wanted, now);
+        let asked = as_wanted(wish, &wanted, now);
         wanted != asked
             && wanted.kind == asked.kind
             && wanted.template == asked.template
@@ -213,7 +234,7 @@ pub fn write(wish: &Wish, account: &Account, now: Timestamp) -> Result<Write, Re
     }
     let want = match &entry.want {
         Some(wanted) => {
-            let asked = as_wanted(want, wanted, now);
+            let asked = as_wanted(wish, wanted, now);
             if *wanted == asked {
                 return Ok(Write::nothing(account));
             }
@@ -232,8 +253,9 @@ pub fn write(wish: &Wish, account: &Account, now: Timestamp) -> Result<Write, Re
 }
 
 /// Returns the request with the existing values of fields that do not count as a difference. These are whether the
-/// cluster is released, and the schedule, the labels and the annotations unless the request names other ones.
-fn as_wanted(asked: &Want, wanted: &Want, now: Timestamp) -> Want {
+/// cluster is released, and the schedule, the labels, the annotations and the keys unless the request names other ones.
+fn as_wanted(wish: &Wish, wanted: &Want, now: Timestamp) -> Want {
+    let asked = &wish.want;
     let schedule = match (&asked.schedule, &wanted.schedule) {
         (Some(asked), Some(wanted)) if !asked.is_equivalent(wanted, now) => Some(asked.clone()),
         (Some(asked), None) => Some(asked.clone()),
@@ -242,7 +264,9 @@ fn as_wanted(asked: &Want, wanted: &Want, now: Timestamp) -> Want {
     let or = |asked: &Pairs, wanted: &Pairs| if asked.is_empty() { wanted.clone() } else { asked.clone() };
     let labels = or(&asked.labels, &wanted.labels);
     let annotations = or(&asked.annotations, &wanted.annotations);
-    Want { released: wanted.released, schedule, labels, annotations, ..asked.clone() }
+    let keys = if wish.any_key { wanted } else { asked };
+    let (ssh_key, more_ssh_keys) = (keys.ssh_key.clone(), keys.more_ssh_keys.clone());
+    Want { released: wanted.released, schedule, labels, annotations, ssh_key, more_ssh_keys, ..asked.clone() }
 }
 
 /// Builds the refusal that lists the differences between the existing want and the request.

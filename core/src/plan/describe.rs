@@ -1,6 +1,7 @@
 //! The lines by which `--dry-run=client` prints a plan: one for each step that changes something or waits.
 
 use crate::account::Account;
+use crate::first_boot;
 use crate::keys::{TEMPLATES_NAMESPACE, USERS_NAMESPACE};
 use crate::name::{ClusterName, InstanceName, TemplateName, UserName, ranges};
 use crate::plan::create_user;
@@ -28,7 +29,14 @@ pub fn create(plan: &create::Plan) -> Vec<String> {
         create::Step::Prepare => vec![prepare(&plan.name)],
         create::Step::Make { look } => {
             let all: Vec<InstanceName> = (0..plan.want.count).map(|index| plan.name.instance(index)).collect();
-            vec![make(&all, look)]
+            let needed = first_boot::secrets(&plan.name, &plan.want, &plan.files).into_iter();
+            let secrets = needed.filter_map(|needed| match needed {
+                first_boot::Needed::Written(secret) => secret.metadata.name,
+                first_boot::Needed::Earlier { .. } => None,
+            });
+            let namespace = plan.name.namespace();
+            let secrets = secrets.map(|name| format!("write secret/{name} in namespace {namespace}"));
+            secrets.chain([make(&all, look)]).collect()
         }
         create::Step::Run(names) => vec![run(&names)],
     };

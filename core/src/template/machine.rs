@@ -11,13 +11,14 @@ use super::rules::{Checked, Grants, asks_no_others, fields, items, no, own_metad
 use super::validation::{NOT_A_REFERENCE, is_reference};
 use crate::account::Want;
 use crate::data_disk;
+use crate::first_boot;
 use crate::keys;
 use crate::kubevirt::{ALWAYS, DEFAULT_IMAGE, GROUP, HALTED, VERSION, processors};
 use crate::name::InstanceName;
 use crate::state::State;
 
-/// The name of the disk with the cloud-init.
-const CLOUD_INIT: &str = "cloudinit";
+/// The volumes that cloud-init reads.
+const CLOUDS: [&str; 2] = ["cloudInitNoCloud", "cloudInitConfigDrive"];
 /// The name of the data disk.
 const DATA: &str = "cmp-data";
 /// The fields of `cpu` that belong to the size.
@@ -224,17 +225,24 @@ pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), TemplateErro
         let first = disks.next().ok_or_else(|| TemplateError::new("spec.template.spec.volumes", why))?;
         first.insert("image".to_owned(), json!(image));
     }
-    if let Some(user_data) = user_data(want) {
-        let clouds = ["cloudInitNoCloud", "cloudInitConfigDrive"];
-        if items(&spec["volumes"]).any(|(_, volume)| clouds.iter().any(|cloud| !volume[*cloud].is_null())) {
-            let why = match want.ssh_key {
-                Some(_) => "already have a cloud-init, so --ssh-key cannot add one: add the key there",
-                None => "already have a cloud-init, so --data-disk cannot add one: add the mount there",
-            };
-            return Err(TemplateError::new("spec.template.spec.volumes", why));
-        }
-        let disk = json!({ "name": CLOUD_INIT, "disk": { "bus": "virtio" } });
-        add(spec, disk, json!({ "name": CLOUD_INIT, "cloudInitNoCloud": { "userData": user_data } }))?;
+    let has =
+        |kinds: &[&str]| items(&spec["volumes"]).any(|(_, volume)| kinds.iter().any(|kind| !volume[*kind].is_null()));
+    if first_boot::has_user_data(want) && has(&CLOUDS) {
+        let why = if want.cloud_init.is_some() {
+            "already have a cloud-init, so --cloud-init cannot add one: use a template without it"
+        } else if want.ssh_keys().next().is_some() {
+            "already have a cloud-init, so --ssh-key cannot add one: add the key there"
+        } else {
+            "already have a cloud-init, so --data-disk cannot add one: add the mount there"
+        };
+        return Err(TemplateError::new("spec.template.spec.volumes", why));
+    }
+    if want.sysprep.is_some() && has(&["sysprep"]) {
+        let why = "already have a sysprep, so --sysprep cannot add one: use a template without it";
+        return Err(TemplateError::new("spec.template.spec.volumes", why));
+    }
+    for (disk, volume) in first_boot::disks(want) {
+        add(spec, disk, volume)?;
     }
     if want.data_disk.is_some() {
         if items(&spec["volumes"]).any(|(_, volume)| volume["name"] == DATA) {
@@ -246,16 +254,6 @@ pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), TemplateErro
         add(spec, disk, json!({ "name": DATA, "persistentVolumeClaim": { "claimName": DATA } }))?;
     }
     Ok(())
-}
-
-/// Returns the cloud-init of a want, if it needs one: the public key, and the mount of the data disk.
-fn user_data(want: &Want) -> Option<String> {
-    // Every JSON value is also a YAML value, so the comment of a key may contain any characters.
-    let key = want.ssh_key.as_ref().map(|key| format!("ssh_authorized_keys:\n- {}\n", json!(key)));
-    let config = want.data_disk.as_ref().map(|path| data_disk::cloud_config(path));
-    let config = config.iter().flat_map(fields).map(|(key, value)| format!("{key}: {value}\n"));
-    let parts: String = key.into_iter().chain(config).collect();
-    (!parts.is_empty()).then(|| format!("#cloud-config\n{parts}"))
 }
 
 /// Adds a disk and its volume. KubeVirt adds the disks of the other volumes after the named ones, and a guest starts from
@@ -282,6 +280,13 @@ fn list<'a>(spec: &'a mut Value, at: &str, key: &str) -> Result<&'a mut Vec<Valu
         *list = json!([]);
     }
     list.as_array_mut().ok_or_else(|| wrong("must be a list"))
+}
+
+/// Reports whether cloud-init or Windows finds something in the VirtualMachine at its first boot.
+pub(super) fn has_first_boot(machine: &Value) -> bool {
+    let kinds = [CLOUDS.as_slice(), &["sysprep"]].concat();
+    items(&machine["spec"]["template"]["spec"]["volumes"])
+        .any(|(_, volume)| kinds.iter().any(|kind| !volume[*kind].is_null()))
 }
 
 /// Checks that a patch has not changed the fields that belong to the size and to the verbs.

@@ -77,12 +77,9 @@ fn a_data_disk_is_attached_and_mounted_in_each_machine() {
     let volume = json!({ "name": "cmp-data", "persistentVolumeClaim": { "claimName": "data-dev-1" } });
     assert_eq!(spec["volumes"][2], volume);
     let user_data = spec["volumes"][1]["cloudInitNoCloud"]["userData"].as_str().unwrap();
-    let (key, config) = user_data.split_once("fs_setup: ").unwrap();
-    assert_eq!(key, "#cloud-config\nssh_authorized_keys:\n- \"ssh-ed25519 AAAA john\"\n");
-    let (setup, mounts) = config.split_once("\nmounts: ").unwrap();
-    let expected = crate::data_disk::cloud_config("/data");
-    let read = |text: &str| -> serde_json::Value { serde_json::from_str(text).unwrap() };
-    assert_eq!((read(setup), read(mounts)), (expected["fs_setup"].clone(), expected["mounts"].clone()));
+    let [setup, mounts] = crate::data_disk::settings("/data").map(|setting| setting.value[0].to_string());
+    let key = "#cloud-config\nssh_authorized_keys:\n- \"ssh-ed25519 AAAA john\"\n";
+    assert_eq!(user_data, format!("{key}fs_setup:\n- {setup}\nmounts:\n- {mounts}\n"));
     // The root disk is ephemeral all the same.
     assert!(blueprint.is_ephemeral());
     let without = Template::machine().blueprint(&Want { data_disk: None, ..dev.clone() }).unwrap();

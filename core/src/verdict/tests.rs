@@ -229,6 +229,32 @@ fn wants_that_no_cluster_can_be_are_refused_by_field_value_and_remedy() {
         r#"{"type":"vm","count":1,"size":{"cpu":"1500m","memory":"1Gi"}}"#,
         "want.web: size.cpu 1500m must be a whole number of processors for a VM, and at most 1024",
     );
+    let vm = |kind: &str, more: &str, expected: &str| {
+        check(&format!(r#"{{"type":"{kind}","count":1,"size":{{"cpu":"1","memory":"1Gi"}},{more}}}"#), expected);
+    };
+    let digest = crate::first_boot::digest(&[0; 32]);
+    for (kind, more, expected) in [
+        ("vm", r#""sshKey":"ssh-ed25519 A","moreSshKeys":["ssh-ed25519 B"]"#, "yes"),
+        ("vm", &format!(r#""cloudInit":"{digest}","sysprep":"{digest}""#), "yes"),
+        (
+            "vm",
+            r#""sshKey":"a","moreSshKeys":["b","c\nd"]"#,
+            "want.web: moreSshKeys[1] must be one line of authorized_keys, and is for type vm",
+        ),
+        ("vm", r#""moreSshKeys":["b"]"#, "want.web: moreSshKeys needs sshKey: the first key belongs there"),
+        (
+            "vm",
+            r##""cloudInit":"#cloud-config""##,
+            "want.web: cloudInit must be the digest of a file (sha256:...), and is for type vm",
+        ),
+        (
+            "container",
+            &format!(r#""sysprep":"{digest}""#),
+            "want.web: sysprep must be the digest of a file (sha256:...), and is for type vm",
+        ),
+    ] {
+        vm(kind, more, expected);
+    }
 }
 
 #[test]

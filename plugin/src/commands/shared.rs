@@ -6,6 +6,7 @@ pub(crate) mod create_user;
 pub(crate) mod delete_cluster;
 pub(crate) mod delete_user;
 pub(crate) mod describe_lines;
+pub(crate) mod first_boot;
 pub(crate) mod into_instance;
 pub(crate) mod kubeconfig;
 pub(crate) mod labels;

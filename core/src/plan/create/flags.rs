@@ -41,8 +41,12 @@ pub struct Flags {
     pub data_disk: Option<Disk>,
     /// `--image`.
     pub image: Option<String>,
-    /// The key in the file of `--ssh-key`.
-    pub ssh_key: Option<String>,
+    /// The keys in the files of `--ssh-key`.
+    pub ssh_keys: Vec<String>,
+    /// The digest of the file of `--cloud-init`.
+    pub cloud_init: Option<String>,
+    /// The digest of the file of `--sysprep`.
+    pub sysprep: Option<String>,
     /// `--env`.
     pub env: Vec<Variable>,
     /// `--port`.
@@ -103,7 +107,9 @@ impl Flags {
             let (of, use_it) = if vms { ("VMs", "--type vm") } else { ("containers", "--type container") };
             Err(Refusal::wish(format!("{flag} is for {of}")).hint(format!("use {use_it}, or omit the flag")))
         };
-        only(self.ssh_key.is_some(), "--ssh-key", true)?;
+        only(!self.ssh_keys.is_empty(), "--ssh-key", true)?;
+        only(self.cloud_init.is_some(), "--cloud-init", true)?;
+        only(self.sysprep.is_some(), "--sysprep", true)?;
         only(!self.env.is_empty(), "--env", false)?;
         only(!self.ports.is_empty(), "--port", false)?;
         only(self.command || !self.args.is_empty(), "a command", false)?;
@@ -141,10 +147,21 @@ impl Flags {
     pub fn want(self) -> Result<Want, Refusal> {
         let (kind, size, built_in) = (self.kind()?, self.size()?, self.built_in());
         self.check()?;
+        let mut keys = self.ssh_keys.into_iter();
+        let ssh_key = keys.next();
+        let mut more_ssh_keys: Vec<String> = Vec::new();
+        for key in keys.filter(|key| Some(key) != ssh_key.as_ref()) {
+            if !more_ssh_keys.contains(&key) {
+                more_ssh_keys.push(key);
+            }
+        }
         let (command, args) = if self.command { (self.args, Vec::new()) } else { (Vec::new(), self.args) };
         Ok(Want {
             image: self.image,
-            ssh_key: self.ssh_key,
+            ssh_key,
+            more_ssh_keys,
+            cloud_init: self.cloud_init,
+            sysprep: self.sysprep,
             command,
             args,
             env: self.env,

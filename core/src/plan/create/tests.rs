@@ -13,7 +13,7 @@ const NOW: &str = "2026-11-28T12:00:00Z";
 const RELEASES: (&str, &str) = ("policy", r#"{"suspended":"release","clusters":9,"instances":9}"#);
 
 fn wish(want: Want) -> Wish {
-    Wish { name: name("web"), want, off: PoweredOff::default(), expired_timer: None, typed: false, unmade: false }
+    Wish::new(name("web"), want, false)
 }
 
 /// The stored form of a want with a label and an annotation.
@@ -389,7 +389,9 @@ fn flags_that_do_not_fit_are_refused() {
              hint: use --disk for a disk in each instance, --resource storage for claims of your own"
                 .to_owned(),
         ),
-        (Flags { ssh_key: Some(String::new()), ..flags() }, format!("--ssh-key is for VMs{only_vms}")),
+        (Flags { ssh_keys: vec![String::new()], ..flags() }, format!("--ssh-key is for VMs{only_vms}")),
+        (Flags { cloud_init: Some(String::new()), ..flags() }, format!("--cloud-init is for VMs{only_vms}")),
+        (Flags { sysprep: Some(String::new()), ..flags() }, format!("--sysprep is for VMs{only_vms}")),
         (Flags { env: vec![variable("A")], ..vm() }, format!("--env is for containers{only_containers}")),
         (Flags { ports: vec![80], ..vm() }, format!("--port is for containers{only_containers}")),
         (Flags { args: vec!["a".to_owned()], ..vm() }, format!("a command is for containers{only_containers}")),
@@ -469,8 +471,68 @@ fn a_want_is_made_of_flags() {
     assert_eq!(all.clone().want(), Ok(expected.clone()));
     let program = Want { command: words(&["a", "b"]), args: Vec::new(), ..expected };
     assert_eq!(Flags { command: true, ..all }.want(), Ok(program));
-    let key = Some("ssh-ed25519 A".to_owned());
-    let vm = Flags { template: Some("vm".parse().unwrap()), ssh_key: key.clone(), ..flags() };
-    let expected = Want { kind: InstanceType::Vm, ssh_key: key, ..want(1, "cpu=2,memory=4Gi") };
+    let digest = || Some("sha256:0".to_owned());
+    let vm = Flags {
+        template: Some("vm".parse().unwrap()),
+        ssh_keys: words(&["a", "b", "a", "b", "c"]),
+        cloud_init: digest(),
+        sysprep: digest(),
+        ..flags()
+    };
+    let expected = Want {
+        kind: InstanceType::Vm,
+        ssh_key: Some("a".to_owned()),
+        more_ssh_keys: words(&["b", "c"]),
+        cloud_init: digest(),
+        sysprep: digest(),
+        ..want(1, "cpu=2,memory=4Gi")
+    };
     assert_eq!(vm.want(), Ok(expected));
+}
+
+#[test]
+fn a_cluster_keeps_its_keys_unless_the_command_names_other_ones() {
+    let key = |key: &str| Want {
+        kind: InstanceType::Vm,
+        ssh_key: Some(key.to_owned()),
+        more_ssh_keys: vec!["c".to_owned()],
+        ..want(3, "cpu=2,memory=4Gi")
+    };
+    let stored = key("a").stored();
+    let rows = [("want.web", stored.as_str())];
+    let none = Want { kind: InstanceType::Vm, ..want(3, "cpu=2,memory=4Gi") };
+    for (asked, any_key, expected) in [
+        (key("a"), false, Ok(())),
+        (key("b"), true, Ok(())),
+        (none.clone(), true, Ok(())),
+        (key("b"), false, Err("cluster web exists and is different: sshKey is a, requested is b")),
+        (none, false, Err("cluster web exists and is different: moreSshKeys is [\"c\"], requested is not set")),
+    ] {
+        let asked = Wish { any_key, ..wish(asked) };
+        let answered = planned(&asked, &rows, Extent::default()).map(|plan| assert!(plan.write.change.is_empty()));
+        match (answered, expected) {
+            (Ok(()), Ok(())) => {}
+            (Err(refusal), Err(expected)) => assert!(refusal.to_string().starts_with(expected), "{refusal}"),
+            (answered, _) => panic!("{asked:?}: {answered:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_new_cluster_needs_its_files_and_an_existing_one_does_not() {
+    let digest = Some(crate::first_boot::digest(&[0; 32]));
+    let want = Want { kind: InstanceType::Vm, cloud_init: digest, ..want(3, "cpu=2,memory=4Gi") };
+    let user_data = crate::cloud_init::UserData::read(b"#cloud-config\n".to_vec()).unwrap();
+    let files = Files { cloud_init: Some(user_data), ..Files::default() };
+    let stored = want.stored();
+    assert!(planned(&wish(want.clone()), &[("want.web", &stored)], Extent::default()).is_ok());
+    let given = Wish { files, ..wish(want.clone()) };
+    let lines = crate::plan::describe::create(&planned(&given, &[], Extent::default()).unwrap());
+    assert_eq!(lines.get(2).map(String::as_str), Some("write secret/cmp-cloud-init in namespace web-ns"), "{lines:?}");
+    let refusal = planned(&wish(want), &[], Extent::default()).unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "cluster web needs the file of --cloud-init, which no account and no export contains\n\
+         hint: give the file again: kubectl cmp create cluster -f FILE --cloud-init FILE"
+    );
 }

@@ -4,7 +4,6 @@ use crate::account::change::Change;
 use crate::account::tests::{account, name, size, want};
 use crate::plan::create::Extent;
 use crate::plan::tests::{HELD, WEB, instances, orphan, time};
-use crate::powered_off::PoweredOff;
 use crate::template::Template;
 
 const NOW: &str = "2026-11-28T12:00:00Z";
@@ -27,14 +26,7 @@ fn a_write_is_told_key_by_key() {
 
 #[test]
 fn a_new_cluster_and_an_interrupted_one_are_told_as_if_they_were_made() {
-    let wish = create::Wish {
-        name: name("web"),
-        want: want(3, "cpu=2,memory=4Gi"),
-        off: PoweredOff::default(),
-        expired_timer: None,
-        typed: false,
-        unmade: false,
-    };
+    let wish = create::Wish::new(name("web"), want(3, "cpu=2,memory=4Gi"), false);
     let lines = |rows: &[(&str, &str)], wait| {
         let extent = Extent { dry_run: true, wait };
         super::create(&create::plan(&wish, &account(rows), extent, time(NOW)).unwrap())

@@ -1,14 +1,14 @@
 //! `create cluster`: from flags, or from a file.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use cmp_core::account::Variable;
+use cmp_core::account::{Variable, Want};
+use cmp_core::first_boot::Files;
 use cmp_core::name::{ClusterName, TemplateName, UserName};
 use cmp_core::plan::amounts::Amount;
 use cmp_core::plan::create::{Disk, Flags, Wish};
-use cmp_core::powered_off::PoweredOff;
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::Resources;
 use cmp_core::vocabulary::InstanceType;
@@ -17,11 +17,11 @@ use crate::args::pairs::pair;
 use crate::args::values::{amount, count, data_disk, disk, image, kind, memory, name, port, quantity, variable};
 use crate::args::{ChangeArgs, WaitArgs};
 use crate::commands::shared::create_cluster::{ClusterRequest, create};
+use crate::commands::shared::first_boot::{Keys, digests, read_files};
 use crate::commands::shared::patch::Patch;
 use crate::commands::shared::{cluster_file, objects};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::files;
 
 #[derive(Debug, Args)]
 #[command(
@@ -50,13 +50,13 @@ pub(crate) struct CreateCluster {
     /// The image of the instances; by default the image of the template
     #[arg(long, value_name = "IMAGE", value_parser = image)]
     pub(crate) image: Option<String>,
-    /// Environment variable of the instances (repeatable); use a Secret for confidential values
+    /// Environment variable (repeatable); keep passwords in a Secret
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     pub(crate) env: Vec<Variable>,
     /// A port that the instances listen on (repeatable)
     #[arg(long, value_name = "PORT", value_parser = port, allow_negative_numbers = true)]
     pub(crate) port: Vec<u16>,
-    /// Use the arguments after -- as the program itself, not as arguments of the image's program
+    /// Use the arguments after -- as the program itself
     #[arg(long)]
     pub(crate) command: bool,
     /// A disk for each instance that survives a stop; mounted at /data if no path is given
@@ -77,9 +77,15 @@ pub(crate) struct CreateCluster {
     /// Arguments for the program of the instances
     #[arg(value_name = "ARG", last = true)]
     pub(crate) args: Vec<String>,
-    /// File with the SSH public key for logging in to the VMs
+    /// Public keys for login to the VMs (repeatable); by default your own
+    #[arg(long, value_name = "FILE|none")]
+    pub(crate) ssh_key: Vec<PathBuf>,
+    /// User data for cloud-init in the VMs
+    #[arg(long, visible_alias = "user-data", value_name = "FILE")]
+    pub(crate) cloud_init: Option<PathBuf>,
+    /// Answer file for Windows in the VMs (unattend.xml)
     #[arg(long, value_name = "FILE")]
-    pub(crate) ssh_key: Option<PathBuf>,
+    pub(crate) sysprep: Option<PathBuf>,
     /// File as `get clusters -o yaml` prints it; - for standard input
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["name", "cpu", "memory", "count", "kind", "template", "image",
         "env", "port", "command", "disk", "data_disk", "patch", "resource", "labels", "args", "ssh_key"])]
@@ -97,7 +103,9 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<()
     let (wait, change) = (args.wait.clone(), args.change.clone());
     match &args.filename {
         Some(path) => {
-            let asked = cluster_file::read(path, args.owner.as_ref())?;
+            let files = read_files(args.cloud_init.as_deref(), args.sysprep.as_deref())?;
+            let mut asked = cluster_file::read(path, args.owner.as_ref())?;
+            give(&files, &mut asked)?;
             let asked = asked.into_iter().map(|one| objects::ObjectRequest::Cluster(Box::new(one))).collect();
             objects::make(context, path, asked, &wait, &change).await
         }
@@ -130,26 +138,34 @@ fn typed(args: CreateCluster) -> Result<ClusterRequest, CliError> {
     // Files are read when the flags before them are known to be right.
     flags.kind()?;
     flags.size()?;
-    flags.ssh_key = args.ssh_key.map(|path| public_key(&path)).transpose()?;
+    let files = read_files(args.cloud_init.as_deref(), args.sysprep.as_deref())?;
+    [flags.cloud_init, flags.sysprep] = digests(&files);
+    let keys = Keys::read(&args.ssh_key)?;
+    let any_key = matches!(keys, Keys::NotGiven);
+    if let Keys::Given(keys) = keys {
+        flags.ssh_keys = keys;
+    }
     flags.check()?;
     let patch = args.patch.as_deref().map(Patch::read).transpose()?;
     flags.patch = patch.as_ref().map(|patch| patch.value.clone());
     let (want, typed) = (flags.want()?, args.kind.is_some());
-    let wish = Wish { name, want, off: PoweredOff::default(), expired_timer: None, typed, unmade: false };
+    let wish = Wish { any_key, files, ..Wish::new(name, want, typed) };
     Ok(ClusterRequest { wish, patch, owner: args.owner })
 }
 
-/// Reads the public key in a file: the first line that is a key.
-fn public_key(path: &Path) -> Result<String, CliError> {
-    let wrong = |why: &str| {
-        CliError::user(format!("--ssh-key {}: {why}", path.display()))
-            .hint("name a file with a public key, such as ~/.ssh/id_ed25519.pub")
-    };
-    let text = files::read(path, files::OBJECT).map_err(|error| wrong(&error.to_string()))?;
-    if text.contains("PRIVATE KEY") {
-        return Err(wrong("the file contains a private key"));
+/// Gives each cluster of a file the files that it was created with.
+fn give(files: &Files, asked: &mut [ClusterRequest]) -> Result<(), CliError> {
+    let [cloud_init, sysprep] = digests(files);
+    for (flag, digest) in [("--cloud-init", &cloud_init), ("--sysprep", &sysprep)] {
+        let of = |want: &Want| if flag == "--sysprep" { want.sysprep.clone() } else { want.cloud_init.clone() };
+        if digest.is_some() && !asked.iter().any(|one| of(&one.wish.want) == *digest) {
+            return Err(CliError::user(format!("{flag}: no cluster in the file was created with this content"))
+                .hint("the content must be the same, byte for byte"));
+        }
     }
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
-    let line = line.filter(|line| ["ssh-", "ecdsa-", "sk-"].iter().any(|kind| line.starts_with(kind)));
-    line.map(str::to_owned).ok_or_else(|| wrong("the file contains no public key"))
+    for Wish { want, files: given, .. } in asked.iter_mut().map(|one| &mut one.wish) {
+        given.cloud_init = files.cloud_init.clone().filter(|_| want.cloud_init == cloud_init);
+        given.sysprep = files.sysprep.clone().filter(|_| want.sysprep == sysprep);
+    }
+    Ok(())
 }

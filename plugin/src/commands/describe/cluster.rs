@@ -4,9 +4,11 @@ use jiff::Timestamp;
 
 use cmp_core::account::Suspended;
 use cmp_core::disk;
+use cmp_core::first_boot::{CLOUD_INIT, SYSPREP};
 use cmp_core::instance::Instance;
 use cmp_core::manifest;
 use cmp_core::name::{ClusterName, TemplateName};
+use cmp_core::ssh_key::title;
 use cmp_core::vocabulary::InstanceType;
 
 use crate::commands::shared::describe_lines::{Lines, print};
@@ -58,6 +60,15 @@ pub(crate) async fn run(context: &Context<'_>, names: Vec<ClusterName>) -> Resul
                 }
                 let releases = account.policy.suspended == Suspended::Release;
                 lines.several("Suspension", &disk::modes(kind, disk, Some(releases)));
+            }
+            if want.is_some_and(|want| want.kind == InstanceType::Vm) {
+                let keys: Vec<String> = want.iter().flat_map(|want| want.ssh_keys()).map(|key| title(key)).collect();
+                lines.add("SSH keys", &keys.join(", "));
+                let digest = want.and_then(|want| want.cloud_init.as_deref());
+                let secret = |secret: &str, digest: &str| format!("secret/{secret} ({digest})");
+                lines.add("Cloud-init", &digest.map_or_else(String::new, |digest| secret(CLOUD_INIT, digest)));
+                let digest = want.and_then(|want| want.sysprep.as_deref());
+                lines.add("Sysprep", &digest.map_or_else(String::new, |digest| secret(SYSPREP, digest)));
             }
             for (name, value) in schedules::lines(&cluster.entry, now) {
                 lines.add(name, &value);

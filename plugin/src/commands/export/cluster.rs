@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use cmp_core::account::Want;
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::resources::STORAGE;
@@ -136,6 +137,16 @@ fn print_what_is_left_out(context: &Context<'_>, clusters: &[Cluster]) {
     };
     if let Some(names) = names(&has_disk) {
         context.ui.note(&format!("the contents of disks are not exported: {names}"));
+    }
+    for (flag, of) in [
+        ("--cloud-init", (|want| want.cloud_init.is_some()) as fn(&Want) -> bool),
+        ("--sysprep", |want| want.sysprep.is_some()),
+    ] {
+        if let Some(names) = names(&|cluster| cluster.entry.want.as_ref().is_some_and(of)) {
+            context
+                .ui
+                .note(&format!("files of {flag} are not exported; give them again to create cluster -f: {names}"));
+        }
     }
     if let Some(names) = names(&|cluster| cluster.instances.iter().any(|instance| instance.paused)) {
         context

@@ -131,7 +131,7 @@ fn cluster(object: &Value) -> Result<ClusterRequest, String> {
     for trigger in Trigger::ALL.into_iter().filter(|trigger| !wakes(*trigger)) {
         off.forget(trigger);
     }
-    Ok(ClusterRequest { wish: Wish { name, want, off, expired_timer, typed, unmade: false }, patch: None, owner })
+    Ok(ClusterRequest { wish: Wish { off, expired_timer, ..Wish::new(name, want, typed) }, patch: None, owner })
 }
 
 /// Reads labels or annotations in the metadata of an object.

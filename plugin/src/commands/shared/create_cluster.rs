@@ -7,14 +7,17 @@ use jiff::Timestamp;
 
 use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::kubevirt;
+use cmp_core::account::{Account, Want};
 use cmp_core::name::UserName;
 use cmp_core::plan::create::{self, Extent, Step, Wish};
 use cmp_core::plan::describe;
 use cmp_core::plan::loss;
 use cmp_core::plan::schedule;
+use cmp_core::template::Blueprint;
 use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{ChangeArgs, DryRun, WaitArgs};
+use crate::commands::shared::first_boot::{own_key, write_secrets};
 use crate::commands::shared::make_instances::{existing, has_none, make_instances, running, try_first};
 use crate::commands::shared::patch::Patch;
 use crate::commands::shared::prepared_cluster::prepared;
@@ -46,11 +49,13 @@ pub(crate) async fn create(
     let kind = wish.want.kind;
     let can_run = kind == InstanceType::Container || kubevirt::installed(&context.client().await?).await?;
     create::can_run(kind, can_run)?;
-    let is_ephemeral = templates::blueprint(&template, &wish.want, patch.as_ref())?.is_ephemeral();
+    let blueprint = templates::blueprint(&template, &wish.want, patch.as_ref())?;
+    let is_ephemeral = blueprint.is_ephemeral();
     let user = context.account_of(owner.as_ref()).await?;
     let accounts = context.accounts().await?;
     let mut stored = context.account(&user).await?;
     let extent = Extent { dry_run: change.dry.dry_run != DryRun::None, wait: wait.wait };
+    let wish = with_own_key(context, wish, &blueprint, &stored.account);
     let corrects = create::may_correct(&wish, &stored.account, Timestamp::now());
     let wish = Wish { unmade: corrects && has_none(context, &wish.name, kind).await?, ..wish };
     let plan = create::plan(&wish, &stored.account, extent, Timestamp::now())?;
@@ -69,6 +74,7 @@ pub(crate) async fn create(
                 if change.dry.dry_run != DryRun::Client {
                     let asked = plan.written(&plan.write.account);
                     let blueprint = templates::blueprint(&template, &asked, patch.as_ref())?;
+                    write_secrets(context, name, &asked, &wish.files, true).await?;
                     try_first(context, name, asked.kind, open, &blueprint, &wish.off).await?;
                 }
             }
@@ -89,6 +95,7 @@ pub(crate) async fn create(
                 if look {
                     there = existing(context, name, want.kind).await?;
                 }
+                write_secrets(context, name, &want, &wish.files, false).await?;
                 let blueprint = templates::blueprint(&template, &want, patch.as_ref())?;
                 made = make_instances(context, name, want.count, &blueprint, &there, &wish.off).await?;
             }
@@ -105,6 +112,23 @@ pub(crate) async fn create(
         stored = accounts.get(&user).await?;
     }
     print_cluster_change(context, &stored, name, plan.word(made), change).await
+}
+
+/// Adds the user's own key to a new cluster of VMs of the built-in template, and says so, if no key was named. A VM with
+/// a first boot of its own stays as it is.
+fn with_own_key(context: &Context<'_>, wish: Wish, blueprint: &Blueprint, account: &Account) -> Wish {
+    let Wish { name, want, .. } = &wish;
+    // The user's file for cloud-init and the data disk are no reason against the key: all are merged.
+    let merged = want.cloud_init.is_some() || want.data_disk.is_some();
+    let bare = merged && want.sysprep.is_none() || blueprint.has_no_first_boot();
+    let new = account.cluster(name).want.is_none();
+    if !wish.any_key || !new || !bare || want.template.is_some() || want.kind != InstanceType::Vm {
+        return wish;
+    }
+    let Some((path, key)) = own_key(std::env::home_dir()) else { return wish };
+    context.ui.note(&format!("using the SSH key {} (--ssh-key none for no key)", path.display()));
+    let want = Want { ssh_key: Some(key), ..want.clone() };
+    Wish { want, ..wish }
 }
 
 /// Writes the want. An account that is not settled yet refuses it for a moment.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use cmp_client::accounts::Stored;
 use cmp_client::instances;
 use cmp_core::account::Account;
+use cmp_core::first_boot::Files;
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::plan::create::{Extent, awaited};
 use cmp_core::plan::describe;
@@ -17,6 +18,7 @@ use cmp_core::template::Template;
 use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{DryRun, WaitArgs};
+use crate::commands::shared::first_boot::write_secrets;
 use crate::commands::shared::make_instances::{existing, make_instances, running};
 use crate::commands::shared::prepared_cluster::prepared;
 use crate::commands::shared::wait_clock::WaitClock;
@@ -116,6 +118,7 @@ pub(crate) async fn scale(context: &Context<'_>, request: &ScaleRequest) -> Resu
             Step::Make => {
                 let Some(template) = &template else { return Err(CliError::internal("the template was not read")) };
                 there = existing(context, name, want.kind).await?;
+                write_secrets(context, name, &want, &Files::default(), false).await?;
                 let blueprint = templates::blueprint(template, &want, None)?;
                 made = make_instances(context, name, want.count, &blueprint, &there, &PoweredOff::default()).await?;
             }
