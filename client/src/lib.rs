@@ -15,6 +15,7 @@ pub mod error;
 pub mod events;
 pub mod fences;
 pub mod first_boot;
+pub mod guest;
 pub mod installation;
 pub mod instances;
 pub mod kubevirt;

@@ -210,6 +210,8 @@ pub struct VirtualMachineInstanceStatus {
 pub struct Interface {
     /// The IP address in the cluster.
     pub ip_address: Option<String>,
+    /// All IP addresses, as far as KubeVirt knows them.
+    pub ip_addresses: Vec<String>,
 }
 
 impl VirtualMachine {
@@ -228,6 +230,25 @@ impl VirtualMachineInstance {
     /// Reports whether the guest runs and is not being deleted.
     pub fn runs(&self) -> bool {
         self.status.phase.as_deref() == Some("Running") && self.metadata.deletion_timestamp.is_none()
+    }
+
+    /// Reports whether the guest agent answers.
+    pub fn has_agent(&self) -> bool {
+        let conditions = &self.status.conditions;
+        conditions.iter().any(|condition| condition.type_ == "AgentConnected" && condition.status == "True")
+    }
+
+    /// Returns the addresses of all interfaces. The first one is where `ssh` connects.
+    pub fn addresses(&self) -> Vec<&str> {
+        let mut addresses: Vec<&str> = Vec::new();
+        for interface in &self.status.interfaces {
+            for address in interface.ip_address.iter().chain(&interface.ip_addresses) {
+                if !addresses.contains(&address.as_str()) {
+                    addresses.push(address);
+                }
+            }
+        }
+        addresses
     }
 
     /// Reports whether the VM has ended: nothing of it runs any more.
@@ -417,6 +438,21 @@ mod tests {
             "cpu=1,memory=2Gi",
             Some(json!({ "cpu": cpu(1), "memory": { "guest": "2Gi", "maxGuest": null }, "resources": null })),
         );
+    }
+
+    #[test]
+    fn each_address_of_a_guest_is_named_once() {
+        let status = json!({
+            "interfaces": [
+                { "ipAddress": "10.0.0.1", "ipAddresses": ["10.0.0.1", "fd00::1"] },
+                { "ipAddresses": ["192.168.0.1"] },
+                {},
+            ],
+            "conditions": [{ "type": "AgentConnected", "status": "True" }],
+        });
+        let guest: VirtualMachineInstance = serde_json::from_value(json!({ "status": status })).unwrap();
+        assert_eq!(guest.addresses(), ["10.0.0.1", "fd00::1", "192.168.0.1"]);
+        assert!(guest.has_agent() && !VirtualMachineInstance::default().has_agent());
     }
 
     #[test]

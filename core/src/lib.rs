@@ -36,6 +36,7 @@
 //! | [`manifest`] | the objects in a cluster's Namespace |
 //! | [`template`] | the template of an instance, and the objects that a want makes of it |
 //! | [`first_boot`], [`cloud_init`], [`ssh_key`] | the files and keys that a VM finds at its first boot |
+//! | [`guest`] | the system in a VM, as its guest agent describes it |
 //! | [`kubevirt`] | virtual machines, as far as they are read and written |
 //! | [`usage`] | the resources that were used over a time |
 
@@ -53,6 +54,7 @@ pub mod fences;
 pub mod first_boot;
 pub mod footprint;
 pub mod format;
+pub mod guest;
 pub mod instance;
 pub mod keys;
 pub mod kubevirt;

@@ -10,6 +10,7 @@
 //! - A guest moves at once when virt-controller has prepared a launcher Pod for it on another node.
 //! - The kubelet's part: a launcher Pod ends after its guest has ended. The order matters, because virt-controller
 //!   takes a Pod that ends while its guest runs for a failed start. The Pod that a guest has left ends too.
+//! - The answers of a guest's agent about its system (`agent`).
 //! - The streams of a guest's console and screen, as far as their first words (`streams`).
 //!
 //! The program writes VMIs as KubeVirt's own ServiceAccount for virt-handler, with its rights: list, watch and update.
@@ -51,6 +52,7 @@ use serde_json::{Value, json};
 
 use cmp_tests::control_plane::client;
 
+mod agent;
 mod streams;
 
 /// The annotation for a misbehaving guest.
@@ -379,6 +381,7 @@ async fn serve(folder: &Path, port: u16, world: Arc<World>) -> String {
     let app = Router::new()
         .route("/v1/namespaces/{namespace}/virtualmachineinstances/{name}/console", get(streams::console))
         .route("/v1/namespaces/{namespace}/virtualmachineinstances/{name}/vnc", get(streams::vnc))
+        .route("/v1/namespaces/{namespace}/virtualmachineinstances/{name}/guestosinfo", get(agent::info))
         .route("/v1/namespaces/{namespace}/virtualmachineinstances/{name}/{verb}", put(act))
         .with_state(world);
     let config = match tls(&folder.join("kubevirt")) {

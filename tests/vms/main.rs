@@ -1,6 +1,7 @@
 //! Virtual machines on the real KubeVirt: its API and its controllers are real; virt-handler and the guests are
 //! simulated.
 
+mod agent;
 mod attacks;
 mod clusters;
 mod disk;

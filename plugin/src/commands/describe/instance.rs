@@ -2,9 +2,14 @@
 
 use jiff::Timestamp;
 
+use cmp_client::guest::guest;
+use cmp_client::kubevirt::Machines;
 use cmp_core::disk;
 use cmp_core::instance::columns;
 use cmp_core::name::InstanceName;
+use cmp_core::state::State;
+use cmp_core::vocabulary::InstanceType;
+use kube::Client;
 
 use crate::commands::shared::describe_lines::{Lines, print};
 use crate::context::{Context, complete, each_said};
@@ -50,9 +55,38 @@ pub(crate) async fn run(context: &Context<'_>, names: Vec<InstanceName>) -> Resu
             lines.add("Suspended", &format!("{} ago", age(Some(suspension.at), now)));
             lines.add("Because", suspension.reason.as_deref().unwrap_or_default());
         }
+        if instance.kind == InstanceType::Vm && instance.state == State::Running {
+            add_guest(&client, name, &mut lines).await?;
+        }
         let (set, pod) = (name.to_string(), format!("{name}-0"));
         lines.events(view::events(&client, &name.cluster, |of| of == set || of == pod, now).await);
         print(context, at, &lines)?;
     }
     complete(all_found)
+}
+
+/// Adds the addresses of a guest, and the answers of its agent if there is one.
+async fn add_guest(client: &Client, name: &InstanceName, lines: &mut Lines) -> Result<(), CliError> {
+    let Some(machine) = Machines::of(client, &name.cluster).instance(name).await? else { return Ok(()) };
+    lines.add("Addresses", &machine.addresses().join(", "));
+    let agent = if machine.has_agent() { guest(client, name).await } else { Ok(None) };
+    let guest = match agent {
+        Ok(Some(guest)) => guest,
+        Ok(None) => {
+            lines.add("Guest agent", "not connected");
+            return Ok(());
+        }
+        // An agent that cannot be asked hides nothing else of the instance.
+        Err(error) => {
+            lines.add("Guest agent", &format!("cannot be asked: {error}"));
+            return Ok(());
+        }
+    };
+    lines.add("Guest agent", "connected");
+    lines.add("Hostname", &guest.hostname);
+    lines.add("System", &guest.system());
+    lines.add("Time zone", &guest.timezone);
+    lines.add("Users", &guest.users());
+    lines.block("Filesystems", &guest.filesystems());
+    Ok(())
 }
