@@ -29,6 +29,7 @@ pub mod remains;
 pub mod resize;
 pub mod restart;
 pub mod settings;
+pub mod streams;
 pub mod switch;
 pub mod templates;
 mod texts;
