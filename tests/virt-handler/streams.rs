@@ -1,4 +1,8 @@
-//! Streams of a guest: its serial console and its screen, each a WebSocket of bytes that virt-api asks for.
+//! Streams of a guest: its serial console and its screen, each a WebSocket of bytes that virt-api asks for. A new
+//! connection ends the previous one, as with the real virt-handler.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::extract::{Path, Request};
@@ -6,10 +10,22 @@ use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use futures::{SinkExt, StreamExt};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// The present connection to each stream, by its path. It ends when its sender is dropped.
+static PRESENT: Mutex<Option<HashMap<String, oneshot::Sender<()>>>> = Mutex::new(None);
+
+/// Ends the previous connection to a stream. Returns the end of the new one.
+fn replace(path: &str) -> oneshot::Receiver<()> {
+    let (sender, receiver) = oneshot::channel();
+    let mut present = PRESENT.lock().unwrap_or_else(PoisonError::into_inner);
+    drop(present.get_or_insert_default().insert(path.to_owned(), sender));
+    receiver
+}
 
 /// Serves a console that prints a login prompt, and echoes the input.
 pub(crate) async fn console(Path((_, name)): Path<(String, String)>, request: Request) -> Response<Body> {
@@ -33,8 +49,12 @@ fn upgraded(mut request: Request, greeting: String) -> Response<Body> {
     };
     let path = request.uri().path().to_owned();
     tokio::spawn(async move {
+        let replaced = replace(&path);
         let spoken = match upgrade.await {
-            Ok(stream) => speak(stream, greeting).await.map_err(|error| error.to_string()),
+            Ok(stream) => tokio::select! {
+                spoken = speak(stream, greeting) => spoken.map_err(|error| error.to_string()),
+                _ = replaced => Err("replaced".to_owned()),
+            },
             Err(error) => Err(error.to_string()),
         };
         eprintln!("{path}: {}", spoken.err().unwrap_or_else(|| "ended".to_owned()));
