@@ -108,6 +108,21 @@ impl Session {
         child::output(Command::new("kill").args(["-INT", &pid]), PATIENCE).expect("a signal");
     }
 
+    /// Waits until the mode of the terminal is raw, or is not.
+    #[track_caller]
+    pub fn is_raw(&self, raw: bool) {
+        eventually(&format!("the mode of the terminal is raw: {raw}"), SOON, || {
+            let modes = modes(&self.ours);
+            let is = !modes.intersects(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG);
+            if is == raw { Ok(()) } else { Err(format!("{modes:?}")) }
+        });
+    }
+
+    /// Returns the id of the process.
+    pub fn id(&self) -> u32 {
+        self.started.0.id()
+    }
+
     /// Waits for the end of the command.
     pub fn ended(mut self) -> Shown {
         self.reader.ends_by(Instant::now() + PATIENCE);
