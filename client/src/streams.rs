@@ -5,7 +5,9 @@
 
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
-use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION};
+use http::header::{
+    CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+};
 use http::header::{HeaderValue, UPGRADE};
 use http::{Request, Response, StatusCode};
 use hyper::upgrade::Upgraded;
@@ -61,10 +63,8 @@ pub struct Receiver(SplitStream<WebSocketStream<TokioIo<Upgraded>>>);
 /// Opens a stream of the guest of a VM.
 pub async fn open(client: &Client, name: &InstanceName, end: End) -> Result<(Sender, Receiver), ApiError> {
     let namespace = name.cluster.namespace();
-    let path = format!(
-        "/apis/{SUBRESOURCES}/{VERSION}/namespaces/{namespace}/virtualmachineinstances/{name}/{}",
-        end.path()
-    );
+    let path =
+        format!("/apis/{SUBRESOURCES}/{VERSION}/namespaces/{namespace}/virtualmachineinstances/{name}/{}", end.path());
     let key = generate_key();
     let request = Request::get(path)
         .header(CONNECTION, "Upgrade")
@@ -81,7 +81,9 @@ pub async fn open(client: &Client, name: &InstanceName, end: End) -> Result<(Sen
         return Err(refusal(status, &body));
     }
     if !accepts(&response, &key) {
-        return Err(ApiError::Other("the server opened no WebSocket: a proxy before it may not support them".to_owned()));
+        return Err(ApiError::Other(
+            "the server opened no WebSocket: a proxy before it may not support them".to_owned(),
+        ));
     }
     let upgraded = hyper::upgrade::on(response).await.map_err(|error| ApiError::Unreachable(innermost(&error)))?;
     let stream = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, None).await;
@@ -151,9 +153,9 @@ impl Receiver {
 /// Reports whether the other side has closed the stream. KubeVirt closes the connection of a console without a frame.
 fn is_end(error: &Error) -> bool {
     match error {
-        Error::ConnectionClosed | Error::AlreadyClosed | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
-            true
-        }
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => true,
         Error::Io(error) => error.kind() == std::io::ErrorKind::UnexpectedEof,
         _ => false,
     }

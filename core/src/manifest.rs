@@ -274,7 +274,7 @@ fn egress(denied: &[Cidr]) -> NetworkPolicyEgressRule {
 /// Returns the NetworkPolicy of a cluster. No traffic comes in from other Namespaces, and none goes out to the ranges
 /// that the administrator has closed.
 ///
-/// For VMs, virt-api may connect, because it forwards their owner's connections (`virtctl ssh` and `port-forward`). For
+/// For VMs, virt-api may connect, because it forwards their owner's connections (`ssh` and `port-forward`). For
 /// Pods, the kubelet forwards such connections, and no NetworkPolicy applies to it.
 pub fn network_policy(cluster: &ClusterName, kind: InstanceType, settings: &Settings) -> NetworkPolicy {
     let labelled = |key: &str, value: &str| LabelSelector {

@@ -24,7 +24,7 @@ pub(crate) use clusters::{ClusterNameArg, ClustersArgs, WhichClusters};
 pub(crate) use container::ContainerArg;
 pub(crate) use dry_run::{DryRun, DryRunArgs, suffix};
 pub(crate) use global::{Global, global_flags};
-pub(crate) use instances::{InstanceArgs, InstanceNameArg, VmArgs};
+pub(crate) use instances::{InstanceArgs, InstanceNameArg};
 pub(crate) use list::{ListArgs, WatchArgs, without_owner};
 pub(crate) use names::Names;
 pub(crate) use output::{LineArgs, LineFormat, ObjectArgs, OutputArgs, TextFormat};

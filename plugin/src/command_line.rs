@@ -152,7 +152,7 @@ mod tests {
     }
 
     /// Commands that print no object, or objects without a name.
-    const NAMELESS: [&str; 23] = [
+    const NAMELESS: [&str; 24] = [
         "attach",
         "check",
         "completion bash",
@@ -167,6 +167,7 @@ mod tests {
         "describe user",
         "edit cluster",
         "exec",
+        "internal stream",
         "logs",
         "mirror",
         "options",

@@ -25,6 +25,7 @@ mod exec;
 mod export;
 mod get;
 mod install;
+mod internal;
 mod label;
 mod logs;
 mod mirror;
@@ -148,6 +149,9 @@ pub(crate) enum Command {
     /// Print the list of flags that every command takes
     #[command(hide = true)]
     Options,
+    /// Commands that this program starts itself
+    #[command(subcommand, hide = true)]
+    Internal(internal::Internal),
 }
 
 /// Runs a command, and prints the warnings of the API server.
@@ -198,5 +202,6 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
         Command::Completion(args) => completion::run(context, args),
         Command::Version(args) => version::run(context, args).await,
         Command::Options => options::run(context),
+        Command::Internal(args) => internal::run(context, args).await,
     }
 }

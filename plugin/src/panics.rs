@@ -3,7 +3,7 @@
 use std::panic::Location;
 
 use crate::error::CliError;
-use crate::ui::Ui;
+use crate::ui::{self, Ui};
 
 /// The place to report an error of the plugin to.
 const ISSUES: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/issues");
@@ -11,6 +11,7 @@ const ISSUES: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/issues");
 /// Ends the process with an error at each panic of any thread from now on.
 pub(crate) fn install() {
     std::panic::set_hook(Box::new(|panic| {
+        ui::restore();
         error(panic.location()).print(&Ui::standard());
         end();
     }));
@@ -58,6 +59,32 @@ mod tests {
         assert!(text.contains("error: internal error, please report: kubectl-cmp "), "{text}");
         assert!(text.contains(" at plugin/src/panics.rs:") && text.contains(ISSUES), "{text}");
         assert!(!text.contains("hunter2") && ISSUES.starts_with("https://"), "{text}");
+    }
+
+    #[test]
+    fn a_panic_restores_the_terminal() {
+        use rustix::termios::{LocalModes, tcgetattr};
+
+        const RAW: &str = "CMP_TESTS_PANIC_RAW";
+        if std::env::var_os(RAW).is_some() {
+            install();
+            let _raw = ui::Raw::new();
+            let is_raw = !tcgetattr(std::io::stdin()).unwrap().local_modes.contains(LocalModes::ICANON);
+            assert!(!is_raw, "the terminal is raw");
+            return;
+        }
+        let ours = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY).unwrap();
+        rustix::pty::grantpt(&ours).and_then(|()| rustix::pty::unlockpt(&ours)).unwrap();
+        let path = rustix::pty::ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
+        let theirs = std::fs::File::options().read(true).write(true).open(path).unwrap();
+        let before = tcgetattr(&theirs).unwrap().local_modes;
+        let mut this = Command::new(std::env::current_exe().unwrap());
+        this.args(["panics::tests::a_panic_restores_the_terminal", "--exact", "--nocapture"]).env(RAW, "1");
+        #[allow(clippy::disallowed_methods, reason = "the child ends at once: it runs this test alone")]
+        let output = this.stdin(theirs.try_clone().unwrap()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("error: internal error, please report"), "{text}");
+        assert_eq!(tcgetattr(&theirs).unwrap().local_modes, before);
     }
 
     #[test]

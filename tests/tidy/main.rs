@@ -161,6 +161,15 @@ fn one_module_writes_to_the_terminal() {
     }
 }
 
+/// The plugin speaks KubeVirt's own protocol. A user needs no other program of KubeVirt.
+#[test]
+fn the_client_of_kubevirt_is_not_needed() {
+    for (path, text) in sources(&["core/src", "client/src", "plugin/src"]) {
+        assert!(!text.to_lowercase().contains("virtctl"), "{} names virtctl", path.display());
+    }
+    assert!(!sources(&["client/src"]).is_empty(), "the sources are read");
+}
+
 /// kubectl prints `<none>` for an absent field of `custom-columns`, and for no labels. Every other absent value is a dash.
 #[test]
 fn an_absent_value_is_a_dash() {

@@ -62,7 +62,7 @@ impl Global {
         Self::from_arg_matches(&command.try_get_matches_from(flags).ok()?).ok()
     }
 
-    /// Returns these flags for kubectl. virtctl takes the same flags.
+    /// Returns these flags for kubectl.
     pub(crate) fn as_kubectl(&self) -> Vec<OsString> {
         let mut flags = Vec::new();
         let mut flag = |name: &str, value: Option<&std::ffi::OsStr>| {
@@ -95,6 +95,15 @@ impl Global {
         if self.v > 0 {
             flag("v", Some(self.v.to_string().as_ref()));
         }
+        flags
+    }
+}
+
+impl Global {
+    /// Returns these flags for another process of this program.
+    pub(crate) fn as_own(&self) -> Vec<OsString> {
+        let mut flags = self.as_kubectl();
+        flags.push(format!("--request-timeout={}ms", self.request_timeout.as_millis()).into());
         flags
     }
 }

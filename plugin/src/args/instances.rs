@@ -1,7 +1,5 @@
 //! Arguments that select instances.
 
-use std::ffi::OsString;
-
 use clap::Args;
 
 use cmp_core::name::InstanceName;
@@ -27,14 +25,4 @@ pub(crate) struct InstanceArgs {
     pub(crate) wait: WaitArgs,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
-}
-
-/// The VM, and further flags for virtctl.
-#[derive(Debug, Args)]
-pub(crate) struct VmArgs {
-    #[command(flatten)]
-    pub(crate) instance: InstanceNameArg,
-    /// Further flags for virtctl, after --
-    #[arg(value_name = "FLAG", last = true)]
-    pub(crate) more: Vec<OsString>,
 }

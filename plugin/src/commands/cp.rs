@@ -1,4 +1,4 @@
-//! `cp`: runs kubectl or KubeVirt's `virtctl scp` with the namespace and the instance filled in.
+//! `cp`: runs kubectl with the namespace and the Pod filled in, or scp through a stream to the VM.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,7 +10,8 @@ use cmp_core::vocabulary::InstanceType;
 
 use crate::args::ContainerArg;
 use crate::args::values::{login, name};
-use crate::commands::shared::into_instance::{become_kubectl, become_virtctl, flag, given, kubectl_in, running};
+use crate::commands::shared::into_instance::{become_kubectl, given, kubectl_in, running};
+use crate::commands::shared::ssh::{Login, become_ssh, command, host};
 use crate::context::Context;
 use crate::error::CliError;
 
@@ -67,7 +68,7 @@ fn place(text: &str) -> Result<Place, String> {
 pub(crate) async fn run(context: &Context<'_>, args: CpArgs) -> Result<(), CliError> {
     let CpArgs { from, to, container: ContainerArg { container }, no_preserve, username, identity_file, recursive } =
         args;
-    let instance = match (&from, &to) {
+    let name = match (&from, &to) {
         (Place::In(instance, _), Place::Here(_)) | (Place::Here(_), Place::In(instance, _)) => instance.clone(),
         _ => {
             return Err(CliError::user(
@@ -76,13 +77,14 @@ pub(crate) async fn run(context: &Context<'_>, args: CpArgs) -> Result<(), CliEr
             .hint("kubectl cmp cp INSTANCE:PATH PATH, or kubectl cmp cp PATH INSTANCE:PATH"));
         }
     };
-    match running(context, &instance).await? {
+    let instance = running(context, &name).await?;
+    match instance.kind {
         InstanceType::Container => {
             if username.is_some() || identity_file.is_some() {
-                return Err(other(&instance, "--username and --identity-file are for VMs", "a container"));
+                return Err(other(&name, "--username and --identity-file are for VMs", "a container"));
             }
-            let pod = |path: &str| format!("{instance}-0:{path}");
-            let mut kubectl = kubectl_in("cp", &context.global, &instance.cluster);
+            let pod = |path: &str| format!("{name}-0:{path}");
+            let mut kubectl = kubectl_in("cp", &context.global, &name.cluster);
             kubectl.args(given([("--no-preserve", no_preserve)]));
             kubectl.args(container.map(|container| format!("--container={container}")));
             kubectl.arg("--").args([&from, &to].map(|place| written(place, pod)));
@@ -90,15 +92,13 @@ pub(crate) async fn run(context: &Context<'_>, args: CpArgs) -> Result<(), CliEr
         }
         InstanceType::Vm => {
             if container.is_some() || no_preserve {
-                return Err(other(&instance, "--container and --no-preserve are for containers", "a VM"));
+                return Err(other(&name, "--container and --no-preserve are for containers", "a VM"));
             }
-            let mut flags: Vec<OsString> = given([("--recursive", recursive)]).map(OsString::from).collect();
-            flags.extend(username.map(|user| format!("--username={user}").into()));
-            flags.extend(identity_file.map(|file| flag("--identity-file", file.as_os_str())));
-            flags.push("--".into());
-            let vm = |path: &str| format!("vmi/{instance}:{path}");
-            let places = [&from, &to].map(|place| written(place, vm));
-            become_virtctl(context, &instance, "scp", &flags, &places)
+            let mut scp = command(context, "scp", &instance, Login { username, identity_file }, Vec::new()).await?;
+            scp.args(given([("-r", recursive)]));
+            let vm = |path: &str| format!("{}:{path}", host(&name));
+            scp.arg("--").args([&from, &to].map(|place| written(place, vm)));
+            become_ssh(scp)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The only writer to the terminal: data on standard output, everything about it on standard error.
 //!
-//! All text passes through [`escape`] here, whoever wrote it. The live line is the only text that controls the
-//! terminal. Text for people loses the error numbers of the system here.
+//! All text passes through [`escape`] here, whoever wrote it. Only the live line and the bytes of a stream that the user
+//! connected to control the terminal. Text for people loses the error numbers of the system here.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -140,6 +140,13 @@ impl Ui {
         Ok(data.flush()?)
     }
 
+    /// Writes bytes of a stream as they are: the console of a VM controls the terminal of its user.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), CliError> {
+        let mut data = locked(&self.data);
+        data.write_all(bytes)?;
+        Ok(data.flush()?)
+    }
+
     /// Writes one line of data. Line breaks in the text are escaped.
     pub(crate) fn line(&self, text: &str) -> Result<(), CliError> {
         self.out(&format!("{}\n", escape::line(text)))
@@ -203,6 +210,12 @@ impl Ui {
     pub(super) fn size(&self) -> (usize, usize) {
         let size = terminal_size::terminal_size_of(io::stdout()).filter(|_| self.terminal.live);
         size.map_or((80, 24), |(columns, rows)| (usize::from(columns.0), usize::from(rows.0)))
+    }
+
+    /// Returns the columns and rows of the terminal that the user types at, if standard input is one.
+    pub(crate) fn typed_size(&self) -> Option<(u16, u16)> {
+        let size = terminal_size::terminal_size_of(io::stdin()).filter(|_| self.terminal.interactive);
+        size.map(|(columns, rows)| (columns.0, rows.0))
     }
 
     /// Reports whether standard output is a terminal, where bars make sense.
