@@ -59,10 +59,10 @@ pub(crate) struct CreateCluster {
     /// Use the arguments after -- as the program itself
     #[arg(long)]
     pub(crate) command: bool,
-    /// A disk for each instance that survives a stop; mounted at /data if no path is given
+    /// A disk for each container that survives a stop; default path: /data
     #[arg(long, value_name = "SIZE[:PATH]", value_parser = disk)]
     pub(crate) disk: Option<Disk>,
-    /// A second disk for each VM that survives a stop; formatted once and mounted at /data if no path is given
+    /// A second disk for each VM that survives a stop; default path: /data
     #[arg(long, value_name = "SIZE[:PATH]", value_parser = data_disk)]
     pub(crate) data_disk: Option<Disk>,
     /// Further changes: a JSON Patch or a merge patch of the Pod or the VirtualMachine
