@@ -38,8 +38,8 @@ pub async fn installed(client: &Client) -> Result<bool, ApiError> {
 }
 
 /// Lists the definitions of both types that are stored, but that the API server does not serve: they are not
-/// `Established`. An API server that ends between two conditions of a definition goes on with it five minutes later, at
-/// the next resync of its informers (`customresource_handler.go` of apiextensions-apiserver).
+/// `Established`. An API server may end between two conditions of a definition. The next one goes on with it at the
+/// resync of its informers, after five minutes (`customresource_handler.go` of apiextensions-apiserver).
 pub async fn unserved(client: &Client) -> Result<Vec<String>, ApiError> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let mut unserved = Vec::new();
