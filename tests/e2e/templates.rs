@@ -330,7 +330,7 @@ fn a_bad_template_is_refused_when_it_is_stored() {
         (&good.replace("kind: Pod", "kind: Deployment"), "kind is \"Deployment\""),
         (&good.replace("tolerations", "tolerationz"), "spec.tolerationz is not a field of a Pod"),
         ("{", ""),
-        ("", "kind is \"\""),
+        ("", "kind is missing"),
     ] {
         // cmp-webhook refuses the template, and so does the plugin before it.
         let refused = admin(&["create", "-f", "-"], &map(true, text)).fails();
