@@ -351,7 +351,7 @@ mod tests {
             (json!({ "apiVersion": "v1", "kind": "VirtualMachineInstance" }), "apiVersion is \"v1\""),
             (vmi(&Value::Null), "spec is missing: it describes the machine"),
             (json!({ "kind": "Deployment" }), "kind is \"Deployment\""),
-            (json!("text"), "kind is \"\""),
+            (json!("text"), "kind is missing: a template must be"),
         ] {
             let wrong = stored(&manifest).unwrap_err();
             assert!(wrong.starts_with(says), "{wrong}\n{says}");

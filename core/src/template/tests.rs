@@ -281,7 +281,7 @@ fn a_template_is_tried_when_it_is_read() {
         let refused = Template::read(&manifest).expect_err(says).to_string();
         assert!(refused.contains(says), "{refused}");
     };
-    check(json!(null), "kind is \"\": a template must be");
+    check(json!(null), "kind is missing: a template must be");
     check(json!({ "apiVersion": "apps/v1", "kind": "Deployment" }), "kind is \"Deployment\"");
     check(json!({ "apiVersion": "v2", "kind": "Pod" }), "apiVersion is \"v2\"");
     check(json!({ "apiVersion": "v1", "kind": "Pod" }), "spec.containers is empty");
