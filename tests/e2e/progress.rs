@@ -36,12 +36,12 @@ fn a_terminal_shows_one_progress_line_that_is_erased_at_the_end() {
 
     // No node has this many processors. The line shows the reason, cut to the width.
     let create = ["create", "cluster", &large, "--cpu", "1000", "--memory", "1Gi", "--wait", "--timeout", "10s"];
-    let shown = on_terminal(60, &create);
+    let shown = on_terminal(70, &create);
     assert_eq!(shown.code, 1);
     assert!(shown.raw.contains(&format!("{large}: 0/1 running, 1 pending ({large}-0: ")), "{:?}", shown.raw);
     let lines = shown.raw.split(['\r', '\n']).filter(|line| line.ends_with("\x1b[K"));
     assert!(lines.clone().any(|line| line.ends_with("...\x1b[K")), "{:?}", shown.raw);
-    assert!(lines.clone().all(|line| line.trim_end_matches("\x1b[K").chars().count() < 60), "{:?}", shown.raw);
+    assert!(lines.clone().all(|line| line.trim_end_matches("\x1b[K").chars().count() < 70), "{:?}", shown.raw);
     assert!(shown.screen().starts_with("error: only 0 of 1 instances run after 10 s"), "{}", shown.screen());
 
     let shown = on_terminal(120, &["delete", "cluster", &name, &large, "--yes", "--wait"]);
