@@ -1,7 +1,6 @@
 //! The claims of the data disks of VMs. A claim is made after its VM, which owns it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::api::{ListParams, PostParams};
@@ -12,11 +11,8 @@ use cmp_core::data_disk::{ClaimState, claim, claim_name, state};
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::quantity::Quantity;
 
+use crate::early::{CATCH_UP, PAUSE};
 use crate::error::{ApiError, if_there};
-
-/// How long the claim of an earlier VM is waited for, and how long an early refusal is retried.
-const CATCH_UP: Duration = Duration::from_secs(15);
-const PAUSE: Duration = Duration::from_millis(200);
 
 fn claims(client: &Client, cluster: &ClusterName) -> Api<PersistentVolumeClaim> {
     Api::namespaced(client.clone(), &cluster.namespace())

@@ -11,6 +11,7 @@ pub mod clusters;
 pub mod connect;
 pub mod data_disks;
 pub mod discovery;
+mod early;
 pub mod error;
 pub mod events;
 pub mod fences;

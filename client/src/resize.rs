@@ -1,7 +1,5 @@
 //! Gives one instance another size.
 
-use std::time::Duration;
-
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, PatchParams, PostParams};
@@ -16,13 +14,10 @@ use cmp_core::resources::Resources;
 use cmp_core::template::TemplateError;
 use cmp_core::template::resize::resized as resized_set;
 
+use crate::early::{CATCH_UP, PAUSE};
 use crate::error::ApiError;
 use crate::kubevirt::Machines;
 use crate::restart::is_ready;
-
-/// How long a refusal is retried. It may come from an API server that has not seen yet that the cluster grew.
-const CATCH_UP: Duration = Duration::from_secs(15);
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// The reason why an instance keeps its size.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +103,8 @@ pub async fn machine(machines: &Machines, name: &InstanceName, want: &Want, mana
     .await
 }
 
-/// Retries a write. A conflict reads the object again; a refusal is retried for as long as it may be out of date.
+/// Retries a write. A conflict reads the object again. A refusal may come from an API server that has not seen yet that
+/// the cluster grew.
 async fn written<T>(attempt: impl AsyncFn() -> Result<Result<T, ApiError>, Failure>) -> Result<T, Failure> {
     let deadline = Instant::now() + CATCH_UP;
     loop {
