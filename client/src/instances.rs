@@ -2,8 +2,6 @@
 //!
 //! The type of a cluster is known from its account, and is never found out by a request.
 
-use std::time::Duration;
-
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -11,9 +9,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::Config;
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
-use tokio::time::Instant;
 
 use cmp_core::containers::{self, Set};
 use cmp_core::instance::{
@@ -29,15 +26,13 @@ use cmp_core::template::Blueprint;
 use cmp_core::vocabulary::InstanceType;
 
 use crate::accounts::changes;
+use crate::early::until_seen;
 use crate::error::{ApiError, if_there};
 use crate::kubevirt::Machines;
 use crate::{data_disks, events, lists};
 
 /// Number of instances that are deleted in parallel.
 const AT_ONCE: usize = 32;
-/// How long a refusal is retried. It may come from an API server that has not seen the latest writes yet.
-const CATCH_UP: Duration = Duration::from_secs(15);
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// The instances of a cluster.
 #[derive(Debug, Clone, Default)]
@@ -165,43 +160,48 @@ impl New {
 
     /// Creates the instance, or lets the API server judge it by a dry run. Returns whether it did not exist yet.
     pub async fn create(&self, client: &Client, manager: &str, dry_run: bool) -> Result<bool, ApiError> {
-        let is_new = self.create_object(client, manager, dry_run).await?;
-        if let Some(size) = self.data_disk.filter(|_| !dry_run)
-            && let Some(made) = get(client, &self.name, InstanceType::Vm).await?
-        {
-            data_disks::ensure(client, &self.name, (size, &made.uid), manager).await?;
+        let made = self.create_object(client, manager, dry_run).await?;
+        let is_new = made.is_some();
+        if let Some(size) = self.data_disk.filter(|_| !dry_run) {
+            let uid = match made {
+                Some(uid) => Some(uid),
+                None => get(client, &self.name, InstanceType::Vm).await?.map(|there| there.uid),
+            };
+            if let Some(uid) = uid {
+                data_disks::ensure(client, &self.name, (size, &uid), manager).await?;
+            }
         }
         Ok(is_new)
     }
 
-    async fn create_object(&self, client: &Client, manager: &str, dry_run: bool) -> Result<bool, ApiError> {
+    /// Creates the object, and returns its uid. Returns `None` if it existed already.
+    async fn create_object(&self, client: &Client, manager: &str, dry_run: bool) -> Result<Option<String>, ApiError> {
         let params = PostParams { dry_run, field_manager: Some(manager.to_owned()) };
         let kind = match self.object {
             Object::Set(_) => InstanceType::Container,
             Object::Machine(_) => InstanceType::Vm,
         };
-        let deadline = Instant::now() + CATCH_UP;
-        loop {
+        // The RoleBinding or the count was written a moment ago, and not every API server has seen it.
+        until_seen(ApiError::is_not_seen_yet, async || {
             let created = match &self.object {
                 Object::Set(set) => {
                     let created = sets(client, &self.name.cluster).create(&params, set).await;
-                    created.map(drop).map_err(ApiError::from)
+                    created.map(|set| set.uid().unwrap_or_default()).map_err(ApiError::from)
                 }
                 Object::Machine(machine) => {
                     Machines::of(client, &self.name.cluster).create(&params, machine.clone()).await
                 }
             };
             match created {
-                Ok(()) => return Ok(true),
-                Err(error) if error.is_already_there() => return Ok(false),
+                Ok(uid) => Ok(Some(uid)),
+                Err(error) if error.is_already_there() => Ok(None),
                 // The ResourceQuota is checked before the existence of the object. Another writer may just have created
                 // it.
-                Err(error) if error.is_fenced() && get(client, &self.name, kind).await?.is_some() => return Ok(false),
-                // The RoleBinding or the count was written a moment ago, and not every API server has seen it.
-                Err(error) if error.is_not_seen_yet() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
-                Err(error) => return Err(error),
+                Err(error) if error.is_fenced() && get(client, &self.name, kind).await?.is_some() => Ok(None),
+                Err(error) => Err(error),
             }
-        }
+        })
+        .await
     }
 }
 

@@ -124,11 +124,10 @@ impl Machines {
         [&self.objects, &self.running].map(|api| changes(api.clone(), Config::default()))
     }
 
-    /// Creates a VirtualMachine in the Namespace of the cluster.
-    pub async fn create(&self, params: &PostParams, object: Value) -> Result<(), ApiError> {
+    /// Creates a VirtualMachine in the Namespace of the cluster, and returns its uid.
+    pub async fn create(&self, params: &PostParams, object: Value) -> Result<String, ApiError> {
         let object = serde_json::from_value(object).map_err(|error| ApiError::Other(error.to_string()))?;
-        self.objects.create(params, &object).await?;
-        Ok(())
+        Ok(self.objects.create(params, &object).await?.uid().unwrap_or_default())
     }
 
     /// Changes one VirtualMachine by a merge patch.
