@@ -4,18 +4,17 @@ use http::Request;
 use kube::Client;
 
 use cmp_core::guest::Guest;
-use cmp_core::kubevirt::{SUBRESOURCES, VERSION};
 use cmp_core::name::InstanceName;
 
 use crate::error::ApiError;
+use crate::kubevirt::of_guest;
 
 /// Returns the system that the guest agent describes. Returns `None` if no agent answers: the guest has none, or has just
 /// been switched off.
 pub async fn guest(client: &Client, name: &InstanceName) -> Result<Option<Guest>, ApiError> {
-    let namespace = name.cluster.namespace();
-    let path =
-        format!("/apis/{SUBRESOURCES}/{VERSION}/namespaces/{namespace}/virtualmachineinstances/{name}/guestosinfo");
-    let request = Request::get(path).body(Vec::new()).map_err(|error| ApiError::Other(error.to_string()))?;
+    let request = Request::get(of_guest(name, "guestosinfo"))
+        .body(Vec::new())
+        .map_err(|error| ApiError::Other(error.to_string()))?;
     match client.request::<Guest>(request).await.map_err(ApiError::from) {
         Ok(guest) => Ok(Some(guest)),
         Err(error) if error.is_not_found() || error.is_conflict() => Ok(None),

@@ -171,10 +171,19 @@ impl Machines {
     }
 }
 
+/// Returns the path of one of KubeVirt's subresources in a Namespace.
+fn subresource(namespace: &str, call: &str) -> String {
+    format!("/apis/{SUBRESOURCES}/{VERSION}/namespaces/{namespace}/{call}")
+}
+
+/// Returns the path of a subresource of a guest.
+pub(crate) fn of_guest(name: &InstanceName, call: &str) -> String {
+    subresource(&name.cluster.namespace(), &format!("virtualmachineinstances/{name}/{call}"))
+}
+
 /// Puts an object to one of KubeVirt's subresources in a Namespace, and returns the answer.
 async fn put(client: &Client, namespace: &str, call: &str, body: &Value) -> Result<String, ApiError> {
-    let path = format!("/apis/{SUBRESOURCES}/{VERSION}/namespaces/{namespace}/{call}");
-    let request = Request::put(path).header(http::header::CONTENT_TYPE, "application/json");
+    let request = Request::put(subresource(namespace, call)).header(http::header::CONTENT_TYPE, "application/json");
     let request = request.body(body.to_string().into_bytes()).map_err(|error| ApiError::Other(error.to_string()))?;
     Ok(client.request_text(request).await?)
 }

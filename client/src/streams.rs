@@ -23,10 +23,10 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-use cmp_core::kubevirt::{SUBRESOURCES, VERSION};
 use cmp_core::name::InstanceName;
 
 use crate::error::{ApiError, innermost};
+use crate::kubevirt::of_guest;
 
 /// The subprotocol of KubeVirt: bytes without channels.
 const PROTOCOL: &str = "plain.kubevirt.io";
@@ -62,11 +62,8 @@ pub struct Receiver(SplitStream<WebSocketStream<TokioIo<Upgraded>>>);
 
 /// Opens a stream of the guest of a VM.
 pub async fn open(client: &Client, name: &InstanceName, end: End) -> Result<(Sender, Receiver), ApiError> {
-    let namespace = name.cluster.namespace();
-    let path =
-        format!("/apis/{SUBRESOURCES}/{VERSION}/namespaces/{namespace}/virtualmachineinstances/{name}/{}", end.path());
     let key = generate_key();
-    let request = Request::get(path)
+    let request = Request::get(of_guest(name, &end.path()))
         .header(CONNECTION, "Upgrade")
         .header(UPGRADE, "websocket")
         .header(SEC_WEBSOCKET_VERSION, "13")
