@@ -104,7 +104,7 @@ impl Plan {
     /// Returns the type of the cluster, if the schedule changes and halts VMs.
     pub fn halts_vms(&self, account: &Account) -> Option<InstanceType> {
         let halts = self.next.as_ref().is_some_and(|next| next.mode == Some(Mode::Halt));
-        let changes = self.word == "scheduled";
+        let changes = !self.write.change.is_empty();
         account.cluster(&self.name).kind().filter(|kind| halts && changes && *kind == InstanceType::Vm)
     }
 
