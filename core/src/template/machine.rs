@@ -19,6 +19,8 @@ use crate::state::State;
 
 /// The volumes that cloud-init reads.
 const CLOUDS: [&str; 2] = ["cloudInitNoCloud", "cloudInitConfigDrive"];
+/// The volume that Windows reads.
+const SYSPREP: &str = "sysprep";
 /// The name of the data disk.
 const DATA: &str = "cmp-data";
 /// The fields of `cpu` that belong to the size.
@@ -225,9 +227,7 @@ pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), TemplateErro
         let first = disks.next().ok_or_else(|| TemplateError::new("spec.template.spec.volumes", why))?;
         first.insert("image".to_owned(), json!(image));
     }
-    let has =
-        |kinds: &[&str]| items(&spec["volumes"]).any(|(_, volume)| kinds.iter().any(|kind| !volume[*kind].is_null()));
-    if first_boot::has_user_data(want) && has(&CLOUDS) {
+    if first_boot::has_user_data(want) && has_volume(spec, &CLOUDS) {
         let why = if want.cloud_init.is_some() {
             "already have a cloud-init, so --cloud-init cannot add one: use a template without it"
         } else if want.ssh_keys().next().is_some() {
@@ -237,7 +237,7 @@ pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), TemplateErro
         };
         return Err(TemplateError::new("spec.template.spec.volumes", why));
     }
-    if want.sysprep.is_some() && has(&["sysprep"]) {
+    if want.sysprep.is_some() && has_volume(spec, &[SYSPREP]) {
         let why = "already have a sysprep, so --sysprep cannot add one: use a template without it";
         return Err(TemplateError::new("spec.template.spec.volumes", why));
     }
@@ -284,9 +284,12 @@ fn list<'a>(spec: &'a mut Value, at: &str, key: &str) -> Result<&'a mut Vec<Valu
 
 /// Reports whether cloud-init or Windows finds something in the VirtualMachine at its first boot.
 pub(super) fn has_first_boot(machine: &Value) -> bool {
-    let kinds = [CLOUDS.as_slice(), &["sysprep"]].concat();
-    items(&machine["spec"]["template"]["spec"]["volumes"])
-        .any(|(_, volume)| kinds.iter().any(|kind| !volume[*kind].is_null()))
+    has_volume(&machine["spec"]["template"]["spec"], &[CLOUDS.as_slice(), &[SYSPREP]].concat())
+}
+
+/// Reports whether a machine has a volume of one of these kinds.
+fn has_volume(spec: &Value, kinds: &[&str]) -> bool {
+    items(&spec["volumes"]).any(|(_, volume)| kinds.iter().any(|kind| !volume[*kind].is_null()))
 }
 
 /// Checks that a patch has not changed the fields that belong to the size and to the verbs.
