@@ -143,8 +143,7 @@ impl<'a> Context<'a> {
             (Some(user), Some(owner)) if user == owner => Ok(user.clone()),
             (None, Some(owner)) => Ok(owner.clone()),
             (Some(user), Some(owner)) => {
-                Err(CliError::user(format!("cannot act for {owner}: only an administrator can act for another user"))
-                    .hint(format!("omit --owner, or use --owner {user} if the file names another owner")))
+                Err(not_for(owner).hint(format!("omit --owner, or use --owner {user} if the file names another owner")))
             }
             (None, None) => Err(CliError::user(format!("{} is not a user of cmp", who.username))
                 .hint("administrators select clusters by --owner USER, by -A or by name")
@@ -214,6 +213,11 @@ impl<'a> Context<'a> {
             None => Err(CliError::user("no cluster is named").hint("name one or more clusters, or use --all")),
         }
     }
+}
+
+/// Builds the error for a user who asks about the account of another one.
+pub(crate) fn not_for(owner: &UserName) -> CliError {
+    CliError::user(format!("cannot act for {owner}: only an administrator can act for another user"))
 }
 
 /// Removes duplicates, so that no command acts twice on one object.

@@ -13,7 +13,7 @@ use cmp_core::verdict::Denial;
 use crate::args::OutputArgs;
 use crate::args::values::{self, name};
 use crate::commands::shared::quota::{object, rows_of};
-use crate::context::Context;
+use crate::context::{Context, not_for};
 use crate::error::CliError;
 use crate::output::{Format, counted, print_object, table, table_within};
 use crate::ui::{Colour, Ui};
@@ -81,8 +81,7 @@ pub(crate) async fn run(context: &Context<'_>, args: QuotaArgs) -> Result<(), Cl
     if let (Some(asked), Some(own)) = (&user, &context.who().await?.user)
         && asked != own
     {
-        return Err(CliError::user(format!("cannot act for {asked}: only an administrator can act for another user"))
-            .hint("`kubectl cmp quota` shows yours"));
+        return Err(not_for(asked).hint("`kubectl cmp quota` shows yours"));
     }
     let user = context.account_of(user.as_ref()).await?;
     let account = context.account(&user).await?.account;
