@@ -156,9 +156,11 @@ fn typed(args: CreateCluster) -> Result<ClusterRequest, CliError> {
 /// Gives each cluster of a file the files that it was created with.
 fn give(files: &Files, asked: &mut [ClusterRequest]) -> Result<(), CliError> {
     let [cloud_init, sysprep] = digests(files);
-    for (flag, digest) in [("--cloud-init", &cloud_init), ("--sysprep", &sysprep)] {
-        let of = |want: &Want| if flag == "--sysprep" { want.sysprep.clone() } else { want.cloud_init.clone() };
-        if digest.is_some() && !asked.iter().any(|one| of(&one.wish.want) == *digest) {
+    for (flag, digest, of) in [
+        ("--cloud-init", &cloud_init, (|want| &want.cloud_init) as fn(&Want) -> &Option<String>),
+        ("--sysprep", &sysprep, |want| &want.sysprep),
+    ] {
+        if digest.is_some() && !asked.iter().any(|one| of(&one.wish.want) == digest) {
             return Err(CliError::user(format!("{flag}: no cluster in the file was created with this content"))
                 .hint("the content must be the same, byte for byte"));
         }

@@ -61,14 +61,15 @@ pub(crate) async fn run(context: &Context<'_>, names: Vec<ClusterName>) -> Resul
                 let releases = account.policy.suspended == Suspended::Release;
                 lines.several("Suspension", &disk::modes(kind, disk, Some(releases)));
             }
-            if want.is_some_and(|want| want.kind == InstanceType::Vm) {
-                let keys: Vec<String> = want.iter().flat_map(|want| want.ssh_keys()).map(|key| title(key)).collect();
+            if let Some(want) = want.filter(|want| want.kind == InstanceType::Vm) {
+                let keys: Vec<String> = want.ssh_keys().map(|key| title(key)).collect();
                 lines.add("SSH keys", &keys.join(", "));
-                let digest = want.and_then(|want| want.cloud_init.as_deref());
-                let secret = |secret: &str, digest: &str| format!("secret/{secret} ({digest})");
-                lines.add("Cloud-init", &digest.map_or_else(String::new, |digest| secret(CLOUD_INIT, digest)));
-                let digest = want.and_then(|want| want.sysprep.as_deref());
-                lines.add("Sysprep", &digest.map_or_else(String::new, |digest| secret(SYSPREP, digest)));
+                for (name, secret, digest) in
+                    [("Cloud-init", CLOUD_INIT, &want.cloud_init), ("Sysprep", SYSPREP, &want.sysprep)]
+                {
+                    let shown = digest.as_ref().map(|digest| format!("secret/{secret} ({digest})"));
+                    lines.add(name, &shown.unwrap_or_default());
+                }
             }
             for (name, value) in schedules::lines(&cluster.entry, now) {
                 lines.add(name, &value);

@@ -1,5 +1,6 @@
 //! The files and keys of the first boot of VMs: read from the user's computer, and written into the cluster.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use ring::digest::{SHA256, digest};
@@ -69,19 +70,19 @@ pub(crate) fn own_key(home: Option<PathBuf>) -> Option<(PathBuf, String)> {
 
 /// Reads the files of `--cloud-init` and `--sysprep`.
 pub(crate) fn read_files(cloud_init: Option<&Path>, sysprep: Option<&Path>) -> Result<Files, CliError> {
-    let bytes = |flag: &str, path: &Path| {
-        let wrong = |why: String| CliError::user(format!("{flag} {}: {why}", path.display()));
-        files::read_bytes(path, files::OBJECT).map_err(|error| wrong(error.to_string()))
-    };
+    let wrong =
+        |flag: &str, path: &Path, why: &dyn Display| CliError::user(format!("{flag} {}: {why}", path.display()));
+    let bytes =
+        |flag: &str, path: &Path| files::read_bytes(path, files::OBJECT).map_err(|error| wrong(flag, path, &error));
     let cloud_init = cloud_init.map(|path| {
-        UserData::read(bytes("--cloud-init", path)?).map_err(|why| {
-            CliError::user(format!("--cloud-init {}: {why}", path.display()))
-                .hint("see https://docs.cloud-init.io/en/latest/explanation/format.html")
+        let flag = "--cloud-init";
+        UserData::read(bytes(flag, path)?).map_err(|why| {
+            wrong(flag, path, &why).hint("see https://docs.cloud-init.io/en/latest/explanation/format.html")
         })
     });
     let sysprep = sysprep.map(|path| {
-        Answers::read(bytes("--sysprep", path)?)
-            .map_err(|why| CliError::user(format!("--sysprep {}: {why}", path.display())))
+        let flag = "--sysprep";
+        Answers::read(bytes(flag, path)?).map_err(|why| wrong(flag, path, &why))
     });
     Ok(Files { cloud_init: cloud_init.transpose()?, sysprep: sysprep.transpose()? })
 }
