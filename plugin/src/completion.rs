@@ -28,7 +28,7 @@ const NO_FILES: u8 = 4;
 
 /// Returns the words to complete, if the program was called for completion.
 pub(crate) fn asked(typed: &[OsString]) -> Option<Vec<String>> {
-    let called = typed.first().map(Path::new).and_then(Path::file_name)?;
+    let called = typed.first().map(Path::new).and_then(Path::file_stem)?;
     let words = match typed.get(1) {
         _ if called == NAME => &typed[1..],
         Some(first) if first == HIDDEN => &typed[2..],

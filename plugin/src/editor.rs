@@ -4,18 +4,15 @@ use std::fs;
 use std::hash::BuildHasher;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 
 use cmp_client::private;
 
 use crate::error::CliError;
-use crate::{escape, files};
+use crate::{escape, files, platform};
 
 /// The variables that name the editor, the first one before the second.
 const VARIABLES: [&str; 2] = ["KUBE_EDITOR", "EDITOR"];
-
-/// The editor if no variable names one.
-const DEFAULT: &str = "vi";
 
 /// The number of names that are tried for a file.
 const TRIES: u32 = 16;
@@ -51,7 +48,7 @@ impl Draft {
     pub(crate) fn edit(&self, text: &str) -> Result<String, CliError> {
         fs::write(&self.path, text)?;
         let named = |variable| std::env::var(variable).ok().filter(|editor: &String| !editor.trim().is_empty());
-        let editor = VARIABLES.into_iter().find_map(named).unwrap_or_else(|| DEFAULT.to_owned());
+        let editor = VARIABLES.into_iter().find_map(named).unwrap_or_else(|| platform::EDITOR.to_owned());
         let wrong = |why: String| {
             CliError::user(format!("there was a problem with the editor {editor:?}: {why}"))
                 .hint("$KUBE_EDITOR or $EDITOR names the editor, with its flags")
@@ -75,10 +72,10 @@ impl Draft {
     }
 }
 
-/// Runs the editor on a file until the user ends it. A shell splits the words of the editor.
+/// Runs the editor on a file until the user ends it.
 #[expect(clippy::disallowed_methods, reason = "a person edits for as long as they like, and ends the editor")]
 fn run(editor: &str, path: &Path) -> io::Result<ExitStatus> {
-    Command::new("sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(path).status()
+    platform::edits(editor, path).status()
 }
 
 /// Returns the text to edit: the object, below the comment about it and the error that it was answered with.

@@ -21,6 +21,7 @@ mod manifests;
 mod output;
 mod panics;
 mod plain;
+mod platform;
 mod runtime;
 mod ui;
 mod usage_error;

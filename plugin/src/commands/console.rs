@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use clap::Args;
 use futures::StreamExt;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use cmp_client::ApiError;
@@ -19,6 +18,7 @@ use crate::commands::shared::guest::Guest;
 use crate::commands::shared::into_instance::runs;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::platform::signalled;
 use crate::ui::{Raw, typed};
 
 /// The byte of ctrl-], which leaves the console.
@@ -132,17 +132,6 @@ fn until_leave(mut bytes: Vec<u8>) -> (Vec<u8>, bool) {
     let leave = bytes.iter().position(|byte| *byte == LEAVE);
     bytes.truncate(leave.unwrap_or(bytes.len()));
     (bytes, leave.is_some())
-}
-
-/// Waits for a signal that asks the process to end.
-async fn signalled() {
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
-    let mut signals: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
-    let waits: Vec<_> = signals.iter_mut().map(|signal| Box::pin(signal.recv())).collect();
-    if waits.is_empty() {
-        return std::future::pending().await;
-    }
-    futures::future::select_all(waits).await;
 }
 
 /// Returns the error of a console that the other side ended without a reason.

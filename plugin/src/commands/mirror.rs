@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use tokio::signal;
 
 use cmp_mirror::Store;
 use cmp_mirror::follow::{self, Mode, Told};
@@ -11,6 +10,7 @@ use cmp_mirror::follow::{self, Mode, Told};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::counted;
+use crate::platform::signalled;
 
 #[derive(Debug, Args)]
 #[command(
@@ -54,7 +54,7 @@ pub(crate) async fn run(context: &Context<'_>, args: MirrorArgs) -> Result<(), C
     };
     let ended = tokio::select! {
         ended = follow::run(&client, &mut store, mode, tell) => ended,
-        () = told_to_end(), if watch => Ok(()),
+        () = signalled(), if watch => Ok(()),
     };
     store.close()?;
     ended?;
@@ -73,26 +73,4 @@ pub(crate) async fn run(context: &Context<'_>, args: MirrorArgs) -> Result<(), C
 
 fn counts(clusters: usize, instances: usize) -> String {
     format!("{} and {} seen", counted(clusters, "cluster"), counted(instances, "instance"))
-}
-
-/// Waits for Ctrl-C or the termination signal.
-async fn told_to_end() {
-    let interrupt = async {
-        // Without a signal handler there is nothing to wait for.
-        if signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    let terminate = async {
-        match signal::unix::signal(signal::unix::SignalKind::terminate()) {
-            Ok(mut told) => {
-                told.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
-    }
 }

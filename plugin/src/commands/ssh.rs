@@ -1,7 +1,6 @@
 //! `ssh`: runs the ssh of this machine, through a stream to a port of the VM.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -41,7 +40,7 @@ pub(crate) struct SshArgs {
 
 pub(crate) async fn run(context: &Context<'_>, args: SshArgs) -> Result<(), CliError> {
     let SshArgs { instance: InstanceNameArg { name }, username, identity_file, port, command: remote, more } = args;
-    if let Some(word) = more.first().filter(|word| !word.as_bytes().starts_with(b"-")) {
+    if let Some(word) = more.first().filter(|word| !word.as_encoded_bytes().starts_with(b"-")) {
         let error = CliError::user(format!("{} is not a flag: all arguments after -- are for ssh", word.display()));
         return Err(error.hint(format!("to run a command in the VM: kubectl cmp ssh {name} -c COMMAND")));
     }

@@ -4,6 +4,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::terminal::Ui;
 use crate::error::CliError;
+use crate::platform::{Mode, make_unbuffered, set_mode, signalled};
 
 /// The first line of the screen.
 const HEAD: &str = "Every 2s. Press q to quit.";
@@ -12,8 +13,7 @@ const HEAD: &str = "Every 2s. Press q to quit.";
 pub(crate) struct Live<'a> {
     ui: &'a Ui,
     end: UnboundedReceiver<()>,
-    #[cfg(unix)]
-    _keys: keys::Unbuffered,
+    _keys: Unbuffered,
 }
 
 impl<'a> Live<'a> {
@@ -25,15 +25,10 @@ impl<'a> Live<'a> {
             until_q(ends.clone());
         }
         tokio::spawn(async move {
-            interrupted().await;
+            signalled().await;
             ends.send(())
         });
-        Self {
-            ui,
-            end,
-            #[cfg(unix)]
-            _keys: keys::Unbuffered::new(ui.terminal.interactive),
-        }
+        Self { ui, end, _keys: Unbuffered(ui.terminal.interactive.then(make_unbuffered).flatten()) }
     }
 
     /// Returns the present number of columns.
@@ -93,49 +88,13 @@ fn until_q(ends: UnboundedSender<()>) {
     });
 }
 
-/// Waits for ctrl-C or a request to terminate.
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminated.recv() => {}
-            }
-            return;
-        }
-    }
-    tokio::signal::ctrl_c().await.ok();
-}
+/// The mode of the terminal before each key is read at once. Dropping it restores that mode.
+struct Unbuffered(Option<Mode>);
 
-#[cfg(unix)]
-mod keys {
-    //! The mode of the terminal in which each key is read at once, and not shown.
-
-    use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-
-    /// The mode of the terminal before. Dropping it restores that mode.
-    pub(super) struct Unbuffered(Option<Termios>);
-
-    impl Unbuffered {
-        /// Changes the mode of standard input, if `interactive`. Ctrl-C stays a signal.
-        pub(super) fn new(interactive: bool) -> Self {
-            let before = interactive.then(|| tcgetattr(std::io::stdin()).ok()).flatten();
-            if let Some(before) = &before {
-                let mut mode = before.clone();
-                mode.local_modes -= LocalModes::ICANON | LocalModes::ECHO;
-                tcsetattr(std::io::stdin(), OptionalActions::Now, &mode).ok();
-            }
-            Self(before)
-        }
-    }
-
-    impl Drop for Unbuffered {
-        fn drop(&mut self) {
-            if let Some(before) = &self.0 {
-                tcsetattr(std::io::stdin(), OptionalActions::Now, before).ok();
-            }
+impl Drop for Unbuffered {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            set_mode(before);
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use crate::platform::{Mode, make_raw, set_mode};
 
 /// The mode of the terminal before. It is global, so that a panic in any thread can restore it.
-static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+static BEFORE: Mutex<Option<Mode>> = Mutex::new(None);
 
 /// The raw mode. Dropping it restores the mode before.
 pub(crate) struct Raw(());
@@ -13,12 +13,9 @@ pub(crate) struct Raw(());
 impl Raw {
     /// Changes the mode of standard input, if it is a terminal.
     pub(crate) fn new() -> Self {
-        if let Ok(before) = tcgetattr(std::io::stdin()) {
-            let mut mode = before.clone();
-            mode.make_raw();
-            *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before);
-            tcsetattr(std::io::stdin(), OptionalActions::Now, &mode).ok();
-        }
+        // A panic from now on restores the mode.
+        let mut kept = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = make_raw();
         Self(())
     }
 }
@@ -33,6 +30,6 @@ impl Drop for Raw {
 pub(crate) fn restore() {
     // A panic while the lock is held comes from here: there is no mode to restore then.
     if let Some(before) = BEFORE.try_lock().ok().and_then(|mut before| before.take()) {
-        tcsetattr(std::io::stdin(), OptionalActions::Now, &before).ok();
+        set_mode(&before);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,6 +9,7 @@ use clap::Args;
 use crate::args::{DryRun, DryRunArgs, suffix};
 use crate::context::Context;
 use crate::error::CliError;
+use crate::platform;
 
 /// The program that kubectl looks for to complete this plugin.
 pub(crate) const NAME: &str = "kubectl_complete-cmp";
@@ -54,6 +54,11 @@ pub(crate) fn run(context: &Context<'_>, args: CompletionInstall) -> Result<(), 
     Ok(())
 }
 
+/// Returns the file name of a program.
+fn file(program: &str) -> String {
+    format!("{program}{}", std::env::consts::EXE_SUFFIX)
+}
+
 /// Returns the folders of the PATH.
 fn folders() -> Vec<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect()
@@ -66,17 +71,17 @@ fn same(left: &Path, right: &Path) -> bool {
 /// Chooses the link beside the plugin as kubectl finds it. The file that kubectl finds may itself be a link: krew's
 /// link points to another version after each upgrade.
 fn link(running: &Path, folders: &[PathBuf], dir: Option<PathBuf>) -> Link {
-    let found = folders.iter().find(|folder| same(&folder.join(PLUGIN), running));
+    let found = folders.iter().find(|folder| same(&folder.join(file(PLUGIN)), running));
     let beside = found.map(PathBuf::as_path).or(running.parent()).unwrap_or(Path::new("."));
     match dir {
         Some(dir) if !same(&dir, beside) => {
-            let plugin = found.map_or_else(|| running.to_owned(), |folder| folder.join(PLUGIN));
-            Link { at: dir.join(NAME), to: std::path::absolute(&plugin).unwrap_or(plugin) }
+            let plugin = found.map_or_else(|| running.to_owned(), |folder| folder.join(file(PLUGIN)));
+            Link { at: dir.join(file(NAME)), to: std::path::absolute(&plugin).unwrap_or(plugin) }
         }
         _ => {
             // A relative target stays valid if both are moved together.
-            let to = if found.is_some() { Some(PLUGIN.as_ref()) } else { running.file_name() };
-            Link { at: beside.join(NAME), to: to.map_or_else(|| running.to_owned(), PathBuf::from) }
+            let to = if found.is_some() { Some(file(PLUGIN).into()) } else { running.file_name().map(PathBuf::from) };
+            Link { at: beside.join(file(NAME)), to: to.unwrap_or_else(|| running.to_owned()) }
         }
     }
 }
@@ -112,7 +117,7 @@ fn make(link: &Link, dry_run: DryRun) -> Result<&'static str, CliError> {
     }
     // Create the new link under another name and rename it, so that a link exists at all times.
     let new = at.with_extension(format!("new-{}", std::process::id()));
-    symlink(to, &new).map_err(failed)?;
+    platform::link(to, &new).map_err(failed)?;
     if let Err(error) = fs::rename(&new, at) {
         fs::remove_file(&new).ok();
         return Err(failed(error));

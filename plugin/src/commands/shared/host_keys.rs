@@ -3,15 +3,15 @@
 //! A VM that is created again has another uid, and so another file. Its new key is no surprise then, and ssh prints no
 //! warning about it.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use cmp_client::private;
 use cmp_core::name::InstanceName;
 
 use crate::error::CliError;
+use crate::platform::private_folder;
 
 /// The file with the host keys of one machine.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ fn plain(text: &str) -> String {
 
 /// Creates the file of a machine, and removes those of earlier machines of that name.
 fn keep(folder: &Path, name: &InstanceName, uid: &str) -> io::Result<HostKeys> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    private_folder(folder)?;
     let file = format!("{name}.{}", plain(uid));
     let mut replaced = false;
     for entry in fs::read_dir(folder)? {

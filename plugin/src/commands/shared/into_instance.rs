@@ -1,7 +1,5 @@
 //! The way into an instance. For a container it is kubectl, with the namespace and the Pod filled in.
 
-use std::io;
-use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use cmp_client::instances;
@@ -13,6 +11,7 @@ use cmp_core::vocabulary::InstanceType;
 use crate::args::{ContainerArg, Global, InstanceNameArg, TerminalArgs};
 use crate::context::Context;
 use crate::error::CliError;
+use crate::platform::become_it;
 
 /// Checks that there is an instance of this type to enter. The errors of kubectl and KubeVirt would name other objects
 /// than the instance.
@@ -93,12 +92,6 @@ pub(crate) async fn with_terminal(context: &Context<'_>, verb: &str, args: Termi
 pub(crate) fn become_kubectl(kubectl: Command) -> Result<(), CliError> {
     let error = become_it(kubectl);
     Err(CliError::user(format!("kubectl: {error}")).hint("this command needs kubectl on the PATH"))
-}
-
-/// Replaces this process with another program, which gets the terminal, the signals and the exit code. Returns the
-/// error if that fails.
-pub(crate) fn become_it(mut program: Command) -> io::Error {
-    program.exec()
 }
 
 /// Returns the flags that were given.

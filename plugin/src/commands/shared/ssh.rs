@@ -1,7 +1,6 @@
 //! ssh and scp of this machine, connected with a port of a VM by another process of this program.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,9 +9,9 @@ use cmp_core::name::InstanceName;
 
 use crate::commands::shared::guest::Guest;
 use crate::commands::shared::host_keys;
-use crate::commands::shared::into_instance::become_it;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::platform::{become_it, escaped, quoted};
 
 /// The login in a VM.
 pub(crate) struct Login {
@@ -64,15 +63,14 @@ fn options(this: &Path, global: &[OsString], name: &InstanceName, keys: &Path) -
     let stream = ["internal", "stream"].map(OsStr::new);
     let mut proxy = words.chain(stream).fold(OsString::from("ProxyCommand="), with_word);
     proxy.push(format!(" {name} %p"));
-    let mut file = b"UserKnownHostsFile=\"".to_vec();
-    for byte in keys.as_os_str().as_bytes() {
-        match byte {
-            b'%' => file.extend(b"%%"),
-            b'"' | b'\\' => file.extend([b'\\', *byte]),
-            byte => file.push(*byte),
-        }
-    }
-    file.push(b'"');
+    let mut file = OsString::from("UserKnownHostsFile=\"");
+    file.push(escaped(keys.as_os_str(), |byte| match byte {
+        b'%' => Some("%%"),
+        b'"' => Some("\\\""),
+        b'\\' => Some(r"\\"),
+        _ => None,
+    }));
+    file.push("\"");
     let others = [
         // The file has the keys of one machine. The tunnel to it is encrypted and authenticated up to the API server.
         "StrictHostKeyChecking=accept-new".to_owned(),
@@ -80,26 +78,17 @@ fn options(this: &Path, global: &[OsString], name: &InstanceName, keys: &Path) -
         // A connection that is shared could lead to a machine of this name in another Kubernetes cluster.
         "ControlPath=none".to_owned(),
     ];
-    let all = [proxy, OsString::from_vec(file)].into_iter().chain(others.map(OsString::from));
+    let all = [proxy, file].into_iter().chain(others.map(OsString::from));
     all.flat_map(|option| [OsString::from("-o"), option]).collect()
 }
 
-/// Adds a word to a command that ssh passes to a shell. The word is quoted for the shell, and `%` is escaped for ssh.
-fn with_word(command: OsString, word: &OsStr) -> OsString {
-    let mut command = command.into_vec();
-    if !command.ends_with(b"=") {
-        command.push(b' ');
+/// Adds a word to a command that ssh runs. The word is quoted, and `%` is escaped for ssh.
+fn with_word(mut command: OsString, word: &OsStr) -> OsString {
+    if !command.as_encoded_bytes().ends_with(b"=") {
+        command.push(" ");
     }
-    command.push(b'\'');
-    for byte in word.as_bytes() {
-        match byte {
-            b'\'' => command.extend(br"'\''"),
-            b'%' => command.extend(b"%%"),
-            byte => command.push(*byte),
-        }
-    }
-    command.push(b'\'');
-    OsString::from_vec(command)
+    command.push(escaped(&quoted(word), |byte| (byte == b'%').then_some("%%")));
+    command
 }
 
 #[cfg(test)]
