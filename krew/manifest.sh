@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes cmp.yaml, the manifest of a release, from the archives of all four platforms. It writes the hash of an archive
+# Makes cmp.yaml, the manifest of a release, from the archives of all six platforms. It writes the hash of an archive
 # only if the archive exists and has that hash. If an archive is missing, it writes no manifest.
 #
 #   krew/manifest.sh [DIST]
@@ -18,7 +18,7 @@ fi
 
 fill="s/@VERSION@/$version/g"
 wrong=
-for platform in linux_amd64 linux_arm64 darwin_amd64 darwin_arm64; do
+for platform in linux_amd64 linux_arm64 darwin_amd64 darwin_arm64 windows_amd64 windows_arm64; do
   archive=$dist/kubectl-cmp_v${version}_$platform.tar.gz
   if [ ! -f "$archive" ] || [ ! -f "$archive.sha256" ]; then
     wrong="$wrong

@@ -33,7 +33,8 @@ system=${target:-$(uname -s)-$(uname -m)}
 case $system in
   *[Ll]inux*) os=linux ;;
   *[Dd]arwin*) os=darwin ;;
-  *) fail "no package is made for $system: use linux or darwin" ;;
+  *windows* | MINGW* | MSYS*) os=windows ;;
+  *) fail "no package is made for $system: use linux, darwin or windows" ;;
 esac
 case $system in
   *x86_64* | *amd64*) arch=amd64 ;;
@@ -44,13 +45,16 @@ esac
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)
 [ -n "$version" ] || fail "Cargo.toml names no version"
 
+binary=kubectl-cmp
+[ "$os" != windows ] || binary=kubectl-cmp.exe
+
 # Build with the features of the whole workspace, so that no crate is built a second time.
 set -- build --quiet --locked --workspace --bin kubectl-cmp --profile "$profile"
 [ -z "$target" ] || set -- "$@" --target "$target"
 (cd "$root" && "${CARGO:-cargo}" "$@")
 folder=$profile
 [ "$profile" != dev ] || folder=debug
-built=${CARGO_TARGET_DIR:-$root/target}${target:+/$target}/$folder/kubectl-cmp
+built=${CARGO_TARGET_DIR:-$root/target}${target:+/$target}/$folder/$binary
 [ -f "$built" ] || fail "cargo built no $built"
 
 name=kubectl-cmp_v${version}_${os}_$arch.tar.gz
@@ -58,8 +62,8 @@ stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 mkdir -p "$out"
 cp "$built" "$root/LICENSE" "$stage/"
-chmod 0755 "$stage/kubectl-cmp"
-tar -czf "$stage/$name" -C "$stage" kubectl-cmp LICENSE
+chmod 0755 "$stage/$binary"
+tar -czf "$stage/$name" -C "$stage" "$binary" LICENSE
 if command -v sha256sum >/dev/null; then
   hash=$(sha256sum "$stage/$name")
 else

@@ -8,7 +8,8 @@ use cmp_tests::binaries::{Binaries, without_cargo};
 use cmp_tests::child::{BUILD, output};
 use cmp_tests::process::Folder;
 
-const PLATFORMS: [&str; 4] = ["linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64"];
+const PLATFORMS: [&str; 6] =
+    ["linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64", "windows_amd64", "windows_arm64"];
 
 fn script(name: &str) -> Command {
     let mut script = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../krew").join(name));
@@ -56,7 +57,7 @@ fn a_release_is_checked_and_installed_by_krew_and_run_by_kubectl() {
     }
     assert!(!dist.join("cmp.yaml").exists());
 
-    // Archives of other platforms cannot be made here. Copies stand in for them, so that the manifest has all four.
+    // Archives of other platforms cannot be made here. Copies stand in for them, so that the manifest has all six.
     let other = |platform: &str, ending: &str| dist.join(name.replace(host, platform) + ending);
     let sum = fs::read_to_string(dist.join(format!("{name}.sha256"))).unwrap();
     for platform in PLATFORMS.into_iter().filter(|platform| *platform != host) {
@@ -139,7 +140,10 @@ fn the_scripts_name_the_mistake() {
     for (arguments, expected) in [
         (&["--prefix", "x"][..], "unknown argument --prefix: use --profile, --target and --out"),
         (&["--out"], "--out needs a value"),
-        (&["--target", "x86_64-pc-windows-msvc"], "no package is made for x86_64-pc-windows-msvc: use linux or darwin"),
+        (
+            &["--target", "x86_64-unknown-freebsd"],
+            "no package is made for x86_64-unknown-freebsd: use linux, darwin or windows",
+        ),
         (&["--target", "riscv64gc-unknown-linux-gnu"], "use x86_64 or aarch64"),
     ] {
         let (code, _, said) = run(script("package.sh").args(arguments));
