@@ -48,6 +48,12 @@ version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)
 binary=kubectl-cmp
 [ "$os" != windows ] || binary=kubectl-cmp.exe
 
+# Paths of this machine would make the program differ from the same build on another machine.
+if [ "$profile" != dev ] && [ -z "${RUSTFLAGS:-}${CARGO_ENCODED_RUSTFLAGS:-}" ]; then
+  CARGO_ENCODED_RUSTFLAGS=$(printf '%s\037%s' "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" "--remap-path-prefix=$root=/kubectl-cmp")
+  export CARGO_ENCODED_RUSTFLAGS
+fi
+
 # Build with the features of the whole workspace, so that no crate is built a second time.
 set -- build --quiet --locked --workspace --bin kubectl-cmp --profile "$profile"
 [ -z "$target" ] || set -- "$@" --target "$target"
@@ -63,7 +69,14 @@ trap 'rm -rf "$stage"' EXIT
 mkdir -p "$out"
 cp "$built" "$root/LICENSE" "$stage/"
 chmod 0755 "$stage/$binary"
-tar -czf "$stage/$name" -C "$stage" "$binary" LICENSE
+# The same files make the same archive, whoever packs them and when.
+TZ=UTC touch -t 198001010000 "$stage/$binary" "$stage/LICENSE"
+case $(tar --version) in
+  *GNU*) set -- --format=ustar --numeric-owner --owner=0 --group=0 ;;
+  *) set -- --format=ustar --uid 0 --gid 0 --uname '' --gname '' ;;
+esac
+tar -cf "$stage/tar" "$@" -C "$stage" "$binary" LICENSE
+gzip -n -9 <"$stage/tar" >"$stage/$name"
 if command -v sha256sum >/dev/null; then
   hash=$(sha256sum "$stage/$name")
 else

@@ -44,6 +44,9 @@ fn a_release_is_checked_and_installed_by_krew_and_run_by_kubectl() {
     let folder = Folder::new();
     let (dist, root) = (folder.path().join("dist"), folder.path().join("krew"));
     let archive = archive(&dist);
+    let again = folder.path().join("again");
+    let same = fs::read(&archive).unwrap() == fs::read(self::archive(&again)).unwrap();
+    assert!(same, "two packages of one program differ");
     let name = archive.file_name().unwrap().to_string_lossy().into_owned();
     let host = PLATFORMS.into_iter().find(|platform| name.ends_with(&format!("_{platform}.tar.gz")));
     let host = host.unwrap_or_else(|| panic!("{name} is of no platform"));
