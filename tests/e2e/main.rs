@@ -32,6 +32,7 @@ mod policies;
 mod progress;
 mod quota;
 mod refusals;
+mod release;
 mod released;
 mod resize;
 mod rollout;

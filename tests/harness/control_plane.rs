@@ -246,6 +246,11 @@ impl ControlPlane {
         path
     }
 
+    /// Returns the certificate authority of the API server, in PEM.
+    pub fn certificate_authority(&self) -> &str {
+        &self.certificate_authority
+    }
+
     /// Returns the port of the API server.
     pub fn port(&self) -> u16 {
         self.port

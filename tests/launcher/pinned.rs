@@ -81,6 +81,10 @@ const KREW_PROGRAMS: [(&str, &str, &str); 2] = [
     ("validate-krew-manifest", "krew", "sigs.k8s.io/krew/cmd/validate-krew-manifest"),
 ];
 
+/// The checker of workflows, which is built in addition for its test.
+const ACTIONLINT: [(&str, &str, &str); 1] =
+    [("actionlint", "actionlint", "github.com/rhysd/actionlint/cmd/actionlint")];
+
 /// Folders in kwok's module that describe how nodes and Pods behave.
 const STAGES: [&str; 3] =
     ["kustomize/stage/node/fast", "kustomize/stage/node/heartbeat-with-lease", "kustomize/stage/pod/fast"];
@@ -115,7 +119,19 @@ impl Binaries {
     /// Finds or builds krew and its checker in the same way.
     pub fn krew() -> &'static Self {
         static FOUND: OnceLock<Binaries> = OnceLock::new();
-        FOUND.get_or_init(|| find_krew(&Stop::default()).unwrap_or_else(|why| panic!("krew cannot be built: {why}")))
+        FOUND.get_or_init(|| {
+            find_tool("krew", &KREW_PROGRAMS, &Stop::default())
+                .unwrap_or_else(|why| panic!("krew cannot be built: {why}"))
+        })
+    }
+
+    /// Finds or builds the checker of workflows in the same way.
+    pub fn actionlint() -> &'static Self {
+        static FOUND: OnceLock<Binaries> = OnceLock::new();
+        FOUND.get_or_init(|| {
+            find_tool("actionlint", &ACTIONLINT, &Stop::default())
+                .unwrap_or_else(|why| panic!("actionlint cannot be built: {why}"))
+        })
     }
 
     /// Returns the path of a program; panics if there is no program of this name.
@@ -126,7 +142,7 @@ impl Binaries {
 
 /// Returns the linker flags for the programs of a module. They write the version into the programs.
 fn flags(module: &str) -> String {
-    if module == "krew" {
+    if matches!(module, "krew" | "actionlint") {
         return "-s -w".to_owned();
     }
     if module == "kubevirt" {
@@ -215,10 +231,12 @@ fn find_kubevirt(stop: &Stop) -> Result<Binaries, String> {
     Ok(Binaries { programs: all, stages: Vec::new() })
 }
 
-fn find_krew(stop: &Stop) -> Result<Binaries, String> {
-    let folder = cache("krew", &flags("krew"), &["krew/go.mod", "krew/go.sum"])?;
+/// Finds or builds the programs of one module, which have a cache of their own.
+fn find_tool(module: &str, wanted: &[(&'static str, &str, &str)], stop: &Stop) -> Result<Binaries, String> {
+    let pins = ["go.mod", "go.sum"].map(|file| format!("{module}/{file}"));
+    let folder = cache(module, &flags(module), &pins.each_ref().map(String::as_str))?;
     let _locked = lock(&folder, stop)?;
-    Ok(Binaries { programs: programs(&KREW_PROGRAMS, &folder, stop)?, stages: Vec::new() })
+    Ok(Binaries { programs: programs(wanted, &folder, stop)?, stages: Vec::new() })
 }
 
 /// Finds the programs in `KUBEBUILDER_ASSETS` or in the cache, and builds those that are missing.
