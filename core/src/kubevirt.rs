@@ -10,7 +10,7 @@ use crate::account::Want;
 use crate::containers::Metadata;
 use crate::disk::Disk;
 use crate::quantity::Quantity;
-use crate::resources::Resources;
+use crate::resources::{ResourceName, Resources};
 
 /// The API group of VirtualMachines.
 pub const GROUP: &str = "kubevirt.io";
@@ -86,10 +86,21 @@ pub struct Domain {
 
 /// The devices of a guest, as far as they are read.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Devices {
     /// The disks of the guest.
     pub disks: Vec<DiskDevice>,
+    /// The GPUs of the node that the guest has.
+    gpus: Vec<HostDevice>,
+    /// The other devices of the node that the guest has.
+    host_devices: Vec<HostDevice>,
+}
+
+/// A device of the node, named by the resource that it takes.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct HostDevice {
+    device_name: String,
 }
 
 /// A disk as the guest sees it.
@@ -265,7 +276,12 @@ impl Machine {
         let cpus = [cores, sockets, threads].map(|count| count.max(1));
         let cpus = cpus.into_iter().fold(1_u32, u32::saturating_mul);
         let memory = self.domain.memory.guest.as_ref()?.0.parse().ok()?;
-        Some(Resources::new(Quantity::whole(cpus), memory))
+        let mut size = Resources::new(Quantity::whole(cpus), memory);
+        for device in self.domain.devices.gpus.iter().chain(&self.domain.devices.host_devices) {
+            let name = device.device_name.parse().ok().filter(ResourceName::is_extended)?;
+            size.add(&name, Quantity::whole(1))?;
+        }
+        Some(size)
     }
 
     /// Returns the kind of the root disk: the first one to boot from. A machine whose root disk is not found counts as
@@ -285,9 +301,10 @@ impl Machine {
     }
 }
 
-/// Reports whether a machine has the wanted size.
+/// Reports whether a machine has the wanted processors and memory. Its devices stay as they are.
 pub fn is_of_size(machine: &Machine, want: &Want) -> bool {
-    machine.size() == Some(Resources::new(want.size.cpu(), want.size.memory()))
+    let is = |size: Resources| size.cpu() == want.size.cpu() && size.memory() == want.size.memory();
+    machine.size().is_some_and(is)
 }
 
 /// Returns the merge patch that gives the next guest of a VM the wanted size, under the version that was read. Returns
@@ -432,6 +449,13 @@ mod tests {
                 "resources": { "requests": { "cpu": "1", "memory": "2Gi" }, "limits": { "memory": "2Gi" } },
             })),
         );
+        // The devices stay.
+        let gpu = json!([{ "name": "a", "deviceName": "a.b/c" }]);
+        check(
+            json!({ "memory": { "guest": "2Gi" }, "devices": { "gpus": gpu } }),
+            "cpu=1,memory=2Gi,a.b/c=1,storage=1Gi",
+            None,
+        );
         // A machine whose size cannot be read differs from every wanted size.
         check(
             json!({}),
@@ -462,7 +486,20 @@ mod tests {
             let machine: Machine = serde_json::from_value(json!({ "domain": domain })).unwrap();
             assert_eq!(machine.size().unwrap().cpu(), Quantity::whole(cpus));
         };
+        let guest = |devices: Value| {
+            let domain = json!({ "memory": { "guest": "1Gi" }, "devices": devices });
+            let machine: Machine = serde_json::from_value(json!({ "domain": domain })).unwrap();
+            machine.size()
+        };
+        let device = |name: &str| json!({ "name": "a", "deviceName": name });
+        assert_eq!(
+            guest(json!({ "gpus": [device("a.b/c")], "hostDevices": [device("a.b/c"), device("a.b/d")] })),
+            Some(size("cpu=1,memory=1Gi,a.b/c=2,a.b/d=1"))
+        );
         // A size that cannot be read does not count as nothing.
+        for device in [json!({ "name": "a", "claimName": "b" }), device("cpu")] {
+            assert_eq!(guest(json!({ "gpus": [device] })), None);
+        }
         for memory in [json!({}), json!({ "guest": "much" })] {
             let machine: Machine = serde_json::from_value(json!({ "domain": { "memory": memory } })).unwrap();
             assert_eq!(machine.size(), None);

@@ -93,8 +93,10 @@ impl Template {
             machine::is_final(&machine)?;
             let spec = &machine["spec"]["template"]["spec"];
             let grants = rules::grants("spec.template.spec", spec, machine::claims(&machine))?;
-            let template = Self { spec: TemplateSpec::Machine(machine), grants };
             let some = Resources::new(Quantity::whole(1), Quantity::mebibytes(1024));
+            let some = machine::taken(&machine).and_then(|taken| taken.checked_add(&some));
+            let some = some.ok_or_else(|| TemplateError::new("spec", "takes more than can be counted"))?;
+            let template = Self { spec: TemplateSpec::Machine(machine), grants };
             template.blueprint(&Want::new(InstanceType::Vm, 1, some))?;
             let unused = dropped.iter().map(|field| format!("{field} {}", draft::NOT_USED)).collect();
             return Ok((template, unused));
@@ -134,13 +136,13 @@ impl Template {
         }
     }
 
-    /// Returns the part of the size that the containers beside the instance take.
+    /// Returns the part of the size that the containers beside the instance take, or that the devices of a VM take.
     pub fn beside(&self) -> Resources {
         match &self.spec {
             TemplateSpec::Pod { pod, .. } => {
                 pod.spec.as_ref().and_then(|spec| pod::beside(spec).ok()).unwrap_or_default()
             }
-            TemplateSpec::Machine(_) => Resources::default(),
+            TemplateSpec::Machine(machine) => machine::taken(machine).unwrap_or_default(),
         }
     }
 
@@ -219,6 +221,7 @@ impl Template {
             machine::still_instance(&machine)?;
         }
         machine::check(&machine, &self.grants)?;
+        machine::equip(&mut machine, &want.size)?;
         machine::shape(&mut machine, want);
         let data = want.data_disk.as_ref().and(want.size.named(STORAGE));
         Ok(Blueprint { spec: InstanceSpec::Machine { machine, data }, released: want.released })

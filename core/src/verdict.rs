@@ -22,6 +22,9 @@ use crate::vocabulary::InstanceType;
 /// The most processors of a VM; QEMU has no machine with more.
 const MAX_CORES: u32 = 1024;
 
+/// The most devices of one resource in a VM: each of them is an entry in its machine.
+const MAX_DEVICES: u32 = 64;
+
 /// The longest name of an image, in bytes; no registry accepts longer names.
 const LONGEST_TEXT: usize = 1024;
 
@@ -278,7 +281,12 @@ fn judge_want(
             CPU if want.kind == InstanceType::Vm && amount.as_whole().is_none_or(|cores| cores > MAX_CORES) => {
                 return invalid(field, "must be a whole number of processors for a VM, and at most 1024");
             }
-            other if want.kind == InstanceType::Vm && ![CPU, MEMORY, STORAGE].contains(&other) => {
+            _ if want.kind == InstanceType::Vm && name.is_extended() && amount > Quantity::whole(MAX_DEVICES) => {
+                return invalid(field, "is more than the 64 devices of one resource that a VM can have");
+            }
+            other
+                if want.kind == InstanceType::Vm && ![CPU, MEMORY, STORAGE].contains(&other) && !name.is_extended() =>
+            {
                 return invalid(field, "is not allowed for VMs: leave it out, or use type container");
             }
             CPU if !amount.is_multiple_of(Quantity::milli(1)) => {

@@ -26,6 +26,9 @@ pub const NAMESPACE: &str = "kubevirt";
 /// The components of KubeVirt that have an identity.
 const ACCOUNTS: [&str; 3] = ["kubevirt-apiserver", "kubevirt-controller", "kubevirt-handler"];
 
+/// The resource of a GPU that KubeVirt may give to a guest. Each node says that it has some.
+pub const GPU: &str = "nvidia.com/TU104GL";
+
 /// Long enough for a machine that is busy with other work.
 const SOON: Duration = Duration::from_secs(180);
 
@@ -85,6 +88,9 @@ pub(crate) fn prepare(node: &mut Value) {
         for amounts in ["allocatable", "capacity"] {
             node["status"][amounts][format!("devices.kubevirt.io/{device}")] = json!("1k");
         }
+    }
+    for amounts in ["allocatable", "capacity"] {
+        node["status"][amounts][GPU] = json!("8");
     }
 }
 
@@ -253,7 +259,13 @@ pub fn deployment() -> Value {
     let labels = json!({ "kubevirt.io": "virt-handler" });
     json!({ "apiVersion": "v1", "kind": "List", "items": [
         { "apiVersion": "kubevirt.io/v1", "kind": "KubeVirt",
-            "metadata": { "name": "kubevirt", "namespace": NAMESPACE }, "spec": {} },
+            "metadata": { "name": "kubevirt", "namespace": NAMESPACE },
+            "spec": { "configuration": {
+                "developerConfiguration": { "featureGates": ["HostDevices"] },
+                "permittedHostDevices": { "pciHostDevices": [
+                    { "pciVendorSelector": "10DE:1EB8", "resourceName": GPU, "externalResourceProvider": true },
+                ] },
+            } } },
         {
             "apiVersion": "apps/v1", "kind": "DaemonSet",
             "metadata": { "name": "virt-handler", "namespace": NAMESPACE },

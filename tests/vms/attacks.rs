@@ -52,12 +52,22 @@ fn a_machine_is_never_larger_than_declared() {
         (
             "a GPU",
             devices(json!({ "gpus": [{ "name": "g", "deviceName": "nvidia.com/T4" }] })),
-            "only disks, interfaces and consoles are allowed for instances",
+            "gpus and hostDevices are more than the size of this cluster, cpu=2,memory=4Gi",
         ),
         (
             "a device",
             devices(json!({ "hostDevices": [{ "name": "h", "deviceName": "a.b/c" }] })),
-            "only disks, interfaces and consoles are allowed for instances",
+            "gpus and hostDevices are more than the size of this cluster, cpu=2,memory=4Gi",
+        ),
+        (
+            "a device by the name of its processors",
+            devices(json!({ "gpus": [{ "name": "g", "deviceName": "cpu" }] })),
+            "each of gpus and hostDevices needs a deviceName",
+        ),
+        (
+            "a claim of a device",
+            devices(json!({ "gpus": [{ "name": "g", "claimName": "c", "requestName": "r" }] })),
+            "each of gpus and hostDevices needs a deviceName",
         ),
         (
             "a bridge",

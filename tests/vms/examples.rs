@@ -36,7 +36,7 @@ const EXAMPLES: [(&str, Result<(), &str>); 36] = [
     ("vmi-ephemeral", Ok(())),
     ("vmi-fedora", Ok(())),
     ("vmi-fedora-isolated", Err("spec.domain.cpu.dedicatedCpuPlacement is not allowed for instances")),
-    ("vmi-gpu", Err("spec.domain.devices.gpus is not allowed for instances")),
+    ("vmi-gpu", Ok(())),
     ("vmi-host-disk", Err("spec.volumes[0].hostDisk is not allowed for instances")),
     ("vmi-kernel-boot", Ok(())),
     ("vmi-masquerade", Ok(())),
@@ -49,7 +49,7 @@ const EXAMPLES: [(&str, Result<(), &str>); 36] = [
     ("vmi-sata", Ok(())),
     ("vmi-secureboot", Ok(())),
     ("vmi-sriov", Err("spec.domain.devices.interfaces[1] must be masquerade")),
-    ("vmi-usb", Err("spec.domain.devices.hostDevices is not allowed for instances")),
+    ("vmi-usb", Ok(())),
     ("vmi-windows", Ok(())),
     ("vmi-with-sidecar-hook", SIDECAR),
     ("vmi-with-sidecar-hook-configmap", SIDECAR),
@@ -57,6 +57,9 @@ const EXAMPLES: [(&str, Result<(), &str>); 36] = [
 
 /// The objects that the examples refer to.
 const TYPES: [&str; 6] = ["clarge", "csmall", "cluster-csmall", "virtio", "windows", "non-preemtible"];
+
+/// The devices that the examples take from their nodes.
+const DEVICES: [&str; 2] = ["nvidia.com/GP102GL_Tesla_P40", "kubevirt.io/storage"];
 
 /// Returns the examples that describe machines.
 fn machines(folder: &Path) -> Vec<String> {
@@ -94,20 +97,24 @@ fn examples_of_kubevirt_are_templates_unless_they_ask_for_something_forbidden() 
         }
     }
     let accepted: Vec<&str> = EXAMPLES.iter().filter(|(_, expected)| expected.is_ok()).map(|(name, _)| *name).collect();
-    assert_eq!(accepted.len(), 25);
+    assert_eq!(accepted.len(), 27);
 
     // Every accepted template makes an instance that virt-api and the policies accept from a user.
     let john = installed().user("8", "16Gi");
     let dev = john.cluster("dev");
+    let devices = DEVICES.map(|name| format!("{name}=1"));
+    let devices = ["--resource", &devices[0], "--resource", &devices[1]];
+    admin(&[&["cmp", "set", "quota", &john.name], &devices[..]].concat()).ok();
     let create = ["create", "cluster", &dev, "--template", "vm-priorityclass", "--cpu", "2", "--memory", "4Gi"];
-    john.cmp(&create).ok();
+    john.cmp(&[&create[..], &devices].concat()).ok();
     let (one, ns) = (format!("{dev}-0"), format!("{dev}-ns"));
     john.kubectl(&["delete", "vm", &one, "-n", &ns, "--timeout=90s"]).ok();
-    let want = Want::new(InstanceType::Vm, 1, Resources::from_list("cpu=2,memory=4Gi").unwrap());
+    let size = Resources::from_list("cpu=2,memory=4Gi").unwrap();
     for name in &accepted {
         let stored = john.cmp(&["get", "template", name, "-o", "json"]).ok().json();
         let (template, unused) = Template::read(&stored["spec"]["manifest"]).unwrap();
         assert!(unused.is_empty() || *name == "vmi-fedora", "{name}: {unused:?}");
+        let want = Want::new(InstanceType::Vm, 1, size.checked_add(&template.beside()).unwrap());
         let machine = template.blueprint(&want).unwrap().virtual_machine(&one.parse().unwrap()).unwrap();
         let made = john.kubectl_reading(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &machine.to_string());
         assert_eq!(made.code, 0, "{name}: {made}");
@@ -126,8 +133,7 @@ fn examples_of_kubevirt_are_templates_unless_they_ask_for_something_forbidden() 
 fn an_expansion_says_what_it_changes() {
     let kind = |name: &str, spec: &Value| json!({ "apiVersion": "instancetype.kubevirt.io/v1beta1", "kind": name, "metadata": { "name": "said" }, "spec": spec });
     let admin = |arguments: &[&str], input: &str| shared().admin_reading(arguments, input);
-    let gpus = json!([{ "name": "g", "deviceName": "nvidia.com/T4" }]);
-    let size = json!({ "cpu": { "guest": 4 }, "memory": { "guest": "2Gi" }, "gpus": gpus });
+    let size = json!({ "cpu": { "guest": 4 }, "memory": { "guest": "2Gi" }, "ioThreadsPolicy": "auto" });
     let large = kind("VirtualMachineClusterInstancetype", &size);
     let linux = kind("VirtualMachineClusterPreference", &json!({ "devices": { "preferredDiskBus": "scsi" } }));
     for object in [&large, &linux] {
@@ -157,7 +163,7 @@ fn an_expansion_says_what_it_changes() {
         .says("metadata.namespace is default, and -n is other");
     admin(&store, &machine(&json!({ "instancetype": { "name": "said" } })))
         .fails()
-        .says("the expanded spec.template.spec.domain.devices.gpus is not allowed for instances");
+        .says("the expanded spec.template.spec.domain.ioThreadsPolicy is not allowed for instances");
     admin(&store, &machine(&json!({ "instancetype": { "name": "none" } })))
         .fails()
         .says("namespace default: ")

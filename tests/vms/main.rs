@@ -4,6 +4,7 @@
 mod agent;
 mod attacks;
 mod clusters;
+mod devices;
 mod disk;
 mod examples;
 mod first_boot;

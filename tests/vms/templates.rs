@@ -23,12 +23,14 @@ fn machines_are_made_from_a_template_and_a_patch() {
         .says("created")
         .says("domain.memory is not used: the cluster sets the size");
     let mut bad = manifest.clone();
-    bad["spec"]["template"]["spec"]["domain"]["devices"]["gpus"] = json!([{ "name": "a", "deviceName": "b/c" }]);
+    bad["spec"]["template"]["spec"]["domain"]["devices"]["filesystems"] = json!([{ "name": "a", "virtiofs": {} }]);
     let stored = json!({
         "apiVersion": "v1", "kind": "ConfigMap", "data": { "template": bad.to_string() },
         "metadata": { "name": "bad", "namespace": "cmp-templates", "labels": { "kubectl-cmp.dev/template": "true" } },
     });
-    admin(&["create", "-f", "-"], &stored.to_string()).fails().says("domain.devices.gpus is not allowed for instances");
+    admin(&["create", "-f", "-"], &stored.to_string())
+        .fails()
+        .says("domain.devices.filesystems is not allowed for instances");
     admin(&["cmp", "create", "template", "vm", "-f", "-"], &manifest.to_string()).fails().says("a built-in template");
 
     let create = |more: &[&str]| john.cmp(&[&["create", "cluster", &dev][..], &SIZE, more].concat());

@@ -71,6 +71,12 @@ pub fn says_something(wish: &Wish) -> Result<(), Refusal> {
 pub fn size(wish: &Wish, account: &Account) -> Result<Resources, Refusal> {
     let Wish { name, cpu, memory, more } = wish;
     let current = current(account, name)?;
+    if current.kind == InstanceType::Vm
+        && let Some((device, _)) = more.iter().find(|(name, _)| name.is_extended())
+    {
+        return Err(Refusal::wish(format!("--resource {device}: the VMs of cluster {name} keep their devices"))
+            .hint("create another cluster with the devices you want, then delete this one"));
+    }
     if current.kind == InstanceType::Vm && !more.is_empty() {
         return Err(Refusal::wish(format!("the disks of the VMs of cluster {name} keep their size"))
             .hint("use --cpu and --memory to change the CPU and the memory"));

@@ -329,19 +329,22 @@ mod tests {
 
     #[test]
     fn an_error_has_the_path_of_the_manifest_that_was_read() {
-        let gpus = spec(&json!({ "domain": { "devices": { "gpus": [] } } }));
+        let shares = spec(&json!({ "domain": { "devices": { "filesystems": [] } } }));
         let mut hooked = vmi(&spec(&json!({})));
         hooked["metadata"] = json!({ "annotations": { "hooks.kubevirt.io/hookSidecars": "[]" } });
         let pool = |version: &str| {
             json!({ "apiVersion": version, "kind": "VirtualMachinePool",
-                "spec": { "virtualMachineTemplate": { "spec": { "template": { "spec": gpus } } } } })
+                "spec": { "virtualMachineTemplate": { "spec": { "template": { "spec": shares } } } } })
         };
-        let mut strange = vmi(&gpus);
+        let mut strange = vmi(&shares);
         strange["spice"] = json!({});
         for (manifest, says) in [
-            (vmi(&gpus), "spec.domain.devices.gpus is not allowed for instances"),
+            (vmi(&shares), "spec.domain.devices.filesystems is not allowed for instances"),
             (hooked, "metadata.annotations.hooks.kubevirt.io/hookSidecars is not allowed for instances"),
-            (pool("pool.kubevirt.io/v1beta1"), "spec.virtualMachineTemplate.spec.template.spec.domain.devices.gpus is"),
+            (
+                pool("pool.kubevirt.io/v1beta1"),
+                "spec.virtualMachineTemplate.spec.template.spec.domain.devices.filesystems is",
+            ),
             (
                 pool("kubevirt.io/v1"),
                 "apiVersion is \"kubevirt.io/v1\": a VirtualMachinePool must have a version of pool",
@@ -396,8 +399,9 @@ mod tests {
         let domain = &template.manifest()["spec"]["template"]["spec"]["domain"];
         assert_eq!((&domain["cpu"], &domain["memory"]), (&json!({ "model": "host-model" }), &Value::Null));
         assert_eq!(domain["devices"]["tpm"], json!({}));
-        let wrong = draft.located(TemplateError::new("spec.template.spec.domain.devices.gpus", "is not allowed"));
-        assert_eq!(wrong.to_string(), "the expanded spec.template.spec.domain.devices.gpus is not allowed");
+        let wrong =
+            draft.located(TemplateError::new("spec.template.spec.domain.devices.filesystems", "is not allowed"));
+        assert_eq!(wrong.to_string(), "the expanded spec.template.spec.domain.devices.filesystems is not allowed");
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::first_boot;
 use crate::keys;
 use crate::kubevirt::{ALWAYS, DEFAULT_IMAGE, GROUP, HALTED, VERSION, processors};
 use crate::name::InstanceName;
+use crate::quantity::Quantity;
+use crate::resources::{ResourceName, Resources};
 use crate::state::State;
 
 /// The volumes that cloud-init reads.
@@ -34,7 +36,7 @@ pub(super) const SPEC: [&str; 3] = ["runStrategy", "template", "dataVolumeTempla
 pub(super) const CPU: [&str; 6] = ["cores", "sockets", "threads", "maxSockets", "model", "features"];
 pub(super) const DOMAIN: [&str; 9] =
     ["cpu", "memory", "devices", "resources", "machine", "firmware", "clock", "features", "chassis"];
-pub(super) const DEVICES: [&str; 17] = [
+pub(super) const DEVICES: [&str; 19] = [
     "disks",
     "interfaces",
     "rng",
@@ -52,7 +54,13 @@ pub(super) const DEVICES: [&str; 17] = [
     "networkInterfaceMultiqueue",
     "disableHotplug",
     "useVirtioTransitional",
+    "gpus",
+    "hostDevices",
 ];
+/// The lists of devices of the node.
+const HARDWARE: [&str; 2] = ["gpus", "hostDevices"];
+/// The fields of a device of the node. Others claim it by ways that no quota counts.
+pub(super) const DEVICE: [&str; 4] = ["name", "deviceName", "tag", "virtualGPUOptions"];
 pub(super) const VOLUMES: [&str; 12] = [
     "name",
     "containerDisk",
@@ -362,6 +370,15 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
             return no(format!("{AT}.domain.devices.interfaces[{at}]"), "must be masquerade");
         }
     }
+    for (field, device) in hardware(machine) {
+        only(&field, device, &DEVICE)?;
+        if resource_of(device).is_none() {
+            return no(
+                format!("{field}.deviceName"),
+                "must be an extended resource with its domain, such as nvidia.com/TU104GL: the size counts it",
+            );
+        }
+    }
     for (at, network) in items(&vm["networks"]) {
         if network["pod"].is_null() {
             return no(format!("{AT}.networks[{at}]"), "must be the Pod network");
@@ -398,6 +415,61 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
         return no(format!("{AT}.schedulerName"), "is the default: leave it out");
     }
     placement_of(AT, vm, grants)
+}
+
+/// Iterates over the devices of the node that a machine takes, each with its field.
+fn hardware(machine: &Value) -> impl Iterator<Item = (String, &Value)> {
+    let devices = &machine["spec"]["template"]["spec"]["domain"]["devices"];
+    HARDWARE.into_iter().flat_map(move |list| {
+        items(&devices[list]).map(move |(at, device)| (format!("{}.devices.{list}[{at}]", dotted(DOMAIN_AT)), device))
+    })
+}
+
+/// Returns the resource that a device takes from its node.
+fn resource_of(device: &Value) -> Option<ResourceName> {
+    device["deviceName"].as_str()?.parse().ok().filter(ResourceName::is_extended)
+}
+
+/// Returns the resources that the devices of a machine take.
+pub(super) fn taken(machine: &Value) -> Option<Resources> {
+    let mut taken = Resources::default();
+    for (_, device) in hardware(machine) {
+        // A device without a resource is refused by the rules.
+        if let Some(name) = resource_of(device) {
+            taken.add(&name, Quantity::whole(1))?;
+        }
+    }
+    Some(taken)
+}
+
+/// Gives a machine the devices of its size. Those that it lists count inside the size.
+pub(super) fn equip(machine: &mut Value, size: &Resources) -> Checked {
+    const AT: &str = "spec.template.spec.domain.devices";
+    let too_many = || TemplateError::new(AT, "take more than can be counted");
+    let taken = taken(machine).ok_or_else(too_many)?;
+    for (name, amount) in taken.iter().filter(|(name, amount)| *amount > size.get(name)) {
+        let why = format!(
+            "take {name}={amount}, and the size has {}: name them with --resource {name}={amount}",
+            size.get(name)
+        );
+        return Err(TemplateError::new(AT, why));
+    }
+    for (name, amount) in size.iter().filter(|(name, _)| name.is_extended()) {
+        let rest = amount.checked_sub(taken.get(name)).and_then(Quantity::as_whole).ok_or_else(too_many)?;
+        let of_host = items(&machine["spec"]["template"]["spec"]["domain"]["devices"]["hostDevices"])
+            .any(|(_, device)| device["deviceName"] == name.as_str());
+        // KubeVirt passes a device of PCI as well as a mediated one as a GPU. For other devices it asks for a feature
+        // gate, and the template names one of them.
+        let into = if of_host { "hostDevices" } else { "gpus" };
+        for _ in 0..rest {
+            let free = (0..).map(|at| format!("cmp-device-{at}"));
+            let used: Vec<&Value> = hardware(machine).map(|(_, device)| &device["name"]).collect();
+            let device = free.into_iter().find(|free| !used.iter().any(|used| *used == free.as_str()));
+            let device = json!({ "name": device, "deviceName": name.as_str() });
+            list(&mut machine["spec"]["template"]["spec"], "/domain/devices", into)?.push(device);
+        }
+    }
+    Ok(())
 }
 
 /// Sets the size: one socket with the wanted number of cores, and the memory.

@@ -375,8 +375,8 @@ fn a_machine_is_patched_and_keeps_its_size() {
             "spec.template.spec.domain.launchSecurity is not allowed for instances",
         ),
         (
-            domain(json!({ "devices": { "gpus": [] } })),
-            "spec.template.spec.domain.devices.gpus is not allowed for instances",
+            domain(json!({ "devices": { "filesystems": [] } })),
+            "spec.template.spec.domain.devices.filesystems is not allowed for instances",
         ),
         (
             domain(json!({ "devices": { "interfaces": [{ "name": "a", "bridge": {} }] } })),
@@ -454,6 +454,88 @@ fn a_machine_may_be_a_template() {
     assert!(Template::read(&manifest).unwrap_err().to_string().contains("spec.template.spec is missing"));
 }
 
+/// Returns the built-in machine with these fields, as a manifest.
+fn machine_with(more: &Value) -> Value {
+    let mut manifest = Template::machine().manifest();
+    json_patch::merge(&mut manifest["spec"]["template"]["spec"], more);
+    manifest
+}
+
+#[test]
+fn the_devices_of_a_machine_are_those_of_its_size() {
+    let gpu = |name: &str| json!({ "name": name, "deviceName": "nvidia.com/T4" });
+    let usb = |name: &str| json!({ "name": name, "deviceName": "kubevirt.io/storage" });
+    let devices = |gpus: Value, others: Value| {
+        let devices = json!({ "gpus": gpus, "hostDevices": others });
+        machine_with(&json!({ "domain": { "devices": devices } }))
+    };
+    let made = |manifest: &Value, amounts: &str, patch: Value| {
+        let template = Template::read(manifest).map_err(|wrong| wrong.to_string())?.0;
+        let patch = Some(patch).filter(|patch| !patch.is_null());
+        let want = Want { kind: InstanceType::Vm, patch, ..want(1, &format!("cpu=1,memory=1Gi,{amounts}")) };
+        let blueprint = template.blueprint(&want).map_err(|wrong| wrong.to_string())?;
+        let machine = blueprint.virtual_machine(&name("dev").instance(0)).unwrap();
+        let devices = machine["spec"]["template"]["spec"]["domain"]["devices"].clone();
+        Ok((devices["gpus"].clone(), devices["hostDevices"].clone()))
+    };
+    let plain = Template::machine().manifest();
+    let ours = |at: u32| gpu(&format!("cmp-device-{at}"));
+    let (none, no_patch) = (Value::Null, Value::Null);
+    for (manifest, amounts, patch, expected) in [
+        (&plain, "storage=1Gi", &no_patch, Ok((none.clone(), none.clone()))),
+        (&plain, "nvidia.com/T4=2", &no_patch, Ok((json!([ours(0), ours(1)]), none.clone()))),
+        // Those that the template lists count inside the size, and tell the list for the others.
+        (
+            &devices(json!([gpu("cmp-device-0")]), json!([usb("u")])),
+            "nvidia.com/T4=2,kubevirt.io/storage=2",
+            &no_patch,
+            Ok((json!([gpu("cmp-device-0"), ours(2)]), json!([usb("u"), usb("cmp-device-1")]))),
+        ),
+        (
+            &devices(json!([gpu("a")]), none.clone()),
+            "storage=1Gi",
+            &no_patch,
+            Err(
+                "spec.template.spec.domain.devices take nvidia.com/T4=1, and the size has 0: name them with --resource nvidia.com/T4=1",
+            ),
+        ),
+        (
+            &devices(json!([gpu("a")]), json!([gpu("b")])),
+            "nvidia.com/T4=1",
+            &no_patch,
+            Err(
+                "spec.template.spec.domain.devices take nvidia.com/T4=2, and the size has 1: name them with --resource nvidia.com/T4=2",
+            ),
+        ),
+        (
+            &plain,
+            "nvidia.com/T4=1",
+            &json!({ "spec": { "template": { "spec": { "domain": { "devices": { "gpus": [gpu("a"), gpu("b")] } } } } } }),
+            Err(
+                "spec.template.spec.domain.devices take nvidia.com/T4=2, and the size has 1: name them with --resource nvidia.com/T4=2",
+            ),
+        ),
+    ] {
+        assert_eq!(made(manifest, amounts, patch.clone()), expected.map_err(str::to_owned), "{amounts}");
+    }
+    // Nothing else names a device: no quota would count it.
+    for (device, says) in [
+        (json!({ "name": "a" }), "gpus[0].deviceName must be an extended resource"),
+        (json!({ "name": "a", "deviceName": "cpu" }), "gpus[0].deviceName must be an extended resource"),
+        (json!({ "name": "a", "deviceName": "kubernetes.io/x" }), "gpus[0].deviceName must be an extended resource"),
+        (
+            json!({ "name": "a", "claimName": "c", "requestName": "r" }),
+            "gpus[0].claimName is not allowed for instances",
+        ),
+        (json!("a"), "gpus[0] must be an object"),
+    ] {
+        let wrong = Template::read(&devices(json!([device]), none.clone())).unwrap_err().to_string();
+        assert!(wrong.contains(says), "{wrong}\n{says}");
+    }
+    let (template, _) = Template::read(&devices(json!([gpu("a")]), json!([usb("b"), usb("c")]))).unwrap();
+    assert_eq!(template.beside(), size("kubevirt.io/storage=2,nvidia.com/T4=1"));
+}
+
 #[test]
 fn a_public_key_is_on_the_last_disk() {
     let mut manifest = Template::machine().manifest();
@@ -483,9 +565,15 @@ fn a_public_key_is_on_the_last_disk() {
 fn the_policy_allows_exactly_the_fields_of_a_machine_that_core_allows() {
     let policy = include_str!("../../../manifests/policies/vms.yaml");
     let policy: String = policy.split_whitespace().collect::<Vec<_>>().join(" ");
-    for list in
-        [&machine::SPEC[..], &machine::CPU, &machine::DOMAIN, &machine::DEVICES, &machine::VOLUMES, &machine::MACHINE]
-    {
+    for list in [
+        &machine::SPEC[..],
+        &machine::CPU,
+        &machine::DOMAIN,
+        &machine::DEVICES,
+        &machine::DEVICE,
+        &machine::VOLUMES,
+        &machine::MACHINE,
+    ] {
         let list = format!("['{}']", list.join("', '"));
         assert!(policy.contains(&list), "{list}");
     }

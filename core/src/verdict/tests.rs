@@ -229,6 +229,29 @@ fn wants_that_no_cluster_can_be_are_refused_by_field_value_and_remedy() {
         r#"{"type":"vm","count":1,"size":{"cpu":"1500m","memory":"1Gi"}}"#,
         "want.web: size.cpu 1500m must be a whole number of processors for a VM, and at most 1024",
     );
+    // The devices of VMs are counted as those of containers.
+    for (more, expected) in [
+        (r#""nvidia.com/gpu":"2""#, "yes"),
+        (
+            r#""nvidia.com/gpu":"3""#,
+            "exceeded quota: john, requested: nvidia.com/gpu=3, used: nvidia.com/gpu=0, limited: nvidia.com/gpu=2",
+        ),
+        (r#""nvidia.com/gpu":"500m""#, "want.web: size.nvidia.com/gpu 500m must be a whole number"),
+        (
+            r#""nvidia.com/gpu":"65""#,
+            "want.web: size.nvidia.com/gpu 65 is more than the 64 devices of one resource that a VM can have",
+        ),
+        (
+            r#""amd.com/gpu":"1""#,
+            "amd.com/gpu is not in the quota of john, which names cpu, memory, nvidia.com/gpu: leave it out, or ask an administrator for it",
+        ),
+        (
+            r#""ephemeral-storage":"1Gi""#,
+            "want.web: size.ephemeral-storage 1Gi is not allowed for VMs: leave it out, or use type container",
+        ),
+    ] {
+        check(&format!(r#"{{"type":"vm","count":1,"size":{{"cpu":"1","memory":"1Gi",{more}}}}}"#), expected);
+    }
     let vm = |kind: &str, more: &str, expected: &str| {
         check(&format!(r#"{{"type":"{kind}","count":1,"size":{{"cpu":"1","memory":"1Gi"}},{more}}}"#), expected);
     };

@@ -135,6 +135,13 @@ fn an_impossible_size_is_refused_before_the_first_step() {
              hint: use --cpu and --memory to change the CPU and the memory",
         ),
         (
+            "nvidia.com/T4=2",
+            &[("want.web", VM)],
+            &[],
+            "--resource nvidia.com/T4: the VMs of cluster web keep their devices\n\
+             hint: create another cluster with the devices you want, then delete this one",
+        ),
+        (
             "storage=20Gi",
             &[("want.web", DISK)],
             &[],
