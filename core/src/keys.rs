@@ -90,6 +90,9 @@ pub const FORMAT: &str = "kubectl-cmp.dev/format";
 pub const AUDIENCES: &str = "kubectl-cmp.dev/audiences";
 /// Annotation of a Namespace: the `PersistentVolumes` that the claims of its template name, separated by commas.
 pub const VOLUMES: &str = "kubectl-cmp.dev/volumes";
+/// Annotation of a Namespace: the secondary networks that its template names, separated by commas. A name stands there
+/// once for each interface of an instance.
+pub const NETWORKS: &str = "kubectl-cmp.dev/networks";
 /// Annotation of the three fences: a nonce that each of our writes sets anew. The API server does not count a write
 /// that changes nothing.
 pub const NONCE: &str = "kubectl-cmp.dev/fence";

@@ -25,7 +25,10 @@ use crate::vocabulary::InstanceType;
 
 mod draft;
 mod error;
+mod hardware;
 mod machine;
+mod network;
+mod parts;
 mod patch;
 mod pod;
 pub mod resize;
@@ -92,9 +95,10 @@ impl Template {
             let (machine, dropped) = machine::of_manifest(manifest)?;
             machine::is_final(&machine)?;
             let spec = &machine["spec"]["template"]["spec"];
-            let grants = rules::grants("spec.template.spec", spec, machine::claims(&machine))?;
+            let mut grants = rules::grants("spec.template.spec", spec, machine::claims(&machine))?;
+            grants.extend(network::granted("spec.template.spec", spec)?.map(|names| (keys::NETWORKS, names)));
             let some = Resources::new(Quantity::whole(1), Quantity::mebibytes(1024));
-            let some = machine::taken(&machine).and_then(|taken| taken.checked_add(&some));
+            let some = hardware::taken(spec).and_then(|taken| taken.checked_add(&some));
             let some = some.ok_or_else(|| TemplateError::new("spec", "takes more than can be counted"))?;
             let template = Self { spec: TemplateSpec::Machine(machine), grants };
             template.blueprint(&Want::new(InstanceType::Vm, 1, some))?;
@@ -142,7 +146,7 @@ impl Template {
             TemplateSpec::Pod { pod, .. } => {
                 pod.spec.as_ref().and_then(|spec| pod::beside(spec).ok()).unwrap_or_default()
             }
-            TemplateSpec::Machine(machine) => machine::taken(machine).unwrap_or_default(),
+            TemplateSpec::Machine(machine) => hardware::taken(&machine["spec"]["template"]["spec"]).unwrap_or_default(),
         }
     }
 
@@ -221,7 +225,7 @@ impl Template {
             machine::still_instance(&machine)?;
         }
         machine::check(&machine, &self.grants)?;
-        machine::equip(&mut machine, &want.size)?;
+        hardware::equip(&mut machine["spec"]["template"]["spec"], &want.size)?;
         machine::shape(&mut machine, want);
         let data = want.data_disk.as_ref().and(want.size.named(STORAGE));
         Ok(Blueprint { spec: InstanceSpec::Machine { machine, data }, released: want.released })

@@ -41,14 +41,14 @@ const EXAMPLES: [(&str, Result<(), &str>); 36] = [
     ("vmi-kernel-boot", Ok(())),
     ("vmi-masquerade", Ok(())),
     ("vmi-migratable", Ok(())),
-    ("vmi-multus-multiple-net", Err("spec.domain.devices.interfaces[1] must be masquerade")),
-    ("vmi-multus-ptp", Err("spec.domain.devices.interfaces[0] must be masquerade")),
+    ("vmi-multus-multiple-net", Ok(())),
+    ("vmi-multus-ptp", Ok(())),
     ("vmi-nocloud", Ok(())),
     ("vmi-pvc", Ok(())),
     ("vmi-replicaset-cirros", Ok(())),
     ("vmi-sata", Ok(())),
     ("vmi-secureboot", Ok(())),
-    ("vmi-sriov", Err("spec.domain.devices.interfaces[1] must be masquerade")),
+    ("vmi-sriov", Err("spec.domain.devices.interfaces[1] must be masquerade or bridge: no quota counts")),
     ("vmi-usb", Ok(())),
     ("vmi-windows", Ok(())),
     ("vmi-with-sidecar-hook", SIDECAR),
@@ -97,7 +97,7 @@ fn examples_of_kubevirt_are_templates_unless_they_ask_for_something_forbidden() 
         }
     }
     let accepted: Vec<&str> = EXAMPLES.iter().filter(|(_, expected)| expected.is_ok()).map(|(name, _)| *name).collect();
-    assert_eq!(accepted.len(), 27);
+    assert_eq!(accepted.len(), 29);
 
     // Every accepted template makes an instance that virt-api and the policies accept from a user.
     let john = installed().user("8", "16Gi");
@@ -105,7 +105,17 @@ fn examples_of_kubevirt_are_templates_unless_they_ask_for_something_forbidden() 
     let devices = DEVICES.map(|name| format!("{name}=1"));
     let devices = ["--resource", &devices[0], "--resource", &devices[1]];
     admin(&[&["cmp", "set", "quota", &john.name], &devices[..]].concat()).ok();
-    let create = ["create", "cluster", &dev, "--template", "vm-priorityclass", "--cpu", "2", "--memory", "4Gi"];
+    // A Namespace with everything that the examples want to be granted.
+    let mut granted =
+        john.cmp(&["get", "template", "vm-priorityclass", "-o", "json"]).ok().json()["spec"]["manifest"].clone();
+    let machine = &mut granted["spec"]["template"]["spec"];
+    machine["networks"] =
+        json!([{ "name": "default", "pod": {} }, { "name": "ptp", "multus": { "networkName": "ptp-conf" } }]);
+    machine["domain"]["devices"]["interfaces"] =
+        json!([{ "name": "default", "masquerade": {} }, { "name": "ptp", "bridge": {} }]);
+    let stored = ["cmp", "create", "template", "granted", "-f", "-"];
+    shared().admin_reading(&stored, &granted.to_string()).ok();
+    let create = ["create", "cluster", &dev, "--template", "granted", "--cpu", "2", "--memory", "4Gi"];
     john.cmp(&[&create[..], &devices].concat()).ok();
     let (one, ns) = (format!("{dev}-0"), format!("{dev}-ns"));
     john.kubectl(&["delete", "vm", &one, "-n", &ns, "--timeout=90s"]).ok();
@@ -126,7 +136,7 @@ fn examples_of_kubevirt_are_templates_unless_they_ask_for_something_forbidden() 
     assert_eq!((&domain["devices"]["interfaces"], &domain["devices"]["tpm"]), (&interface, &json!({})));
     assert_eq!(domain["devices"]["disks"][0], json!({ "name": "containerdisk", "disk": { "bus": "sata" } }));
     assert_eq!((&domain["cpu"]["sockets"], &domain["memory"]), (&Value::Null, &Value::Null));
-    admin(&[&["cmp", "delete", "template", "--yes"], &accepted[..]].concat()).ok();
+    admin(&[&["cmp", "delete", "template", "--yes", "granted"], &accepted[..]].concat()).ok();
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod guests;
 mod into;
 mod mirror;
 mod moves;
+mod networks;
 mod resize;
 mod rights;
 mod schedules;

@@ -6,6 +6,9 @@
 use serde_json::{Map, Value, json};
 
 use super::error::TemplateError;
+use super::hardware;
+use super::network;
+use super::parts::{list, only};
 use super::pod::BY_SIZE;
 use super::rules::{Checked, Grants, asks_no_others, fields, items, no, own_metadata, placement_of, takes_no_volume};
 use super::validation::{NOT_A_REFERENCE, is_reference};
@@ -15,8 +18,6 @@ use crate::first_boot;
 use crate::keys;
 use crate::kubevirt::{ALWAYS, DEFAULT_IMAGE, GROUP, HALTED, VERSION, processors};
 use crate::name::InstanceName;
-use crate::quantity::Quantity;
-use crate::resources::{ResourceName, Resources};
 use crate::state::State;
 
 /// The volumes that cloud-init reads.
@@ -57,10 +58,6 @@ pub(super) const DEVICES: [&str; 19] = [
     "gpus",
     "hostDevices",
 ];
-/// The lists of devices of the node.
-const HARDWARE: [&str; 2] = ["gpus", "hostDevices"];
-/// The fields of a device of the node. Others claim it by ways that no quota counts.
-pub(super) const DEVICE: [&str; 4] = ["name", "deviceName", "tag", "virtualGPUOptions"];
 pub(super) const VOLUMES: [&str; 12] = [
     "name",
     "containerDisk",
@@ -279,17 +276,6 @@ fn add(spec: &mut Value, disk: Value, volume: Value) -> Checked {
     Ok(())
 }
 
-/// Returns a list of the machine, which may be missing.
-fn list<'a>(spec: &'a mut Value, at: &str, key: &str) -> Result<&'a mut Vec<Value>, TemplateError> {
-    let wrong = |why| TemplateError::new(format!("spec.template.spec{}.{key}", at.replace('/', ".")), why);
-    let parent = spec.pointer_mut(at).and_then(Value::as_object_mut).ok_or_else(|| wrong("is missing"))?;
-    let list = parent.entry(key).or_insert(Value::Null);
-    if list.is_null() {
-        *list = json!([]);
-    }
-    list.as_array_mut().ok_or_else(|| wrong("must be a list"))
-}
-
 /// Reports whether cloud-init or Windows finds something in the VirtualMachine at its first boot.
 pub(super) fn has_first_boot(machine: &Value) -> bool {
     has_volume(&machine["spec"]["template"]["spec"], &[CLOUDS.as_slice(), &[SYSPREP]].concat())
@@ -312,16 +298,6 @@ pub(super) fn still_instance(machine: &Value) -> Checked {
     let whole = ["memory", "resources"].iter().map(|key| ((*key).to_owned(), &domain[*key]));
     match said.chain(whole).find(|(_, value)| !value.is_null()) {
         Some((key, _)) => no(format!("spec.template.spec.domain.{key}"), BY_SIZE),
-        None => Ok(()),
-    }
-}
-
-fn only(path: &str, object: &Value, known: &[&str]) -> Checked {
-    if !object.is_null() && !object.is_object() {
-        return no(path, "must be an object");
-    }
-    match fields(object).find(|(key, _)| !known.contains(key)) {
-        Some((key, _)) => no(format!("{path}.{key}"), "is not allowed for instances: leave it out"),
         None => Ok(()),
     }
 }
@@ -359,31 +335,9 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
     let domain = &vm["domain"];
     only(&format!("{AT}.domain"), domain, &DOMAIN)?;
     only(&format!("{AT}.domain.cpu"), &domain["cpu"], &CPU)?;
-    let devices = &domain["devices"];
-    only(&format!("{AT}.domain.devices"), devices, &DEVICES)?;
-    if items(&devices["interfaces"]).next().is_none() {
-        return no(format!("{AT}.domain.devices.interfaces"), "must have one interface, with masquerade");
-    }
-    for (at, interface) in items(&devices["interfaces"]) {
-        let other = fields(interface).find(|(key, _)| ["binding", "sriov", "bridge", "slirp", "passt"].contains(key));
-        if interface["masquerade"].is_null() || interface["state"] == "absent" || other.is_some() {
-            return no(format!("{AT}.domain.devices.interfaces[{at}]"), "must be masquerade");
-        }
-    }
-    for (field, device) in hardware(machine) {
-        only(&field, device, &DEVICE)?;
-        if resource_of(device).is_none() {
-            return no(
-                format!("{field}.deviceName"),
-                "must be an extended resource with its domain, such as nvidia.com/TU104GL: the size counts it",
-            );
-        }
-    }
-    for (at, network) in items(&vm["networks"]) {
-        if network["pod"].is_null() {
-            return no(format!("{AT}.networks[{at}]"), "must be the Pod network");
-        }
-    }
+    only(&format!("{AT}.domain.devices"), &domain["devices"], &DEVICES)?;
+    network::check(AT, vm, grants)?;
+    hardware::check(AT, vm)?;
     for (at, volume) in items(&vm["volumes"]) {
         only(&format!("{AT}.volumes[{at}]"), volume, &VOLUMES)?;
         let image = &volume["containerDisk"]["image"];
@@ -415,61 +369,6 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
         return no(format!("{AT}.schedulerName"), "is the default: leave it out");
     }
     placement_of(AT, vm, grants)
-}
-
-/// Iterates over the devices of the node that a machine takes, each with its field.
-fn hardware(machine: &Value) -> impl Iterator<Item = (String, &Value)> {
-    let devices = &machine["spec"]["template"]["spec"]["domain"]["devices"];
-    HARDWARE.into_iter().flat_map(move |list| {
-        items(&devices[list]).map(move |(at, device)| (format!("{}.devices.{list}[{at}]", dotted(DOMAIN_AT)), device))
-    })
-}
-
-/// Returns the resource that a device takes from its node.
-fn resource_of(device: &Value) -> Option<ResourceName> {
-    device["deviceName"].as_str()?.parse().ok().filter(ResourceName::is_extended)
-}
-
-/// Returns the resources that the devices of a machine take.
-pub(super) fn taken(machine: &Value) -> Option<Resources> {
-    let mut taken = Resources::default();
-    for (_, device) in hardware(machine) {
-        // A device without a resource is refused by the rules.
-        if let Some(name) = resource_of(device) {
-            taken.add(&name, Quantity::whole(1))?;
-        }
-    }
-    Some(taken)
-}
-
-/// Gives a machine the devices of its size. Those that it lists count inside the size.
-pub(super) fn equip(machine: &mut Value, size: &Resources) -> Checked {
-    const AT: &str = "spec.template.spec.domain.devices";
-    let too_many = || TemplateError::new(AT, "take more than can be counted");
-    let taken = taken(machine).ok_or_else(too_many)?;
-    for (name, amount) in taken.iter().filter(|(name, amount)| *amount > size.get(name)) {
-        let why = format!(
-            "take {name}={amount}, and the size has {}: name them with --resource {name}={amount}",
-            size.get(name)
-        );
-        return Err(TemplateError::new(AT, why));
-    }
-    for (name, amount) in size.iter().filter(|(name, _)| name.is_extended()) {
-        let rest = amount.checked_sub(taken.get(name)).and_then(Quantity::as_whole).ok_or_else(too_many)?;
-        let of_host = items(&machine["spec"]["template"]["spec"]["domain"]["devices"]["hostDevices"])
-            .any(|(_, device)| device["deviceName"] == name.as_str());
-        // KubeVirt passes a device of PCI as well as a mediated one as a GPU. For other devices it asks for a feature
-        // gate, and the template names one of them.
-        let into = if of_host { "hostDevices" } else { "gpus" };
-        for _ in 0..rest {
-            let free = (0..).map(|at| format!("cmp-device-{at}"));
-            let used: Vec<&Value> = hardware(machine).map(|(_, device)| &device["name"]).collect();
-            let device = free.into_iter().find(|free| !used.iter().any(|used| *used == free.as_str()));
-            let device = json!({ "name": device, "deviceName": name.as_str() });
-            list(&mut machine["spec"]["template"]["spec"], "/domain/devices", into)?.push(device);
-        }
-    }
-    Ok(())
 }
 
 /// Sets the size: one socket with the wanted number of cores, and the memory.

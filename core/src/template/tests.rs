@@ -537,6 +537,75 @@ fn the_devices_of_a_machine_are_those_of_its_size() {
 }
 
 #[test]
+fn a_template_grants_the_networks_that_it_names() {
+    let network = |name: &str, of: &str| json!({ "name": name, "multus": { "networkName": of } });
+    let (pod, default) = (json!({ "name": "default", "pod": {} }), json!({ "name": "default", "masquerade": {} }));
+    let bridge = |name: &str| json!({ "name": name, "bridge": {} });
+    let with = |networks: Value, interfaces: Value| json!({ "networks": networks, "domain": { "devices": { "interfaces": interfaces } } });
+    let granted = with(
+        json!([pod, network("a", "net/lan"), network("b", "net/lan"), network("c", "dmz")]),
+        json!([default, bridge("a"), bridge("b"), bridge("c")]),
+    );
+    let (template, _) = Template::read(&machine_with(&granted)).unwrap();
+    assert_eq!(*template.grants(), Grants::from([(keys::NETWORKS, "dmz,net/lan,net/lan".to_owned())]));
+    let alone = with(json!([network("a", "lan")]), json!([bridge("a")]));
+    assert_eq!(Template::read(&machine_with(&alone)).unwrap().0.grants()[keys::NETWORKS], "lan");
+    let patched = |networks: Value, interfaces: Value| {
+        let patch = Some(json!({ "spec": { "template": { "spec": with(networks, interfaces) } } }));
+        let want = Want { kind: InstanceType::Vm, patch, ..want(1, "cpu=1,memory=1Gi") };
+        template.blueprint(&want).map(|_| ()).map_err(|wrong| wrong.to_string())
+    };
+    assert_eq!(patched(json!([pod]), json!([default])), Ok(()), "fewer are always allowed");
+    assert_eq!(patched(json!([pod, network("x", "dmz")]), json!([default, bridge("x")])), Ok(()));
+    let (not_named, not_masquerade) =
+        ("must be the Pod network, or one of the networks in", "must be masquerade, or bridge on a network in");
+    for (networks, interfaces, says) in [
+        (json!([pod, network("a", "lan")]), json!([default, bridge("a")]), format!("networks[1] {not_named}")),
+        (
+            json!([pod, network("a", "dmz"), network("b", "dmz")]),
+            json!([default, bridge("a"), bridge("b")]),
+            format!("networks[2] {not_named}"),
+        ),
+        (json!([{ "name": "default" }]), json!([default]), format!("networks[0] {not_named}")),
+        (
+            json!([{ "name": "a", "pod": {}, "multus": { "networkName": "dmz" } }]),
+            json!([bridge("a")]),
+            format!("networks[0] {not_named}"),
+        ),
+        (
+            json!([{ "name": "a", "multus": { "networkName": "dmz", "default": true } }]),
+            json!([bridge("a")]),
+            "networks[0].multus.default is not allowed for instances".to_owned(),
+        ),
+        (json!([pod]), json!([bridge("default")]), format!("interfaces[0] {not_masquerade}")),
+        (json!([pod]), json!([default, bridge("a")]), format!("interfaces[1] {not_masquerade}")),
+        (
+            json!([pod, network("a", "dmz")]),
+            json!([default, { "name": "a", "binding": { "name": "x" } }]),
+            format!("interfaces[1] {not_masquerade}"),
+        ),
+        (
+            json!([pod, network("a", "dmz")]),
+            json!([default, { "name": "a", "bridge": {}, "state": "absent" }]),
+            format!("interfaces[1] {not_masquerade}"),
+        ),
+        (
+            json!([pod, network("a", "dmz")]),
+            json!([default, { "name": "a", "sriov": {} }]),
+            "interfaces[1] must be masquerade or bridge: no quota counts the device that sriov takes".to_owned(),
+        ),
+    ] {
+        let wrong = patched(networks, interfaces).unwrap_err();
+        assert!(wrong.contains(&says), "{wrong}\n{says}");
+    }
+    for name in [json!(""), json!("a,b"), Value::Null] {
+        let networks = json!([pod, { "name": "a", "multus": { "networkName": name } }]);
+        let wrong = Template::read(&machine_with(&with(networks, json!([default])))).unwrap_err().to_string();
+        assert!(wrong.contains("networks[1].multus.networkName is missing"), "{wrong}");
+    }
+}
+
+#[test]
 fn a_public_key_is_on_the_last_disk() {
     let mut manifest = Template::machine().manifest();
     let dev =
@@ -570,7 +639,7 @@ fn the_policy_allows_exactly_the_fields_of_a_machine_that_core_allows() {
         &machine::CPU,
         &machine::DOMAIN,
         &machine::DEVICES,
-        &machine::DEVICE,
+        &hardware::DEVICE,
         &machine::VOLUMES,
         &machine::MACHINE,
     ] {
