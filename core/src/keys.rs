@@ -93,6 +93,9 @@ pub const VOLUMES: &str = "kubectl-cmp.dev/volumes";
 /// Annotation of a Namespace: the secondary networks that its template names, separated by commas. A name stands there
 /// once for each interface of an instance.
 pub const NETWORKS: &str = "kubectl-cmp.dev/networks";
+/// Annotation of a Namespace: the fields of a VM that its template grants, such as `cpu.dedicatedCpuPlacement`, separated
+/// by commas.
+pub const MACHINE: &str = "kubectl-cmp.dev/machine";
 /// Annotation of the three fences: a nonce that each of our writes sets anew. The API server does not count a write
 /// that changes nothing.
 pub const NONCE: &str = "kubectl-cmp.dev/fence";

@@ -115,13 +115,22 @@ pub struct DiskDevice {
     cdrom: Option<Value>,
 }
 
-/// The processors of a guest: the product of all three fields. A field that is not named counts as 1.
+/// The processors of a guest: the product of the first three fields. A field that is not named counts as 1.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Cpu {
     cores: u32,
     sockets: u32,
     threads: u32,
+    /// Whether the emulator has a processor of its own.
+    isolate_emulator_thread: bool,
+}
+
+impl Cpu {
+    /// Returns the number of processors that the emulator takes beside the guest.
+    fn emulator(&self) -> u32 {
+        u32::from(self.isolate_emulator_thread)
+    }
 }
 
 /// The memory of a guest.
@@ -272,9 +281,9 @@ impl Machine {
     /// Returns the size that the guest sees. This size is charged, not the requests of the Pod around it. Returns
     /// `None` if the size cannot be read, which counts as more than any size.
     pub fn size(&self) -> Option<Resources> {
-        let Cpu { cores, sockets, threads } = self.domain.cpu;
+        let Cpu { cores, sockets, threads, .. } = self.domain.cpu;
         let cpus = [cores, sockets, threads].map(|count| count.max(1));
-        let cpus = cpus.into_iter().fold(1_u32, u32::saturating_mul);
+        let cpus = cpus.into_iter().fold(1_u32, u32::saturating_mul).saturating_add(self.domain.cpu.emulator());
         let memory = self.domain.memory.guest.as_ref()?.0.parse().ok()?;
         let mut size = Resources::new(Quantity::whole(cpus), memory);
         for device in self.domain.devices.gpus.iter().chain(&self.domain.devices.host_devices) {
@@ -331,7 +340,7 @@ pub fn resized(vm: &VirtualMachine, want: &Want) -> Option<Value> {
         .map(|(of, named)| (of, only_named(named)))
         .collect();
     let domain = json!({
-        "cpu": processors(want),
+        "cpu": processors(want, machine.domain.cpu.emulator()),
         "memory": { "guest": want.size.memory().to_string(), "maxGuest": null },
         "resources": Some(resources).filter(|resources| !resources.is_empty()),
     });
@@ -341,9 +350,11 @@ pub fn resized(vm: &VirtualMachine, want: &Want) -> Option<Value> {
     }))
 }
 
-/// Returns one socket, and `maxSockets` 1. Without that limit KubeVirt reserves room for four times as many.
-pub(crate) fn processors(want: &Want) -> Value {
-    json!({ "cores": cores(want), "sockets": 1, "threads": 1, "maxSockets": 1 })
+/// Returns one socket with the processors that the emulator leaves, and `maxSockets` 1. Without that limit KubeVirt reserves
+/// room for four times as many.
+pub(crate) fn processors(want: &Want, emulator: u32) -> Value {
+    let cores = cores(want).saturating_sub(emulator).max(1);
+    json!({ "cores": cores, "sockets": 1, "threads": 1, "maxSockets": 1 })
 }
 
 /// Returns the number of cores. The verdict has refused a number that is not whole.
@@ -449,6 +460,14 @@ mod tests {
                 "resources": { "requests": { "cpu": "1", "memory": "2Gi" }, "limits": { "memory": "2Gi" } },
             })),
         );
+        // The thread of the emulator stays, and takes one of the processors.
+        let isolated = json!({ "cpu": { "cores": 3, "isolateEmulatorThread": true }, "memory": { "guest": "2Gi" } });
+        check(isolated.clone(), "cpu=4,memory=2Gi", None);
+        check(
+            isolated,
+            "cpu=8,memory=2Gi",
+            Some(json!({ "cpu": cpu(7), "memory": { "guest": "2Gi", "maxGuest": null }, "resources": null })),
+        );
         // The devices stay.
         let gpu = json!([{ "name": "a", "deviceName": "a.b/c" }]);
         check(
@@ -508,6 +527,7 @@ mod tests {
         check(json!({ "cores": 2 }), 2);
         check(json!({ "cores": 2, "sockets": 3, "threads": 2 }), 12);
         check(json!({ "cores": 0, "sockets": 3 }), 3);
+        check(json!({ "cores": 2, "isolateEmulatorThread": true }), 3);
         check(json!({ "cores": u32::MAX, "sockets": u32::MAX }), u32::MAX);
     }
 }

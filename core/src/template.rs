@@ -25,6 +25,7 @@ use crate::vocabulary::InstanceType;
 
 mod draft;
 mod error;
+mod granted;
 mod hardware;
 mod machine;
 mod network;
@@ -97,7 +98,11 @@ impl Template {
             let spec = &machine["spec"]["template"]["spec"];
             let mut grants = rules::grants("spec.template.spec", spec, machine::claims(&machine))?;
             grants.extend(network::granted("spec.template.spec", spec)?.map(|names| (keys::NETWORKS, names)));
-            let some = Resources::new(Quantity::whole(1), Quantity::mebibytes(1024));
+            grants.extend(granted::granted("spec.template.spec", spec)?.map(|fields| (keys::MACHINE, fields)));
+            let mut some = Resources::new(Quantity::whole(1 + granted::emulator(spec)), Quantity::mebibytes(1024));
+            if let (Some(state), Ok(storage)) = (granted::state(spec), STORAGE.parse()) {
+                some.set(storage, state);
+            }
             let some = hardware::taken(spec).and_then(|taken| taken.checked_add(&some));
             let some = some.ok_or_else(|| TemplateError::new("spec", "takes more than can be counted"))?;
             let template = Self { spec: TemplateSpec::Machine(machine), grants };
@@ -225,6 +230,7 @@ impl Template {
             machine::still_instance(&machine)?;
         }
         machine::check(&machine, &self.grants)?;
+        granted::has_room("spec.template.spec", &machine["spec"]["template"]["spec"], want)?;
         hardware::equip(&mut machine["spec"]["template"]["spec"], &want.size)?;
         machine::shape(&mut machine, want);
         let data = want.data_disk.as_ref().and(want.size.named(STORAGE));

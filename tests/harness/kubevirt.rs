@@ -76,6 +76,7 @@ pub(crate) fn prepare(node: &mut Value) {
     let labels = [
         ("kubernetes.io/arch", "amd64"),
         ("kubernetes.io/os", "linux"),
+        ("cpumanager", "true"),
         ("kubevirt.io/schedulable", "true"),
         ("machine-type.node.kubevirt.io/q35", "true"),
     ];
@@ -91,6 +92,7 @@ pub(crate) fn prepare(node: &mut Value) {
     }
     for amounts in ["allocatable", "capacity"] {
         node["status"][amounts][GPU] = json!("8");
+        node["status"][amounts]["hugepages-2Mi"] = json!("64Gi");
     }
 }
 
@@ -262,6 +264,7 @@ pub fn deployment() -> Value {
             "metadata": { "name": "kubevirt", "namespace": NAMESPACE },
             "spec": { "configuration": {
                 "developerConfiguration": { "featureGates": ["HostDevices"] },
+                "vmStateStorageClass": "state",
                 "permittedHostDevices": { "pciHostDevices": [
                     { "pciVendorSelector": "10DE:1EB8", "resourceName": GPU, "externalResourceProvider": true },
                 ] },

@@ -35,11 +35,25 @@ fn a_machine_is_never_larger_than_declared() {
         ("no memory named", domain(json!({ "memory": { "guest": null } })), "domain.memory.guest: nothing"),
         ("no memory at all", domain(json!({ "memory": { "guest": "0" } })), "domain.memory.guest: 0"),
         ("memory to plug in", domain(json!({ "memory": { "maxGuest": "8Gi" } })), "maxGuest"),
-        ("huge pages", domain(json!({ "memory": { "hugepages": { "pageSize": "2Mi" } } })), "no huge pages"),
+        (
+            "huge pages",
+            domain(json!({ "memory": { "hugepages": { "pageSize": "2Mi" } } })),
+            "must be left out, or be those of",
+        ),
         (
             "processors of its own",
             domain(json!({ "cpu": { "dedicatedCpuPlacement": true } })),
-            "no dedicated processors",
+            "must be left out, or be those of this cluster's template",
+        ),
+        (
+            "a processor for its emulator",
+            domain(json!({ "cpu": { "cores": 2, "isolateEmulatorThread": true } })),
+            "3 processors are more than the size of this cluster, 2",
+        ),
+        (
+            "a node that cannot be drained",
+            machine(&json!({ "evictionStrategy": "External" })),
+            "must be left out, or be those of this cluster's template",
         ),
         ("requests", domain(json!({ "resources": { "requests": { "memory": "8Gi" } } })), "domain.resources"),
         ("overcommit", domain(json!({ "resources": { "overcommitGuestOverhead": true } })), "domain.resources"),

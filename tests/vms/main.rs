@@ -8,6 +8,7 @@ mod devices;
 mod disk;
 mod examples;
 mod first_boot;
+mod granted;
 mod guests;
 mod into;
 mod mirror;

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::error::TemplateError;
+use super::granted;
 use super::hardware;
 use super::network;
 use super::parts::{list, only};
@@ -34,7 +35,16 @@ pub(super) const CHANGED_BY_VERBS: [&str; 2] = ["runStrategy", "running"];
 pub(super) const MATCHERS: [&str; 2] = ["instancetype", "preference"];
 
 pub(super) const SPEC: [&str; 3] = ["runStrategy", "template", "dataVolumeTemplates"];
-pub(super) const CPU: [&str; 6] = ["cores", "sockets", "threads", "maxSockets", "model", "features"];
+pub(super) const CPU: [&str; 8] = [
+    "cores",
+    "sockets",
+    "threads",
+    "maxSockets",
+    "model",
+    "features",
+    "dedicatedCpuPlacement",
+    "isolateEmulatorThread",
+];
 pub(super) const DOMAIN: [&str; 9] =
     ["cpu", "memory", "devices", "resources", "machine", "firmware", "clock", "features", "chassis"];
 pub(super) const DEVICES: [&str; 19] = [
@@ -147,8 +157,14 @@ pub(super) fn without_size(machine: &mut Value) -> Vec<String> {
     let mut dropped = Vec::new();
     for (at, keys) in [("/spec/template/spec/domain/cpu", &SIZE[..]), (DOMAIN_AT, &["memory", "resources"])] {
         for key in keys {
-            if remove(machine, at, key).is_some_and(|said| said != json!({})) {
+            let Some(mut said) = remove(machine, at, key) else { continue };
+            // The size of the pages is no part of the size.
+            let pages = said.as_object_mut().filter(|_| *key == "memory").and_then(|memory| memory.remove("hugepages"));
+            if said != json!({}) {
                 dropped.push(format!("{}.{key}", dotted(at)));
+            }
+            if let (Some(pages), Some(domain)) = (pages, machine.pointer_mut(at).and_then(Value::as_object_mut)) {
+                domain.insert((*key).to_owned(), json!({ "hugepages": pages }));
             }
         }
     }
@@ -295,8 +311,10 @@ pub(super) fn still_instance(machine: &Value) -> Checked {
     }
     let domain = &machine["spec"]["template"]["spec"]["domain"];
     let said = SIZE.iter().map(|key| (format!("cpu.{key}"), &domain["cpu"][*key]));
-    let whole = ["memory", "resources"].iter().map(|key| ((*key).to_owned(), &domain[*key]));
-    match said.chain(whole).find(|(_, value)| !value.is_null()) {
+    let memory = fields(&domain["memory"]).filter(|(key, _)| *key != "hugepages");
+    let memory = memory.map(|(key, value)| (format!("memory.{key}"), value));
+    let whole = ["resources"].iter().map(|key| ((*key).to_owned(), &domain[*key]));
+    match said.chain(memory).chain(whole).find(|(_, value)| !value.is_null()) {
         Some((key, _)) => no(format!("spec.template.spec.domain.{key}"), BY_SIZE),
         None => Ok(()),
     }
@@ -336,6 +354,7 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
     only(&format!("{AT}.domain"), domain, &DOMAIN)?;
     only(&format!("{AT}.domain.cpu"), &domain["cpu"], &CPU)?;
     only(&format!("{AT}.domain.devices"), &domain["devices"], &DEVICES)?;
+    granted::check(AT, vm, grants)?;
     network::check(AT, vm, grants)?;
     hardware::check(AT, vm)?;
     for (at, volume) in items(&vm["volumes"]) {
@@ -373,11 +392,13 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
 
 /// Sets the size: one socket with the wanted number of cores, and the memory.
 pub(super) fn shape(machine: &mut Value, want: &Want) {
-    let domain = &mut machine["spec"]["template"]["spec"]["domain"];
-    for (key, amount) in fields(&processors(want)) {
+    let spec = &mut machine["spec"]["template"]["spec"];
+    let processors = processors(want, granted::emulator(spec));
+    let domain = &mut spec["domain"];
+    for (key, amount) in fields(&processors) {
         domain["cpu"][key] = amount.clone();
     }
-    domain["memory"] = json!({ "guest": want.size.memory().to_string() });
+    domain["memory"]["guest"] = json!(want.size.memory().to_string());
 }
 
 /// Returns the VirtualMachine of one instance; off while its cluster is released.

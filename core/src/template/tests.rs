@@ -366,9 +366,9 @@ fn a_machine_is_patched_and_keeps_its_size() {
         (domain(json!({ "cpu": { "cores": 64 } })), "spec.template.spec.domain.cpu.cores is set by the size"),
         (
             domain(json!({ "cpu": { "dedicatedCpuPlacement": true } })),
-            "domain.cpu.dedicatedCpuPlacement is not allowed for",
+            "domain.cpu.dedicatedCpuPlacement must be left out, or be that of this cluster's template",
         ),
-        (domain(json!({ "memory": { "guest": "64Gi" } })), "spec.template.spec.domain.memory is set by the size"),
+        (domain(json!({ "memory": { "guest": "64Gi" } })), "domain.memory.guest is set by the size"),
         (domain(json!({ "resources": { "requests": {} } })), "spec.template.spec.domain.resources is set by the size"),
         (
             domain(json!({ "launchSecurity": {} })),
@@ -534,6 +534,91 @@ fn the_devices_of_a_machine_are_those_of_its_size() {
     }
     let (template, _) = Template::read(&devices(json!([gpu("a")]), json!([usb("b"), usb("c")]))).unwrap();
     assert_eq!(template.beside(), size("kubevirt.io/storage=2,nvidia.com/T4=1"));
+}
+
+#[test]
+fn a_template_grants_the_fields_of_a_machine_that_it_has() {
+    let domain = json!({
+        "cpu": { "cores": 9, "dedicatedCpuPlacement": true, "isolateEmulatorThread": true },
+        "memory": { "guest": "64Gi", "hugepages": { "pageSize": "2Mi" } },
+    });
+    let (template, unused) =
+        Template::read(&machine_with(&json!({ "domain": domain, "evictionStrategy": "LiveMigrate" }))).unwrap();
+    let said = ["cpu.cores", "memory"]
+        .map(|field| format!("spec.template.spec.domain.{field} is not used: the cluster sets the size"));
+    assert_eq!(unused, said);
+    let words = "cpu.dedicatedCpuPlacement,cpu.isolateEmulatorThread,memory.hugepages.pageSize=2Mi,evictionStrategy=LiveMigrate";
+    assert_eq!(*template.grants(), Grants::from([(keys::MACHINE, words.to_owned())]));
+    let made = |template: &Template, amounts: &str, patch: Value| {
+        let patch = json!({ "spec": { "template": { "spec": patch } } });
+        let want = Want { kind: InstanceType::Vm, patch: Some(patch), ..want(1, amounts) };
+        let blueprint = template.blueprint(&want).map_err(|wrong| wrong.to_string())?;
+        let machine = blueprint.virtual_machine(&name("dev").instance(0)).unwrap();
+        Ok::<_, String>(machine["spec"]["template"]["spec"].clone())
+    };
+    // The thread of the emulator is one of the processors of the size.
+    let spec = made(&template, "cpu=4,memory=8Gi", json!({})).unwrap();
+    assert_eq!(
+        (&spec["domain"]["cpu"]["cores"], &spec["domain"]["cpu"]["isolateEmulatorThread"]),
+        (&json!(3), &json!(true))
+    );
+    assert_eq!(spec["domain"]["memory"], json!({ "guest": "8Gi", "hugepages": { "pageSize": "2Mi" } }));
+    let read: crate::kubevirt::Machine = serde_json::from_value(spec).unwrap();
+    assert_eq!(read.size(), Some(size("cpu=4,memory=8Gi")));
+    let wrong = made(&template, "cpu=1,memory=8Gi", json!({})).unwrap_err();
+    assert!(wrong.contains("isolateEmulatorThread takes one processor of the size: use --cpu 2 or more"), "{wrong}");
+    let less =
+        json!({ "domain": { "cpu": { "isolateEmulatorThread": null }, "memory": null }, "evictionStrategy": "None" });
+    assert_eq!(made(&template, "cpu=4,memory=8Gi", less).unwrap()["domain"]["cpu"]["cores"], 4);
+
+    let plain = Template::machine();
+    let pages = |size: Value| json!({ "domain": { "memory": { "hugepages": size } } });
+    let granted = "must be left out, or be that of this cluster's template";
+    for (template, patch, says) in [
+        (
+            &plain,
+            json!({ "domain": { "cpu": { "isolateEmulatorThread": true } } }),
+            format!("domain.cpu.isolateEmulatorThread {granted}"),
+        ),
+        (&plain, pages(json!({ "pageSize": "2Mi" })), format!("domain.memory.hugepages {granted}")),
+        (&template, pages(json!({ "pageSize": "1Gi" })), format!("domain.memory.hugepages {granted}")),
+        (&template, pages(json!({ "pageSize": "" })), "domain.memory.hugepages.pageSize is missing".to_owned()),
+        (&template, pages(json!({ "other": "" })), "domain.memory.hugepages.other is not allowed".to_owned()),
+        (&plain, json!({ "evictionStrategy": "LiveMigrate" }), format!("evictionStrategy {granted}")),
+        (&template, json!({ "evictionStrategy": "External" }), format!("evictionStrategy {granted}")),
+        (
+            &template,
+            json!({ "domain": { "cpu": { "dedicatedCpuPlacement": "yes" } } }),
+            "dedicatedCpuPlacement must be true or false".to_owned(),
+        ),
+    ] {
+        let wrong = made(template, "cpu=4,memory=8Gi", patch).unwrap_err();
+        assert!(wrong.contains(&says), "{wrong}\n{says}");
+    }
+    for strategy in ["None", "LiveMigrateIfPossible"] {
+        assert!(made(&plain, "cpu=1,memory=1Gi", json!({ "evictionStrategy": strategy })).is_ok(), "{strategy}");
+    }
+}
+
+#[test]
+fn the_state_of_a_machine_takes_storage_of_its_size() {
+    let tpm = json!({ "domain": { "devices": { "tpm": { "persistent": true } } } });
+    let efi = json!({ "domain": { "firmware": { "bootloader": { "efi": { "persistent": true } } } } });
+    for (more, field) in [(tpm, "devices.tpm.persistent"), (efi, "firmware.bootloader.efi.persistent")] {
+        let (template, _) = Template::read(&machine_with(&more)).unwrap();
+        let made = |amounts: &str, data_disk: Option<&str>| {
+            let data_disk = data_disk.map(str::to_owned);
+            let want = Want { kind: InstanceType::Vm, data_disk, ..want(1, &format!("cpu=1,memory=1Gi{amounts}")) };
+            template.blueprint(&want).map(|_| ()).map_err(|wrong| wrong.to_string())
+        };
+        let at = format!("spec.template.spec.domain.{field}");
+        let wrong = format!("{at} keeps its state in a claim of 10Mi: name it with --resource storage=10Mi");
+        assert_eq!(made("", None), Err(wrong.clone()));
+        assert_eq!(made(",storage=9Mi", None), Err(wrong));
+        assert_eq!(made(",storage=10Mi", None), Ok(()));
+        let wrong = format!("{at} needs storage of its own, and --data-disk takes that of the size");
+        assert_eq!(made(",storage=1Gi", Some("/data")), Err(wrong));
+    }
 }
 
 #[test]

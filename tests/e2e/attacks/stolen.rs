@@ -165,6 +165,7 @@ fn attacks_with_the_stolen_token_of_cmp_webhook_are_refused() {
             annotate("tolerations", "kubectl-cmp.dev/tolerations=node-role.kubernetes.io/control-plane"),
             annotate("another scheduler", "kubectl-cmp.dev/scheduler=mine"),
             annotate("another network", "kubectl-cmp.dev/networks=default/lan"),
+            annotate("dedicated processors", "kubectl-cmp.dev/machine=cpu.dedicatedCpuPlacement"),
             annotate("a runtime class", "kubectl-cmp.dev/runtime-class=kata"),
             annotate("nodes of its choice", "scheduler.alpha.kubernetes.io/node-selector=a=b"),
             annotate("other users inside of containers", "openshift.io/sa.scc.uid-range=0/1"),
