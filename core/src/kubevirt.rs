@@ -86,14 +86,15 @@ pub struct Domain {
 
 /// The devices of a guest, as far as they are read.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(default)]
 pub struct Devices {
     /// The disks of the guest.
     pub disks: Vec<DiskDevice>,
     /// The GPUs of the node that the guest has.
     gpus: Vec<HostDevice>,
     /// The other devices of the node that the guest has.
-    host_devices: Vec<HostDevice>,
+    #[serde(rename = "hostDevices")]
+    others: Vec<HostDevice>,
 }
 
 /// A device of the node, named by the resource that it takes.
@@ -286,7 +287,7 @@ impl Machine {
         let cpus = cpus.into_iter().fold(1_u32, u32::saturating_mul).saturating_add(self.domain.cpu.emulator());
         let memory = self.domain.memory.guest.as_ref()?.0.parse().ok()?;
         let mut size = Resources::new(Quantity::whole(cpus), memory);
-        for device in self.domain.devices.gpus.iter().chain(&self.domain.devices.host_devices) {
+        for device in self.domain.devices.gpus.iter().chain(&self.domain.devices.others) {
             let name = device.device_name.parse().ok().filter(ResourceName::is_extended)?;
             size.add(&name, Quantity::whole(1))?;
         }

@@ -57,7 +57,7 @@ pub(super) fn equip(spec: &mut Value, size: &Resources) -> Checked {
     const AT: &str = "spec.template.spec.domain.devices";
     let too_many = || TemplateError::new(AT, "take more than can be counted");
     let taken = taken(spec).ok_or_else(too_many)?;
-    for (name, amount) in taken.iter().filter(|(name, amount)| *amount > size.get(name)) {
+    if let Some((name, amount)) = taken.iter().find(|(name, amount)| *amount > size.get(name)) {
         let why = format!(
             "take {name}={amount}, and the size has {}: name them with --resource {name}={amount}",
             size.get(name)
