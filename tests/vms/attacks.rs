@@ -46,6 +46,11 @@ fn a_machine_is_never_larger_than_declared() {
             "must be left out, or be those of this cluster's template",
         ),
         (
+            "the NUMA nodes of its host",
+            domain(json!({ "cpu": { "numa": { "guestMappingPassthrough": {} } } })),
+            "domain.cpu may have only cores, sockets, threads, model, features and what the template",
+        ),
+        (
             "a processor for its emulator",
             domain(json!({ "cpu": { "cores": 2, "isolateEmulatorThread": true } })),
             "3 processors are more than the size of this cluster, 2",
