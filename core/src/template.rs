@@ -331,4 +331,6 @@ impl Blueprint {
 }
 
 #[cfg(test)]
+mod machine_tests;
+#[cfg(test)]
 mod tests;
