@@ -236,9 +236,7 @@ pub fn of_virtual_machine(vm: &VirtualMachine, instance: Option<&VirtualMachineI
             "NotPausedYet",
             "it should be paused and is not yet: suspend it again".to_owned(),
         ),
-        (State::Suspended, Some(State::Running)) => {
-            Shown::new(State::Suspended, "StillPaused", "it should run and is still paused: resume it again".to_owned())
-        }
+        (State::Suspended, Some(State::Running)) if vm.is_paused() => still_paused(vm),
         _ => shown,
     };
     let machine = &vm.spec.template.spec;
@@ -259,6 +257,20 @@ pub fn of_virtual_machine(vm: &VirtualMachine, instance: Option<&VirtualMachineI
     })
 }
 
+/// Returns a VM that should run and is paused. KubeVirt pauses a guest whose disk fails, too.
+fn still_paused(vm: &VirtualMachine) -> Shown {
+    let other = |condition: &&kubevirt::LooseCondition| condition.reason.as_deref() != Some("PausedByUser");
+    match vm.pause().filter(other).map(|condition| (condition.reason.as_deref(), condition.message.as_deref())) {
+        Some((Some(reason), message)) => {
+            let said = message.unwrap_or("KubeVirt has paused it");
+            Shown::new(State::Suspended, reason, format!("{said}: resume it once the cause is gone"))
+        }
+        _ => {
+            Shown::new(State::Suspended, "StillPaused", "it should run and is still paused: resume it again".to_owned())
+        }
+    }
+}
+
 /// Derives the shown state of a VM that is switched on from `status.printableStatus`. It covers every value that
 /// KubeVirt 1.7 can write there.
 fn of_status(vm: &VirtualMachine, instance: Option<&VirtualMachineInstance>) -> Shown {
@@ -271,8 +283,8 @@ fn of_status(vm: &VirtualMachine, instance: Option<&VirtualMachineInstance>) -> 
     let unsynchronized = instance.and_then(|instance| failure(&instance.status.conditions, "Synchronized", "False"));
     let unscheduled = instance.and_then(|instance| failure(&instance.status.conditions, "PodScheduled", "False"));
     let (state, plain) = match status {
+        _ if vm.is_paused() => return Shown::plain(State::Suspended),
         "Running" | "Migrating" => return Shown::plain(State::Running),
-        "Paused" => return Shown::plain(State::Suspended),
         "ErrorPvcNotFound" => (State::Failed, "a claim that it needs does not exist"),
         "DataVolumeError" => (State::Failed, "the disk that it needs could not be created"),
         "ErrImagePull" | "ImagePullBackOff" => (State::Failed, "the image of its disk cannot be pulled"),

@@ -241,9 +241,19 @@ impl VirtualMachine {
         self.spec.run_strategy.as_deref() != Some(HALTED)
     }
 
-    /// Reports whether the guest is frozen.
+    /// Reports whether the guest is frozen. A frozen guest that KubeVirt moves is frozen on both nodes, although KubeVirt
+    /// prints only that it moves.
     pub fn is_paused(&self) -> bool {
-        self.status.printable_status.as_deref() == Some("Paused")
+        match self.status.printable_status.as_deref() {
+            Some("Paused") => true,
+            Some("Migrating") => self.pause().is_some(),
+            _ => false,
+        }
+    }
+
+    /// Returns the condition with the cause of a pause. It stays on a VM whose guest is gone.
+    pub fn pause(&self) -> Option<&LooseCondition> {
+        self.status.conditions.iter().find(|condition| condition.type_ == "Paused" && condition.status == "True")
     }
 }
 

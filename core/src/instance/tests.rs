@@ -189,6 +189,18 @@ fn every_status_of_a_vm_is_a_state() {
     check("Always", "suspended", "Paused", "suspended");
     check("Always", "running", "Paused", "suspended StillPaused");
     check("Always", "suspended", "Running", "running NotPausedYet");
+    let with = |asked: &str, status: &str, condition: Value| {
+        let mut vm = vm("Always", asked, status);
+        vm.status.conditions = serde_json::from_value(json!([condition])).unwrap();
+        let shown = of_virtual_machine(&vm, None).unwrap();
+        (format!("{} {}", shown.state, shown.reason.unwrap_or_default()).trim().to_owned(), shown.paused)
+    };
+    let paused = |reason: &str| json!({ "type": "Paused", "status": "True", "reason": reason, "message": "m" });
+    // A frozen guest that moves is still frozen. The condition stays when the guest is gone.
+    assert_eq!(with("suspended", "Migrating", paused("PausedByUser")), ("suspended".to_owned(), true));
+    assert_eq!(with("running", "Migrating", paused("PausedByUser")), ("suspended StillPaused".to_owned(), true));
+    assert_eq!(with("running", "Starting", paused("PausedByUser")), ("pending Starting".to_owned(), false));
+    assert_eq!(with("running", "Paused", paused("PausedIOError")), ("suspended PausedIOError".to_owned(), true));
     // KubeVirt could not make the VirtualMachineInstance, and its condition says why.
     let mut refused = vm("Always", "running", "Stopped");
     refused.status.conditions = serde_json::from_value(json!([
