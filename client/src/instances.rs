@@ -17,7 +17,7 @@ use cmp_core::instance::{
     Instance, Orphan, of_stateful_set, of_stateful_sets, of_virtual_machine, of_virtual_machines, orphaned_guests,
     orphaned_pods,
 };
-use cmp_core::lifecycle::{SuspensionRequest, SwitchRequests};
+use cmp_core::lifecycle::{Call, SuspensionRequest, SwitchRequests};
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::powered_off;
 use cmp_core::quantity::Quantity;
@@ -269,8 +269,11 @@ pub async fn carry_out(
         InstanceType::Vm => {
             let machines = Machines::of(client, &name.cluster);
             machines.patch(name, &params, &requests.patch).await?;
-            if let Some(call) = requests.call {
-                machines.call(name, call, dry_run).await?;
+            match requests.call {
+                // The guest may have ended already, and its node may not answer. It ends without this call, too.
+                Some(call @ Call::Thaw) => drop(machines.call(name, call, dry_run).await),
+                Some(call) => machines.call(name, call, dry_run).await?,
+                None => {}
             }
         }
     }

@@ -41,6 +41,12 @@ pub struct Illegal {
 }
 
 impl Illegal {
+    /// Adds the way in which a paused VM is switched off.
+    fn of_paused(mut self) -> Self {
+        self.legal.push_str("; suspend --mode halt shuts it down");
+        self
+    }
+
     /// Returns the verbs that change an instance in this state.
     pub fn legal(state: State) -> Vec<Verb> {
         Verb::ALL.into_iter().filter(|verb| transition(state, *verb) == Some(Effect::Change)).collect()
@@ -92,6 +98,10 @@ pub enum Call {
     Pause,
     /// Let a frozen VM go on.
     Unpause,
+    /// Let a frozen VM go on that is being switched off. A frozen guest does not notice the request to shut down, and
+    /// KubeVirt kills it at the end of its grace period. The VM ends without this call, too, so that its failure is no
+    /// failure of the verb.
+    Thaw,
 }
 
 impl Call {
@@ -99,7 +109,7 @@ impl Call {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pause => "pause",
-            Self::Unpause => "unpause",
+            Self::Unpause | Self::Thaw => "unpause",
         }
     }
 }
@@ -144,7 +154,10 @@ pub fn switch_requests(
     let half_done = shown.kind == InstanceType::Vm && shown.asked.is_some_and(|asked| asked != target);
     // A paused VM can still be switched off, which frees its memory.
     let deeper = verb == Verb::Suspend && mode == Some(Mode::Halt) && shown.paused;
-    match apply(&shown.name, shown.state, verb)? {
+    let applied = apply(&shown.name, shown.state, verb);
+    let applied =
+        applied.map_err(|illegal| if shown.paused && verb == Verb::Stop { illegal.of_paused() } else { illegal });
+    match applied? {
         Effect::Already if !half_done && !deeper => return Ok(None),
         Effect::Already | Effect::Change => {}
     }
@@ -154,14 +167,15 @@ pub fn switch_requests(
     let (call, mode) = match verb {
         Verb::Suspend if pauses => (Some(Call::Pause), Mode::Pause),
         Verb::Resume if shown.paused => (Some(Call::Unpause), Mode::Pause),
+        Verb::Suspend | Verb::Stop if shown.paused => (Some(Call::Thaw), Mode::Halt),
         _ => (None, Mode::Halt),
     };
     let remembered = suspension.filter(|_| verb == Verb::Suspend);
     let spec = match (call, shown.kind) {
         // A pause leaves the machine on.
-        (Some(_), _) => serde_json::json!({}),
-        (None, InstanceType::Container) => serde_json::json!({ "replicas": i32::from(on) }),
-        (None, InstanceType::Vm) => {
+        (Some(Call::Pause | Call::Unpause), _) => serde_json::json!({}),
+        (_, InstanceType::Container) => serde_json::json!({ "replicas": i32::from(on) }),
+        (_, InstanceType::Vm) => {
             serde_json::json!({ "runStrategy": if on { kubevirt::ALWAYS } else { kubevirt::HALTED } })
         }
     };

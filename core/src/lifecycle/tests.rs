@@ -75,7 +75,8 @@ fn a_vm_is_paused_after_the_wish_is_written() {
     // A VM that does not run yet has no memory to keep.
     check(starting, Verb::Suspend, None, (strategy("Halted"), None, "suspended"));
     check(paused, Verb::Resume, None, (json!({}), Some(Call::Unpause), "running"));
-    check(paused, Verb::Suspend, Some(Mode::Halt), (strategy("Halted"), None, "suspended"));
+    // A frozen guest has to go on, or else it does not notice that it is to shut down.
+    check(paused, Verb::Suspend, Some(Mode::Halt), (strategy("Halted"), Some(Call::Thaw), "suspended"));
     check(halted, Verb::Resume, None, (strategy("Always"), None, "running"));
     check(running, Verb::Stop, None, (strategy("Halted"), None, "stopped"));
     check(("Halted", "stopped", "Stopped"), Verb::Start, None, (strategy("Always"), None, "running"));
@@ -95,5 +96,8 @@ fn a_vm_is_paused_after_the_wish_is_written() {
     let already = of_virtual_machine(&vm("Always", "suspended", "Paused"), None).unwrap();
     assert_eq!(switch_requests(&already, Verb::Suspend, None, None), Ok(None));
     let illegal = switch_requests(&already, Verb::Stop, None, None).unwrap_err();
-    assert_eq!(illegal.to_string(), "cannot stop web-0: it is suspended, and a suspended instance can be resumed");
+    assert_eq!(
+        illegal.to_string(),
+        "cannot stop web-0: it is suspended, and a suspended instance can be resumed; suspend --mode halt shuts it down"
+    );
 }
