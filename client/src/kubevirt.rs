@@ -81,6 +81,11 @@ pub fn everywhere(client: &Client) -> [Watch<DynamicObject>; 2] {
     )
 }
 
+/// Lists the guests in all Namespaces; empty where KubeVirt is not installed.
+pub async fn guests(client: &Client) -> Result<Vec<VirtualMachineInstance>, ApiError> {
+    all(&Api::all_with(client.clone(), &resource("VirtualMachineInstance", "virtualmachineinstances"))).await
+}
+
 /// Converts an object of [`everywhere`] into its type.
 pub fn read<T: DeserializeOwned>(object: DynamicObject) -> Result<T, ApiError> {
     let unreadable = |error: serde_json::Error| ApiError::Other(format!("an object of KubeVirt: {error}"));

@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde::Deserialize;
 
 use crate::disk::Disk;
+use crate::name::InstanceName;
 use crate::quantity::Quantity;
 use crate::resources::STORAGE;
 
@@ -130,4 +131,10 @@ impl From<v1::Pod> for Pod {
         let node_name = all.spec.and_then(|spec| spec.node_name);
         Self { metadata: all.metadata.into(), spec: PodPlace { node_name }, status: all.status.map(Box::new) }
     }
+}
+
+/// Returns the instance of this name, if the object is in the Namespace of its cluster.
+pub(crate) fn named(name: &str, metadata: &Metadata) -> Option<InstanceName> {
+    let name: InstanceName = name.parse().ok()?;
+    (metadata.namespace.as_deref() == Some(name.cluster.namespace().as_str())).then_some(name)
 }

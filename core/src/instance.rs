@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ContainerStatus;
 use serde::{Deserialize, Serialize};
 
-use crate::containers::{Metadata, Pod, Set};
+use crate::containers::{Metadata, Pod, Set, named};
 use crate::disk::Disk;
+use crate::drain::Drain;
 use crate::footprint::{Rule, footprint};
 use crate::keys;
 use crate::kubevirt::{self, VirtualMachine, VirtualMachineInstance};
@@ -77,6 +78,8 @@ pub struct Instance {
     pub ending: bool,
     /// Whether the instance is a VM that is frozen.
     pub paused: bool,
+    /// The effect of a drain of its node, if the instance is a running VM.
+    pub drain: Option<Drain>,
     /// The labels of the instance.
     pub labels: BTreeMap<String, String>,
 }
@@ -119,15 +122,10 @@ impl Instance {
             on: false,
             ending: false,
             paused: false,
+            drain: None,
             labels: metadata.labels.clone().unwrap_or_default(),
         }
     }
-}
-
-/// Returns the instance of this name, if the object is in the Namespace of its cluster.
-fn named(name: &str, metadata: &Metadata) -> Option<InstanceName> {
-    let name: InstanceName = name.parse().ok()?;
-    (metadata.namespace.as_deref() == Some(name.cluster.namespace().as_str())).then_some(name)
 }
 
 /// A Pod or a VirtualMachineInstance without its StatefulSet or VirtualMachine. `kubectl delete --cascade=orphan`
@@ -253,6 +251,7 @@ pub fn of_virtual_machine(vm: &VirtualMachine, instance: Option<&VirtualMachineI
         on,
         ending: !on && instance.is_some(),
         paused: vm.is_paused(),
+        drain: instance.filter(|_| on).and_then(Drain::of),
         ..Instance::new(name, InstanceType::Vm, shown.state, &vm.metadata)
     })
 }

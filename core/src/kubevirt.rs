@@ -62,12 +62,14 @@ pub struct Template {
 
 /// A machine: the spec of a VirtualMachineInstance.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Machine {
     /// The virtual hardware of the machine.
     pub domain: Domain,
     /// The sources of its disks.
     pub volumes: Vec<Volume>,
+    /// The effect of an eviction of its launcher Pod. A guest has the default of the site, if its VM names none.
+    pub eviction_strategy: Option<String>,
 }
 
 /// The virtual hardware of a machine.

@@ -49,6 +49,7 @@ pub mod controller;
 pub mod data_disk;
 pub mod deletion;
 pub mod disk;
+pub mod drain;
 pub mod evidence;
 pub mod fences;
 pub mod first_boot;

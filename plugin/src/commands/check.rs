@@ -14,6 +14,7 @@ mod accounts;
 mod api_services;
 mod certificate;
 mod cluster;
+mod drain;
 mod equal;
 mod installation;
 mod mirror;
@@ -70,5 +71,6 @@ pub(crate) async fn run(context: &Context<'_>, args: CheckArgs) -> Result<(), Cl
     report.add_all(rights::run_checks(&installation).await)?;
     report.add_all(policies::run_checks(context, &installation).await?)?;
     report.add_all(accounts::run_checks(&client).await)?;
+    report.add_all(drain::run_checks(&client).await.into_iter().collect())?;
     report.end()
 }

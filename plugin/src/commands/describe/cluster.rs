@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use cmp_core::account::Suspended;
 use cmp_core::disk;
+use cmp_core::drain;
 use cmp_core::first_boot::{CLOUD_INIT, SYSPREP};
 use cmp_core::instance::Instance;
 use cmp_core::manifest;
@@ -74,6 +75,8 @@ pub(crate) async fn run(context: &Context<'_>, names: Vec<ClusterName>) -> Resul
             for (name, value) in schedules::lines(&cluster.entry, now) {
                 lines.add(name, &value);
             }
+            let drained = cluster.instances.iter().filter_map(|one| Some((&one.name, one.disk, one.drain.as_ref()?)));
+            lines.several("On drain", &drain::lines(drained));
             let mut rows = vec![["NAME", "STATUS", "NODE", "AGE", "REASON"].map(str::to_owned).to_vec()];
             rows.extend(cluster.instances.iter().map(|instance| row(instance, now)));
             lines.block("Instances", &rows);

@@ -48,6 +48,9 @@ pub(crate) async fn run(context: &Context<'_>, names: Vec<InstanceName>) -> Resu
         lines.add("Disk", &instance.disk.to_string());
         lines.several("Suspension", &disk::modes(instance.kind, instance.disk, None));
         lines.add("Node", instance.node.as_deref().unwrap_or_default());
+        if let Some(drain) = &instance.drain {
+            lines.add("On drain", &drain.sentence(instance.disk));
+        }
         lines.add("IP", instance.ip.as_deref().unwrap_or_default());
         lines.add("Restarts", &instance.restarts.to_string());
         if let Some(suspension) = &instance.suspension {
