@@ -3,11 +3,16 @@
 //! The following is simulated, and nothing else of KubeVirt:
 //!
 //! - A guest starts at once: its VMI goes from Scheduled to Running, with the address of its Pod. It shuts down as soon
-//!   as it is asked to: when its VMI or its launcher Pod is deleted, the VMI becomes Succeeded.
+//!   as it is asked to: when its VMI or its launcher Pod is deleted, the VMI becomes Succeeded. A frozen guest notices no
+//!   such request, so that it is killed at the end of its grace period, and its VMI becomes Failed. The Events of both
+//!   ends are virt-handler's own.
+//! - A guest can move unless a claim of it is not shared (condition `LiveMigratable`).
+//! - Nothing happens on a node whose Node object is gone.
 //! - virt-api's requests to virt-handler over mutual TLS: pause and unpause. freeze, unfreeze, reset and softreboot are
 //!   accepted too, without a visible change. As with the real virt-handler the answer comes first, and the condition
 //!   `Paused` of the VMI follows.
-//! - A guest moves at once when virt-controller has prepared a launcher Pod for it on another node.
+//! - A guest moves at once when virt-controller has prepared a launcher Pod for it on another node. A pause in the middle
+//!   of the move is lost, because the guest goes on at its destination.
 //! - The kubelet's part: a launcher Pod ends after its guest has ended. The order matters, because virt-controller
 //!   takes a Pod that ends while its guest runs for a failed start. The Pod that a guest has left ends too.
 //! - The answers of a guest's agent about its system (`agent`).
@@ -17,7 +22,8 @@
 //! It writes Pods in place of the kubelets, as the administrator.
 //!
 //! The annotation `tests.kubectl-cmp.dev/guest` of a VMI makes its guest misbehave. Its values are `never-starts`,
-//! `hangs-on-stop` (for as long as its grace period allows), `powers-off`, `crashes` and `cannot-pause`.
+//! `hangs-on-stop` (for as long as its grace period allows), `powers-off`, `crashes` and `cannot-pause`. A guest that
+//! `moves-slowly` moves when the annotation is gone. KubeVirt pauses a guest that `fails-to-write`, as its disk fails.
 //!
 //! The annotation `tests.kubectl-cmp.dev/address` of a VMI sets the address of its guest. It replaces the address of
 //! the Pod, which no network reaches.
@@ -38,7 +44,7 @@ use axum::routing::{get, put};
 use axum_server::tls_rustls::RustlsConfig;
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
@@ -140,9 +146,13 @@ async fn guest(vmi: Arc<Vmi>, world: Arc<World>) -> Result<Action, kube::Error> 
     let what = match next(&vmi, pod, Timestamp::now()) {
         Next::Looks(after) => return Ok(Action::requeue(after)),
         Next::Becomes(phase) => {
+            if phase != Phase::Running && is_lost(&world, vmi.data["status"]["nodeName"].as_str()).await? {
+                return Ok(Action::await_change());
+            }
             become_phase(&mut changed, phase, pod);
             phase.to_string()
         }
+        Next::Stays if disk_fails(&mut changed) => "pauses, because its disk fails".to_owned(),
         Next::Stays => match moves(&mut changed, on(&vmi.data["status"]["migrationState"]["targetNode"])) {
             Some(step) => step.to_owned(),
             None => return Ok(Action::await_change()),
@@ -150,11 +160,49 @@ async fn guest(vmi: Arc<Vmi>, world: Arc<World>) -> Result<Action, kube::Error> 
     };
     let vmis = Api::<Vmi>::namespaced_with(world.handler.clone(), &namespace, &world.resource);
     match vmis.replace(&vmi.name_any(), &PostParams::default(), &changed).await {
-        Ok(_) => eprintln!("{namespace}/{} {what}", vmi.name_any()),
+        Ok(stored) => {
+            eprintln!("{namespace}/{} {what}", vmi.name_any());
+            if let Err(error) = tell_end(&world, &vmi, &stored).await {
+                eprintln!("{error}");
+            }
+        }
         Err(kube::Error::Api(status)) if status.code == 404 => {}
         Err(error) => return Err(error),
     }
     Ok(Action::await_change())
+}
+
+/// Reports whether the Node object of a node is gone, and with it the virt-handler there.
+async fn is_lost(world: &World, node: Option<&str>) -> Result<bool, kube::Error> {
+    let Some(node) = node.filter(|node| !node.is_empty()) else { return Ok(false) };
+    Ok(Api::<Node>::all(world.kubelet.clone()).get_metadata_opt(node).await?.is_none())
+}
+
+/// Writes the Event about the end of a guest, as virt-handler does.
+async fn tell_end(world: &World, before: &Vmi, after: &Vmi) -> Result<(), kube::Error> {
+    if before.data["status"]["phase"] == after.data["status"]["phase"] {
+        return Ok(());
+    }
+    let (kind, message) = match after.data["status"]["phase"].as_str() {
+        Some("Succeeded") => ("Normal", "The VirtualMachineInstance was shut down."),
+        Some("Failed") => ("Warning", "The VirtualMachineInstance crashed."),
+        _ => return Ok(()),
+    };
+    let (Some(namespace), name, uid) = (after.namespace(), after.name_any(), after.uid()) else { return Ok(()) };
+    let event = json!({
+        "metadata": { "generateName": format!("{name}."), "namespace": namespace },
+        "involvedObject": { "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance", "namespace": namespace,
+            "name": name, "uid": uid },
+        "type": kind, "reason": "Stopped", "message": message, "count": 1,
+        "firstTimestamp": now(), "lastTimestamp": now(), "source": { "component": "virt-handler" },
+    });
+    let Ok(event) = serde_json::from_value::<Event>(event) else { return Ok(()) };
+    let events = Api::<Event>::namespaced(world.handler.clone(), &namespace);
+    match events.create(&PostParams::default(), &event).await {
+        // The Namespace is being deleted.
+        Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => Ok(()),
+        made => made.map(drop),
+    }
 }
 
 enum Next {
@@ -189,12 +237,14 @@ fn next(vmi: &Vmi, pod: Option<&Pod>, now: Timestamp) -> Next {
     let grace = vmi.data["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap_or(30);
     let of_vmi = vmi.metadata.deletion_timestamp.as_ref().map(|time| time.0 + SignedDuration::from_secs(grace));
     let of_pod = pod.and_then(|pod| pod.metadata.deletion_timestamp.as_ref()).map(|time| time.0);
-    match (of_vmi.or(of_pod), behaviour(vmi)) {
-        (Some(end), "hangs-on-stop") if now < end => {
+    let behaviour = behaviour(vmi);
+    let ignores = behaviour == "hangs-on-stop" || has_condition(vmi, "Paused");
+    match (of_vmi.or(of_pod), behaviour) {
+        (Some(end), _) if ignores && now < end => {
             let left = Duration::try_from(end.duration_since(now)).unwrap_or_default();
             Next::Looks(left + Duration::from_millis(1))
         }
-        (Some(_), "hangs-on-stop") => Next::Becomes(Phase::Failed),
+        (Some(_), _) if ignores => Next::Becomes(Phase::Failed),
         (Some(_), _) => Next::Becomes(Phase::Succeeded),
         (None, "never-starts") => Next::Stays,
         (None, "powers-off") if phase == "Running" => Next::Becomes(Phase::Succeeded),
@@ -223,12 +273,39 @@ fn become_phase(vmi: &mut Vmi, phase: Phase, pod: Option<&Pod>) {
         status["interfaces"] = interfaces.collect();
         status["selinuxContext"] = json!("none");
         is_at(status, address.as_deref());
-        set_condition(vmi, "LiveMigratable", Some(json!({})));
+        set_condition(vmi, "LiveMigratable", Some(can_move(vmi)));
         set_condition(vmi, "StorageLiveMigratable", Some(json!({})));
         if paused {
             set_condition(vmi, "Paused", Some(by_user()));
         }
     }
+}
+
+/// Returns the fields of the condition that says whether a guest can move: not if a claim of it is for one node.
+fn can_move(vmi: &Vmi) -> Value {
+    let volumes = vmi.data["status"]["volumeStatus"].as_array().cloned().unwrap_or_default();
+    let unshared = volumes.iter().map(|volume| &volume["persistentVolumeClaimInfo"]).find(|claim| {
+        let modes = claim["accessModes"].as_array();
+        claim.is_object() && !modes.is_some_and(|modes| modes.iter().any(|mode| mode == "ReadWriteMany"))
+    });
+    let Some(claim) = unshared else { return json!({}) };
+    let claim = claim["claimName"].as_str().unwrap_or_default();
+    let message = format!(
+        "cannot migrate VMI: PVC {claim} is not shared, live migration requires that all PVCs must be shared (using \
+         ReadWriteMany access mode)"
+    );
+    json!({ "status": "False", "reason": "DisksNotLiveMigratable", "message": message })
+}
+
+/// Pauses a running guest whose disk fails. Reports whether that changed anything.
+fn disk_fails(vmi: &mut Vmi) -> bool {
+    behaviour(vmi) == "fails-to-write"
+        && vmi.data["status"]["phase"] == "Running"
+        && set_condition(
+            vmi,
+            "Paused",
+            Some(json!({ "reason": "PausedIOError", "message": "VMI was paused, low-level IO error detected" })),
+        )
 }
 
 /// Returns the address of a guest. With a masquerade interface it is the address of its Pod.
@@ -247,6 +324,7 @@ fn is_at(status: &mut Value, address: Option<&str>) {
 /// one here sends, and then the guest is there. Returns `None` without a step.
 fn moves(vmi: &mut Vmi, target: Option<&Pod>) -> Option<&'static str> {
     let address = address(vmi, target);
+    let slow = behaviour(vmi) == "moves-slowly";
     let status = &mut vmi.data["status"];
     let node = status["migrationState"]["targetNode"].as_str().filter(|node| !node.is_empty())?.to_owned();
     let migration = &mut status["migrationState"];
@@ -266,6 +344,9 @@ fn moves(vmi: &mut Vmi, target: Option<&Pod>) -> Option<&'static str> {
     if migration["startTimestamp"].is_null() {
         migration["startTimestamp"] = now();
         return Some("moves");
+    }
+    if slow {
+        return None;
     }
     migration["targetNodeDomainDetected"] = json!(true);
     migration["targetNodeDomainReadyTimestamp"] = now();
@@ -288,7 +369,18 @@ fn by_user() -> Value {
     json!({ "reason": "PausedByUser", "message": "VMI was paused by user" })
 }
 
-/// Sets a condition to true with these fields, or removes it. Reports whether that changed anything.
+fn has_condition(vmi: &Vmi, kind: &str) -> bool {
+    let is_true = |condition: &Value| condition["type"] == kind && condition["status"] == "True";
+    vmi.data["status"]["conditions"].as_array().is_some_and(|conditions| conditions.iter().any(is_true))
+}
+
+/// Reports whether a guest is being moved.
+fn is_moving(vmi: &Vmi) -> bool {
+    let migration = &vmi.data["status"]["migrationState"];
+    !migration["startTimestamp"].is_null() && migration["endTimestamp"].is_null()
+}
+
+/// Sets a condition with these fields, to true if they do not say otherwise, or removes it. Reports whether that changed anything.
 fn set_condition(vmi: &mut Vmi, kind: &str, words: Option<Value>) -> bool {
     let conditions = &mut vmi.data["status"]["conditions"];
     let before = conditions.as_array().cloned().unwrap_or_default();
@@ -299,7 +391,9 @@ fn set_condition(vmi: &mut Vmi, kind: &str, words: Option<Value>) -> bool {
     let mut after: Vec<Value> = before.into_iter().filter(|condition| condition["type"] != kind).collect();
     if let Some(mut condition) = words {
         condition["type"] = json!(kind);
-        condition["status"] = json!("True");
+        if condition["status"].is_null() {
+            condition["status"] = json!("True");
+        }
         condition["lastProbeTime"] = Value::Null;
         condition["lastTransitionTime"] = now();
         after.push(condition);
@@ -424,6 +518,11 @@ async fn act(State(world): State<Arc<World>>, InPath(path): InPath<BTreeMap<Stri
         }
     };
     let words = match verb.as_str() {
+        // virt-api cannot reach the virt-handler of a node that is gone.
+        _ if is_lost(&world, vmi.data["status"]["nodeName"].as_str()).await.unwrap_or(true) => {
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
+        "pause" if is_moving(&vmi) => return StatusCode::ACCEPTED,
         "pause" if behaviour(&vmi) == "cannot-pause" => return StatusCode::INTERNAL_SERVER_ERROR,
         "pause" => Some(by_user()),
         "unpause" => None,

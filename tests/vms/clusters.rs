@@ -7,10 +7,15 @@ use crate::support::{SOON, installed};
 
 /// Creates a cluster of running VMs, and returns its name.
 pub(crate) fn running(user: &World<'_>, name: &str, count: u32) -> String {
+    running_with(user, name, count, &[])
+}
+
+/// Creates a cluster of running VMs with these flags, and returns its name.
+pub(crate) fn running_with(user: &World<'_>, name: &str, count: u32, flags: &[&str]) -> String {
     let cluster = user.cluster(name);
     let count = count.to_string();
     let size = ["--type", "vm", "--cpu", "2", "--memory", "4Gi", "--count", &count, "--wait", "--timeout", "120s"];
-    let create = [["create", "cluster", &cluster].as_slice(), &size].concat();
+    let create = [["create", "cluster", &cluster].as_slice(), &size, flags].concat();
     user.cmp(&create).ok().says(&format!("cluster/{cluster} created"));
     cluster
 }

@@ -53,7 +53,7 @@ fn claims(user: &World<'_>, ns: &str) -> Vec<String> {
 }
 
 /// Makes the volume for a claim, because no provisioner runs here.
-fn volume(ns: &str, claim: &str, name: &str) {
+pub(crate) fn volume(ns: &str, claim: &str, name: &str) {
     let volume = json!({
         "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": name },
         "spec": {

@@ -1,5 +1,22 @@
 //! Guests that misbehave, and calls that KubeVirt or virt-handler refuses. The output never claims a false state, and
 //! the same verb finishes a half-done operation.
+//!
+//! Complaints about KubeVirt and about other managers of VMs, and the tests that try them:
+//!
+//! | complaint | shown | verbs | charged | test |
+//! |---|---|---|---|---|
+//! | the node of a paused VM is lost | suspended, until KubeVirt starts another guest; then running, `NotPausedYet` | resume fails with the reason of KubeVirt; suspend pauses the new guest | yes | `complaints::a_paused_vm_whose_node_is_lost_starts_anew` |
+//! | unpause of a guest that runs already | running | resume, suspend | yes | `clusters::the_same_verb_finishes_a_pause_that_was_only_written` |
+//! | stop of a paused VM | suspended | stop is refused; suspend `--mode halt` thaws the guest, so that it can shut down | until it ends | `complaints::a_paused_vm_is_halted_without_a_kill` |
+//! | start during a stop | pending, `Stopping` | start, stop | yes | `complaints::a_start_during_a_stop_runs_after_it` |
+//! | `runStrategy` is changed by others | the state that KubeVirt reports | all | yes | `complaints::a_run_strategy_that_others_change_leaves_every_verb` |
+//! | a guest has Failed | failed, `CrashLoopBackOff` | stop, suspend | yes, KubeVirt starts it again | `a_guest_that_powers_off_comes_back_and_one_that_crashes_has_failed` |
+//! | a phase is Unknown | failed, `Unknown`; KubeVirt 1.7 writes this phase nowhere | stop, suspend | yes | `core/src/instance/tests.rs::every_status_of_a_vm_is_a_state` |
+//! | a guest shuts itself down (Succeeded) | pending, then running: KubeVirt starts it again | all | yes | `a_guest_that_powers_off_comes_back_and_one_that_crashes_has_failed` |
+//! | pause while the guest moves | running, `NotPausedYet`: the pause is lost | suspend pauses it after the move | yes | `complaints::a_pause_in_the_middle_of_a_move_is_asked_for_again` |
+//! | a paused VM moves | suspended | resume after the move | yes | `complaints::a_paused_vm_that_moves_stays_suspended` |
+//! | a disk fails, and KubeVirt pauses the guest | suspended, `PausedIOError` | resume | yes | `complaints::a_guest_whose_disk_fails_says_why_it_is_paused` |
+//! | the quota is lowered while VMs are paused | suspended | resume, since it raises nothing | yes | `complaints::a_quota_that_is_lowered_while_vms_are_paused_lets_them_resume` |
 
 use cmp_tests::{World, eventually};
 use serde_json::{Value, json};
@@ -8,14 +25,14 @@ use crate::clusters::{on, running};
 use crate::support::{SOON, installed};
 
 /// Makes only the current guest misbehave, or behave again if `how` is empty.
-fn guest(user: &World<'_>, one: &str, how: &str) {
+pub(crate) fn guest(user: &World<'_>, one: &str, how: &str) {
     let ns = format!("{}-ns", one.trim_end_matches("-0"));
     let key = "tests.kubectl-cmp.dev/guest";
     let annotation = if how.is_empty() { format!("{key}-") } else { format!("{key}={how}") };
     user.admin(&["annotate", "vmi", one, "-n", &ns, "--overwrite", &annotation]).ok();
 }
 
-fn uid(user: &World<'_>, cluster: &str) -> Value {
+pub(crate) fn uid(user: &World<'_>, cluster: &str) -> Value {
     on(user, cluster).first().map(|vmi| vmi["metadata"]["uid"].clone()).unwrap_or_default()
 }
 

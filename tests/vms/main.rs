@@ -4,6 +4,7 @@
 mod agent;
 mod attacks;
 mod clusters;
+mod complaints;
 mod devices;
 mod disk;
 mod examples;
@@ -14,6 +15,7 @@ mod into;
 mod mirror;
 mod moves;
 mod networks;
+mod nodes;
 mod resize;
 mod rights;
 mod schedules;
