@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cmp_tests::World;
 use cmp_tests::shell::{command, run};
 use serde_json::{Value, json};
 
@@ -72,15 +73,16 @@ fn a_file_of_cloud_init_is_in_a_secret_and_nowhere_else() {
     create(&["--cloud-init", &other])
         .fails()
         .says(&format!("cluster {dev} exists and is different: cloudInit is sha256:"));
-    // Further instances take the Secret that is there. Without it, none is made.
+    // Further instances take the Secret that is there. Without it, nothing changes.
     john.cmp(&["scale", "cluster", &dev, "--count", "2"]).ok().says("scaled");
     john.kubectl(&["delete", "secret", "cmp-cloud-init", "-n", &namespace]).ok();
     john.cmp(&["scale", "cluster", &dev, "--count", "3"])
         .fails()
         .says(&format!("secret cmp-cloud-init in namespace {namespace} is gone"))
         .says(&format!("repeat create cluster {dev} with the same --cloud-init FILE"));
-    create(&["--cloud-init", &file, "--count", "3"]).ok().says(&format!("cluster/{dev} created"));
+    create(&["--cloud-init", &file, "--count", "2"]).ok().says("unchanged");
     assert_eq!(secret().ok().json()["data"], stored["data"]);
+    john.cmp(&["scale", "cluster", &dev, "--count", "3"]).ok().says("scaled");
 
     // An export has no secrets, and says what has to be given again.
     let exported = john.cmp(&["export", "cluster", &dev]).ok().says_not(PASSWORD);
@@ -96,6 +98,71 @@ fn a_file_of_cloud_init_is_in_a_secret_and_nowhere_else() {
     again(&other).fails().says("--cloud-init: no cluster in the file was created with this content");
     again(&file).ok().says(&format!("cluster/{dev} created"));
     assert_eq!(secret().ok().json()["data"], stored["data"]);
+}
+
+#[test]
+fn the_same_command_restores_the_secrets_that_nobody_but_the_owner_changes() {
+    /// The Secrets, each with a key that a guest reads.
+    const SECRETS: [(&str, &str); 2] = [("cmp-cloud-init", "userdata"), ("cmp-sysprep", "unattend.xml")];
+    let (john, mary) = (installed().user("16", "64Gi"), installed().user("1", "1Gi"));
+    let folder = Folder::new("secrets");
+    let setup = folder.file("setup.yaml", "#cloud-config\npassword: correct-horse\n");
+    let answers = folder.file("unattend.xml", "<unattend/>");
+    let dev = john.cluster("dev");
+    let namespace = format!("{dev}-ns");
+    let create = |count: &str| {
+        let create = ["create", "cluster", &dev, "--type", "vm", "--cpu", "1", "--memory", "1Gi", "--count", count];
+        let files = ["--ssh-key", "none", "--cloud-init", &setup, "--sysprep", &answers];
+        john.cmp(&[create.as_slice(), &files].concat())
+    };
+    let of = |user: &World<'_>, verb: &str, name: &str, more: &[&str]| {
+        user.kubectl(&[[verb, "secret", name, "-n", &namespace].as_slice(), more].concat())
+    };
+    let data = || SECRETS.map(|(name, _)| of(&john, "get", name, &["-o", "jsonpath={.data}"]).ok().stdout);
+    let forged = |(name, key): (&str, &str)| {
+        let forged = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name, "namespace": namespace },
+            "data": { key: "Zm9yZ2Vk" }, "immutable": true });
+        john.kubectl_reading(&["create", "-f", "-"], &forged.to_string())
+    };
+    // Before its cluster there is no Namespace that a Secret could be in.
+    for each in SECRETS {
+        forged(each).fails().says("forbidden");
+    }
+    create("1").ok();
+    let written = data();
+
+    // An edited Secret is what the next VM finds, until the same command is repeated.
+    for (name, key) in SECRETS {
+        let patch = json!({ "data": { key: "Zm9yZ2Vk" } }).to_string();
+        of(&mary, "patch", name, &["--type=merge", "-p", &patch]).fails().says("forbidden");
+        of(&mary, "delete", name, &[]).fails().says("forbidden");
+        of(&john, "patch", name, &["--type=merge", "-p", &patch]).ok();
+    }
+    john.cmp(&["scale", "cluster", &dev, "--count", "2"]).ok().says("scaled");
+    assert!(data().iter().zip(&written).all(|(now, before)| now != before));
+    create("2").ok().says("unchanged");
+    assert_eq!(data(), written);
+
+    // One that nobody may change has to be deleted first.
+    for each in SECRETS {
+        of(&john, "delete", each.0, &[]).ok();
+        forged(each).ok();
+        create("2").fails().says("field is immutable").says(&format!(
+            "hint: delete it, and repeat the command: kubectl delete secret {} -n {namespace}\n",
+            each.0
+        ));
+        of(&john, "delete", each.0, &[]).ok();
+        let before = john.account();
+        for more in [&["--dry-run=client"][..], &["--dry-run=server"], &[]] {
+            let scale = ["scale", "cluster", &dev, "--count", "3"];
+            let refused = john.cmp(&[&scale[..], more].concat()).fails();
+            refused.says(&format!("secret {} in namespace {namespace} is gone", each.0));
+        }
+        assert_eq!(john.account(), before, "nothing is raised");
+        create("2").ok().says("unchanged");
+        assert_eq!(data(), written);
+    }
+    john.cmp(&["scale", "cluster", &dev, "--count", "3"]).ok().says("scaled");
 }
 
 #[test]

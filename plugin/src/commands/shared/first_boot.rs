@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use ring::digest::{SHA256, digest};
 
+use kube::{Client, ResourceExt};
+
+use cmp_client::ApiError;
 use cmp_client::first_boot::{exists, write};
 use cmp_core::account::Want;
 use cmp_core::cloud_init::UserData;
@@ -93,6 +96,27 @@ pub(crate) fn digests(files: &Files) -> [Option<String>; 2] {
     [files.cloud_init.as_ref().map(|file| of(file.bytes())), files.sysprep.as_ref().map(|file| of(file.bytes()))]
 }
 
+/// Checks that the Secrets exist that no further instance of a cluster starts without, and that this command has no files
+/// for.
+pub(crate) async fn check_secrets(context: &Context<'_>, name: &ClusterName, want: &Want) -> Result<(), CliError> {
+    for needed in first_boot::secrets(name, want, &Files::default()) {
+        if let Needed::Earlier { name: secret, flag } = needed {
+            check_secret(&context.client().await?, name, secret, flag).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn check_secret(client: &Client, name: &ClusterName, secret: &str, flag: &str) -> Result<(), CliError> {
+    match exists(client, name, secret).await {
+        Ok(true) => Ok(()),
+        // The rights come with the Namespace. Without one, the Secret was never written.
+        Err(error) if !error.is_forbidden() => Err(error.into()),
+        Ok(false) | Err(_) => Err(CliError::user(format!("secret {secret} in namespace {} is gone", name.namespace()))
+            .hint(format!("write it again: repeat create cluster {name} with the same {flag} FILE"))),
+    }
+}
+
 /// Writes the Secrets that the VMs of a cluster need, or tries to. A Secret that another command has to write must exist.
 pub(crate) async fn write_secrets(
     context: &Context<'_>,
@@ -104,22 +128,41 @@ pub(crate) async fn write_secrets(
     for needed in first_boot::secrets(name, want, files) {
         let client = context.client().await?;
         match needed {
-            Needed::Written(secret) => write(&client, name, &secret, MANAGER, dry_run).await?,
-            Needed::Earlier { name: secret, flag } => {
-                if !exists(&client, name, secret).await? {
-                    let namespace = name.namespace();
-                    return Err(CliError::user(format!("secret {secret} in namespace {namespace} is gone"))
-                        .hint(format!("write it again: repeat create cluster {name} with the same {flag} FILE")));
-                }
+            Needed::Written(secret) => {
+                let written = write(&client, name, &secret, MANAGER, dry_run).await;
+                written.map_err(|error| unwritten(error, name, &secret.name_any()))?;
             }
+            Needed::Earlier { name: secret, flag } => check_secret(&client, name, secret, flag).await?,
         }
     }
     Ok(())
 }
 
+/// Builds the error for a Secret that cannot be written. The API server lets nobody change one that its user made
+/// immutable.
+fn unwritten(error: ApiError, name: &ClusterName, secret: &str) -> CliError {
+    let immutable = matches!(error, ApiError::Refused { code: 422, .. });
+    let error = CliError::from(error);
+    if !immutable {
+        return error;
+    }
+    error.hint(format!("delete it, and repeat the command: kubectl delete secret {secret} -n {}", name.namespace()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_that_cannot_be_changed_is_to_be_deleted() {
+        let name: ClusterName = "dev".parse().unwrap();
+        let text = |code| unwritten(ApiError::refused(code, "", "no"), &name, "cmp-sysprep").text();
+        assert!(
+            text(422)
+                .ends_with("hint: delete it, and repeat the command: kubectl delete secret cmp-sysprep -n dev-ns\n")
+        );
+        assert!(!text(403).contains("hint"));
+    }
 
     #[test]
     fn the_digest_is_sha_256_of_the_file() {

@@ -18,7 +18,7 @@ use cmp_core::template::Template;
 use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{DryRun, WaitArgs};
-use crate::commands::shared::first_boot::write_secrets;
+use crate::commands::shared::first_boot::{check_secrets, write_secrets};
 use crate::commands::shared::make_instances::{existing, make_instances, running};
 use crate::commands::shared::prepared_cluster::prepared;
 use crate::commands::shared::wait_clock::WaitClock;
@@ -72,7 +72,10 @@ pub(crate) async fn plan(
         return Ok(ScalePlan { plan, template: None });
     }
     let template = templates::of(context, &before).await?;
-    Ok(ScalePlan { plan: scale::grow(wish, account, &template, extent)?, template: Some(template) })
+    let plan = scale::grow(wish, account, &template, extent)?;
+    // An instance that is made needs them. Without them the count is to stay as it is.
+    check_secrets(context, &wish.name, &before).await?;
+    Ok(ScalePlan { plan, template: Some(template) })
 }
 
 /// Carries out a request. Returns the account after it, and the word for the result.
