@@ -33,5 +33,5 @@ pub(crate) use suspend::{ModeArg, SuspendArgs};
 pub(crate) use terminal::TerminalArgs;
 pub(crate) use top::TopArgs;
 pub(crate) use users::{SuspendedQuota, UserNameArg};
-pub(crate) use wait::WaitArgs;
+pub(crate) use wait::{LoginWaitArgs, WaitArgs};
 pub(crate) use yes::YesArg;

@@ -225,6 +225,67 @@ fn ssh_reaches_the_guest_with_the_flags_that_were_given() {
     with(&["--context", "mine; 'false' %h"]);
 }
 
+/// Plays a server of ssh in the guest: it introduces itself, and waits for the end of the connection.
+fn ssh_here(guest: TcpListener) {
+    thread::spawn(move || {
+        for stream in guest.incoming() {
+            let mut stream = stream.unwrap();
+            // The client may be gone already.
+            if stream.write_all(b"one line before\r\nSSH-2.0-guest\r\n").is_ok() {
+                stream.read_exact(&mut [0]).ok();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_command_waits_until_ssh_answers_in_each_machine() {
+    let user = installed().user("4", "8Gi");
+    let one = guest_here(&user);
+    let dev = one.strip_suffix("-0").unwrap();
+    let guest = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = guest.local_addr().unwrap().port();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let wait = |port: u16| format!("--wait=ssh:{port}");
+    let create = |wait: &str, timeout: &str| {
+        let size = ["--type", "vm", "--cpu", "2", "--memory", "4Gi", "--count", "1", "--timeout", timeout];
+        user.cmp(&[&["create", "cluster", dev, wait][..], &size].concat())
+    };
+    // Nothing listens, and then nobody introduces itself.
+    create(&wait(closed), "3s")
+        .fails()
+        .says(&format!("error: timed out after 3 s waiting for ssh to answer on port {closed} of {one}: "))
+        .says("connection refused")
+        .says(&format!("hint: the same command goes on where this one ended\nhint: kubectl cmp console {one}\n"));
+    create(&wait(port), "3s").fails().says(&format!("port {port} of {one}: no answer"));
+    ssh_here(guest);
+    create(&wait(port), "120s").ok().says("ssh answers in 1/1 VMs").says(&format!("cluster/{dev} unchanged"));
+
+    user.cmp(&["stop", "instance", &one, "--wait", "--timeout", "120s"]).ok();
+    let off = user.cmp(&["resume", "cluster", dev, &wait(port), "--timeout", "120s"]);
+    off.ok().says("0 resumed").says_not("ssh answers");
+    user.cmp(&["start", "instance", &one, &wait(closed), "--timeout", "30s"])
+        .fails()
+        .says(&format!("waiting for ssh to answer on port {closed} of {one}: "))
+        .says_not(&format!("instance/{one} started"));
+    user.cmp(&["start", "instance", &one, &wait(port), "--timeout", "120s"]).ok().says("ssh answers in 1/1 VMs");
+    user.cmp(&["suspend", "cluster", dev, "--wait", "--timeout", "120s"]).ok();
+    user.cmp(&["resume", "cluster", dev, &wait(port), "--timeout", "120s"]).ok().says("1 resumed");
+
+    // No ssh runs in a container: the command is refused before it changes anything.
+    let web = user.cluster("web");
+    let size = ["create", "cluster", &web, "--cpu", "1", "--memory", "1Gi"];
+    user.cmp(&[&size[..], &["--wait=ssh"]].concat()).fails().says("--wait=ssh is for VMs").says("hint: use --type vm");
+    user.cmp(&["get", "cluster", &web]).fails();
+    user.cmp(&size).ok();
+    user.cmp(&["suspend", "cluster", &web]).ok();
+    let refused = user.cmp(&["resume", "cluster", &web, "--wait=ssh"]).fails();
+    refused.says(&format!("cluster {web}: --wait=ssh is for VMs"));
+    let refused = user.cmp(&["resume", "instance", &format!("{web}-0"), "--wait=ssh"]).fails();
+    refused.says(&format!("instance {web}-0: --wait=ssh is for VMs"));
+    user.cmp(&["get", "cluster", &web]).ok().says("suspended");
+}
+
 #[test]
 fn ports_lead_to_the_guest_until_it_is_gone() {
     let user = installed().user("2", "4Gi");

@@ -45,11 +45,11 @@ impl WhichClusters {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ClustersArgs {
+pub(crate) struct ClustersArgs<W: Args = WaitArgs> {
     #[command(flatten)]
     pub(crate) which: WhichClusters,
     #[command(flatten)]
-    pub(crate) wait: WaitArgs,
+    pub(crate) wait: W,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
 }

@@ -17,12 +17,12 @@ pub(crate) struct InstanceNameArg {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct InstanceArgs {
+pub(crate) struct InstanceArgs<W: Args = WaitArgs> {
     /// The names of the instances, such as web-0
     #[arg(value_name = "NAME", required = true, value_parser = name::<InstanceName>)]
     pub(crate) names: Vec<InstanceName>,
     #[command(flatten)]
-    pub(crate) wait: WaitArgs,
+    pub(crate) wait: W,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
 }

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::args::InstanceArgs;
+use crate::args::{InstanceArgs, LoginWaitArgs};
 use crate::context::Context;
 use crate::error::CliError;
 
@@ -14,7 +14,7 @@ pub(crate) enum Resume {
     /// Resume all suspended instances of clusters
     Cluster(cluster::ResumeClusters),
     /// Resume instances by name
-    Instance(InstanceArgs),
+    Instance(InstanceArgs<LoginWaitArgs>),
 }
 
 pub(crate) async fn run(context: &Context<'_>, resume: Resume) -> Result<(), CliError> {

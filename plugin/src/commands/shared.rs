@@ -16,6 +16,7 @@ pub(crate) mod labels;
 pub(crate) mod leftovers;
 pub(crate) mod lifecycle;
 pub(crate) mod load;
+pub(crate) mod login;
 pub(crate) mod losses;
 pub(crate) mod make_instances;
 pub(crate) mod mirror_claim;

@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use cmp_core::vocabulary::Verb;
 
-use crate::args::InstanceArgs;
+use crate::args::{InstanceArgs, LoginWaitArgs};
 use crate::commands::shared::lifecycle::{self, How};
 use crate::context::Context;
 use crate::error::CliError;
@@ -12,7 +12,7 @@ use crate::error::CliError;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Start {
     /// Apply the command to instances by name
-    Instance(InstanceArgs),
+    Instance(InstanceArgs<LoginWaitArgs>),
 }
 
 pub(crate) async fn run(context: &Context<'_>, start: Start) -> Result<(), CliError> {

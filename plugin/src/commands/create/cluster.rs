@@ -15,7 +15,7 @@ use cmp_core::vocabulary::InstanceType;
 
 use crate::args::pairs::pair;
 use crate::args::values::{amount, count, data_disk, disk, image, kind, memory, name, port, quantity, variable};
-use crate::args::{ChangeArgs, WaitArgs};
+use crate::args::{ChangeArgs, LoginWaitArgs, WaitArgs};
 use crate::commands::shared::create_cluster::{ClusterRequest, create};
 use crate::commands::shared::first_boot::{Keys, digests, read_files};
 use crate::commands::shared::patch::Patch;
@@ -94,13 +94,13 @@ pub(crate) struct CreateCluster {
     #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
     pub(crate) owner: Option<UserName>,
     #[command(flatten)]
-    pub(crate) wait: WaitArgs,
+    pub(crate) wait: LoginWaitArgs,
     #[command(flatten)]
     pub(crate) change: ChangeArgs,
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<(), CliError> {
-    let (wait, change) = (args.wait.clone(), args.change.clone());
+    let (wait, change) = (WaitArgs::from(args.wait.clone()), args.change.clone());
     match &args.filename {
         Some(path) => {
             let files = read_files(args.cloud_init.as_deref(), args.sysprep.as_deref())?;

@@ -6,8 +6,8 @@ use clap::Args;
 
 use cmp_core::vocabulary::Verb;
 
-use crate::args::ClustersArgs;
 use crate::args::values::span;
+use crate::args::{ClustersArgs, LoginWaitArgs};
 use crate::commands::shared::lifecycle::{self, How};
 use crate::context::Context;
 use crate::error::CliError;
@@ -18,7 +18,7 @@ use crate::error::CliError;
 )]
 pub(crate) struct ResumeClusters {
     #[command(flatten)]
-    pub(crate) which: ClustersArgs,
+    pub(crate) which: ClustersArgs<LoginWaitArgs>,
     /// Resume for this long, then suspend the clusters again
     #[arg(long = "for", value_name = "DURATION", value_parser = span)]
     pub(crate) span: Option<Duration>,

@@ -18,6 +18,7 @@ use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{ChangeArgs, DryRun, WaitArgs};
 use crate::commands::shared::first_boot::{own_key, write_secrets};
+use crate::commands::shared::login;
 use crate::commands::shared::make_instances::{existing, has_none, make_instances, running, try_first};
 use crate::commands::shared::patch::Patch;
 use crate::commands::shared::prepared_cluster::prepared;
@@ -47,6 +48,7 @@ pub(crate) async fn create(
     let template = templates::of(context, &wish.want).await?;
     let wish = create::of_template(wish, template.kind())?;
     let kind = wish.want.kind;
+    login::only_vms(Some(kind), wait).map_err(|error| error.hint("use --type vm, or --wait"))?;
     let can_run = kind == InstanceType::Container || kubevirt::installed(&context.client().await?).await?;
     create::can_run(kind, can_run)?;
     let blueprint = templates::blueprint(&template, &wish.want, patch.as_ref())?;
@@ -102,7 +104,10 @@ pub(crate) async fn create(
             Step::Run(names) => {
                 let names = create::awaited(&names, &there);
                 if !names.is_empty() {
-                    running(context, name, want.kind, names, wait.limit()).await?;
+                    running(context, name, want.kind, names.clone(), wait.limit()).await?;
+                    if let Some(port) = wait.ssh {
+                        login::answers(context, names, port, wait.limit()).await?;
+                    }
                 }
             }
             Step::TellOff(line) => context.ui.note(&line),

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use clap::Args;
 use futures::stream::StreamExt;
 use jiff::Timestamp;
 use kube::Client;
@@ -20,12 +21,12 @@ use cmp_core::plan::schedule::{Back, in_so_long};
 use cmp_core::progress::clock::Limit;
 use cmp_core::vocabulary::{InstanceType, Mode, Trigger, Verb};
 
-use crate::args::{ClustersArgs, DryRun, InstanceArgs, SuspendArgs, suffix};
+use crate::args::{ClustersArgs, DryRun, InstanceArgs, SuspendArgs, WaitArgs, suffix};
 use crate::commands::shared::select_clusters::{check_owner, matching};
 use crate::commands::shared::wait_clock::WaitClock;
 use crate::commands::shared::waiting::{self, Waited};
 use crate::commands::shared::write_account::print_plan;
-use crate::commands::shared::{losses, orphans, schedules, wants};
+use crate::commands::shared::{login, losses, orphans, schedules, wants};
 use crate::context::{Context, MANAGER, complete, once};
 use crate::error::CliError;
 use crate::output::{Format, done, print_object};
@@ -180,8 +181,9 @@ impl VerbRequest<'_> {
         }
     }
 
-    /// Waits until all instances to which the verb applies reach its goal. A late instance counts as failed.
-    async fn wait(&self, clusters: &mut [ClusterOutcome], limit: Limit) -> Result<(), CliError> {
+    /// Waits until all instances to which the verb applies reach its goal, and until ssh answers in them if that is
+    /// asked for. A late instance counts as failed.
+    async fn wait(&self, clusters: &mut [ClusterOutcome], wait: &WaitArgs) -> Result<(), CliError> {
         let waited: Vec<Waited> = clusters
             .iter()
             .map(|ClusterOutcome { cluster, kind, outcomes }| Waited {
@@ -191,7 +193,7 @@ impl VerbRequest<'_> {
                 goal: plan::goal(self.verb),
             })
             .collect();
-        let clock = WaitClock::start(limit);
+        let clock = WaitClock::start(wait.limit());
         self.context.ui.goes_on(
             "only the wait has ended, and the instances go on changing",
             "`kubectl cmp get instances` shows their states",
@@ -204,14 +206,30 @@ impl VerbRequest<'_> {
                 }
             }
         }
+        let Some(port) = wait.ssh else { return Ok(()) };
+        let each = || clusters.iter().flat_map(|cluster| &cluster.outcomes);
+        let names = plan::awaited(each().map(|(name, outcome)| (name, outcome.result())));
+        let clock = WaitClock::start(wait.limit());
+        let silent = login::until(self.context, names, port, &clock).await?;
+        for (name, outcome) in clusters.iter_mut().flat_map(|cluster| &mut cluster.outcomes) {
+            if let Some(one) = silent.iter().find(|one| one.name == *name) {
+                *outcome = InstanceOutcome::Failed(login::late(std::slice::from_ref(one), port, &clock));
+            }
+        }
         Ok(())
     }
 }
 
 /// Applies a verb to named instances, one after another: each is a separate request. The wait covers all of them
 /// together.
-pub(crate) async fn instances(context: &Context<'_>, verb: Verb, args: InstanceArgs, how: How) -> Result<(), CliError> {
+pub(crate) async fn instances<W: Args + Into<WaitArgs>>(
+    context: &Context<'_>,
+    verb: Verb,
+    args: InstanceArgs<W>,
+    how: How,
+) -> Result<(), CliError> {
     let InstanceArgs { names, wait, change } = args;
+    let wait = wait.into();
     let dry_run = change.dry.dry_run;
     let (yes, mode) = (how.yes, how.mode);
     let ask = verb_request(context, verb, how, dry_run).await?;
@@ -222,6 +240,7 @@ pub(crate) async fn instances(context: &Context<'_>, verb: Verb, args: InstanceA
             Some((_, kind)) => *kind,
             None => context.kind(&name.cluster).await?,
         };
+        login::only_vms(kind, &wait).map_err(|error| error.about(&format!("instance {name}")))?;
         named.push((name, kind));
     }
     losses::of_instances(context, &ask.client, (verb, mode), &named, (yes, dry_run)).await?;
@@ -231,7 +250,7 @@ pub(crate) async fn instances(context: &Context<'_>, verb: Verb, args: InstanceA
         outcomes.push(ClusterOutcome { cluster: name.cluster.clone(), kind, outcomes: vec![(name, one)] });
     }
     if wait.wait && dry_run == DryRun::None {
-        ask.wait(&mut outcomes, wait.limit()).await?;
+        ask.wait(&mut outcomes, &wait).await?;
     }
     let each = |one: &ClusterOutcome| switched(verb, one.kind, &one.outcomes);
     print_plan(context.ui, dry_run, || Ok(outcomes.iter().filter_map(each).collect()))?;
@@ -268,14 +287,15 @@ pub(crate) async fn instances(context: &Context<'_>, verb: Verb, args: InstanceA
 }
 
 /// Applies a verb to all instances of clusters in parallel. It continues after failures, and prints counts.
-pub(crate) async fn clusters(
+pub(crate) async fn clusters<W: Args + Into<WaitArgs>>(
     context: &Context<'_>,
     verb: Verb,
-    args: ClustersArgs,
+    args: ClustersArgs<W>,
     how: How,
     span: Option<Duration>,
 ) -> Result<(), CliError> {
     let ClustersArgs { which, wait, change } = args;
+    let wait = wait.into();
     let dry_run = change.dry.dry_run;
     let names = if which.is_query() {
         let found = matching(context, &which).await?.into_iter();
@@ -290,6 +310,11 @@ pub(crate) async fn clusters(
     if names.is_empty() {
         context.ui.note("No resources found.");
         return Ok(());
+    }
+    for name in names.iter().filter(|_| wait.ssh.is_some()) {
+        // The verb itself reports a cluster that cannot be looked up.
+        let kind = context.kind(name).await.unwrap_or_default();
+        login::only_vms(kind, &wait).map_err(|error| error.about(&format!("cluster {name}")))?;
     }
     let (yes, mode) = (how.yes, how.mode);
     let mut ask = verb_request(context, verb, how, dry_run).await?;
@@ -334,7 +359,7 @@ pub(crate) async fn clusters(
     }
     // Request all changes before waiting for one.
     if wait.wait && dry_run == DryRun::None && !outcomes.is_empty() {
-        ask.wait(&mut outcomes, wait.limit()).await?;
+        ask.wait(&mut outcomes, &wait).await?;
     }
     let mut objects = Vec::new();
     for (ClusterOutcome { cluster: name, kind, outcomes }, back) in outcomes.iter().zip(&backs) {
