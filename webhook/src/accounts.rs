@@ -72,25 +72,25 @@ fn judge(request: &Request<'_, Map<'_>, Map<'_>>) -> (&'static str, AdmissionRes
     let Some(object) = request.object.as_ref().filter(|object| object.is_account()) else {
         return ("Allowed", allowed(&request.uid));
     };
-    let by = Logged(&request.user_info.username);
+    let (uid, by) = (Logged(&request.uid), Logged(&request.user_info.username));
     let old = request.old_object.as_ref().filter(|old| old.is_account());
     let old = old.map(Map::encoded);
     let pair = match AccountPair::read(old.as_ref(), &object.encoded()) {
         Ok(pair) => pair,
         Err(error) => {
             let message = error.to_string();
-            info!(user = %Logged(&object.metadata.name), %by, refused = %Logged(&message), "judged");
+            info!(%uid, user = %Logged(&object.metadata.name), %by, refused = %Logged(&message), "judged");
             return ("Unreadable", refused(&request.uid, 422, "Invalid", &message));
         }
     };
     match judge_pair(&pair) {
         Ok(()) => {
-            info!(user = %pair.after.user, %by, dry_run = request.dry_run, "allowed");
+            info!(%uid, user = %pair.after.user, %by, dry_run = request.dry_run, "allowed");
             ("Allowed", allowed(&request.uid))
         }
         Err(denial) => {
             let message = denial.to_string();
-            info!(user = %pair.after.user, %by, dry_run = request.dry_run, refused = %Logged(&message), "judged");
+            info!(%uid, user = %pair.after.user, %by, dry_run = request.dry_run, refused = %Logged(&message), "judged");
             let mut response = refused(&request.uid, 403, "Forbidden", &message);
             // The API server passes them on. The plugin goes by the reason and not by the message.
             let cause =

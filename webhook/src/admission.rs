@@ -16,11 +16,12 @@ use axum::routing::post;
 use kube::core::admission::AdmissionResponse;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tracing::error;
+use tracing::{error, info};
 
 use cmp_core::keys;
 
 use crate::limits::{self, busy, limit_body};
+use crate::logged::Logged;
 use crate::metrics::Metrics;
 use crate::review::{self, Answered};
 use crate::{accounts, templates};
@@ -76,10 +77,7 @@ async fn answer(State(judge): State<Judge>, body: Bytes) -> Response {
     let judged = tokio::task::spawn_blocking(move || {
         // The thread holds the place, because it continues even if nobody waits for its answer any more.
         let _place = place;
-        let started = Instant::now();
-        let (verdict, answer) = judged(judge.question, &body)?;
-        judge.metrics.judged(verdict, started.elapsed());
-        Some(answer)
+        answered(&judge.metrics, judge.question, &body)
     });
     match judged.await {
         Ok(Some(answer)) => axum::Json(answer.into_review()).into_response(),
@@ -89,6 +87,17 @@ async fn answer(State(judge): State<Judge>, body: Bytes) -> Response {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// Answers a question, counts the answer, and logs it. The uid leads to the line that says whose account it is.
+fn answered(metrics: &Metrics, question: Question, body: &[u8]) -> Option<AdmissionResponse> {
+    let started = Instant::now();
+    let (verdict, answer) = judged(question, body)?;
+    let took = started.elapsed();
+    metrics.judged(verdict, took);
+    let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    info!(uid = %Logged(&answer.uid), verdict, microseconds, "answered");
+    Some(answer)
 }
 
 /// Answers a question, or explains why it has no answer; `None` if the body is not a question at all.
@@ -104,6 +113,9 @@ fn judged(question: Question, body: &[u8]) -> Option<(&'static str, AdmissionRes
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::Mutex;
+
     use axum::body::Body;
     use axum::http;
     use serde_json::{Value, json};
@@ -166,6 +178,44 @@ mod tests {
         assert_eq!(answer["response"]["allowed"], false);
         assert_eq!((&status["code"], &status["reason"]), (&json!(403), &json!("Forbidden")));
         assert_eq!(status["message"], "exceeded quota: john, requested: cpu=6, used: cpu=0, limited: cpu=4");
+    }
+
+    /// The lines of a log.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_log_has_the_uid_the_user_the_verdict_and_the_time_of_each_review() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        let metrics = Metrics::default();
+        let want = r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"2Gi"}}"#;
+        tracing::subscriber::with_default(log, || {
+            for account in [account(None), account(Some(want)), account(Some("three"))] {
+                answered(&metrics, Question::Account, question(&account).as_bytes());
+            }
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let fields: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["fields"].clone()).collect();
+        assert_eq!(fields.len(), 6, "{text}");
+        for (pair, verdict) in fields.chunks(2).zip(["Allowed", "OverQuota", "Unreadable"]) {
+            let [told, answered] = pair else { panic!("{text}") };
+            assert_eq!((&told["user"], &told["by"]), (&json!("john"), &json!("system:serviceaccount:cmp-users:john")));
+            assert_eq!((&told["uid"], &answered["uid"]), (&json!("question-1"), &json!("question-1")));
+            assert_eq!((&answered["message"], &answered["verdict"]), (&json!("answered"), &json!(verdict)));
+            assert!(answered["microseconds"].is_u64(), "{text}");
+        }
     }
 
     #[tokio::test]

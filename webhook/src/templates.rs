@@ -63,15 +63,16 @@ pub(crate) fn answer(body: &[u8]) -> Answered {
         return Ok(("Allowed", allowed(&request.uid)));
     };
     let (template, by) = (Logged(&map.metadata.name), Logged(&request.user_info.username));
+    let uid = Logged(&request.uid);
     Ok(match judge(&map.config_map()) {
         Ok((_, unused)) => {
-            info!(%template, %by, dry_run = request.dry_run, "allowed");
+            info!(%uid, %template, %by, dry_run = request.dry_run, "allowed");
             let mut response = allowed(&request.uid);
             response.warnings = Some(unused).filter(|unused| !unused.is_empty());
             ("Allowed", response)
         }
         Err(why) => {
-            info!(%template, %by, dry_run = request.dry_run, refused = %Logged(&why), "judged");
+            info!(%uid, %template, %by, dry_run = request.dry_run, refused = %Logged(&why), "judged");
             let message = format!("template {}: {why}", map.metadata.name);
             ("BadTemplate", refused(&request.uid, 422, "Invalid", &message))
         }
