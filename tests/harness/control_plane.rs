@@ -401,9 +401,21 @@ fn copy_folder(from: &Path, to: &Path) {
 
 /// Returns a client for a kubeconfig.
 pub async fn client(kubeconfig: &Path) -> Client {
+    Client::try_from(config(kubeconfig).await).expect("a client")
+}
+
+/// Returns a client of a kubeconfig that acts for another user.
+pub async fn impersonating(kubeconfig: &Path, user: &str, groups: &[&str]) -> Client {
+    let mut config = config(kubeconfig).await;
+    config.auth_info.impersonate = Some(user.to_owned());
+    config.auth_info.impersonate_groups = Some(groups.iter().map(|group| (*group).to_owned()).collect());
+    Client::try_from(config).expect("a client")
+}
+
+async fn config(kubeconfig: &Path) -> kube::Config {
     let read = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig of ours");
     let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await;
-    Client::try_from(config.expect("a kubeconfig of ours")).expect("a client")
+    config.expect("a kubeconfig of ours")
 }
 
 fn kubeconfig(port: u16, certificate_authority: &str, token: &str, user: &str) -> String {

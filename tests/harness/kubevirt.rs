@@ -1,5 +1,5 @@
 //! KubeVirt in a control plane: the real virt-api and virt-controller, under the names of their ServiceAccounts. The
-//! CRDs, rights and webhooks are KubeVirt's own.
+//! CRDs, rights and webhooks are KubeVirt's own. CDI is there as well (see [`cdi`]).
 //!
 //! This module does the work of virt-operator. virt-handler and the guests are simulated (see `virt-handler/main.rs`),
 //! and so are the kubelets (kwok, with `control-plane/kubevirt/stages.yaml`). Nothing leaves loopback: virt-api's
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::authority::Authority;
 use crate::binaries::{Binaries, KUBEVIRT, built};
+use crate::cdi;
 use crate::child::{PATIENCE, connect, output};
 use crate::control_plane::{ControlPlane, free_port};
 use crate::process::Process;
@@ -156,6 +157,8 @@ impl KubeVirt {
         let [install, definitions, serving] = Self::files(plane);
         let create = |file: &str| done(&plane.admin(&["create", "--validate=false", "-f", file]));
         create(&install)?;
+        // virt-api and virt-controller look for CDI when they start. virt-api ends when CDI is installed later.
+        done(&plane.admin_reading(&["create", "-f", "-"], &cdi::objects().to_string()))?;
         // virt-api prepares its API description for a few seconds before it listens.
         kubevirt.virt_api.restart();
         create(&definitions)?;

@@ -7,6 +7,7 @@
 pub mod authority;
 pub mod balancer;
 pub mod binaries;
+pub mod cdi;
 pub mod control_plane;
 pub mod etcd;
 pub mod history;

@@ -16,6 +16,7 @@
 //! - The kubelet's part: a launcher Pod ends after its guest has ended. The order matters, because virt-controller
 //!   takes a Pod that ends while its guest runs for a failed start. The Pod that a guest has left ends too.
 //! - The answers of a guest's agent about its system (`agent`).
+//! - CDI's controller, which makes the claims of `DataVolumes` and reports their import (`cdi`).
 //! - The streams of a guest's console and screen, as far as their first words (`streams`).
 //!
 //! The program writes VMIs as KubeVirt's own ServiceAccount for virt-handler, with its rights: list, watch and update.
@@ -56,9 +57,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use serde_json::{Value, json};
 
-use cmp_tests::control_plane::client;
+use cmp_tests::cdi::{CONTROLLER, GROUPS};
+use cmp_tests::control_plane::{client, impersonating};
 
 mod agent;
+mod cdi;
 mod streams;
 
 /// The annotation for a misbehaving guest.
@@ -94,7 +97,10 @@ async fn main() -> ExitCode {
         kubelet: client(&folder.join("admin.kubeconfig")).await,
         resource: ApiResource::from_gvk(&GroupVersionKind::gvk("kubevirt.io", "v1", "VirtualMachineInstance")),
     });
+    let admin = folder.join("admin.kubeconfig");
+    let controller = impersonating(&admin, CONTROLLER, &GROUPS).await;
     let why = tokio::select! {
+        () = cdi::run(controller, world.kubelet.clone()) => "the imports ended".to_owned(),
         error = serve(&folder, port, world.clone()) => error,
         () = guests(world.clone()) => "the guests ended".to_owned(),
         () = launchers(world) => "the launchers ended".to_owned(),
