@@ -29,7 +29,7 @@ use crate::accounts::changes;
 use crate::early::until_seen;
 use crate::error::{ApiError, if_there};
 use crate::kubevirt::Machines;
-use crate::{data_disks, events, lists};
+use crate::{data_disks, data_volumes, events, lists};
 
 /// Number of instances that are deleted in parallel.
 const AT_ONCE: usize = 32;
@@ -74,10 +74,12 @@ async fn containers(client: &Client, cluster: &ClusterName) -> Result<Observed, 
 }
 
 async fn machines(client: &Client, cluster: &ClusterName) -> Result<Observed, ApiError> {
-    let machines = Machines::of(client, cluster);
-    let (machines, running) = futures::try_join!(machines.list(), machines.running())?;
+    let vms = Machines::of(client, cluster);
+    let (machines, running) = futures::try_join!(vms.list(), vms.running())?;
     let orphans = orphaned_guests(&machines, &running);
-    Ok(Observed { instances: of_virtual_machines(&machines, &running), orphans })
+    let mut instances = of_virtual_machines(&machines, &running);
+    data_volumes::explain_disks(client, cluster, &mut instances).await;
+    Ok(Observed { instances, orphans })
 }
 
 fn has_no_pod(instance: &Instance) -> bool {
@@ -114,15 +116,18 @@ pub async fn get(client: &Client, name: &InstanceName, kind: InstanceType) -> Re
 }
 
 /// Yields whenever an instance of a cluster changes, and once when it becomes readable.
-pub fn changed(client: &Client, cluster: &ClusterName, kind: InstanceType) -> [BoxStream<'static, ()>; 2] {
+pub fn changed(client: &Client, cluster: &ClusterName, kind: InstanceType) -> Vec<BoxStream<'static, ()>> {
     match kind {
         InstanceType::Container => {
             let namespace = cluster.namespace();
             let sets: Api<PartialObjectMeta<StatefulSet>> = Api::namespaced(client.clone(), &namespace);
             let pods: Api<PartialObjectMeta<Pod>> = Api::namespaced(client.clone(), &namespace);
-            [changes(sets, Config::default()), changes(pods, Config::default())]
+            vec![changes(sets, Config::default()), changes(pods, Config::default())]
         }
-        InstanceType::Vm => Machines::of(client, cluster).changes(),
+        InstanceType::Vm => {
+            let machines = Machines::of(client, cluster).changes();
+            machines.into_iter().chain([data_volumes::changed(client, cluster)]).collect()
+        }
     }
 }
 

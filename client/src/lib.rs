@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod clusters;
 pub mod connect;
 pub mod data_disks;
+pub mod data_volumes;
 pub mod discovery;
 mod early;
 pub mod error;

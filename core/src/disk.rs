@@ -26,6 +26,7 @@ impl Disk {
     /// Returns the disk of the instances that a want describes. Only its template tells whether a VM has another one.
     pub fn of_want(want: &Want) -> Self {
         match want.kind {
+            InstanceType::Vm if want.root_disk.is_some() => Self::Claim { size: want.size.named(STORAGE) },
             InstanceType::Vm => Self::Ephemeral,
             InstanceType::Container if want.disk.is_some() => Self::Claim { size: want.size.named(STORAGE) },
             InstanceType::Container => Self::Nothing,
@@ -102,6 +103,9 @@ mod tests {
             let disk = Disk::of_want(&want);
             assert_eq!((disk, disk.to_string().as_str()), (expected, shown));
         }
+        let root_disk = Some("image".to_owned());
+        let vm = Want { kind: VM, root_disk, ..want(1, "cpu=1,memory=1Gi,storage=20Gi") };
+        assert_eq!(Disk::of_want(&vm), claim("20Gi"));
         assert_eq!(Disk::Claim { size: None }.to_string(), "claim");
     }
 

@@ -243,7 +243,7 @@ pub fn of_virtual_machine(vm: &VirtualMachine, instance: Option<&VirtualMachineI
         message: shown.message,
         size: machine.size().unwrap_or_default(),
         image: machine.image(),
-        disk: machine.root(),
+        disk: vm.root(),
         node: instance.filter(|_| on).and_then(|instance| instance.status.node_name.clone()),
         ip: instance.filter(|_| on).and_then(|instance| instance.status.interfaces.first()?.ip_address.clone()),
         suspension: suspension(&vm.metadata).filter(|_| shown.state == State::Suspended),

@@ -10,7 +10,7 @@ use crate::account::Want;
 use crate::containers::Metadata;
 use crate::disk::Disk;
 use crate::quantity::Quantity;
-use crate::resources::{ResourceName, Resources};
+use crate::resources::{ResourceName, Resources, STORAGE};
 
 /// The API group of VirtualMachines.
 pub const GROUP: &str = "kubevirt.io";
@@ -50,6 +50,8 @@ pub struct VirtualMachineSpec {
     pub run_strategy: Option<String>,
     /// The template of its VirtualMachineInstance.
     pub template: Template,
+    /// The `DataVolumes` that KubeVirt makes for its disks. Any form is read, so that an unusual one hides no VM.
+    pub data_volume_templates: Value,
 }
 
 /// The template of the VirtualMachineInstance of a VirtualMachine.
@@ -157,6 +159,11 @@ pub struct Volume {
 }
 
 impl Volume {
+    /// Returns the name of the volume in its machine.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Returns the kind of a disk with data. The others carry configuration.
     fn disk(&self) -> Option<Disk> {
         if self.persistent_volume_claim.is_some() || self.imported.is_some() {
@@ -243,6 +250,22 @@ impl VirtualMachine {
         self.spec.run_strategy.as_deref() != Some(HALTED)
     }
 
+    /// Returns the kind of the root disk. The size of a claim is known if the VM itself has KubeVirt make it.
+    pub fn root(&self) -> Disk {
+        let volume = self.spec.template.spec.root_volume();
+        let Some(name) = volume.and_then(|volume| volume.imported.as_ref()).map(|imported| &imported["name"]) else {
+            return volume.and_then(Volume::disk).unwrap_or(Disk::Ephemeral);
+        };
+        let templates = self.spec.data_volume_templates.as_array();
+        let template = templates.into_iter().flatten().find(|template| &template["metadata"]["name"] == name);
+        let claim = |template: &Value| {
+            ["pvc", "storage"]
+                .into_iter()
+                .find_map(|form| template["spec"][form]["resources"]["requests"][STORAGE].as_str()?.parse().ok())
+        };
+        Disk::Claim { size: template.and_then(claim) }
+    }
+
     /// Reports whether the guest is frozen. A frozen guest that KubeVirt moves is frozen on both nodes, although KubeVirt
     /// prints only that it moves.
     pub fn is_paused(&self) -> bool {
@@ -306,15 +329,21 @@ impl Machine {
         Some(size)
     }
 
-    /// Returns the kind of the root disk: the first one to boot from. A machine whose root disk is not found counts as
-    /// one that keeps nothing.
+    /// Returns the kind of the root disk. A machine whose root disk is not found counts as one that keeps nothing.
     pub fn root(&self) -> Disk {
+        self.root_volume().and_then(Volume::disk).unwrap_or(Disk::Ephemeral)
+    }
+
+    /// Returns the volume with data that is the first one to boot from.
+    pub(crate) fn root_volume(&self) -> Option<&Volume> {
         let mut disks: Vec<&DiskDevice> = self.domain.devices.disks.iter().collect();
         disks.retain(|disk| disk.cdrom.is_none());
         // The sort is stable, so that disks without a place keep their order.
         disks.sort_by_key(|disk| disk.boot_order.unwrap_or(u32::MAX));
-        let of = |disk: &&DiskDevice| self.volumes.iter().find(|volume| volume.name == disk.name)?.disk();
-        disks.iter().find_map(of).unwrap_or(Disk::Ephemeral)
+        let of = |disk: &&DiskDevice| {
+            self.volumes.iter().find(|volume| volume.name == disk.name).filter(|volume| volume.disk().is_some())
+        };
+        disks.iter().find_map(of)
     }
 
     /// Returns the image of the first disk.

@@ -27,6 +27,7 @@
 //! | [`state`], [`instance`] | the shown state of an instance |
 //! | [`disk`] | how long the disk of an instance stays, and the effect of each mode of a suspension on it |
 //! | [`data_disk`] | the claim of a VM beside its root disk, and its mount in the guest |
+//! | [`root_disk`] | the root disk of a VM that stays, and the state of its import |
 //! | [`lifecycle`] | the verbs that apply to an instance, and the patch that executes them |
 //! | [`plan`] | the plans of the commands that change something |
 //! | [`powered_off`] | which instances of a cluster are off, in a file and when they are made |
@@ -70,6 +71,7 @@ pub mod powered_off;
 pub mod progress;
 pub mod quantity;
 pub mod resources;
+pub mod root_disk;
 pub mod schedule;
 pub mod settings;
 pub mod ssh_key;

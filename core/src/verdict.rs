@@ -16,6 +16,7 @@ use crate::merge_join::merge_join;
 use crate::name::{ClusterName, MAX_COUNT, UserName};
 use crate::quantity::Quantity;
 use crate::resources::{CPU, MEMORY, Resources, STORAGE};
+use crate::root_disk;
 use crate::schedule;
 use crate::vocabulary::InstanceType;
 
@@ -334,7 +335,7 @@ fn judge_want(
             return invalid(field.to_owned(), "is for containers: leave it out, or use type container");
         }
     }
-    for (field, path) in [("disk", &want.disk), ("dataDisk", &want.data_disk)] {
+    for (field, path) in [("disk", &want.disk), ("dataDisk", &want.data_disk), ("rootDisk", &want.root_disk)] {
         if path.is_some() && want.size.named(STORAGE).is_none() {
             return invalid(field.to_owned(), "needs storage in the size: set size.storage to the size of the disk");
         }
@@ -348,6 +349,17 @@ fn judge_want(
                 format!("dataDisk {path:?}"),
                 "is not a mount path: use a path of letters, digits and \"-_./\", such as /data",
             );
+        }
+    }
+    if let Some(source) = &want.root_disk {
+        if want.kind != InstanceType::Vm {
+            return invalid("rootDisk".to_owned(), "is for VMs: leave it out, or use disk");
+        }
+        if source != root_disk::IMAGE {
+            return invalid(format!("rootDisk {source:?}"), "is not a known source: use image");
+        }
+        if want.data_disk.is_some() {
+            return invalid("dataDisk".to_owned(), "needs the storage that rootDisk takes: leave one of them out");
         }
     }
     if want.patch.as_ref().is_some_and(|patch| !patch.is_array() && !patch.is_object()) {

@@ -233,6 +233,7 @@ impl Cluster {
                 "ports": want.map(|want| &want.ports).filter(|ports| !ports.is_empty()),
                 "disk": want.and_then(|want| want.disk.as_ref()),
                 "dataDisk": want.and_then(|want| want.data_disk.as_ref()),
+                "rootDisk": want.and_then(|want| want.root_disk.as_ref()),
                 "patch": want.and_then(|want| want.patch.as_ref()),
                 "schedule": want.and_then(|want| want.schedule.as_ref()),
             },

@@ -122,7 +122,7 @@ fn a_disk_outlives_a_stop_and_goes_with_its_instance() {
     create(&["--disk", "1Gi", "--resource", "storage=1Gi"]).fails().says("both set the storage");
     create(&["--disk", "10"]).fails().says("did you mean 10Gi?");
     create(&["--disk", "1Gi:data"]).fails().says("is not a mount path");
-    create(&["--disk", "1Gi", "--type", "vm"]).fails().says("--disk is for containers");
+    create(&["--disk", "1Gi:/a", "--type", "vm"]).fails().says("the disk of a VM is its root disk");
     // The test creates the volumes, because no provisioner runs here.
     for index in 0..2 {
         let volume = json!({

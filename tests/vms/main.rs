@@ -18,6 +18,7 @@ mod networks;
 mod nodes;
 mod resize;
 mod rights;
+mod root_disk;
 mod schedules;
 mod smoke;
 mod support;

@@ -65,6 +65,10 @@ pub struct Want {
     /// know this field keeps it, and charges the storage.
     #[serde(default, rename = "dataDisk", skip_serializing_if = "Option::is_none")]
     pub data_disk: Option<String>,
+    /// The source of the root disk of each VM, if the disk stays. The disk is as large as the storage of the size. A version
+    /// that does not know this field keeps it, and charges the storage.
+    #[serde(default, rename = "rootDisk", skip_serializing_if = "Option::is_none")]
+    pub root_disk: Option<String>,
     /// Further differences from the template: a JSON Patch or a merge patch of the Pod or the VirtualMachine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patch: Option<Value>,
@@ -117,6 +121,7 @@ impl Want {
             ports: Vec::new(),
             disk: None,
             data_disk: None,
+            root_disk: None,
             patch: None,
             schedule: None,
             labels: BTreeMap::new(),

@@ -152,6 +152,9 @@ pub fn of_template(mut wish: Wish, template: InstanceType) -> Result<Wish, Refus
         if *typed && want.kind != template {
             return Err(flags::other_type(want.kind, template));
         }
+        if want.kind != template && template == InstanceType::Vm {
+            flags::to_root_disk(want)?;
+        }
         want.kind = template;
     }
     Ok(wish)
@@ -165,6 +168,16 @@ pub fn can_run(kind: InstanceType, kubevirt: bool) -> Result<(), Refusal> {
     Err(Refusal::wish("--type vm: KubeVirt is not installed in this cluster")
         .hint("ask an administrator to install KubeVirt 1.7 or newer (kubevirt.io), or use --type container")
         .hint("if it was installed just now, repeat the command: the API server may serve new types only after five minutes"))
+}
+
+/// Checks that the VMs of a cluster can have root disks that stay, if it wants them. `cdi` tells whether CDI is installed.
+pub fn can_keep_roots(want: &Want, cdi: bool) -> Result<(), Refusal> {
+    if want.root_disk.is_none() || cdi {
+        return Ok(());
+    }
+    Err(Refusal::wish("--disk: a root disk that stays needs CDI, which is not installed in this cluster")
+        .hint("ask an administrator to install CDI (github.com/kubevirt/containerized-data-importer)")
+        .hint("or use --data-disk for a second disk of each VM, which stays"))
 }
 
 /// Plans the creation of a cluster, or its continuation after an interruption.

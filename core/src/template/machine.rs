@@ -3,6 +3,8 @@
 //! As in `manifests/policies/vms.yaml`, only the fields listed here can be set. A field that is unknown today may cost
 //! something tomorrow. The lists are those of the policy; a test compares them.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::error::TemplateError;
@@ -17,8 +19,10 @@ use crate::account::Want;
 use crate::data_disk;
 use crate::first_boot;
 use crate::keys;
-use crate::kubevirt::{ALWAYS, DEFAULT_IMAGE, GROUP, HALTED, VERSION, processors};
+use crate::kubevirt::{self, ALWAYS, DEFAULT_IMAGE, GROUP, HALTED, VERSION, processors};
 use crate::name::InstanceName;
+use crate::resources::STORAGE;
+use crate::root_disk;
 use crate::state::State;
 
 /// The volumes that cloud-init reads.
@@ -248,6 +252,10 @@ pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), TemplateErro
         let first = disks.next().ok_or_else(|| TemplateError::new("spec.template.spec.volumes", why))?;
         first.insert("image".to_owned(), json!(image));
     }
+    if want.root_disk.is_some() {
+        keep_root(machine, want)?;
+    }
+    let spec = &mut machine["spec"]["template"]["spec"];
     if first_boot::has_user_data(want) && has_volume(spec, &CLOUDS) {
         let why = if want.cloud_init.is_some() {
             "already have a cloud-init, so --cloud-init cannot add one: use a template without it"
@@ -274,6 +282,45 @@ pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), TemplateErro
         // The claim is named for each instance.
         add(spec, disk, json!({ "name": DATA, "persistentVolumeClaim": { "claimName": DATA } }))?;
     }
+    Ok(())
+}
+
+/// Gives the root disk a claim that stays: it is filled from the image of its containerDisk, or as its `DataVolume` says.
+fn keep_root(machine: &mut Value, want: &Want) -> Checked {
+    const VOLUMES_AT: &str = "spec.template.spec.volumes";
+    let Some(size) = want.size.named(STORAGE) else {
+        return no("size.storage", "is missing: it is the size of the disk");
+    };
+    let read: Option<kubevirt::Machine> = serde_json::from_value(machine["spec"]["template"]["spec"].clone()).ok();
+    let name = read.as_ref().and_then(kubevirt::Machine::root_volume).map(|root| root.name().to_owned());
+    let volumes = machine.pointer_mut("/spec/template/spec/volumes").and_then(Value::as_array_mut);
+    let root = volumes.into_iter().flatten().find(|volume| name.as_deref().is_some_and(|name| volume["name"] == name));
+    let Some(root) = root else { return no(VOLUMES_AT, "have no root disk that --disk could keep") };
+    let image = root["containerDisk"]["image"].as_str().map(root_disk::of_image);
+    let from = root["dataVolume"]["name"].as_str().map(str::to_owned);
+    *root = json!({ "name": root["name"], "dataVolume": { "name": root_disk::UNNAMED } });
+    let volumes = list(&mut machine["spec"], "", "dataVolumeTemplates")?;
+    let made = match (image, from) {
+        (Some(source), _) => root_disk::template(&BTreeMap::from([("source", source)]), &Value::Null, size),
+        (None, Some(from)) => {
+            let at = volumes.iter().position(|volume| volume["metadata"]["name"] == from.as_str());
+            let Some(at) = at else {
+                return no(
+                    VOLUMES_AT,
+                    "have a DataVolume as root disk that dataVolumeTemplates does not name: --disk cannot copy it",
+                );
+            };
+            let spec = volumes.remove(at)["spec"].take();
+            let content = ["source", "sourceRef"].into_iter().filter(|key| !spec[*key].is_null());
+            let content = content.map(|key| (key, spec[key].clone())).collect();
+            let class = CLAIMS.iter().map(|form| &spec[*form]["storageClassName"]).find(|class| !class.is_null());
+            root_disk::template(&content, class.unwrap_or(&Value::Null), size)
+        }
+        (None, None) => {
+            return no(VOLUMES_AT, "have a root disk without an image, which --disk cannot fill: leave --disk out");
+        }
+    };
+    volumes.push(made);
     Ok(())
 }
 
@@ -318,6 +365,15 @@ pub(super) fn still_instance(machine: &Value) -> Checked {
         Some((key, _)) => no(format!("spec.template.spec.domain.{key}"), BY_SIZE),
         None => Ok(()),
     }
+}
+
+/// The annotations of CDI that a disk may have.
+const OF_CDI: [&str; 2] = ["cdi.kubevirt.io/storage.usePopulator", "cdi.kubevirt.io/storage.bind.immediate.requested"];
+
+/// Reports whether an annotation of a `DataVolume` is not for instances. CDI passes networks on to its own Pods.
+fn is_cdis_own(key: &str) -> bool {
+    let of_cdi = key.starts_with("cdi.kubevirt.io/") && !OF_CDI.contains(&key);
+    of_cdi || key.contains("cni.cncf.io/") || key.contains("multus-cni.io/")
 }
 
 /// The claims of the disks that a VirtualMachine makes.
@@ -375,6 +431,18 @@ pub(super) fn check(machine: &Value, grants: &Grants) -> Checked {
         for claim in CLAIMS {
             takes_no_volume(&format!("spec.dataVolumeTemplates[{at}].spec.{claim}"), &disk["spec"][claim], grants)?;
         }
+        for (key, _) in fields(&disk["metadata"]["annotations"]) {
+            if is_cdis_own(key) {
+                return no(
+                    format!("spec.dataVolumeTemplates[{at}].metadata.annotations.{key}"),
+                    "is not allowed for the disks of instances: it changes how CDI fills them, or adds networks",
+                );
+            }
+        }
+        if !disk["spec"]["priorityClassName"].is_null() {
+            let field = format!("spec.dataVolumeTemplates[{at}].spec.priorityClassName");
+            return no(field, "is not allowed for the disks of instances: leave it out");
+        }
         for key in ["finalizers", "ownerReferences"] {
             if !disk["metadata"][key].is_null() {
                 return no(
@@ -421,6 +489,14 @@ pub(super) fn named(machine: &Value, instance: &InstanceName, released: bool) ->
     let volumes = machine.pointer_mut("/spec/template/spec/volumes").and_then(Value::as_array_mut);
     for volume in volumes.into_iter().flatten().filter(|volume| volume["name"] == DATA) {
         volume["persistentVolumeClaim"]["claimName"] = json!(data_disk::claim_name(instance));
+    }
+    let unnamed =
+        [("/spec/template/spec/volumes", "/dataVolume/name"), ("/spec/dataVolumeTemplates", "/metadata/name")];
+    for (list, at) in unnamed {
+        let items = machine.pointer_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
+        for name in items.filter_map(|item| item.pointer_mut(at)).filter(|name| *name == root_disk::UNNAMED) {
+            *name = json!(root_disk::volume_name(instance));
+        }
     }
     machine
 }

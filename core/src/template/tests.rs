@@ -102,6 +102,84 @@ fn a_data_disk_is_attached_and_mounted_in_each_machine() {
 }
 
 #[test]
+fn a_root_disk_that_stays_is_a_claim_of_each_machine() {
+    let dev = Want {
+        kind: InstanceType::Vm,
+        root_disk: Some("image".to_owned()),
+        image: Some("quay.io/a/b:1".to_owned()),
+        ssh_key: Some("ssh-ed25519 AAAA john".to_owned()),
+        ..want(2, "cpu=1,memory=1Gi,storage=20Gi")
+    };
+    let blueprint = Template::machine().blueprint(&dev).unwrap();
+    assert!(!blueprint.is_ephemeral());
+    let made = blueprint.virtual_machine(&name("dev").instance(1)).unwrap();
+    let [volume] = made["spec"]["dataVolumeTemplates"].as_array().unwrap().as_slice() else { panic!("{made}") };
+    assert_eq!(
+        (&volume["metadata"]["name"], &volume["spec"]["source"]["registry"]["url"]),
+        (&json!("root-dev-1"), &json!("docker://quay.io/a/b:1"))
+    );
+    let spec = &made["spec"]["template"]["spec"];
+    assert_eq!(spec["volumes"][0], json!({ "name": "root", "dataVolume": { "name": "root-dev-1" } }));
+    assert_eq!(
+        (&spec["domain"]["devices"]["disks"][0]["name"], &spec["volumes"][1]["name"]),
+        (&json!("root"), &json!("cloudinit"))
+    );
+    let read: crate::kubevirt::VirtualMachine = serde_json::from_value(made).unwrap();
+    assert_eq!(read.root().to_string(), "20Gi");
+
+    // The image of an administrator, which CDI clones. The claim has the wanted size in the exact form.
+    let root = |volume: Value, templates: Value| {
+        let mut manifest = Template::machine().manifest();
+        manifest["spec"]["template"]["spec"]["volumes"] = json!([volume]);
+        manifest["spec"]["dataVolumeTemplates"] = templates;
+        let (template, _) = Template::read(&manifest).unwrap();
+        template.blueprint(&Want { image: None, ..dev.clone() })
+    };
+    let golden = json!({ "name": "root", "dataVolume": { "name": "golden" } });
+    let source = json!({ "kind": "DataSource", "namespace": "images", "name": "fedora" });
+    let storage = json!({ "storageClassName": "fast", "resources": { "requests": { "storage": "30Gi" } } });
+    let templates = json!([{ "metadata": { "name": "golden" }, "spec": { "sourceRef": source, "storage": storage } }]);
+    let made = root(golden.clone(), templates).unwrap().virtual_machine(&name("dev").instance(0)).unwrap();
+    let claim = json!({ "accessModes": ["ReadWriteOnce"], "storageClassName": "fast",
+        "resources": { "requests": { "storage": "20Gi" } } });
+    assert_eq!(
+        made["spec"]["dataVolumeTemplates"],
+        json!([{ "metadata": { "name": "root-dev-0" }, "spec": { "sourceRef": source, "pvc": claim } }])
+    );
+    assert_eq!(made["spec"]["template"]["spec"]["volumes"][0]["dataVolume"]["name"], "root-dev-0");
+    let claim = json!({ "name": "root", "persistentVolumeClaim": { "claimName": "x" } });
+    for (volume, expected) in [
+        (claim, "spec.template.spec.volumes have a root disk without an image, which --disk cannot fill"),
+        (golden, "spec.template.spec.volumes have a DataVolume as root disk that dataVolumeTemplates does not name"),
+    ] {
+        let refused = root(volume, json!([])).unwrap_err().to_string();
+        assert!(refused.starts_with(expected), "{refused}");
+    }
+}
+
+#[test]
+fn the_disks_of_a_machine_say_nothing_of_cdis_own_pods() {
+    let refused = |metadata: Value, priority: Value| {
+        let patch = json!({ "spec": { "dataVolumeTemplates": [{
+            "metadata": metadata, "spec": { "source": { "blank": {} }, "priorityClassName": priority } }] } });
+        let vm = Want { kind: InstanceType::Vm, patch: Some(patch), ..want(1, "cpu=1,memory=1Gi") };
+        Template::machine().blueprint(&vm).err().map(|wrong| wrong.field)
+    };
+    let of = |key: &str| json!({ "name": "d", "annotations": { key: "x" } });
+    for key in ["cdi.kubevirt.io/storage.usePopulator", "cdi.kubevirt.io/storage.bind.immediate.requested", "a/b"] {
+        assert_eq!(refused(of(key), Value::Null), None, "{key}");
+    }
+    for key in
+        ["cdi.kubevirt.io/storage.checkStaticVolume", "k8s.v1.cni.cncf.io/networks", "v1.multus-cni.io/default-network"]
+    {
+        let field = format!("spec.dataVolumeTemplates[0].metadata.annotations.{key}");
+        assert_eq!(refused(of(key), Value::Null), Some(field));
+    }
+    let field = "spec.dataVolumeTemplates[0].spec.priorityClassName";
+    assert_eq!(refused(json!({ "name": "d" }), json!("high")).as_deref(), Some(field));
+}
+
+#[test]
 fn a_disk_is_as_large_as_the_storage_of_the_size() {
     let db = Want { disk: Some("/data".to_owned()), ..want(1, "cpu=1,memory=1Gi,storage=10Gi") };
     let spec =

@@ -176,6 +176,29 @@ fn a_data_disk_is_for_vms_and_charged_as_storage() {
 }
 
 #[test]
+fn a_root_disk_that_stays_is_for_vms_and_charged_as_storage() {
+    let check = |kind: &str, more: &str, source: &str, expected: &str| {
+        let size = r#""size":{"cpu":"1","memory":"1Gi""#;
+        let want = format!(r#"{{"type":"{kind}","count":2,{size}{more},"rootDisk":"{source}"}}"#);
+        let quota = r#"{"cpu":"16","memory":"64Gi","storage":"20Gi"}"#;
+        assert_eq!(verdict(&[("quota", quota)], &[("want.web", &want)]), expected, "{want}");
+    };
+    let of = |storage: &str| format!(r#","storage":"{storage}"}}"#);
+    check("vm", &of("10Gi"), "image", "yes");
+    check(
+        "vm",
+        &of("11Gi"),
+        "image",
+        "exceeded quota: john, requested: storage=22Gi, used: storage=0, limited: storage=20Gi",
+    );
+    check("vm", "}", "image", "want.web: rootDisk needs storage in the size: set size.storage to the size of the disk");
+    check("vm", &of("1Gi"), "later", "want.web: rootDisk \"later\" is not a known source: use image");
+    check("container", &of("1Gi"), "image", "want.web: rootDisk is for VMs: leave it out, or use disk");
+    let both = of("1Gi") + r#","dataDisk":"/data""#;
+    check("vm", &both, "image", "want.web: dataDisk needs the storage that rootDisk takes: leave one of them out");
+}
+
+#[test]
 fn wants_that_no_cluster_can_be_are_refused_by_field_value_and_remedy() {
     let check = |json: &str, expected: &str| {
         let said = verdict(&[("quota", r#"{"cpu":"16","memory":"64Gi","nvidia.com/gpu":"2"}"#)], &[("want.web", json)]);

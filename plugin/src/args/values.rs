@@ -125,8 +125,7 @@ pub(crate) fn login(text: &str) -> Result<String, String> {
 }
 
 pub(crate) fn disk(text: &str) -> Result<Disk, String> {
-    let (size, path) = text.split_once(':').unwrap_or((text, "/data"));
-    let typed = size;
+    let (typed, path) = text.split_once(':').map_or((text, None), |(size, path)| (size, Some(path)));
     let size = quantity(typed)?;
     if size < Quantity::mebibytes(1) {
         return Err(match meant_size(typed) {
@@ -135,17 +134,19 @@ pub(crate) fn disk(text: &str) -> Result<Disk, String> {
         });
     }
     let size = whole_bytes(typed, size)?;
-    if !path.starts_with('/') || path == "/" || path.contains(':') || path.split('/').any(|part| part == "..") {
+    let wrong = |path: &&str| {
+        !path.starts_with('/') || *path == "/" || path.contains(':') || path.split('/').any(|part| part == "..")
+    };
+    if let Some(path) = path.filter(wrong) {
         return Err(format!("{path:?} is not a mount path: use a path such as /var/lib/postgresql"));
     }
-    Ok(Disk { size, path: path.to_owned() })
+    Ok(Disk { size, path: path.map(str::to_owned) })
 }
 
 /// Reads the size of the data disk of a VM, and the path at which it is mounted.
 pub(crate) fn data_disk(text: &str) -> Result<Disk, String> {
     let disk = disk(text)?;
-    if !is_mount_path(&disk.path) {
-        let path = &disk.path;
+    if let Some(path) = disk.path.as_ref().filter(|path| !is_mount_path(path)) {
         return Err(format!("{path:?} is not a mount path: use letters, digits and \"-_./\", as in /var/lib/data"));
     }
     Ok(disk)
@@ -471,7 +472,7 @@ mod tests {
 
     #[test]
     fn a_disk_has_a_size_and_a_place() {
-        let read = |text: &str| disk(text).map(|disk| (disk.size.to_string(), disk.path));
+        let read = |text: &str| disk(text).map(|disk| (disk.size.to_string(), disk.mount_path()));
         assert_eq!(read("10Gi").unwrap(), ("10Gi".to_owned(), "/data".to_owned()));
         assert_eq!(read("1Gi:/var/lib/db").unwrap().1, "/var/lib/db");
         assert_eq!(read("10").unwrap_err(), "10 is below 1Mi: a disk is counted in bytes, did you mean 10Gi?");

@@ -10,6 +10,7 @@ use crate::plan::label::invalid;
 use crate::plan::refusal::Refusal;
 use crate::quantity::Quantity;
 use crate::resources::{Resources, STORAGE};
+use crate::root_disk;
 use crate::template::{NOT_A_REFERENCE, built_in_type, is_reference};
 use crate::vocabulary::InstanceType;
 
@@ -18,8 +19,18 @@ use crate::vocabulary::InstanceType;
 pub struct Disk {
     /// The size of the disk.
     pub size: Quantity,
-    /// The path at which the disk is mounted.
-    pub path: String,
+    /// The path at which the disk is mounted, if one is given.
+    pub path: Option<String>,
+}
+
+impl Disk {
+    /// The path at which a disk is mounted if none is given.
+    const PATH: &str = "/data";
+
+    /// Returns the path at which the disk is mounted.
+    pub fn mount_path(self) -> String {
+        self.path.unwrap_or_else(|| Self::PATH.to_owned())
+    }
 }
 
 /// The values of the flags.
@@ -67,6 +78,22 @@ pub(super) fn other_type(given: InstanceType, template: InstanceType) -> Refusal
         .hint("omit --type: the template determines the type")
 }
 
+/// Refuses a mount path for a root disk.
+fn mounted(size: Quantity, path: &str) -> Refusal {
+    Refusal::wish(format!("--disk {size}:{path}: the disk of a VM is its root disk"))
+        .hint("leave out the path, or use --data-disk for a disk that is mounted")
+}
+
+/// Makes the disk of a want that was taken for one of containers the root disk, because the template is of VMs.
+pub(super) fn to_root_disk(want: &mut Want) -> Result<(), Refusal> {
+    let Some(path) = want.disk.take() else { return Ok(()) };
+    if path != Disk::PATH {
+        return Err(mounted(want.size.named(STORAGE).unwrap_or(Quantity::ZERO), &path));
+    }
+    want.root_disk = Some(root_disk::IMAGE.to_owned());
+    Ok(())
+}
+
 impl Flags {
     /// Returns the type of a built-in template, if one is named.
     fn built_in(&self) -> Option<InstanceType> {
@@ -84,6 +111,10 @@ impl Flags {
     /// Returns the size of each instance, with the storage of its disk.
     pub fn size(&self) -> Result<Resources, Refusal> {
         let mut size = with_more(self.size.clone(), &self.more)?;
+        if self.disk.is_some() && self.data_disk.is_some() {
+            return Err(Refusal::wish("--disk and --data-disk: both set the storage of an instance")
+                .hint("use one of them: a root disk of --disk stays, too"));
+        }
         let disks = [("--disk", &self.disk), ("--data-disk", &self.data_disk)];
         for (flag, disk) in disks.into_iter().filter_map(|(flag, disk)| Some((flag, disk.as_ref()?))) {
             if size.named(STORAGE).is_some() {
@@ -113,13 +144,10 @@ impl Flags {
         only(!self.env.is_empty(), "--env", false)?;
         only(!self.ports.is_empty(), "--port", false)?;
         only(self.command || !self.args.is_empty(), "a command", false)?;
-        if vm && self.disk.is_some() {
-            return Err(Refusal::wish(
-                "--disk is for containers: a root disk that stays needs CDI, which kubectl-cmp does not use",
-            )
-            .hint("use --data-disk for a second disk of each VM, which stays"));
-        }
         only(self.data_disk.is_some(), "--data-disk", true)?;
+        if let Some(Disk { size, path: Some(path) }) = self.disk.as_ref().filter(|_| vm) {
+            return Err(mounted(*size, path));
+        }
         if self.command && self.args.is_empty() {
             return Err(Refusal::wish("--command: the command is missing")
                 .hint("write the command at the end, after --, as in: --command -- sh -c 'sleep 9'"));
@@ -155,6 +183,9 @@ impl Flags {
                 more_ssh_keys.push(key);
             }
         }
+        let vm = kind == InstanceType::Vm;
+        let (disk, root_disk) =
+            if vm { (None, self.disk.map(|_| root_disk::IMAGE.to_owned())) } else { (self.disk, None) };
         let (command, args) = if self.command { (self.args, Vec::new()) } else { (Vec::new(), self.args) };
         Ok(Want {
             image: self.image,
@@ -166,8 +197,9 @@ impl Flags {
             args,
             env: self.env,
             ports: self.ports,
-            disk: self.disk.map(|disk| disk.path),
-            data_disk: self.data_disk.map(|disk| disk.path),
+            disk: disk.map(Disk::mount_path),
+            data_disk: self.data_disk.map(Disk::mount_path),
+            root_disk,
             patch: self.patch,
             labels: self.labels.into_iter().collect(),
             // A built-in template is the default and needs no name.

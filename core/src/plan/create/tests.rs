@@ -372,7 +372,7 @@ fn flags_that_do_not_fit_are_refused() {
     use InstanceType::{Container, Vm};
     let vm = || Flags { kind: Some(Vm), ..flags() };
     let template = |name: &str| Some(name.parse().unwrap());
-    let disk = || Some(Disk { size: "10Gi".parse().unwrap(), path: "/data".to_owned() });
+    let disk = || Some(Disk { size: "10Gi".parse().unwrap(), path: None });
     let storage = ("storage".parse().unwrap(), "1Gi".parse().unwrap());
     let pairs = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), "b".to_owned())).collect::<Vec<_>>();
     let only_vms = "\nhint: use --type vm, or omit the flag";
@@ -397,9 +397,15 @@ fn flags_that_do_not_fit_are_refused() {
         (Flags { args: vec!["a".to_owned()], ..vm() }, format!("a command is for containers{only_containers}")),
         (Flags { command: true, ..vm() }, format!("a command is for containers{only_containers}")),
         (
-            Flags { disk: disk(), ..vm() },
-            "--disk is for containers: a root disk that stays needs CDI, which kubectl-cmp does not use\n\
-             hint: use --data-disk for a second disk of each VM, which stays"
+            Flags { disk: disk(), data_disk: disk(), ..vm() },
+            "--disk and --data-disk: both set the storage of an instance\n\
+             hint: use one of them: a root disk of --disk stays, too"
+                .to_owned(),
+        ),
+        (
+            Flags { disk: disk().map(|disk| Disk { path: Some("/a".to_owned()), ..disk }), ..vm() },
+            "--disk 10Gi:/a: the disk of a VM is its root disk\n\
+             hint: leave out the path, or use --data-disk for a disk that is mounted"
                 .to_owned(),
         ),
         (
@@ -448,7 +454,7 @@ fn a_want_is_made_of_flags() {
         template: Some("big".parse().unwrap()),
         count: Some(3),
         more: vec![("nvidia.com/gpu".parse().unwrap(), "1".parse().unwrap())],
-        disk: Some(Disk { size: "10Gi".parse().unwrap(), path: "/data".to_owned() }),
+        disk: Some(Disk { size: "10Gi".parse().unwrap(), path: None }),
         image: Some("nginx".to_owned()),
         env: ["A", "B"].map(variable).into(),
         ports: vec![80],
@@ -535,4 +541,30 @@ fn a_new_cluster_needs_its_files_and_an_existing_one_does_not() {
         "cluster web needs the file of --cloud-init, which no account and no export contains\n\
          hint: give the file again: kubectl cmp create cluster -f FILE --cloud-init FILE"
     );
+}
+
+#[test]
+fn a_root_disk_that_stays_needs_cdi() {
+    let disk = || Some(Disk { size: "20Gi".parse().unwrap(), path: None });
+    let vm = Flags { kind: Some(InstanceType::Vm), disk: disk(), ..flags() }.want().unwrap();
+    assert_eq!(
+        (vm.root_disk.as_deref(), vm.disk.as_deref(), vm.size.to_string().as_str()),
+        (Some("image"), None, "cpu=2,memory=4Gi,storage=20Gi")
+    );
+    let container = Flags { disk: disk(), ..flags() }.want().unwrap();
+    assert_eq!((container.root_disk.as_deref(), container.disk.as_deref()), (None, Some("/data")));
+    // A stored template decides the type after the flags were read.
+    let template = Some("golden".parse().unwrap());
+    let wish = |path: Option<&str>| {
+        let disk = disk().map(|disk| Disk { path: path.map(str::to_owned), ..disk });
+        let want = Flags { template: template.clone(), disk, ..flags() }.want().unwrap();
+        of_template(Wish::new(name("dev"), want, false), InstanceType::Vm)
+    };
+    let decided = wish(None).unwrap().want;
+    assert_eq!((decided.root_disk.as_deref(), decided.disk.as_deref()), (Some("image"), None));
+    let refused = wish(Some("/srv")).unwrap_err().to_string();
+    assert!(refused.starts_with("--disk 20Gi:/srv: the disk of a VM is its root disk"), "{refused}");
+    assert!(can_keep_roots(&vm, true).is_ok() && can_keep_roots(&container, false).is_ok());
+    let refused = can_keep_roots(&vm, false).unwrap_err().to_string();
+    assert!(refused.starts_with("--disk: a root disk that stays needs CDI, which is not installed"), "{refused}");
 }

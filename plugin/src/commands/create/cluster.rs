@@ -59,7 +59,7 @@ pub(crate) struct CreateCluster {
     /// Use the arguments after -- as the program itself
     #[arg(long)]
     pub(crate) command: bool,
-    /// A disk for each container that survives a stop; default path: /data
+    /// A disk that survives a stop: at /data, or the root disk of a VM
     #[arg(long, value_name = "SIZE[:PATH]", value_parser = disk)]
     pub(crate) disk: Option<Disk>,
     /// A second disk for each VM that survives a stop; default path: /data

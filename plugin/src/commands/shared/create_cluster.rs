@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 
 use cmp_client::accounts::{Accounts, Stored};
-use cmp_client::kubevirt;
+use cmp_client::{data_volumes, kubevirt};
 use cmp_core::account::{Account, Want};
 use cmp_core::name::UserName;
 use cmp_core::plan::create::{self, Extent, Step, Wish};
@@ -51,6 +51,8 @@ pub(crate) async fn create(
     login::only_vms(Some(kind), wait).map_err(|error| error.hint("use --type vm, or --wait"))?;
     let can_run = kind == InstanceType::Container || kubevirt::installed(&context.client().await?).await?;
     create::can_run(kind, can_run)?;
+    let keeps_roots = wish.want.root_disk.is_some();
+    create::can_keep_roots(&wish.want, keeps_roots && data_volumes::installed(&context.client().await?).await?)?;
     let blueprint = templates::blueprint(&template, &wish.want, patch.as_ref())?;
     let is_ephemeral = blueprint.is_ephemeral();
     let user = context.account_of(owner.as_ref()).await?;

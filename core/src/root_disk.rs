@@ -1,0 +1,245 @@
+//! The root disk of a VM that stays: a claim that CDI makes and fills for a `DataVolume` of the VM.
+//!
+//! The claim is exactly as large as the storage of the size. The form `storage` of a `DataVolume` would add room for a file
+//! system, which the ResourceQuota counts. The import needs no second claim either: the nodes pull the image, and
+//! CDI writes into the claim itself.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::containers::Metadata;
+use crate::disk::Disk;
+use crate::instance::Instance;
+use crate::kubevirt::LooseCondition;
+use crate::name::InstanceName;
+use crate::quantity::Quantity;
+use crate::resources::STORAGE;
+use crate::state::State;
+use crate::vocabulary::InstanceType;
+
+/// The API group of CDI.
+pub const GROUP: &str = "cdi.kubevirt.io";
+/// The version of the API group.
+pub const VERSION: &str = "v1beta1";
+/// The value of `rootDisk` in a want: the disk is filled from the image of the instance.
+pub const IMAGE: &str = "image";
+/// The name of the disk in a machine before the machine has a name.
+pub(crate) const UNNAMED: &str = "cmp-root";
+/// The annotation that makes CDI write into the claim itself. CDI would otherwise fill a second claim of the same size.
+const USE_POPULATOR: &str = "cdi.kubevirt.io/storage.usePopulator";
+
+/// Returns the name of the `DataVolume` of an instance, and of its claim.
+pub fn volume_name(instance: &InstanceName) -> String {
+    format!("root-{instance}")
+}
+
+/// Returns the source of a disk that is filled from an image in a registry. The node pulls the image: CDI itself would
+/// unpack it in a second claim.
+pub(crate) fn of_image(image: &str) -> Value {
+    json!({ "registry": { "url": format!("docker://{image}"), "pullMethod": "node" } })
+}
+
+/// Returns the `DataVolume` of a machine that has no name yet, with a claim of exactly this size. `content` has the fields
+/// of its `spec` that name the source.
+pub(crate) fn template(content: &BTreeMap<&str, Value>, class: &Value, size: Quantity) -> Value {
+    let mut claim = json!({
+        "accessModes": ["ReadWriteOnce"],
+        "resources": { "requests": { STORAGE: size.to_string() } },
+    });
+    if !class.is_null() {
+        claim["storageClassName"] = class.clone();
+    }
+    let mut spec = json!({ "pvc": claim });
+    for (key, value) in content {
+        spec[*key] = value.clone();
+    }
+    let mut metadata = json!({ "name": UNNAMED });
+    if !spec["source"]["registry"].is_null() {
+        metadata["annotations"] = json!({ USE_POPULATOR: "false" });
+    }
+    json!({ "metadata": metadata, "spec": spec })
+}
+
+/// A `DataVolume`, as far as it is read.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct DataVolume {
+    /// The name.
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// The status that CDI reports.
+    #[serde(default)]
+    pub status: DataVolumeStatus,
+}
+
+/// The status of a `DataVolume` that CDI reports.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct DataVolumeStatus {
+    /// The phase in one word.
+    pub phase: Option<String>,
+    /// The progress, such as `43.12%`, or `N/A`.
+    pub progress: Option<String>,
+    /// The conditions `Bound`, `Running` and `Ready`.
+    pub conditions: Vec<LooseCondition>,
+}
+
+/// Reports whether the root disk of an instance may be the reason why it does not run.
+pub fn may_explain(instance: &Instance) -> bool {
+    instance.kind == InstanceType::Vm
+        && instance.on
+        && matches!(instance.state, State::Pending | State::Failed)
+        && matches!(instance.disk, Disk::Claim { size: Some(_) })
+}
+
+/// Makes the state of the root disk the reason of its instance, if the instance waits for the disk.
+pub fn explain(instance: &mut Instance, volume: &DataVolume) {
+    let DataVolumeStatus { phase, progress, conditions } = &volume.status;
+    let said = |type_: &str, reasons: &[&str]| {
+        let condition = conditions.iter().find(|condition| condition.type_ == type_ && condition.status != "True")?;
+        let reason = condition.reason.as_deref().filter(|reason| reasons.contains(reason))?;
+        Some((reason.to_owned(), condition.message.clone().unwrap_or_default()))
+    };
+    let phase = phase.as_deref().unwrap_or_default();
+    let doing = match phase {
+        // The guest alone decides: the disk is filled, or is filled where the guest will be.
+        "Succeeded" | "WaitForFirstConsumer" | "PendingPopulation" => return,
+        "CloneScheduled"
+        | "CloneInProgress"
+        | "SnapshotForSmartCloneInProgress"
+        | "CloneFromSnapshotSourceInProgress"
+        | "SmartClonePVCInProgress"
+        | "CSICloneInProgress"
+        | "ExpansionInProgress"
+        | "NamespaceTransferInProgress"
+        | "PrepClaimInProgress"
+        | "RebindInProgress" => "cloning its disk",
+        _ => "importing its disk",
+    };
+    let failed = said("Running", &["Error", "ImagePullFailed"]).or_else(|| {
+        (phase == "Failed").then(|| ("Failed".to_owned(), said("Running", &[]).map(|(_, why)| why).unwrap_or_default()))
+    });
+    let (state, reason, message) = match (failed, said("Bound", &["ErrExceededQuota"])) {
+        (Some((reason, why)), _) if why.is_empty() => (State::Failed, reason, format!("{doing} failed")),
+        (Some((reason, why)), _) => (State::Failed, reason, format!("{doing} failed: {why}")),
+        (None, Some((reason, why))) => (State::Pending, reason, format!("its disk waits for quota: {why}")),
+        (None, None) => {
+            let percent = progress.as_deref().and_then(percent).map_or_else(String::new, |done| format!(": {done} %"));
+            let reason = if phase.is_empty() { "Pending" } else { phase };
+            (State::Pending, reason.to_owned(), format!("{doing}{percent}"))
+        }
+    };
+    instance.state = state;
+    instance.reason = Some(reason);
+    instance.message = Some(message);
+}
+
+/// Returns the whole percents of a progress.
+fn percent(progress: &str) -> Option<u8> {
+    let whole = progress.strip_suffix('%')?.split('.').next()?;
+    whole.parse().ok().filter(|percent| *percent <= 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::tests::name;
+    use crate::instance::of_virtual_machine;
+    use crate::instance::tests::vm;
+
+    fn waits() -> Instance {
+        let shown = of_virtual_machine(&vm("Always", "running", "Provisioning"), None).unwrap();
+        Instance { disk: Disk::Claim { size: "20Gi".parse().ok() }, ..shown }
+    }
+
+    #[test]
+    fn a_claim_is_exactly_the_size_and_needs_no_other() {
+        let from_image = BTreeMap::from([("source", of_image("quay.io/a/b:1"))]);
+        assert_eq!(
+            template(&from_image, &Value::Null, "20Gi".parse().unwrap()),
+            json!({
+                "metadata": { "name": "cmp-root", "annotations": { "cdi.kubevirt.io/storage.usePopulator": "false" } },
+                "spec": {
+                    "source": { "registry": { "url": "docker://quay.io/a/b:1", "pullMethod": "node" } },
+                    "pvc": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "20Gi" } } },
+                },
+            })
+        );
+        // CDI keeps what a clone needs in the Namespace of the source.
+        let clone = BTreeMap::from([("sourceRef", json!({ "kind": "DataSource", "name": "fedora" }))]);
+        let made = template(&clone, &json!("fast"), "1Gi".parse().unwrap());
+        assert_eq!((&made["metadata"]["annotations"], &made["spec"]["source"]), (&Value::Null, &Value::Null));
+        assert_eq!(made["spec"]["pvc"]["storageClassName"], "fast");
+        assert_eq!(volume_name(&name("dev").instance(1)), "root-dev-1");
+    }
+
+    #[test]
+    fn an_instance_that_waits_for_its_disk_says_how_far_it_is() {
+        let condition = |type_: &str, reason: &str, message: &str| json!([{ "type": type_, "status": "False", "reason": reason, "message": message }]);
+        let none = json!([]);
+        for (phase, progress, conditions, state, reason, message) in [
+            ("ImportInProgress", "43.71%", &none, "pending", "ImportInProgress", "importing its disk: 43 %"),
+            ("ImportInProgress", "N/A", &none, "pending", "ImportInProgress", "importing its disk"),
+            ("ImportScheduled", "", &none, "pending", "ImportScheduled", "importing its disk"),
+            ("CSICloneInProgress", "100.0%", &none, "pending", "CSICloneInProgress", "cloning its disk: 100 %"),
+            ("", "", &none, "pending", "Pending", "importing its disk"),
+            ("ImportInProgress", "1000%", &none, "pending", "ImportInProgress", "importing its disk"),
+            (
+                "ImportInProgress",
+                "N/A",
+                &condition("Running", "Error", "Unable to process data: too large"),
+                "failed",
+                "Error",
+                "importing its disk failed: Unable to process data: too large",
+            ),
+            (
+                "ImportScheduled",
+                "",
+                &condition("Running", "ImagePullFailed", ""),
+                "failed",
+                "ImagePullFailed",
+                "importing its disk failed",
+            ),
+            // A Pod that is not there yet is no failure.
+            (
+                "ImportScheduled",
+                "",
+                &condition("Running", "Pending", ""),
+                "pending",
+                "ImportScheduled",
+                "importing its disk",
+            ),
+            ("Failed", "", &none, "failed", "Failed", "importing its disk failed"),
+            (
+                "Pending",
+                "",
+                &condition("Bound", "ErrExceededQuota", "exceeded quota: cmp"),
+                "pending",
+                "ErrExceededQuota",
+                "its disk waits for quota: exceeded quota: cmp",
+            ),
+            ("Succeeded", "100.0%", &none, "pending", "Provisioning", "it is being started"),
+            ("WaitForFirstConsumer", "N/A", &none, "pending", "Provisioning", "it is being started"),
+        ] {
+            let status = json!({ "phase": phase, "progress": progress, "conditions": conditions });
+            let volume: DataVolume = serde_json::from_value(json!({ "status": status })).unwrap();
+            let mut shown = waits();
+            explain(&mut shown, &volume);
+            let said = (shown.state.as_str(), shown.reason.as_deref(), shown.message.as_deref());
+            assert_eq!(said, (state, Some(reason), Some(message)), "{status}");
+        }
+    }
+
+    #[test]
+    fn only_an_instance_that_waits_asks_for_its_disk() {
+        let with = |change: fn(&mut Instance)| {
+            let mut shown = waits();
+            change(&mut shown);
+            may_explain(&shown)
+        };
+        assert!(with(|_| {}) && with(|shown| shown.state = State::Failed));
+        assert!(!with(|shown| shown.state = State::Running) && !with(|shown| shown.on = false));
+        assert!(!with(|shown| shown.disk = Disk::Ephemeral) && !with(|shown| shown.disk = Disk::Claim { size: None }));
+    }
+}
