@@ -49,7 +49,7 @@ impl Stored {
     }
 }
 
-/// The person who signs changes of accounts, once the API server has said who that is. Clones share the name.
+/// The person who signs changes of accounts and the verbs on instances, once the API server has said who that is. Clones share the name.
 #[derive(Debug, Clone, Default)]
 pub struct Signer(Arc<OnceLock<Option<String>>>);
 
@@ -60,7 +60,7 @@ impl Signer {
     }
 
     /// Returns the field manager of a change.
-    fn manager<'a>(&'a self, unsigned: &'a str) -> &'a str {
+    pub fn manager<'a>(&'a self, unsigned: &'a str) -> &'a str {
         self.0.get().and_then(Option::as_deref).unwrap_or(unsigned)
     }
 }

@@ -4,7 +4,7 @@ use futures::stream::{BoxStream, StreamExt};
 use http::Request;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::core::{ApiResource, GroupVersionKind};
+use kube::core::{ApiResource, GroupVersionKind, PartialObjectMeta};
 use kube::runtime::watcher::{Config, watcher};
 use kube::{Client, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -84,6 +84,11 @@ pub fn everywhere(client: &Client) -> [Watch<DynamicObject>; 2] {
 /// Lists the guests in all Namespaces; empty where KubeVirt is not installed.
 pub async fn guests(client: &Client) -> Result<Vec<VirtualMachineInstance>, ApiError> {
     all(&Api::all_with(client.clone(), &resource("VirtualMachineInstance", "virtualmachineinstances"))).await
+}
+
+/// Returns the VirtualMachines in all Namespaces, for a watch of their metadata.
+pub(crate) fn machines(client: &Client) -> Api<PartialObjectMeta<DynamicObject>> {
+    Api::all_with(client.clone(), &resource("VirtualMachine", "virtualmachines"))
 }
 
 /// Converts an object of [`everywhere`] into its type.

@@ -6,6 +6,7 @@
 pub mod access;
 pub mod accounts;
 pub mod api_services;
+pub mod asked;
 pub mod certificates;
 pub mod clusters;
 pub mod connect;

@@ -42,7 +42,7 @@ pub struct Switch {
     /// How a VM is suspended. Containers know one way only.
     pub mode: Option<Mode>,
     /// The field manager of the writes.
-    pub manager: &'static str,
+    pub manager: String,
     /// How far the verb is carried out.
     pub dry_run: DryRun,
     /// The party that tries again.
@@ -121,7 +121,7 @@ impl Switch {
                 return SwitchOutcome::Changed { paused: requests.call == Some(Call::Pause) };
             }
             let dry_run = self.dry_run == DryRun::Server;
-            let answer = instances::carry_out(&self.client, &read, &requests, self.manager, dry_run).await;
+            let answer = instances::carry_out(&self.client, &read, &requests, &self.manager, dry_run).await;
             match self.retry.after(answer, &requests, Instant::now()) {
                 Next::Done(outcome) => return outcome,
                 Next::Again(pause) => tokio::time::sleep(pause).await,

@@ -77,6 +77,7 @@ pub mod settings;
 pub mod ssh_key;
 pub mod state;
 pub mod story;
+pub mod switched;
 pub mod template;
 pub mod usage;
 pub mod verdict;

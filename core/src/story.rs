@@ -39,10 +39,16 @@ pub struct Authors<'a> {
 }
 
 /// Returns the sentence in which a person does something, or the one without a person if nobody is known.
-fn by(author: Option<&str>, does: &str, happens: &str) -> String {
+pub(crate) fn by(author: Option<&str>, does: &str, happens: &str) -> String {
     let Some(username) = author else { return happens.to_owned() };
     let user = UserName::from_username(username);
     format!("{} {does}", user.as_ref().map_or(username, UserName::as_str))
+}
+
+/// Returns the note of an Event, cut to the length that Kubernetes accepts.
+pub(crate) fn note(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(LONGEST_NOTE));
+    text
 }
 
 /// One Event of a cluster.
@@ -108,8 +114,8 @@ pub fn told(cluster: &ClusterName, before: &Entry, after: &Entry, version: &str,
 }
 
 fn named(cluster: &ClusterName, fact: Fact, version: &str) -> Told {
-    let Fact { reason, mut note, is_warning, identity } = fact;
-    note.truncate(note.floor_char_boundary(LONGEST_NOTE));
+    let Fact { reason, note: text, is_warning, identity } = fact;
+    let note = note(text);
     let (which, repeats) = match identity {
         Identity::Version => (version.to_owned(), false),
         Identity::Due(second) => (second.to_string(), false),

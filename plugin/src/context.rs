@@ -107,6 +107,12 @@ impl<'a> Context<'a> {
         Ok(Accounts::new(self.client().await?).signed(&self.signer))
     }
 
+    /// Returns the field manager by which the caller signs the verbs on instances.
+    pub(crate) async fn signature(&self, unsigned: &str) -> Result<String, CliError> {
+        self.who().await?;
+        Ok(self.signer.manager(unsigned).to_owned())
+    }
+
     /// Prints the warnings of the API server.
     pub(crate) fn warn(&self) {
         if let Some(connection) = self.connection.get() {

@@ -46,12 +46,16 @@ fn the_events_of_a_cluster_tell_its_story_once() {
     tells(&user, &web, &reasons);
 
     // Its user has suspended it before, so that the schedule has nothing to do.
-    user.cmp(&["suspend", "cluster", &web]).ok();
+    user.cmp(&["suspend", "cluster", &web, "--reason", "night"]).ok();
+    reasons.push("Suspended");
+    tells(&user, &web, &reasons);
     let (line, later) = (ago(10), ago(5));
     schedule(&user, &web, &line, &ago(20));
     reasons.push("ScheduleSkipped");
     tells(&user, &web, &reasons);
     user.cmp(&["resume", "cluster", &web, "--wait"]).ok();
+    reasons.push("Resumed");
+    tells(&user, &web, &reasons);
     schedule(&user, &web, &later, &ago(20));
     reasons.push("ScheduleSuspended");
     let story = tells(&user, &web, &reasons);
@@ -66,7 +70,9 @@ fn the_events_of_a_cluster_tell_its_story_once() {
             .to_owned(),
         "scaled from 1 to 2 instances".to_owned(),
         "2 instances of cpu=1,memory=1Gi may run".to_owned(),
+        format!("{} suspended instance {web}-0 (mode halt): night", user.name),
         format!("the schedule had nothing to suspend ({line})"),
+        format!("{} resumed instance {web}-0", user.name),
         format!("the schedule suspended 1 instance ({later})"),
     ];
     for ((_, message), expected) in story.iter().zip(&expected) {
@@ -86,4 +92,54 @@ fn the_events_of_a_cluster_tell_its_story_once() {
         if there.code == 0 { Ok(()) } else { Err(there.to_string()) }
     });
     tells(&user, &web, &reasons);
+}
+
+#[test]
+fn the_events_tell_who_switched_which_instances() {
+    let user = shared().user("8", "16Gi");
+    let web = running(&user, "web", 3, "1", "1Gi");
+    let first = format!("{web}-0");
+    let mut reasons = vec!["Created", "Ready"];
+    tells(&user, &web, &reasons);
+    user.cmp(&["stop", "instance", &first]).ok();
+    reasons.push("Stopped");
+    tells(&user, &web, &reasons);
+    user.admin(&["cmp", "suspend", "cluster", &web, "--reason", "repair"]).ok();
+    reasons.push("Suspended");
+    tells(&user, &web, &reasons);
+
+    // Nobody signed this one. A signature for somebody else is refused, in the request and in the object.
+    let ns = format!("{web}-ns");
+    let label = |manager: &str| {
+        user.kubectl(&[
+            "label",
+            "statefulset",
+            &first,
+            "-n",
+            &ns,
+            "--overwrite",
+            "kubectl-cmp.dev/asked=running",
+            manager,
+        ])
+    };
+    let refused = "signs for NAME, and for nobody else";
+    label("--field-manager=kubectl-cmp/alice").fails().says(refused);
+    let entry = json!({ "manager": "kubectl-cmp/alice", "operation": "Update", "apiVersion": "apps/v1",
+        "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1",
+        "fieldsV1": { "f:metadata": { "f:labels": { "f:kubectl-cmp.dev/asked": {} } } } });
+    let forged = json!([{ "op": "replace", "path": "/metadata/managedFields", "value": [entry] }]).to_string();
+    user.kubectl(&["patch", "statefulset", &first, "-n", &ns, "--type=json", "-p", &forged]).fails().says(refused);
+    label("--field-manager=kubectl").ok();
+    reasons.push("Started");
+    let story = tells(&user, &web, &reasons);
+
+    let expected = [
+        format!("{} stopped instance {first}", user.name),
+        "2 of 3 instances (mode halt): repair".to_owned(),
+        format!("instance {first} was started"),
+    ];
+    for ((_, message), expected) in story.iter().skip(2).zip(&expected) {
+        assert!(message.ends_with(expected.as_str()), "{expected}: {story:?}");
+    }
+    assert!(!story[3].1.starts_with(&user.name), "an administrator did it: {story:?}");
 }

@@ -40,6 +40,7 @@ mod memory;
 mod reconciliation;
 mod schedules;
 mod story;
+mod switches;
 mod transitions;
 
 pub use context::Context;
@@ -70,6 +71,7 @@ pub async fn run(context: Arc<Context>, readiness: Readiness, stop: impl Future<
         .watches(metadata::<LimitRange>(&client), labelled(keys::CLUSTER), of_object(&context))
         .watches(metadata::<NetworkPolicy>(&client), labelled(keys::CLUSTER), of_object(&context))
         .watches(metadata::<RoleBinding>(&client), labelled(keys::CLUSTER), of_object(&context));
+    let switches = switches::run(context.clone(), store.clone());
     let ready = async move {
         if store.wait_until_ready().await.is_ok() {
             readiness.set(CONDITION, None);
@@ -90,6 +92,7 @@ pub async fn run(context: Arc<Context>, readiness: Readiness, stop: impl Future<
         () = work => {}
         () = ready => {}
         () = schedules => {}
+        () = switches => {}
         () = teller.story.run(&teller.client, &teller.metrics) => {}
     }
 }

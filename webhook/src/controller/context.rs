@@ -7,12 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
 use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Client, ResourceExt};
 use tracing::warn;
 
 use cmp_client::ApiError;
-use cmp_client::accounts::{Accounts, Stored};
+use cmp_client::accounts::{self, Accounts, Stored};
 use cmp_core::account::change::Change;
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
@@ -108,6 +109,16 @@ impl Context {
         let changed = self.accounts.change(stored, change, keys::WEBHOOK, false).await?;
         self.story.tell(&self.metrics, stored, &changed, cluster);
         Ok(changed)
+    }
+
+    /// Returns the uid of the Namespace that the account of its user holds for a cluster.
+    pub(super) fn uid_of(&self, accounts: &Store<ConfigMap>, cluster: &ClusterName) -> Option<String> {
+        let users = self.memory().clusters.users_of(cluster).to_vec();
+        users.iter().find_map(|user| {
+            let map = accounts.get(&ObjectRef::new(user.as_str()).within(keys::USERS_NAMESPACE))?;
+            let entry = accounts::read(&map).ok()?.cluster(cluster);
+            entry.uid().filter(|uid| !uid.is_empty()).map(str::to_owned)
+        })
     }
 
     /// Counts a change in the Namespace of a cluster.

@@ -234,7 +234,7 @@ async fn carry_out(context: &Context, user: &UserName, cluster: &ClusterName) ->
             }),
             // A schedule that was set for VMs cannot apply to containers; the type is fixed.
             mode: schedule.mode.filter(|_| want.kind == InstanceType::Vm),
-            manager: keys::WEBHOOK,
+            manager: keys::WEBHOOK.to_owned(),
             dry_run: DryRun::None,
             // The next pass checks first whether the transition is still due.
             retry: Retry::Caller,

@@ -54,10 +54,15 @@ impl Story {
         let (was, is) = (before.account.cluster(cluster), after.account.cluster(cluster));
         let uid = is.uid().unwrap_or_default();
         for told in told(cluster, &was, &is, &after.version, before.authors_of(cluster)) {
-            let line = Line { cluster: cluster.clone(), uid: uid.to_owned(), told, at: Timestamp::now() };
-            if self.sender.try_send(line).is_err() {
-                metrics.told(metrics::DROPPED);
-            }
+            self.push(metrics, cluster, uid, told, Timestamp::now());
+        }
+    }
+
+    /// Queues one Event of a cluster. `uid` is that of its Namespace, and `at` the time of the transition.
+    pub(super) fn push(&self, metrics: &Metrics, cluster: &ClusterName, uid: &str, told: Told, at: Timestamp) {
+        let line = Line { cluster: cluster.clone(), uid: uid.to_owned(), told, at };
+        if self.sender.try_send(line).is_err() {
+            metrics.told(metrics::DROPPED);
         }
     }
 

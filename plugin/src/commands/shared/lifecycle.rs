@@ -63,6 +63,8 @@ struct VerbRequest<'a> {
     suspension: Option<SuspensionRequest>,
     mode: Option<Mode>,
     dry_run: DryRun,
+    /// The field manager, which names the caller.
+    manager: String,
     /// Deadline for retries of a refusal. It may come from an API server that has not seen yet that the quota was
     /// brought back.
     patient_until: Option<Instant>,
@@ -123,7 +125,9 @@ async fn verb_request<'a>(
         }),
         _ => None,
     };
-    Ok(VerbRequest { client: context.client().await?, verb, suspension, mode, dry_run, patient_until: None, context })
+    let manager = context.signature(MANAGER).await?;
+    let client = context.client().await?;
+    Ok(VerbRequest { client, verb, suspension, mode, dry_run, manager, patient_until: None, context })
 }
 
 impl VerbRequest<'_> {
@@ -134,7 +138,7 @@ impl VerbRequest<'_> {
             verb: self.verb,
             suspension: self.suspension.clone(),
             mode: self.mode,
-            manager: MANAGER,
+            manager: self.manager.clone(),
             dry_run: self.dry_run.into(),
             retry: Retry::Here(self.patient_until),
         }
