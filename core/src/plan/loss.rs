@@ -2,7 +2,7 @@
 
 use crate::disk::Disk;
 use crate::instance::Instance;
-use crate::lifecycle::switch_requests;
+use crate::lifecycle::{Call, switch_requests};
 use crate::name::{ClusterName, InstanceName, ranges};
 use crate::state::State;
 use crate::vocabulary::{InstanceType, Mode, Verb};
@@ -27,7 +27,7 @@ pub fn of_verb(verb: Verb, mode: Option<Mode>, instances: &[Instance]) -> Option
     let halts = |instance: &&Instance| {
         let requests = switch_requests(instance, verb, mode, None);
         matches!(verb, Verb::Stop | Verb::Suspend)
-            && matches!(requests, Ok(Some(requests)) if requests.call.is_none())
+            && matches!(requests, Ok(Some(requests)) if matches!(requests.call, None | Some(Call::Thaw)))
             && has_content(instance)
     };
     let names: Vec<InstanceName> = instances.iter().filter(halts).map(|instance| instance.name.clone()).collect();
