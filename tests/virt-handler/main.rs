@@ -4,8 +4,8 @@
 //!
 //! - A guest starts at once: its VMI goes from Scheduled to Running, with the address of its Pod. It shuts down as soon
 //!   as it is asked to: when its VMI or its launcher Pod is deleted, the VMI becomes Succeeded. A frozen guest notices no
-//!   such request, so that it is killed at the end of its grace period, and its VMI becomes Failed. The Events of both
-//!   ends are virt-handler's own.
+//!   such request, so that it is killed at the end of its grace period, and its VMI becomes Failed. Tests wait for that, so
+//!   it takes 20 s at most. The Events of both ends are virt-handler's own.
 //! - A guest can move unless a claim of it is not shared (condition `LiveMigratable`).
 //! - Nothing happens on a node whose Node object is gone.
 //! - virt-api's requests to virt-handler over mutual TLS: pause and unpause. freeze, unfreeze, reset and softreboot are
@@ -230,6 +230,9 @@ impl fmt::Display for Phase {
     }
 }
 
+/// The longest time that a frozen guest has before it is killed, in seconds.
+const FROZEN: i64 = 20;
+
 fn behaviour(vmi: &Vmi) -> &str {
     vmi.annotations().get(GUEST).map(String::as_str).unwrap_or_default()
 }
@@ -240,11 +243,13 @@ fn next(vmi: &Vmi, pod: Option<&Pod>, now: Timestamp) -> Next {
         return Next::Stays;
     }
     // The grace period of a VMI begins when it is deleted; that of a Pod ends with its deletionTimestamp.
+    let behaviour = behaviour(vmi);
+    let paused = has_condition(vmi, "Paused");
+    let ignores = behaviour == "hangs-on-stop" || paused;
     let grace = vmi.data["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap_or(30);
+    let grace = if paused { grace.min(FROZEN) } else { grace };
     let of_vmi = vmi.metadata.deletion_timestamp.as_ref().map(|time| time.0 + SignedDuration::from_secs(grace));
     let of_pod = pod.and_then(|pod| pod.metadata.deletion_timestamp.as_ref()).map(|time| time.0);
-    let behaviour = behaviour(vmi);
-    let ignores = behaviour == "hangs-on-stop" || has_condition(vmi, "Paused");
     match (of_vmi.or(of_pod), behaviour) {
         (Some(end), _) if ignores && now < end => {
             let left = Duration::try_from(end.duration_since(now)).unwrap_or_default();

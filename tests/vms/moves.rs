@@ -52,6 +52,17 @@ fn drain(user: &World<'_>, node: &str, one: &str, timeout: &str) -> Output {
     user.admin(&[&["drain", node][..], &flags].concat())
 }
 
+/// Stores a template of VMs that block the drain of their node if they cannot move, and returns its name. A user may not
+/// ask for that alone.
+fn that_blocks(user: &World<'_>) -> String {
+    let name = format!("blocks-{}", user.name);
+    let mut vm = user.admin(&["cmp", "get", "template", "vm", "-o", "json"]).ok().json()["spec"]["manifest"].take();
+    vm["spec"]["template"]["spec"]["evictionStrategy"] = json!("LiveMigrate");
+    let store = ["cmp", "create", "template", &name, "-f", "-"];
+    user.installation.plane.admin_reading(&store, &vm.to_string()).ok();
+    name
+}
+
 fn node_of(vmi: &Value) -> &str {
     vmi["status"]["nodeName"].as_str().unwrap_or_default()
 }
@@ -61,7 +72,8 @@ fn a_drained_node_moves_its_machines_within_a_full_quota() {
     let user = installed().user("2", "4Gi");
     let nodes = Nodes::new(&user);
     nodes.add("a");
-    let dev = running_with(&user, "dev", 1, &["--patch", &nodes.patch(&json!({ "evictionStrategy": "LiveMigrate" }))]);
+    let (blocks, there) = (that_blocks(&user), nodes.patch(&json!({})));
+    let dev = running_with(&user, "dev", 1, &["--template", &blocks, "--patch", &there]);
     let one = format!("{dev}-0");
     let says = "On drain:      it moves to another node, and goes on running";
     user.cmp(&["describe", "instance", &one]).ok().says(says);
@@ -83,8 +95,8 @@ fn a_machine_that_cannot_move_is_named_before_its_node_is_drained() {
     nodes.add("a");
     let (dev, other) = (user.cluster("dev"), "other");
     volume(&format!("{dev}-ns"), &format!("data-{dev}-0"), &format!("{dev}-0"));
-    let blocks = nodes.patch(&json!({ "evictionStrategy": "LiveMigrate" }));
-    running_with(&user, "dev", 1, &["--data-disk", "1Gi", "--patch", &blocks]);
+    let (blocks, there) = (that_blocks(&user), nodes.patch(&json!({})));
+    running_with(&user, "dev", 1, &["--template", &blocks, "--data-disk", "1Gi", "--patch", &there]);
     let one = format!("{dev}-0");
     let why = format!("it blocks the drain: cannot migrate VMI: PVC data-{one} is not shared");
     user.cmp(&["describe", "instance", &one]).ok().says(&why);

@@ -37,7 +37,7 @@ fn machines_are_made_from_a_template_and_a_patch() {
     let hidden = r#"{"spec":{"template":{"spec":{"domain":{"memory":{"guest":"64Gi"}}}}}}"#;
     create(&["--type", "vm", "--patch", hidden])
         .fails()
-        .says("--patch: spec.template.spec.domain.memory is set by the size");
+        .says("--patch: spec.template.spec.domain.memory.guest is set by the size");
     create(&["--type", "vm", "--disk", "1Gi:/a"]).fails().says("the disk of a VM is its root disk");
     let patch = r#"{"spec":{"template":{"spec":{"hostname":"guest"}}}}"#;
     create(&["--template", &template, "--patch", patch, "--wait", "--timeout", "120s"]).ok().says("created");
