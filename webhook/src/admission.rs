@@ -72,7 +72,7 @@ pub fn router(metrics: &Arc<Metrics>) -> Router {
 
 /// Answers a review on a thread of its own: however long it takes, the probes and the other connections continue.
 async fn answer(State(judge): State<Judge>, body: Bytes) -> Response {
-    let places = judge.places.clone().acquire_owned();
+    let places = judge.places.acquire_owned();
     let Ok(Ok(place)) = timeout(limits::WAIT, places).await else { return busy() };
     let judged = tokio::task::spawn_blocking(move || {
         // The thread holds the place, because it continues even if nobody waits for its answer any more.
@@ -198,16 +198,11 @@ mod tests {
         let lines = Lines::default();
         let writer = lines.clone();
         let log = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
-        let judge = Judge {
-            metrics: Arc::default(),
-            refusals: Arc::default(),
-            question: Question::Account,
-            places: Arc::new(Semaphore::new(1)),
-        };
+        let metrics = Metrics::default();
         let want = r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"2Gi"}}"#;
         tracing::subscriber::with_default(log, || {
             for account in [account(None), account(Some(want)), account(Some("three"))] {
-                answered(&judge, question(&account).as_bytes());
+                answered(&metrics, Question::Account, question(&account).as_bytes());
             }
         });
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();

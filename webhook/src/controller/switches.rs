@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::reflector::Store;
@@ -43,6 +44,8 @@ struct Known {
 #[derive(Debug)]
 struct Pending {
     batch: Batch,
+    /// The time of the Events. The managed fields have whole seconds, which would put a switch before its cause.
+    at: Timestamp,
     first: Instant,
     last: Instant,
 }
@@ -99,7 +102,7 @@ impl Switches {
         // An instance that is new, or was made anew, was not switched.
         let before = before.filter(|before| before.uid == metadata.uid);
         let Some(verb) = before.and_then(|before| verb(before.asked, asked)) else { return true };
-        let new = || Pending { batch: Batch::default(), first: now, last: now };
+        let new = || Pending { batch: Batch::default(), at: Timestamp::now(), first: now, last: now };
         let pending = self.pending.entry(instance.cluster.clone()).or_insert_with(new);
         pending.last = now;
         pending.batch.add(instance, verb, metadata)
@@ -111,11 +114,11 @@ impl Switches {
     }
 
     /// Takes out the switches that are due, with the number of instances of each cluster.
-    fn due(&mut self, now: Instant) -> Vec<(ClusterName, Batch, usize)> {
+    fn due(&mut self, now: Instant) -> Vec<(ClusterName, Pending, usize)> {
         let due = self.pending.extract_if(|_, pending| pending.due() <= now);
         due.map(|(cluster, pending)| {
             let total = self.known.get(&cluster).map_or(0, HashMap::len);
-            (cluster, pending.batch, total)
+            (cluster, pending, total)
         })
         .collect()
     }
@@ -146,10 +149,10 @@ pub(super) async fn run(context: Arc<Context>, accounts: Store<ConfigMap>) {
                 }
             }
             () = due => {
-                for (cluster, batch, total) in switches.due(Instant::now()) {
+                for (cluster, pending, total) in switches.due(Instant::now()) {
                     let Some(uid) = context.uid_of(&accounts, &cluster) else { continue };
-                    for (told, at) in batch.told(&cluster, total) {
-                        context.story.push(&context.metrics, &cluster, &uid, told, at);
+                    for (told, _) in pending.batch.told(&cluster, total) {
+                        context.story.push(&context.metrics, &cluster, &uid, told, pending.at);
                     }
                 }
             }
@@ -182,7 +185,9 @@ mod tests {
         }
         assert!(switches.due(now + QUIET - Duration::from_millis(1)).is_empty());
         let due = switches.due(now + QUIET).into_iter();
-        due.flat_map(|(cluster, batch, total)| batch.told(&cluster, total)).map(|(told, _)| told.note).collect()
+        due.flat_map(|(cluster, pending, total)| pending.batch.told(&cluster, total))
+            .map(|(told, _)| told.note)
+            .collect()
     }
 
     #[test]
