@@ -11,6 +11,7 @@ mod examples;
 mod first_boot;
 mod granted;
 mod guests;
+mod guide;
 mod into;
 mod mirror;
 mod moves;
