@@ -155,13 +155,13 @@ mod tests {
 
     #[test]
     fn a_claim_is_exactly_the_size_and_needs_no_other() {
-        let from_image = BTreeMap::from([("source", of_image("quay.io/a/b:1"))]);
+        let from_image = BTreeMap::from([("source", of_image("registry.example/a/b:1"))]);
         assert_eq!(
             template(&from_image, &Value::Null, "20Gi".parse().unwrap()),
             json!({
                 "metadata": { "name": "cmp-root", "annotations": { "cdi.kubevirt.io/storage.usePopulator": "false" } },
                 "spec": {
-                    "source": { "registry": { "url": "docker://quay.io/a/b:1", "pullMethod": "node" } },
+                    "source": { "registry": { "url": "docker://registry.example/a/b:1", "pullMethod": "node" } },
                     "pvc": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "20Gi" } } },
                 },
             })

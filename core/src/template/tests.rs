@@ -106,7 +106,7 @@ fn a_root_disk_that_stays_is_a_claim_of_each_machine() {
     let dev = Want {
         kind: InstanceType::Vm,
         root_disk: Some("image".to_owned()),
-        image: Some("quay.io/a/b:1".to_owned()),
+        image: Some("registry.example/a/b:1".to_owned()),
         ssh_key: Some("ssh-ed25519 AAAA john".to_owned()),
         ..want(2, "cpu=1,memory=1Gi,storage=20Gi")
     };
@@ -116,7 +116,7 @@ fn a_root_disk_that_stays_is_a_claim_of_each_machine() {
     let [volume] = made["spec"]["dataVolumeTemplates"].as_array().unwrap().as_slice() else { panic!("{made}") };
     assert_eq!(
         (&volume["metadata"]["name"], &volume["spec"]["source"]["registry"]["url"]),
-        (&json!("root-dev-1"), &json!("docker://quay.io/a/b:1"))
+        (&json!("root-dev-1"), &json!("docker://registry.example/a/b:1"))
     );
     let spec = &made["spec"]["template"]["spec"];
     assert_eq!(spec["volumes"][0], json!({ "name": "root", "dataVolume": { "name": "root-dev-1" } }));
