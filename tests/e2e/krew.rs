@@ -4,30 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cmp_tests::binaries::{Binaries, without_cargo};
-use cmp_tests::child::{BUILD, output};
+use cmp_tests::binaries::Binaries;
 use cmp_tests::process::Folder;
+
+use crate::support::{names_the_mistake, run, script};
 
 const PLATFORMS: [&str; 6] =
     ["linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64", "windows_amd64", "windows_arm64"];
 
-fn script(name: &str) -> Command {
-    let mut script = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../krew").join(name));
-    without_cargo(&mut script);
-    script
-}
-
-/// Runs a command, and returns its exit code, standard output and standard error.
-fn run(command: &mut Command) -> (i32, String, String) {
-    let output = output(command, BUILD).unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
-}
-
 /// Makes an archive as in a release, but with the build profile of the tests.
 fn archive(out: &Path) -> PathBuf {
     let profile = if cfg!(debug_assertions) { "dev" } else { "small" };
-    let (code, path, said) = run(script("package.sh").args(["--profile", profile, "--out"]).arg(out));
+    let (code, path, said) = run(script("krew/package.sh").args(["--profile", profile, "--out"]).arg(out));
     assert_eq!(code, 0, "{said}");
     PathBuf::from(path)
 }
@@ -52,7 +40,7 @@ fn a_release_is_checked_and_installed_by_krew_and_run_by_kubectl() {
     let host = host.unwrap_or_else(|| panic!("{name} is of no platform"));
 
     // The script refuses a release with a missing archive.
-    let manifest = || run(script("manifest.sh").arg(&dist));
+    let manifest = || run(script("krew/manifest.sh").arg(&dist));
     let (code, _, said) = manifest();
     assert_eq!(code, 1, "{said}");
     for platform in PLATFORMS {
@@ -140,16 +128,16 @@ fn a_custom_index_offers_the_plugin() {
 
 #[test]
 fn the_scripts_name_the_mistake() {
-    for (arguments, expected) in [
-        (&["--prefix", "x"][..], "unknown argument --prefix: use --profile, --target and --out"),
-        (&["--out"], "--out needs a value"),
-        (
-            &["--target", "x86_64-unknown-freebsd"],
-            "no package is made for x86_64-unknown-freebsd: use linux, darwin or windows",
-        ),
-        (&["--target", "riscv64gc-unknown-linux-gnu"], "use x86_64 or aarch64"),
-    ] {
-        let (code, _, said) = run(script("package.sh").args(arguments));
-        assert!(code == 1 && said.contains(expected), "{arguments:?}: {said}");
-    }
+    names_the_mistake(
+        "krew/package.sh",
+        &[
+            (&["--prefix", "x"][..], "unknown argument --prefix: use --profile, --target and --out"),
+            (&["--out"], "--out needs a value"),
+            (
+                &["--target", "x86_64-unknown-freebsd"],
+                "no package is made for x86_64-unknown-freebsd: use linux, darwin or windows",
+            ),
+            (&["--target", "riscv64gc-unknown-linux-gnu"], "use x86_64 or aarch64"),
+        ],
+    );
 }

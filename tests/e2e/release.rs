@@ -6,28 +6,22 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cmp_tests::binaries::{Binaries, without_cargo};
-use cmp_tests::child::{BUILD, output};
+use cmp_tests::binaries::Binaries;
 use cmp_tests::control_plane::free_port;
-use cmp_tests::installation::get;
+use cmp_tests::installation::is_ready;
 use cmp_tests::process::{Folder, Process};
-use cmp_tests::{SOON, eventually};
 use serde_json::{Value, json};
 
-use crate::support::shared;
+use crate::support::{names_the_mistake, run, script, shared};
+
+/// The script that collects the content of the image.
+const IMAGE: &str = "webhook/image.sh";
 
 /// Where Kubernetes mounts the credentials of a Pod.
 const CREDENTIALS: &str = "var/run/secrets/kubernetes.io/serviceaccount";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-/// Runs a command, and returns its exit code, standard output and standard error.
-fn run(command: &mut Command) -> (i32, String, String) {
-    let output = output(command, BUILD).unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }
 
 #[test]
@@ -70,26 +64,20 @@ fn files(folder: &Path) -> BTreeSet<String> {
     found
 }
 
-fn image_script() -> Command {
-    let mut script = Command::new(root().join("webhook/image.sh"));
-    without_cargo(&mut script);
-    script
-}
-
 #[test]
 fn the_script_of_the_image_names_the_mistake() {
-    for (arguments, expected) in [
-        (&["--prefix", "x"][..], "unknown argument --prefix: use --profile, --target, --certificates and --out"),
-        (&["--out"], "--out needs a value"),
-        (
-            &["--target", "x86_64-unknown-linux-gnu"],
-            "no image is made for x86_64-unknown-linux-gnu: use x86_64-unknown",
-        ),
-        (&["--certificates", "/nowhere"], "/nowhere is missing: install the certificates of public authorities"),
-    ] {
-        let (code, _, said) = run(image_script().args(arguments));
-        assert!(code == 1 && said.contains(expected), "{arguments:?}: {said}");
-    }
+    names_the_mistake(
+        IMAGE,
+        &[
+            (&["--prefix", "x"][..], "unknown argument --prefix: use --profile, --target, --certificates and --out"),
+            (&["--out"], "--out needs a value"),
+            (
+                &["--target", "x86_64-unknown-linux-gnu"],
+                "no image is made for x86_64-unknown-linux-gnu: use x86_64-unknown",
+            ),
+            (&["--certificates", "/nowhere"], "/nowhere is missing: install the certificates of public authorities"),
+        ],
+    );
 }
 
 /// Builds the content of the image, and runs it as the Deployment does, as far as one machine can. Its root holds nothing
@@ -102,7 +90,7 @@ fn the_image_serves_from_an_empty_root() {
     let certificates = folder.path().join("certificates");
     fs::write(&certificates, "no authority\n").unwrap();
     let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-    let mut script = image_script();
+    let mut script = script(IMAGE);
     script
         .args(["--profile", "dev", "--target", &target, "--certificates"])
         .arg(&certificates)
@@ -170,14 +158,7 @@ fn the_image_serves_from_an_empty_root() {
         environment.map(|(name, value)| (name.to_owned(), value)).to_vec(),
         folder.path(),
     );
-    eventually("the image is ready", SOON, || {
-        assert!(process.is_running(), "it ended\n{}", process.last_words());
-        match get(probe, "/readyz") {
-            Ok(text) if text.starts_with("HTTP/1.1 200") => Ok(()),
-            Ok(text) => Err(format!("{text}\n{}", process.last_words())),
-            Err(error) => Err(error.to_string()),
-        }
-    });
+    is_ready("the image is ready", &process, probe);
     process.stop();
     read_only(&image, false);
 }

@@ -1,7 +1,11 @@
 //! Helpers that the tests share.
 
+use std::path::Path;
+use std::process::Command;
 use std::sync::OnceLock;
 
+use cmp_tests::binaries::without_cargo;
+use cmp_tests::child::{BUILD, output};
 use cmp_tests::{ControlPlane, Installation, World, eventually};
 pub(crate) use cmp_tests::{SOON, held, want};
 use serde_json::{Value, json};
@@ -51,4 +55,26 @@ pub(crate) fn copy_of(world: &World<'_>, cluster: &str, from: &str, to: &str) ->
     let mut set = world.kubectl(&["get", "statefulset", from, "-n", &ns, "-o", "json"]).ok().json();
     let spec = std::mem::take(&mut set["spec"]);
     json!({ "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": { "name": to, "namespace": ns }, "spec": spec })
+}
+
+/// Returns a script of the repository, which may call cargo.
+pub(crate) fn script(path: &str) -> Command {
+    let mut script = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path));
+    without_cargo(&mut script);
+    script
+}
+
+/// Runs a command, and returns its exit code, standard output and standard error.
+pub(crate) fn run(command: &mut Command) -> (i32, String, String) {
+    let output = output(command, BUILD).unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+/// Asserts that a script refuses each of these arguments with this sentence.
+pub(crate) fn names_the_mistake(path: &str, cases: &[(&[&str], &str)]) {
+    for (arguments, expected) in cases {
+        let (code, _, said) = run(script(path).args(*arguments));
+        assert!(code == 1 && said.contains(expected), "{arguments:?}: {said}");
+    }
 }

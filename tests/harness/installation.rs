@@ -206,7 +206,12 @@ impl Installation {
 
 /// Waits until the mirror observes.
 pub fn mirror_is_ready(process: &Process, probe: u16) {
-    eventually("the mirror looks", SOON, || {
+    is_ready("the mirror looks", process, probe);
+}
+
+/// Waits until a process answers on its probe port that it is ready.
+pub fn is_ready(condition: &str, process: &Process, probe: u16) {
+    eventually(condition, SOON, || {
         assert!(process.is_running(), "it ended\n{}", process.last_words());
         match get(probe, "/readyz") {
             Ok(text) if text.starts_with("HTTP/1.1 200") => Ok(()),
