@@ -49,7 +49,8 @@ impl Stored {
     }
 }
 
-/// The person who signs changes of accounts and the verbs on instances, once the API server has said who that is. Clones share the name.
+/// The person who signs changes of accounts and the verbs on instances, once the API server has said who that is.
+/// Clones share the name.
 #[derive(Debug, Clone, Default)]
 pub struct Signer(Arc<OnceLock<Option<String>>>);
 

@@ -92,9 +92,9 @@ impl Batch {
         true
     }
 
-    /// Returns the Event of each group, with its time. The name of an Event follows from the earliest switch of the
+    /// Returns the Event of each group. The name of an Event follows from the earliest switch of the
     /// group, so that a second telling finds it there. `total` is the number of instances of the cluster.
-    pub fn told(self, cluster: &ClusterName, total: usize) -> Vec<(Told, Timestamp)> {
+    pub fn told(self, cluster: &ClusterName, total: usize) -> Vec<Told> {
         let told = self.0.into_iter().map(|(group, (at, names))| {
             let reason = match group.verb {
                 "suspended" => "Suspended",
@@ -106,7 +106,7 @@ impl Batch {
             group.hash(&mut hasher);
             let name = format!("{cluster}.{}.{}.{:016x}", group.verb, at.as_second(), hasher.finish());
             let note = note(sentence(&group, &names, total));
-            (Told { name, reason, note, is_warning: false, repeats: false }, at)
+            Told { name, reason, note, is_warning: false, repeats: false }
         });
         told.collect()
     }
@@ -167,7 +167,8 @@ mod tests {
             assert!(batch.add(name.parse().unwrap(), *verb, metadata));
         }
         let told = batch.told(&"web".parse().unwrap(), total).into_iter();
-        told.map(|(told, at)| format!("{} {}: {}", at.as_second(), told.reason, told.note)).collect()
+        // The name has the second of the earliest switch.
+        told.map(|told| format!("{} {}: {}", told.name.split('.').nth(2).unwrap(), told.reason, told.note)).collect()
     }
 
     #[test]
@@ -242,7 +243,7 @@ mod tests {
                 let name = format!("web-{index}").parse().unwrap();
                 batch.add(name, Verb::Suspend, &metadata(&[("kubectl-cmp/root", 7 + i64::from(index))], reason));
             }
-            batch.told(&"web".parse().unwrap(), 3)[0].0.name.clone()
+            batch.told(&"web".parse().unwrap(), 3)[0].name.clone()
         };
         assert_eq!(name(3, None), name(2, None));
         assert_ne!(name(3, None), name(3, Some("night")));

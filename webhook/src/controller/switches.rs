@@ -151,7 +151,7 @@ pub(super) async fn run(context: Arc<Context>, accounts: Store<ConfigMap>) {
             () = due => {
                 for (cluster, pending, total) in switches.due(Instant::now()) {
                     let Some(uid) = context.uid_of(&accounts, &cluster) else { continue };
-                    for (told, _) in pending.batch.told(&cluster, total) {
+                    for told in pending.batch.told(&cluster, total) {
                         context.story.push(&context.metrics, &cluster, &uid, told, pending.at);
                     }
                 }
@@ -185,9 +185,7 @@ mod tests {
         }
         assert!(switches.due(now + QUIET - Duration::from_millis(1)).is_empty());
         let due = switches.due(now + QUIET).into_iter();
-        due.flat_map(|(cluster, pending, total)| pending.batch.told(&cluster, total))
-            .map(|(told, _)| told.note)
-            .collect()
+        due.flat_map(|(cluster, pending, total)| pending.batch.told(&cluster, total)).map(|told| told.note).collect()
     }
 
     #[test]
