@@ -104,8 +104,10 @@ pub(super) fn has_room(path: &str, spec: &Value, want: &Want) -> Checked {
         );
     }
     let Some(field) = keeps(spec) else { return Ok(()) };
-    if want.data_disk.is_some() {
-        return no(format!("{path}.{field}"), "needs storage of its own, and --data-disk takes that of the size");
+    let disks = [("--disk", &want.root_disk), ("--data-disk", &want.data_disk)];
+    if let Some((flag, _)) = disks.into_iter().find(|(_, disk)| disk.is_some()) {
+        let why = format!("needs storage of its own, and {flag} takes that of the size");
+        return no(format!("{path}.{field}"), &why);
     }
     if state(spec) > want.size.named(STORAGE) {
         let why = format!("keeps its state in a claim of {STATE}Mi: name it with --resource storage={STATE}Mi");

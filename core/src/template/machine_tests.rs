@@ -158,10 +158,10 @@ fn the_state_of_a_machine_takes_storage_of_its_size() {
     let efi = json!({ "domain": { "firmware": { "bootloader": { "efi": { "persistent": true } } } } });
     for (more, field) in [(tpm, "devices.tpm.persistent"), (efi, "firmware.bootloader.efi.persistent")] {
         let (template, _) = Template::read(&machine_with(&more)).unwrap();
+        let blueprint = |want| template.blueprint(&want).map(|_| ()).map_err(|wrong| wrong.to_string());
         let made = |amounts: &str, data_disk: Option<&str>| {
             let data_disk = data_disk.map(str::to_owned);
-            let want = Want { kind: InstanceType::Vm, data_disk, ..want(1, &format!("cpu=1,memory=1Gi{amounts}")) };
-            template.blueprint(&want).map(|_| ()).map_err(|wrong| wrong.to_string())
+            blueprint(Want { kind: InstanceType::Vm, data_disk, ..want(1, &format!("cpu=1,memory=1Gi{amounts}")) })
         };
         let at = format!("spec.template.spec.domain.{field}");
         let wrong = format!("{at} keeps its state in a claim of 10Mi: name it with --resource storage=10Mi");
@@ -170,6 +170,10 @@ fn the_state_of_a_machine_takes_storage_of_its_size() {
         assert_eq!(made(",storage=10Mi", None), Ok(()));
         let wrong = format!("{at} needs storage of its own, and --data-disk takes that of the size");
         assert_eq!(made(",storage=1Gi", Some("/data")), Err(wrong));
+        let wrong = format!("{at} needs storage of its own, and --disk takes that of the size");
+        let root_disk = Some("image".to_owned());
+        let keeps_root = Want { kind: InstanceType::Vm, root_disk, ..want(1, "cpu=1,memory=1Gi,storage=1Gi") };
+        assert_eq!(blueprint(keeps_root), Err(wrong));
     }
 }
 
