@@ -135,9 +135,14 @@ pub(crate) fn is_told(model: &Account) -> bool {
     controller::report(&account(model), &web(), "denied", Timestamp::UNIX_EPOCH).is_some()
 }
 
-/// Reports whether cmp-webhook lets this change pass.
+/// Reports whether cmp-webhook lets this change pass. The answers are cached, because the same change comes in many
+/// states.
 pub(crate) fn judged(old: &Account, new: &Account) -> bool {
-    verdict::judge(Some(&account(old)), &account(new)).is_ok()
+    thread_local! {
+        static KNOWN: RefCell<HashMap<[Account; 2], bool>> = RefCell::default();
+    }
+    let judge = || verdict::judge(Some(&account(old)), &account(new)).is_ok();
+    KNOWN.with_borrow_mut(|known| *known.entry([*old, *new]).or_insert_with(judge))
 }
 
 /// Returns the account after a change.
