@@ -12,8 +12,9 @@ pub use cmp_core::vocabulary::DryRun;
 use crate::accounts::{Accounts, Stored};
 use crate::error::ApiError;
 
-/// How long a change is tried again while other writers change the account.
-const CONTENDED: Duration = Duration::from_mins(1);
+/// How long a change is tried again while other writers change the account. The controllers write it several times for
+/// each cluster that they prepare, and on a busy machine they prepare 60 clusters in more than a minute.
+const CONTENDED: Duration = Duration::from_mins(5);
 /// How long a change waits for its account to be settled.
 const SETTLING: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(200);
@@ -40,7 +41,7 @@ impl Accounts {
     /// Changes an account. `decide` returns the change for the version that was read, and is asked again for each newer
     /// version. An empty change writes nothing.
     ///
-    /// A conflict with another writer is retried for a minute. A change that is refused because the account is not
+    /// A conflict with another writer is retried for five minutes. A change that is refused because the account is not
     /// settled yet is retried for 15 s.
     pub async fn update<E: From<ApiError>>(
         &self,
@@ -162,8 +163,8 @@ mod tests {
         let unsettled = ApiError::denied(&denial);
         assert!(unsettled.is_not_settled());
         let s = Duration::from_secs;
-        assert_eq!(retry(&conflict, s(59)), Some(Duration::ZERO));
-        assert_eq!(retry(&conflict, s(60)), None);
+        assert_eq!(retry(&conflict, s(299)), Some(Duration::ZERO));
+        assert_eq!(retry(&conflict, s(300)), None);
         assert_eq!(retry(&unsettled, s(14)), Some(PAUSE));
         assert_eq!(retry(&unsettled, s(15)), None);
         assert_eq!(retry(&ApiError::refused(403, "Forbidden", "no"), s(0)), None);
