@@ -54,11 +54,14 @@ fn logs_and_events_of_an_instance_are_shown() {
     user.cmp(&["exec", &one]).fails().says("error: missing: <COMMAND>");
     user.cmp(&["logs", &format!("{name}-7")]).fails().says("not found");
     // A controller of Kubernetes writes its Events a moment after its change.
-    let created = |text: &str| text.contains("SuccessfulCreate") && text.contains(&format!("statefulset/{one}"));
-    eventually("the events are shown", SOON, || {
-        let events = user.cmp(&["events", &name]).ok();
-        if created(&events.stdout) { Ok(()) } else { Err(events.to_string()) }
-    });
+    let shown = |reason: &str| {
+        eventually(&format!("{reason} is shown"), SOON, || {
+            let events = user.cmp(&["events", &name]).ok();
+            let is_it = |line: &str| line.contains(reason) && line.contains(&format!("statefulset/{one}"));
+            if events.stdout.lines().any(is_it) { Ok(()) } else { Err(events.to_string()) }
+        });
+    };
+    shown("SuccessfulCreate");
     user.cmp(&["events", &user.cluster("nope")]).fails().says("not found");
     let watched = {
         let (kubeconfig, name) = (user.kubeconfig.clone(), name.clone());
@@ -68,6 +71,8 @@ fn logs_and_events_of_an_instance_are_shown() {
     };
     user.cmp(&["stop", "instance", &one, "--wait"]).ok();
     user.cmp(&["logs", &one]).fails().says("is stopped").says(&format!("kubectl cmp start instance {one}"));
+    // A Namespace in deletion takes no Events.
+    shown("SuccessfulDelete");
     user.cmp(&["delete", "cluster", &name, "--yes", "--wait"]).ok();
     watched.join().unwrap().ok().says("SuccessfulCreate").says("SuccessfulDelete");
 }
