@@ -1,6 +1,34 @@
 //! Conventions of kubectl: output formats, wrong input, dry runs.
 
+use cmp_tests::shell;
+use serde_json::json;
+
 use crate::support::{running, shared};
+
+/// The other tests start the plugin themselves.
+#[test]
+fn kubectl_runs_the_plugin() {
+    let user = shared().user("4", "8Gi");
+    let name = running(&user, "web", 1, "1", "1Gi");
+    let size = json!({ "cpu": "1", "memory": "1Gi" });
+    let file = json!({
+        "apiVersion": "kubectl-cmp.dev/v1", "kind": "Cluster", "metadata": { "name": name },
+        "spec": { "type": "container", "count": 2, "size": size },
+    });
+    for (arguments, input) in [
+        (["cmp", "get", "cluster", &name, "-o", "name"].as_slice(), ""),
+        (&["cmp", "get", "cluster", "nope"], ""),
+        (&["cmp", "get", "nope"], ""),
+        (&["cmp", "create", "-f", "-", "--dry-run=server"], &file.to_string()),
+    ] {
+        let mut through_kubectl = shell::command(&user.kubeconfig);
+        through_kubectl.args(arguments);
+        let through_kubectl = shell::run(through_kubectl, input);
+        let itself = shell::kubectl_reading(&user.kubeconfig, arguments, input);
+        let seen = |output: shell::Output| (output.code, output.stdout, output.stderr);
+        assert_eq!(seen(through_kubectl), seen(itself), "{arguments:?}");
+    }
+}
 
 #[test]
 fn wrong_input_is_named_with_a_remedy() {

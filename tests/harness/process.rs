@@ -61,7 +61,7 @@ fn shell(script: &str) -> Command {
 
 /// The environment variable with which Go programs collect garbage less often. It saves a fifth of the processor time of
 /// a control plane.
-pub(crate) const GC: (&str, &str) = ("GOGC", "400");
+const GC: (&str, &str) = ("GOGC", "400");
 
 /// A process under supervision.
 pub struct Process {
