@@ -25,7 +25,7 @@ fn timed(work: impl FnOnce()) -> Duration {
 
 /// Runs one `virtctl` after another, as a person without cmp would type it.
 fn virtctl(user: &World<'_>, cluster: &str, verb: &str) {
-    let program = Binaries::kubevirt().path("virtctl");
+    let program = Binaries::virtctl().path("virtctl");
     for index in 0..MACHINES {
         let vm = format!("{cluster}-{index}");
         let mut virtctl = Command::new(program);

@@ -34,7 +34,7 @@ pub(crate) fn go(module: &str) -> Command {
 pub(crate) fn check() -> Result<(), String> {
     let ways = "install Go 1.26 or newer, or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, \
                 kube-controller-manager, kube-scheduler, kubectl and kwok, and for virtual machines virt-api, \
-                virt-controller, virtctl and kubevirt-manifests";
+                virt-controller and kubevirt-manifests";
     let said = child::output(go("kwok").args(["env", "GOVERSION"]), PATIENCE);
     let said = said.map_err(|error| format!("go: {error}; {ways}"))?;
     if said.status.success() {

@@ -65,11 +65,13 @@ const fn of_kubernetes(module: &'static str) -> [(&'static str, &'static str, &'
 pub const KUBEVIRT: &str = "v1.7.0";
 
 /// Programs that are built in addition for tests with virtual machines.
-const KUBEVIRT_PROGRAMS: [(&str, &str, &str); 3] = [
+const KUBEVIRT_PROGRAMS: [(&str, &str, &str); 2] = [
     ("virt-api", "kubevirt", "kubevirt.io/kubevirt/cmd/virt-api"),
     ("virt-controller", "kubevirt", "kubevirt.io/kubevirt/cmd/virt-controller"),
-    ("virtctl", "kubevirt", "kubevirt.io/kubevirt/cmd/virtctl"),
 ];
+
+/// The client of KubeVirt, which is built in addition for the benchmark that compares with it.
+const VIRTCTL: [(&str, &str, &str); 1] = [("virtctl", "kubevirt", "kubevirt.io/kubevirt/cmd/virtctl")];
 
 /// Our own program that prints KubeVirt's manifests.
 const KUBEVIRT_MANIFESTS: [(&str, &str, &str); 1] = [("kubevirt-manifests", "kubevirt", "./manifests")];
@@ -113,6 +115,15 @@ impl Binaries {
         static FOUND: OnceLock<Binaries> = OnceLock::new();
         FOUND.get_or_init(|| {
             find_kubevirt(&Stop::default()).unwrap_or_else(|why| panic!("KubeVirt cannot be built: {why}"))
+        })
+    }
+
+    /// Finds or builds KubeVirt's client in the same way.
+    pub fn virtctl() -> &'static Self {
+        static FOUND: OnceLock<Binaries> = OnceLock::new();
+        FOUND.get_or_init(|| {
+            find_tool("kubevirt", &VIRTCTL, &Stop::default())
+                .unwrap_or_else(|why| panic!("virtctl cannot be built: {why}"))
         })
     }
 
