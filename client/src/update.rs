@@ -13,7 +13,7 @@ use crate::accounts::{Accounts, Stored};
 use crate::error::ApiError;
 
 /// How long a change is tried again while other writers change the account. The controllers write it several times for
-/// each cluster that they prepare, and on a busy machine they prepare 60 clusters in more than a minute.
+/// each cluster that they prepare. On a busy machine, 60 clusters take them more than a minute.
 const CONTENDED: Duration = Duration::from_mins(5);
 /// How long a change waits for its account to be settled.
 const SETTLING: Duration = Duration::from_secs(15);

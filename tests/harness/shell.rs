@@ -65,8 +65,8 @@ impl Output {
     }
 }
 
-/// Runs kubectl with a kubeconfig. `kubectl cmp` is the plugin itself: kubectl would start it with the same arguments
-/// and environment, after a start of its own that takes five times as long. [`command`] goes through kubectl.
+/// Runs kubectl with a kubeconfig. `kubectl cmp` runs the plugin directly, with the arguments and the environment that
+/// kubectl passes on. The start of kubectl itself takes five times as long. [`command`] goes through kubectl.
 pub fn kubectl(kubeconfig: &Path, arguments: &[&str]) -> Output {
     kubectl_reading(kubeconfig, arguments, "")
 }
