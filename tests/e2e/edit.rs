@@ -71,7 +71,7 @@ fn an_invalid_edit_is_opened_again_and_then_kept() {
         assert!(copies.iter().any(|copy| copy.contains("was not valid:\n# * ")), "{copies:?}");
     }
     // The second time the script corrects its error.
-    let corrected = "sh -c 'if grep -q \"was not valid\" \"$0\"; then sed -i s/9/2/ \"$0\"; else sed -i \"s/count: 1/count: 9/\" \"$0\"; fi'";
+    let corrected = "sh -c 'if grep -q \"was not valid\" \"$0\"; then sed -i \"s/count: 9/count: 2/\" \"$0\"; else sed -i \"s/count: 1/count: 9/\" \"$0\"; fi'";
     edit(corrected).ok().says(&format!("cluster/{web} edited"));
 
     // A change of somebody else meanwhile is told, and stays.
