@@ -1,7 +1,5 @@
 //! Conversions between the small numbers of the model and the types that production uses.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +18,7 @@ use cmp_core::verdict;
 use cmp_core::vocabulary::InstanceType;
 use jiff::Timestamp;
 
+use crate::known::{Known, answer};
 use crate::world::{Account, Damaged, Held, Namespace, Shape};
 
 const WINDOW: Duration = Duration::from_secs(90);
@@ -135,14 +134,12 @@ pub(crate) fn is_told(model: &Account) -> bool {
     controller::report(&account(model), &web(), "denied", Timestamp::UNIX_EPOCH).is_some()
 }
 
-/// Reports whether cmp-webhook lets this change pass. The answers are cached, because the same change comes in many
-/// states.
+/// Reports whether cmp-webhook lets this change pass.
 pub(crate) fn judged(old: &Account, new: &Account) -> bool {
     thread_local! {
-        static KNOWN: RefCell<HashMap<[Account; 2], bool>> = RefCell::default();
+        static KNOWN: Known<[Account; 2], bool> = Known::default();
     }
-    let judge = || verdict::judge(Some(&account(old)), &account(new)).is_ok();
-    KNOWN.with_borrow_mut(|known| *known.entry([*old, *new]).or_insert_with(judge))
+    answer(&KNOWN, [*old, *new], |_| verdict::judge(Some(&account(old)), &account(new)).is_ok())
 }
 
 /// Returns the account after a change.
@@ -201,26 +198,22 @@ fn decided(seen: Option<&Namespace>, model: &Account, waited: bool) -> Step {
     controller::next_step(&seen, WINDOW, Timestamp::UNIX_EPOCH)
 }
 
-/// Returns the step that production decides. The answers are cached, because the same question comes again and again.
+/// Returns the step that production decides.
 pub(crate) fn next_step(seen: Option<&Namespace>, model: &Account, waited: bool) -> Arc<Step> {
-    type Known = HashMap<(Option<Namespace>, Account, bool), Arc<Step>>;
     thread_local! {
-        static KNOWN: RefCell<Known> = RefCell::default();
+        static KNOWN: Known<(Option<Namespace>, Account, bool), Arc<Step>> = Known::default();
     }
-    let key = (seen.copied(), *model, waited);
-    KNOWN.with_borrow_mut(|known| known.entry(key).or_insert_with(|| Arc::new(decided(seen, model, waited))).clone())
+    answer(&KNOWN, (seen.copied(), *model, waited), |_| Arc::new(decided(seen, model, waited)))
 }
 
 /// Reports whether the instances fit, by the evidence function that judges the lists.
 pub(crate) fn fits(instances: &[Option<u8>; 2], to: Shape) -> bool {
     thread_local! {
-        static KNOWN: RefCell<HashMap<([Option<u8>; 2], Shape), bool>> = RefCell::default();
+        static KNOWN: Known<([Option<u8>; 2], Shape), bool> = Known::default();
     }
-    KNOWN.with_borrow_mut(|known| *known.entry((*instances, to)).or_insert_with(|| evidence(instances, to)))
-}
-
-fn evidence(instances: &[Option<u8>; 2], to: Shape) -> bool {
-    evidence::fits(&remains(instances), InstanceType::Container, &shaped(to)).is_ok()
+    answer(&KNOWN, (*instances, to), |_| {
+        evidence::fits(&remains(instances), InstanceType::Container, &shaped(to)).is_ok()
+    })
 }
 
 /// Returns the change that holds only what is left in a Namespace in deletion, if the evidence allows it.

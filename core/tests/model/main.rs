@@ -23,4 +23,5 @@
 
 mod checks;
 mod convert;
+mod known;
 mod world;

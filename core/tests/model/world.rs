@@ -1,7 +1,5 @@
 //! The states of the model, and the actions that can happen in each.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +8,7 @@ use cmp_core::controller::Step;
 use stateright::{Model, Property};
 
 use crate::convert;
+use crate::known::{Known, answer};
 
 /// Count and size: the number of instances, and the CPU of each; 0 CPU if they are released.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -945,14 +944,9 @@ impl State {
         // These fields do not matter from here on. Clearing them makes many states one, which is followed once.
         (state.budget, state.highest, state.unjudged, state.denied) = (0, 0, false, false);
         thread_local! {
-            static KNOWN: RefCell<HashMap<State, bool>> = RefCell::default();
+            static KNOWN: Known<State, bool> = Known::default();
         }
-        if let Some(known) = KNOWN.with_borrow(|known| known.get(&state).copied()) {
-            return known;
-        }
-        let rests = state.clone().rests(world);
-        KNOWN.with_borrow_mut(|known| known.insert(state, rests));
-        rests
+        answer(&KNOWN, state, |state| state.clone().rests(world))
     }
 
     /// Checks that the cluster is deleted in the end. The user asks for the deletion, if there is anything to delete,
@@ -968,17 +962,12 @@ impl State {
         state.controllers = [Controller { at: At::Idle, nonces: None }; 2];
         (state.budget, state.highest, state.unjudged) = (0, 0, false);
         thread_local! {
-            static KNOWN: RefCell<HashMap<State, bool>> = RefCell::default();
+            static KNOWN: Known<State, bool> = Known::default();
         }
-        if let Some(known) = KNOWN.with_borrow(|known| known.get(&state).copied()) {
-            return known;
-        }
-        let deleted = state.clone().ends(world, |state| {
-            let gone = |account: Account| account.want.is_none() && account.held.is_none() && account.delete.is_none();
-            state.namespace.is_none() && state.account.is_some_and(gone)
-        });
-        KNOWN.with_borrow_mut(|known| known.insert(state, deleted));
-        deleted
+        let gone = |account: Account| account.want.is_none() && account.held.is_none() && account.delete.is_none();
+        answer(&KNOWN, state, |state| {
+            state.clone().ends(world, |state| state.namespace.is_none() && state.account.is_some_and(gone))
+        })
     }
 
     /// Checks that a cluster in deletion costs nothing in the end, if nothing runs and its Namespace is held up for
@@ -994,21 +983,18 @@ impl State {
         state.controllers = [Controller { at: At::Idle, nonces: None }; 2];
         (state.budget, state.highest, state.unjudged, state.denied) = (0, 0, false, false);
         thread_local! {
-            static KNOWN: RefCell<HashMap<State, bool>> = RefCell::default();
+            static KNOWN: Known<State, bool> = Known::default();
         }
-        if let Some(known) = KNOWN.with_borrow(|known| known.get(&state).copied()) {
-            return known;
-        }
-        let mut now = state.clone();
         let is_free = |state: &Self| state.account.is_some_and(|account| account.charges() == account.other);
-        let given_back = (0..60).any(|_| {
-            if let Some(next) = now.step(world, 0) {
-                now = next;
-            }
-            is_free(&now)
-        });
-        KNOWN.with_borrow_mut(|known| known.insert(state, given_back));
-        given_back
+        answer(&KNOWN, state, |state| {
+            let mut now = state.clone();
+            (0..60).any(|_| {
+                if let Some(next) = now.step(world, 0) {
+                    now = next;
+                }
+                is_free(&now)
+            })
+        })
     }
 
     /// Checks that a denied creation is reported. A cluster that is held without a Namespace is at the step that fails,
