@@ -1,10 +1,11 @@
 //! Creation that is killed half-way and taken up again.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use cmp_tests::binaries::built;
 use cmp_tests::child::Ended;
 use cmp_tests::eventually;
+use cmp_tests::shell::for_a_user;
 use serde_json::json;
 
 use crate::support::{SOON, held, running, shared, want};
@@ -14,8 +15,8 @@ fn the_same_command_continues_a_killed_create() {
     let user = shared().user("64", "64Gi");
     let name = user.cluster("web");
     let create = ["create", "cluster", &name, "--cpu", "1", "--memory", "1Gi", "--count", "20"];
-    let mut plugin = Command::new(&built().plugin);
-    plugin.args(create).env("KUBECONFIG", &user.kubeconfig).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut plugin = for_a_user(&built().plugin, &user.kubeconfig);
+    plugin.args(create).stdout(Stdio::null()).stderr(Stdio::null());
     let plugin = Ended(plugin.spawn().unwrap());
     user.account_is("the want is written", |account| account[format!("want.{name}")].is_string());
     drop(plugin);

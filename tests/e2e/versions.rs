@@ -20,8 +20,8 @@ use crate::support::{SOON, held, running, want};
 
 /// Runs the newer plugin as this user.
 fn newer_plugin(world: &World<'_>, arguments: &[&str], input: &str) -> Output {
-    let mut command = std::process::Command::new(&newer().plugin);
-    command.args(arguments).env("KUBECONFIG", &world.kubeconfig).env_remove("NO_COLOR");
+    let mut command = shell::for_a_user(&newer().plugin, &world.kubeconfig);
+    command.args(arguments);
     shell::run(command, input)
 }
 

@@ -73,18 +73,11 @@ pub fn kubectl(kubeconfig: &Path, arguments: &[&str]) -> Output {
 
 /// Runs kubectl with this text on its standard input.
 pub fn kubectl_reading(kubeconfig: &Path, arguments: &[&str], input: &str) -> Output {
-    let command = match arguments {
-        ["cmp", arguments @ ..] => {
-            let mut plugin = for_a_user(&built().plugin, kubeconfig);
-            plugin.args(arguments);
-            plugin
-        }
-        _ => {
-            let mut kubectl = command(kubeconfig);
-            kubectl.args(arguments);
-            kubectl
-        }
+    let (mut command, arguments) = match arguments {
+        ["cmp", arguments @ ..] => (for_a_user(&built().plugin, kubeconfig), arguments),
+        _ => (command(kubeconfig), arguments),
     };
+    command.args(arguments);
     run(command, input)
 }
 
@@ -96,7 +89,8 @@ pub fn command(kubeconfig: &Path) -> Command {
     kubectl
 }
 
-fn for_a_user(program: &Path, kubeconfig: &Path) -> Command {
+/// Returns a command of any program in the environment of a user: their kubeconfig, and the plugin and kubectl on PATH.
+pub fn for_a_user(program: &Path, kubeconfig: &Path) -> Command {
     let mut command = Command::new(program);
     command.env("KUBECONFIG", kubeconfig).env("PATH", path()).env_remove("NO_COLOR");
     command

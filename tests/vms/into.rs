@@ -13,7 +13,7 @@ use std::thread;
 use cmp_tests::binaries::built;
 use cmp_tests::child::{Lines, PATIENCE, connect, output, wait, within};
 use cmp_tests::process::Folder;
-use cmp_tests::shell::path;
+use cmp_tests::shell::{for_a_user, path};
 use cmp_tests::terminal::Session;
 use cmp_tests::{World, eventually};
 use serde_json::json;
@@ -23,8 +23,8 @@ use crate::support::{Ended, SOON, installed};
 
 /// Returns a command of the plugin. It keeps host keys in the folder of the control plane.
 fn plugin(kubeconfig: &Path, arguments: &[&str], path: &str) -> Command {
-    let mut plugin = Command::new(&built().plugin);
-    plugin.args(arguments).env("KUBECONFIG", kubeconfig).env("PATH", path).env_remove("NO_COLOR");
+    let mut plugin = for_a_user(&built().plugin, kubeconfig);
+    plugin.args(arguments).env("PATH", path);
     plugin.env("XDG_CONFIG_HOME", kubeconfig.parent().unwrap().join("config"));
     plugin
 }

@@ -1,10 +1,10 @@
 //! `-w` on virtual machines: it wakes on changes of KubeVirt's objects.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use cmp_tests::binaries::built;
 use cmp_tests::child::{Lines, wait};
-use cmp_tests::shell::kubectl_reading;
+use cmp_tests::shell::{for_a_user, kubectl_reading};
 use cmp_tests::{World, eventually};
 use serde_json::{Value, json};
 
@@ -19,8 +19,8 @@ struct Watch {
 
 impl Watch {
     fn start(user: &World<'_>, arguments: &[&str]) -> Self {
-        let mut plugin = Command::new(&built().plugin);
-        plugin.args(arguments).env("KUBECONFIG", &user.kubeconfig).stdout(Stdio::piped());
+        let mut plugin = for_a_user(&built().plugin, &user.kubeconfig);
+        plugin.args(arguments).stdout(Stdio::piped());
         let mut child = Ended(plugin.spawn().unwrap());
         let lines = Lines::of(child.0.stdout.take().unwrap());
         Self { child, lines }
