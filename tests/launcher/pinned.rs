@@ -104,45 +104,32 @@ impl Binaries {
     /// error.
     pub fn get() -> &'static Self {
         static FOUND: OnceLock<Binaries> = OnceLock::new();
-        FOUND.get_or_init(|| {
-            find(&Stop::default()).unwrap_or_else(|why| panic!("the control plane cannot be built: {why}"))
-        })
+        FOUND.get_or_init(|| built("the control plane", find(&Stop::default())))
     }
 
     /// Finds or builds the programs of KubeVirt in the same way. They have a cache of their own, so that only tests
     /// that ask for them wait.
     pub fn kubevirt() -> &'static Self {
         static FOUND: OnceLock<Binaries> = OnceLock::new();
-        FOUND.get_or_init(|| {
-            find_kubevirt(&Stop::default()).unwrap_or_else(|why| panic!("KubeVirt cannot be built: {why}"))
-        })
+        FOUND.get_or_init(|| built("KubeVirt", find_kubevirt(&Stop::default())))
     }
 
     /// Finds or builds KubeVirt's client in the same way.
     pub fn virtctl() -> &'static Self {
         static FOUND: OnceLock<Binaries> = OnceLock::new();
-        FOUND.get_or_init(|| {
-            find_tool("kubevirt", &VIRTCTL, &Stop::default())
-                .unwrap_or_else(|why| panic!("virtctl cannot be built: {why}"))
-        })
+        FOUND.get_or_init(|| built("virtctl", find_in("kubevirt", &VIRTCTL, &Stop::default())))
     }
 
     /// Finds or builds krew and its checker in the same way.
     pub fn krew() -> &'static Self {
         static FOUND: OnceLock<Binaries> = OnceLock::new();
-        FOUND.get_or_init(|| {
-            find_tool("krew", &KREW_PROGRAMS, &Stop::default())
-                .unwrap_or_else(|why| panic!("krew cannot be built: {why}"))
-        })
+        FOUND.get_or_init(|| built("krew", find_in("krew", &KREW_PROGRAMS, &Stop::default())))
     }
 
     /// Finds or builds the checker of workflows in the same way.
     pub fn actionlint() -> &'static Self {
         static FOUND: OnceLock<Binaries> = OnceLock::new();
-        FOUND.get_or_init(|| {
-            find_tool("actionlint", &ACTIONLINT, &Stop::default())
-                .unwrap_or_else(|why| panic!("actionlint cannot be built: {why}"))
-        })
+        FOUND.get_or_init(|| built("actionlint", find_in("actionlint", &ACTIONLINT, &Stop::default())))
     }
 
     /// Returns the path of a program; panics if there is no program of this name.
@@ -210,6 +197,11 @@ pub fn build(kubevirt: bool, stop: &Stop) -> Result<(), String> {
     Ok(())
 }
 
+/// Ends a test whose programs cannot be built.
+fn built(name: &str, found: Result<Binaries, String>) -> Binaries {
+    found.unwrap_or_else(|why| panic!("{name} cannot be built: {why}"))
+}
+
 fn find(stop: &Stop) -> Result<Binaries, String> {
     let pins = ["kubernetes/go.mod", "kubernetes/go.sum", "kwok/go.mod", "kwok/go.sum"];
     let folder = cache("control-plane", &flags("kubernetes"), &pins)?;
@@ -230,20 +222,16 @@ fn find(stop: &Stop) -> Result<Binaries, String> {
 
 /// KubeVirt's programs do not depend on the source of ours, so a change of ours does not build them again.
 fn find_kubevirt(stop: &Stop) -> Result<Binaries, String> {
-    let pins = ["kubevirt/go.mod", "kubevirt/go.sum"];
-    let folder = cache("kubevirt", &flags("kubevirt"), &pins)?;
-    let locked = lock(&folder, stop)?;
-    let mut all = programs(&KUBEVIRT_PROGRAMS, &folder, stop)?;
-    drop(locked);
-    let folder =
-        cache("kubevirt-manifests", &flags("kubevirt"), &[&pins[..], &["kubevirt/manifests/main.go"]].concat())?;
+    let mut all = find_in("kubevirt", &KUBEVIRT_PROGRAMS, stop)?.programs;
+    let sources = ["kubevirt/go.mod", "kubevirt/go.sum", "kubevirt/manifests/main.go"];
+    let folder = cache("kubevirt-manifests", &flags("kubevirt"), &sources)?;
     let _locked = lock(&folder, stop)?;
     all.append(&mut programs(&KUBEVIRT_MANIFESTS, &folder, stop)?);
     Ok(Binaries { programs: all, stages: Vec::new() })
 }
 
-/// Finds or builds the programs of one module, which have a cache of their own.
-fn find_tool(module: &str, wanted: &[(&'static str, &str, &str)], stop: &Stop) -> Result<Binaries, String> {
+/// Finds or builds programs of one module. Each module has a cache of its own.
+fn find_in(module: &str, wanted: &[(&'static str, &str, &str)], stop: &Stop) -> Result<Binaries, String> {
     let pins = ["go.mod", "go.sum"].map(|file| format!("{module}/{file}"));
     let folder = cache(module, &flags(module), &pins.each_ref().map(String::as_str))?;
     let _locked = lock(&folder, stop)?;
