@@ -4,6 +4,7 @@
 //! because the crate differs from kubectl there.
 
 mod answers;
+mod busy;
 mod certificates;
 mod credentials;
 mod exec;
@@ -62,7 +63,8 @@ pub async fn connect(options: &Options, agent: &str) -> Result<Connection, ApiEr
     let Prepared { mut config, source, certificate_authority } = prepare(options)?;
     let agent = HeaderValue::from_str(agent).map_err(|error| ApiError::Other(error.to_string()))?;
     config.headers.push((USER_AGENT, agent));
-    // Silent retries for minutes would look like a hang to the user who typed the command.
+    // Silent retries for minutes would look like a hang to the user who typed the command. `busy` repeats what the API
+    // server puts off.
     config.default_retry = false;
     config.connect_timeout = Some(options.request_timeout.unwrap_or(Duration::from_secs(30)));
     // A watch may be silent for a long time. The layer of answers limits how long a response may take to begin.

@@ -173,6 +173,11 @@ impl ApiError {
         matches!(self, Self::Unreachable(_) | Self::NoConnection(_))
     }
 
+    /// Reports whether the API server put the request off, because too many wait for it.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Refused { code: 429, .. })
+    }
+
     /// Reports whether the object does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { code: 404, .. })
@@ -247,7 +252,35 @@ impl From<Status> for ApiError {
         let first = details.and_then(|details| details.causes.into_iter().next());
         let cause = first.map(|cause| cause.reason).filter(|_| is_by_our_webhook(&message));
         let message = plain(&message).to_owned();
+        let reason = if is_reason(&reason) { reason } else { usual_reason(code).to_owned() };
         Self::Refused { code, reason, message, cause }
+    }
+}
+
+/// Reports whether a text is a reason of Kubernetes: one word. The kube crate has a sentence there for an answer that is
+/// no `Status`, such as that of API Priority and Fairness or of a proxy.
+fn is_reason(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric())
+}
+
+/// Returns the reason that client-go gives to an answer without one (`NewGenericServerResponse` of apimachinery).
+fn usual_reason(code: u16) -> &'static str {
+    match code {
+        400 => "BadRequest",
+        403 => "Forbidden",
+        404 => "NotFound",
+        405 => "MethodNotAllowed",
+        406 => "NotAcceptable",
+        409 => "Conflict",
+        410 => "Gone",
+        413 => "RequestEntityTooLarge",
+        415 => "UnsupportedMediaType",
+        422 => "Invalid",
+        429 => "TooManyRequests",
+        500 => "InternalError",
+        503 => "ServiceUnavailable",
+        504 => "Timeout",
+        _ => "Unknown",
     }
 }
 
@@ -358,6 +391,20 @@ mod tests {
         assert!(matches!(answer(403), Err(ApiError::Refused { code: 403, .. })));
         let down = ApiError::Unreachable(String::new());
         assert!(matches!(if_there::<()>(Err(down)), Err(ApiError::Unreachable(_))));
+    }
+
+    #[test]
+    fn an_answer_without_a_reason_gets_that_of_its_code() {
+        let check = |code: u16, given: &str, expected: &str| {
+            let status = Status { code, reason: given.to_owned(), ..Status::default() };
+            let ApiError::Refused { reason, .. } = ApiError::from(status) else { panic!("{code} {given}") };
+            assert_eq!(reason, expected, "{code} {given}");
+        };
+        check(429, "Failed to parse error data", "TooManyRequests");
+        check(503, "Failed to parse error data", "ServiceUnavailable");
+        check(418, "", "Unknown");
+        check(409, "AlreadyExists", "AlreadyExists");
+        check(500, "Own", "Own");
     }
 
     #[test]

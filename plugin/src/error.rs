@@ -154,13 +154,15 @@ impl From<kube::Error> for CliError {
 impl From<ApiError> for CliError {
     fn from(error: ApiError) -> Self {
         let message = error.to_string();
-        let (over_quota, lacks_rights) = (error.is_over_quota(), error.lacks_rights());
+        let (over_quota, lacks_rights, busy) = (error.is_over_quota(), error.lacks_rights(), error.is_busy());
         match error {
             ApiError::Refused { reason, message, .. } => {
                 let hint = if over_quota {
                     Some("`kubectl cmp quota` shows the used and available amounts")
                 } else if lacks_rights {
                     Some("this command needs administrator rights; `kubectl cmp whoami` shows your user name")
+                } else if busy {
+                    Some("too many requests wait for the API server: try again in a minute")
                 } else {
                     None
                 };

@@ -27,6 +27,8 @@ const POLICIES: &[&str] = &[
     include_str!("../../manifests/policies/namespaces.yaml"),
 ];
 
+const FLOW_CONTROL: &[&str] = &[include_str!("../../manifests/base/flow-control.yaml")];
+
 const WEBHOOK_RIGHTS: &[&str] = &[include_str!("../../manifests/base/rbac-webhook.yaml")];
 
 const DEPLOYMENT: &[&str] =
@@ -69,6 +71,8 @@ impl Variant {
 pub(crate) struct Manifests {
     pub(crate) namespaces: Vec<Manifest>,
     pub(crate) policies: Vec<Manifest>,
+    /// The seats of users and of cmp-webhook at the API server.
+    pub(crate) flow_control: Vec<Manifest>,
     pub(crate) webhook_rights: Vec<Manifest>,
     /// Objects that components add.
     pub(crate) added: Vec<Manifest>,
@@ -84,6 +88,7 @@ impl Manifests {
         let mut manifests = Self {
             namespaces: read(NAMESPACES)?,
             policies: read(POLICIES)?,
+            flow_control: read(FLOW_CONTROL)?,
             webhook_rights: read(WEBHOOK_RIGHTS)?,
             added: Vec::new(),
             deployment: read(DEPLOYMENT)?,
@@ -99,14 +104,34 @@ impl Manifests {
     }
 
     /// Returns the groups that are applied together, in order.
-    pub(crate) fn parts(&self) -> [&Vec<Manifest>; 8] {
-        let Self { namespaces, policies, webhook_rights, added, deployment, webhook, user_rights, version } = self;
-        [namespaces, policies, webhook_rights, added, deployment, webhook, user_rights, version]
+    pub(crate) fn parts(&self) -> [&Vec<Manifest>; 9] {
+        let Self {
+            namespaces,
+            policies,
+            flow_control,
+            webhook_rights,
+            added,
+            deployment,
+            webhook,
+            user_rights,
+            version,
+        } = self;
+        [namespaces, policies, flow_control, webhook_rights, added, deployment, webhook, user_rights, version]
     }
 
-    fn parts_mut(&mut self) -> [&mut Vec<Manifest>; 8] {
-        let Self { namespaces, policies, webhook_rights, added, deployment, webhook, user_rights, version } = self;
-        [namespaces, policies, webhook_rights, added, deployment, webhook, user_rights, version]
+    fn parts_mut(&mut self) -> [&mut Vec<Manifest>; 9] {
+        let Self {
+            namespaces,
+            policies,
+            flow_control,
+            webhook_rights,
+            added,
+            deployment,
+            webhook,
+            user_rights,
+            version,
+        } = self;
+        [namespaces, policies, flow_control, webhook_rights, added, deployment, webhook, user_rights, version]
     }
 
     /// Returns all manifests, in order.
@@ -127,6 +152,7 @@ mod tests {
         let manifests = Manifests::read(Variant::default()).unwrap();
         assert_eq!(manifests.namespaces.len(), 3);
         assert_eq!(manifests.policies.len(), 2 * POLICIES.len());
+        assert_eq!(manifests.flow_control.len(), 6);
         assert_eq!(
             manifests.webhook[0].title(),
             "validatingwebhookconfiguration.admissionregistration.k8s.io/cmp-webhook"

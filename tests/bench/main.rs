@@ -28,15 +28,17 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
+mod flood;
 mod plugin;
 
 const ROUNDS: usize = 5;
 
 fn main() {
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let benchmarks: [(&str, fn()); 8] = [
+    let benchmarks: [(&str, fn()); 9] = [
         ("verdict", verdict),
         ("changes", changes),
+        ("flood", flood::flood),
         ("create", create),
         ("pods", pods),
         ("startup", plugin::startup),

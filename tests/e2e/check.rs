@@ -155,6 +155,19 @@ fn each_problem_is_named_with_a_remedy() {
     check(plane).ok().says(text).says("kubectl describe crd virtualmachines.kubevirt.io");
     plane.admin(&["delete", "crd", "others.kubevirt.io", "virtualmachines.kubevirt.io"]).ok();
 
+    // The seats at the API server: no budget depends on them.
+    plane.admin(&["delete", "flowschema", "cmp-users"]).ok();
+    let shares = json!({ "spec": { "limited": { "nominalConcurrencyShares": 7 } } });
+    patch(plane, &["prioritylevelconfiguration", "cmp-accounts"], &shares);
+    check(plane)
+        .ok()
+        .says("warning   flow control: ")
+        .says("flowschema.flowcontrol.apiserver.k8s.io/cmp-users: it is missing")
+        .says("cmp-accounts: spec.limited.nominalConcurrencyShares was changed after the installation")
+        .says("hint: without them, a flood of requests from one user delays the others");
+    install(plane).says("flowschema.flowcontrol.apiserver.k8s.io/cmp-users created");
+    check(plane).ok().says("ok        flow control: 6 flow schemas and priority levels are unchanged");
+
     // Policies and rights.
     let never = json!([{ "op": "add", "path": "/spec/matchConditions/-", "value": { "name": "never", "expression": "false" } }]);
     patch(plane, &["validatingadmissionpolicy", "cmp-services"], &never);

@@ -14,6 +14,7 @@ mod emergency;
 mod events;
 mod examples;
 mod export;
+mod flow_control;
 mod from_file;
 mod hanging;
 mod install;

@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 use tower::{BoxError, Service};
 
 use super::answers::Answers;
+use super::busy;
 use super::certificates::{self, base64};
 use super::exec::Plugin;
 use super::kubeconfig;
@@ -171,7 +172,9 @@ pub(super) fn client(source: Arc<Source>, config: Config, answers: Answers) -> R
 
 /// Makes a client with the credentials in its configuration.
 pub(super) fn plain(config: Config, answers: &Answers) -> Result<Client, ApiError> {
-    Ok(kube::client::ClientBuilder::try_from(config)?.with_layer(answers).build())
+    let namespace = config.default_namespace.clone();
+    let client = kube::client::ClientBuilder::try_from(config)?.with_layer(answers).build();
+    Ok(busy::patient(client, namespace, answers.timeout))
 }
 
 /// A service that adds the credentials of a source to each request.
@@ -231,7 +234,7 @@ impl Clients {
 }
 
 /// Copies a request, unless its body is a stream.
-fn copy(request: &Request<Body>) -> Option<Request<Body>> {
+pub(super) fn copy(request: &Request<Body>) -> Option<Request<Body>> {
     let body = request.body().try_clone()?;
     let mut copy = Request::new(body);
     *copy.method_mut() = request.method().clone();

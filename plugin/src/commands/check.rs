@@ -16,6 +16,7 @@ mod certificate;
 mod cluster;
 mod drain;
 mod equal;
+mod flow_control;
 mod installation;
 mod mirror;
 mod own;
@@ -69,6 +70,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CheckArgs) -> Result<(), Cl
     report.add_all(mirror::run_checks(&installation).await.into_iter().collect())?;
     report.add_all(certificate::run_checks(&installation).await.into_iter().collect())?;
     report.add_all(rights::run_checks(&installation).await)?;
+    report.add(flow_control::run_check(&installation).await)?;
     report.add_all(policies::run_checks(context, &installation).await?)?;
     report.add_all(accounts::run_checks(&client).await)?;
     report.add_all(drain::run_checks(&client).await.into_iter().collect())?;

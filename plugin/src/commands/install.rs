@@ -84,8 +84,8 @@ pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), 
     if dry_run == DryRun::None {
         in_force(&client).await?;
     }
-    let Manifests { webhook_rights, added, deployment, webhook, user_rights, version, .. } = &manifests;
-    for part in [webhook_rights, added, deployment, webhook, user_rights] {
+    let Manifests { flow_control, webhook_rights, added, deployment, webhook, user_rights, version, .. } = &manifests;
+    for part in [flow_control, webhook_rights, added, deployment, webhook, user_rights] {
         target.apply(part).await?;
     }
     for (title, object) in leftovers::find(&client, &manifests).await? {

@@ -223,8 +223,9 @@ impl Going<'_, '_> {
 
     /// Deletes the rights of users, their bounds, and the Namespaces with the remaining accounts.
     async fn bounds(&self) -> Result<(), CliError> {
-        let Manifests { namespaces, policies, user_rights, .. } = Manifests::read(Variant::default())?;
+        let Manifests { namespaces, policies, flow_control, user_rights, .. } = Manifests::read(Variant::default())?;
         self.delete(&user_rights).await?;
+        self.delete(&flow_control).await?;
         // Leftovers of older versions go in the order in which they are found: rights before policies.
         for (title, left) in leftovers::find(self.client, &Manifests::read(Variant::FULL)?).await? {
             if self.dry_run != DryRun::Client {

@@ -1,5 +1,6 @@
 //! Comparison of an object with its manifest.
 
+use futures::future::try_join_all;
 use kube::api::DynamicObject;
 use kube::{Client, ResourceExt};
 use serde_json::Value;
@@ -22,6 +23,24 @@ pub(super) async fn difference(client: &Client, manifest: &Manifest) -> Result<O
     let ours = objects.imagine(&ours).await?;
     let found = unequal("", &comparable_fields(&ours)?, &comparable_fields(&stored)?);
     Ok(found.map(|path| format!("{} was changed after the installation", path.trim_start_matches('.'))))
+}
+
+/// The objects that were compared with their manifests.
+pub(super) struct Compared {
+    pub(super) count: usize,
+    /// The first difference of each object that has one, with its title.
+    pub(super) differing: Vec<String>,
+}
+
+/// Compares the stored objects with these manifests.
+pub(super) async fn compare(client: &Client, manifests: impl Iterator<Item = &Manifest>) -> Result<Compared, CliError> {
+    let compared = manifests.map(|manifest| async {
+        let difference = difference(client, manifest).await?;
+        let place = manifest.object.namespace().map_or_else(String::new, |namespace| format!(" in {namespace}"));
+        Ok::<_, CliError>(difference.map(|difference| format!("{}{place}: {difference}", manifest.title())))
+    });
+    let compared = try_join_all(compared).await?;
+    Ok(Compared { count: compared.len(), differing: compared.into_iter().flatten().collect() })
 }
 
 /// Returns the object without its metadata and status, and without the `caBundle` that cmp-webhook writes.

@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use futures::future::join_all;
-use kube::ResourceExt;
-
 use cmp_client::access::{Binding, Subject, bindings};
 use cmp_client::namespaces::{self, Found, Of};
 use cmp_core::keys;
 use cmp_core::vocabulary::InstanceType;
 
-use crate::commands::check::equal;
+use crate::commands::check::equal::{self, Compared};
 use crate::commands::check::installation::{AGAIN, Installation};
 use crate::commands::check::report::Check;
 use crate::error::CliError;
@@ -33,14 +30,8 @@ fn ours(installation: &Installation) -> impl Iterator<Item = &Manifest> {
 
 /// Checks that the roles and their bindings are as they were installed.
 async fn equal(installation: &Installation) -> Result<Check, CliError> {
-    let compared = ours(installation).filter(|manifest| manifest.kind() != "ServiceAccount").map(|manifest| async {
-        let difference = equal::difference(&installation.client, manifest).await?;
-        let place = manifest.object.namespace().map_or_else(String::new, |namespace| format!(" in {namespace}"));
-        Ok::<_, CliError>(difference.map(|difference| format!("{}{place}: {difference}", manifest.title())))
-    });
-    let compared: Vec<Option<String>> = join_all(compared).await.into_iter().collect::<Result<_, _>>()?;
-    let count = compared.len();
-    let differing: Vec<String> = compared.into_iter().flatten().collect();
+    let compared = ours(installation).filter(|manifest| manifest.kind() != "ServiceAccount");
+    let Compared { count, differing } = equal::compare(&installation.client, compared).await?;
     Ok(if differing.is_empty() {
         Check::ok("roles", format!("{count} roles and bindings are unchanged"))
     } else {

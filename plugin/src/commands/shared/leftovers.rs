@@ -20,6 +20,8 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 
 const ADMISSION: &str = "admissionregistration.k8s.io";
 
+const FLOW_CONTROL: &str = "flowcontrol.apiserver.k8s.io";
+
 const CERT_MANAGER: &str = "cert-manager.io";
 
 const PROMETHEUS: &str = "monitoring.coreos.com";
@@ -45,6 +47,8 @@ const TYPES: &[(&str, &str, &str, &[&str])] = &[
     (CERT_MANAGER, "v1", "Issuer", SYSTEM),
     (PROMETHEUS, "v1", "PodMonitor", SYSTEM),
     (PROMETHEUS, "v1", "PrometheusRule", SYSTEM),
+    (FLOW_CONTROL, "v1", "FlowSchema", &[]),
+    (FLOW_CONTROL, "v1", "PriorityLevelConfiguration", &[]),
     (ADMISSION, "v1", "ValidatingAdmissionPolicyBinding", &[]),
     (ADMISSION, "v1", "ValidatingAdmissionPolicy", &[]),
 ];
