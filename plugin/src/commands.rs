@@ -97,9 +97,8 @@ pub(crate) enum Command {
     /// Set and remove annotations of clusters
     #[command(subcommand)]
     Annotate(annotate::Annotate),
-    /// Print the definition of clusters, to create them again
-    #[command(subcommand)]
-    Export(export::Export),
+    /// Print the definition of clusters, or of everything, to create it again
+    Export(export::ExportArgs),
     /// Suspend and resume a cluster on a schedule
     #[command(subcommand)]
     Schedule(schedule::Schedule),

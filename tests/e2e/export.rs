@@ -1,6 +1,8 @@
 //! `create -f` restores the output of `export cluster`, with the same instances off.
 
-use cmp_tests::{World, eventually};
+use std::fs;
+
+use cmp_tests::{Installation, World, eventually};
 use serde_json::{Value, json};
 
 use crate::support::{SOON, held, running, shared};
@@ -182,4 +184,50 @@ fn a_timer_is_restored_or_reported_as_expired() {
     user.cmp(&["get", "schedules"]).ok().says_not(&late);
     user.cmp(&["get", "instance", &format!("{late}-0"), "-o", "json"]).ok().says_not("wokenBy");
     user.cmp(&["resume", "cluster", &late]).ok().says("2 resumed");
+}
+
+#[test]
+fn everything_moves_to_another_control_plane() {
+    let from = Installation::start(1, "3s");
+    let (john, mary) = (from.user_named("john", "8", "8Gi"), from.user_named("mary", "4", "8Gi"));
+    let admin = &from.plane;
+    admin.admin(&["cmp", "set", "quota", "john", "--resource", "storage=10Gi"]).ok();
+    admin.admin(&["cmp", "set", "quota", "mary", "--suspended", "release"]).ok();
+    let pod =
+        json!({ "apiVersion": "v1", "kind": "Pod", "spec": { "containers": [{ "name": "main", "image": "nginx" }] } });
+    let path = admin.folder().join("template.json");
+    fs::write(&path, pod.to_string()).unwrap();
+    admin.admin(&["cmp", "create", "template", "web", "--filename", &path.display().to_string()]).ok();
+    let size = ["--cpu", "1", "--memory", "1Gi", "--wait", "--timeout", "90s"];
+    let web = ["create", "cluster", "web", "--template", "web", "--count", "3", "--labels", "team=a"];
+    john.cmp(&[&web[..], &size, &["--resource", "storage=1Gi"]].concat()).ok();
+    john.cmp(&["stop", "instance", "web-1", "--wait"]).ok();
+    mary.cmp(&[&["create", "cluster", "db"][..], &size].concat()).ok();
+    mary.cmp(&["suspend", "cluster", "db", "--wait"]).ok();
+    mary.account_is("db is released", |account| held(account, "db").is_some_and(|held| held["released"] == true));
+
+    john.cmp(&["export", "--all"]).fails().says("this command needs administrator rights");
+    let file = admin.admin(&["cmp", "export", "--all"]).ok();
+    file.clone().says("tokens are not exported").says("the contents of disks are not exported: web");
+    let token = fs::read_to_string(&john.kubeconfig).unwrap();
+    let token = token.lines().find_map(|line| line.trim().strip_prefix("token: ")).expect("a token");
+    assert!(!file.stdout.contains(token.trim_matches('"')), "{file}");
+    let names = admin.admin(&["cmp", "export", "--all", "-o", "name"]).ok().stdout;
+    assert_eq!(names, "template/web\nuser/john\nuser/mary\ncluster/web\ncluster/db\n");
+    let list = admin.admin(&["cmp", "export", "--all", "-o", "json"]).ok().json();
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(5), "{list}");
+
+    // The first attempt is interrupted, the second one goes on, and the third one finds everything there.
+    let mut to = Installation::start(1, "3s");
+    let create = |to: &Installation| to.plane.admin_reading(&["cmp", "create", "-f", "-", "--wait"], &file.stdout);
+    to.stop();
+    create(&to).fails().says("cmp-webhook is unavailable");
+    to.restart();
+    create(&to).ok().says("cluster/web created").says("cluster/db created");
+    let again = create(&to).ok();
+    let unchanged = names.lines().map(|title| format!("{title} unchanged\n")).collect::<String>();
+    assert_eq!(again.stdout, unchanged, "{again}");
+    assert_eq!(to.plane.admin(&["cmp", "export", "--all"]).ok().stdout, file.stdout);
+    let states = to.plane.admin(&["cmp", "get", "instances", "-A", "-o", "jsonpath={.items[*].status.state}"]).ok();
+    assert_eq!(states.stdout, "running stopped running suspended");
 }

@@ -1,11 +1,30 @@
-//! `export`: prints the definition of objects.
+//! `export`: prints objects as `create -f` reads them.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use crate::context::Context;
 use crate::error::CliError;
+use print::ExportOutput;
 
 mod cluster;
+mod everything;
+mod print;
+
+#[derive(Debug, Args)]
+#[command(
+    arg_required_else_help = true,
+    args_conflicts_with_subcommands = true,
+    before_help = "Examples:\n  kubectl cmp export cluster web > web.yaml\n  kubectl cmp export --all > everything.yaml\n  kubectl cmp create -f everything.yaml"
+)]
+pub(crate) struct ExportArgs {
+    #[command(subcommand)]
+    pub(crate) what: Option<Export>,
+    /// Print everything: templates, users with their quotas and policies, and clusters (administrators)
+    #[arg(long, required = true)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) output: ExportOutput,
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Export {
@@ -13,8 +32,9 @@ pub(crate) enum Export {
     Cluster(cluster::ExportCluster),
 }
 
-pub(crate) async fn run(context: &Context<'_>, export: Export) -> Result<(), CliError> {
-    match export {
-        Export::Cluster(args) => cluster::run(context, args).await,
+pub(crate) async fn run(context: &Context<'_>, args: ExportArgs) -> Result<(), CliError> {
+    match args.what {
+        Some(Export::Cluster(args)) => cluster::run(context, args).await,
+        None => everything::run(context, &args.output).await,
     }
 }

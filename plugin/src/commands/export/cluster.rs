@@ -1,18 +1,18 @@
 //! `export cluster`: prints the input for `create -f` that creates a cluster again.
 
-use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use clap::Args;
+use serde_json::json;
 
 use cmp_core::account::Want;
-use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::resources::STORAGE;
 
 use crate::args::values::name;
+use crate::commands::export::print::{ExportOutput, Exported};
 use crate::commands::shared::select_clusters::select;
 use crate::context::{Context, complete, each_said, once};
 use crate::error::CliError;
-use crate::output::{Format, Selector, print_object};
+use crate::output::Selector;
 use crate::view::{self, Cluster};
 
 #[derive(Debug, Args)]
@@ -35,26 +35,8 @@ pub(crate) struct ExportCluster {
     /// Selector (label query) to filter on, such as app=web,tier!=db
     #[arg(short = 'l', long, value_name = "SELECTOR", value_parser = Selector::read, conflicts_with = "names")]
     pub(crate) selector: Option<Selector>,
-    /// Output format: yaml (the default), json or name
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        value_enum,
-        default_value_t,
-        hide_possible_values = true,
-        hide_default_value = true
-    )]
-    pub(crate) output: ExportFormat,
-}
-
-/// Formats of an exported file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum ExportFormat {
-    #[default]
-    Yaml,
-    Json,
-    Name,
+    #[command(flatten)]
+    pub(crate) output: ExportOutput,
 }
 
 pub(crate) async fn run(context: &Context<'_>, args: ExportCluster) -> Result<(), CliError> {
@@ -93,40 +75,24 @@ pub(crate) async fn run(context: &Context<'_>, args: ExportCluster) -> Result<()
         }
         return complete(all_found && (gone.is_empty() || named.is_empty()));
     }
-    print(context, &there, output)?;
+    let objects: Vec<Exported> = there.iter().map(exported).collect();
+    output.print(context, &objects)?;
     print_what_is_left_out(context, &there);
     complete(all_found && (gone.is_empty() || named.is_empty()))
 }
 
+/// Returns a cluster as an exported object.
+pub(super) fn exported(cluster: &Cluster) -> Exported {
+    Exported { title: format!("cluster/{}", cluster.name), object: cluster.export() }
+}
+
 /// Reports whether the user still wants the cluster, so that it can be created again.
-fn is_wanted(cluster: &Cluster) -> bool {
+pub(super) fn is_wanted(cluster: &Cluster) -> bool {
     cluster.entry.want.is_some() && cluster.entry.delete.is_none()
 }
 
-/// Prints several clusters as one YAML document each, or as a JSON list.
-fn print(context: &Context<'_>, clusters: &[Cluster], output: ExportFormat) -> Result<(), CliError> {
-    let mut objects: Vec<Value> = clusters.iter().map(Cluster::export).collect();
-    match output {
-        ExportFormat::Json if objects.len() == 1 => print_object(context.ui, &Format::Json, &objects.swap_remove(0)),
-        ExportFormat::Json => {
-            let list = json!({ "apiVersion": keys::API_VERSION, "kind": "List", "items": objects });
-            print_object(context.ui, &Format::Json, &list)
-        }
-        ExportFormat::Name => clusters.iter().try_for_each(|one| context.ui.line(&format!("cluster/{}", one.name))),
-        ExportFormat::Yaml => {
-            for (at, object) in objects.iter().enumerate() {
-                if at > 0 {
-                    context.ui.line("---")?;
-                }
-                print_object(context.ui, &Format::Yaml, object)?;
-            }
-            Ok(())
-        }
-    }
-}
-
 /// Prints the parts of the clusters that the export does not contain.
-fn print_what_is_left_out(context: &Context<'_>, clusters: &[Cluster]) {
+pub(super) fn print_what_is_left_out(context: &Context<'_>, clusters: &[Cluster]) {
     let names = |of: &dyn Fn(&&Cluster) -> bool| {
         let names: Vec<&str> = clusters.iter().filter(|cluster| of(cluster)).map(|one| one.name.as_str()).collect();
         Some(names.join(", ")).filter(|names| !names.is_empty())
