@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -28,6 +27,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
+mod changes;
 mod flood;
 mod plugin;
 
@@ -37,7 +37,7 @@ fn main() {
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let benchmarks: [(&str, fn()); 9] = [
         ("verdict", verdict),
-        ("changes", changes),
+        ("changes", changes::changes),
         ("flood", flood::flood),
         ("create", create),
         ("pods", pods),
@@ -135,80 +135,6 @@ fn verdict() {
         let judged = microseconds(|| judge(Some(&before), black_box(&after)).unwrap());
         println!("| {clusters} | {} | {whole:.1} µs | {floor:.1} µs | {one:.1} µs | {judged:.1} µs |", body.len());
     }
-}
-
-/// Changes per second, and percentiles of the latencies of all changes in milliseconds.
-struct Load {
-    rate: f64,
-    p50: f64,
-    p99: f64,
-}
-
-/// Patches these ConfigMaps in turn for two seconds, with `at_once` requests in flight.
-async fn patch(api: &Api<ConfigMap>, names: &[String], at_once: usize) -> Load {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let (started, until) = (Instant::now(), Duration::from_secs(2));
-    let one = |client: usize| async move {
-        let mut taken = Vec::new();
-        while started.elapsed() < until {
-            let next = NEXT.fetch_add(1, Ordering::Relaxed);
-            // cmp-webhook judges a change of the quota, and the change leaves the controllers nothing to do.
-            let quota = json!({ "cpu": (100 + next % 900).to_string(), "memory": "64Gi" }).to_string();
-            let patch = json!({ "data": { "quota": quota } });
-            let asked = Instant::now();
-            // Repeats a request when the API server gives up on a conflict. The wait counts as latency.
-            while api.patch(&names[client % names.len()], &PatchParams::default(), &Patch::Merge(&patch)).await.is_err()
-            {
-            }
-            taken.push(asked.elapsed().as_secs_f64() * 1e3);
-        }
-        taken
-    };
-    let all: Vec<Vec<f64>> = futures::future::join_all((0..at_once).map(one)).await;
-    let mut taken: Vec<f64> = all.into_iter().flatten().collect();
-    taken.sort_by(f64::total_cmp);
-    let rate = taken.len() as f64 / started.elapsed().as_secs_f64();
-    Load { rate, p50: taken[taken.len() / 2], p99: taken[taken.len() * 99 / 100] }
-}
-
-/// Measures changes of accounts, against the same changes of ConfigMaps that cmp-webhook is not asked about.
-fn changes() {
-    let installation = Installation::start(1, "3s");
-    let runtime = Runtime::new().unwrap();
-    let count = 64;
-    let users: Vec<String> = (0..count).map(|at| format!("bench{at}")).collect();
-    let plain: Vec<String> = (0..count).map(|at| format!("plain{at}")).collect();
-    runtime.block_on(async {
-        let client = client(&installation.plane.kubeconfig()).await;
-        let api: Api<ConfigMap> = Api::namespaced(client, keys::USERS_NAMESPACE);
-        let quota = json!({ "quota": r#"{"cpu":"100","memory":"64Gi"}"# });
-        for (names, labels) in [(&users, json!({ (keys::ACCOUNT): "true" })), (&plain, json!({}))] {
-            for name in names {
-                let map = json!({ "metadata": { "name": name, "labels": labels }, "data": quota });
-                api.create(&PostParams::default(), &serde_json::from_value(map).unwrap()).await.unwrap();
-            }
-        }
-        println!("| clients | objects | changes/s | without | ratio | p50 ms | without | p99 ms | without |");
-        println!("|---|---|---|---|---|---|---|---|---|");
-        for (at_once, many) in [(1, 1), (16, 1), (64, 1), (16, 64), (64, 64)] {
-            let (mut with, mut without) = (Vec::new(), Vec::new());
-            for _ in 0..ROUNDS {
-                without.push(patch(&api, &plain[..many], at_once).await);
-                with.push(patch(&api, &users[..many], at_once).await);
-            }
-            let of = |loads: &[Load], value: fn(&Load) -> f64| median(loads.iter().map(value).collect());
-            let ratio = median(with.iter().zip(&without).map(|(with, without)| with.rate / without.rate).collect());
-            println!(
-                "| {at_once} | {many} | {:.0} | {:.0} | {ratio:.2} | {:.1} | {:.1} | {:.1} | {:.1} |",
-                of(&with, |load| load.rate),
-                of(&without, |load| load.rate),
-                of(&with, |load| load.p50),
-                of(&without, |load| load.p50),
-                of(&with, |load| load.p99),
-                of(&without, |load| load.p99),
-            );
-        }
-    });
 }
 
 fn want(count: u32, cpu: &str, memory: &str) -> Want {
