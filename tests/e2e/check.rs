@@ -1,5 +1,7 @@
 //! `check`: an installation in order, and every fault that it must name.
 
+use std::time::{Duration, Instant};
+
 use axum::response::Response;
 use axum_server::tls_rustls::RustlsConfig;
 use cmp_tests::authority::Authority;
@@ -9,6 +11,7 @@ use cmp_tests::{ControlPlane, Installation, Output, World, eventually};
 use cmp_webhook::{admission, metrics::Metrics};
 use serde_json::json;
 
+use crate::certificates::changes_all_pass;
 use crate::support::{SOON, held, running, shared};
 
 fn check(plane: &ControlPlane) -> Output {
@@ -380,15 +383,19 @@ fn with_cert_manager(john: &World<'_>, web: &str) -> Process {
     };
     waits("the Secret cmp-webhook-tls does not exist yet");
     // Writes the Secret as cert-manager does after signing. `inject` writes the authority as its cainjector does.
-    let write = |name: &str| {
-        let authority = Authority::new(plane.folder(), name, "cert-manager");
-        authority.server(name, "cmp-webhook", &["localhost", "cmp-webhook.cmp-system.svc"]);
+    let names = ["localhost", "cmp-webhook.cmp-system.svc"];
+    let store = |name: &str| {
         let file = |ending: &str| plane.folder().join(format!("{name}.{ending}")).display().to_string();
         let create =
             ["create", "secret", "tls", "cmp-webhook-tls", "-n", "cmp-system", "--dry-run=client", "-o", "yaml"];
         let files = [format!("--cert={}", file("crt")), format!("--key={}", file("key"))];
         let secret = plane.admin(&[&create[..], &[&files[0], &files[1]]].concat()).ok();
         plane.admin_reading(&["apply", "-f", "-"], &secret.stdout).ok();
+    };
+    let write = |name: &str| {
+        let authority = Authority::new(plane.folder(), name, "cert-manager");
+        authority.server(name, "cmp-webhook", &names);
+        store(name);
         authority
     };
     let inject = |authority: &Authority| patch(plane, &CONFIGURATION, &bundle(Some(authority.pem())));
@@ -401,6 +408,20 @@ fn with_cert_manager(john: &World<'_>, web: &str) -> Process {
     // cmp-webhook serves a renewed certificate of another authority without a restart.
     inject(&write("second"));
     comes_to_pass(plane);
+    // cert-manager renews a leaf that lives for seconds, while the API server asks all the time.
+    let third = write("third");
+    inject(&third);
+    comes_to_pass(plane);
+    let (life, begun) = (Duration::from_secs(10), Instant::now());
+    changes_all_pass(plane, "john", || {
+        if begun.elapsed() > life * 2 {
+            return true;
+        }
+        third.server_for("renewed", "cmp-webhook", &names, life);
+        store("renewed");
+        false
+    });
+    store("third");
     john.account_is("what was lost is known again", |account| held(account, web).is_some());
     john.cmp(&["create", "cluster", "db", "--cpu", "1", "--memory", "1Gi", "--wait"]).ok();
 

@@ -1,6 +1,7 @@
 //! Tests of `kubectl cmp` on a real control plane, as its users use it.
 
 mod attacks;
+mod certificates;
 mod check;
 mod cli;
 mod completion;

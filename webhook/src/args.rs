@@ -95,6 +95,14 @@ pub struct Serve {
     #[arg(long, env = "CMP_CLIENT_CA", value_name = "FILE")]
     pub client_ca: Option<PathBuf>,
 
+    /// The lifetime of the certificate that cmp-webhook creates, which it renews after two thirds of that time
+    #[arg(long, env = "CMP_CERTIFICATE_LIFETIME", value_name = "DURATION", default_value = "8760h", value_parser = duration)]
+    pub certificate_lifetime: Duration,
+
+    /// The lifetime of the certificate authority that cmp-webhook creates, at least three times as long
+    #[arg(long, env = "CMP_AUTHORITY_LIFETIME", value_name = "DURATION", default_value = "87600h", value_parser = duration)]
+    pub authority_lifetime: Duration,
+
     /// How long an admitted request may still land: the request timeout of the API servers, plus a margin. Resources
     /// that a user gives up are charged for at least this long
     #[arg(long, env = "CMP_ADMISSION_WINDOW", default_value = "90s", value_parser = duration)]

@@ -3,8 +3,8 @@
 //!
 //! One Secret holds a certificate authority and a leaf signed by it. The first replica that finds the Secret missing or
 //! old writes it under the version it read; the others take it over. The leaf is replaced after two thirds of its life.
-//! The authority is replaced a year before its end. Then both authorities are published until the old one has ended. A
-//! new authority is published an hour before the first leaf of it is served.
+//! The authority is replaced when a new leaf would outlive it. Then both authorities are published until the old one has
+//! ended. A new authority is published an hour before the first leaf of it is served, or an eighth of the leaf's life.
 //!
 //! If the Secret belongs to another program, such as cert-manager, cmp-webhook only reads it and writes nothing.
 
@@ -44,11 +44,10 @@ use crate::health::Readiness;
 use crate::metrics::Metrics;
 use crate::watches::FixedBackoff;
 
-const LEAF_LIFE: SignedDuration = SignedDuration::from_hours(24 * 365);
-const AUTHORITY_LIFE: SignedDuration = SignedDuration::from_hours(24 * 3650);
-const AUTHORITY_OVERLAP: SignedDuration = SignedDuration::from_hours(24 * 365);
 /// How long a new authority is published before a leaf of it is served: every API server has to have read `caBundle`.
 const KNOWN_BEFORE: SignedDuration = SignedDuration::from_hours(1);
+/// The longest time between two looks at the certificate.
+const LOOK: SignedDuration = SignedDuration::from_hours(1);
 /// Tolerance for clocks that differ.
 const BEFORE: SignedDuration = SignedDuration::from_hours(1);
 
@@ -89,9 +88,62 @@ impl Whose {
     }
 }
 
+/// The lifetimes of the certificates that cmp-webhook makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetimes {
+    leaf: SignedDuration,
+    authority: SignedDuration,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        let year = SignedDuration::from_hours(24 * 365);
+        Self { leaf: year, authority: year * 10 }
+    }
+}
+
+impl Lifetimes {
+    /// The shortest lifetime of a leaf. Certificates have whole seconds, and each API server reads `caBundle` with its own
+    /// delay.
+    const SHORTEST: SignedDuration = SignedDuration::from_secs(10);
+    const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 365 * 100);
+    /// An authority signs this many leaves at least.
+    const LEAVES: i32 = 3;
+
+    /// Checks lifetimes that somebody chose. The error names the flag.
+    pub fn new(leaf: Duration, authority: Duration) -> Result<Self, String> {
+        let [leaf, authority] =
+            [leaf, authority].map(|life| SignedDuration::try_from(life).unwrap_or(SignedDuration::MAX));
+        if leaf < Self::SHORTEST {
+            return Err(format!("--certificate-lifetime is {leaf:#}: the minimum is {:#}", Self::SHORTEST));
+        }
+        if authority > Self::LONGEST {
+            return Err(format!("--authority-lifetime is {authority:#}: the maximum is {:#}", Self::LONGEST));
+        }
+        if authority / Self::LEAVES < leaf {
+            let leaves = Self::LEAVES;
+            return Err(format!(
+                "--authority-lifetime is {authority:#}: it must be at least {leaves} times --certificate-lifetime, {leaf:#}"
+            ));
+        }
+        Ok(Self { leaf, authority })
+    }
+
+    /// Returns how long before its end an authority is replaced: no leaf outlives its authority.
+    fn overlap(self) -> SignedDuration {
+        self.leaf
+    }
+
+    /// Returns how long a new authority is published before a leaf of it is served.
+    fn known_before(self) -> SignedDuration {
+        KNOWN_BEFORE.min(self.leaf / 8)
+    }
+}
+
 /// Creates, renews, serves and publishes the certificate.
 pub struct Certificates {
     whose: Whose,
+    lifetimes: Lifetimes,
     store: Store,
     service: String,
     config: RustlsConfig,
@@ -117,6 +169,7 @@ impl Certificates {
         Self {
             store: Store::new(client, namespace, whose.secret()),
             whose,
+            lifetimes: Lifetimes::default(),
             service: format!("{}.{namespace}.svc", keys::WEBHOOK),
             config,
             client_ca: None,
@@ -129,6 +182,12 @@ impl Certificates {
     #[must_use]
     pub fn asking_for(self, client_ca: Option<PathBuf>) -> Self {
         Self { client_ca, ..self }
+    }
+
+    /// Makes certificates with these lifetimes.
+    #[must_use]
+    pub fn lasting(self, lifetimes: Lifetimes) -> Self {
+        Self { lifetimes, ..self }
     }
 
     /// Serves with the certificate in a Secret from now on.
@@ -145,15 +204,16 @@ impl Certificates {
         Ok(())
     }
 
-    /// Checks the certificate at once, at each change of the Secret and of the webhook configuration, and every hour.
+    /// Checks the certificate at once, at each change of the Secret and of the webhook configuration, when it is due to be
+    /// renewed, and every hour.
     pub async fn run(&self) {
         let mut secrets = self.store.secret_changes().backoff(FixedBackoff).boxed();
         let mut configurations = self.store.configuration_changes().backoff(FixedBackoff).boxed();
         loop {
             let again = match self.look().await {
-                Ok(()) => {
+                Ok(next) => {
                     self.readiness.set(CONDITION, None);
-                    Duration::from_hours(1)
+                    next
                 }
                 Err(error) => {
                     warn!(%error, "the certificate could not be checked or renewed");
@@ -169,10 +229,11 @@ impl Certificates {
         }
     }
 
-    async fn look(&self) -> Result<(), CertError> {
+    /// Checks the certificate, and returns the time until the next look.
+    async fn look(&self) -> Result<Duration, CertError> {
         match self.whose {
             Whose::Ours => self.look_after().await,
-            Whose::Others(_) => self.take_over().await,
+            Whose::Others(_) => self.take_over().await.map(|()| LOOK.unsigned_abs()),
         }
     }
 
@@ -190,12 +251,12 @@ impl Certificates {
         Ok(())
     }
 
-    async fn look_after(&self) -> Result<(), CertError> {
+    async fn look_after(&self) -> Result<Duration, CertError> {
         let configuration = self.store.configuration().await?;
         let names = self.names(configuration.as_ref());
         let mut secret = self.store.secret().await?;
         let now = Timestamp::now();
-        if let Some(made) = renewed(secret.as_ref(), &names, now)? {
+        if let Some(made) = renewed(secret.as_ref(), &names, now, self.lifetimes)? {
             secret = match self.store.write(&made, secret.is_some()).await {
                 Ok(written) => {
                     info!(?names, "made a certificate");
@@ -216,7 +277,7 @@ impl Certificates {
         if self.store.publish(&configuration, &authority).await? {
             info!("wrote the certificate authority into caBundle");
         }
-        Ok(())
+        Ok(until_due(&secret, Timestamp::now(), self.lifetimes))
     }
 
     /// Returns the names by which the API server may call this process: the Service's, and the host of a configured
@@ -254,13 +315,28 @@ fn text<'a>(secret: &'a Secret, key: &str) -> Result<&'a str, CertError> {
         .ok_or_else(|| CertError::Use(format!("the Secret has no readable {key}")))
 }
 
+/// Returns the time until the certificate or its authority is due to be replaced, an hour at most.
+fn until_due(secret: &Secret, now: Timestamp, lifetimes: Lifetimes) -> Duration {
+    const SHORTEST: SignedDuration = SignedDuration::from_millis(100);
+    let renewal = annotated(secret, RENEW_AT);
+    let authority = annotated(secret, AUTHORITY_ENDS_AT).map(|ends| ends - lifetimes.overlap());
+    let due = renewal.into_iter().chain(authority).map(|at| at.duration_since(now)).min();
+    due.map_or(LOOK, |due| due.clamp(SHORTEST, LOOK)).unsigned_abs()
+}
+
 /// Returns the Secret as it should be; `None` if it is so already.
-fn renewed(secret: Option<&Secret>, names: &[String], now: Timestamp) -> Result<Option<Secret>, CertError> {
+fn renewed(
+    secret: Option<&Secret>,
+    names: &[String],
+    now: Timestamp,
+    lifetimes: Lifetimes,
+) -> Result<Option<Secret>, CertError> {
+    let (overlap, known_before) = (lifetimes.overlap(), lifetimes.known_before());
     let listed = names.join(",");
     if let Some(secret) = secret {
         let known = secret.metadata.annotations.as_ref().and_then(|annotations| annotations.get(NAMES));
         let fresh = annotated(secret, RENEW_AT).is_some_and(|at| now < at)
-            && annotated(secret, AUTHORITY_ENDS_AT).is_some_and(|ends| now + AUTHORITY_OVERLAP < ends);
+            && annotated(secret, AUTHORITY_ENDS_AT).is_some_and(|ends| now + overlap < ends);
         if fresh && known == Some(&listed) && server_config(secret, None).is_ok() {
             return Ok(None);
         }
@@ -272,23 +348,23 @@ fn renewed(secret: Option<&Secret>, names: &[String], now: Timestamp) -> Result<
         Some((key, old, ends))
     });
     let (authority_key, bundle, authority_ends) = match usable {
-        Some((key, bundle, ends)) if now + AUTHORITY_OVERLAP < ends => (key, bundle, ends),
+        Some((key, bundle, ends)) if now + overlap < ends => (key, bundle, ends),
         older => {
             let key = KeyPair::generate()?;
-            let ends = now + AUTHORITY_LIFE;
+            let ends = now + lifetimes.authority;
             let mut bundle = authority(now, ends).self_signed(&key)?.pem();
             // Another replica may still serve a leaf of the old authority until that authority has ended.
             if let Some((_, old, _)) = older.filter(|(.., ends)| now < *ends) {
                 bundle.push_str(&old);
                 // No API server knows the new authority yet: keep the leaf until they do, if it lives long enough.
-                if let Some(secret) = secret.filter(|secret| outlives(secret, &listed, now + KNOWN_BEFORE * 2)) {
-                    return Ok(Some(announced(secret, &bundle, &key, ends, now + KNOWN_BEFORE)));
+                if let Some(secret) = secret.filter(|secret| outlives(secret, &listed, now + known_before * 2)) {
+                    return Ok(Some(announced(secret, &bundle, &key, ends, now + known_before)));
                 }
             }
             (key, bundle, ends)
         }
     };
-    let ends = now + LEAF_LIFE;
+    let ends = now + lifetimes.leaf;
     let leaf_key = KeyPair::generate()?;
     let mut leaf = CertificateParams::new(names.to_vec())?;
     leaf.distinguished_name = DistinguishedName::new();
@@ -315,7 +391,7 @@ fn renewed(secret: Option<&Secret>, names: &[String], now: Timestamp) -> Result<
             labels: Some(pairs([(keys::PART_OF, keys::MANAGER)])),
             annotations: Some(pairs([
                 (NAMES, &listed),
-                (RENEW_AT, &(now + LEAF_LIFE * 2 / 3).to_string()),
+                (RENEW_AT, &(now + lifetimes.leaf * 2 / 3).to_string()),
                 (ENDS_AT, &ends.to_string()),
                 (AUTHORITY_ENDS_AT, &authority_ends.to_string()),
             ])),
@@ -416,20 +492,90 @@ mod tests {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
+    const USUAL: Lifetimes =
+        Lifetimes { leaf: SignedDuration::from_hours(24 * 365), authority: SignedDuration::from_hours(24 * 3650) };
+
+    fn renew(secret: Option<&Secret>, names: &[String], now: Timestamp) -> Option<Secret> {
+        renewed(secret, names, now, USUAL).unwrap()
+    }
+
+    #[test]
+    fn lifetimes_are_checked() {
+        let check = |leaf, authority, expected: Result<Lifetimes, &str>| {
+            let made = Lifetimes::new(Duration::from_secs(leaf), Duration::from_secs(authority));
+            assert_eq!(made, expected.map_err(str::to_owned), "{leaf} {authority}");
+        };
+        let year = 24 * 3600 * 365;
+        assert_eq!(Lifetimes::default(), USUAL);
+        check(year, 10 * year, Ok(USUAL));
+        check(9, year, Err("--certificate-lifetime is 9s: the minimum is 10s"));
+        let long = "--authority-lifetime is 876001h: the maximum is 876000h";
+        check(10, 100 * year + 3600, Err(long));
+        let short = "--authority-lifetime is 29s: it must be at least 3 times --certificate-lifetime, 10s";
+        check(10, 29, Err(short));
+        assert!(Lifetimes::new(Duration::MAX, Duration::MAX).is_err());
+    }
+
+    #[test]
+    fn the_next_look_is_when_something_is_due() {
+        install_provider();
+        let (service, now) = (names(&["cmp-webhook.cmp-system.svc"]), Timestamp::now());
+        let lifetimes = Lifetimes::new(Duration::from_secs(12), Duration::from_secs(60)).unwrap();
+        let made = renewed(None, &service, now, lifetimes).unwrap().unwrap();
+        let check = |seconds: i64, expected: Duration| {
+            assert_eq!(until_due(&made, now + SignedDuration::from_secs(seconds), lifetimes), expected, "{seconds}");
+        };
+        check(0, Duration::from_secs(8));
+        check(7, Duration::from_secs(1));
+        check(8, Duration::from_millis(100));
+        check(90, Duration::from_millis(100));
+        let usual = renew(None, &service, now).unwrap();
+        assert_eq!(until_due(&usual, now, USUAL), Duration::from_hours(1));
+        assert_eq!(until_due(&Secret::default(), now, USUAL), Duration::from_hours(1));
+    }
+
+    /// An API server that reads `caBundle` a second late accepts every leaf, over the lives of several authorities.
+    #[test]
+    fn short_lived_certificates_are_always_accepted() {
+        install_provider();
+        let (service, start) = (names(&["cmp-webhook.cmp-system.svc"]), Timestamp::now());
+        let lifetimes = Lifetimes::new(Duration::from_secs(12), Duration::from_secs(36)).unwrap();
+        let (mut served, mut known, mut bundles) = (Secret::default(), Secret::default(), 0);
+        for half_seconds in 0..300 {
+            let now = start + SignedDuration::from_millis(500) * half_seconds;
+            let before = (half_seconds > 0).then_some(&served);
+            let made = renewed(before, &service, now, lifetimes).unwrap();
+            if let Some(made) = made {
+                bundles += usize::from(
+                    before.is_none_or(|before| text(before, AUTHORITY).unwrap() != text(&made, AUTHORITY).unwrap()),
+                );
+                served = made;
+            }
+            if half_seconds == 0 {
+                known = served.clone();
+            }
+            assert!(accepts(&known, &served, now), "after {half_seconds} half seconds");
+            if half_seconds % 2 == 0 {
+                known = served.clone();
+            }
+        }
+        assert!(bundles >= 5, "{bundles} authorities");
+    }
+
     #[test]
     fn a_certificate_is_kept_until_it_is_old_or_lacks_a_name() {
         install_provider();
         let (service, now) = (names(&["cmp-webhook.cmp-system.svc"]), Timestamp::now());
-        let made = renewed(None, &service, now).unwrap().unwrap();
-        assert!(renewed(Some(&made), &service, now).unwrap().is_none());
+        let made = renew(None, &service, now).unwrap();
+        assert!(renew(Some(&made), &service, now).is_none());
         let bundle = |secret: &Secret| text(secret, AUTHORITY).unwrap().to_owned();
 
         let both = names(&["cmp-webhook.cmp-system.svc", "localhost"]);
-        let named = renewed(Some(&made), &both, now).unwrap().unwrap();
+        let named = renew(Some(&made), &both, now).unwrap();
         assert_eq!(bundle(&named), bundle(&made), "the authority stays");
 
-        let later = now + LEAF_LIFE * 2 / 3 + SignedDuration::from_secs(1);
-        let replaced = renewed(Some(&made), &service, later).unwrap().unwrap();
+        let later = now + USUAL.leaf * 2 / 3 + SignedDuration::from_secs(1);
+        let replaced = renew(Some(&made), &service, later).unwrap();
         assert_eq!(bundle(&replaced), bundle(&made));
         assert_ne!(text(&replaced, LEAF).unwrap(), text(&made, LEAF).unwrap());
     }
@@ -455,21 +601,21 @@ mod tests {
     fn a_new_authority_is_known_before_a_leaf_of_it_is_served() {
         install_provider();
         let (service, now) = (names(&["cmp-webhook.cmp-system.svc"]), Timestamp::now());
-        let first = renewed(None, &service, now).unwrap().unwrap();
+        let first = renew(None, &service, now).unwrap();
         // A leaf from the last years of the first authority.
-        let late = now + AUTHORITY_LIFE - AUTHORITY_OVERLAP - LEAF_LIFE / 2;
-        let made = renewed(Some(&first), &service, late).unwrap().unwrap();
-        let at = now + AUTHORITY_LIFE - AUTHORITY_OVERLAP;
+        let late = now + USUAL.authority - USUAL.overlap() - USUAL.leaf / 2;
+        let made = renew(Some(&first), &service, late).unwrap();
+        let at = now + USUAL.authority - USUAL.overlap();
 
-        let announced = renewed(Some(&made), &service, at).unwrap().unwrap();
+        let announced = renew(Some(&made), &service, at).unwrap();
         let bundle = text(&announced, AUTHORITY).unwrap();
         assert!(bundle.ends_with(text(&made, AUTHORITY).unwrap()) && bundle != text(&made, AUTHORITY).unwrap());
         assert_eq!(text(&announced, LEAF).unwrap(), text(&made, LEAF).unwrap(), "the leaf stays for now");
         assert!(accepts(&made, &announced, at), "an API server that has not read the new bundle goes on");
-        assert!(renewed(Some(&announced), &service, at).unwrap().is_none());
+        assert!(renew(Some(&announced), &service, at).is_none());
 
         let after = at + KNOWN_BEFORE + SignedDuration::from_secs(1);
-        let replaced = renewed(Some(&announced), &service, after).unwrap().unwrap();
+        let replaced = renew(Some(&announced), &service, after).unwrap();
         assert_eq!(text(&replaced, AUTHORITY).unwrap(), bundle);
         assert_ne!(text(&replaced, LEAF).unwrap(), text(&made, LEAF).unwrap());
         assert!(accepts(&announced, &replaced, after) && !accepts(&made, &replaced, after));
@@ -479,9 +625,9 @@ mod tests {
     fn a_leaf_that_ends_too_soon_is_replaced_together_with_its_authority() {
         install_provider();
         let (service, now) = (names(&["cmp-webhook.cmp-system.svc"]), Timestamp::now());
-        let made = renewed(None, &service, now).unwrap().unwrap();
-        let at = now + AUTHORITY_LIFE - AUTHORITY_OVERLAP;
-        let new = renewed(Some(&made), &service, at).unwrap().unwrap();
+        let made = renew(None, &service, now).unwrap();
+        let at = now + USUAL.authority - USUAL.overlap();
+        let new = renew(Some(&made), &service, at).unwrap();
         assert!(accepts(&new, &new, at) && !accepts(&made, &new, at));
     }
 
@@ -489,9 +635,9 @@ mod tests {
     fn a_damaged_secret_is_replaced() {
         install_provider();
         let (service, now) = (names(&["cmp-webhook.cmp-system.svc"]), Timestamp::now());
-        let mut made = renewed(None, &service, now).unwrap().unwrap();
+        let mut made = renew(None, &service, now).unwrap();
         made.data.as_mut().unwrap().insert(LEAF.to_owned(), ByteString(b"damaged".to_vec()));
-        let mended = renewed(Some(&made), &service, now).unwrap().unwrap();
+        let mended = renew(Some(&made), &service, now).unwrap();
         assert!(server_config(&mended, None).is_ok());
     }
 }

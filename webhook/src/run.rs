@@ -17,7 +17,7 @@ use tracing_subscriber::EnvFilter;
 use cmp_client::connect::{Options, connect};
 
 use crate::args::{LogFormat, Process, Serve};
-use crate::certs::{self, Certificates};
+use crate::certs::{self, Certificates, Lifetimes};
 use crate::controller::{self, Context};
 use crate::health::{self, Readiness};
 use crate::metrics::Metrics;
@@ -80,6 +80,7 @@ pub(crate) async fn client(process: &Process) -> Result<Client, Failure> {
 
 /// Serves until a signal ends the process.
 pub async fn serve(serve: &Serve) -> Result<(), Failure> {
+    let lifetimes = Lifetimes::new(serve.certificate_lifetime, serve.authority_lifetime)?;
     let client = client(&serve.process).await?;
     let (metrics, readiness) = (Arc::new(Metrics::default()), Readiness::default());
     let (stopping, stop) = watch::channel(false);
@@ -91,6 +92,7 @@ pub async fn serve(serve: &Serve) -> Result<(), Failure> {
     let whose = serve.certificate_secret.clone().map_or(certs::Whose::Ours, certs::Whose::Others);
     let at = (serve.namespace.as_str(), whose);
     let certificates = Certificates::new(&client, at, config.clone(), metrics.clone(), readiness.clone())
+        .lasting(lifetimes)
         .asking_for(serve.client_ca.clone());
     let watched = client.clone();
     tasks.spawn(async move {
