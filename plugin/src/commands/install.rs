@@ -25,10 +25,12 @@ use crate::output::{Format, print_object, yaml};
 use crate::ui::Progress;
 use answers::Taken;
 use flags::{InstallFlags, Last, Settled};
+use image::Usual;
 
 mod answers;
 mod apply;
 pub(crate) mod flags;
+mod image;
 
 #[derive(Debug, Args)]
 #[command(
@@ -69,7 +71,9 @@ pub(crate) async fn run(context: &Context<'_>, args: InstallArgs) -> Result<(), 
     let client = context.client().await?;
     let last = flags::last(&client, args.reset_flags).await?;
     let Settled { flags, notes } = flags::settle(&last, &args.flags)?;
-    for note in &notes {
+    let usual = flags.image.is_none() && flags.webhook_url.is_none();
+    let warning = if usual { Usual::of_this_build().warning() } else { None };
+    for note in notes.iter().chain(&warning) {
         context.ui.note(note);
     }
     let variant = variant(&flags);
@@ -133,6 +137,7 @@ fn variant(flags: &InstallFlags) -> Variant {
 /// Returns the manifests with the values of the flags.
 fn filled(flags: &InstallFlags) -> Result<Manifests, CliError> {
     let mut manifests = wanted(variant(flags), flags.webhook_url.as_deref())?;
+    let image = flags.image.clone().unwrap_or_else(|| Usual::of_this_build().name());
     let Manifests { deployment, added, .. } = &mut manifests;
     for manifest in deployment.iter_mut().chain(added).filter(|manifest| manifest.kind() == "Deployment") {
         let mirror = manifest.object.name_any() == keys::MIRROR;
@@ -140,9 +145,7 @@ fn filled(flags: &InstallFlags) -> Result<Manifests, CliError> {
         if !mirror {
             spec["replicas"] = json!(flags.replicas.unwrap_or(REPLICAS));
         }
-        if let Some(image) = &flags.image {
-            spec["template"]["spec"]["containers"][0]["image"] = json!(image);
-        }
+        spec["template"]["spec"]["containers"][0]["image"] = json!(image);
     }
     Ok(manifests)
 }

@@ -14,6 +14,7 @@ use cmp_client::settings;
 use cmp_core::keys;
 
 use crate::args::values::{NODES, denied, ephemeral_storage, image_or_none, webhook_url};
+use crate::commands::install::image::Usual;
 use crate::commands::shared::versions::OURS;
 use crate::error::CliError;
 use crate::manifests::Manifest;
@@ -160,7 +161,7 @@ pub(super) fn settle(last: &Last, given: &InstallFlags) -> Result<Settled, CliEr
                 "--image is unknown for v{OURS}: the last install used {} for {was}",
                 typed((name, value))
             ))
-            .hint(format!("name the image: --image IMAGE, or --image '' for cmp-webhook:{OURS}")));
+            .hint(format!("name the image: --image IMAGE, or --image '' for {}", Usual::of_this_build().name())));
         }
         used.push(typed((name, value)));
         flags.insert(name.clone(), value.clone());
