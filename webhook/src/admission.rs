@@ -201,9 +201,9 @@ mod tests {
         let log = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
         let metrics = Metrics::default();
         let want = r#"{"type":"container","count":3,"size":{"cpu":"2","memory":"2Gi"}}"#;
-        // While one subscriber exists, a callsite keeps the answer for the thread that meets it first. That may be the
-        // thread of another test, which has no subscriber. With two, each thread asks its own. The first of the two
-        // enables no level, so that no callsite is met before the second.
+        // While one subscriber exists, a callsite keeps the answer for the thread that meets it first, perhaps a thread
+        // of another test, without a subscriber. With two, each thread asks its own. The first of the two enables no
+        // level, so that no callsite is met before the second.
         let _first = tracing::Dispatch::new(tracing_subscriber::fmt().with_max_level(LevelFilter::OFF).finish());
         tracing::subscriber::with_default(log, || {
             for account in [account(None), account(Some(want)), account(Some("three"))] {
