@@ -25,6 +25,7 @@ use cmp_core::name::{ClusterName, UserName};
 use cmp_core::story::{self, Authors};
 
 use crate::error::{ApiError, if_there};
+use crate::patience::Patience;
 
 /// An account, and the version of it that was read.
 #[derive(Debug, Clone)]
@@ -71,6 +72,7 @@ impl Signer {
 pub struct Accounts {
     api: Api<ConfigMap>,
     signer: Signer,
+    patience: Patience,
 }
 
 /// Returns the label selector of accounts.
@@ -141,13 +143,28 @@ where
 impl Accounts {
     /// Creates a view that makes its calls through `client`.
     pub fn new(client: Client) -> Self {
-        Self { api: Api::namespaced(client, keys::USERS_NAMESPACE), signer: Signer::default() }
+        Self {
+            api: Api::namespaced(client, keys::USERS_NAMESPACE),
+            signer: Signer::default(),
+            patience: Patience::default(),
+        }
     }
 
     /// Returns the same view, whose updates this person signs.
     #[must_use]
     pub fn signed(self, signer: &Signer) -> Self {
         Self { signer: signer.clone(), ..self }
+    }
+
+    /// Returns the same view, whose contended updates have this patience.
+    #[must_use]
+    pub fn patient(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Returns the patience of the updates.
+    pub(crate) fn patience(&self) -> Patience {
+        self.patience
     }
 
     /// Returns the field manager of an update.

@@ -26,6 +26,7 @@ pub mod lists;
 pub mod metrics;
 pub mod namespaces;
 pub mod objects;
+pub mod patience;
 pub mod private;
 pub mod probes;
 pub mod remains;

@@ -17,6 +17,7 @@ use cmp_core::template::resize::resized as resized_set;
 use crate::early::{CATCH_UP, PAUSE};
 use crate::error::ApiError;
 use crate::kubevirt::Machines;
+use crate::patience::Patience;
 use crate::restart::is_ready;
 
 /// The reason why an instance keeps its size.
@@ -54,10 +55,11 @@ pub async fn container(
     name: &InstanceName,
     size: &Resources,
     manager: &str,
+    patience: Patience,
 ) -> Result<Option<bool>, Failure> {
     let sets = sets(client, &name.cluster);
     let params = PostParams { field_manager: Some(manager.to_owned()), ..PostParams::default() };
-    written(async || {
+    written(name, patience, async || {
         let Some(set) = sets.get_opt(&name.to_string()).await? else { return Ok(Ok(None)) };
         let unfit = |why| Failure::Template { name: name.to_string(), why };
         let Some(other) = resized_set(&set, size).map_err(unfit)? else { return Ok(Ok(None)) };
@@ -90,9 +92,15 @@ fn runs_with(pod: &Pod, size: &Resources) -> bool {
 }
 
 /// Changes the size of the next guest of a VM. Returns whether it was different.
-pub async fn machine(machines: &Machines, name: &InstanceName, want: &Want, manager: &str) -> Result<bool, Failure> {
+pub async fn machine(
+    machines: &Machines,
+    name: &InstanceName,
+    want: &Want,
+    manager: &str,
+    patience: Patience,
+) -> Result<bool, Failure> {
     let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
-    written(async || {
+    written(name, patience, async || {
         let Some(vm) = machines.get(name).await? else { return Ok(Ok(false)) };
         if vm.is_paused() {
             return Err(Failure::Paused);
@@ -105,13 +113,20 @@ pub async fn machine(machines: &Machines, name: &InstanceName, want: &Want, mana
 
 /// Retries a write. A conflict reads the object again. A refusal may come from an API server that has not seen yet that
 /// the cluster grew.
-async fn written<T>(attempt: impl AsyncFn() -> Result<Result<T, ApiError>, Failure>) -> Result<T, Failure> {
-    let deadline = Instant::now() + CATCH_UP;
+async fn written<T>(
+    name: &InstanceName,
+    patience: Patience,
+    attempt: impl AsyncFn() -> Result<Result<T, ApiError>, Failure>,
+) -> Result<T, Failure> {
+    let deadline = patience.start();
     loop {
         match attempt().await? {
             Ok(written) => return Ok(written),
+            Err(error) if error.is_conflict() && deadline.is_over(Instant::now()) => {
+                return Err(deadline.late(&format!("instance {name}")).into());
+            }
             Err(error) if error.is_conflict() => {}
-            Err(error) if error.is_forbidden() && Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+            Err(error) if error.is_forbidden() && deadline.elapsed() < CATCH_UP => tokio::time::sleep(PAUSE).await,
             Err(error) => return Err(error.into()),
         }
     }
@@ -144,11 +159,12 @@ mod tests {
     #[tokio::test]
     async fn a_conflict_is_tried_again_and_an_error_is_not() {
         let tries = std::cell::Cell::new(0);
-        let answers = |code: u16| {
+        let name: InstanceName = "web-0".parse().unwrap();
+        let answers = |code: u16, patience: Patience| {
             tries.set(0);
-            let tries = &tries;
+            let (tries, name) = (&tries, &name);
             async move {
-                written(async || {
+                written(name, patience, async || {
                     tries.set(tries.get() + 1);
                     let answer = ApiError::refused(code, "Conflict", "modified");
                     Ok(if tries.get() < 3 { Err(answer) } else { Ok(()) })
@@ -156,7 +172,10 @@ mod tests {
                 .await
             }
         };
-        assert!(answers(409).await.is_ok() && tries.get() == 3);
-        assert!(answers(500).await.is_err() && tries.get() == 1);
+        let patient = Patience::default();
+        assert!(answers(409, patient).await.is_ok() && tries.get() == 3);
+        assert!(answers(500, patient).await.is_err() && tries.get() == 1);
+        let late = answers(409, patient.until(Instant::now())).await;
+        assert!(matches!(late, Err(Failure::Api(ApiError::TimedOut { .. }))) && tries.get() == 1);
     }
 }

@@ -15,6 +15,7 @@ use cmp_core::vocabulary::{InstanceType, Mode, Verb};
 
 use crate::error::ApiError;
 use crate::instances;
+use crate::patience::{Deadline, Patience};
 use crate::update::DryRun;
 
 const PAUSE: Duration = Duration::from_millis(200);
@@ -22,9 +23,14 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The party that reads an instance again after a write that may succeed later.
 #[derive(Debug, Clone, Copy)]
 pub enum Retry {
-    /// The switch reads the instance and decides again. A conflict is retried at once. A refusal because the cluster is
-    /// released is retried until this time. An API server may not have seen yet that the quota was brought back.
-    Here(Option<Instant>),
+    /// The switch reads the instance and decides again.
+    Here {
+        /// The patience with other writers. A conflict is retried at once.
+        patience: Patience,
+        /// The end of the retries of a refusal because the cluster is released. An API server may not have seen yet that
+        /// the quota was brought back.
+        released: Option<Instant>,
+    },
     /// The caller does, and checks first whether the verb is still due. A conflict and every refusal are
     /// [`SwitchOutcome::NotYet`].
     Caller,
@@ -80,7 +86,16 @@ enum Next {
 }
 
 impl Retry {
-    fn after(self, answer: Result<(), ApiError>, requests: &SwitchRequests, now: Instant) -> Next {
+    /// Starts the clock of the writes of one instance.
+    fn start(self) -> Deadline {
+        match self {
+            Self::Here { patience, .. } => patience,
+            Self::Caller => Patience::default(),
+        }
+        .start()
+    }
+
+    fn after(self, answer: Result<(), ApiError>, requests: &SwitchRequests, deadline: &Deadline, now: Instant) -> Next {
         let error = match answer {
             Ok(()) => return Next::Done(SwitchOutcome::Changed { paused: requests.call == Some(Call::Pause) }),
             Err(error) => error,
@@ -88,8 +103,11 @@ impl Retry {
         // A call of KubeVirt has conflicts of its own, which a repetition does not end.
         let conflict = error.is_conflict() && (requests.call.is_none() || error.is_modified());
         match self {
-            Self::Here(_) if conflict => Next::Again(Duration::ZERO),
-            Self::Here(Some(until)) if error.is_released() && now < until => Next::Again(PAUSE),
+            Self::Here { .. } if conflict && deadline.is_over(now) => {
+                Next::Done(SwitchOutcome::Failed(deadline.late("the instance")))
+            }
+            Self::Here { .. } if conflict => Next::Again(Duration::ZERO),
+            Self::Here { released: Some(until), .. } if error.is_released() && now < until => Next::Again(PAUSE),
             Self::Caller if error.is_conflict() || error.is_forbidden() => Next::Done(SwitchOutcome::NotYet(error)),
             _ if error.is_not_found() => Next::Done(SwitchOutcome::Gone(error)),
             _ => Next::Done(SwitchOutcome::Failed(error)),
@@ -102,6 +120,7 @@ impl Switch {
     pub async fn seen(&self, shown: Instance) -> SwitchOutcome {
         let (name, kind) = (shown.name.clone(), shown.kind);
         let mut shown = Some(shown);
+        let deadline = self.retry.start();
         loop {
             // The object says whether the instance is on. For a container, no verb depends on whether it runs yet.
             let read = match shown.take() {
@@ -122,7 +141,7 @@ impl Switch {
             }
             let dry_run = self.dry_run == DryRun::Server;
             let answer = instances::carry_out(&self.client, &read, &requests, &self.manager, dry_run).await;
-            match self.retry.after(answer, &requests, Instant::now()) {
+            match self.retry.after(answer, &requests, &deadline, Instant::now()) {
                 Next::Done(outcome) => return outcome,
                 Next::Again(pause) => tokio::time::sleep(pause).await,
             }
@@ -158,7 +177,7 @@ mod tests {
 
     /// The outcome in one word.
     fn after(retry: Retry, answer: Result<(), ApiError>, call: Option<Call>, now: Instant) -> &'static str {
-        match retry.after(answer, &requests(call), now) {
+        match retry.after(answer, &requests(call), &retry.start(), now) {
             Next::Again(pause) if pause.is_zero() => "again",
             Next::Again(_) => "later",
             Next::Done(SwitchOutcome::Changed { paused: true }) => "paused",
@@ -181,7 +200,8 @@ mod tests {
         let missing = || Err(ApiError::refused(404, "NotFound", "no"));
         let down = || Err(ApiError::Unreachable(String::new()));
         let check = |answer: &dyn Fn() -> Result<(), ApiError>, call, at, here, caller| {
-            assert_eq!(after(Retry::Here(Some(until)), answer(), call, at), here);
+            let retry = Retry::Here { patience: Patience::default(), released: Some(until) };
+            assert_eq!(after(retry, answer(), call, at), here);
             assert_eq!(after(Retry::Caller, answer(), call, at), caller);
         };
         check(&|| Ok(()), None, now, "changed", "changed");
@@ -196,6 +216,10 @@ mod tests {
         check(&forbidden, None, now, "failed", "not yet");
         check(&missing, None, now, "gone", "gone");
         check(&down, None, now, "failed", "failed");
-        assert_eq!(after(Retry::Here(None), released(), None, now), "failed");
+        let here = |patience| Retry::Here { patience, released: None };
+        assert_eq!(after(here(Patience::default()), released(), None, now), "failed");
+        let over = here(Patience::default().until(now));
+        assert_eq!(after(over, conflict(), None, now), "failed");
+        assert_eq!(after(over, Ok(()), None, now), "changed");
     }
 }

@@ -1,8 +1,9 @@
 //! The command line: its definition for clap, and its parsing.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 
 use crate::args::Global;
 use crate::args::nouns::{is_noun, synonyms};
@@ -28,7 +29,14 @@ pub(crate) struct Arguments {
 
     #[command(flatten)]
     pub(crate) global: Global,
+
+    /// The value of `--timeout` of the command, whichever it is. [`parse`] sets it.
+    #[arg(skip)]
+    pub(crate) timeout: Option<Duration>,
 }
+
+/// The name of the flag that bounds the waits and the contended writes of a command.
+const TIMEOUT: &str = "timeout";
 
 /// Template of every help: description, examples and usage first, then all flags.
 const HELP: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}\n";
@@ -48,7 +56,16 @@ pub(crate) fn command() -> clap::Command {
 
 /// Parses a command line, with the name of the program first.
 pub(crate) fn parse(typed: &[OsString]) -> Result<Arguments, clap::Error> {
-    Arguments::from_arg_matches(&command().try_get_matches_from(typed)?)
+    let matches = command().try_get_matches_from(typed)?;
+    Ok(Arguments { timeout: timeout(&matches), ..Arguments::from_arg_matches(&matches)? })
+}
+
+/// Returns the value of `--timeout` of the command that was typed, if it has this flag.
+fn timeout(matches: &ArgMatches) -> Option<Duration> {
+    match matches.subcommand() {
+        Some((_, below)) => timeout(below),
+        None => matches.try_get_one(TIMEOUT).ok().flatten().copied(),
+    }
 }
 
 /// Rewrites `help get` to `get --help`, as kubectl accepts both.
@@ -148,6 +165,33 @@ mod tests {
         {
             let words = std::iter::once("kubectl-cmp").chain(typed.split(' ')).map(OsString::from);
             assert!(super::parse(&split_titles(words)).is_ok(), "{typed}");
+        }
+    }
+
+    #[test]
+    fn the_time_out_of_every_command_bounds_its_writes() {
+        let mut seen = 0;
+        each(&command(), &mut |command| {
+            for flag in command.get_arguments().filter(|flag| flag.get_long() == Some(TIMEOUT)) {
+                assert_eq!(flag.get_id(), TIMEOUT, "{}", command.get_name());
+                let kind = flag.get_value_parser().type_id();
+                assert!(kind == std::any::TypeId::of::<Duration>(), "{}: {kind:?}", command.get_name());
+                seen += 1;
+            }
+        });
+        assert!(seen > 10, "only {seen} flags were found");
+        for (typed, expected) in [
+            ("delete user john", Some(300)),
+            ("delete user john --timeout 1m", Some(60)),
+            ("delete cluster web --wait", None),
+            ("delete cluster web --wait --timeout 7s", Some(7)),
+            ("suspend cluster web --timeout 9s", Some(9)),
+            ("resize cluster web --cpu 2 --timeout 2m", Some(120)),
+            ("get clusters", None),
+        ] {
+            let words = std::iter::once("kubectl-cmp").chain(typed.split(' ')).map(OsString::from).collect::<Vec<_>>();
+            let timeout = super::parse(&words).unwrap().timeout;
+            assert_eq!(timeout, expected.map(Duration::from_secs), "{typed}");
         }
     }
 

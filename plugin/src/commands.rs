@@ -3,6 +3,8 @@
 //! A verb with several nouns has one file for each noun. The arguments of a command stand beside its `run`. Code that
 //! several commands use is in [`shared`].
 
+use std::time::Duration;
+
 use clap::Subcommand;
 
 use crate::args::{Global, OutputArgs};
@@ -154,8 +156,8 @@ pub(crate) enum Command {
 }
 
 /// Runs a command, and prints the warnings of the API server.
-pub(crate) async fn run(command: Command, global: Global, ui: &Ui) -> Result<(), CliError> {
-    let context = Context::new(ui, global);
+pub(crate) async fn run(command: Command, global: Global, timeout: Option<Duration>, ui: &Ui) -> Result<(), CliError> {
+    let context = Context::new(ui, global, timeout);
     let done = dispatch(&context, command).await;
     context.warn();
     done

@@ -1,11 +1,14 @@
 //! The context of every command: the terminal, the global flags, and a connection that is made at its first use.
 
+use std::time::Duration;
+
 use kube::Client;
 use tokio::sync::OnceCell;
 
 use cmp_client::access::{self, Identity};
 use cmp_client::accounts::{Accounts, Signer, Stored};
 use cmp_client::connect::{Connection, Names, Options, connect, names};
+use cmp_client::patience::Patience;
 use cmp_client::{clusters, namespaces};
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
@@ -27,6 +30,7 @@ const KUBECONFIG: &str = "kubectl cmp reads the kubeconfig of --kubeconfig, of $
 pub(crate) struct Context<'a> {
     pub(crate) ui: &'a Ui,
     pub(crate) global: Global,
+    patience: Patience,
     connection: OnceCell<Connection>,
     who: OnceCell<Who>,
     signer: Signer,
@@ -44,8 +48,21 @@ pub(crate) struct Who {
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(ui: &'a Ui, global: Global) -> Self {
-        Self { ui, global, connection: OnceCell::new(), who: OnceCell::new(), signer: Signer::default() }
+    /// Creates the context of a command with this `--timeout`.
+    pub(crate) fn new(ui: &'a Ui, global: Global, timeout: Option<Duration>) -> Self {
+        Self {
+            ui,
+            global,
+            patience: Patience::of(timeout),
+            connection: OnceCell::new(),
+            who: OnceCell::new(),
+            signer: Signer::default(),
+        }
+    }
+
+    /// Returns the patience of the command with other writers. No contended write lasts longer than its `--timeout`.
+    pub(crate) fn patience(&self) -> Patience {
+        self.patience
     }
 
     /// Returns the connection options that the global flags give.
@@ -104,7 +121,7 @@ impl<'a> Context<'a> {
 
     /// Returns the client for accounts.
     pub(crate) async fn accounts(&self) -> Result<Accounts, CliError> {
-        Ok(Accounts::new(self.client().await?).signed(&self.signer))
+        Ok(Accounts::new(self.client().await?).signed(&self.signer).patient(self.patience))
     }
 
     /// Returns the field manager by which the caller signs the verbs on instances.

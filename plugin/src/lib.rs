@@ -62,7 +62,7 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments, ui: &Ui) -> Result<(), CliError> {
     runtime::runtime()?.block_on(async {
         tokio::select! {
-            done = commands::run(arguments.command, arguments.global, ui) => done,
+            done = commands::run(arguments.command, arguments.global, arguments.timeout, ui) => done,
             error = ui.interrupted() => Err(error),
         }
     })

@@ -57,7 +57,7 @@ pub(super) fn look_up(question: &Lookup) -> Vec<Candidate> {
 fn find(question: Lookup) -> Result<Vec<Candidate>, CliError> {
     let ui = Ui::standard();
     let global = Global { request_timeout: PATIENCE, v: 0, ..question.global };
-    let context = Context::new(&ui, global);
+    let context = Context::new(&ui, global, None);
     let runtime = runtime()?;
     let found = runtime.block_on(async {
         let owner = question.owner.as_ref();

@@ -104,8 +104,10 @@ async fn remove(
     timeout: Duration,
     format: Option<LineFormat>,
 ) -> Result<(), CliError> {
-    let (client, accounts) = (context.client().await?, context.accounts().await?);
     let clock = WaitClock::start(Limit::Exact(timeout));
+    let (client, accounts) = (context.client().await?, context.accounts().await?);
+    // One time-out holds for all steps of a user.
+    let accounts = accounts.patient(context.patience().until(clock.end()));
     let kept = |error: CliError| plan::kept(name).into_iter().fold(error, CliError::hint);
     let mut known = None;
     for step in plan::delete(cascade) {

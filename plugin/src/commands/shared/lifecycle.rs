@@ -140,7 +140,7 @@ impl VerbRequest<'_> {
             mode: self.mode,
             manager: self.manager.clone(),
             dry_run: self.dry_run.into(),
-            retry: Retry::Here(self.patient_until),
+            retry: Retry::Here { patience: self.context.patience(), released: self.patient_until },
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) async fn resize(
         Failure::Api(error) => error.into(),
         failure => CliError::user(failure.to_string()).hint("set the resources of its containers with kubectl"),
     };
-    match resize::container(&client, name, &want.size, MANAGER).await.map_err(by_hand)? {
+    match resize::container(&client, name, &want.size, MANAGER, context.patience()).await.map_err(by_hand)? {
         None => Ok(ResizeOutcome::Unchanged),
         Some(false) => Ok(ResizeOutcome::Changed),
         Some(true) => {

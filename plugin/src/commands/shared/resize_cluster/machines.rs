@@ -23,7 +23,8 @@ pub(super) async fn resize(
     let machines = Machines::of(&context.client().await?, &name.cluster);
     // The plan needs the guest before the change as well.
     let before = machines.instance(name).await?;
-    let changed = resize::machine(&machines, name, want, MANAGER).await.map_err(|failure| match failure {
+    let changed = resize::machine(&machines, name, want, MANAGER, context.patience()).await;
+    let changed = changed.map_err(|failure| match failure {
         Failure::Paused => plan::are_paused(&name.cluster, &[name]).into(),
         Failure::Api(error) => error.into(),
         failure @ Failure::Template { .. } => CliError::user(failure.to_string()),
