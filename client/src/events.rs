@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use cmp_core::keys;
 use cmp_core::name::ClusterName;
+use cmp_core::plan::killed::{self, End};
 use cmp_core::story::Told;
 
 use crate::error::ApiError;
@@ -112,6 +113,18 @@ pub async fn list(client: &Client, cluster: &ClusterName) -> Result<Listed, ApiE
 pub(crate) async fn refused_pods(client: &Client, cluster: &ClusterName) -> Result<Vec<Event>, ApiError> {
     let failed = ListParams::default().fields("involvedObject.kind=StatefulSet,reason=FailedCreate");
     Ok(api(client, cluster).list(&failed).await?.items.into_iter().map(Event).collect())
+}
+
+/// Lists the ends of the guests of a cluster, as virt-handler reports them. Kubernetes keeps them for an hour.
+pub async fn guest_ends(client: &Client, cluster: &ClusterName) -> Result<Vec<End>, ApiError> {
+    let of =
+        format!("involvedObject.kind=VirtualMachineInstance,reason={},source={}", killed::REASON, killed::REPORTER);
+    let list = api(client, cluster).list(&ListParams::default().fields(&of)).await?;
+    let end = |event: v1::Event| {
+        let event = Event(event);
+        Some(End::new(event.object_name(), event.0.involved_object.uid.as_deref()?, event.kind(), event.at()))
+    };
+    Ok(list.items.into_iter().filter_map(end).collect())
 }
 
 /// Streams the events of a cluster after a version, until the cluster is gone or its owner loses access.

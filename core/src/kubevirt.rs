@@ -72,6 +72,8 @@ pub struct Machine {
     pub volumes: Vec<Volume>,
     /// The effect of an eviction of its launcher Pod. A guest has the default of the site, if its VM names none.
     pub eviction_strategy: Option<String>,
+    /// The seconds that the guest has to shut down before it is killed.
+    pub termination_grace_period_seconds: Option<i64>,
 }
 
 /// The virtual hardware of a machine.

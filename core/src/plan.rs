@@ -11,6 +11,7 @@ pub mod create_user;
 pub mod delete;
 pub mod describe;
 pub mod edit;
+pub mod killed;
 pub mod label;
 pub mod lifecycle;
 pub mod loss;

@@ -13,6 +13,7 @@ mod granted;
 mod guests;
 mod guide;
 mod into;
+mod kills;
 mod mirror;
 mod moves;
 mod networks;

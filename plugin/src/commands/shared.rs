@@ -11,6 +11,7 @@ pub(crate) mod forward;
 pub(crate) mod guest;
 pub(crate) mod host_keys;
 pub(crate) mod into_instance;
+pub(crate) mod kills;
 pub(crate) mod kubeconfig;
 pub(crate) mod labels;
 pub(crate) mod leftovers;

@@ -2,11 +2,13 @@
 
 use jiff::Timestamp;
 
+use cmp_client::events::guest_ends;
 use cmp_client::guest::guest;
 use cmp_client::kubevirt::Machines;
 use cmp_core::disk;
 use cmp_core::instance::columns;
 use cmp_core::name::InstanceName;
+use cmp_core::plan::killed;
 use cmp_core::state::State;
 use cmp_core::vocabulary::InstanceType;
 use kube::Client;
@@ -60,6 +62,13 @@ pub(crate) async fn run(context: &Context<'_>, names: Vec<InstanceName>) -> Resu
         }
         if instance.kind == InstanceType::Vm && instance.state == State::Running {
             add_guest(&client, name, &mut lines).await?;
+        }
+        if instance.kind == InstanceType::Vm {
+            // The rest is shown to a caller who may not read Events.
+            let ends = guest_ends(&client, &name.cluster).await.unwrap_or_default();
+            if let Some(end) = killed::last(name, &ends) {
+                lines.add("Last stop", &format!("{} ago: {}", age(end.at, now), end.word()));
+            }
         }
         let (set, pod) = (name.to_string(), format!("{name}-0"));
         lines.events(view::events(&client, &name.cluster, |of| of == set || of == pod, now).await);

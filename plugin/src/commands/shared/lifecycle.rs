@@ -15,6 +15,7 @@ use cmp_client::switch::{Retry, Switch, SwitchOutcome};
 use cmp_core::lifecycle::SuspensionRequest;
 use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::plan::describe;
+use cmp_core::plan::killed::Ends;
 use cmp_core::plan::lifecycle::{self as plan, AfterFailure, Counts, InstanceResult, Step};
 use cmp_core::plan::release;
 use cmp_core::plan::schedule::{Back, in_so_long};
@@ -23,8 +24,6 @@ use cmp_core::vocabulary::{InstanceType, Mode, Trigger, Verb};
 
 use crate::args::{ClustersArgs, DryRun, InstanceArgs, SuspendArgs, WaitArgs, suffix};
 use crate::commands::shared::select_clusters::{check_owner, matching};
-use crate::commands::shared::wait_clock::WaitClock;
-use crate::commands::shared::waiting::{self, Waited};
 use crate::commands::shared::write_account::print_plan;
 use crate::commands::shared::{login, losses, orphans, schedules, wants};
 use crate::context::{Context, MANAGER, complete, once};
@@ -32,6 +31,10 @@ use crate::error::CliError;
 use crate::output::{Format, done, print_object};
 use crate::ui::Progress;
 use crate::view;
+use outcome::{ClusterOutcome, InstanceOutcome};
+
+mod outcome;
+mod wait;
 
 /// Number of instances that are changed in parallel.
 const AT_ONCE: usize = 32;
@@ -68,45 +71,9 @@ struct VerbRequest<'a> {
     /// Deadline for retries of a refusal. It may come from an API server that has not seen yet that the quota was
     /// brought back.
     patient_until: Option<Instant>,
+    /// Whether the command waits for guests that it switches off, so that it can count those that are killed.
+    counts_kills: bool,
     context: &'a Context<'a>,
-}
-
-/// The outcome for one instance.
-enum InstanceOutcome {
-    Changed {
-        /// Reports whether the instance keeps its memory and its place on the node.
-        paused: bool,
-    },
-    Already,
-    /// The reason why the verb does not apply.
-    Skipped(String),
-    Failed(CliError),
-}
-
-impl InstanceOutcome {
-    fn result(&self) -> InstanceResult {
-        match self {
-            Self::Changed { paused } => InstanceResult::Changed { paused: *paused },
-            Self::Already => InstanceResult::Already,
-            Self::Skipped(why) => InstanceResult::Skipped(why.clone()),
-            Self::Failed(error) => InstanceResult::Failed(error.message().to_owned()),
-        }
-    }
-}
-
-/// The outcome for the instances of one cluster, or for one named instance.
-struct ClusterOutcome {
-    cluster: ClusterName,
-    /// The type of the cluster, if there is one.
-    kind: Option<InstanceType>,
-    outcomes: Vec<(InstanceName, InstanceOutcome)>,
-}
-
-impl ClusterOutcome {
-    fn each(self) -> impl Iterator<Item = (InstanceName, Option<InstanceType>, InstanceOutcome)> {
-        let kind = self.kind;
-        self.outcomes.into_iter().map(move |(name, outcome)| (name, kind, outcome))
-    }
 }
 
 async fn verb_request<'a>(
@@ -114,6 +81,7 @@ async fn verb_request<'a>(
     verb: Verb,
     how: How,
     dry_run: DryRun,
+    waits: bool,
 ) -> Result<VerbRequest<'a>, CliError> {
     let How { mode, reason, yes: _ } = how;
     let suspension = match verb {
@@ -127,7 +95,8 @@ async fn verb_request<'a>(
     };
     let manager = context.signature(MANAGER).await?;
     let client = context.client().await?;
-    Ok(VerbRequest { client, verb, suspension, mode, dry_run, manager, patient_until: None, context })
+    let counts_kills = waits && dry_run == DryRun::None && plan::switches_off(verb);
+    Ok(VerbRequest { client, verb, suspension, mode, dry_run, manager, patient_until: None, counts_kills, context })
 }
 
 impl VerbRequest<'_> {
@@ -184,44 +153,6 @@ impl VerbRequest<'_> {
             Err(error) => error,
         }
     }
-
-    /// Waits until all instances to which the verb applies reach its goal, and until ssh answers in them if that is
-    /// asked for. A late instance counts as failed.
-    async fn wait(&self, clusters: &mut [ClusterOutcome], wait: &WaitArgs) -> Result<(), CliError> {
-        let waited: Vec<Waited> = clusters
-            .iter()
-            .map(|ClusterOutcome { cluster, kind, outcomes }| Waited {
-                cluster: cluster.clone(),
-                kind: *kind,
-                names: plan::awaited(outcomes.iter().map(|(name, outcome)| (name, outcome.result()))),
-                goal: plan::goal(self.verb),
-            })
-            .collect();
-        let clock = WaitClock::start(wait.limit());
-        self.context.ui.goes_on(
-            "only the wait has ended, and the instances go on changing",
-            "`kubectl cmp get instances` shows their states",
-        );
-        let tallies = waiting::until(self.context, &waited, &clock).await?;
-        for (ClusterOutcome { outcomes, .. }, tally) in clusters.iter_mut().zip(tallies) {
-            for (name, outcome) in outcomes {
-                if let Some(late) = tally.late.iter().find(|late| late.name == *name) {
-                    *outcome = InstanceOutcome::Failed(waiting::late(late, tally.goal, &clock));
-                }
-            }
-        }
-        let Some(port) = wait.ssh else { return Ok(()) };
-        let each = || clusters.iter().flat_map(|cluster| &cluster.outcomes);
-        let names = plan::awaited(each().map(|(name, outcome)| (name, outcome.result())));
-        let clock = WaitClock::start(wait.limit());
-        let silent = login::until(self.context, names, port, &clock).await?;
-        for (name, outcome) in clusters.iter_mut().flat_map(|cluster| &mut cluster.outcomes) {
-            if let Some(one) = silent.iter().find(|one| one.name == *name) {
-                *outcome = InstanceOutcome::Failed(login::late(std::slice::from_ref(one), port, &clock));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Applies a verb to named instances, one after another: each is a separate request. The wait covers all of them
@@ -236,7 +167,7 @@ pub(crate) async fn instances<W: Args + Into<WaitArgs>>(
     let wait = wait.into();
     let dry_run = change.dry.dry_run;
     let (yes, mode) = (how.yes, how.mode);
-    let ask = verb_request(context, verb, how, dry_run).await?;
+    let ask = verb_request(context, verb, how, dry_run, wait.wait).await?;
     let mut named: Vec<(InstanceName, Option<InstanceType>)> = Vec::new();
     for name in once(names) {
         context.check_namespace(&name.cluster)?;
@@ -250,11 +181,13 @@ pub(crate) async fn instances<W: Args + Into<WaitArgs>>(
     losses::of_instances(context, &ask.client, (verb, mode), &named, (yes, dry_run)).await?;
     let mut outcomes = Vec::new();
     for (name, kind) in named {
+        let guests = ask.guests(&name.cluster, kind).await?;
         let one = ask.of(&name, kind).await;
-        outcomes.push(ClusterOutcome { cluster: name.cluster.clone(), kind, outcomes: vec![(name, one)] });
+        outcomes.push(ClusterOutcome { cluster: name.cluster.clone(), kind, outcomes: vec![(name, one)], guests });
     }
     if wait.wait && dry_run == DryRun::None {
         ask.wait(&mut outcomes, &wait).await?;
+        ask.killed(&mut outcomes).await;
     }
     let each = |one: &ClusterOutcome| switched(verb, one.kind, &one.outcomes);
     print_plan(context.ui, dry_run, || Ok(outcomes.iter().filter_map(each).collect()))?;
@@ -321,7 +254,7 @@ pub(crate) async fn clusters<W: Args + Into<WaitArgs>>(
         login::only_vms(kind, &wait).map_err(|error| error.about(&format!("cluster {name}")))?;
     }
     let (yes, mode) = (how.yes, how.mode);
-    let mut ask = verb_request(context, verb, how, dry_run).await?;
+    let mut ask = verb_request(context, verb, how, dry_run, wait.wait).await?;
     if let Some(suspension) = ask.suspension.as_mut().filter(|_| span.is_some()) {
         suspension.woken_by = Some(Trigger::Once);
     }
@@ -362,11 +295,14 @@ pub(crate) async fn clusters<W: Args + Into<WaitArgs>>(
         }
     }
     // Request all changes before waiting for one.
+    let mut kills = Vec::new();
     if wait.wait && dry_run == DryRun::None && !outcomes.is_empty() {
         ask.wait(&mut outcomes, &wait).await?;
+        kills = ask.killed(&mut outcomes).await;
     }
     let mut objects = Vec::new();
-    for (ClusterOutcome { cluster: name, kind, outcomes }, back) in outcomes.iter().zip(&backs) {
+    for (at, (ClusterOutcome { cluster: name, kind, outcomes, .. }, back)) in outcomes.iter().zip(&backs).enumerate() {
+        let killed = kills.get(at).and_then(Option::as_ref);
         let counts = counted(verb, outcomes);
         print_plan(context.ui, dry_run, || Ok(switched(verb, *kind, outcomes).into_iter().collect()))?;
         context.ui.notes(&counts.notes);
@@ -385,20 +321,25 @@ pub(crate) async fn clusters<W: Args + Into<WaitArgs>>(
         let done = verb.done();
         match &change.output {
             Some(format) if format.is_of_objects() => {
-                objects.push(json!({
+                let mut object = json!({
                     "cluster": name,
                     (done): counts.changed,
                     "failed": counts.failed,
                     "skipped": counts.skipped,
                     "instances": counts.instances,
-                }));
+                });
+                if let Some(ends) = killed.filter(|ends| ends.complete) {
+                    object["killed"] = ends.killed.len().into();
+                }
+                objects.push(object);
             }
             Some(Format::Name) => context.ui.line(&format!("cluster/{name}"))?,
             _ => context.ui.line(&format!(
-                "cluster/{name} {done}: {} {done}, {} failed, {} skipped{}",
+                "cluster/{name} {done}: {} {done}, {} failed, {} skipped{}{}",
                 counts.changed,
                 counts.failed,
                 counts.skipped,
+                killed.map_or_else(String::new, Ends::count),
                 suffix(dry_run)
             ))?,
         }
@@ -426,6 +367,7 @@ impl VerbRequest<'_> {
             Some(kind) => *kind,
             None => self.context.kind(cluster).await?,
         };
+        let guests = self.guests(cluster, kind).await?;
         let (listed, orphans) = view::instances_and_orphans(&self.client, cluster, kind).await?;
         let mut outcomes = Vec::new();
         let mut progress = Progress::new(self.context.ui);
@@ -454,7 +396,7 @@ impl VerbRequest<'_> {
                 }
             }
         }
-        Ok(ClusterOutcome { cluster: cluster.clone(), kind, outcomes })
+        Ok(ClusterOutcome { cluster: cluster.clone(), kind, outcomes, guests })
     }
 }
 

@@ -14,6 +14,7 @@ use cmp_core::progress::clock::{self, Limit};
 use cmp_core::vocabulary::InstanceType;
 
 use crate::args::DryRun;
+use crate::commands::shared::kills::Guests;
 use crate::commands::shared::prepared_cluster::prepared;
 use crate::commands::shared::write_account::{print_plan, write};
 use crate::context::Context;
@@ -71,7 +72,8 @@ pub(crate) async fn resize(context: &Context<'_>, request: &ResizeRequest) -> Re
     if dry_run == DryRun::None {
         context.ui.confirm(*yes, &plan.restarts(&instances), "You are about to restart")?;
     }
-    let (mut changed, mut at) = (false, 0);
+    let guests = Guests::of(&context.client().await?, name, Some(kind)).await?;
+    let (mut changed, mut at, mut restarted) = (false, 0, Vec::new());
     let mut progress = Progress::new(context.ui);
     let mut steps = VecDeque::from(plan.steps.clone());
     while let Some(step) = steps.pop_front() {
@@ -100,6 +102,7 @@ pub(crate) async fn resize(context: &Context<'_>, request: &ResizeRequest) -> Re
                 at += 1;
                 if came == ResizeOutcome::Restarted {
                     context.ui.note(&format!("instance/{one} resized"));
+                    restarted.push(one);
                 }
             }
             Step::Lower => {
@@ -121,5 +124,6 @@ pub(crate) async fn resize(context: &Context<'_>, request: &ResizeRequest) -> Re
         }
     }
     drop(progress);
+    guests.only(&restarted).note(context, &context.client().await?).await;
     Ok((stored, plan.word(changed)))
 }

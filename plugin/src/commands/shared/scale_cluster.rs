@@ -19,6 +19,7 @@ use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{DryRun, WaitArgs};
 use crate::commands::shared::first_boot::{check_secrets, write_secrets};
+use crate::commands::shared::kills::Guests;
 use crate::commands::shared::make_instances::{existing, make_instances, running};
 use crate::commands::shared::prepared_cluster::prepared;
 use crate::commands::shared::wait_clock::WaitClock;
@@ -89,6 +90,7 @@ pub(crate) async fn scale(context: &Context<'_>, request: &ScaleRequest) -> Resu
     let ScalePlan { plan, template } = plan(context, &stored.account, wish, extent).await?;
     print_plan(context.ui, dry_run, || Ok(describe::scale(&plan)))?;
     let (mut want, mut made, mut there) = (current(&stored.account, name)?, 0, Vec::new());
+    let mut guests = None;
     let mut steps = VecDeque::from(plan.steps.clone());
     while let Some(step) = steps.pop_front() {
         match step {
@@ -96,13 +98,22 @@ pub(crate) async fn scale(context: &Context<'_>, request: &ScaleRequest) -> Resu
             Step::Judge => {
                 write(&accounts, stored.clone(), DryRun::Server, |account| scale::write(wish, account)).await?;
             }
-            Step::Delete(names) => instances::delete(&client, name, want.kind, &names).await?,
+            Step::Delete(names) => {
+                // They are looked at again only if the command waits for their end.
+                guests = Some(Guests::of(&client, name, Some(want.kind)).await?.only(&names));
+                instances::delete(&client, name, want.kind, &names).await?;
+            }
             Step::DeleteOrphans(orphans) => {
                 for orphan in &orphans {
                     orphans::delete(&client, orphan).await?;
                 }
             }
-            Step::Gone(names) => gone(context, name, want.kind, names, wait.limit()).await?,
+            Step::Gone(names) => {
+                gone(context, name, want.kind, names, wait.limit()).await?;
+                if let Some(guests) = guests.take() {
+                    guests.note(context, &client).await;
+                }
+            }
             Step::Write => {
                 stored = write(&accounts, stored, dry_run, |account| scale::write(wish, account)).await?.stored;
                 want = current(&stored.account, name)?;

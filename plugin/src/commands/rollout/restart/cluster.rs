@@ -11,6 +11,7 @@ use cmp_core::plan::write::current;
 
 use crate::args::values::duration;
 use crate::args::{ClusterNameArg, DryRun, DryRunArgs, LineArgs, YesArg, suffix};
+use crate::commands::shared::kills::Guests;
 use crate::commands::shared::one_by_one::restarted;
 use crate::context::Context;
 use crate::error::CliError;
@@ -54,6 +55,7 @@ pub(crate) async fn run(context: &Context<'_>, args: RestartCluster) -> Result<(
         let goes: Vec<String> = instances.iter().map(|one| format!("instance/{one}")).collect();
         context.ui.confirm(yes, &goes, "You are about to restart, one after another")?;
     }
+    let guests = Guests::of(&client, &name, Some(kind)).await?.only(&instances);
     let mut progress = Progress::new(context.ui);
     for (at, one) in instances.iter().enumerate() {
         match dry.dry_run {
@@ -74,5 +76,8 @@ pub(crate) async fn run(context: &Context<'_>, args: RestartCluster) -> Result<(
         }
     }
     drop(progress);
+    if dry.dry_run == DryRun::None {
+        guests.note(context, &client).await;
+    }
     done("restarted")
 }
