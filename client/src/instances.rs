@@ -29,7 +29,7 @@ use crate::accounts::changes;
 use crate::early::until_seen;
 use crate::error::{ApiError, if_there};
 use crate::kubevirt::Machines;
-use crate::{data_disks, data_volumes, events, lists};
+use crate::{data_disks, data_volumes, events, first_boot, lists};
 
 /// Number of instances that are deleted in parallel.
 const AT_ONCE: usize = 32;
@@ -79,6 +79,7 @@ async fn machines(client: &Client, cluster: &ClusterName) -> Result<Observed, Ap
     let orphans = orphaned_guests(&machines, &running);
     let mut instances = of_virtual_machines(&machines, &running);
     data_volumes::explain_disks(client, cluster, &mut instances).await;
+    first_boot::explain_secrets(client, cluster, &mut instances).await;
     Ok(Observed { instances, orphans })
 }
 

@@ -18,6 +18,8 @@ use crate::keys;
 use crate::manifest::pairs;
 use crate::name::ClusterName;
 
+pub mod missing;
+
 /// The Secret with the user data of cloud-init.
 pub const CLOUD_INIT: &str = "cmp-cloud-init";
 /// The Secret with the answer file of Windows.
@@ -161,6 +163,16 @@ pub enum Needed {
         /// The flag that gives the file again.
         flag: &'static str,
     },
+}
+
+impl Needed {
+    /// Returns the name of the Secret.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Written(secret) => secret.metadata.name.clone().unwrap_or_default(),
+            Self::Earlier { name, .. } => (*name).to_owned(),
+        }
+    }
 }
 
 /// Returns the Secrets that the VMs of a cluster need.

@@ -3,7 +3,7 @@
 //! The desired state is a label on the instance. The shown state is derived from that label and from the reported
 //! status of the objects. It is never stored, so it cannot become stale.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ContainerStatus;
@@ -80,6 +80,8 @@ pub struct Instance {
     pub paused: bool,
     /// The effect of a drain of its node, if the instance is a running VM.
     pub drain: Option<Drain>,
+    /// The Secrets without which the instance does not start, if it is a VM.
+    pub secrets: BTreeSet<String>,
     /// The labels of the instance.
     pub labels: BTreeMap<String, String>,
 }
@@ -123,6 +125,7 @@ impl Instance {
             ending: false,
             paused: false,
             drain: None,
+            secrets: BTreeSet::new(),
             labels: metadata.labels.clone().unwrap_or_default(),
         }
     }
@@ -252,6 +255,7 @@ pub fn of_virtual_machine(vm: &VirtualMachine, instance: Option<&VirtualMachineI
         ending: !on && instance.is_some(),
         paused: vm.is_paused(),
         drain: instance.filter(|_| on).and_then(Drain::of),
+        secrets: machine.volumes.iter().flat_map(|volume| volume.secrets().map(str::to_owned)).collect(),
         ..Instance::new(name, InstanceType::Vm, shown.state, &vm.metadata)
     })
 }

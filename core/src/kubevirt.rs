@@ -158,12 +158,25 @@ pub struct Volume {
     persistent_volume_claim: Option<Value>,
     #[serde(rename = "dataVolume")]
     imported: Option<Value>,
+    cloud_init_no_cloud: Option<Value>,
+    cloud_init_config_drive: Option<Value>,
+    sysprep: Option<Value>,
+    secret: Option<Value>,
 }
 
 impl Volume {
     /// Returns the name of the volume in its machine.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns the names of the Secrets that the launcher of the machine mounts for this volume.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let drives = self.cloud_init_no_cloud.iter().chain(&self.cloud_init_config_drive);
+        let drives = drives.flat_map(|drive| [&drive["secretRef"]["name"], &drive["networkDataSecretRef"]["name"]]);
+        let answers = self.sysprep.iter().map(|sysprep| &sysprep["secret"]["name"]);
+        let plain = self.secret.iter().filter(|secret| secret["optional"] != true).map(|secret| &secret["secretName"]);
+        drives.chain(answers).chain(plain).filter_map(Value::as_str).filter(|name| !name.is_empty())
     }
 
     /// Returns the kind of a disk with data. The others carry configuration.

@@ -13,7 +13,8 @@
 //!   `Paused` of the VMI follows.
 //! - A guest moves at once when virt-controller has prepared a launcher Pod for it on another node. A pause in the middle
 //!   of the move is lost, because the guest goes on at its destination.
-//! - The kubelet's part: a launcher Pod ends after its guest has ended. The order matters, because virt-controller
+//! - The kubelet's part: a guest does not start while a Secret is missing that its launcher Pod mounts (`secrets`). A
+//!   launcher Pod ends after its guest has ended. The order matters, because virt-controller
 //!   takes a Pod that ends while its guest runs for a failed start. The Pod that a guest has left ends too.
 //! - The answers of a guest's agent about its system (`agent`).
 //! - CDI's controller, which makes the claims of `DataVolumes` and reports their import (`cdi`).
@@ -62,12 +63,15 @@ use cmp_tests::control_plane::{client, impersonating};
 
 mod agent;
 mod cdi;
+mod secrets;
 mod streams;
 
 /// The annotation for a misbehaving guest.
 const GUEST: &str = "tests.kubectl-cmp.dev/guest";
 /// The annotation for the address of a guest, if it is not the address of its Pod.
 const ADDRESS: &str = "tests.kubectl-cmp.dev/address";
+/// The pause before a guest whose Secret is missing is looked at again.
+const SECRET: Duration = Duration::from_millis(200);
 const LAUNCHERS: &str = "kubevirt.io=virt-launcher";
 const CREATED_BY: &str = "kubevirt.io/created-by";
 
@@ -154,6 +158,9 @@ async fn guest(vmi: Arc<Vmi>, world: Arc<World>) -> Result<Action, kube::Error> 
         Next::Becomes(phase) => {
             if phase != Phase::Running && is_lost(&world, vmi.data["status"]["nodeName"].as_str()).await? {
                 return Ok(Action::await_change());
+            }
+            if phase == Phase::Running && !secrets::are_there(&world.kubelet, &namespace, pod).await? {
+                return Ok(Action::requeue(SECRET));
             }
             become_phase(&mut changed, phase, pod);
             phase.to_string()

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use cmp_tests::World;
 use cmp_tests::shell::{command, run};
+use cmp_tests::{World, eventually};
 use serde_json::{Value, json};
 
-use crate::support::installed;
+use crate::guests::uid;
+use crate::support::{SOON, installed};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEAVvHOMwLJ0IiqFXJ3yRBqOqRkTGXSfCLDGbL0m5Vqp john@laptop";
 const PASSWORD: &str = "correct-horse";
@@ -191,4 +192,69 @@ fn a_new_cluster_takes_the_own_key_of_its_user_and_an_existing_one_keeps_its_key
         .says_not("b3Blbn");
     create(&folder, &bare, &["--ssh-key", "none"]).ok().says_not("using the SSH key");
     assert_eq!(key(&bare), Value::Null);
+}
+
+#[test]
+fn no_vm_is_switched_off_that_could_not_start_again() {
+    let john = installed().user("16", "64Gi");
+    let folder = Folder::new("start");
+    let setup = folder.file("setup.yaml", "#cloud-config\npackages: [git]\n");
+    let dev = john.cluster("dev");
+    let (one, namespace) = (format!("{dev}-0"), format!("{dev}-ns"));
+    let create = || {
+        let create = ["create", "cluster", &dev, "--type", "vm", "--cpu", "1", "--memory", "1Gi", "--count", "2"];
+        let more = ["--ssh-key", "none", "--cloud-init", &setup, "--wait", "--timeout", "120s"];
+        john.cmp(&[&create[..], &more].concat())
+    };
+    let late = ["--timeout", "120s"];
+    let delete = || john.kubectl(&["delete", "secret", "cmp-cloud-init", "-n", &namespace]).ok();
+    let objects = || {
+        let vms = john.kubectl(&["get", "vm", "-n", &namespace, "-o", "jsonpath={.items[*].metadata.generation}"]).ok();
+        (john.account(), vms.stdout, uid(&john, &dev))
+    };
+    create().ok();
+    let sentence = format!("secret cmp-cloud-init in namespace {namespace} is gone");
+    let way_out = format!("repeat create cluster {dev} with the same flags and files");
+    // Each command is refused before it changes anything.
+    let refused = |command: &[&str]| {
+        let before = objects();
+        john.cmp(command).fails().says(&sentence).says(&way_out);
+        assert_eq!(objects(), before, "{command:?}");
+    };
+    delete();
+    for dry_run in [&[][..], &["--dry-run=client"], &["--dry-run=server"]] {
+        refused(&[&["resize", "cluster", &dev, "--cpu", "2", "--yes"][..], dry_run].concat());
+        refused(&[&["rollout", "restart", "cluster", &dev, "--yes"][..], dry_run].concat());
+    }
+    for check in [john.admin(&["cmp", "check"]), john.cmp(&["check"])] {
+        check.says("first-boot").says(&sentence).says(&format!("cluster {dev} do not start again"));
+    }
+    john.cmp(&["get", "instance", &one, "-o", "wide"]).ok().says("running").says_not("SecretMissing");
+    // A frozen guest goes on without it.
+    john.cmp(&["suspend", "cluster", &dev, "--wait"]).ok();
+    john.cmp(&["resume", "cluster", &dev, "--wait"]).ok();
+    create().ok();
+    john.cmp(&[&["stop", "instance", &one, "--wait", "--yes"][..], &late].concat()).ok();
+    delete();
+    refused(&["start", "instance", &one]);
+    create().ok();
+    john.cmp(&[&["start", "instance", &one, "--wait"][..], &late].concat()).ok();
+    john.cmp(&[&["suspend", "cluster", &dev, "--mode=halt", "--wait", "--yes"][..], &late].concat()).ok();
+    delete();
+    refused(&["resume", "cluster", &dev]);
+    refused(&["resume", "cluster", &dev, "--for", "3h"]);
+    refused(&["resume", "instance", &one]);
+
+    // A VM that is started all the same says why it does not run.
+    let on = json!({ "spec": { "runStrategy": "Always" } }).to_string();
+    john.kubectl(&["patch", "vm", &one, "-n", &namespace, "--type=merge", "-p", &on]).ok();
+    eventually("the reason is shown", SOON, || {
+        let shown = john.cmp(&["get", "instance", &one, "-o", "wide"]).ok();
+        let says = ["failed", "SecretMissing", &sentence, &way_out].iter().all(|word| shown.stdout.contains(word));
+        if says { Ok(()) } else { Err(shown.to_string()) }
+    });
+    john.cmp(&["describe", "instance", &one]).ok().says("SecretMissing").says(&way_out);
+    john.cmp(&["describe", "cluster", &dev]).ok().says(&sentence);
+    create();
+    john.becomes(&one, "running");
 }

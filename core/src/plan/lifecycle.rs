@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::instance::{Instance, Orphan};
+use crate::lifecycle::switch_requests;
 use crate::name::InstanceName;
 use crate::plan::refusal::Refusal;
 use crate::progress::Goal;
 use crate::state::State;
-use crate::vocabulary::Verb;
+use crate::vocabulary::{InstanceType, Verb};
 
 /// A step of the plan for one cluster.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +61,12 @@ pub fn missing(name: &InstanceName, deleted: bool) -> Refusal {
 /// Reports whether the verb switches instances off.
 pub fn switches_off(verb: Verb) -> bool {
     matches!(verb, Verb::Stop | Verb::Suspend)
+}
+
+/// Reports whether the verb starts the guest of a VM. A paused guest goes on, and needs nothing to start.
+pub fn starts(verb: Verb, instance: &Instance) -> bool {
+    let switches_on = instance.kind == InstanceType::Vm && !switches_off(verb);
+    switches_on && matches!(switch_requests(instance, verb, None, None), Ok(Some(requests)) if requests.call.is_none())
 }
 
 /// Returns the state that the verb leads to.

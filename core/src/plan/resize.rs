@@ -133,13 +133,17 @@ impl Plan {
     /// one that has the size already.
     pub fn restarts(&self, instances: &[Instance]) -> Vec<String> {
         let shown = |instance: &Instance| format!("instance/{}, with {}", instance.name, self.size);
-        instances.iter().filter(|instance| self.has_to_restart(instance)).map(shown).collect()
+        self.restarting(instances).map(shown).collect()
     }
 
     /// Returns the warning about root disks that the restarts discard.
     pub fn loss(&self, instances: &[Instance]) -> Option<String> {
-        let restarts = instances.iter().filter(|instance| self.has_to_restart(instance));
-        loss::of_restart("resize", instances, restarts.map(|instance| &instance.name))
+        loss::of_restart("resize", instances, self.restarting(instances).map(|instance| &instance.name))
+    }
+
+    /// Returns the instances that restart.
+    pub fn restarting<'a>(&self, instances: &'a [Instance]) -> impl Iterator<Item = &'a Instance> {
+        instances.iter().filter(|instance| self.has_to_restart(instance))
     }
 
     fn has_to_restart(&self, instance: &Instance) -> bool {

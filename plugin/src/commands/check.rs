@@ -16,6 +16,7 @@ mod certificate;
 mod cluster;
 mod drain;
 mod equal;
+mod first_boot;
 mod flow_control;
 mod installation;
 mod mirror;
@@ -73,6 +74,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CheckArgs) -> Result<(), Cl
     report.add(flow_control::run_check(&installation).await)?;
     report.add_all(policies::run_checks(context, &installation).await?)?;
     report.add_all(accounts::run_checks(&client).await)?;
+    report.add_all(first_boot::run_checks(&client).await)?;
     report.add_all(drain::run_checks(&client).await.into_iter().collect())?;
     report.end()
 }

@@ -107,3 +107,26 @@ fn results_are_counted_and_skipped_instances_share_a_line() {
     );
     assert_eq!(counted(Verb::Stop, []), Counts::default());
 }
+
+#[test]
+fn only_a_vm_that_is_off_is_started() {
+    let vm = |state, on, paused| Instance {
+        kind: InstanceType::Vm,
+        asked: Some(state),
+        state,
+        on,
+        paused,
+        ..instances(&["web-0"]).remove(0)
+    };
+    for (instance, verb, expected) in [
+        (vm(State::Stopped, false, false), Verb::Start, true),
+        (vm(State::Suspended, false, false), Verb::Resume, true),
+        (vm(State::Suspended, true, true), Verb::Resume, false),
+        (vm(State::Running, true, false), Verb::Start, false),
+        (vm(State::Suspended, false, false), Verb::Start, false),
+        (vm(State::Running, true, false), Verb::Stop, false),
+        (Instance { kind: InstanceType::Container, ..vm(State::Stopped, false, false) }, Verb::Start, false),
+    ] {
+        assert_eq!(starts(verb, &instance), expected, "{verb} {:?}", instance.state);
+    }
+}

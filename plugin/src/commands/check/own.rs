@@ -7,6 +7,7 @@ use cmp_core::account::HeldState;
 use cmp_core::audit::{self, Finding};
 use cmp_core::name::UserName;
 
+use crate::commands::check::first_boot;
 use crate::commands::check::report::Check;
 use crate::context::Context;
 use crate::error::CliError;
@@ -44,5 +45,5 @@ pub(super) async fn run_checks(context: &Context<'_>, client: &Client, user: &Us
     } else {
         Check::warning("account", texts).hint("no cluster can grow until enough is released")
     };
-    [vec![checked], unreadable].concat()
+    [vec![checked], unreadable, first_boot::of_account(client, &account).await].concat()
 }

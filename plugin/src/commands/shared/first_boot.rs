@@ -1,5 +1,6 @@
 //! The files and keys of the first boot of VMs: read from the user's computer, and written into the cluster.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
@@ -8,10 +9,11 @@ use ring::digest::{SHA256, digest};
 use kube::{Client, ResourceExt};
 
 use cmp_client::ApiError;
-use cmp_client::first_boot::{exists, write};
+use cmp_client::first_boot::{exists, missing, write};
 use cmp_core::account::Want;
 use cmp_core::cloud_init::UserData;
-use cmp_core::first_boot::{self, Answers, Files, Needed};
+use cmp_core::first_boot::{self, Answers, Files, Needed, missing};
+use cmp_core::instance::Instance;
 use cmp_core::name::ClusterName;
 use cmp_core::ssh_key::public_keys;
 
@@ -112,9 +114,27 @@ async fn check_secret(client: &Client, name: &ClusterName, secret: &str, flag: &
         Ok(true) => Ok(()),
         // The rights come with the Namespace. Without one, the Secret was never written.
         Err(error) if !error.is_forbidden() => Err(error.into()),
-        Ok(false) | Err(_) => Err(CliError::user(format!("secret {secret} in namespace {} is gone", name.namespace()))
+        Ok(false) | Err(_) => Err(CliError::user(missing::sentence(name, secret))
             .hint(format!("write it again: repeat create cluster {name} with the same {flag} FILE"))),
     }
+}
+
+/// Checks that the Secrets exist that these VMs start with. Without one of them, KubeVirt would wait for it without an end.
+pub(crate) async fn can_start<'a>(
+    client: &Client,
+    instances: impl IntoIterator<Item = &'a Instance>,
+) -> Result<(), CliError> {
+    let mut needed = BTreeMap::<&ClusterName, BTreeSet<String>>::new();
+    for instance in instances.into_iter().filter(|instance| !instance.secrets.is_empty()) {
+        needed.entry(&instance.name.cluster).or_default().extend(instance.secrets.iter().cloned());
+    }
+    for (cluster, secrets) in needed {
+        if let Some(secret) = missing(client, cluster, secrets).await?.first() {
+            let why = format!("the VMs of cluster {cluster} cannot start: {}", missing::sentence(cluster, secret));
+            return Err(CliError::user(why).hint(missing::way_out(cluster, secret)));
+        }
+    }
+    Ok(())
 }
 
 /// Writes the Secrets that the VMs of a cluster need, or tries to. A Secret that another command has to write must exist.

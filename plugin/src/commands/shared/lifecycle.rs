@@ -34,6 +34,7 @@ use crate::view;
 use outcome::{ClusterOutcome, InstanceOutcome};
 
 mod outcome;
+mod secrets;
 mod wait;
 
 /// Number of instances that are changed in parallel.
@@ -182,7 +183,10 @@ pub(crate) async fn instances<W: Args + Into<WaitArgs>>(
     let mut outcomes = Vec::new();
     for (name, kind) in named {
         let guests = ask.guests(&name.cluster, kind).await?;
-        let one = ask.of(&name, kind).await;
+        let one = match ask.can_start_one(&name, kind).await {
+            Ok(()) => ask.of(&name, kind).await,
+            Err(error) => InstanceOutcome::Failed(error),
+        };
         outcomes.push(ClusterOutcome { cluster: name.cluster.clone(), kind, outcomes: vec![(name, one)], guests });
     }
     if wait.wait && dry_run == DryRun::None {
@@ -260,11 +264,16 @@ pub(crate) async fn clusters<W: Args + Into<WaitArgs>>(
     }
     let until = span.map(|span| in_so_long(Timestamp::now(), span)).transpose()?;
     let (mut outcomes, mut backs) = (Vec::new(), Vec::new());
-    let kinds = losses::of_clusters(context, &ask.client, (verb, mode), &names, (yes, dry_run)).await?;
+    let mut kinds = losses::of_clusters(context, &ask.client, (verb, mode), &names, (yes, dry_run)).await?;
     let mut any_failed = false;
     let mut stopped = None;
     for name in names {
         context.check_namespace(&name)?;
+        if let Err(error) = ask.can_start(&name, &mut kinds).await {
+            error.print(context.ui);
+            any_failed = true;
+            continue;
+        }
         // Write the later transition first, so that nothing is suspended without a resume.
         let done = async {
             if which.owner.is_some() && !which.is_query() {

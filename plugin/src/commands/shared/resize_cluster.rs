@@ -14,6 +14,7 @@ use cmp_core::progress::clock::{self, Limit};
 use cmp_core::vocabulary::InstanceType;
 
 use crate::args::DryRun;
+use crate::commands::shared::first_boot::can_start;
 use crate::commands::shared::kills::Guests;
 use crate::commands::shared::prepared_cluster::prepared;
 use crate::commands::shared::write_account::{print_plan, write};
@@ -51,8 +52,11 @@ pub(crate) async fn plan(
     // An impossible size is refused before the instances are read.
     plans::size(wish, account)?;
     let kind = current(account, &wish.name)?.kind;
-    let instances = view::instances(&context.client().await?, &wish.name, Some(kind)).await?;
-    Ok((plans::plan(wish, account, &instances, dry_run != DryRun::None)?, instances))
+    let client = context.client().await?;
+    let instances = view::instances(&client, &wish.name, Some(kind)).await?;
+    let plan = plans::plan(wish, account, &instances, dry_run != DryRun::None)?;
+    can_start(&client, plan.restarting(&instances)).await?;
+    Ok((plan, instances))
 }
 
 /// Carries out a request. Returns the account after it, and the word for the result.

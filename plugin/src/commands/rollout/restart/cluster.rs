@@ -11,6 +11,7 @@ use cmp_core::plan::write::current;
 
 use crate::args::values::duration;
 use crate::args::{ClusterNameArg, DryRun, DryRunArgs, LineArgs, YesArg, suffix};
+use crate::commands::shared::first_boot::can_start;
 use crate::commands::shared::kills::Guests;
 use crate::commands::shared::one_by_one::restarted;
 use crate::context::Context;
@@ -50,6 +51,7 @@ pub(crate) async fn run(context: &Context<'_>, args: RestartCluster) -> Result<(
     if instances.is_empty() {
         return done("unchanged (no instance runs)");
     }
+    can_start(&client, shown.iter().filter(|one| instances.contains(&one.name))).await?;
     context.ui.notes(loss::of_restart("rollout restart", &shown, &instances).as_slice());
     if dry.dry_run == DryRun::None {
         let goes: Vec<String> = instances.iter().map(|one| format!("instance/{one}")).collect();
