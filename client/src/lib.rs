@@ -25,6 +25,7 @@ pub mod kubevirt;
 pub mod lists;
 pub mod metrics;
 pub mod namespaces;
+pub mod networks;
 pub mod objects;
 pub mod patience;
 pub mod private;

@@ -7,6 +7,8 @@
 //! The result has to pass the [`rules`] and the [`validation`]. An instance that a policy, Pod Security or the API server
 //! itself would refuse is refused here, with the field that is wrong. A cluster that cannot run is thus never created.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -135,6 +137,11 @@ impl Template {
     /// Returns the privileges of its instances.
     pub fn grants(&self) -> &Grants {
         &self.grants
+    }
+
+    /// Returns the secondary networks of the template, each once.
+    pub fn networks(&self) -> BTreeSet<&str> {
+        self.grants.get(keys::NETWORKS).into_iter().flat_map(|names| names.split(',')).collect()
     }
 
     /// Returns the image of its instances.

@@ -94,6 +94,11 @@ fn a_machine_is_never_larger_than_declared() {
             "must have at least one interface, and only masquerade",
         ),
         (
+            "a bridge beside masquerade, of which KubeVirt takes the bridge",
+            devices(json!({ "interfaces": [{ "name": "default", "masquerade": {}, "bridge": {} }] })),
+            "each must have one binding, masquerade or bridge",
+        ),
+        (
             "no interface, where KubeVirt attaches a bridge",
             machine(&json!({ "domain": { "devices": { "interfaces": null } }, "networks": null })),
             "must have at least one interface, and only masquerade",

@@ -189,6 +189,8 @@ fn a_template_grants_the_networks_that_it_names() {
     );
     let (template, _) = Template::read(&machine_with(&granted)).unwrap();
     assert_eq!(*template.grants(), Grants::from([(keys::NETWORKS, "dmz,net/lan,net/lan".to_owned())]));
+    assert_eq!(template.networks().into_iter().collect::<Vec<_>>(), ["dmz", "net/lan"]);
+    assert!(Template::machine().networks().is_empty());
     let alone = with(json!([network("a", "lan")]), json!([bridge("a")]));
     assert_eq!(Template::read(&machine_with(&alone)).unwrap().0.grants()[keys::NETWORKS], "lan");
     let patched = |networks: Value, interfaces: Value| {
@@ -223,7 +225,8 @@ fn a_template_grants_the_networks_that_it_names() {
         (
             json!([pod, network("a", "dmz")]),
             json!([default, { "name": "a", "binding": { "name": "x" } }]),
-            format!("interfaces[1] {not_masquerade}"),
+            "interfaces[1] must be masquerade or bridge: a binding plugin takes resources that no quota counts"
+                .to_owned(),
         ),
         (
             json!([pod, network("a", "dmz")]),
@@ -234,6 +237,21 @@ fn a_template_grants_the_networks_that_it_names() {
             json!([pod, network("a", "dmz")]),
             json!([default, { "name": "a", "sriov": {} }]),
             "interfaces[1] must be masquerade or bridge: no quota counts the device that sriov takes".to_owned(),
+        ),
+        (
+            json!([pod]),
+            json!([{ "name": "default", "masquerade": {}, "bridge": {} }]),
+            "interfaces[0] must have one binding: KubeVirt takes the bridge of the two".to_owned(),
+        ),
+        (
+            json!([pod]),
+            json!([{ "name": "default", "masquerade": {}, "slirp": {} }]),
+            "interfaces[0] must be masquerade or bridge: KubeVirt has removed slirp".to_owned(),
+        ),
+        (
+            json!([pod]),
+            json!([{ "name": "default", "masquerade": {}, "later": {} }]),
+            "interfaces[0].later is not allowed for instances".to_owned(),
         ),
     ] {
         let wrong = patched(networks, interfaces).unwrap_err();

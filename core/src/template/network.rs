@@ -7,8 +7,31 @@ use super::parts::only;
 use super::rules::{Checked, Grants, fields, items, no, text};
 use crate::keys;
 
-/// The fields of an interface that connect it to its network.
-const BINDINGS: [&str; 8] = ["masquerade", "bridge", "sriov", "binding", "slirp", "macvtap", "passt", "passtBinding"];
+/// The fields of an interface that instances may have. The policy has the same list.
+pub(super) const INTERFACE: [&str; 12] = [
+    "name",
+    "masquerade",
+    "bridge",
+    "model",
+    "ports",
+    "macAddress",
+    "bootOrder",
+    "pciAddress",
+    "dhcpOptions",
+    "tag",
+    "acpiIndex",
+    "state",
+];
+
+/// The bindings that instances may not have, each with the reason.
+const REFUSED: [(&str, &str); 6] = [
+    ("sriov", "must be masquerade or bridge: no quota counts the device that sriov takes"),
+    ("binding", "must be masquerade or bridge: a binding plugin takes resources that no quota counts"),
+    ("slirp", "must be masquerade or bridge: KubeVirt has removed slirp"),
+    ("macvtap", "must be masquerade or bridge: KubeVirt has removed macvtap"),
+    ("passt", "must be masquerade or bridge: with passt the guest has the address of its Pod"),
+    ("passtBinding", "must be masquerade or bridge: with passt the guest has the address of its Pod"),
+];
 
 /// Returns the names of the secondary networks of a machine, as the annotation of a Namespace lists them. A name stands
 /// there once for each interface.
@@ -54,13 +77,18 @@ pub(super) fn check(path: &str, spec: &Value, grants: &Grants) -> Checked {
     }
     for (at, interface) in items(interfaces) {
         let field = format!("{path}.domain.devices.interfaces[{at}]");
-        let bindings: Vec<&str> = fields(interface).map(|(key, _)| key).filter(|key| BINDINGS.contains(key)).collect();
-        if bindings.contains(&"sriov") {
-            return no(field, "must be masquerade or bridge: no quota counts the device that sriov takes");
+        let has = |binding: &str| fields(interface).any(|(key, _)| key == binding);
+        if let Some((_, why)) = REFUSED.iter().find(|(binding, _)| has(binding)) {
+            return no(field, why);
+        }
+        only(&field, interface, &INTERFACE)?;
+        // KubeVirt takes the bridge of two bindings, also on the Pod network.
+        if has("masquerade") && has("bridge") {
+            return no(field, "must have one binding: KubeVirt takes the bridge of the two");
         }
         let of_its_own = |network: &Value| network["name"] == interface["name"] && !network["multus"].is_null();
-        let bridge = bindings == ["bridge"] && items(&spec["networks"]).any(|(_, network)| of_its_own(network));
-        let masquerade = bindings == ["masquerade"] && !interface["masquerade"].is_null();
+        let bridge = has("bridge") && items(&spec["networks"]).any(|(_, network)| of_its_own(network));
+        let masquerade = has("masquerade") && !interface["masquerade"].is_null();
         if !(masquerade || bridge) || interface["state"] == "absent" {
             return no(field, "must be masquerade, or bridge on a network in this cluster's template");
         }

@@ -567,6 +567,7 @@ fn the_policy_allows_exactly_the_fields_of_a_machine_that_core_allows() {
         &machine::DOMAIN,
         &machine::DEVICES,
         &hardware::DEVICE,
+        &network::INTERFACE,
         &machine::VOLUMES,
         &machine::MACHINE,
     ] {

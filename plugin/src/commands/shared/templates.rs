@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use cmp_client::kubevirt::expand;
+use cmp_client::networks::device;
 use cmp_client::templates::{Found, Templates};
 use cmp_core::account::Want;
 use cmp_core::keys;
@@ -137,6 +138,15 @@ pub(crate) async fn store(
         Template::read(draft.manifest()).map_err(|wrong| about(&draft.located(wrong).to_string()))?;
     for note in draft.notes() {
         context.ui.note(&format!("Warning: {note}"));
+    }
+    for network in template.networks() {
+        // Without the right to read it, or without multus, nothing is known about the network.
+        if let Ok(Some(device)) = device(&context.client().await?, network).await {
+            context.ui.note(&format!(
+                "Warning: network {network}: KubeVirt takes one {device} of the node for each interface, and no quota \
+                 counts it"
+            ));
+        }
     }
     // A manifest that is complete keeps its text, with its comments.
     let text = if draft.is_changed() { yaml(draft.manifest())? } else { text };
