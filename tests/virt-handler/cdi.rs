@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 
 /// The annotation for an import that stops or fails.
 const IMPORT: &str = "tests.kubectl-cmp.dev/import";
+/// The type of a condition of this stand-in: the API server refuses a claim, for another reason than a quota.
+const REFUSED: &str = "tests.kubectl-cmp.dev/Refused";
 const USE_POPULATOR: &str = "cdi.kubevirt.io/storage.usePopulator";
 /// The words of CDI about an image that is larger than the disk.
 const TOO_LARGE: &str = "Unable to process data: Virtual image size 42949672960 is larger than the reported available \
@@ -61,12 +63,12 @@ async fn reconcile(volume: Arc<DynamicObject>, cdi: Arc<Cdi>) -> Result<Action, 
     }
     for (name, spec) in wanted_claims(&volume) {
         if let Err(refused) = ensure(&cdi, &claims, &volume, &name, &spec).await? {
-            // CDI tells only this refusal from others, by its text.
-            let exceeded = refused.contains("exceeded quota:").then(
-                || json!({ "type": "Bound", "status": "Unknown", "reason": "ErrExceededQuota", "message": refused }),
-            );
+            // CDI tells only this refusal from others, by its text. The other condition is for tests.
+            let exceeded = refused.contains("exceeded quota:");
+            let (kind, reason) = if exceeded { ("Bound", "ErrExceededQuota") } else { (REFUSED, "Refused") };
+            let condition = json!({ "type": kind, "status": "Unknown", "reason": reason, "message": refused });
             eprintln!("{namespace}/{name}: {refused}");
-            report(&cdi, &volume, "Pending", "N/A", exceeded.into_iter().collect()).await?;
+            report(&cdi, &volume, "Pending", "N/A", vec![condition]).await?;
             return Ok(Action::requeue(Duration::from_secs(1)));
         }
     }

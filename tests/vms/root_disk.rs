@@ -8,6 +8,9 @@ use crate::support::{SOON, installed, machine_is, shared};
 /// The annotation by which the simulated CDI stops or fails an import.
 const IMPORT: &str = "tests.kubectl-cmp.dev/import";
 
+/// The words of the LimitRange about a claim.
+const TOO_LARGE: &str = "maximum storage usage per PersistentVolumeClaim is 1Gi";
+
 /// Creates a cluster whose root disks stay, with this wish for their import.
 fn create(user: &World<'_>, cluster: &str, import: &str, more: &[&str]) -> Output {
     let at = format!("/spec/dataVolumeTemplates/0/metadata/annotations/{}", IMPORT.replace('/', "~1"));
@@ -169,8 +172,13 @@ fn nobody_gets_more_storage_or_the_disks_of_others_by_cdi() {
     let storage = json!({ "resources": { "requests": { "storage": "1Gi" } } });
     // The LimitRange refuses the first two, the ResourceQuota the third, and KubeVirt the last, with CDI's own authorization.
     for (what, patch, reason, claims_left) in [
-        ("a larger claim", add("/spec/pvc/resources/requests/storage", json!("2Gi")), "", 0),
-        ("room for a file system", add("/spec", json!({ "source": { "blank": {} }, "storage": storage })), "", 0),
+        ("a larger claim", add("/spec/pvc/resources/requests/storage", json!("2Gi")), TOO_LARGE, 0),
+        (
+            "room for a file system",
+            add("/spec", json!({ "source": { "blank": {} }, "storage": storage })),
+            TOO_LARGE,
+            0,
+        ),
         ("a second claim", add("/spec/source/registry/pullMethod", json!("pod")), "exceeded quota: cmp", 1),
         ("the disk of another cluster", add("/spec/source", others), "insufficient permissions", 0),
     ] {
