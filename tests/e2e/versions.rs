@@ -1,7 +1,8 @@
 //! Two versions of cmp side by side: the older one keeps fields that the newer one stored, and neither refuses or loses
 //! a change.
 //!
-//! A build with one more field in a want (`expires`) acts as the newer version.
+//! A build with one more field in a want (`expires`) acts as the newer version. It lacks the fields of the first boot of
+//! VMs, so that it acts as an older version for clusters that have one.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,20 +11,13 @@ use std::time::{Duration, Instant};
 
 use cmp_tests::binaries::{built, newer};
 use cmp_tests::control_plane::client;
-use cmp_tests::{Installation, Output, World, eventually, shell};
+use cmp_tests::{Installation, World, eventually};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::support::{SOON, held, running, want};
-
-/// Runs the newer plugin as this user.
-fn newer_plugin(world: &World<'_>, arguments: &[&str], input: &str) -> Output {
-    let mut command = shell::for_a_user(&newer().plugin, &world.kubeconfig);
-    command.args(arguments);
-    shell::run(command, input)
-}
 
 /// Returns a cluster file with the field of the newer version.
 fn expiring(name: &str) -> String {
@@ -44,7 +38,7 @@ fn an_older_version_keeps_what_a_newer_one_stored() {
     installation.replace(0, &newer().webhook, "0s");
     let john = installation.user_named("john", "8", "8Gi");
     let create = ["create", "-f", "-", "--wait", "--timeout", "60s"];
-    newer_plugin(&john, &create, &expiring("web")).ok().says("cluster/web created");
+    john.other_plugin(&create, &expiring("web")).ok().says("cluster/web created");
     running(&john, "plain", 1, "1", "1Gi");
     let key = "want.web";
     let before = stored(&john, key);
@@ -68,10 +62,7 @@ fn an_older_version_keeps_what_a_newer_one_stored() {
     installation.replace(0, &built().webhook, "0s");
     let john = installation.known("john");
     john.cmp(&["scale", "cluster", "plain-john", "--count", "2", "--wait"]).ok();
-    newer_plugin(&john, &create, &expiring("late"))
-        .fails()
-        .says("does not know \"expires\"")
-        .says("upgrade cmp-webhook");
+    john.other_plugin(&create, &expiring("late")).fails().says("does not know \"expires\"").says("upgrade cmp-webhook");
     // Raw writes are refused too: an unknown field in an existing want and in a new one, and growth of an unreadable
     // want.
     for raw in [before.replace("2027", "2028"), before.replace(r#""count":1"#, r#""count":2"#)] {

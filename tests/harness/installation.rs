@@ -8,11 +8,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::balancer::Balancer;
-use crate::binaries::built;
+use crate::binaries::{built, newer};
 use crate::child::connect;
 use crate::control_plane::{ControlPlane, free_port};
 use crate::process::Process;
-use crate::shell::{Output, SOON, eventually, kubectl, kubectl_reading};
+use crate::shell::{self, Output, SOON, eventually, kubectl, kubectl_reading};
 
 /// An installation with several replicas of cmp-webhook as local processes.
 pub struct Installation {
@@ -350,5 +350,12 @@ impl World<'_> {
     pub fn patch(&self, data: &Value) -> Output {
         let patch = serde_json::json!({ "data": data }).to_string();
         self.kubectl(&["patch", "configmap", &self.name, "-n", "cmp-users", "--type=merge", "-p", &patch])
+    }
+
+    /// Runs the plugin of another version as this user, with `input` on its standard input.
+    pub fn other_plugin(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = shell::for_a_user(&newer().plugin, &self.kubeconfig);
+        command.args(arguments);
+        shell::run(command, input)
     }
 }

@@ -9,21 +9,22 @@ use serde_json::{Value, json};
 use crate::guests::uid;
 use crate::support::{SOON, installed};
 
-const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEAVvHOMwLJ0IiqFXJ3yRBqOqRkTGXSfCLDGbL0m5Vqp john@laptop";
+pub(crate) const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEAVvHOMwLJ0IiqFXJ3yRBqOqRkTGXSfCLDGbL0m5Vqp john@laptop";
 const PASSWORD: &str = "correct-horse";
 
 /// A folder that is removed on drop.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("cmp-first-boot-{}-{name}", std::process::id()));
         std::fs::create_dir_all(path.join(".ssh")).unwrap();
         Self(path)
     }
 
     /// Writes a file, and returns its path.
-    fn file(&self, name: &str, text: &str) -> String {
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
         let path = self.0.join(name);
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
@@ -93,7 +94,7 @@ fn a_file_of_cloud_init_is_in_a_secret_and_nowhere_else() {
     john.cmp_reading(&["create", "-f", "-"], &exported.stdout)
         .fails()
         .says(&format!("cluster {dev} needs the file of --cloud-init"));
-    assert_eq!(john.account()["data"][format!("want.{dev}")], Value::Null);
+    assert_eq!(john.account()[format!("want.{dev}")], Value::Null);
     let again =
         |file: &str| john.cmp_reading(&["create", "cluster", "-f", "-", "--cloud-init", file], &exported.stdout);
     again(&other).fails().says("--cloud-init: no cluster in the file was created with this content");

@@ -26,4 +26,5 @@ mod smoke;
 mod support;
 mod templates;
 mod top;
+mod versions;
 mod watch;

@@ -16,6 +16,9 @@ use crate::schedule::Schedule;
 use crate::vocabulary::InstanceType;
 
 /// The cluster that a user wants.
+///
+/// The builds by which the tests play another version have a field that this version does not know (`expires`), and lack
+/// those of the first boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Want {
     /// The type of its instances; fixed once the cluster is held.
@@ -35,16 +38,20 @@ pub struct Want {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     /// The public key that may log in to its VMs, as a line of `authorized_keys`.
-    #[serde(default, rename = "sshKey", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(feature = "newer"), serde(default, rename = "sshKey", skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "newer", serde(skip))]
     pub ssh_key: Option<String>,
     /// Further public keys. Versions before several keys read the first one alone.
-    #[serde(default, rename = "moreSshKeys", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(not(feature = "newer"), serde(default, rename = "moreSshKeys", skip_serializing_if = "Vec::is_empty"))]
+    #[cfg_attr(feature = "newer", serde(skip))]
     pub more_ssh_keys: Vec<String>,
     /// The digest of the file that cloud-init reads at the first boot of its VMs. The content is in a Secret.
-    #[serde(default, rename = "cloudInit", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(feature = "newer"), serde(default, rename = "cloudInit", skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "newer", serde(skip))]
     pub cloud_init: Option<String>,
     /// The digest of the answer file that Windows reads at the first boot of its VMs. The content is in a Secret.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(feature = "newer"), serde(default, skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "newer", serde(skip))]
     pub sysprep: Option<String>,
     /// The command that its instances run instead of the program of the image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -81,8 +88,7 @@ pub struct Want {
     /// The annotations of the cluster: notes of its user, which nothing selects by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// The time at which the cluster is deleted automatically. This field exists in the builds by which the tests play
-    /// a newer version.
+    /// The time at which the cluster is deleted automatically.
     #[cfg(feature = "newer")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
