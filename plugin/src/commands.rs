@@ -158,7 +158,8 @@ pub(crate) enum Command {
 /// Runs a command, and prints the warnings of the API server.
 pub(crate) async fn run(command: Command, global: Global, timeout: Option<Duration>, ui: &Ui) -> Result<(), CliError> {
     let context = Context::new(ui, global, timeout);
-    let done = dispatch(&context, command).await;
+    // The future of all commands together is large.
+    let done = Box::pin(dispatch(&context, command)).await;
     context.warn();
     done
 }

@@ -17,8 +17,7 @@ use crate::vocabulary::InstanceType;
 
 /// The cluster that a user wants.
 ///
-/// The builds by which the tests play another version have a field that this version does not know (`expires`), and lack
-/// those of the first boot.
+/// The tests play another version by builds with a further field (`expires`), which lack the fields of the first boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Want {
     /// The type of its instances; fixed once the cluster is held.

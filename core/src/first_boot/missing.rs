@@ -46,7 +46,7 @@ mod tests {
     use super::*;
     use crate::instance::of_virtual_machine;
 
-    fn vm(strategy: &str, status: &str, volumes: Value) -> Instance {
+    fn vm(strategy: &str, status: &str, volumes: &Value) -> Instance {
         let vm = json!({
             "metadata": { "name": "dev-0", "namespace": "dev-ns", "labels": { "kubectl-cmp.dev/asked": "running" } },
             "spec": { "runStrategy": strategy, "template": { "spec": { "volumes": volumes } } },
@@ -71,7 +71,7 @@ mod tests {
             (json!({ "sysprep": { "configMap": { "name": "a" } } }), &[]),
             (json!({ "containerDisk": { "image": "a" } }), &[]),
         ] {
-            let needed = vm("Always", "Starting", json!([volume])).secrets;
+            let needed = vm("Always", "Starting", &json!([volume])).secrets;
             assert_eq!(needed.iter().collect::<Vec<_>>(), expected, "{volume}");
         }
     }
@@ -82,11 +82,11 @@ mod tests {
         for (strategy, status, expected) in
             [("Always", "Starting", true), ("Always", "CrashLoopBackOff", true), ("Always", "Running", false)]
         {
-            assert_eq!(may_explain(&vm(strategy, status, volumes.clone())), expected, "{status}");
+            assert_eq!(may_explain(&vm(strategy, status, &volumes)), expected, "{status}");
         }
-        assert!(!may_explain(&vm("Halted", "Stopped", volumes.clone())));
-        assert!(!may_explain(&vm("Always", "Starting", json!([]))));
-        let mut starts = vm("Always", "Starting", volumes);
+        assert!(!may_explain(&vm("Halted", "Stopped", &volumes)));
+        assert!(!may_explain(&vm("Always", "Starting", &json!([]))));
+        let mut starts = vm("Always", "Starting", &volumes);
         let before = starts.clone();
         explain(&mut starts, &BTreeSet::from(["cmp-sysprep".to_owned()]));
         assert_eq!(starts, before);
