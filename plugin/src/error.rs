@@ -9,6 +9,7 @@ use cmp_core::plan::{Cause, Refusal};
 use cmp_mirror::{StoreError, fetch, follow};
 
 use crate::escape;
+use crate::output::fit::INDENT;
 
 /// The failure of a command.
 #[derive(Debug)]
@@ -110,21 +111,23 @@ impl CliError {
         self.kind == Kind::Interrupted
     }
 
-    /// Returns the printed form. The message and each hint take one line, so that the server's words cannot forge a
-    /// hint.
-    pub(crate) fn text(&self) -> String {
+    /// Returns the printed lines, each with the indent of its further lines on a terminal. The message and each hint
+    /// take one line, so that the server's words cannot forge a hint.
+    pub(crate) fn lines(&self) -> Vec<(String, usize)> {
         let message = escape::line(&self.message);
-        let mut text = match &self.kind {
-            Kind::Server(reason) => format!("Error from server ({}): {message}\n", escape::line(reason)),
-            Kind::BrokenPipe | Kind::Silent => String::new(),
-            Kind::User | Kind::Unreachable | Kind::Interrupted => format!("error: {message}\n"),
+        let first = match &self.kind {
+            Kind::Server(reason) => Some((format!("Error from server ({}): {message}", escape::line(reason)), INDENT)),
+            Kind::BrokenPipe | Kind::Silent => None,
+            Kind::User | Kind::Unreachable | Kind::Interrupted => Some((format!("error: {message}"), "error: ".len())),
         };
-        for hint in &self.hints {
-            text.push_str("hint: ");
-            text.push_str(&escape::line(hint));
-            text.push('\n');
-        }
-        text
+        let hints = self.hints.iter().map(|hint| (format!("hint: {}", escape::line(hint)), "hint: ".len()));
+        first.into_iter().chain(hints).collect()
+    }
+
+    /// Returns the printed form where no line is broken.
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> String {
+        self.lines().into_iter().map(|(line, _)| line + "\n").collect()
     }
 
     /// Returns the hints about the next steps.

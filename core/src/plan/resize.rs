@@ -170,8 +170,8 @@ impl Plan {
 pub fn are_paused(cluster: &ClusterName, paused: &[&InstanceName]) -> Refusal {
     let names: Vec<String> = paused.iter().map(ToString::to_string).collect();
     Refusal::wish(format!("paused VMs cannot be resized: {}", names.join(", ")))
-        .hint(format!("kubectl cmp resume cluster {cluster} resumes them, so that they can be restarted"))
-        .hint(format!("kubectl cmp suspend cluster {cluster} --mode halt switches them off"))
+        .hint(format!("`kubectl cmp resume cluster {cluster}` resumes them, so that they can be restarted"))
+        .hint(format!("`kubectl cmp suspend cluster {cluster} --mode halt` switches them off"))
 }
 
 /// Returns the guest that has to be restarted, from the guests before and after the change of its VM.

@@ -5,7 +5,7 @@ use std::ops::Range;
 /// The room where lines are not broken.
 pub(crate) const UNLIMITED: usize = usize::MAX;
 /// The spaces before a further line of a table's row.
-pub(super) const INDENT: usize = 2;
+pub(crate) const INDENT: usize = 2;
 /// The spaces between two columns of a table.
 pub(super) const GAP: usize = 3;
 /// The least width of text that is broken between words.
@@ -24,6 +24,44 @@ pub(crate) fn broken(line: &str, room: usize, indent: usize) -> String {
         (rest, from) = (others.trim_start(), 0);
     }
     text + &lead + rest
+}
+
+/// The letter in place of a space at which a line is not broken. No escaped text has this character.
+const GLUE: char = '\0';
+
+/// Breaks a sentence as [`broken`] does. A command in it stays whole, so that it can be copied.
+pub(crate) fn broken_sentence(sentence: &str, room: usize, indent: usize) -> String {
+    let mut glued = sentence.to_owned();
+    for command in commands(sentence) {
+        let whole = sentence[command.clone()].replace(' ', &GLUE.to_string());
+        glued.replace_range(command, &whole);
+    }
+    broken(&glued, room, indent).replace(GLUE, " ")
+}
+
+/// Returns the places of commands in a sentence. They are in backticks or quotes. In a hint, a command of kubectl may also
+/// end its clause.
+fn commands(sentence: &str) -> Vec<Range<usize>> {
+    let hint = sentence.starts_with("hint: ");
+    let quoted = [("`", &["`"][..]), ("'kubectl ", &["'"])];
+    let clauses = [": kubectl ", ", or kubectl "].map(|start| (start, &[", ", "; ", " ("][..]));
+    let mut found = Vec::new();
+    for (start, ends) in quoted.into_iter().chain(clauses.into_iter().filter(|_| hint)) {
+        let mut from = 0;
+        while let Some(at) = sentence[from..].find(start).map(|at| from + at) {
+            let inside = at + start.len();
+            let end = ends.iter().filter_map(|end| sentence[inside..].find(end)).min();
+            // A quote that does not end is a letter.
+            if end.is_none() && start.starts_with(['`', '\'']) {
+                break;
+            }
+            from = end.map_or(sentence.len(), |end| inside + end);
+            let command = if start.starts_with(['`', '\'']) { at } else { inside - "kubectl ".len() };
+            found.push(command..from);
+            from = (from + 1).min(sentence.len());
+        }
+    }
+    found
 }
 
 /// Returns where a line that does not fit is broken. The place is the last space that leaves at most `room` characters
@@ -86,6 +124,27 @@ mod tests {
     }
 
     #[test]
+    fn a_command_in_a_sentence_stays_whole() {
+        let check = |sentence: &str, room, expected: &str| {
+            assert_eq!(broken_sentence(sentence, room, 6), expected, "{sentence:?} {room}");
+        };
+        check("hint: perhaps: kubectl cmp get clusters", 30, "hint: perhaps:\n      kubectl cmp get clusters");
+        check(
+            "hint: see 'kubectl cmp get --help' for usage",
+            33,
+            "hint: see\n      'kubectl cmp get --help'\n      for usage",
+        );
+        check("hint: kubectl cmp a b, or kubectl cmp b a", 30, "hint: kubectl cmp a b, or\n      kubectl cmp b a");
+        check("hint: use it (`a b c d e f`), or not", 28, "hint: use it\n      (`a b c d e f`), or\n      not");
+        // A longer command is the terminal's to break, which can be copied.
+        check("hint: so: kubectl cmp get clusters -A", 26, "hint: so:\n      kubectl cmp get clusters -A");
+        // Prose is broken anywhere.
+        check("error: kubectl cmp get needs a type", 26, "error: kubectl cmp get\n      needs a type");
+        check("hint: kubectl's own `flag", 24, "hint: kubectl's own\n  `flag");
+        check("größer: `ä ö` kubectl cmp", UNLIMITED, "größer: `ä ö` kubectl cmp");
+    }
+
+    #[test]
     fn columns_that_do_not_fit_are_on_further_lines() {
         let ends =
             |widths: &[usize], word, room| parts(widths, word, room).iter().map(|part| part.end).collect::<Vec<_>>();
@@ -102,6 +161,16 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn a_broken_sentence_has_every_word(
+            sentence in "(hint: )?([a-zä' ]|`|kubectl |: |, or |; ){0,30}", room in 1_usize..60, indent in 0_usize..20,
+        ) {
+            let text = broken_sentence(&sentence, room, indent);
+            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            proptest::prop_assert_eq!(words(&text), words(&sentence));
+            proptest::prop_assert_eq!(broken_sentence(&sentence, UNLIMITED, indent), sentence);
+        }
+
         #[test]
         fn only_a_word_that_is_too_long_exceeds_the_room(line in "[a-z ]{0,80}", room in 1_usize..60, indent in 0_usize..20) {
             let text = broken(&line, room, indent);

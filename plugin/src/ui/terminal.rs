@@ -12,7 +12,7 @@ use cmp_client::error::without_numbers;
 use super::interrupt::Interrupt;
 use crate::error::CliError;
 use crate::escape;
-use crate::output::fit::{UNLIMITED, broken};
+use crate::output::fit::{INDENT, UNLIMITED, broken_sentence};
 
 /// A stream that a command writes to.
 pub(crate) type Sink = Box<dyn Write + Send>;
@@ -30,6 +30,8 @@ pub(crate) struct Terminal {
     pub(crate) screen: Option<Screen>,
     /// Whether data can be redrawn in place.
     pub(crate) live: bool,
+    /// The number of columns of standard error, if it is a terminal.
+    pub(crate) notes: Option<u16>,
 }
 
 /// The abilities of the terminal that data is written to.
@@ -89,6 +91,7 @@ impl Ui {
                 columns: terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0),
             }),
             live: io::stdout().is_terminal() && is_able,
+            notes: terminal_size::terminal_size_of(io::stderr()).filter(|_| to_terminal).map(|(width, _)| width.0),
         };
         let answers = Box::new(io::BufReader::new(io::stdin()));
         Self::new(Box::new(io::stdout()), Box::new(io::stderr()), answers, terminal)
@@ -159,9 +162,28 @@ impl Ui {
         locked(&self.notes).write_all(escape::lines(&without_numbers(text)).as_bytes()).ok();
     }
 
-    /// Writes one line to standard error. Line breaks in the text are escaped.
+    /// Writes one line to standard error. Line breaks in the text are escaped. On a terminal it is broken between words.
     pub(crate) fn note(&self, text: &str) {
-        self.err(&format!("{}\n", escape::line(text)));
+        let indent = if text.starts_with("hint: ") { "hint: ".len() } else { INDENT };
+        self.sentences([(text, indent)]);
+    }
+
+    /// Writes sentences to standard error, each in a line of its own, as [`note`](Self::note) does. A sentence that is
+    /// broken goes on behind its indent.
+    pub(crate) fn sentences<'a>(&self, sentences: impl IntoIterator<Item = (&'a str, usize)>) {
+        let mut text = String::new();
+        for (sentence, indent) in sentences {
+            // The length counts as the terminal shows it.
+            let sentence = without_numbers(sentence);
+            text.push_str(&broken_sentence(&escape::line(&sentence), self.notes_room(), indent));
+            text.push('\n');
+        }
+        self.err(&text);
+    }
+
+    /// Returns the number of characters that fit into a line of standard error. It is unlimited if that is no terminal.
+    fn notes_room(&self) -> usize {
+        self.terminal.notes.map_or(UNLIMITED, usize::from)
     }
 
     /// Writes several lines to standard error, each as [`note`](Self::note) does.
@@ -245,10 +267,8 @@ impl Ui {
             return Ok(());
         }
         self.note(&format!("{what}:"));
-        let width = terminal_size::terminal_size_of(io::stderr()).filter(|_| self.terminal.interactive);
-        let room = width.map_or(UNLIMITED, |(width, _)| usize::from(width.0));
         for line in goes {
-            self.err(&format!("{}\n", broken(&format!("  {}", escape::line(line)), room, 4)));
+            self.sentences([(format!("  {line}").as_str(), 4)]);
         }
         if !self.terminal.interactive {
             return Err(CliError::user("cannot prompt for confirmation: stdin is not a terminal")
@@ -292,7 +312,7 @@ fn cut(line: &str, width: usize) -> String {
 impl CliError {
     /// Prints the error and its hints.
     pub(crate) fn print(&self, ui: &Ui) {
-        ui.err(&self.text());
+        ui.sentences(self.lines().iter().map(|(line, indent)| (line.as_str(), *indent)));
     }
 }
 

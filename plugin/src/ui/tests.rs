@@ -15,6 +15,25 @@ fn data_and_notes_are_written_apart_and_escaped() {
     assert_eq!(captured.notes(), "e\nf\ng\\nh\n");
 }
 
+#[test]
+fn errors_hints_and_notes_are_broken_between_words_on_a_terminal_only() {
+    let said = |notes| {
+        let captured = Captured::new();
+        let ui = captured.ui_of(Terminal { notes, ..Terminal::default() });
+        CliError::user("cluster web is not ready after 10 s").hint("perhaps: kubectl cmp get cluster web").print(&ui);
+        CliError::not_found("cluster", "a-long-name").print(&ui);
+        ui.note("Warning: cluster web is left out");
+        captured.notes()
+    };
+    let whole = "error: cluster web is not ready after 10 s\nhint: perhaps: kubectl cmp get cluster web\n\
+                 Error from server (NotFound): cluster \"a-long-name\" not found\nWarning: cluster web is left out\n";
+    assert_eq!(said(None), whole);
+    assert_eq!(said(Some(80)), whole);
+    let broken = "error: cluster web is not ready\n       after 10 s\nhint: perhaps:\n      kubectl cmp get cluster web\n\
+                  Error from server (NotFound):\n  cluster \"a-long-name\" not found\nWarning: cluster web is left out\n";
+    assert_eq!(said(Some(34)), broken);
+}
+
 /// A way to write text: its name, the terminal, and the call.
 type Said<'a> = (&'a str, Terminal, &'a dyn Fn(&Ui));
 

@@ -153,8 +153,8 @@ fn an_impossible_size_is_refused_before_the_first_step() {
             &[("want.web", WEB)],
             &[paused],
             "paused VMs cannot be resized: web-1\n\
-             hint: kubectl cmp resume cluster web resumes them, so that they can be restarted\n\
-             hint: kubectl cmp suspend cluster web --mode halt switches them off",
+             hint: `kubectl cmp resume cluster web` resumes them, so that they can be restarted\n\
+             hint: `kubectl cmp suspend cluster web --mode halt` switches them off",
         ),
         ("cpu=9", &[("want.web", WEB)], &[], "exceeded quota: john, requested: cpu=21, used: cpu=6, limited: cpu=16"),
     ] {

@@ -7,7 +7,7 @@ use cmp_core::keys;
 
 use crate::error::CliError;
 use crate::escape;
-use crate::output::fit::{UNLIMITED, broken};
+use crate::output::fit::broken_sentence;
 use crate::output::{Format, print_object};
 use crate::ui::Ui;
 
@@ -89,11 +89,9 @@ impl Check {
     pub(super) fn lines(&self, room: usize) -> String {
         let (name, message) = (escape::line(&self.name), escape::line(&self.message));
         let status = format!("{:<STATUS$}", self.status.as_str());
-        let mut text = broken(&format!("{status}{name}: {message}"), room, STATUS) + "\n";
+        let mut text = broken_sentence(&format!("{status}{name}: {message}"), room, STATUS) + "\n";
         for hint in &self.hints {
-            // A command stays on one line, so that it can be copied.
-            let room = if hint.contains("kubectl") { UNLIMITED } else { room };
-            text.push_str(&broken(&format!("hint: {}", escape::line(hint)), room, "hint: ".len()));
+            text.push_str(&broken_sentence(&format!("hint: {}", escape::line(hint)), room, "hint: ".len()));
             text.push('\n');
         }
         text
@@ -168,6 +166,7 @@ impl<'a> Report<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::fit::UNLIMITED;
     use crate::ui::captured::Captured;
 
     #[test]
@@ -183,7 +182,7 @@ mod tests {
         );
         assert_eq!(
             Check::failed("cmp", "it is not installed here").hint("`kubectl cmp install` installs cmp").lines(32),
-            "failed    cmp: it is not\n          installed here\nhint: `kubectl cmp install` installs cmp\n"
+            "failed    cmp: it is not\n          installed here\nhint: `kubectl cmp install`\n      installs cmp\n"
         );
         assert_eq!(
             Check::warning("account", "too much").hint("no cluster can grow until enough is released").lines(32),

@@ -29,5 +29,5 @@ pub(crate) async fn restarted(
 /// Builds the error for an instance that does not run again in time.
 fn late(name: &InstanceName, timeout: Duration) -> CliError {
     CliError::user(format!("{name} does not run after {} s", timeout.as_secs()))
-        .hint(format!("kubectl cmp describe instance {name} says why"))
+        .hint(format!("`kubectl cmp describe instance {name}` says why"))
 }
