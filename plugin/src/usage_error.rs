@@ -2,159 +2,140 @@
 
 use std::ffi::OsString;
 
-use clap::Command;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::{ContextKind, ErrorKind};
+use clap::{Arg, Command};
 
 use cmp_core::name::{ClusterName, InstanceName};
 
 use crate::args::nouns::noun;
 use crate::error::CliError;
 
+mod habits;
 mod kubectl;
+mod message;
+
+use habits::{belongs, elsewhere, known_as, login};
+pub(crate) use message::message;
+use message::text;
 
 /// Converts an error of clap into an error for the user, with hints.
 pub(crate) fn error(root: &Command, error: &clap::Error, typed: &[OsString]) -> CliError {
     let (path, command) = deepest(root, typed);
     let help = format!("see '{path} --help' for usage");
-    if error.kind() == ErrorKind::InvalidSubcommand {
-        return unknown(error, &path, command, typed).hint(help);
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => return unknown(error, &path, command, typed).hint(help),
+        ErrorKind::MissingSubcommand => return missing(&path, command).hint(help),
+        _ => {}
+    }
+    let argument = text(error, ContextKind::InvalidArg).unwrap_or_default();
+    if error.kind() == ErrorKind::UnknownArgument && argument.starts_with('-') {
+        if let Some(below) = types_with(command, &argument) {
+            return CliError::user(format!("{path} needs a type before {argument}: {below}")).hint(help);
+        }
+        if let Some((flag, value)) = negative(&argument, typed) {
+            return CliError::user(format!("invalid value '{value}' for '{flag}': it must not be negative")).hint(help);
+        }
     }
     let mut said = CliError::user(message(error));
-    let argument = text(error, ContextKind::InvalidArg).unwrap_or_default();
     let hint = match error.kind() {
-        ErrorKind::UnknownArgument => belongs(&argument, &path).or_else(|| elsewhere(&argument, &path)),
+        ErrorKind::UnknownArgument => of_switch(&argument, command, typed)
+            .or_else(|| belongs(&argument, &path))
+            .or_else(|| elsewhere(&argument, &path)),
         ErrorKind::MissingRequiredArgument if argument.contains("<COMMAND>") && path.ends_with(" exec") => {
             Some("the command comes after --: kubectl cmp exec -it INSTANCE -- sh".to_owned())
         }
+        ErrorKind::ValueValidation => {
+            let value = text(error, ContextKind::InvalidValue).unwrap_or_default();
+            let object = || kubectl::command_for_object(verb(&path), &value, namespace(typed).as_deref()).map(own);
+            login(&path, &value).or_else(object)
+        }
         _ => None,
     };
-    if let Some(hint) = hint {
+    let similar = || similar(error, command).map(|similar| format!("did you mean {similar}?"));
+    if let Some(hint) = hint.or_else(similar) {
         said = said.hint(hint);
-    }
-    if let Some(similar) = similar(error, command) {
-        said = said.hint(format!("did you mean {similar}?"));
     }
     said.hint(help)
 }
 
-/// Returns the deepest command whose words were typed, and its path.
+/// Returns the deepest command whose words were typed, and its path. The first word that is unknown there ends the path.
 fn deepest<'a>(root: &'a Command, typed: &[OsString]) -> (String, &'a Command) {
     let (mut path, mut command) = ("kubectl cmp".to_owned(), root);
-    for word in typed.iter().skip(1).filter_map(|word| word.to_str()) {
-        if let Some(next) = command.find_subcommand(word) {
-            path = format!("{path} {word}");
-            command = next;
+    let mut words = typed.iter().skip(1).map_while(|word| word.to_str());
+    while let Some(word) = words.next() {
+        if word.starts_with('-') {
+            let Some(flag) = flag_of(command, word).or_else(|| flag_of(root, word)) else { break };
+            let is_whole = word.starts_with("--") || word.chars().count() == 2;
+            if is_whole && !word.contains('=') && flag.get_action().takes_values() && !flag.is_require_equals_set() {
+                words.next();
+            }
+            continue;
         }
+        let Some(next) = command.find_subcommand(word) else { break };
+        path = format!("{path} {word}");
+        command = next;
     }
     (path, command)
 }
 
-fn text(error: &clap::Error, kind: ContextKind) -> Option<String> {
-    match error.get(kind)? {
-        ContextValue::String(text) => Some(text.clone()),
-        ContextValue::Strings(texts) => Some(texts.join(", ")),
-        _ => None,
-    }
+/// Returns the flag of a command that a word gives, with or without its value.
+fn flag_of<'a>(command: &'a Command, word: &str) -> Option<&'a Arg> {
+    let long = word.strip_prefix("--").map(|flag| flag.split('=').next().unwrap_or_default());
+    let short = word.strip_prefix('-').filter(|_| long.is_none()).and_then(|flag| flag.chars().next());
+    let is =
+        |flag: &&Arg| (long.is_some() && flag.get_long() == long) || (short.is_some() && flag.get_short() == short);
+    command.get_arguments().find(is)
 }
 
-/// Returns one line that describes the error.
-pub(crate) fn message(error: &clap::Error) -> String {
-    let argument = text(error, ContextKind::InvalidArg).unwrap_or_default();
-    let value = text(error, ContextKind::InvalidValue).unwrap_or_default();
-    match error.kind() {
-        ErrorKind::UnknownArgument if argument.starts_with('-') => format!("unknown flag: {argument}"),
-        ErrorKind::UnknownArgument => format!("unexpected argument {argument:?}"),
-        ErrorKind::MissingRequiredArgument => {
-            // Names come first, in the order in which they are typed. clap lists flags first.
-            let (names, flags): (Vec<&str>, Vec<&str>) =
-                argument.split(", ").partition(|argument| argument.starts_with('<'));
-            format!("missing: {}", [names, flags].concat().join(", "))
-        }
-        ErrorKind::TooManyValues => format!("{} takes no value", argument.split(' ').next().unwrap_or_default()),
-        ErrorKind::InvalidValue if value.is_empty() => {
-            match text(error, ContextKind::ValidValue).filter(|valid| !valid.is_empty()) {
-                Some(valid) => format!("{argument} needs a value: one of {valid}"),
-                None => format!("{argument} needs a value"),
-            }
-        }
-        ErrorKind::InvalidValue => {
-            let valid = text(error, ContextKind::ValidValue).unwrap_or_default();
-            format!("invalid value '{value}' for '{argument}': use one of {valid}")
-        }
-        // For every other error, use the first paragraph of clap's message.
-        _ => {
-            let rendered = error.render().to_string();
-            let first = rendered.split("\n\n").next().unwrap_or_default();
-            let lines: Vec<&str> = first.trim_start_matches("error: ").lines().map(str::trim).collect();
-            in_words(&lines.join(" "))
-        }
-    }
+/// Returns the types of a verb that take a flag, if the flag stands where the type belongs.
+fn types_with(verb: &Command, flag: &str) -> Option<String> {
+    let nouns = verb
+        .get_subcommands()
+        .filter(|noun| self::noun(noun.get_name()).is_some())
+        .filter(|noun| flag_of(noun, flag).is_some());
+    let names: Vec<&str> = nouns.map(Command::get_name).collect();
+    (!names.is_empty()).then(|| names.join(" or "))
 }
 
-/// Rewrites the library's messages about numbers in plain words.
-fn in_words(text: &str) -> String {
-    let text = text.replace("invalid digit found in string", "it is not a whole number");
-    let Some((before, range)) = text.rsplit_once(" is not in ") else { return text };
-    match range.split_once("..=") {
-        Some((from, to)) => format!("{before} is not from {from} to {to}"),
-        None => text.clone(),
-    }
+/// Returns the flag before a negative value, and the value. clap takes the start of the value, such as `-3`, for a flag.
+fn negative<'a>(argument: &str, typed: &'a [OsString]) -> Option<(&'a str, &'a str)> {
+    argument.strip_prefix('-').filter(|value| value.starts_with(|letter: char| letter.is_ascii_digit()))?;
+    let words: Vec<&str> = typed.iter().filter_map(|typed| typed.to_str()).collect();
+    let mut pairs = words.iter().copied().zip(words.iter().copied().skip(1));
+    pairs.find(|(flag, value)| flag.starts_with('-') && value.starts_with(argument))
 }
 
-/// Suggests where a superfluous word belongs.
-fn belongs(word: &str, path: &str) -> Option<String> {
-    match path.strip_prefix("kubectl cmp ")? {
-        "exec" => Some(format!("the command comes after --: kubectl cmp exec INSTANCE -- {word} ...")),
-        "scale cluster" if word.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(format!("set the number of instances with --count {word}"))
-        }
-        "set quota" if word.contains('=') && !word.starts_with('-') => {
-            Some(format!("write amounts as flags: --{}", word.replacen('=', " ", 1)))
-        }
-        "create template" if word.contains('.') && !word.starts_with('-') => {
-            Some(format!("name the file with -f {word}"))
-        }
-        "create cluster" if !word.starts_with('-') => Some("create one cluster per command".to_owned()),
-        _ => None,
-    }
+/// Returns the verb of the command at a path, without the type after it.
+fn verb(path: &str) -> &str {
+    let words = path.strip_prefix("kubectl cmp ").unwrap_or_default();
+    words.rsplit_once(' ').filter(|(_, last)| noun(last).is_some()).map_or(words, |(verb, _)| verb)
 }
 
-/// Names the command or the flag that does what an unknown flag stands for.
-fn elsewhere(flag: &str, path: &str) -> Option<String> {
-    let (verb, noun) = path.strip_prefix("kubectl cmp ")?.split_once(' ')?;
-    Some(match (verb, noun, flag) {
-        ("delete", _, "--force" | "--now") => "--yes deletes without a question".to_owned(),
-        ("resize", _, "--count" | "--replicas") => {
-            "the number of instances: kubectl cmp scale cluster NAME --count N".to_owned()
-        }
-        ("scale", _, "--cpu" | "--memory" | "--resource") => {
-            format!("the size of instances: kubectl cmp resize cluster NAME {flag} AMOUNT")
-        }
-        ("suspend" | "resume", "instance" | "instances" | "in", "--for" | "--all") => {
-            format!("{flag} is for clusters: kubectl cmp {verb} cluster")
-        }
-        _ => return None,
-    })
+/// Builds the error for a command line that ends before its command or its type.
+fn missing(path: &str, command: &Command) -> CliError {
+    let below: Vec<&str> =
+        command.get_subcommands().filter(|below| !below.is_hide_set()).map(Command::get_name).collect();
+    let what = match path {
+        "kubectl cmp" => "a command".to_owned(),
+        _ if below.iter().any(|word| noun(word).is_some()) => format!("a type: {}", below.join(" or ")),
+        _ => format!("one of {}", below.join(", ")),
+    };
+    CliError::user(format!("{path} needs {what}"))
 }
 
-/// Returns the command for a word that other tools use.
-fn known_as(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "list" | "ls" | "show" | "status" => "kubectl cmp get",
-        "run" | "new" | "add" => "kubectl cmp create",
-        "rm" | "remove" | "destroy" => "kubectl cmp delete",
-        "pause" | "halt" | "sleep" => "kubectl cmp suspend",
-        "unpause" | "wake" => "kubectl cmp resume",
-        "restart" | "reboot" => "kubectl cmp rollout restart cluster NAME",
-        "shell" => "kubectl cmp exec -it INSTANCE -- sh",
-        "me" | "login" => "kubectl cmp whoami",
-        "backup" | "dump" | "save" => "kubectl cmp export cluster NAME",
-        "restore" | "import" | "apply" => "kubectl cmp create -f FILE",
-        "usage" => "kubectl cmp top, kubectl cmp quota, or kubectl cmp report for past usage",
-        "cost" | "bill" | "billing" => "kubectl cmp report",
-        "cron" | "timer" => "kubectl cmp schedule",
-        _ => return None,
-    })
+/// Explains a superfluous word that is the value of the switch before it: `--mirror false`.
+fn of_switch(word: &str, command: &Command, typed: &[OsString]) -> Option<String> {
+    let words: Vec<&str> = typed.iter().filter_map(|typed| typed.to_str()).collect();
+    let is_switch = |flag: &str| flag_of(command, flag).is_some_and(Arg::is_require_equals_set);
+    let mut pairs = words.iter().zip(words.iter().skip(1)).filter(|_| !word.starts_with('-'));
+    let (flag, _) = pairs.find(|(flag, value)| **value == word && flag.starts_with("--") && is_switch(flag))?;
+    Some(format!("a switch takes its value after =: {flag}={word}"))
+}
+
+/// Suggests a command of kubectl.
+fn own(mut command: String) -> String {
+    command.insert_str(0, "perhaps kubectl's own: ");
+    command
 }
 
 /// Returns the suggestion of clap, if it is a flag of the same command.
@@ -169,13 +150,19 @@ fn unknown(error: &clap::Error, path: &str, command: &Command, typed: &[OsString
     let word = text(error, ContextKind::InvalidSubcommand).unwrap_or_default();
     match path.strip_prefix("kubectl cmp ") {
         Some(verb) => unknown_type(error, (path, verb), command, &word, typed),
-        None => unknown_command(error, &word),
+        None => unknown_command(error, command, &word),
     }
 }
 
 /// Builds the error for a word in the place of a command.
-fn unknown_command(error: &clap::Error, word: &str) -> CliError {
+fn unknown_command(error: &clap::Error, root: &Command, word: &str) -> CliError {
     let error_of = CliError::user(format!("unknown command {word:?} for \"kubectl cmp\""));
+    if ["kubectl", "cmp"].contains(&word) {
+        return error_of.hint(format!("leave out the second {word}: kubectl cmp COMMAND"));
+    }
+    if let Some(small) = root.find_subcommand(word.to_lowercase()) {
+        return error_of.hint(format!("did you mean {}?", small.get_name()));
+    }
     if noun(word).is_some() {
         return error_of.hint(format!("the verb comes first: kubectl cmp get {word}"));
     }
@@ -183,7 +170,7 @@ fn unknown_command(error: &clap::Error, word: &str) -> CliError {
         return error_of.hint(format!("perhaps: {known}"));
     }
     if kubectl::is_verb(word) {
-        return error_of.hint(format!("perhaps kubectl's own: kubectl {word}"));
+        return error_of.hint(own(format!("kubectl {word}")));
     }
     // A word with another first letter is not a typing error.
     let similar = text(error, ContextKind::SuggestedSubcommand).unwrap_or_default();
@@ -216,21 +203,23 @@ fn unknown_type(
             return wrong
                 .hint("to delete the instances with the highest indexes: kubectl cmp scale cluster NAME --count N");
         }
-        ("create", Some("an instance"), _) => {
+        ("create", noun, word) if noun == Some("an instance") || kubectl::is_pod(word) => {
             return wrong.hint("clusters create their instances: kubectl cmp create cluster");
         }
         ("get" | "describe", Some("a quota"), _) => return wrong.hint("perhaps: kubectl cmp quota"),
+        ("create", Some("a quota"), _) | ("set", Some("a user"), _) => {
+            return wrong.hint("the quota of a user: kubectl cmp set quota USER");
+        }
         ("get", _, "events" | "event" | "ev") => return wrong.hint("perhaps: kubectl cmp events"),
         ("get", _, "all") => return wrong.hint("one type at a time: kubectl cmp get clusters"),
         (_, Some(_), _) => return wrong,
         _ => {}
     }
     let namespace = kubectl::command(verb, word, namespace(typed).as_deref());
-    let instance = (kubectl::is_instance(word) && takes("an instance"))
-        .then(|| format!("cmp calls them instances: {path} instances"));
+    let instance =
+        (kubectl::is_pod(word) && takes("an instance")).then(|| format!("cmp calls them instances: {path} instances"));
     if instance.is_some() || namespace.is_some() {
-        let own = namespace.map(|own| format!("perhaps kubectl's own: {own}"));
-        return instance.into_iter().chain(own).fold(wrong, CliError::hint);
+        return instance.into_iter().chain(namespace.map(own)).fold(wrong, CliError::hint);
     }
     let after = after(typed, word);
     if let Some(noun) = misspelled(error, command, word) {
@@ -238,21 +227,28 @@ fn unknown_type(
         return wrong.hint(words.collect::<Vec<_>>().join(" "));
     }
     // A word with another name after it stands where the type belongs, so that it is no name.
-    if !after.is_empty() {
+    if after.iter().any(|word| !word.contains('=')) {
         return wrong;
     }
     if let (true, Ok(name)) = (takes("an instance"), word.parse::<InstanceName>()) {
         return wrong.hint(format!("perhaps: {path} instance {name}"));
     }
     match word.parse::<ClusterName>() {
-        Ok(name) if takes("a cluster") => wrong.hint(format!("perhaps: {path} cluster {name}")),
+        Ok(name) if takes("a cluster") => {
+            let words = std::iter::once(format!("perhaps: {path} cluster {name}")).chain(after);
+            wrong.hint(words.collect::<Vec<_>>().join(" "))
+        }
         _ => wrong,
     }
 }
 
 /// Returns the type that was misspelled, if the word resembles one. clap finds what resembles it. A word that is much
 /// shorter or has a dash is rather a name.
-fn misspelled<'a>(error: &clap::Error, command: &'a Command, word: &str) -> Option<&'a str> {
+fn misspelled(error: &clap::Error, command: &Command, word: &str) -> Option<String> {
+    let small = word.to_lowercase();
+    if small != word && command.find_subcommand(&small).is_some() {
+        return Some(small);
+    }
     let similar = text(error, ContextKind::SuggestedSubcommand)?;
     let is_near = |similar: &&str| {
         similar.len().abs_diff(word.len()) <= 1 && similar.len() > 3 && similar.chars().next() == word.chars().next()
@@ -262,8 +258,7 @@ fn misspelled<'a>(error: &clap::Error, command: &'a Command, word: &str) -> Opti
     }
     // clap puts the most similar word last.
     let near = similar.split(", ").filter(is_near).last()?;
-    let taken = command.find_subcommand(near)?;
-    std::iter::once(taken.get_name()).chain(taken.get_visible_aliases()).find(|word| *word == near)
+    command.find_subcommand(near).map(|_| near.to_owned())
 }
 
 /// Returns the words after a word, up to the first flag.
@@ -289,162 +284,4 @@ fn namespace(typed: &[OsString]) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::command_line;
-
-    /// Checks the message for a wrong command line.
-    fn check(typed: &str, expected: &str) {
-        let arguments: Vec<OsString> = typed.split(' ').map(|word| word.replace('_', " ").into()).collect();
-        let arguments = command_line::split_titles(arguments.into_iter());
-        let root = command_line::command();
-        let said = root.clone().try_get_matches_from(&arguments).unwrap_err();
-        let text = error(&root, &said, &arguments).text();
-        assert_eq!(text.trim_end(), expected, "{typed}");
-    }
-
-    #[test]
-    fn usage_errors_name_the_mistake_and_the_help() {
-        let help = |path: &str| format!("hint: see 'kubectl cmp{path} --help' for usage");
-        let create = help(" create cluster");
-        check(
-            "kubectl-cmp frobnicate",
-            &format!("error: unknown command \"frobnicate\" for \"kubectl cmp\"\n{}", help("")),
-        );
-        check("kubectl-cmp create cluster web --cpu 1", &format!("error: missing: --memory <MEMORY>\n{create}"));
-        check(
-            "kubectl-cmp create cluster",
-            &format!("error: missing: <NAME>, --cpu <CPU>, --memory <MEMORY>\n{create}"),
-        );
-        check("kubectl-cmp create cluster --frob", &format!("error: unknown flag: --frob\n{create}"));
-        check(
-            "kubectl-cmp create cluster --cpus 1",
-            &format!("error: unknown flag: --cpus\nhint: did you mean --cpu?\n{create}"),
-        );
-        check(
-            "kubectl-cmp create cluster web --cpu -1 --memory 1Gi",
-            &format!("error: invalid value '-1' for '--cpu <CPU>': it must be above 0\n{create}"),
-        );
-        check(
-            "kubectl-cmp create cluster web db --cpu 1 --memory 1Gi",
-            &format!("error: unexpected argument \"db\"\nhint: create one cluster per command\n{create}"),
-        );
-        check(
-            "kubectl-cmp create cluster web --cpu 1 --memory 64",
-            &format!("error: invalid value '64' for '--memory <MEMORY>': 64 is 64 bytes; did you mean 64Gi?\n{create}"),
-        );
-        check("kubectl-cmp create cluster web --cpu", &format!("error: --cpu <CPU> needs a value\n{create}"));
-        check(
-            "kubectl-cmp suspend cluster --mode off",
-            &format!(
-                "error: invalid value 'off' for '--mode <MODE>': use one of pause, halt\n{}",
-                help(" suspend cluster")
-            ),
-        );
-        check(
-            "kubectl-cmp get web",
-            &format!(
-                "error: kubectl cmp get needs a type first: clusters or instances or schedules or users or templates or tokens; \"web\" is not one of them\nhint: perhaps: kubectl cmp get cluster web\n{}",
-                help(" get")
-            ),
-        );
-        check(
-            "kubectl-cmp stop web/0",
-            &format!(
-                "error: kubectl cmp stop needs a type first: instance; \"web/0\" is not one of them\nhint: perhaps: kubectl cmp stop instance web-0\n{}",
-                help(" stop")
-            ),
-        );
-        check(
-            "kubectl-cmp stop cluster web",
-            &format!(
-                "error: kubectl cmp stop needs a type first: instance; \"cluster\" is not one of them\nhint: to suspend all instances of a cluster: kubectl cmp suspend cluster NAME\n{}",
-                help(" stop")
-            ),
-        );
-        check(
-            "kubectl-cmp exec web-0 bash",
-            &format!(
-                "error: unexpected argument \"bash\"\nhint: the command comes after --: kubectl cmp exec INSTANCE -- bash ...\n{}",
-                help(" exec")
-            ),
-        );
-        check(
-            "kubectl-cmp list clusters",
-            &format!(
-                "error: unknown command \"list\" for \"kubectl cmp\"\nhint: perhaps: kubectl cmp get\n{}",
-                help("")
-            ),
-        );
-        check(
-            "kubectl-cmp drain node",
-            &format!(
-                "error: unknown command \"drain\" for \"kubectl cmp\"\nhint: perhaps kubectl's own: kubectl drain\n{}",
-                help("")
-            ),
-        );
-        check(
-            "kubectl-cmp exec -it web-0",
-            &format!(
-                "error: missing: <COMMAND>...\nhint: the command comes after --: kubectl cmp exec -it INSTANCE -- sh\n{}",
-                help(" exec")
-            ),
-        );
-        check("kubectl-cmp uninstall --purge=yes", &format!("error: --purge takes no value\n{}", help(" uninstall")));
-        check("kubectl-cmp whoami --as-group g", &format!("error: missing: --as <NAME>\n{}", help(" whoami")));
-        check(
-            "kubectl-cmp delete cluster web --all",
-            &format!("error: the argument '[NAME]...' cannot be used with '--all'\n{}", help(" delete cluster")),
-        );
-    }
-    /// Checks the hints for a wrong type, without the last, which names the help.
-    fn check_hints(typed: &str, expected: &[&str]) {
-        let arguments = command_line::split_titles(typed.split(' ').map(OsString::from));
-        let root = command_line::command();
-        let said = root.clone().try_get_matches_from(&arguments).unwrap_err();
-        let error = error(&root, &said, &arguments);
-        let (_, hints) = error.hints().split_last().unwrap();
-        assert_eq!(hints, expected, "{typed}");
-    }
-
-    #[test]
-    fn a_misspelled_type_is_not_taken_for_a_name() {
-        check_hints("kubectl-cmp create cluser web --cpu 1", &["perhaps: kubectl cmp create cluster web"]);
-        check_hints("kubectl-cmp get clsters", &["perhaps: kubectl cmp get clusters"]);
-        check_hints("kubectl-cmp get instnaces -A", &["perhaps: kubectl cmp get instances"]);
-        check_hints("kubectl-cmp describe tempalte gpu", &["perhaps: kubectl cmp describe template gpu"]);
-        check_hints("kubectl-cmp delete usr john", &["perhaps: kubectl cmp delete user john"]);
-        check_hints("kubectl-cmp suspend cluter web db", &["perhaps: kubectl cmp suspend cluster web db"]);
-        check_hints("kubectl-cmp suspend thing web", &[]);
-        check_hints("kubectl-cmp suspend club", &["perhaps: kubectl cmp suspend cluster club"]);
-        check_hints("kubectl-cmp suspend cluster-a", &["perhaps: kubectl cmp suspend cluster cluster-a"]);
-    }
-
-    #[test]
-    fn a_flag_of_another_command_leads_to_that_command() {
-        check_hints("kubectl-cmp delete cluster web --force", &["--yes deletes without a question"]);
-        let scale = "the number of instances: kubectl cmp scale cluster NAME --count N";
-        check_hints("kubectl-cmp resize cluster web --count 4", &[scale]);
-        let resize = "the size of instances: kubectl cmp resize cluster NAME --cpu AMOUNT";
-        check_hints("kubectl-cmp scale cluster web --cpu 4", &[resize]);
-        let suspend = "--for is for clusters: kubectl cmp suspend cluster";
-        check_hints("kubectl-cmp suspend instance web-0 --for 3h", &[suspend]);
-        check_hints("kubectl-cmp set quota john cpu=3", &["write amounts as flags: --cpu 3"]);
-        check_hints("kubectl-cmp create template web pod.yaml -f x", &["name the file with -f pod.yaml"]);
-    }
-
-    #[test]
-    fn a_type_of_kubectl_leads_to_kubectl() {
-        let instances = "cmp calls them instances: kubectl cmp get instances";
-        check_hints("kubectl-cmp get pods", &[instances, "perhaps kubectl's own: kubectl get pods -n CLUSTER-ns"]);
-        check_hints("kubectl-cmp -n web-ns get po", &[instances, "perhaps kubectl's own: kubectl get po -n web-ns"]);
-        check_hints("kubectl-cmp get deploy web", &["perhaps kubectl's own: kubectl get deploy -n CLUSTER-ns"]);
-        check_hints("kubectl-cmp get svc -n=web-ns", &["perhaps kubectl's own: kubectl get svc -n web-ns"]);
-        check_hints("kubectl-cmp describe node n1", &["perhaps kubectl's own: kubectl describe node"]);
-        check_hints("kubectl-cmp stop pod web-0", &["cmp calls them instances: kubectl cmp stop instances"]);
-        check_hints("kubectl-cmp get quota", &["perhaps: kubectl cmp quota"]);
-        check_hints("kubectl-cmp get events", &["perhaps: kubectl cmp events"]);
-        check_hints("kubectl-cmp get all", &["one type at a time: kubectl cmp get clusters"]);
-        check_hints("kubectl-cmp suspend deploy", &["perhaps: kubectl cmp suspend cluster deploy"]);
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, FromArgMatches};
 
-use crate::args::values::request_timeout;
+use crate::args::values::{request_timeout, whole};
 
 /// Global flags of kubectl that select the API server and the identity.
 #[derive(Debug, Clone, Args)]
@@ -51,7 +51,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "FILE", hide = true)]
     pub(crate) certificate_authority: Option<PathBuf>,
     /// Number for the log level verbosity
-    #[arg(short, long, global = true, value_name = "LEVEL", default_value_t = 0, hide = true)]
+    #[arg(short, long, global = true, value_name = "LEVEL", default_value_t = 0, value_parser = whole::<u8>(0..=255), hide = true)]
     pub(crate) v: u8,
 }
 

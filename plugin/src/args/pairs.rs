@@ -70,8 +70,13 @@ impl PairArgs {
             }
         }
         let which = WhichClusters { names, all, all_namespaces, owner, selector };
-        if which.is_query() && !which.names.is_empty() {
-            return Err(CliError::user("names cannot be used with --all, -A or -l")
+        let query = [
+            (which.all, "--all"),
+            (which.all_namespaces, "--all-namespaces"),
+            (which.selector.is_some(), "--selector"),
+        ];
+        if let Some((_, flag)) = query.iter().find(|(given, _)| *given && !which.names.is_empty()) {
+            return Err(CliError::user(format!("a name cannot be used with {flag}"))
                 .hint("name the clusters, or select them by a flag"));
         }
         Ok((which, pairs, change))
@@ -84,6 +89,7 @@ fn word(text: &str) -> Result<Word, String> {
         return Ok(Word::Set(key.to_owned(), value.to_owned()));
     }
     match text.strip_suffix('-') {
+        Some("") => Err(format!("{text:?} names no key: remove a key with KEY-")),
         Some(key) => Ok(Word::Remove(key.to_owned())),
         None => name::<ClusterName>(text).map(Word::Name),
     }
@@ -128,9 +134,10 @@ mod tests {
         check("web a=b db", "error: all clusters must be specified before label changes: db");
         check(
             "web a=b --all",
-            "error: names cannot be used with --all, -A or -l\nhint: name the clusters, or select them by a flag",
+            "error: a name cannot be used with --all\nhint: name the clusters, or select them by a flag",
         );
         assert!(Typed::try_parse_from(["label", "Web", "a=b"]).is_err());
+        assert!(Typed::try_parse_from(["label", "web", "-"]).is_err());
         assert_eq!(pair("app=web"), Ok(("app".to_owned(), "web".to_owned())));
         assert!(pair("app").unwrap_err().contains("use a form such as app=web"));
     }

@@ -1,5 +1,6 @@
 //! Parsers of the values of flags and arguments. They report every invalid value before the plugin connects.
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use cmp_core::quantity::Quantity;
 use cmp_core::resources::{CPU, MEMORY, ResourceName};
 use cmp_core::schedule;
 use cmp_core::schedule::cron::Cron;
+use cmp_core::settings::Cidr;
 use cmp_core::usage::price::{Price, Prices};
 use cmp_core::vocabulary::InstanceType;
 
@@ -48,9 +50,18 @@ impl Titled for TemplateName {
 
 /// Parses a name, with or without its type. `in/0` is an instance of the cluster `in`, although `in` is a type as well.
 pub(crate) fn name<N: Titled>(text: &str) -> Result<N, String> {
+    if let Some(names) = several(text) {
+        return Err(format!("write several names with spaces between them: {names}"));
+    }
     let named = untitled(text, &[N::WHAT]);
     let named = named.and_then(|name| name.parse().map_err(|error: InvalidName| error.to_string()));
     named.or_else(|why| text.parse().map_err(|_| why))
+}
+
+/// Returns the names in a list with commas, as they should be written.
+fn several(text: &str) -> Option<String> {
+    let names: Vec<&str> = text.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    (names.len() > 1).then(|| names.join(" "))
 }
 
 /// Parses the name of a schedule, which is the name of its cluster.
@@ -103,7 +114,10 @@ pub(crate) fn denied(text: &str) -> Result<String, String> {
     if text.is_empty() || text == NODES {
         return Ok(text.to_owned());
     }
-    let range: Result<cmp_core::settings::Cidr, _> = text.parse();
+    if let Ok(address) = text.parse() {
+        return Err(format!("{text} is one address: did you mean {}?", Cidr::of(address)));
+    }
+    let range: Result<Cidr, _> = text.parse();
     range.map(|range| range.to_string()).map_err(|error| format!("it {error}, or nodes"))
 }
 
@@ -190,7 +204,26 @@ pub(crate) fn port(text: &str) -> Result<u16, String> {
     }
 }
 
+/// Returns a parser of whole numbers in a range.
+pub(crate) fn whole<N>(range: RangeInclusive<i64>) -> impl Fn(&str) -> Result<N, String> + Clone + Send + Sync + 'static
+where
+    N: TryFrom<i64>,
+{
+    move |text| {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err("it is not a whole number".to_owned());
+        }
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        let outside = || format!("{text} is not from {} to {}", range.start(), range.end());
+        number.and_then(|number: i64| N::try_from(number).ok()).ok_or_else(outside)
+    }
+}
+
 pub(crate) fn quantity(text: &str) -> Result<Quantity, String> {
+    if text.starts_with('+') {
+        return Err(format!("{text} is not an amount: give the total amount"));
+    }
     let quantity: Quantity = text.parse().map_err(|error: cmp_core::quantity::InvalidQuantity| match meant(text) {
         Some(meant) => format!("{text:?} is not a quantity; did you mean {meant}?"),
         None => error.to_string(),
@@ -330,6 +363,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     if read.is_negative() { Err(wrong()) } else { Ok(read.into()) }
 }
 
+/// Checks a duration, and returns it as kubectl reads it.
+pub(crate) fn for_kubectl(text: &str) -> Result<String, String> {
+    duration(text).map(|_| text.to_owned())
+}
+
 /// Parses the time for which `--for` changes a state: above 0, at most 366 days.
 pub(crate) fn span(text: &str) -> Result<Duration, String> {
     const MOST: Duration = Duration::from_hours(24 * 366);
@@ -413,6 +451,10 @@ mod tests {
         assert_eq!(scheduled("cl/web").unwrap().as_str(), "web");
         assert!(scheduled("user/web").is_err() && name::<ClusterName>("sched/web").is_err());
         assert!(name::<ClusterName>("pod/web").is_err());
+        let several = "write several names with spaces between them: web db";
+        assert_eq!(name::<ClusterName>("web,db").unwrap_err(), several);
+        assert_eq!(name::<ClusterName>("web, db,").unwrap_err(), several);
+        assert!(!name::<ClusterName>("web,").unwrap_err().contains("several"));
         assert_eq!(token("token/john-x1").unwrap(), "john-x1");
         assert!(token("").is_err() && token("../x").is_err());
     }
@@ -442,6 +484,7 @@ mod tests {
         assert!(memory("much").unwrap_err().contains("write a number"));
         assert!(quantity("1,5,2").unwrap_err().contains("write a number"));
         assert!(count("+1").unwrap_err().contains("give the total number"));
+        assert_eq!(quantity("+4").unwrap_err(), "+4 is not an amount: give the total amount");
         assert_eq!(duration("10").unwrap_err(), "\"10\" has no unit: use 10s, 10m or 10h");
     }
 
@@ -493,6 +536,19 @@ mod tests {
         }
         assert_eq!(port("8080"), Ok(8080));
         assert!(port("0").is_err() && port("65536").is_err() && port("http").is_err());
+    }
+
+    #[test]
+    fn a_whole_number_is_in_its_range() {
+        let read = whole::<u16>(1..=100);
+        assert_eq!((read("1"), read("100"), read("007")), (Ok(1), Ok(100), Ok(7)));
+        for outside in ["0", "-1", "101", "65537", "99999999999999999999"] {
+            assert_eq!(read(outside), Err(format!("{outside} is not from 1 to 100")));
+        }
+        for wrong in ["", "-", "many", "1.5", "0x10", "1 "] {
+            assert_eq!(read(wrong), Err("it is not a whole number".to_owned()), "{wrong:?}");
+        }
+        assert_eq!(whole::<u8>(0..=300)("256"), Err("256 is not from 0 to 300".to_owned()));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use clap::Args;
 
 use cmp_core::vocabulary::InstanceType;
 
+use crate::args::values::{for_kubectl, whole};
 use crate::args::{ContainerArg, InstanceNameArg};
 use crate::commands::shared::into_instance::{become_kubectl, given, kubectl, runs};
 use crate::context::Context;
@@ -24,10 +25,10 @@ pub(crate) struct LogsArgs {
     #[arg(long)]
     pub(crate) timestamps: bool,
     /// The number of recent lines to print
-    #[arg(long, value_name = "LINES", allow_negative_numbers = true)]
+    #[arg(long, value_name = "LINES", value_parser = whole::<i64>(-1..=1_000_000_000), allow_negative_numbers = true)]
     pub(crate) tail: Option<i64>,
     /// Print only logs newer than a duration, such as 10m
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = for_kubectl)]
     pub(crate) since: Option<String>,
     #[command(flatten)]
     pub(crate) container: ContainerArg,

@@ -8,7 +8,7 @@ use clap::Args;
 use cmp_core::vocabulary::InstanceType;
 
 use crate::args::InstanceNameArg;
-use crate::args::values::login;
+use crate::args::values::{login, port};
 use crate::commands::shared::into_instance::runs;
 use crate::commands::shared::ssh::{Login, become_ssh, command, host};
 use crate::context::Context;
@@ -28,7 +28,7 @@ pub(crate) struct SshArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) identity_file: Option<PathBuf>,
     /// The port in the VM; by default 22
-    #[arg(short, long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short, long, value_name = "PORT", value_parser = port, allow_negative_numbers = true)]
     pub(crate) port: Option<u16>,
     /// The command to run instead of a shell
     #[arg(short, long, value_name = "COMMAND")]
