@@ -11,7 +11,7 @@ use cmp_core::resources::{CPU, InvalidResourceName, MEMORY, ResourceName, Resour
 use cmp_core::verdict::Denial;
 
 use crate::args::OutputArgs;
-use crate::args::values::{self, name};
+use crate::args::values::{self, name, whole};
 use crate::commands::shared::quota::{object, rows_of};
 use crate::context::{Context, not_for};
 use crate::error::CliError;
@@ -48,17 +48,19 @@ fn question(text: &str) -> Result<Question, String> {
         let (name, value) = part.split_once('=').ok_or_else(form)?;
         let again = || format!("{name} is given twice");
         if name == "count" {
-            if count.replace(values::count(value)?).is_some() {
+            let asked = whole::<u32>(1..=i64::from(MAX_COUNT))(value).map_err(|why| format!("{name}: {why}"))?;
+            if count.replace(asked).is_some() {
                 return Err(again());
             }
             continue;
         }
-        let amount = if name == MEMORY { values::memory(value)? } else { values::quantity(value)? };
+        let amount = if name == MEMORY { values::memory(value) } else { values::quantity(value) };
+        let amount = amount.map_err(|why| format!("{name}: {why}"));
         let name: ResourceName = name.parse().map_err(|error: InvalidResourceName| error.to_string())?;
         if size.contains(&name) {
             return Err(again());
         }
-        size.set(name, amount);
+        size.set(name, amount?);
     }
     match [CPU, MEMORY].into_iter().find(|name| size.named(name).is_none()) {
         Some(missing) => Err(format!("{missing} is missing: use a form such as cpu=4,memory=8Gi")),
@@ -247,12 +249,17 @@ memory     16Gi   4Gi
             ("", "\"\" has no amount: use a form such as cpu=4,memory=8Gi,count=3"),
             ("cpu=4", "memory is missing: use a form such as cpu=4,memory=8Gi"),
             ("memory=8Gi,count=3", "cpu is missing: use a form such as cpu=4,memory=8Gi"),
-            ("cpu=4,memory=8", "8 is 8 bytes; did you mean 8Gi?"),
+            ("cpu=4,memory=8", "memory: 8 is 8 bytes; did you mean 8Gi?"),
+            ("cpu=four,memory=8Gi", "cpu: \"four\" is not a quantity: write a number"),
             ("cpu=4,cpu=4,memory=8Gi", "cpu is given twice"),
             ("cpu=4,memory=8Gi,count=1,count=2", "count is given twice"),
             ("cpu=4,memory=8Gi,gpu=1", "\"gpu\" is not a resource: use cpu, memory"),
-            ("cpu=0,memory=8Gi", "it must be above 0"),
-            ("cpu=4,memory=8Gi,count=0", "0 is below 1"),
+            ("cpu=0,memory=8Gi", "cpu: it must be above 0"),
+            ("cpu=4,memory=8Gi,gpu=0", "\"gpu\" is not a resource: use cpu, memory"),
+            ("cpu=4,memory=8Gi,nvidia.com/gpu=0", "nvidia.com/gpu: it must be above 0"),
+            ("cpu=4,memory=8Gi,count=0", "count: 0 is not from 1 to 1000"),
+            ("cpu=4,memory=8Gi,count=x", "count: it is not a whole number"),
+            ("cpu=4,memory=8Gi,", "\"\" has no amount"),
         ] {
             let error = read(wrong).unwrap_err();
             assert!(error.starts_with(why), "{wrong:?}: {error}");
