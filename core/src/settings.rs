@@ -112,6 +112,10 @@ impl FromStr for Cidr {
         const FORM: InvalidCidr = InvalidCidr("is not a range of addresses: use a form such as 169.254.0.0/16");
         let (address, prefix) = text.split_once('/').ok_or(FORM)?;
         let address: IpAddr = address.parse().map_err(|_| FORM)?;
+        // No packet has such an address, so that the range would deny nothing.
+        if matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some()) {
+            return Err(InvalidCidr("is an IPv4 address in the form of IPv6: use a form such as 169.254.0.0/16"));
+        }
         // Kubernetes accepts neither `+4` nor `04`.
         let plain = prefix == "0" || (prefix.bytes().all(|byte| byte.is_ascii_digit()) && !prefix.starts_with('0'));
         let prefix: u8 = prefix.parse().ok().filter(|_| plain).ok_or(FORM)?;
@@ -175,7 +179,18 @@ mod tests {
 
     #[test]
     fn a_range_has_an_address_and_a_prefix() {
-        for bad in ["", "10.0.0.0", "10.0.0.0/33", "10.0.0.0/+8", "10.0.0.0/08", "10.0.0/8", "::/129", "/8", "::/0"] {
+        for bad in [
+            "",
+            "10.0.0.0",
+            "10.0.0.0/33",
+            "10.0.0.0/+8",
+            "10.0.0.0/08",
+            "10.0.0/8",
+            "::/129",
+            "/8",
+            "::/0",
+            "::ffff:10.0.0.0/104",
+        ] {
             assert!(bad.parse::<Cidr>().is_err(), "{bad:?}");
         }
         assert_eq!("10.1.2.3/32".parse(), Ok(Cidr::of([10, 1, 2, 3].into())));

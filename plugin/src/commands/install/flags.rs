@@ -13,7 +13,7 @@ use serde_json::Value;
 use cmp_client::settings;
 use cmp_core::keys;
 
-use crate::args::values::{NODES, denied, ephemeral_storage, image_or_none, webhook_url};
+use crate::args::values::{NODES, denied, ephemeral_storage, image_or_none, webhook_url, whole};
 use crate::commands::install::image::Usual;
 use crate::commands::shared::versions::OURS;
 use crate::error::CliError;
@@ -35,7 +35,7 @@ pub(crate) struct InstallFlags {
     #[arg(long, value_name = "IMAGE", value_parser = image_or_none)]
     pub(crate) image: Option<String>,
     /// The number of replicas of cmp-webhook [default: 2]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(1..=100), allow_negative_numbers = true)]
     pub(crate) replicas: Option<u16>,
     /// URL of a process outside the cluster to call instead of the Deployment (development): https://HOST:PORT
     #[arg(long, value_name = "URL", value_parser = webhook_url, conflicts_with_all = ["image", "replicas"])]
@@ -98,7 +98,7 @@ fn unusable(why: &str) -> CliError {
         keys::INSTALLED_VERSION,
         keys::TEMPLATES_NAMESPACE
     ))
-    .hint("kubectl cmp install --reset-flags with the flags that you want")
+    .hint("`kubectl cmp install --reset-flags` with the flags that you want")
 }
 
 /// Returns a clap command that has only these flags.
@@ -123,6 +123,11 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
+/// Reports whether a list has an empty value beside others, which is a typing error.
+fn has_gap(value: &Value) -> bool {
+    value.as_array().is_some_and(|values| values.iter().any(is_nothing) && !is_nothing(value))
+}
+
 /// Formats a flag as it is typed.
 fn typed((name, value): (&String, &Value)) -> String {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -136,6 +141,10 @@ fn typed((name, value): (&String, &Value)) -> String {
 /// Merges the given flags with the stored flags that they do not displace.
 pub(super) fn settle(last: &Last, given: &InstallFlags) -> Result<Settled, CliError> {
     let (command, given) = (command(), flag_values(given)?);
+    if let Some((name, _)) = given.iter().find(|(_, value)| has_gap(value)) {
+        return Err(CliError::user(format!("--{name} has an empty value between its commas"))
+            .hint(format!("write one comma between two values; --{name} '' alone removes the flag")));
+    }
     let argument = |name: &str| command.get_arguments().find(|argument| argument.get_long() == Some(name));
     let remembered = || last.flags.iter().filter(|_| !last.reset);
     if let Some((name, _)) = remembered().find(|(name, _)| argument(name).is_none()) {
@@ -260,6 +269,20 @@ mod tests {
             ]
         );
         assert_eq!(settled(&json!({ "webhook-url": "https://a:1" }), &["--webhook-url", ""]).0, json!({}));
+    }
+
+    #[test]
+    fn a_list_has_no_empty_value_beside_others() {
+        for gap in ["10.0.0.0/8,,nodes", ",nodes", "nodes,"] {
+            let refused = settle(&last(&json!({})), &given(&["--deny-egress-to", gap])).unwrap_err().text();
+            assert!(
+                refused.starts_with("error: --deny-egress-to has an empty value between its commas\n"),
+                "{refused}"
+            );
+        }
+        let before = json!({ "deny-egress-to": ["nodes"] });
+        assert_eq!(settled(&before, &["--deny-egress-to", ""]).0, json!({}));
+        assert_eq!(settled(&before, &["--deny-egress-to", "10.0.0.0/8,nodes"]).0["deny-egress-to"][1], "nodes");
     }
 
     #[test]
