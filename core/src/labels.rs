@@ -148,6 +148,16 @@ pub fn shown(want: Option<&Want>, of_namespace: Pairs) -> Pairs {
     shown
 }
 
+/// Returns the labels by which an instance is shown and selected: its own, and those in the want of its cluster. Its own
+/// label takes precedence, because it is about this instance alone. A want may have reserved keys that were stored while
+/// nobody was asked. They are left out, so that no want forges a label of cmp.
+pub fn of_instance(want: Option<&Want>, own: &Pairs) -> Pairs {
+    let of_cluster = want.into_iter().flat_map(|want| &want.labels).filter(|(key, _)| !is_reserved(key));
+    let mut shown: Pairs = of_cluster.map(|(key, value)| (key.clone(), value.clone())).collect();
+    shown.extend(own.clone());
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,6 +237,16 @@ mod tests {
         let expected = pairs(&[("app", "web"), ("kubernetes.io/metadata.name", "web-ns"), ("team", "blue")]);
         assert_eq!(shown(Some(&web), of_namespace.clone()), expected);
         assert_eq!(shown(None, of_namespace.clone()), of_namespace);
+    }
+
+    #[test]
+    fn an_instance_has_the_labels_of_its_cluster_besides_its_own() {
+        let forged = ("kubectl-cmp.dev/owner", "mary");
+        let web = Want { labels: pairs(&[("app", "web"), ("team", "blue"), forged]), ..want(1, "cpu=1,memory=1Gi") };
+        let own = pairs(&[("app", "canary"), ("kubectl-cmp.dev/asked", "running")]);
+        let expected = pairs(&[("app", "canary"), ("kubectl-cmp.dev/asked", "running"), ("team", "blue")]);
+        assert_eq!(of_instance(Some(&web), &own), expected);
+        assert_eq!(of_instance(None, &own), own);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use cmp_client::accounts::{Accounts, Signer, Stored};
 use cmp_client::connect::{Connection, Names, Options, connect, names};
 use cmp_client::patience::Patience;
 use cmp_client::{clusters, namespaces};
+use cmp_core::account::Want;
 use cmp_core::keys;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::vocabulary::InstanceType;
@@ -198,6 +199,11 @@ impl<'a> Context<'a> {
         // Before the Namespace is prepared, only the accounts know the cluster.
         let all = self.accounts().await?.list().await?;
         all.into_iter().flatten().find(|stored| stored.account.cluster(cluster).exists()).ok_or_else(missing)
+    }
+
+    /// Returns the want of a cluster. A missing or damaged account hides no instance, so that there is no want then.
+    pub(crate) async fn want_of(&self, cluster: &ClusterName) -> Option<Want> {
+        self.holder(cluster).await.ok()?.account.cluster(cluster).want
     }
 
     /// Returns the type of a cluster, as its account says; `None` if there is no such cluster.

@@ -317,8 +317,8 @@ pub(crate) const INSTANCES: Heads = (
     &["RESTARTS", "IMAGE", "DISK", "REASON"],
 );
 
-/// Returns an instance as an object.
-pub(crate) fn instance_object(instance: &Instance) -> Value {
+/// Returns an instance of a cluster with this want as an object.
+pub(crate) fn instance_object(instance: &Instance, want: Option<&Want>) -> Value {
     json!({
         "apiVersion": keys::API_VERSION,
         "kind": "Instance",
@@ -327,7 +327,7 @@ pub(crate) fn instance_object(instance: &Instance) -> Value {
             "namespace": instance.name.cluster.namespace(),
             "uid": instance.uid,
             "creationTimestamp": instance.created.map(|created| created.to_string()),
-            "labels": instance.labels,
+            "labels": labels::of_instance(want, &instance.labels),
         },
         "spec": {
             "cluster": instance.name.cluster,
@@ -349,7 +349,7 @@ pub(crate) fn instance_object(instance: &Instance) -> Value {
 }
 
 /// Returns an instance for every output format.
-pub(crate) fn instance_item(instance: &Instance, now: Timestamp) -> Item {
+pub(crate) fn instance_item(instance: &Instance, want: Option<&Want>, now: Timestamp) -> Item {
     let [cpu, memory] = columns(&instance.size);
     let reason = match (&instance.reason, &instance.message) {
         (Some(reason), Some(message)) => format!("{reason}: {message}"),
@@ -358,7 +358,7 @@ pub(crate) fn instance_item(instance: &Instance, now: Timestamp) -> Item {
     };
     Item {
         name: format!("instance/{}", instance.name),
-        object: instance_object(instance),
+        object: instance_object(instance, want),
         cells: vec![
             instance.name.to_string(),
             instance.name.cluster.to_string(),

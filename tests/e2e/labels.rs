@@ -1,5 +1,6 @@
 //! Labels and annotations of clusters: who sets and removes them, and what they select.
 
+use cmp_tests::World;
 use serde_json::json;
 
 use crate::support::{running, shared};
@@ -28,6 +29,7 @@ fn labels_select_clusters_and_go_with_them() {
     user.cmp(&["get", "clusters", "-l", "app"]).ok().says(&web).says(&db);
     user.cmp(&["suspend", "cluster", "-l", "tier=back"]).ok().says(&format!("cluster/{db} suspended: 1 suspended"));
     user.becomes(&format!("{web}-0"), "running");
+    instances_are_selected_by_their_clusters(&user, &web, &db);
     user.cmp(&["annotate", "cluster", "-l", "tier", "note=ask mary first"])
         .ok()
         .says(&format!("cluster/{web} annotated"))
@@ -51,4 +53,27 @@ fn labels_select_clusters_and_go_with_them() {
     user.cmp(&["get", "clusters", "-l", "app"]).ok().says("No resources found.");
     let other = shared().user("1", "1Gi");
     other.cmp(&["label", "cluster", &web, "app=mine"]).fails().says(&format!("cluster \"{web}\" not found"));
+}
+
+/// The labels are `app=shop,tier=front` for the cluster `web`, and `app=db,tier=back` for `db`.
+fn instances_are_selected_by_their_clusters(user: &World<'_>, web: &str, db: &str) {
+    let listed = |words: &[&str]| user.cmp(&[&["get", "instances", "-o", "name"], words].concat()).ok().stdout;
+    let (first, other) = (format!("{web}-0"), format!("{db}-0"));
+    let names = |names: &[&String]| names.iter().map(|name| format!("instance/{name}\n")).collect::<String>();
+    assert_eq!(listed(&["-l", "app=shop"]), names(&[&first]));
+    assert_eq!(listed(&["-l", "tier!=front"]), names(&[&other]));
+    assert_eq!(listed(&["--in", db, "-l", "tier=back"]), names(&[&other]));
+    assert_eq!(listed(&[&first, &other, "-l", "app=db"]), names(&[&other]));
+    user.cmp(&["get", "instance", &first, "--show-labels"]).ok().says("app=shop,").says("tier=front");
+    let all = user.admin(&["cmp", "get", "instances", "-A", "-o", "name", "-l", "app=shop"]).ok();
+    all.says(&format!("instance/{first}\n")).says_not(&other);
+    let object = user.cmp(&["stop", "instance", &first, "-o", "json"]).ok().json();
+    assert_eq!(object["metadata"]["labels"]["tier"], "front");
+    user.cmp(&["start", "instance", &first]).ok();
+    // The instance's own label takes precedence.
+    let label = |pair: &str| user.kubectl(&["label", "statefulset", &first, "-n", &format!("{web}-ns"), pair]);
+    label("app=own").ok();
+    assert_eq!(listed(&["-l", "app=shop"]), "");
+    assert_eq!(listed(&["-l", "app=own,tier=front"]), names(&[&first]));
+    label("app-").ok();
 }

@@ -104,6 +104,10 @@ fn an_owner_sees_clusters_and_instances(john: &World<'_>, web: &str) {
     let yaml = john.cmp(&["top", "instance", &format!("{web}-2"), "-o", "yaml"]).ok();
     yaml.says("kind: InstanceMetrics").says_not("usage").says("requested:");
     john.cmp(&["top", "instances", "-l", "app.kubernetes.io/name=other"]).ok().says("No resources found.");
+    // The label of a cluster selects its instances.
+    john.cmp(&["label", "cluster", web, "team=blue"]).ok();
+    assert_eq!(rows(&john.cmp(&["top", "instances", "-l", "team=blue"]).ok()), all);
+    john.cmp(&["top", "instances", "-l", "team=red"]).ok().says("No resources found.");
 }
 
 fn an_administrator_sees_everyone(john: &World<'_>, web: &str, db: &str) {

@@ -1,11 +1,12 @@
 //! `get instances`: lists instances, or their changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 use futures::stream::{self, StreamExt};
 use jiff::Timestamp;
 
+use cmp_core::account::{Entry, Want};
 use cmp_core::instance::Instance;
 use cmp_core::name::{ClusterName, InstanceName, UserName};
 
@@ -107,8 +108,9 @@ async fn look_up_instances(context: &Context<'_>, args: &GetInstances) -> Result
             }
         }
     }
+    let wants = wants(context, &seen, &found).await;
     let item = |instance: &Instance| {
-        let item = view::instance_item(instance, now);
+        let item = view::instance_item(instance, wants.get(&instance.name.cluster), now);
         match owners.get(&instance.name.cluster) {
             Some(owner) => item.with_owner(owner),
             None => item,
@@ -117,6 +119,22 @@ async fn look_up_instances(context: &Context<'_>, args: &GetInstances) -> Result
     seen.items = found.iter().map(item).collect::<Vec<Item>>();
     seen.clusters.extend(args.names.iter().map(|name| name.cluster.clone()));
     Ok(seen)
+}
+
+/// Returns the wants of the clusters that these instances belong to, from the accounts that were read where that is
+/// enough.
+async fn wants(context: &Context<'_>, seen: &LookupResult, found: &[Instance]) -> BTreeMap<ClusterName, Want> {
+    let mut wants = BTreeMap::new();
+    let clusters: BTreeSet<&ClusterName> = found.iter().map(|instance| &instance.name.cluster).collect();
+    for name in clusters {
+        let mut known = seen.accounts.iter().map(|stored| stored.account.cluster(name)).filter(Entry::exists);
+        let want = match known.next() {
+            Some(entry) => entry.want,
+            None => context.want_of(name).await,
+        };
+        wants.extend(want.map(|want| (name.clone(), want)));
+    }
+    wants
 }
 
 /// Returns the owner of a cluster, from the accounts that were read where that is enough.

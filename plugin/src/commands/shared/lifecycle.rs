@@ -218,7 +218,8 @@ pub(crate) async fn instances<W: Args + Into<WaitArgs>>(
                     None => None,
                 };
                 if let Some(shown) = shown {
-                    print_object(context.ui, format, &crate::view::instance_object(&shown))?;
+                    let want = context.want_of(&name.cluster).await;
+                    print_object(context.ui, format, &view::instance_object(&shown, want.as_ref()))?;
                 }
             }
             _ => done(context.ui, &change, &format!("instance/{name}"), &word)?,

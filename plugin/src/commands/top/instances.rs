@@ -5,6 +5,7 @@ use serde_json::json;
 
 use cmp_core::instance::Instance;
 use cmp_core::keys;
+use cmp_core::labels;
 use cmp_core::load::Measure;
 use cmp_core::name::{ClusterName, InstanceName, UserName};
 
@@ -102,6 +103,7 @@ async fn named(context: &Context<'_>, args: &TopInstances, name: InstanceName) -
 
 fn row(measured: &Measured, instance: &Instance, of_everyone: bool) -> Row {
     let load = measured.instance(instance);
+    let labels = labels::of_instance(measured.cluster.entry.want.as_ref(), &instance.labels);
     let mut shown = status(&load);
     shown["state"] = json!(instance.state);
     shown["node"] = json!(instance.node);
@@ -115,7 +117,7 @@ fn row(measured: &Measured, instance: &Instance, of_everyone: bool) -> Row {
             "metadata": {
                 "name": instance.name.to_string(),
                 "namespace": instance.name.cluster.namespace(),
-                "labels": Some(&instance.labels).filter(|labels| !labels.is_empty()),
+                "labels": Some(labels).filter(|labels| !labels.is_empty()),
             },
             "spec": {
                 "owner": measured.cluster.owner,
