@@ -36,8 +36,11 @@ fn a_denied_namespace_is_the_reason_and_has_one_event() {
         .says_not("is cmp-webhook running?");
     shows(&user, &web, "cost-center is missing");
     // The owner has no access to the cluster yet. The events of their other clusters are shown.
-    user.cmp(&["events"]).ok().says(&format!("cluster {web} is left out")).says(&format!("{db}  "));
-    user.cmp(&["events", &web]).fails().says("Forbidden");
+    user.cmp(&["events"])
+        .ok()
+        .says(&format!("cluster {web} is left out: it is being prepared"))
+        .says(&format!("{db}  "));
+    user.cmp(&["events", &web]).fails().says("it is being prepared\nhint: `kubectl cmp get cluster");
     user.admin(&["cmp", "check"]).fails().says(&format!("cluster {web} is stuck")).says("cost-center is missing");
     eventually("there is an Event", SOON, || {
         let events = user.admin(&["get", "events", "-n", "cmp-users"]).ok();

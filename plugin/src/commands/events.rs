@@ -9,6 +9,7 @@ use serde_json::json;
 
 use cmp_client::accounts::Stored;
 use cmp_client::events::{self, Event, follow};
+use cmp_core::account::{Entry, HeldState};
 use cmp_core::name::{ClusterName, UserName};
 
 use crate::args::values::name;
@@ -54,26 +55,33 @@ pub(crate) async fn run(context: &Context<'_>, args: EventsArgs) -> Result<(), C
     };
     // A refused cluster has no Namespace, and no events.
     let owned = selected.into_iter().flat_map(|(Stored { account, .. }, names)| {
-        let existing = names.into_iter().filter(|name| account.cluster(name).exists()).collect::<Vec<_>>();
-        existing.into_iter().map(move |name| (name, account.user.clone()))
+        let entries = names.into_iter().map(|name| (account.cluster(&name), name)).filter(|(entry, _)| entry.exists());
+        let existing: Vec<_> = entries.map(|(entry, name)| (name, closed(&entry))).collect();
+        existing.into_iter().map(move |(name, closed)| (name, (account.user.clone(), closed)))
     });
-    let owners: BTreeMap<ClusterName, UserName> = owned.collect();
+    let owners: BTreeMap<ClusterName, (UserName, Option<&str>)> = owned.collect();
     let client = context.client().await?;
     let (mut found, mut from) = (Vec::new(), Vec::new());
-    let mut lists = stream::iter(owners.keys())
-        .map(|cluster| {
+    let mut lists = stream::iter(&owners)
+        .map(|(cluster, (_, closed))| {
             let client = &client;
-            async move { (cluster, events::list(client, cluster).await) }
+            async move { (cluster, *closed, events::list(client, cluster).await) }
         })
         .buffered(AT_ONCE);
-    while let Some((cluster, list)) = lists.next().await {
-        let list = match list {
+    while let Some((cluster, closed, list)) = lists.next().await {
+        let list = match (list, closed) {
             // The owner has no access while the cluster is prepared or deleted. The other clusters are shown.
-            Err(error) if one.is_none() && error.is_forbidden() => {
-                context.ui.note(&unread(cluster));
+            (Err(error), _) if one.is_none() && error.is_forbidden() => {
+                context.ui.note(&unread(cluster, closed));
                 continue;
             }
-            list => list?,
+            (Err(error), Some(closed)) if error.is_forbidden() => {
+                return Err(CliError::user(format!(
+                    "you may not read the events of cluster {cluster}: it is being {closed}"
+                ))
+                .hint(format!("`kubectl cmp get cluster {cluster} -o wide` shows its state")));
+            }
+            (list, _) => list?,
         };
         from.push((cluster.clone(), list.version));
         found.extend(list.events.into_iter().map(|event| (cluster, event)));
@@ -83,7 +91,7 @@ pub(crate) async fn run(context: &Context<'_>, args: EventsArgs) -> Result<(), C
     let shown = |cluster: &ClusterName, event: &Event, now: Timestamp| {
         let item = item(cluster, event, now);
         match owners.get(cluster).filter(|_| all_namespaces) {
-            Some(owner) => item.with_owner(owner),
+            Some((owner, _)) => item.with_owner(owner),
             None => item,
         }
     };
@@ -105,13 +113,26 @@ pub(crate) async fn run(context: &Context<'_>, args: EventsArgs) -> Result<(), C
     Ok(())
 }
 
+/// Returns the word for the time in which the owner of a cluster has no access to its Namespace.
+fn closed(entry: &Entry) -> Option<&'static str> {
+    let state = entry.held.as_ref().map_or(HeldState::Preparing, |held| held.state);
+    match state {
+        _ if entry.delete.is_some() => Some("deleted"),
+        HeldState::Deleting => Some("deleted"),
+        HeldState::Preparing => Some("prepared"),
+        HeldState::Ready | HeldState::Releasing => None,
+    }
+}
+
 /// Says that the events of one of several clusters cannot be read.
-fn unread(cluster: &ClusterName) -> String {
-    let namespace = cluster.namespace();
-    format!(
-        "Warning: cluster {cluster} is left out: you may not read events in namespace {namespace}; its owner may not while \
-         it is prepared or deleted"
-    )
+fn unread(cluster: &ClusterName, closed: Option<&str>) -> String {
+    match closed {
+        Some(closed) => format!("Warning: cluster {cluster} is left out: it is being {closed}"),
+        None => {
+            let namespace = cluster.namespace();
+            format!("Warning: cluster {cluster} is left out: you may not read events in namespace {namespace}")
+        }
+    }
 }
 
 fn item(cluster: &ClusterName, event: &Event, now: Timestamp) -> Item {
