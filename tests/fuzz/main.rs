@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
+mod drafts;
 mod kubeconfig;
 mod work;
 
@@ -246,7 +247,7 @@ fn sound() -> BTreeMap<String, String> {
         ("refused.db", r#"{"reason":"taken","at":"2026-11-23T20:00:00Z"}"#),
         (
             "want.night",
-            r#"{"type":"container","count":1,"size":{"cpu":"1","memory":"1Gi"},"schedule":{"suspend":"0 19 * * 1-5","resume":"30 8 29 2 *","timeZone":"Europe/Berlin","since":"2026-11-23T20:00:00Z","skipUntil":"2026-11-24T20:00:00Z","once":{"resume":"2026-11-24T20:00:00Z"}}}"#,
+            r#"{"type":"container","count":1,"size":{"cpu":"1","memory":"1Gi"},"schedule":{"suspend":"0 19 * * 1-5","alsoSuspend":["0 16 * * 0","0 3 1 1 *"],"resume":"30 8 29 2 *","alsoResume":["0 10 * * 0"],"timeZone":"Europe/Berlin","since":"2026-11-23T20:00:00Z","skipUntil":"2026-11-24T20:00:00Z","once":{"resume":"2026-11-24T20:00:00Z"}}}"#,
         ),
         (
             "scheduled.night",
