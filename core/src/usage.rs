@@ -15,8 +15,13 @@ use crate::resources::{CPU, EPHEMERAL_STORAGE, MEMORY, ResourceName, Resources, 
 use crate::state::State;
 use crate::vocabulary::InstanceType;
 
+pub mod near;
+pub mod overview;
 pub mod price;
 pub mod range;
+pub mod savings;
+pub mod slots;
+pub mod steps;
 
 use range::{Range, between, start};
 
@@ -73,6 +78,11 @@ impl Span {
             State::Stopped => false,
         }
     }
+
+    /// Reports whether the instance was suspended or stopped.
+    pub fn is_suspended(&self) -> bool {
+        matches!(self.state, State::Suspended | State::Stopped)
+    }
 }
 
 /// The error of a sum that does not fit.
@@ -127,7 +137,7 @@ pub fn unit(name: &ResourceName) -> &str {
 }
 
 /// Returns an hour of that unit, in 10^-9 units times milliseconds.
-fn unit_hour(name: &ResourceName) -> i128 {
+pub fn unit_hour(name: &ResourceName) -> i128 {
     NANO * HOUR * if unit(name) == GIB { 1 << 30 } else { 1 }
 }
 

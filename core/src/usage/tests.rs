@@ -6,6 +6,9 @@ use super::price::{Price, Prices, cost};
 use super::range::Moment;
 use super::*;
 
+mod overview;
+mod savings;
+
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
