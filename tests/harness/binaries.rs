@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-pub use cmp_launcher::pinned::{Binaries, KUBERNETES, KUBEVIRT, Kubernetes, kubevirt_examples};
+pub use cmp_launcher::pinned::{Binaries, KUBERNETES, KUBEVIRT, Kubernetes, axe, kubevirt_examples};
 
 use crate::child;
 

@@ -2,11 +2,13 @@
 //! installation of cmp in it, and users with their own kubeconfigs.
 //!
 //! Only the parts that cannot run here are simulated. kwok simulates the kubelets, as far as the API server sees them.
-//! With KubeVirt, `virt-handler/main.rs` simulates the virt-handlers and the guests. [`metrics`] simulates metrics-server.
+//! With KubeVirt, `virt-handler/main.rs` simulates the virt-handlers and the guests. [`metrics`] simulates metrics-server. [`browser`] drives a
+//! real Chromium.
 
 pub mod authority;
 pub mod balancer;
 pub mod binaries;
+pub mod browser;
 pub mod cdi;
 pub mod control_plane;
 pub mod etcd;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use crate::child::{self, BUILD};
+use crate::child::{self, BUILD, PATIENCE};
 use crate::go::{self, Program};
 use crate::together::{STOPPED, Stop};
 
@@ -218,6 +219,30 @@ fn find(stop: &Stop) -> Result<Binaries, String> {
         }
     }
     Ok(Binaries { programs: all, stages })
+}
+
+/// Returns the file of axe-core, the checker of accessibility. npm downloads the pinned version once, and compares it with
+/// the hash in `axe/package-lock.json`.
+pub fn axe() -> Result<PathBuf, String> {
+    const PINS: [&str; 2] = ["axe/package.json", "axe/package-lock.json"];
+    let folder = cache("axe", "", &PINS)?;
+    let _locked = lock(&folder, &Stop::default())?;
+    let file = folder.join("node_modules/axe-core/axe.min.js");
+    if file.exists() {
+        return Ok(file);
+    }
+    for pin in PINS {
+        let name = Path::new(pin).file_name().unwrap_or_default();
+        fs::copy(go::modules().join(pin), folder.join(name)).map_err(|error| format!("{pin}: {error}"))?;
+    }
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&folder);
+    let said = child::output(&mut npm, PATIENCE);
+    let said = said.map_err(|error| format!("npm: {error}; install Node.js, which brings npm"))?;
+    if said.status.success() && file.exists() {
+        return Ok(file);
+    }
+    Err(format!("npm could not download axe-core: {}", String::from_utf8_lossy(&said.stderr).trim()))
 }
 
 /// KubeVirt's programs do not depend on the source of ours, so a change of ours does not build them again.
