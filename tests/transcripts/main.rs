@@ -3,6 +3,9 @@
 //! After a change of a help or a message, run `SNAPSHOTS=overwrite cargo test --workspace --test transcripts`, and read
 //! the difference.
 
+mod month;
+mod page;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -8,17 +8,19 @@ use jiff::tz::TimeZone;
 
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::usage::range::{self, Range};
-use cmp_core::usage::{By, Report, Span, Tally};
+use cmp_core::usage::{By, TooMuch};
 use cmp_mirror::{History, fetch};
 
 use crate::args::values::{Priced, currency, name, priced, with_prices, zone};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{Format, print_object, table_within};
+use recorded::{Recorded, Unplanned, planned, tally, too_much};
 use sheet::{ReportParameters, Sheet};
 
 mod object;
 mod page;
+mod recorded;
 mod sheet;
 
 #[derive(Debug, Args)]
@@ -120,16 +122,36 @@ pub(crate) async fn run(context: &Context<'_>, args: ReportArgs) -> Result<(), C
     {
         unrecorded(context, owner, db.as_deref()).await?;
     }
-    let mut tally = Tally::new(range, by.into(), time_zone.clone());
-    let meant = |span: &Span| {
+    let mut spans = history.spans(range.from, range.until)?;
+    spans.retain(|span| {
         owner.as_ref().is_none_or(|owner| *owner == span.owner) && of.as_ref().is_none_or(|of| *of == span.cluster)
-    };
-    for span in history.spans(range.from, range.until)?.iter().filter(|span| meant(span)) {
-        tally.add(span).map_err(too_much)?;
-    }
-    let report = tally.finish(&history.watched()?);
+    });
+    let watched = history.watched()?;
     let asked = ReportParameters { owner, of, by: by.into(), zone: time_zone, prices, currency };
-    print(context, &report, &asked, output)
+    let report = || tally(range, asked.by, &asked.zone, &spans, &watched);
+    let sheet = || Sheet::of(&report()?, &asked).ok_or_else(|| too_much(TooMuch));
+    let ui = context.ui;
+    match output {
+        ReportForm::Table => {
+            let sheet = sheet()?;
+            sheet.about.iter().try_for_each(|line| ui.line(line))?;
+            ui.line("")?;
+            ui.out(&table_within(&sheet.rows(2), ui.room()))
+        }
+        ReportForm::Csv => {
+            let sheet = sheet()?;
+            // CSV has no comments.
+            sheet.about.iter().for_each(|line| ui.note(line));
+            ui.out(&sheet::csv(&sheet.csv_rows()))
+        }
+        ReportForm::Json => print_object(ui, &Format::Json, &object::of(&report()?, &asked)?),
+        ReportForm::Html => {
+            // A file is read without the API server.
+            let planned = if db.is_none() { planned(context).await } else { Err(Unplanned::File) };
+            let recorded = Recorded { history: &history, spans: &spans, watched: &watched };
+            ui.out(&recorded.page(range, &asked, planned)?)
+        }
+    }
 }
 
 /// Returns an error for a user of whom nothing is recorded, unless the user has an account: it may be newer than the
@@ -144,28 +166,5 @@ async fn unrecorded(context: &Context<'_>, owner: &UserName, db: Option<&Path>) 
         Err(error) if error.is_not_found() => Err(error.hint(USERS)),
         // An account that cannot be read exists.
         _ => Ok(()),
-    }
-}
-
-fn too_much(error: cmp_core::usage::TooMuch) -> CliError {
-    CliError::user(error.to_string()).hint("--from and --to set the period of the report")
-}
-
-fn print(context: &Context<'_>, report: &Report, asked: &ReportParameters, output: ReportForm) -> Result<(), CliError> {
-    let ui = context.ui;
-    let sheet = Sheet::of(report, asked).ok_or_else(|| too_much(cmp_core::usage::TooMuch))?;
-    match output {
-        ReportForm::Table => {
-            sheet.about.iter().try_for_each(|line| ui.line(line))?;
-            ui.line("")?;
-            ui.out(&table_within(&sheet.rows(2), ui.room()))
-        }
-        ReportForm::Csv => {
-            // CSV has no comments.
-            sheet.about.iter().for_each(|line| ui.note(line));
-            ui.out(&sheet::csv(&sheet.csv_rows()))
-        }
-        ReportForm::Json => print_object(ui, &Format::Json, &object::of(report, asked)?),
-        ReportForm::Html => ui.out(&page::of(&sheet)),
     }
 }

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::resources::{CPU, MEMORY, ResourceName, STORAGE};
 use cmp_core::usage::price::{Money, Prices, cost};
-use cmp_core::usage::{By, GIB, Key, Report, Row, Sums, Uses, percent, unit};
+use cmp_core::usage::{By, GIB, Key, Report, Row, Sums, Uses, Watched, percent, unit};
 
 use crate::escape;
 
@@ -20,6 +20,7 @@ pub(super) const COUNTED: &str = "An instance holds what it asks for while it is
                                   long as it exists. Saved is the amount that it would have held if it had been on.";
 
 /// The parameters of a report.
+#[derive(Debug, Clone)]
 pub(super) struct ReportParameters {
     pub(super) owner: Option<UserName>,
     pub(super) of: Option<ClusterName>,
@@ -58,6 +59,8 @@ pub(super) struct Sheet {
     heads: Vec<String>,
     /// Headers of the columns of CSV.
     csv_heads: Vec<String>,
+    /// Headers of the columns of a page.
+    page_heads: Vec<String>,
     lines: Vec<Line>,
 }
 
@@ -101,15 +104,21 @@ impl Sheet {
         total.resize(names.len(), "-".to_owned());
         let watched = (asked.by == By::Day).then(|| (report.range.milliseconds(), report.watched()));
         lines.push(line(total, &report.total, watched)?);
-        let heads = heads(names, &used, &saved, asked);
-        let csv_heads = csv_heads(names, &used, &saved, asked);
-        Some(Self { about: about(report, asked), heads, csv_heads, lines })
+        let heads = [Style::Table, Style::Csv, Style::Page].map(|style| style.heads(names, &used, &saved, asked));
+        let [heads, csv_heads, page_heads] = heads;
+        Some(Self { about: about(report, asked), heads, csv_heads, page_heads, lines })
     }
 
     /// Returns the headers, the rows and the total of a table, rounded to a number of digits.
     pub(super) fn rows(&self, digits: u32) -> Vec<Vec<String>> {
         let lines = self.lines.iter().map(|line| line.cells(digits, "%"));
         [self.heads.clone()].into_iter().chain(lines).collect()
+    }
+
+    /// Returns the headers, the rows and the total of a page.
+    pub(super) fn page_rows(&self) -> Vec<Vec<String>> {
+        let lines = self.lines.iter().map(|line| line.cells(2, "%"));
+        [self.page_heads.clone()].into_iter().chain(lines).collect()
     }
 
     /// Returns the headers, the rows and the total of CSV, in plain numbers.
@@ -119,38 +128,73 @@ impl Sheet {
     }
 }
 
-/// Returns the headers of a table.
-fn heads(names: &[&str], used: &[ResourceName], saved: &[ResourceName], asked: &ReportParameters) -> Vec<String> {
-    let mut heads: Vec<String> = names.iter().map(|name| name.to_uppercase()).collect();
-    heads.push("INSTANCES".to_owned());
-    heads.extend(used.iter().map(hours));
-    heads.push("SUSPENDED".to_owned());
-    heads.extend(saved.iter().map(|name| format!("SAVED-{}", hours(name))));
-    if !asked.prices.is_empty() {
-        let currency = asked.currency.as_ref().map_or_else(String::new, |currency| format!("-{currency}"));
-        heads.extend([format!("COST{currency}"), format!("SAVED{currency}")]);
-    }
-    if asked.by == By::Day {
-        heads.push("WATCHED".to_owned());
-    }
-    heads
+/// The style of the headers of columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    /// In capitals, as in every table.
+    Table,
+    /// With the unit of each column.
+    Csv,
+    /// In words.
+    Page,
 }
 
-/// Returns the headers of CSV. Each contains the unit of its column.
-fn csv_heads(names: &[&str], used: &[ResourceName], saved: &[ResourceName], asked: &ReportParameters) -> Vec<String> {
-    let mut heads: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-    heads.push("instances".to_owned());
-    heads.extend(used.iter().map(csv_hours));
-    heads.push("suspended_percent".to_owned());
-    heads.extend(saved.iter().map(|name| format!("saved_{}", csv_hours(name))));
-    if !asked.prices.is_empty() {
-        let currency = asked.currency.as_ref().map_or_else(String::new, |currency| format!("_{currency}"));
-        heads.extend([format!("cost{currency}"), format!("saved{currency}")]);
+impl Style {
+    /// Returns the headers of the columns.
+    fn heads(
+        self,
+        names: &[&str],
+        used: &[ResourceName],
+        saved: &[ResourceName],
+        asked: &ReportParameters,
+    ) -> Vec<String> {
+        let one = |word: &str| self.joined(&[word], None);
+        let share = |word: &str| if self == Self::Csv { self.joined(&[word, "percent"], None) } else { one(word) };
+        let mut heads: Vec<String> = names.iter().map(|name| one(name)).collect();
+        heads.push(one("instances"));
+        heads.extend(used.iter().map(|name| self.joined(&[&self.resource(name), "hours"], None)));
+        heads.push(share("suspended"));
+        heads.extend(saved.iter().map(|name| self.joined(&["saved", &self.resource(name), "hours"], None)));
+        if !asked.prices.is_empty() {
+            heads.extend(["cost", "saved"].map(|word| self.joined(&[word], asked.currency.as_deref())));
+        }
+        if asked.by == By::Day {
+            heads.push(share("watched"));
+        }
+        heads
     }
-    if asked.by == By::Day {
-        heads.push("watched_percent".to_owned());
+
+    /// Joins words to a header. A currency keeps its spelling.
+    fn joined(self, words: &[&str], currency: Option<&str>) -> String {
+        let (between, words) = match self {
+            Self::Table => ("-", words.join("-").to_uppercase()),
+            Self::Csv => ("_", words.join("_")),
+            Self::Page => (" ", capital(&words.join(" "))),
+        };
+        currency.map_or_else(|| words.clone(), |currency| format!("{words}{between}{currency}"))
     }
-    heads
+
+    /// Returns the name of a resource whose hours are in a column.
+    fn resource(self, name: &ResourceName) -> String {
+        let gib = unit(name) == GIB;
+        match (self, name.as_str()) {
+            (Self::Csv, name) if gib => format!("{name}_gib"),
+            (Self::Csv, name) => name.to_owned(),
+            (Self::Page, CPU) => "CPU".to_owned(),
+            (_, MEMORY) => GIB.to_owned(),
+            (Self::Table, STORAGE) => format!("disk-{GIB}"),
+            (Self::Page, STORAGE) => format!("disk {GIB}"),
+            (Self::Table, name) if gib => format!("{name}-{GIB}"),
+            (Self::Page, name) if gib => format!("{name} {GIB}"),
+            (_, name) => name.to_owned(),
+        }
+    }
+}
+
+/// Returns a word with a capital.
+pub(super) fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 impl Line {
@@ -168,36 +212,13 @@ impl Line {
     }
 }
 
-/// Returns the header of a column of hours of a table.
-fn hours(name: &ResourceName) -> String {
-    match name.as_str() {
-        CPU => "CPU-HOURS".to_owned(),
-        MEMORY => "GIB-HOURS".to_owned(),
-        STORAGE => "DISK-GIB-HOURS".to_owned(),
-        other if unit(name) == GIB => format!("{}-GIB-HOURS", other.to_uppercase()),
-        other => format!("{}-HOURS", other.to_uppercase()),
-    }
-}
-
-/// Returns the header of a column of hours of CSV.
-fn csv_hours(name: &ResourceName) -> String {
-    if unit(name) == GIB { format!("{name}_gib_hours") } else { format!("{name}_hours") }
-}
-
 fn about(report: &Report, asked: &ReportParameters) -> Vec<String> {
     let (from, until) = (asked.moment(report.range.from), asked.moment(report.range.until));
     let days = if asked.by == By::Day { format!(" of {}", asked.zone()) } else { String::new() };
     let of = asked.owner.as_ref().map_or_else(String::new, |owner| format!(" of {owner}"));
     let within = asked.of.as_ref().map_or_else(String::new, |cluster| format!(" in {cluster}"));
     let mut about = vec![format!("Use{of}{within} from {from} to {until}, by {}{days}", asked.by())];
-    if !asked.prices.is_empty() {
-        let currency = asked.currency.as_ref().map_or_else(String::new, |currency| format!(" {currency}"));
-        let prices = asked.prices.iter().map(|(name, price)| match unit(name) {
-            unit if unit == name.as_str() => format!("{name} {price}{currency}"),
-            unit => format!("{name} {price}{currency} a {unit}"),
-        });
-        about.push(format!("Prices by the hour: {}", prices.collect::<Vec<_>>().join(", ")));
-    }
+    about.extend(prices(asked));
     if report.gaps.is_empty() {
         about.push("All of this time was watched".to_owned());
         return about;
@@ -206,12 +227,29 @@ fn about(report: &Report, asked: &ReportParameters) -> Vec<String> {
     about.push(format!(
         "Only {share} % of this time was watched. Gaps count only if the state was unchanged across the gap:"
     ));
-    let gaps = report.gaps.iter().take(GAPS);
-    about.extend(gaps.map(|gap| format!("  {} to {}", asked.moment(gap.from), asked.moment(gap.until))));
-    if report.gaps.len() > GAPS {
-        about.push(format!("  and {} more times", report.gaps.len() - GAPS));
+    let (gaps, more) = gaps(report);
+    about.extend(gaps.iter().map(|gap| format!("  {} to {}", asked.moment(gap.from), asked.moment(gap.until))));
+    if more > 0 {
+        about.push(format!("  and {more} more times"));
     }
     about
+}
+
+/// Returns the line about the prices, if there are any.
+pub(super) fn prices(asked: &ReportParameters) -> Option<String> {
+    let currency = asked.currency.as_ref().map_or_else(String::new, |currency| format!(" {currency}"));
+    let prices = asked.prices.iter().map(|(name, price)| match unit(name) {
+        unit if unit == name.as_str() => format!("{name} {price}{currency}"),
+        unit => format!("{name} {price}{currency} a {unit}"),
+    });
+    let prices = prices.collect::<Vec<_>>().join(", ");
+    (!prices.is_empty()).then(|| format!("Prices by the hour: {prices}"))
+}
+
+/// Returns the gaps that are listed, and the number of the others.
+pub(super) fn gaps(report: &Report) -> (&[Watched], usize) {
+    let listed = report.gaps.get(..GAPS).unwrap_or(&report.gaps);
+    (listed, report.gaps.len() - listed.len())
 }
 
 /// Formats rows as CSV (RFC 4180). Every cell stays on one line. A cell that a spreadsheet would take for a formula is
@@ -244,13 +282,21 @@ mod tests {
             prices: Prices::new(),
             currency: Some("EUR".to_owned()),
         };
-        let heads = |asked: &ReportParameters| csv_heads(&["cluster", "user"], &used, &saved, asked).join(",");
+        let heads_of =
+            |style: Style, asked: &ReportParameters| style.heads(&["cluster", "user"], &used, &saved, asked).join(",");
+        let heads = |asked: &ReportParameters| heads_of(Style::Csv, asked);
         let hours = "cluster,user,instances,cpu_hours,memory_gib_hours,nvidia.com/gpu_hours,storage_gib_hours,\
                      suspended_percent,saved_cpu_hours,saved_memory_gib_hours";
         assert_eq!(heads(&asked), hours);
         asked.by = By::Day;
         asked.prices.insert(name("cpu"), "0.03".parse().unwrap());
         assert_eq!(heads(&asked), format!("{hours},cost_EUR,saved_EUR,watched_percent"));
+        let page = "Cluster,User,Instances,CPU hours,GiB hours,Nvidia.com/gpu hours,Disk GiB hours,Suspended,Saved CPU hours,\
+                    Saved GiB hours,Cost EUR,Saved EUR,Watched";
+        assert_eq!(heads_of(Style::Page, &asked), page);
+        let table = "CLUSTER,USER,INSTANCES,CPU-HOURS,GIB-HOURS,NVIDIA.COM/GPU-HOURS,DISK-GIB-HOURS,SUSPENDED,SAVED-CPU-HOURS,\
+                     SAVED-GIB-HOURS,COST-EUR,SAVED-EUR,WATCHED";
+        assert_eq!(heads_of(Style::Table, &asked), table);
     }
 
     #[test]
