@@ -12,6 +12,10 @@ use crate::disk::Disk;
 use crate::quantity::Quantity;
 use crate::resources::{ResourceName, Resources, STORAGE};
 
+mod misfit;
+
+pub use misfit::Misfit;
+
 /// The API group of VirtualMachines.
 pub const GROUP: &str = "kubevirt.io";
 /// The API group of pools of VMs.
@@ -145,6 +149,14 @@ impl Cpu {
 #[serde(default)]
 pub struct Memory {
     guest: Option<Stored>,
+    hugepages: Option<Hugepages>,
+}
+
+/// The huge pages of a guest.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Hugepages {
+    page_size: String,
 }
 
 /// The source of a disk.
@@ -342,6 +354,12 @@ impl Machine {
             size.add(&name, Quantity::whole(1))?;
         }
         Some(size)
+    }
+
+    /// Returns the reason why the machine cannot have a size.
+    pub fn misfit(&self, size: &Resources) -> Option<Misfit> {
+        let pages = self.domain.memory.hugepages.as_ref().map(|pages| pages.page_size.as_str());
+        misfit::misfit(self.domain.cpu.emulator(), pages, size)
     }
 
     /// Returns the kind of the root disk. A machine whose root disk is not found counts as one that keeps nothing.

@@ -3,7 +3,7 @@
 
 use crate::account::{Account, HeldState, Want};
 use crate::instance::Instance;
-use crate::kubevirt::{self, VirtualMachine, VirtualMachineInstance};
+use crate::kubevirt::{self, Misfit, VirtualMachine, VirtualMachineInstance};
 use crate::name::{ClusterName, InstanceName};
 use crate::plan::amounts::{Amount, with_changes};
 use crate::plan::loss;
@@ -87,6 +87,18 @@ pub fn size(wish: &Wish, account: &Account) -> Result<Resources, Refusal> {
             .hint("create another cluster with the disks you want, then delete this one"));
     }
     Ok(size)
+}
+
+/// Checks that every VM of a cluster can have a size, before anything changes.
+pub fn fits(vms: &[VirtualMachine], size: &Resources) -> Result<(), Refusal> {
+    let misfit =
+        |vm: &VirtualMachine| vm.spec.template.spec.misfit(size).map(|misfit| (vm.metadata.name.clone(), misfit));
+    match vms.iter().find_map(misfit) {
+        Some((name, Misfit { field, why })) => {
+            Err(Refusal::wish(format!("instance {}: spec.template.spec.{field} {why}", name.unwrap_or_default())))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Plans another size. The larger of both sizes is charged until all instances have the new one.

@@ -237,3 +237,18 @@ fn running_instances_with_another_size_restart() {
     let account = account(&[("want.web", WEB)]);
     assert!(plan(&wish("cpu=2"), &account, &same, false).unwrap().restarts(&same).is_empty());
 }
+
+#[test]
+fn a_size_that_one_vm_cannot_have_is_refused_by_its_field() {
+    let machine = |index: u32, domain: serde_json::Value| -> VirtualMachine {
+        let spec = json!({ "template": { "spec": { "domain": domain } } });
+        serde_json::from_value(json!({ "metadata": { "name": format!("web-{index}") }, "spec": spec })).unwrap()
+    };
+    let vms = [machine(0, json!({})), machine(1, json!({ "cpu": { "isolateEmulatorThread": true } }))];
+    assert_eq!(fits(&vms, &size("cpu=2,memory=1Gi")), Ok(()));
+    assert_eq!(fits(&vms[..1], &size("cpu=1,memory=1Gi")), Ok(()));
+    assert_eq!(
+        fits(&vms, &size("cpu=1,memory=1Gi")).unwrap_err().to_string(),
+        "instance web-1: spec.template.spec.domain.cpu.isolateEmulatorThread takes one processor of the size: use --cpu 2 or more"
+    );
+}

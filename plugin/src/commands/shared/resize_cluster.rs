@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use cmp_client::accounts::Stored;
+use cmp_client::kubevirt::Machines;
 use cmp_core::account::{Account, Want};
 use cmp_core::instance::Instance;
 use cmp_core::plan::describe;
@@ -50,9 +51,11 @@ pub(crate) async fn plan(
     dry_run: DryRun,
 ) -> Result<(Plan, Vec<Instance>), CliError> {
     // An impossible size is refused before the instances are read.
-    plans::size(wish, account)?;
-    let kind = current(account, &wish.name)?.kind;
-    let client = context.client().await?;
+    let size = plans::size(wish, account)?;
+    let (kind, client) = (current(account, &wish.name)?.kind, context.client().await?);
+    if kind == InstanceType::Vm {
+        plans::fits(&Machines::of(&client, &wish.name).list().await?, &size)?;
+    }
     let instances = view::instances(&client, &wish.name, Some(kind)).await?;
     let plan = plans::plan(wish, account, &instances, dry_run != DryRun::None)?;
     can_start(&client, plan.restarting(&instances)).await?;
