@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::account::Want;
+use crate::disk_source;
 use crate::quantity::Quantity;
 use crate::resources::STORAGE;
 use crate::vocabulary::{InstanceType, Mode};
@@ -26,8 +27,9 @@ impl Disk {
     /// Returns the disk of the instances that a want describes. Only its template tells whether a VM has another one.
     pub fn of_want(want: &Want) -> Self {
         match want.kind {
-            InstanceType::Vm if want.root_disk.is_some() => Self::Claim { size: want.size.named(STORAGE) },
-            InstanceType::Vm => Self::Ephemeral,
+            InstanceType::Vm => want.root_disk.as_ref().map_or(Self::Ephemeral, |source| Self::Claim {
+                size: want.size.named(STORAGE).and_then(|storage| disk_source::disk(source, storage)),
+            }),
             InstanceType::Container if want.disk.is_some() => Self::Claim { size: want.size.named(STORAGE) },
             InstanceType::Container => Self::Nothing,
         }
@@ -103,9 +105,11 @@ mod tests {
             let disk = Disk::of_want(&want);
             assert_eq!((disk, disk.to_string().as_str()), (expected, shown));
         }
-        let root_disk = Some("image".to_owned());
-        let vm = Want { kind: VM, root_disk, ..want(1, "cpu=1,memory=1Gi,storage=20Gi") };
-        assert_eq!(Disk::of_want(&vm), claim("20Gi"));
+        for (source, size) in [("image", "40Gi"), ("https", "20Gi"), ("of-a-newer-version", "40Gi")] {
+            let root_disk = Some(source.to_owned());
+            let vm = Want { kind: VM, root_disk, ..want(1, "cpu=1,memory=1Gi,storage=40Gi") };
+            assert_eq!(Disk::of_want(&vm), claim(size), "{source}");
+        }
         assert_eq!(Disk::Claim { size: None }.to_string(), "claim");
     }
 

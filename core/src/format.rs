@@ -224,7 +224,7 @@ pub(crate) fn unknown(fields: &str) -> String {
 }
 
 /// Quotes a name that somebody chose, and shortens it for a message.
-fn quoted(path: &str) -> String {
+pub(crate) fn quoted(path: &str) -> String {
     let short: String = path.chars().take(NAMED_LENGTH).collect();
     format!("{short:?}")
 }

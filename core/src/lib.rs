@@ -26,6 +26,8 @@
 //! | [`evidence`] | whether the remaining objects of a cluster allow `held` to be lowered |
 //! | [`state`], [`instance`] | the shown state of an instance |
 //! | [`disk`] | how long the disk of an instance stays, and the effect of each mode of a suspension on it |
+//! | [`disk_source`] | the sources of a root disk that stays, and the storage that each takes |
+//! | [`web_image`] | the addresses from which CDI may download an image |
 //! | [`data_disk`] | the claim of a VM beside its root disk, and its mount in the guest |
 //! | [`root_disk`] | the root disk of a VM that stays, and the state of its import |
 //! | [`lifecycle`] | the verbs that apply to an instance, and the patch that executes them |
@@ -50,6 +52,7 @@ pub mod controller;
 pub mod data_disk;
 pub mod deletion;
 pub mod disk;
+pub mod disk_source;
 pub mod drain;
 pub mod evidence;
 pub mod fences;
@@ -82,3 +85,4 @@ pub mod template;
 pub mod usage;
 pub mod verdict;
 pub mod vocabulary;
+pub mod web_image;

@@ -114,6 +114,13 @@ impl Quantity {
         Some(Self { nanos: self.nanos.checked_mul(i128::from(times))?, format: self.format })
     }
 
+    /// Returns one of `parts` equal parts, or `None` if a part is no whole multiple of `step`.
+    #[must_use]
+    pub fn part(self, parts: u32, step: Self) -> Option<Self> {
+        let part = Self { nanos: self.nanos.checked_div(i128::from(parts))?, ..self };
+        (part.checked_mul(parts) == Some(self) && part.is_multiple_of(step)).then_some(part)
+    }
+
     /// Returns the amount in units, as a decimal number without suffix and without rounding: `1.5`, `0.000000001`.
     pub fn decimal(self) -> String {
         self.decimal_of(NANO)

@@ -1,16 +1,18 @@
 //! The root disk of a VM that stays: a claim that CDI makes and fills for a `DataVolume` of the VM.
 //!
-//! The claim is exactly as large as the storage of the size. The form `storage` of a `DataVolume` would add room for a file
-//! system, which the ResourceQuota counts. The import needs no second claim either: the nodes pull the image, and
-//! CDI writes into the claim itself.
+//! The claims that CDI makes are exactly the storage of the size. The form `storage` of a `DataVolume` would add room for a
+//! file system, which the ResourceQuota counts. An image in a registry needs one claim: the nodes pull the image, and CDI
+//! writes into the claim itself. An image on a web server needs a second one of the same size while it is unpacked.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::account::Want;
 use crate::containers::Metadata;
 use crate::disk::Disk;
+use crate::disk_source::{HTTPS, IMAGE};
 use crate::instance::Instance;
 use crate::kubevirt::LooseCondition;
 use crate::name::InstanceName;
@@ -18,13 +20,12 @@ use crate::quantity::Quantity;
 use crate::resources::STORAGE;
 use crate::state::State;
 use crate::vocabulary::InstanceType;
+use crate::web_image;
 
 /// The API group of CDI.
 pub const GROUP: &str = "cdi.kubevirt.io";
 /// The version of the API group.
 pub const VERSION: &str = "v1beta1";
-/// The value of `rootDisk` in a want: the disk is filled from the image of the instance.
-pub const IMAGE: &str = "image";
 /// The name of the disk in a machine before the machine has a name.
 pub(crate) const UNNAMED: &str = "cmp-root";
 /// The annotation that makes CDI write into the claim itself. CDI would otherwise fill a second claim of the same size.
@@ -33,6 +34,36 @@ const USE_POPULATOR: &str = "cdi.kubevirt.io/storage.usePopulator";
 /// Returns the name of the `DataVolume` of an instance, and of its claim.
 pub fn volume_name(instance: &InstanceName) -> String {
     format!("root-{instance}")
+}
+
+/// Judges the root disk of a want: returns the field and the error. A newer version may know further sources.
+pub(crate) fn judge(want: &Want) -> Result<(), (String, String)> {
+    let no = |field: &str, why: &str| Err((field.to_owned(), why.to_owned()));
+    let Some(source) = &want.root_disk else { return Ok(()) };
+    if want.kind != InstanceType::Vm {
+        return no("rootDisk", "is for VMs: leave it out, or use disk");
+    }
+    if want.data_disk.is_some() {
+        return no("dataDisk", "needs the storage that rootDisk takes: leave one of them out");
+    }
+    let on_web = want.image.as_deref().filter(|image| web_image::is_address(image));
+    match (source.as_str(), on_web) {
+        (HTTPS, None) => no("rootDisk \"https\"", "needs an image that begins with https://"),
+        (HTTPS, Some(address)) => web_image::check(address).map_err(|wrong| ("image".to_owned(), wrong.to_string())),
+        (IMAGE, Some(_)) => no("rootDisk \"image\"", "is for an image in a registry: use https"),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the source of a disk that is filled from an image on a web server.
+pub(crate) fn of_address(address: &str) -> Value {
+    json!({ "http": { "url": address } })
+}
+
+/// Returns the source of a disk that only newer versions have.
+#[cfg(feature = "newer")]
+pub(crate) fn of_newer(source: &str) -> Option<Value> {
+    (source == crate::disk_source::BLANK).then(|| json!({ "blank": {} }))
 }
 
 /// Returns the source of a disk that is filled from an image in a registry. The node pulls the image: CDI itself would
@@ -56,10 +87,20 @@ pub(crate) fn template(content: &BTreeMap<&str, Value>, class: &Value, size: Qua
         spec[*key] = value.clone();
     }
     let mut metadata = json!({ "name": UNNAMED });
-    if !spec["source"]["registry"].is_null() {
+    // CDI itself keeps the helpers of a clone away from the claim.
+    if spec["source"]
+        .as_object()
+        .is_some_and(|source| ["registry", "http", "blank"].iter().any(|of| source.contains_key(*of)))
+    {
         metadata["annotations"] = json!({ USE_POPULATOR: "false" });
     }
     json!({ "metadata": metadata, "spec": spec })
+}
+
+/// Returns the rest of a `DataVolume` that is only tried: an empty disk.
+pub fn probe() -> Value {
+    let claim = json!({ "accessModes": ["ReadWriteOnce"], "resources": { "requests": { STORAGE: "1Mi" } } });
+    json!({ "spec": { "source": { "blank": {} }, "pvc": claim } })
 }
 
 /// A `DataVolume`, as far as it is read.

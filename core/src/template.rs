@@ -35,6 +35,7 @@ mod parts;
 mod patch;
 mod pod;
 pub mod resize;
+mod root;
 mod rules;
 pub(crate) mod validation;
 
@@ -101,7 +102,7 @@ impl Template {
             let mut grants = rules::grants("spec.template.spec", spec, machine::claims(&machine))?;
             grants.extend(network::granted("spec.template.spec", spec)?.map(|names| (keys::NETWORKS, names)));
             grants.extend(granted::granted("spec.template.spec", spec)?.map(|fields| (keys::MACHINE, fields)));
-            let mut some = Resources::new(Quantity::whole(1 + granted::emulator(spec)), Quantity::mebibytes(1024));
+            let mut some = Resources::new(Quantity::whole(1 + granted::emulator(spec)), granted::memory(spec));
             if let (Some(state), Ok(storage)) = (granted::state(spec), STORAGE.parse()) {
                 some.set(storage, state);
             }
@@ -190,10 +191,17 @@ impl Template {
         blueprint.map_err(|wrong| TemplateError { operation: blamed.filter(|_| !without).or(wrong.operation), ..wrong })
     }
 
+    /// Returns the storage that each VM of a want needs for the state of its TPM or EFI. Containers need none, and neither
+    /// does a want that cannot be made.
+    pub fn state(&self, want: &Want) -> Quantity {
+        let TemplateSpec::Machine(machine) = &self.spec else { return Quantity::ZERO };
+        dressed(machine, want, want.patch.as_ref()).map_or(Quantity::ZERO, |(_, state)| state)
+    }
+
     fn with_patch(&self, want: &Want, patch: Option<&Value>) -> Result<Blueprint, TemplateError> {
         match &self.spec {
             TemplateSpec::Pod { pod, sleeps } => self.pod_blueprint((**pod).clone(), *sleeps, want, patch),
-            TemplateSpec::Machine(machine) => self.machine_blueprint(machine.clone(), want, patch),
+            TemplateSpec::Machine(machine) => self.machine_blueprint(machine, want, patch),
         }
     }
 
@@ -227,22 +235,35 @@ impl Template {
 
     fn machine_blueprint(
         &self,
-        mut machine: Value,
+        machine: &Value,
         want: &Want,
         patch: Option<&Value>,
     ) -> Result<Blueprint, TemplateError> {
-        machine::dress(&mut machine, want)?;
-        if let Some(patch) = patch {
-            patch::apply(&mut machine, patch)?;
-            machine::still_instance(&machine)?;
-        }
+        let (mut machine, state) = dressed(machine, want, patch)?;
         machine::check(&machine, &self.grants)?;
         granted::has_room("spec.template.spec", &machine["spec"]["template"]["spec"], want)?;
         hardware::equip(&mut machine["spec"]["template"]["spec"], &want.size)?;
         machine::shape(&mut machine, want);
-        let data = want.data_disk.as_ref().and(want.size.named(STORAGE));
+        let data = want.data_disk.as_ref().map(|_| root::beside_state(want, state)).transpose()?;
         Ok(Blueprint { spec: InstanceSpec::Machine { machine, data }, released: want.released })
     }
+}
+
+/// Applies a want and its patch to a machine. Returns the storage for the state of the result, too. The disks leave room
+/// for that state, which the patch may add.
+fn dressed(machine: &Value, want: &Want, patch: Option<&Value>) -> Result<(Value, Quantity), TemplateError> {
+    let with = |state: Quantity| {
+        let mut machine = machine.clone();
+        machine::dress(&mut machine, want, state)?;
+        if let Some(patch) = patch {
+            patch::apply(&mut machine, patch)?;
+            machine::still_instance(&machine)?;
+        }
+        let state = granted::state(&machine["spec"]["template"]["spec"]).unwrap_or(Quantity::ZERO);
+        Ok::<_, TemplateError>((machine, state))
+    };
+    let (machine, state) = with(Quantity::ZERO)?;
+    if state.is_zero() || want.root_disk.is_none() { Ok((machine, state)) } else { with(state) }
 }
 
 /// The blueprint of every instance of a cluster.

@@ -190,8 +190,8 @@ pub fn judge(old: Option<&Account>, new: &Account) -> Result<(), Denial> {
 
 /// Refuses fields that this version cannot judge, and growth of a cluster that this version does not know completely.
 fn judge_newer(cluster: &ClusterName, want: &Want, entry: &Entry, before: &Entry) -> Result<(), Denial> {
-    let same = before.want.as_ref().is_some_and(|before| before.kept.is_same(&want.kept));
-    if let Some(fields) = want.kept.newer().filter(|_| !same) {
+    let same = before.want.as_ref().is_some_and(|before| before.has_same_newer(want));
+    if let Some(fields) = want.newer().filter(|_| !same) {
         return Err(Denial::Newer { what: format!("want.{cluster}: {}", format::unknown(&fields)) });
     }
     match entry.newer().or_else(|| before.newer()) {
@@ -351,16 +351,8 @@ fn judge_want(
             );
         }
     }
-    if let Some(source) = &want.root_disk {
-        if want.kind != InstanceType::Vm {
-            return invalid("rootDisk".to_owned(), "is for VMs: leave it out, or use disk");
-        }
-        if source != root_disk::IMAGE {
-            return invalid(format!("rootDisk {source:?}"), "is not a known source: use image");
-        }
-        if want.data_disk.is_some() {
-            return invalid("dataDisk".to_owned(), "needs the storage that rootDisk takes: leave one of them out");
-        }
+    if let Err((field, why)) = root_disk::judge(want) {
+        return invalid(field, &why);
     }
     if want.patch.as_ref().is_some_and(|patch| !patch.is_array() && !patch.is_object()) {
         return invalid("patch".to_owned(), "must be a list (JSON Patch) or an object (merge patch)");

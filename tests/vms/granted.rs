@@ -56,12 +56,72 @@ fn the_template_of_a_cluster_grants_fields_of_its_machines() {
         let output = john.kubectl(&["patch", "vm", &vm, "-n", &ns, "--type=merge", "-p", &patch]);
         assert!(output.code == 1 && output.stderr.contains(reason), "{attack}:\n{output}");
     }
+    // A size without a processor for the thread is refused before anything changes, also where nothing is asked.
+    let charged = || john.cmp(&["quota", "-o", "json"]).ok().json()["used_cpu"].clone();
+    let before = (john.account()[format!("want.{dev}")].clone(), charged());
+    for (size, says) in [
+        (
+            ["--cpu", "1"],
+            "spec.template.spec.domain.cpu.isolateEmulatorThread takes one processor of the size: use --cpu 2",
+        ),
+        (
+            ["--memory", "1025Mi"],
+            "spec.template.spec.domain.memory.hugepages.pageSize is 2Mi, and the memory 1025Mi is no multiple",
+        ),
+    ] {
+        for more in [["--yes"].as_slice(), &["--dry-run=server"]] {
+            let resized = john.cmp(&[&["resize", "cluster", &dev][..], &size, more].concat());
+            resized.fails().says(&format!("instance {dev}-0: {says}"));
+        }
+    }
+    assert_eq!((john.account()[format!("want.{dev}")].clone(), charged()), before);
     // Another size keeps the thread of the emulator.
     john.cmp(&["resize", "cluster", &dev, "--cpu", "2", "--yes", "--timeout", "120s"]).ok();
     let vm = john.kubectl(&["get", "vm", &format!("{dev}-0"), "-n", &ns, "-o", "json"]).ok().json();
     let cpu = &vm["spec"]["template"]["spec"]["domain"]["cpu"];
     assert_eq!((&cpu["cores"], &cpu["isolateEmulatorThread"]), (&json!(1), &json!(true)));
     shared().admin(&["cmp", "delete", "template", &template, "--yes"]).ok();
+}
+
+#[test]
+fn the_state_of_a_tpm_or_efi_is_charged_beside_a_disk() {
+    let john = installed().user("8", "16Gi");
+    let tpm = with(&json!({ "domain": { "devices": { "tpm": { "persistent": true } } } })).to_string();
+    let efi = json!({ "efi": { "persistent": true, "secureBoot": false } });
+    let efi = with(&json!({ "domain": { "firmware": { "bootloader": efi } } })).to_string();
+    for (name, disk, patch) in [("tpm", "--disk", tpm), ("efi", "--data-disk", efi)] {
+        let dev = john.cluster(name);
+        let ns = format!("{dev}-ns");
+        let size = ["--type", "vm", "--cpu", "1", "--memory", "1Gi", disk, "1Gi", "--patch", &patch];
+        let create = || john.cmp(&[&["create", "cluster", &dev][..], &size].concat());
+        let quota = |storage: &str| {
+            let storage = format!("storage={storage}");
+            shared().admin(&["cmp", "set", "quota", &john.name, "--resource", &storage]).ok();
+        };
+        quota("1Gi");
+        create().fails().says("requested: storage=1034Mi, used: storage=0, limited: storage=1Gi");
+        quota("1034Mi");
+        create().ok().says("each VM takes storage=1034Mi: its disk of 1Gi, and 10Mi for the state of its TPM or EFI");
+        eventually("both claims are counted, and nothing is left", SOON, || {
+            let objects = shared().admin(&["get", "pvc,quota", "-n", &ns, "-o", "json"]).ok().json()["items"].clone();
+            let of = |kind: &str| {
+                let objects = objects.as_array().into_iter().flatten();
+                objects.filter(|item| item["kind"] == kind).cloned().collect::<Vec<_>>()
+            };
+            let claims = of("PersistentVolumeClaim");
+            let sizes: Vec<&str> =
+                claims.iter().filter_map(|claim| claim["spec"]["resources"]["requests"]["storage"].as_str()).collect();
+            let status = of("ResourceQuota").first().map(|quota| quota["status"].clone()).unwrap_or_default();
+            let [used, hard] =
+                ["used", "hard"].map(|of| status[of]["requests.storage"].as_str().unwrap_or_default().to_owned());
+            let counted = used == "1034Mi" && hard == "1034Mi" && sizes.len() == 2 && sizes.contains(&"10Mi");
+            if counted { Ok(()) } else { Err(objects.to_string()) }
+        });
+        let available = john.cmp(&["quota", "-o", "json"]).ok().json()["status"]["available"]["storage"].clone();
+        assert_eq!(available, "0");
+        create().ok().says("unchanged");
+        john.cmp(&["delete", "cluster", &dev, "--yes", "--wait", "--timeout", "120s"]).ok();
+    }
 }
 
 #[test]

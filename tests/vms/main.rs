@@ -28,3 +28,4 @@ mod templates;
 mod top;
 mod versions;
 mod watch;
+mod web_image;

@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use crate::support::{SOON, installed, machine_is, shared};
 
 /// The annotation by which the simulated CDI stops or fails an import.
-const IMPORT: &str = "tests.kubectl-cmp.dev/import";
+pub(crate) const IMPORT: &str = "tests.kubectl-cmp.dev/import";
 
 /// The words of the LimitRange about a claim.
 const TOO_LARGE: &str = "maximum storage usage per PersistentVolumeClaim is 1Gi";
 
 /// Creates a cluster whose root disks stay, with this wish for their import.
-fn create(user: &World<'_>, cluster: &str, import: &str, more: &[&str]) -> Output {
+pub(crate) fn create(user: &World<'_>, cluster: &str, import: &str, more: &[&str]) -> Output {
     let at = format!("/spec/dataVolumeTemplates/0/metadata/annotations/{}", IMPORT.replace('/', "~1"));
     let patch = json!([{ "op": "add", "path": at, "value": import }]).to_string();
     let size = ["--type", "vm", "--cpu", "1", "--memory", "1Gi", "--disk", "1Gi", "--patch", &patch];
@@ -20,14 +20,14 @@ fn create(user: &World<'_>, cluster: &str, import: &str, more: &[&str]) -> Outpu
 }
 
 /// Returns the claims of a cluster: name, phase and uid of each.
-fn claims(user: &World<'_>, ns: &str) -> Vec<String> {
+pub(crate) fn claims(user: &World<'_>, ns: &str) -> Vec<String> {
     let what = "jsonpath={range .items[*]}{.metadata.name}={.status.phase}={.metadata.uid} {end}";
     let listed = user.kubectl(&["get", "pvc", "-n", ns, "-o", what]).ok().stdout;
     listed.split_whitespace().map(str::to_owned).collect()
 }
 
 /// Checks how much storage the user is charged, and how much is left of 2Gi.
-fn charged(user: &World<'_>, used: &str, available: &str) -> Result<(), String> {
+pub(crate) fn charged(user: &World<'_>, used: &str, available: &str) -> Result<(), String> {
     let quota = user.cmp(&["quota"]).ok();
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let is = quota.stdout.lines().any(|line| words(line) == ["storage", used, available, "2Gi"]);

@@ -100,10 +100,10 @@ impl Entry {
         if let Some(opaque) = self.opaque.first() {
             return Some(opaque.to_string());
         }
-        let want = self.want.as_ref().map(|want| (data::WANT, &want.kept, &want.size));
-        let held = self.held.as_ref().map(|held| (data::HELD, &held.kept, &held.size));
-        want.into_iter().chain(held).find_map(|(key, kept, size)| {
-            let fields = kept.newer().or_else(|| size.unknown().map(|name| format!("\"size.{name}\"")))?;
+        let want = self.want.as_ref().map(|want| (data::WANT, want.newer(), &want.size));
+        let held = self.held.as_ref().map(|held| (data::HELD, held.kept.newer(), &held.size));
+        want.into_iter().chain(held).find_map(|(key, newer, size)| {
+            let fields = newer.or_else(|| size.unknown().map(|name| format!("\"size.{name}\"")))?;
             Some(format!("{}: {}", key.trim_end_matches('.'), format::unknown(&fields)))
         })
     }

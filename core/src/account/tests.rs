@@ -181,6 +181,13 @@ fn a_newer_version_is_no_damage() {
     let web = account.cluster(&name("web"));
     assert_eq!(web.newer().as_deref(), Some(r#"want: this version does not know "expires""#));
     assert_eq!(web.charge(), Some(size("cpu=2,memory=2Gi")), "it costs what it says");
+    // A known field with a value that is not known, too.
+    let later = r#"{"type":"vm","count":1,"size":{"cpu":"1","memory":"1Gi"},"rootDisk":"later","expires":1}"#;
+    let entry = read(&[("want.web", later)]).cluster(&name("web"));
+    let why = r#"want: this version does not know "expires", "rootDisk: later""#;
+    assert_eq!((entry.newer().as_deref(), entry.want.unwrap().stored().as_str()), (Some(why), later));
+    let known = later.replace("later", "https").replace(r#","expires":1"#, "");
+    assert_eq!(read(&[("want.web", &known)]).cluster(&name("web")).newer(), None);
     // Unknown fields survive every write.
     assert_eq!(account.data()["want.web"], expires);
     assert_eq!(account.data()["policy"], r#"{"clusters":3,"nights":true}"#);

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::held::Held;
 use super::shape::{Shape, is_false};
+use crate::disk_source;
 use crate::format::{self, Kept};
 use crate::name::TemplateName;
 use crate::resources::Resources;
@@ -71,8 +72,9 @@ pub struct Want {
     /// know this field keeps it, and charges the storage.
     #[serde(default, rename = "dataDisk", skip_serializing_if = "Option::is_none")]
     pub data_disk: Option<String>,
-    /// The source of the root disk of each VM, if the disk stays. The disk is as large as the storage of the size. A version
-    /// that does not know this field keeps it, and charges the storage.
+    /// The source of the root disk of each VM, if the disk stays. The disk takes the storage of the size, beside the claims
+    /// that its import and the state of the machine need. A version that does not know this field, or this source, keeps it,
+    /// and charges the storage.
     #[serde(default, rename = "rootDisk", skip_serializing_if = "Option::is_none")]
     pub root_disk: Option<String>,
     /// Further differences from the template: a JSON Patch or a merge patch of the Pod or the VirtualMachine.
@@ -140,6 +142,20 @@ impl Want {
     /// Returns the value to store, with everything in it that a newer version put there.
     pub fn stored(&self) -> String {
         self.kept.write(format::encode(self))
+    }
+
+    /// Returns the parts that a newer version stored, as a message lists them. They are unknown fields, and an unknown source
+    /// of the root disk. Returns `None` if this version knows all of the want.
+    pub fn newer(&self) -> Option<String> {
+        let source = self.root_disk.as_ref().filter(|source| !disk_source::is_known(source));
+        let source = source.map(|source| format::quoted(&format!("rootDisk: {source}")));
+        let parts: Vec<String> = self.kept.newer().into_iter().chain(source).collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+
+    /// Reports whether both have the same parts that a newer version stored.
+    pub(crate) fn has_same_newer(&self, other: &Self) -> bool {
+        self.kept.is_same(&other.kept) && self.root_disk == other.root_disk
     }
 
     /// Returns the public keys that may log in to its VMs.

@@ -18,15 +18,27 @@ use crate::powered_off::PoweredOff;
 use crate::resources::Resources;
 use crate::schedule::Transition;
 use crate::state::State;
+use crate::template::Template;
 use crate::verdict::judge;
 use crate::vocabulary::InstanceType;
 
 mod flags;
+mod room;
 
 pub use flags::{Disk, Flags};
 
 /// The reason of a suspension that was read from a file.
 const RESTORED: &str = "as in the file it was created from";
+
+/// The source of a wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// Flags, whose disk says nothing about other claims of a VM.
+    Flags,
+    /// A file, whose size has the storage of all claims.
+    #[default]
+    File,
+}
 
 /// A cluster that the user asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +57,8 @@ pub struct Wish {
     pub unmade: bool,
     /// Whether no key was named, so that the keys of an existing cluster are no difference.
     pub any_key: bool,
+    /// The source of the wish.
+    pub origin: Origin,
     /// The files of which the want has the digests.
     pub files: Files,
 }
@@ -53,7 +67,7 @@ impl Wish {
     /// Returns a wish for a new cluster, whose instances are on.
     pub fn new(name: ClusterName, want: Want, typed: bool) -> Self {
         let (off, files) = (PoweredOff::default(), Files::default());
-        Self { name, want, off, expired_timer: None, typed, unmade: false, any_key: false, files }
+        Self { name, want, off, expired_timer: None, typed, unmade: false, any_key: false, origin: Origin::File, files }
     }
 }
 
@@ -157,7 +171,18 @@ pub fn of_template(mut wish: Wish, template: InstanceType) -> Result<Wish, Refus
         }
         want.kind = template;
     }
+    flags::image_fits(want)?;
     Ok(wish)
+}
+
+/// Adds the storage that each VM takes beside the disk of a flag. A file has the size of all of it already. The second value
+/// tells the user about it.
+pub fn with_room(wish: Wish, template: &Template) -> Result<(Wish, Option<String>), Refusal> {
+    if wish.origin == Origin::File {
+        return Ok((wish, None));
+    }
+    let (want, told) = room::added(&wish.name, wish.want.clone(), template)?;
+    Ok((Wish { want, ..wish }, told))
 }
 
 /// Checks that a cluster can run such instances. `kubevirt` tells whether KubeVirt is installed.

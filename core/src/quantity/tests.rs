@@ -47,6 +47,22 @@ fn sums_keep_the_form_of_the_first() {
 }
 
 #[test]
+fn a_part_is_a_whole_number_of_steps() {
+    let step = Quantity::mebibytes(1);
+    for (whole, parts, expected) in [
+        ("40Gi", 2, Some("20Gi")),
+        ("3Mi", 1, Some("3Mi")),
+        ("3Mi", 2, None),
+        ("1500M", 2, None),
+        ("0", 2, Some("0")),
+        ("1Gi", 0, None),
+    ] {
+        let part = whole.parse::<Quantity>().unwrap().part(parts, step);
+        assert_eq!(part, expected.map(|part| part.parse().unwrap()), "{whole} {parts}");
+    }
+}
+
+#[test]
 fn decimals_are_exact() {
     let check = |text: &str, decimal: &str, gibibytes: &str| {
         let quantity: Quantity = text.parse().unwrap();

@@ -10,6 +10,7 @@ use super::parts::only;
 use super::rules::{Checked, Grants, no, text};
 use crate::account::Want;
 use crate::keys;
+use crate::kubevirt;
 use crate::quantity::Quantity;
 use crate::resources::STORAGE;
 
@@ -79,6 +80,13 @@ pub(super) fn emulator(spec: &Value) -> u32 {
     u32::from(spec["domain"]["cpu"]["isolateEmulatorThread"] == true)
 }
 
+/// Returns an amount of memory that any machine with these pages can have.
+pub(super) fn memory(spec: &Value) -> Quantity {
+    let usual = Quantity::mebibytes(1024);
+    let page = text(&spec["domain"]["memory"]["hugepages"]["pageSize"]).parse::<Quantity>();
+    page.ok().filter(|page| *page > Quantity::ZERO && !usual.is_multiple_of(*page)).unwrap_or(usual)
+}
+
 /// Returns the field by which a machine keeps state in a claim of KubeVirt.
 fn keeps(spec: &Value) -> Option<&'static str> {
     [
@@ -97,19 +105,14 @@ pub(super) fn state(spec: &Value) -> Option<Quantity> {
 
 /// Checks that the size has room for the thread and the state of a machine.
 pub(super) fn has_room(path: &str, spec: &Value, want: &Want) -> Checked {
-    if emulator(spec) > 0 && want.size.cpu() < Quantity::whole(2) {
-        return no(
-            format!("{path}.domain.cpu.isolateEmulatorThread"),
-            "takes one processor of the size: use --cpu 2 or more",
-        );
-    }
-    let Some(field) = keeps(spec) else { return Ok(()) };
-    let disks = [("--disk", &want.root_disk), ("--data-disk", &want.data_disk)];
-    if let Some((flag, _)) = disks.into_iter().find(|(_, disk)| disk.is_some()) {
-        let why = format!("needs storage of its own, and {flag} takes that of the size");
+    let machine: Option<kubevirt::Machine> = serde_json::from_value(spec.clone()).ok();
+    if let Some(kubevirt::Misfit { field, why }) = machine.and_then(|machine| machine.misfit(&want.size)) {
         return no(format!("{path}.{field}"), &why);
     }
-    if state(spec) > want.size.named(STORAGE) {
+    let Some(field) = keeps(spec) else { return Ok(()) };
+    // A disk has the rest of the storage, and is made only if there is a rest.
+    let has_disk = want.root_disk.is_some() || want.data_disk.is_some();
+    if !has_disk && state(spec) > want.size.named(STORAGE) {
         let why = format!("keeps its state in a claim of {STATE}Mi: name it with --resource storage={STATE}Mi");
         return no(format!("{path}.{field}"), &why);
     }

@@ -3,27 +3,28 @@
 //! As in `manifests/policies/vms.yaml`, only the fields listed here can be set. A field that is unknown today may cost
 //! something tomorrow. The lists are those of the policy; a test compares them.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value, json};
 
 use super::error::TemplateError;
 use super::granted;
 use super::hardware;
 use super::network;
-use super::parts::{list, only};
+use super::parts::{CLAIMS, list, only};
 use super::pod::BY_SIZE;
+use super::root;
 use super::rules::{Checked, Grants, asks_no_others, fields, items, no, own_metadata, placement_of, takes_no_volume};
 use super::validation::{NOT_A_REFERENCE, is_reference};
 use crate::account::Want;
 use crate::data_disk;
+use crate::disk_source;
 use crate::first_boot;
 use crate::keys;
-use crate::kubevirt::{self, ALWAYS, DEFAULT_IMAGE, GROUP, HALTED, VERSION, processors};
+use crate::kubevirt::{ALWAYS, DEFAULT_IMAGE, GROUP, HALTED, VERSION, processors};
 use crate::name::InstanceName;
-use crate::resources::STORAGE;
+use crate::quantity::Quantity;
 use crate::root_disk;
 use crate::state::State;
+use crate::web_image::is_address;
 
 /// The volumes that cloud-init reads.
 const CLOUDS: [&str; 2] = ["cloudInitNoCloud", "cloudInitConfigDrive"];
@@ -223,8 +224,6 @@ pub(super) fn is_final(machine: &Value) -> Checked {
     Ok(())
 }
 
-/// The fields of a `DataVolume` that hold the specification of its claim.
-const CLAIMS: [&str; 2] = ["pvc", "storage"];
 const DOMAIN_AT: &str = "/spec/template/spec/domain";
 
 fn dotted(pointer: &str) -> String {
@@ -242,10 +241,19 @@ pub(super) fn image(machine: &Value) -> Option<&str> {
     items(volumes).find_map(|(_, volume)| volume["containerDisk"]["image"].as_str())
 }
 
-/// Puts the settings of a want into the VirtualMachine.
-pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), TemplateError> {
+/// Reports whether the image of a want may be on a web server. A source that a newer version knows decides for itself.
+fn takes_address(want: &Want) -> bool {
+    want.root_disk.as_ref().is_some_and(|source| source != disk_source::IMAGE)
+}
+
+/// Puts the settings of a want into the VirtualMachine. `state` is the storage that the machine needs for its state.
+pub(super) fn dress(machine: &mut Value, want: &Want, state: Quantity) -> Result<(), TemplateError> {
     let spec = &mut machine["spec"]["template"]["spec"];
-    if let Some(image) = &want.image {
+    if let Some(image) = want.image.as_ref().filter(|image| !takes_address(want) && is_address(image)) {
+        let why = format!("{image} is on a web server, from which only a root disk of --disk is filled");
+        return Err(TemplateError::new("image", why));
+    }
+    if let Some(image) = want.image.as_ref().filter(|image| !is_address(image)) {
         let volumes = spec.pointer_mut("/volumes").and_then(Value::as_array_mut).into_iter().flatten();
         let mut disks = volumes.filter_map(|volume| volume.get_mut("containerDisk").and_then(Value::as_object_mut));
         let why = "have no containerDisk: --image replaces the image of a containerDisk";
@@ -253,7 +261,7 @@ pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), TemplateErro
         first.insert("image".to_owned(), json!(image));
     }
     if want.root_disk.is_some() {
-        keep_root(machine, want)?;
+        root::keep(machine, want, state)?;
     }
     let spec = &mut machine["spec"]["template"]["spec"];
     if first_boot::has_user_data(want) && has_volume(spec, &CLOUDS) {
@@ -282,45 +290,6 @@ pub(super) fn dress(machine: &mut Value, want: &Want) -> Result<(), TemplateErro
         // The claim is named for each instance.
         add(spec, disk, json!({ "name": DATA, "persistentVolumeClaim": { "claimName": DATA } }))?;
     }
-    Ok(())
-}
-
-/// Gives the root disk a claim that stays: it is filled from the image of its containerDisk, or as its `DataVolume` says.
-fn keep_root(machine: &mut Value, want: &Want) -> Checked {
-    const VOLUMES_AT: &str = "spec.template.spec.volumes";
-    let Some(size) = want.size.named(STORAGE) else {
-        return no("size.storage", "is missing: it is the size of the disk");
-    };
-    let read: Option<kubevirt::Machine> = serde_json::from_value(machine["spec"]["template"]["spec"].clone()).ok();
-    let name = read.as_ref().and_then(kubevirt::Machine::root_volume).map(|root| root.name().to_owned());
-    let volumes = machine.pointer_mut("/spec/template/spec/volumes").and_then(Value::as_array_mut);
-    let root = volumes.into_iter().flatten().find(|volume| name.as_deref().is_some_and(|name| volume["name"] == name));
-    let Some(root) = root else { return no(VOLUMES_AT, "have no root disk that --disk could keep") };
-    let image = root["containerDisk"]["image"].as_str().map(root_disk::of_image);
-    let from = root["dataVolume"]["name"].as_str().map(str::to_owned);
-    *root = json!({ "name": root["name"], "dataVolume": { "name": root_disk::UNNAMED } });
-    let volumes = list(&mut machine["spec"], "", "dataVolumeTemplates")?;
-    let made = match (image, from) {
-        (Some(source), _) => root_disk::template(&BTreeMap::from([("source", source)]), &Value::Null, size),
-        (None, Some(from)) => {
-            let at = volumes.iter().position(|volume| volume["metadata"]["name"] == from.as_str());
-            let Some(at) = at else {
-                return no(
-                    VOLUMES_AT,
-                    "have a DataVolume as root disk that dataVolumeTemplates does not name: --disk cannot copy it",
-                );
-            };
-            let spec = volumes.remove(at)["spec"].take();
-            let content = ["source", "sourceRef"].into_iter().filter(|key| !spec[*key].is_null());
-            let content = content.map(|key| (key, spec[key].clone())).collect();
-            let class = CLAIMS.iter().map(|form| &spec[*form]["storageClassName"]).find(|class| !class.is_null());
-            root_disk::template(&content, class.unwrap_or(&Value::Null), size)
-        }
-        (None, None) => {
-            return no(VOLUMES_AT, "have a root disk without an image, which --disk cannot fill: leave --disk out");
-        }
-    };
-    volumes.push(made);
     Ok(())
 }
 

@@ -123,6 +123,14 @@ fn a_template_grants_the_fields_of_a_machine_that_it_has() {
         json!({ "domain": { "cpu": { "isolateEmulatorThread": null }, "memory": null }, "evictionStrategy": "None" });
     assert_eq!(made(&template, "cpu=4,memory=8Gi", less).unwrap()["domain"]["cpu"]["cores"], 4);
 
+    // Any pages can be stored, and the memory has to be whole ones.
+    let wrong = made(&template, "cpu=4,memory=8191Mi", json!({})).unwrap_err();
+    assert!(wrong.contains("hugepages.pageSize is 2Mi, and the memory 8191Mi is no multiple of it"), "{wrong}");
+    for page in ["3Mi", "16Gi"] {
+        let pages = json!({ "domain": { "memory": { "hugepages": { "pageSize": page } } } });
+        assert!(Template::read(&machine_with(&pages)).is_ok(), "{page}");
+    }
+
     let plain = Template::machine();
     let pages = |size: Value| json!({ "domain": { "memory": { "hugepages": size } } });
     let granted = "must be left out, or be that of this cluster's template";
@@ -168,12 +176,17 @@ fn the_state_of_a_machine_takes_storage_of_its_size() {
         assert_eq!(made("", None), Err(wrong.clone()));
         assert_eq!(made(",storage=9Mi", None), Err(wrong));
         assert_eq!(made(",storage=10Mi", None), Ok(()));
-        let wrong = format!("{at} needs storage of its own, and --data-disk takes that of the size");
-        assert_eq!(made(",storage=1Gi", Some("/data")), Err(wrong));
-        let wrong = format!("{at} needs storage of its own, and --disk takes that of the size");
-        let root_disk = Some("image".to_owned());
-        let keeps_root = Want { kind: InstanceType::Vm, root_disk, ..want(1, "cpu=1,memory=1Gi,storage=1Gi") };
-        assert_eq!(blueprint(keeps_root), Err(wrong));
+        // A disk has the rest.
+        let wrong = "size.storage 10Mi has no room for a disk beside the claim of 10Mi with the state of a TPM or EFI";
+        assert_eq!(made(",storage=11Mi", Some("/data")), Ok(()));
+        assert_eq!(made(",storage=10Mi", Some("/data")), Err(wrong.to_owned()));
+        let keeps_root = |storage: &str| Want {
+            kind: InstanceType::Vm,
+            root_disk: Some("image".to_owned()),
+            ..want(1, &format!("cpu=1,memory=1Gi,storage={storage}"))
+        };
+        assert_eq!(blueprint(keeps_root("11Mi")), Ok(()));
+        assert_eq!(blueprint(keeps_root("10Mi")), Err(wrong.to_owned()));
     }
 }
 
@@ -261,5 +274,53 @@ fn a_template_grants_the_networks_that_it_names() {
         let networks = json!([pod, { "name": "a", "multus": { "networkName": name } }]);
         let wrong = Template::read(&machine_with(&with(networks, json!([default])))).unwrap_err().to_string();
         assert!(wrong.contains("networks[1].multus.networkName is missing"), "{wrong}");
+    }
+}
+
+#[test]
+fn an_image_on_a_web_server_fills_the_root_disk_of_any_template() {
+    let address = "https://images.example/x.qcow2";
+    let vm = |source: Option<&str>, image: Option<&str>, storage: &str| Want {
+        kind: InstanceType::Vm,
+        root_disk: source.map(str::to_owned),
+        image: image.map(str::to_owned),
+        ..want(1, &format!("cpu=1,memory=1Gi,storage={storage}"))
+    };
+    let mut golden = Template::machine().manifest();
+    golden["spec"]["template"]["spec"]["volumes"] = json!([{ "name": "root", "dataVolume": { "name": "golden" } }]);
+    let storage = json!({ "storageClassName": "fast", "resources": { "requests": { "storage": "30Gi" } } });
+    golden["spec"]["dataVolumeTemplates"] =
+        json!([{ "metadata": { "name": "golden" }, "spec": { "source": { "blank": {} }, "storage": storage } }]);
+    let (plain, golden) = (Template::machine(), Template::read(&golden).unwrap().0);
+    for (template, class) in [(&plain, Value::Null), (&golden, json!("fast"))] {
+        let blueprint = template.blueprint(&vm(Some("https"), Some(address), "40Gi")).unwrap();
+        let made = blueprint.virtual_machine(&name("dev").instance(0)).unwrap();
+        let [disk] = made["spec"]["dataVolumeTemplates"].as_array().unwrap().as_slice() else { panic!("{made}") };
+        assert_eq!(disk["spec"]["source"], json!({ "http": { "url": address } }));
+        assert_eq!(disk["metadata"]["annotations"], json!({ "cdi.kubevirt.io/storage.usePopulator": "false" }));
+        let claim = &disk["spec"]["pvc"];
+        assert_eq!((&claim["resources"]["requests"]["storage"], &claim["storageClassName"]), (&json!("20Gi"), &class));
+        let volumes = &made["spec"]["template"]["spec"]["volumes"];
+        assert_eq!(volumes[0], json!({ "name": "root", "dataVolume": { "name": "root-dev-0" } }));
+    }
+    for (asked, says) in [
+        (vm(Some("https"), Some(address), "41M"), "size.storage 41M must be twice a disk of whole Mi"),
+        (
+            vm(None, Some(address), "40Gi"),
+            "image https://images.example/x.qcow2 is on a web server, from which only a root disk",
+        ),
+        (
+            vm(Some("image"), Some(address), "40Gi"),
+            "image https://images.example/x.qcow2 is on a web server, from which only",
+        ),
+        (vm(Some("image"), Some("A b"), "40Gi"), "image: Invalid value: A b: "),
+        (vm(Some("https"), None, "40Gi"), "spec.template.spec.volumes have a root disk without an image"),
+        (
+            vm(Some("later"), Some(address), "40Gi"),
+            "rootDisk \"later\" is a source that this version does not know: upgrade kubectl-cmp",
+        ),
+    ] {
+        let wrong = plain.blueprint(&asked).unwrap_err().to_string();
+        assert!(wrong.starts_with(says), "{wrong}\n{says}");
     }
 }

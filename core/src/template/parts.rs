@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use super::error::TemplateError;
 use super::rules::{Checked, fields, no};
 
+/// The fields of a `DataVolume` that hold the specification of its claim.
+pub(super) const CLAIMS: [&str; 2] = ["pvc", "storage"];
+
 /// Checks that a value is an object with no other fields, or is missing.
 pub(super) fn only(path: &str, object: &Value, known: &[&str]) -> Checked {
     if !object.is_null() && !object.is_object() {

@@ -192,7 +192,39 @@ fn a_root_disk_that_stays_is_for_vms_and_charged_as_storage() {
         "exceeded quota: john, requested: storage=22Gi, used: storage=0, limited: storage=20Gi",
     );
     check("vm", "}", "image", "want.web: rootDisk needs storage in the size: set size.storage to the size of the disk");
-    check("vm", &of("1Gi"), "later", "want.web: rootDisk \"later\" is not a known source: use image");
+    check(
+        "vm",
+        &of("1Gi"),
+        "later",
+        "want.web: this version does not know \"rootDisk: later\": upgrade cmp-webhook and kubectl-cmp, then try again",
+    );
+    let image = |image: &str| of("1Gi") + &format!(r#","image":"{image}""#);
+    for (address, source, expected) in [
+        ("https://images.example/x", "https", "yes"),
+        ("https://images.example/x", "image", "rootDisk \"image\" is for an image in a registry: use https"),
+        ("registry.example/x", "https", "rootDisk \"https\" needs an image that begins with https://"),
+        ("registry.example/x", "image", "yes"),
+        (
+            "https://web.dev-ns.svc/x",
+            "https",
+            "image must name a server outside of this Kubernetes cluster, and web.dev-ns.svc is an address or a name inside",
+        ),
+        (
+            "http://images.example/x",
+            "https",
+            "image must begin with https://: without it nobody notices an image that was replaced on its way",
+        ),
+        (
+            "https://a:b@images.example/x",
+            "https",
+            "image must have no user and no password before its host: everybody who reads the account would read them",
+        ),
+    ] {
+        let refused = if expected == "yes" { "yes".to_owned() } else { format!("want.web: {expected}") };
+        check("vm", &image(address), source, &refused);
+    }
+    check("vm", &of("1Gi"), "https", "want.web: rootDisk \"https\" needs an image that begins with https://");
+    check("container", &of("1Gi"), "later", "want.web: rootDisk is for VMs: leave it out, or use disk");
     check("container", &of("1Gi"), "image", "want.web: rootDisk is for VMs: leave it out, or use disk");
     let both = of("1Gi") + r#","dataDisk":"/data""#;
     check("vm", &both, "image", "want.web: dataDisk needs the storage that rootDisk takes: leave one of them out");

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::account::{Variable, Want};
+use crate::disk_source;
 use crate::labels::Field;
 use crate::name::TemplateName;
 use crate::plan::amounts::{Amount, own, with_more};
@@ -10,9 +11,9 @@ use crate::plan::label::invalid;
 use crate::plan::refusal::Refusal;
 use crate::quantity::Quantity;
 use crate::resources::{Resources, STORAGE};
-use crate::root_disk;
 use crate::template::{NOT_A_REFERENCE, built_in_type, is_reference};
 use crate::vocabulary::InstanceType;
+use crate::web_image;
 
 /// A disk for each instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,13 +85,40 @@ fn mounted(size: Quantity, path: &str) -> Refusal {
         .hint("leave out the path, or use --data-disk for a disk that is mounted")
 }
 
+/// Checks that an image on a web server is for a root disk that stays: neither a node nor KubeVirt downloads it.
+pub(super) fn image_fits(want: &Want) -> Result<(), Refusal> {
+    let Some(image) = want.image.as_ref().filter(|image| web_image::is_address(image)) else { return Ok(()) };
+    if want.kind == InstanceType::Container {
+        return Err(Refusal::wish(format!("--image {image}: the image of a container is in a registry"))
+            .hint("use --type vm with --disk for an image on a web server"));
+    }
+    if want.root_disk.is_none() {
+        return Err(Refusal::wish(format!(
+            "--image {image}: an image on a web server needs --disk, the disk that CDI fills"
+        ))
+        .hint("add --disk with a size, such as --disk 20Gi, or use an image in a registry (a containerDisk)"));
+    }
+    Ok(())
+}
+
+/// Refuses an address from which no disk is filled. The refusal shows no more of the address than its rule.
+fn no_image(wrong: &web_image::Wrong) -> Refusal {
+    let refusal = Refusal::wish(format!("--image: the address {wrong}"));
+    match wrong {
+        web_image::Wrong::User | web_image::Wrong::Parameter(_) | web_image::Wrong::Inside(_) => {
+            refusal.hint("ask an administrator for a template with this image, which your VMs clone")
+        }
+        web_image::Wrong::Scheme | web_image::Wrong::Form => refusal,
+    }
+}
+
 /// Makes the disk of a want that was taken for one of containers the root disk, because the template is of VMs.
 pub(super) fn to_root_disk(want: &mut Want) -> Result<(), Refusal> {
     let Some(path) = want.disk.take() else { return Ok(()) };
     if path != Disk::PATH {
         return Err(mounted(want.size.named(STORAGE).unwrap_or(Quantity::ZERO), &path));
     }
-    want.root_disk = Some(root_disk::IMAGE.to_owned());
+    want.root_disk = Some(disk_source::of(want.image.as_deref()).to_owned());
     Ok(())
 }
 
@@ -152,8 +180,14 @@ impl Flags {
             return Err(Refusal::wish("--command: the command is missing")
                 .hint("write the command at the end, after --, as in: --command -- sh -c 'sleep 9'"));
         }
-        if let Some(image) = self.image.as_ref().filter(|image| !is_reference(image)) {
-            return Err(Refusal::wish(format!("Invalid image name {image:?}: {NOT_A_REFERENCE}")));
+        match self.image.as_ref() {
+            Some(address) if web_image::is_address(address) => {
+                web_image::check(address).map_err(|wrong| no_image(&wrong))?;
+            }
+            Some(image) if !is_reference(image) => {
+                return Err(Refusal::wish(format!("Invalid image name {image:?}: {NOT_A_REFERENCE}")));
+            }
+            _ => {}
         }
         for (at, variable) in self.env.iter().enumerate() {
             if self.env.iter().take(at).any(|earlier| earlier.name == variable.name) {
@@ -184,8 +218,11 @@ impl Flags {
             }
         }
         let vm = kind == InstanceType::Vm;
-        let (disk, root_disk) =
-            if vm { (None, self.disk.map(|_| root_disk::IMAGE.to_owned())) } else { (self.disk, None) };
+        let (disk, root_disk) = if vm {
+            (None, self.disk.map(|_| disk_source::of(self.image.as_deref()).to_owned()))
+        } else {
+            (self.disk, None)
+        };
         let (command, args) = if self.command { (self.args, Vec::new()) } else { (Vec::new(), self.args) };
         Ok(Want {
             image: self.image,

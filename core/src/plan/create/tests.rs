@@ -568,3 +568,42 @@ fn a_root_disk_that_stays_needs_cdi() {
     let refused = can_keep_roots(&vm, false).unwrap_err().to_string();
     assert!(refused.starts_with("--disk: a root disk that stays needs CDI, which is not installed"), "{refused}");
 }
+
+#[test]
+fn only_the_disk_of_a_flag_gets_room_for_further_claims() {
+    let image = Some("https://images.example/x".to_owned());
+    let disk = Some(Disk { size: "20Gi".parse().unwrap(), path: None });
+    let want =
+        Flags { kind: Some(InstanceType::Vm), image: image.clone(), disk: disk.clone(), ..flags() }.want().unwrap();
+    assert_eq!((want.root_disk.as_deref(), &want.image), (Some("https"), &image));
+    for (origin, expected) in [(Origin::Flags, "40Gi"), (Origin::File, "20Gi")] {
+        let wish = Wish { origin, ..Wish::new(name("dev"), want.clone(), true) };
+        let (wish, told) = with_room(wish, &Template::machine()).unwrap();
+        assert_eq!(
+            (wish.want.size.get(&"storage".parse().unwrap()), told.is_some()),
+            (expected.parse().unwrap(), origin == Origin::Flags)
+        );
+    }
+    // An address needs a disk, and a VM. A stored template decides the type after the flags were read.
+    let template = Some("golden".parse().unwrap());
+    for (kind, template, disk, of, expected) in [
+        (Some(InstanceType::Vm), None, None, InstanceType::Vm, "an image on a web server needs --disk"),
+        (None, None, disk.clone(), InstanceType::Container, "the image of a container is in a registry"),
+        (None, template.clone(), None, InstanceType::Vm, "an image on a web server needs --disk"),
+        (None, template.clone(), disk.clone(), InstanceType::Container, "the image of a container is in a registry"),
+        (None, template, disk, InstanceType::Vm, ""),
+    ] {
+        let want = Flags { kind, template, image: image.clone(), disk, ..flags() }.want().unwrap();
+        match of_template(Wish::new(name("dev"), want, false), of) {
+            Ok(wish) => assert_eq!((wish.want.root_disk.as_deref(), expected), (Some("https"), "")),
+            Err(refused) => assert!(!expected.is_empty() && refused.to_string().contains(expected), "{refused}"),
+        }
+    }
+    for (image, expected) in [
+        ("http://images.example/x", "--image: the address must begin with https://"),
+        ("https://a:b@images.example/x", "--image: the address must have no user and no password"),
+    ] {
+        let refused = Flags { image: Some(image.to_owned()), ..flags() }.want().unwrap_err().to_string();
+        assert!(refused.starts_with(expected), "{refused}");
+    }
+}

@@ -8,7 +8,7 @@ use cmp_core::account::{Variable, Want};
 use cmp_core::first_boot::Files;
 use cmp_core::name::{ClusterName, TemplateName, UserName};
 use cmp_core::plan::amounts::Amount;
-use cmp_core::plan::create::{Disk, Flags, Wish};
+use cmp_core::plan::create::{Disk, Flags, Origin, Wish};
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::Resources;
 use cmp_core::vocabulary::InstanceType;
@@ -47,7 +47,7 @@ pub(crate) struct CreateCluster {
     /// The template for the instances; `get templates` lists templates
     #[arg(long, value_name = "NAME", value_parser = name::<TemplateName>)]
     pub(crate) template: Option<TemplateName>,
-    /// The image of the instances; by default the image of the template
+    /// The image; by default that of the template; VMs: also https://...
     #[arg(long, value_name = "IMAGE", value_parser = image)]
     pub(crate) image: Option<String>,
     /// Environment variable (repeatable); keep passwords in a Secret
@@ -149,7 +149,7 @@ fn typed(args: CreateCluster) -> Result<ClusterRequest, CliError> {
     let patch = args.patch.as_deref().map(Patch::read).transpose()?;
     flags.patch = patch.as_ref().map(|patch| patch.value.clone());
     let (want, typed) = (flags.want()?, args.kind.is_some());
-    let wish = Wish { any_key, files, ..Wish::new(name, want, typed) };
+    let wish = Wish { any_key, files, origin: Origin::Flags, ..Wish::new(name, want, typed) };
     Ok(ClusterRequest { wish, patch, owner: args.owner })
 }
 

@@ -47,6 +47,7 @@ pub(crate) async fn create(
     context.check_namespace(&wish.name)?;
     let template = templates::of(context, &wish.want).await?;
     let wish = create::of_template(wish, template.kind())?;
+    let (wish, room) = create::with_room(wish, &template)?;
     let kind = wish.want.kind;
     login::only_vms(Some(kind), wait).map_err(|error| error.hint("use --type vm, or --wait"))?;
     let can_run = kind == InstanceType::Container || kubevirt::installed(&context.client().await?).await?;
@@ -63,6 +64,7 @@ pub(crate) async fn create(
     let corrects = create::may_correct(&wish, &stored.account, Timestamp::now());
     let wish = Wish { unmade: corrects && has_none(context, &wish.name, kind).await?, ..wish };
     let plan = create::plan(&wish, &stored.account, extent, Timestamp::now())?;
+    context.ui.notes(room.filter(|_| plan.is_new()).as_slice());
     if is_ephemeral && plan.is_new() {
         context.ui.note(&loss::at_creation(&wish.name, wish.want.data_disk.as_deref()));
     }
