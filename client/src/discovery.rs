@@ -1,6 +1,7 @@
 //! The version of the API server, and the types that it serves.
 
-use kube::Client;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{Api, Client};
 
 use crate::error::{ApiError, if_there};
 
@@ -31,4 +32,24 @@ pub async fn serves(client: &Client, group_version: &str, plural: &str) -> Resul
 pub async fn served(client: &Client, group_version: &str) -> Result<Vec<String>, ApiError> {
     let list = if_there(client.list_api_group_resources(group_version).await.map_err(ApiError::from))?;
     Ok(list.into_iter().flat_map(|list| list.resources).map(|resource| resource.name).collect())
+}
+
+/// Lists those definitions of an API group that are stored, but that the API server does not serve: they are not
+/// `Established`. An API server may end between two conditions of a definition. The next one goes on with it at the
+/// resync of its informers, after five minutes (`customresource_handler.go` of apiextensions-apiserver).
+pub async fn unserved(client: &Client, group: &str, plurals: &[&str]) -> Result<Vec<String>, ApiError> {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let mut unserved = Vec::new();
+    for plural in plurals {
+        let name = format!("{plural}.{group}");
+        if definitions.get_opt(&name).await?.is_some_and(|definition| !is_established(&definition)) {
+            unserved.push(name);
+        }
+    }
+    Ok(unserved)
+}
+
+fn is_established(definition: &CustomResourceDefinition) -> bool {
+    let conditions = definition.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.into_iter().flatten().any(|condition| condition.type_ == "Established" && condition.status == "True")
 }

@@ -2,7 +2,6 @@
 
 use futures::stream::{BoxStream, StreamExt};
 use http::Request;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind, PartialObjectMeta};
 use kube::runtime::watcher::{Config, watcher};
@@ -15,7 +14,7 @@ use cmp_core::lifecycle::Call;
 use cmp_core::name::{ClusterName, InstanceName};
 
 use crate::accounts::changes;
-use crate::discovery::served;
+use crate::discovery::{self, served};
 use crate::error::ApiError;
 use crate::texts;
 use crate::watches::Watch;
@@ -37,24 +36,9 @@ pub async fn installed(client: &Client) -> Result<bool, ApiError> {
     Ok(has_vms(&served(client, &format!("{GROUP}/{VERSION}")).await?))
 }
 
-/// Lists the definitions of both types that are stored, but that the API server does not serve: they are not
-/// `Established`. An API server may end between two conditions of a definition. The next one goes on with it at the
-/// resync of its informers, after five minutes (`customresource_handler.go` of apiextensions-apiserver).
+/// Lists the definitions of both types that are stored, but that the API server does not serve.
 pub async fn unserved(client: &Client) -> Result<Vec<String>, ApiError> {
-    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let mut unserved = Vec::new();
-    for plural in TYPES {
-        let name = format!("{plural}.{GROUP}");
-        if definitions.get_opt(&name).await?.is_some_and(|definition| !is_established(&definition)) {
-            unserved.push(name);
-        }
-    }
-    Ok(unserved)
-}
-
-fn is_established(definition: &CustomResourceDefinition) -> bool {
-    let conditions = definition.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions.into_iter().flatten().any(|condition| condition.type_ == "Established" && condition.status == "True")
+    discovery::unserved(client, GROUP, &TYPES).await
 }
 
 /// Reports whether both types are served. The group alone says less. KubeVirt's operator makes it first, for its own

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use axum::response::Response;
 use axum_server::tls_rustls::RustlsConfig;
 use cmp_tests::authority::Authority;
+use cmp_tests::cdi;
 use cmp_tests::control_plane::free_port;
 use cmp_tests::process::Process;
 use cmp_tests::{ControlPlane, Installation, Output, World, eventually};
@@ -53,6 +54,45 @@ fn comes_to_pass(plane: &ControlPlane) {
     });
 }
 
+/// Installs CDI without its programs, and breaks each part that `check` looks at.
+fn check_cdi(plane: &ControlPlane) {
+    let comes_to_say = |text: &str| {
+        eventually(text, SOON, || {
+            let said = check(plane).ok();
+            if said.stdout.contains(text) { Ok(()) } else { Err(said.to_string()) }
+        });
+    };
+    comes_to_say("ok        cdi: CDI is not installed: VMs have no root disks that stay (--disk)");
+    let objects = cdi::objects().to_string();
+    plane.admin_reading(&["create", "-f", "-"], &objects).ok();
+    comes_to_say("ok        cdi: CDI is installed: the root disks of VMs can stay (--disk)\n");
+    // Its webhook has no Service.
+    let service = json!({ "namespace": "cdi", "name": "cdi-api", "path": "/datavolume-validate" });
+    let rules = json!([{ "apiGroups": ["cdi.kubevirt.io"], "apiVersions": ["v1beta1"], "resources": ["datavolumes"],
+        "operations": ["CREATE", "UPDATE"] }]);
+    let webhook = json!({ "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+        "metadata": { "name": "cdi-api-datavolume-validate" },
+        "webhooks": [{ "name": "datavolume-validate.cdi.kubevirt.io", "clientConfig": { "service": service }, "rules": rules,
+            "failurePolicy": "Fail", "sideEffects": "None", "admissionReviewVersions": ["v1"] }] });
+    plane.admin_reading(&["create", "-f", "-"], &webhook.to_string()).ok();
+    comes_to_say("warning   cdi: CDI is installed, and a DataVolume is refused: ");
+    check(plane).ok().says("no VM with --disk can be created").says("kubectl get pods -A -l cdi.kubevirt.io");
+    plane.admin(&["delete", "validatingwebhookconfiguration", "cdi-api-datavolume-validate"]).ok();
+    comes_to_say("ok        cdi: CDI is installed");
+    // Its operator reports a trouble.
+    let cdi = json!({ "apiVersion": "cdi.kubevirt.io/v1beta1", "kind": "CDI", "metadata": { "name": "cdi" } });
+    plane.admin_reading(&["create", "-f", "-"], &cdi.to_string()).ok();
+    let condition =
+        json!({ "type": "Available", "status": "False", "reason": "NoOperator", "message": "no Deployment" });
+    let status = json!({ "status": { "conditions": [condition] } }).to_string();
+    plane.admin(&["patch", "cdis.cdi.kubevirt.io", "cdi", "--subresource=status", "--type=merge", "-p", &status]).ok();
+    comes_to_say(
+        "warning   cdi: CDI reports Available=False: NoOperator: no Deployment; no VM with --disk can be created",
+    );
+    plane.admin_reading(&["delete", "-f", "-"], &objects).ok();
+    comes_to_say("ok        cdi: CDI is not installed");
+}
+
 fn patch(plane: &ControlPlane, what: &[&str], patch: &serde_json::Value) {
     let kind = if patch.is_array() { "--type=json" } else { "--type=merge" };
     plane.admin(&[&["patch"], what, &[kind, "-p", &patch.to_string()]].concat()).ok();
@@ -77,6 +117,7 @@ fn check_passes_on_a_sound_installation() {
     said.says("ok        kubernetes: v1.")
         .says("ok        admission: ValidatingAdmissionPolicies are served")
         .says("ok        kubevirt: KubeVirt is not installed: clusters of VMs cannot be created")
+        .says("ok        cdi: CDI is not installed: VMs have no root disks that stay (--disk)")
         .says("ok        apiservices: ")
         .says("ok        rights: you may create and change all objects of cmp")
         .says_not("policy/");
@@ -141,22 +182,29 @@ fn each_problem_is_named_with_a_remedy() {
     plane.admin(&["delete", "apiservice", "v1beta1.metrics.k8s.io"]).ok();
     comes_to_pass(plane);
 
-    // A definition of KubeVirt is stored, and its names belong to another definition.
-    for plural in ["others", "virtualmachines"] {
-        let definition = json!({ "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-            "metadata": { "name": format!("{plural}.kubevirt.io") },
-            "spec": { "group": "kubevirt.io", "scope": "Namespaced",
-                "names": { "plural": plural, "kind": "VirtualMachine" },
-                "versions": [{ "name": "v1", "served": true, "storage": true,
-                    "schema": { "openAPIV3Schema": { "type": "object" } } }] } });
-        plane.admin_reading(&["create", "-f", "-"], &definition.to_string()).ok();
-        if plural == "others" {
-            plane.admin(&["wait", "--for=condition=Established", "crd", "others.kubevirt.io"]).ok();
+    // A definition of KubeVirt, and one of CDI, is stored, and its names belong to another definition.
+    for (name, group, served, kind) in [
+        ("kubevirt", "kubevirt.io", "virtualmachines", "VirtualMachine"),
+        ("cdi", "cdi.kubevirt.io", "datavolumes", "DataVolume"),
+    ] {
+        let other = format!("others.{group}");
+        for plural in ["others", served] {
+            let definition = json!({ "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                "metadata": { "name": format!("{plural}.{group}") },
+                "spec": { "group": group, "scope": "Namespaced",
+                    "names": { "plural": plural, "kind": kind },
+                    "versions": [{ "name": if name == "cdi" { "v1beta1" } else { "v1" }, "served": true, "storage": true,
+                        "schema": { "openAPIV3Schema": { "type": "object" } } }] } });
+            plane.admin_reading(&["create", "-f", "-"], &definition.to_string()).ok();
+            if plural == "others" {
+                plane.admin(&["wait", "--for=condition=Established", "crd", &other]).ok();
+            }
         }
+        let text = format!("warning   {name}: customresourcedefinition/{served}.{group} is not Established");
+        check(plane).ok().says(&text).says(&format!("kubectl describe crd {served}.{group}"));
+        plane.admin(&["delete", "crd", &other, &format!("{served}.{group}")]).ok();
     }
-    let text = "warning   kubevirt: customresourcedefinition/virtualmachines.kubevirt.io is not Established";
-    check(plane).ok().says(text).says("kubectl describe crd virtualmachines.kubevirt.io");
-    plane.admin(&["delete", "crd", "others.kubevirt.io", "virtualmachines.kubevirt.io"]).ok();
+    check_cdi(plane);
 
     // The seats at the API server: no budget depends on them.
     plane.admin(&["delete", "flowschema", "cmp-users"]).ok();

@@ -16,7 +16,7 @@ const KINDS: [(&str, bool); 5] =
     [("DataVolume", true), ("DataSource", true), ("StorageProfile", false), ("CDIConfig", false), ("CDI", false)];
 
 /// Returns the definitions of CDI, and the rights of its controller.
-pub(crate) fn objects() -> Value {
+pub fn objects() -> Value {
     let rights = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": "cdi" },
         "rules": [

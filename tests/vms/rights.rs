@@ -81,5 +81,6 @@ fn check_tries_the_policy_of_machines_in_a_cluster_of_them() {
     });
     user.admin(&["cmp", "check", "--pre"])
         .ok()
-        .says("ok        kubevirt: KubeVirt is installed: clusters of VMs can be created");
+        .says("ok        kubevirt: KubeVirt is installed: clusters of VMs can be created")
+        .says("ok        cdi: CDI is installed: the root disks of VMs can stay (--disk)\n");
 }

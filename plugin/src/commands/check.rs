@@ -12,6 +12,7 @@ use report::{Check, Report};
 
 mod accounts;
 mod api_services;
+mod cdi;
 mod certificate;
 mod cluster;
 mod drain;
@@ -48,6 +49,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CheckArgs) -> Result<(), Cl
     }
     report.add(cluster::policies(&client).await)?;
     report.add(cluster::kubevirt(&client).await)?;
+    report.add(cdi::cdi(&client).await)?;
     report.add_all(api_services::run_checks(&client).await)?;
     if pre {
         report.add_all(cluster::before_install(&client).await)?;
