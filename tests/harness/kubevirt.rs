@@ -1,5 +1,6 @@
 //! KubeVirt in a control plane: the real virt-api and virt-controller, under the names of their ServiceAccounts. The
-//! CRDs, rights and webhooks are KubeVirt's own. CDI is there as well (see [`cdi`]).
+//! CRDs, rights and webhooks are KubeVirt's own. CDI is there as well (see [`cdi`]), and volume snapshots, with the
+//! definitions of the external snapshotter.
 //!
 //! This module does the work of virt-operator. virt-handler and the guests are simulated (see `virt-handler/main.rs`),
 //! and so are the kubelets (kwok, with `control-plane/kubevirt/stages.yaml`). Nothing leaves loopback: virt-api's
@@ -162,9 +163,13 @@ impl KubeVirt {
         // virt-api prepares its API description for a few seconds before it listens.
         kubevirt.virt_api.restart();
         create(&definitions)?;
+        for definition in &Binaries::kubevirt().definitions {
+            done(&plane.admin(&["create", "-f", &definition.display().to_string()]))?;
+        }
         eventually("KubeVirt's definitions are in force", SOON, || {
             done(&plane.admin(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=30s"]))
         });
+        done(&plane.admin_reading(&["create", "-f", "-"], &classes().to_string()))?;
         kubevirt.virt_controller.restart();
         kubevirt.virt_handler.restart();
         done(&plane.admin_reading(&["create", "-f", "-"], &deployment().to_string()))?;
@@ -242,6 +247,23 @@ impl KubeVirt {
     }
 }
 
+/// The StorageClass of disks of which snapshots can be taken.
+pub const WITH_SNAPSHOTS: &str = "with-snapshots";
+/// The StorageClass of disks of which no snapshot can be taken.
+pub const WITHOUT_SNAPSHOTS: &str = "without-snapshots";
+
+/// Returns the classes of volumes and of their snapshots. The stand-in is the driver of both.
+fn classes() -> Value {
+    let driver = |name: &str| format!("{name}.tests.kubectl-cmp.dev");
+    let class = |name: &str| {
+        json!({ "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": { "name": name },
+            "provisioner": driver(name) })
+    };
+    let snapshots = json!({ "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshotClass",
+        "metadata": { "name": WITH_SNAPSHOTS }, "driver": driver(WITH_SNAPSHOTS), "deletionPolicy": "Delete" });
+    json!({ "apiVersion": "v1", "kind": "List", "items": [class(WITH_SNAPSHOTS), class(WITHOUT_SNAPSHOTS), snapshots] })
+}
+
 /// The arguments of kubectl before the patch that [`deployed`] returns.
 pub const DEPLOYED: [&str; 8] =
     ["patch", "kubevirt", "kubevirt", "-n", NAMESPACE, "--subresource=status", "--type=merge", "-p"];
@@ -266,7 +288,7 @@ pub fn deployment() -> Value {
         { "apiVersion": "kubevirt.io/v1", "kind": "KubeVirt",
             "metadata": { "name": "kubevirt", "namespace": NAMESPACE },
             "spec": { "configuration": {
-                "developerConfiguration": { "featureGates": ["HostDevices"] },
+                "developerConfiguration": { "featureGates": ["HostDevices", "Snapshot"] },
                 "vmStateStorageClass": "state",
                 "permittedHostDevices": { "pciHostDevices": [
                     { "pciVendorSelector": "10DE:1EB8", "resourceName": GPU, "externalResourceProvider": true },

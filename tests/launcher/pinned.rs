@@ -88,6 +88,9 @@ const KREW_PROGRAMS: [(&str, &str, &str); 2] = [
 const ACTIONLINT: [(&str, &str, &str); 1] =
     [("actionlint", "actionlint", "github.com/rhysd/actionlint/cmd/actionlint")];
 
+/// The Go module with the definitions of volume snapshots, which KubeVirt itself requires.
+const SNAPSHOTTER: &str = "github.com/kubernetes-csi/external-snapshotter/client/v4";
+
 /// Folders in kwok's module that describe how nodes and Pods behave.
 const STAGES: [&str; 3] =
     ["kustomize/stage/node/fast", "kustomize/stage/node/heartbeat-with-lease", "kustomize/stage/pod/fast"];
@@ -98,6 +101,8 @@ pub struct Binaries {
     programs: BTreeMap<&'static str, PathBuf>,
     /// The stage files of kwok; empty among the programs of KubeVirt.
     pub stages: Vec<PathBuf>,
+    /// The definitions of volume snapshots, among the programs of KubeVirt.
+    pub definitions: Vec<PathBuf>,
 }
 
 impl Binaries {
@@ -218,7 +223,7 @@ fn find(stop: &Stop) -> Result<Binaries, String> {
             all.append(&mut programs(&of_kubernetes("kubernetes-oldest"), &folder, stop)?);
         }
     }
-    Ok(Binaries { programs: all, stages })
+    Ok(Binaries { programs: all, stages, definitions: Vec::new() })
 }
 
 /// Returns the file of axe-core, the checker of accessibility. npm downloads the pinned version once, and compares it with
@@ -252,7 +257,8 @@ fn find_kubevirt(stop: &Stop) -> Result<Binaries, String> {
     let folder = cache("kubevirt-manifests", &flags("kubevirt"), &sources)?;
     let _locked = lock(&folder, stop)?;
     all.append(&mut programs(&KUBEVIRT_MANIFESTS, &folder, stop)?);
-    Ok(Binaries { programs: all, stages: Vec::new() })
+    let definitions = copies(&folder.join("snapshotter"), "kubevirt", SNAPSHOTTER, &["config/crd"])?;
+    Ok(Binaries { programs: all, stages: Vec::new(), definitions })
 }
 
 /// Finds or builds programs of one module. Each module has a cache of its own.
@@ -260,7 +266,7 @@ fn find_in(module: &str, wanted: &[(&'static str, &str, &str)], stop: &Stop) -> 
     let pins = ["go.mod", "go.sum"].map(|file| format!("{module}/{file}"));
     let folder = cache(module, &flags(module), &pins.each_ref().map(String::as_str))?;
     let _locked = lock(&folder, stop)?;
-    Ok(Binaries { programs: programs(wanted, &folder, stop)?, stages: Vec::new() })
+    Ok(Binaries { programs: programs(wanted, &folder, stop)?, stages: Vec::new(), definitions: Vec::new() })
 }
 
 /// Finds the programs in `KUBEBUILDER_ASSETS` or in the cache, and builds those that are missing.
@@ -302,20 +308,28 @@ pub fn kubevirt_examples() -> Result<PathBuf, String> {
     Ok(Path::new(&folder).join("examples"))
 }
 
+/// Returns kwok's files about nodes and Pods.
 fn stages(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let copies = folder.join("stages");
+    copies(&folder.join("stages"), "kwok", "sigs.k8s.io/kwok", &STAGES)
+}
+
+/// Returns copies of the YAML files in folders of a Go module, which one of ours pins. They are made once.
+fn copies(copies: &Path, pinned_by: &str, module: &str, folders: &[&str]) -> Result<Vec<PathBuf>, String> {
     if !copies.exists() {
         go::check()?;
-        // The command may download the module.
-        let said = child::build(go::go("kwok").args(["list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"]));
-        let said = said.map_err(|error| format!("go list: {error}"))?;
-        let module = PathBuf::from(String::from_utf8_lossy(&said.stdout).trim());
-        let half = folder.join("stages.copying");
+        // The list names no folder before the module is downloaded.
+        let mut found = String::new();
+        for command in [&["mod", "download", module][..], &["list", "-m", "-f", "{{.Dir}}", module]] {
+            let said = child::build(go::go(pinned_by).args(command)).map_err(|error| format!("go: {error}"))?;
+            found = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+        }
+        let half = copies.with_extension("copying");
         // Removes the leftovers of an earlier attempt.
         let _removed = fs::remove_dir_all(&half);
         fs::create_dir_all(&half).map_err(|error| error.to_string())?;
-        for (at, stage) in STAGES.iter().enumerate() {
-            let entries = fs::read_dir(module.join(stage)).map_err(|error| format!("{stage} of kwok: {error}"))?;
+        for (at, folder) in folders.iter().enumerate() {
+            let from = Path::new(&found).join(folder);
+            let entries = fs::read_dir(from).map_err(|error| format!("{folder} of {module}: {error}"))?;
             for entry in entries.flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 if name.ends_with(".yaml") && name != "kustomization.yaml" {
@@ -325,9 +339,9 @@ fn stages(folder: &Path) -> Result<Vec<PathBuf>, String> {
                 }
             }
         }
-        fs::rename(&half, &copies).map_err(|error| error.to_string())?;
+        fs::rename(&half, copies).map_err(|error| error.to_string())?;
     }
-    let entries = fs::read_dir(&copies).map_err(|error| error.to_string())?;
+    let entries = fs::read_dir(copies).map_err(|error| error.to_string())?;
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.sort();
     Ok(files)

@@ -59,6 +59,13 @@ async fn reconcile(volume: Arc<DynamicObject>, cdi: Arc<Cdi>) -> Result<Action, 
                 _ => {}
             }
         }
+        // A restore in place deletes the claim. virt-controller goes on when CDI notices that.
+        let condition = if claims.get_metadata_opt(&name).await?.is_some() {
+            json!({ "type": "Running", "status": "False", "reason": "Completed", "message": "Import Complete" })
+        } else {
+            json!({ "type": "Bound", "status": "Unknown", "reason": "NotFound", "message": "No PVC found" })
+        };
+        report(&cdi, &volume, "Succeeded", "100.0%", vec![condition]).await?;
         return Ok(Action::await_change());
     }
     for (name, spec) in wanted_claims(&volume) {
@@ -158,8 +165,13 @@ async fn ensure(
             }
         }
     };
+    provision(&cdi.cluster, &found).await.map(Ok)
+}
+
+/// Makes an empty volume for a claim that has none. It stands for the provisioner of volumes.
+pub(crate) async fn provision(cluster: &Client, found: &PersistentVolumeClaim) -> Result<(), kube::Error> {
     if found.spec.as_ref().is_some_and(|spec| spec.volume_name.is_some()) {
-        return Ok(Ok(()));
+        return Ok(());
     }
     let asked = found.spec.as_ref().and_then(|spec| spec.resources.as_ref()?.requests.as_ref()?.get("storage"));
     let class = found.spec.as_ref().and_then(|spec| spec.storage_class_name.clone());
@@ -168,13 +180,13 @@ async fn ensure(
         "spec": {
             "capacity": { "storage": asked }, "accessModes": ["ReadWriteOnce"], "storageClassName": class.unwrap_or_default(),
             "persistentVolumeReclaimPolicy": "Retain", "hostPath": { "path": "/tmp/nowhere" },
-            "claimRef": { "namespace": found.namespace(), "name": name, "uid": found.uid() },
+            "claimRef": { "namespace": found.namespace(), "name": found.name_any(), "uid": found.uid() },
         },
     });
     let empty: PersistentVolume = serde_json::from_value(empty).map_err(kube::Error::SerdeError)?;
-    match Api::<PersistentVolume>::all(cdi.cluster.clone()).create(&PostParams::default(), &empty).await {
+    match Api::<PersistentVolume>::all(cluster.clone()).create(&PostParams::default(), &empty).await {
         Err(kube::Error::Api(status)) if status.code != 409 => Err(kube::Error::Api(status)),
-        _ => Ok(Ok(())),
+        _ => Ok(()),
     }
 }
 

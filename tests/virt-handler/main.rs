@@ -18,6 +18,7 @@
 //!   takes a Pod that ends while its guest runs for a failed start. The Pod that a guest has left ends too.
 //! - The answers of a guest's agent about its system (`agent`).
 //! - CDI's controller, which makes the claims of `DataVolumes` and reports their import (`cdi`).
+//! - The snapshot controller with a CSI driver, which answer `VolumeSnapshots` (`snapshots`).
 //! - The streams of a guest's console and screen, as far as their first words (`streams`).
 //!
 //! The program writes VMIs as KubeVirt's own ServiceAccount for virt-handler, with its rights: list, watch and update.
@@ -64,6 +65,7 @@ use cmp_tests::control_plane::{client, impersonating};
 mod agent;
 mod cdi;
 mod secrets;
+mod snapshots;
 mod streams;
 
 /// The annotation for a misbehaving guest.
@@ -104,6 +106,7 @@ async fn main() -> ExitCode {
     let admin = folder.join("admin.kubeconfig");
     let controller = impersonating(&admin, CONTROLLER, &GROUPS).await;
     let why = tokio::select! {
+        () = snapshots::run(world.kubelet.clone()) => "the snapshots ended".to_owned(),
         () = cdi::run(controller, world.kubelet.clone()) => "the imports ended".to_owned(),
         error = serve(&folder, port, world.clone()) => error,
         () = guests(world.clone()) => "the guests ended".to_owned(),
