@@ -197,7 +197,8 @@ fn unless(answered: Result<(), ApiError>, words: &[&str]) -> Result<(), ApiError
     }
 }
 
-async fn all<T: DeserializeOwned>(api: &Api<DynamicObject>) -> Result<Vec<T>, ApiError> {
+/// Lists all objects of a type; empty where the type is not installed.
+pub(crate) async fn all<T: DeserializeOwned>(api: &Api<DynamicObject>) -> Result<Vec<T>, ApiError> {
     match api.list(&ListParams::default()).await.map_err(ApiError::from) {
         Ok(list) => list
             .items

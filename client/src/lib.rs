@@ -34,6 +34,7 @@ pub mod remains;
 pub mod resize;
 pub mod restart;
 pub mod settings;
+pub mod snapshots;
 pub mod streams;
 pub mod switch;
 pub mod templates;

@@ -13,6 +13,7 @@ use cmp_core::vocabulary::InstanceType;
 
 use crate::error::ApiError;
 use crate::kubevirt::Machines;
+use crate::snapshots;
 
 /// Lists what is left of a cluster.
 pub async fn read(client: &Client, cluster: &ClusterName, kind: InstanceType) -> Result<Remains, ApiError> {
@@ -22,9 +23,9 @@ pub async fn read(client: &Client, cluster: &ClusterName, kind: InstanceType) ->
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), &namespace);
     let machines = Machines::of(client, cluster);
     let (sets, pods, claims) = futures::try_join!(sets.list(&all), pods.list(&all), claims.list(&all))?;
-    let (machines, running) = match kind {
-        InstanceType::Container => (Vec::new(), Vec::new()),
-        InstanceType::Vm => futures::try_join!(machines.list(), machines.running())?,
+    let (machines, running, snapshots) = match kind {
+        InstanceType::Container => (Vec::new(), Vec::new(), 0),
+        InstanceType::Vm => futures::try_join!(machines.list(), machines.running(), snapshots::count(client, cluster))?,
     };
     let mut storage = Quantity::ZERO;
     for claim in &claims.items {
@@ -34,5 +35,5 @@ pub async fn read(client: &Client, cluster: &ClusterName, kind: InstanceType) ->
             .checked_add(asked.unwrap_or(Quantity::ZERO))
             .ok_or_else(|| ApiError::Other("claims of more than can be counted".to_owned()))?;
     }
-    Ok(Remains { sets: sets.items, pods: pods.items, machines, running, storage })
+    Ok(Remains { sets: sets.items, pods: pods.items, machines, running, storage, snapshots })
 }

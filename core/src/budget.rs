@@ -3,7 +3,7 @@
 use crate::account::{Account, Entry, HeldState, Want};
 use crate::name::ClusterName;
 use crate::quantity::{Quantity, unit};
-use crate::resources::{CPU, EPHEMERAL_STORAGE, MEMORY, ResourceName, Resources, STORAGE};
+use crate::resources::{CPU, EPHEMERAL_STORAGE, MEMORY, ResourceName, Resources, SNAPSHOT_STORAGE, STORAGE};
 
 pub mod what_if;
 
@@ -56,7 +56,7 @@ impl Usage {
     pub fn amounts(&self) -> Vec<String> {
         let amounts = [self.used, self.available, self.total, self.releasing];
         match self.name.as_str() {
-            MEMORY | STORAGE | EPHEMERAL_STORAGE => unit::bytes(self.total, &amounts),
+            MEMORY | STORAGE | SNAPSHOT_STORAGE | EPHEMERAL_STORAGE => unit::bytes(self.total, &amounts),
             _ => unit::plain(&amounts),
         }
     }
@@ -119,7 +119,7 @@ impl Return {
 fn words(name: &ResourceName, amount: Quantity) -> String {
     match name.as_str() {
         CPU => format!("{} CPU", amount.decimal()),
-        MEMORY | STORAGE | EPHEMERAL_STORAGE => format!("{amount} of {name}"),
+        MEMORY | STORAGE | SNAPSHOT_STORAGE | EPHEMERAL_STORAGE => format!("{amount} of {name}"),
         _ => format!("{} {name}", amount.decimal()),
     }
 }

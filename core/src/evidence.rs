@@ -25,11 +25,13 @@ pub struct Remains {
     pub running: Vec<VirtualMachineInstance>,
     /// The sum of the storage that the claims ask for.
     pub storage: Quantity,
+    /// The number of snapshots of claims. A snapshot that is being deleted still takes storage.
+    pub snapshots: u32,
 }
 
 impl Default for Remains {
     fn default() -> Self {
-        Self { sets: vec![], pods: vec![], machines: vec![], running: vec![], storage: Quantity::ZERO }
+        Self { sets: vec![], pods: vec![], machines: vec![], running: vec![], storage: Quantity::ZERO, snapshots: 0 }
     }
 }
 
@@ -105,11 +107,18 @@ pub fn fits(remains: &Remains, kind: InstanceType, to: &Shape) -> Result<(), Str
     if remains.storage > storage.unwrap_or(Quantity::ZERO) {
         return Err("PersistentVolumeClaims still request more storage".to_owned());
     }
+    let room = to.size.snapshots().saturating_mul(to.count);
+    if remains.snapshots > room {
+        return Err(format!(
+            "{} snapshots of disks still exist, and {room} may remain: kubectl cmp delete snapshot deletes them",
+            remains.snapshots
+        ));
+    }
     Ok(())
 }
 
-/// Returns the shape that a cluster still needs while its Namespace is being deleted: the storage of the claims that are
-/// left. The error names what may still run.
+/// Returns the shape that a cluster still needs while its Namespace is being deleted: the storage of the claims and
+/// snapshots that are left. The error names what may still run.
 ///
 /// Kubernetes admits no new object into such a Namespace (admission plugin `NamespaceLifecycle`), and a deletion is
 /// never taken back. StatefulSets and VirtualMachines that are left therefore make nothing any more, and cost nothing.
@@ -119,8 +128,11 @@ pub fn needed_in_deletion(remains: &Remains, holds: &Shape) -> Result<Shape, Str
         return Err(format!("{left} still exists"));
     }
     let each = holds.size.named(STORAGE).unwrap_or(Quantity::ZERO);
-    let has_room = |count: &u32| each.checked_mul(*count).is_some_and(|storage| storage >= remains.storage);
-    // The ResourceQuota bounded the claims, so that the held count always has room.
+    let has_room = |count: &u32| {
+        each.checked_mul(*count).is_some_and(|storage| storage >= remains.storage)
+            && holds.size.snapshots().saturating_mul(*count) >= remains.snapshots
+    };
+    // The ResourceQuota bounded the claims and the snapshots, so that the held count always has room.
     let count = (0..holds.count).find(has_room).unwrap_or(holds.count);
     Ok(Shape { count, size: holds.size.clone(), released: true })
 }

@@ -126,6 +126,8 @@ pub const EXPIRES: &str = "kubectl-cmp.dev/expires";
 
 /// Label of an instance and of its Pod.
 pub const INSTANCE: &str = "kubectl-cmp.dev/instance";
+/// Label of the `VirtualMachineSnapshot` of an instance: the name of the snapshot of its cluster.
+pub const SNAPSHOT: &str = "kubectl-cmp.dev/snapshot";
 /// Label of an instance: the state that was asked for.
 pub const ASKED: &str = "kubectl-cmp.dev/asked";
 /// Annotation of a suspended instance: the username of the user who suspended it.

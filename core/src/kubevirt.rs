@@ -216,6 +216,20 @@ pub struct VirtualMachineStatus {
     pub printable_status: Option<String>,
     /// The conditions, with the reasons of the status.
     pub conditions: Vec<LooseCondition>,
+    /// Whether a snapshot can be taken of each volume, and why not.
+    pub volume_snapshot_statuses: Vec<VolumeSnapshotStatus>,
+}
+
+/// Whether KubeVirt can take a snapshot of a volume.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct VolumeSnapshotStatus {
+    /// The name of the volume in its machine.
+    pub name: String,
+    /// Whether a snapshot can be taken.
+    pub enabled: bool,
+    /// The reason why none can be taken.
+    pub reason: Option<String>,
 }
 
 /// A condition. Conditions of KubeVirt lack fields that those of Kubernetes have.
@@ -291,6 +305,12 @@ impl VirtualMachine {
                 .find_map(|form| template["spec"][form]["resources"]["requests"][STORAGE].as_str()?.parse().ok())
         };
         Disk::Claim { size: template.and_then(claim) }
+    }
+
+    /// Returns the names of the volumes whose content outlives each guest.
+    pub fn durable_volumes(&self) -> impl Iterator<Item = &str> {
+        let volumes = self.spec.template.spec.volumes.iter();
+        volumes.filter(|volume| matches!(volume.disk(), Some(Disk::Claim { .. }))).map(Volume::name)
     }
 
     /// Reports whether the guest is frozen. A frozen guest that KubeVirt moves is frozen on both nodes, although KubeVirt

@@ -30,6 +30,7 @@
 //! | [`web_image`] | the addresses from which CDI may download an image |
 //! | [`data_disk`] | the claim of a VM beside its root disk, and its mount in the guest |
 //! | [`root_disk`] | the root disk of a VM that stays, and the state of its import |
+//! | [`snapshot`] | the snapshots of the disks of VMs, and their restore |
 //! | [`lifecycle`] | the verbs that apply to an instance, and the patch that executes them |
 //! | [`plan`] | the plans of the commands that change something |
 //! | [`powered_off`] | which instances of a cluster are off, in a file and when they are made |
@@ -77,6 +78,7 @@ pub mod resources;
 pub mod root_disk;
 pub mod schedule;
 pub mod settings;
+pub mod snapshot;
 pub mod ssh_key;
 pub mod state;
 pub mod story;

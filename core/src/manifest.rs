@@ -15,7 +15,7 @@ use crate::account::Shape;
 use crate::keys;
 use crate::name::{ClusterName, UserName};
 use crate::quantity::{Amounts, Quantity, stored};
-use crate::resources::{CPU, EPHEMERAL_STORAGE, MEMORY, Resources, STORAGE};
+use crate::resources::{CPU, EPHEMERAL_STORAGE, MEMORY, Resources, SNAPSHOT_STORAGE, STORAGE, is_kept};
 use crate::settings::{CONTAINERS, Cidr, Settings};
 use crate::vocabulary::InstanceType;
 
@@ -38,6 +38,9 @@ const SERVICES_OF_INSTANCE: u32 = 2;
 /// The most `ControllerRevisions` of an instance. Ten are kept (`cmp-instances` allows no more). The Pod, the last
 /// template and the next template have one each. One more is made before an old one is removed.
 const REVISIONS: u32 = 14;
+
+/// The most `VirtualMachineRestores` of an instance. One at a time is in progress, and the plugin deletes it afterwards.
+const RESTORES: u32 = 2;
 
 /// Builds a map of labels or annotations.
 pub fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
@@ -96,11 +99,12 @@ pub fn hard(kind: InstanceType, shape: &Shape) -> Amounts {
     for (name, amount) in shape.size.iter() {
         // The verdict has refused a charge that does not fit. If such a charge arrives here all the same, nothing is
         // allowed.
-        let runs = !shape.released || name.as_str() == STORAGE;
+        let runs = !shape.released || is_kept(name);
         let charge = amount.checked_mul(shape.count).filter(|_| runs).unwrap_or(Quantity::ZERO);
         match (kind, name.as_str()) {
             // The requests of a launcher's Pod differ from the size that its guest sees.
-            (InstanceType::Vm, CPU | MEMORY | EPHEMERAL_STORAGE) => {}
+            // Kubernetes counts snapshots, and not their bytes.
+            (InstanceType::Vm, CPU | MEMORY | EPHEMERAL_STORAGE) | (_, SNAPSHOT_STORAGE) => {}
             (InstanceType::Container, CPU | MEMORY | EPHEMERAL_STORAGE) => {
                 hard.insert(format!("requests.{name}"), charge);
                 hard.insert(format!("limits.{name}"), charge);
@@ -135,6 +139,15 @@ pub fn hard(kind: InstanceType, shape: &Shape) -> Amounts {
     ] {
         hard.insert(key.to_owned(), Quantity::whole(amount));
     }
+    // Each snapshot is of one claim, and no claim is larger than the disk. A definition that is not installed has no
+    // count, so a cluster without room has none of these names. The policy `cmp-user-objects` allows no snapshot there.
+    if kind == InstanceType::Vm && shape.size.named(SNAPSHOT_STORAGE).is_some() {
+        let snapshots = shape.size.snapshots().saturating_mul(shape.count);
+        hard.insert("count/volumesnapshots.snapshot.storage.k8s.io".to_owned(), Quantity::whole(snapshots));
+        hard.insert("count/virtualmachinesnapshots.snapshot.kubevirt.io".to_owned(), Quantity::whole(snapshots));
+        let restores = shape.count.saturating_mul(RESTORES);
+        hard.insert("count/virtualmachinerestores.snapshot.kubevirt.io".to_owned(), Quantity::whole(restores));
+    }
     if kind == InstanceType::Container {
         // The revisions of an instance that is off stay.
         let revisions = shape.count.saturating_mul(REVISIONS);
@@ -164,7 +177,7 @@ pub fn limits(kind: InstanceType, size: &Resources, settings: &Settings) -> Amou
     for (name, amount) in size.iter() {
         match (kind, name.as_str()) {
             // A launcher's Pod has containers that its owner does not see. Each of them is bounded, not their sum.
-            (InstanceType::Vm, CPU | MEMORY | EPHEMERAL_STORAGE) => {}
+            (InstanceType::Vm, CPU | MEMORY | EPHEMERAL_STORAGE) | (_, SNAPSHOT_STORAGE) => {}
             (_, STORAGE) => {
                 limits.insert(format!("PersistentVolumeClaim.max.{name}"), amount);
             }
@@ -396,6 +409,17 @@ mod tests {
              Container.min.memory=1Mi PersistentVolumeClaim.max.storage=10Gi Pod.max.cpu=2 \
              Pod.max.ephemeral-storage=40Gi Pod.max.memory=4Gi Pod.max.nvidia.com/gpu=1"
         );
+        let kept = shape(3, "cpu=2,memory=4Gi,storage=10Gi,snapshot-storage=20Gi");
+        for released in [false, true] {
+            let vms = listed(&hard(InstanceType::Vm, &Shape { released, ..kept.clone() }));
+            let counts = "count/virtualmachinerestores.snapshot.kubevirt.io=6 count/virtualmachinesnapshots.snapshot.kubevirt.io=6";
+            assert!(vms.contains(counts) && vms.contains("count/volumesnapshots.snapshot.storage.k8s.io=6"), "{vms}");
+            assert!(vms.contains("requests.storage=30Gi") && !vms.contains("snapshot-storage="), "{vms}");
+        }
+        assert!(!listed(&hard(InstanceType::Vm, &charged)).contains("snapshot"), "no room, and no name to count");
+        let of_claims = listed(&limits(InstanceType::Vm, &kept.size, &Settings::default()));
+        assert!(of_claims.contains("PersistentVolumeClaim.max.storage=10Gi"), "{of_claims}");
+        assert!(!of_claims.contains("snapshot-storage"), "{of_claims}");
         let small = limits(InstanceType::Container, &size("cpu=50m,memory=32Mi"), &Settings::default());
         assert_eq!(small["Container.default.cpu"].to_string(), "50m");
     }

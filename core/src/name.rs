@@ -103,6 +103,11 @@ name!(
     TemplateName, "the name of a template", 63, []
 );
 
+name!(
+    /// The name of a snapshot of a cluster. Its objects are called `<name>-<index>`, one for each VM.
+    SnapshotName, "the name of a snapshot", 40, []
+);
+
 impl UserName {
     /// Returns the user with this Kubernetes username, if it is one of ours.
     pub fn from_username(username: &str) -> Option<Self> {

@@ -24,6 +24,7 @@ pub mod resize;
 pub mod restart;
 pub mod scale;
 pub mod schedule;
+pub mod snapshot;
 pub mod template;
 pub mod token;
 pub mod user;

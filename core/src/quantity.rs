@@ -121,6 +121,15 @@ impl Quantity {
         (part.checked_mul(parts) == Some(self) && part.is_multiple_of(step)).then_some(part)
     }
 
+    /// Returns how many times `part` fits into the amount. Returns `None` if that is no number, or too large.
+    #[must_use]
+    pub fn times(self, part: Self) -> Option<u32> {
+        if part.nanos <= 0 {
+            return None;
+        }
+        u32::try_from(self.nanos.checked_div(part.nanos)?).ok()
+    }
+
     /// Returns the amount in units, as a decimal number without suffix and without rounding: `1.5`, `0.000000001`.
     pub fn decimal(self) -> String {
         self.decimal_of(NANO)

@@ -17,11 +17,19 @@ pub const MEMORY: &str = "memory";
 /// The resource of an instance's disk, in bytes.
 pub const STORAGE: &str = "storage";
 
+/// The resource of room for snapshots of an instance's disk, in bytes. It is a multiple of the disk.
+pub const SNAPSHOT_STORAGE: &str = "snapshot-storage";
+
+/// Reports whether an amount is taken whether the instance is on or off: its disk, and the snapshots of the disk.
+pub fn is_kept(name: &ResourceName) -> bool {
+    [STORAGE, SNAPSHOT_STORAGE].contains(&name.as_str())
+}
+
 /// The resource of a node's disk in bytes: files that containers write, their logs and `emptyDir`.
 pub const EPHEMERAL_STORAGE: &str = "ephemeral-storage";
 
-/// The name of a countable resource: `cpu`, `memory`, `storage`, `ephemeral-storage`, or one with a domain, such as
-/// `nvidia.com/gpu`.
+/// The name of a countable resource: `cpu`, `memory`, `storage`, `snapshot-storage`, `ephemeral-storage`, or one with a
+/// domain, such as `nvidia.com/gpu`.
 // The names of our own resources are borrowed, because an account contains them hundreds of times.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
@@ -30,7 +38,7 @@ pub struct ResourceName(Cow<'static, str>);
 /// The reason why a text is not a resource name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not a resource: use cpu, memory, storage, ephemeral-storage, or an extended resource with its domain, such as nvidia.com/gpu"
+    "{0:?} is not a resource: use cpu, memory, storage, snapshot-storage, ephemeral-storage, or an extended resource with its domain, such as nvidia.com/gpu"
 )]
 pub struct InvalidResourceName(String);
 
@@ -81,10 +89,12 @@ impl FromStr for ResourceName {
                 && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
                 && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
         };
-        // Kubernetes treats every name without a domain, and every name in its own domain, as built in. Only four of
+        // Kubernetes treats every name without a domain, and every name in its own domain, as built in. Only five of
         // those are amounts that can be handed out. A name with the prefix `requests.` would be mistaken for the quota
         // key of another resource.
-        if let Some(ours) = [CPU, MEMORY, STORAGE, EPHEMERAL_STORAGE].into_iter().find(|ours| *ours == text) {
+        if let Some(ours) =
+            [CPU, MEMORY, STORAGE, SNAPSHOT_STORAGE, EPHEMERAL_STORAGE].into_iter().find(|ours| *ours == text)
+        {
             return Ok(Self(Cow::Borrowed(ours)));
         }
         let valid = match text.split_once('/') {
@@ -234,6 +244,32 @@ impl Resources {
         larger
     }
 
+    /// Returns the same size with the room for snapshots of another one, if it names none itself.
+    #[must_use]
+    pub fn or_room_of(mut self, other: &Self) -> Self {
+        if let Some((name, room)) = other.0.get_key_value(SNAPSHOT_STORAGE) {
+            self.0.entry(name.clone()).or_insert(*room);
+        }
+        self
+    }
+
+    /// Returns the same size with room for this many snapshots of its disk. Returns `None` if the room cannot be counted.
+    #[must_use]
+    pub fn with_snapshots(mut self, snapshots: u32) -> Option<Self> {
+        self.0.remove(SNAPSHOT_STORAGE);
+        if snapshots > 0 {
+            let room = self.named(STORAGE)?.checked_mul(snapshots)?;
+            self.0.insert(ResourceName(Cow::Borrowed(SNAPSHOT_STORAGE)), room);
+        }
+        Some(self)
+    }
+
+    /// Returns the number of snapshots of its disk that an instance of this size has room for.
+    pub fn snapshots(&self) -> u32 {
+        let room = self.named(SNAPSHOT_STORAGE).unwrap_or(Quantity::ZERO);
+        self.named(STORAGE).and_then(|disk| room.times(disk)).unwrap_or(0)
+    }
+
     /// Returns all resources but one.
     #[must_use]
     pub fn without(&self, name: &str) -> Self {
@@ -330,7 +366,16 @@ mod tests {
 
     #[test]
     fn only_countable_resources_have_names() {
-        for good in ["cpu", "memory", "storage", "ephemeral-storage", "nvidia.com/gpu", "amd.com/gpu_v2", "a.b/c.d"] {
+        for good in [
+            "cpu",
+            "memory",
+            "storage",
+            "snapshot-storage",
+            "ephemeral-storage",
+            "nvidia.com/gpu",
+            "amd.com/gpu_v2",
+            "a.b/c.d",
+        ] {
             assert!(good.parse::<ResourceName>().is_ok(), "{good:?}");
         }
         for bad in [
@@ -361,6 +406,29 @@ mod tests {
         assert_eq!(of("cpu=2,memory=1Gi").max(&of("cpu=1,memory=2Gi")), of("cpu=2,memory=2Gi"));
         assert_eq!(of("cpu=2").checked_add(&of("cpu=500m,memory=1Gi")), Some(of("cpu=2500m,memory=1Gi")));
         assert_eq!(of("cpu=2,memory=4Gi").checked_mul(3), Some(of("cpu=6,memory=12Gi")));
+    }
+
+    #[test]
+    fn the_room_is_for_whole_snapshots_of_the_disk() {
+        for (size, snapshots) in [
+            ("cpu=1", 0),
+            ("storage=10Gi", 0),
+            ("storage=10Gi,snapshot-storage=10Gi", 1),
+            ("storage=10Gi,snapshot-storage=39Gi", 3),
+            ("storage=10Gi,snapshot-storage=9Gi", 0),
+            ("snapshot-storage=10Gi", 0),
+            ("storage=0,snapshot-storage=10Gi", 0),
+            ("storage=1,snapshot-storage=1Ti", 0),
+            ("storage=10Gi,snapshot-storage=-10Gi", 0),
+        ] {
+            assert_eq!(of(size).snapshots(), snapshots, "{size}");
+        }
+        let disk = of("cpu=1,storage=10Gi");
+        let two = disk.clone().with_snapshots(2).unwrap();
+        assert_eq!(two.to_string(), "cpu=1,snapshot-storage=20Gi,storage=10Gi");
+        assert_eq!(two.clone().with_snapshots(0), Some(disk.clone()));
+        assert_eq!(of("cpu=1").with_snapshots(1), None);
+        assert_eq!((disk.clone().or_room_of(&two), two.clone().or_room_of(&disk)), (two.clone(), two));
     }
 
     #[test]

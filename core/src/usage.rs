@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::name::{ClusterName, InstanceName, UserName};
-use crate::resources::{CPU, EPHEMERAL_STORAGE, MEMORY, ResourceName, Resources, STORAGE};
+use crate::resources::{CPU, EPHEMERAL_STORAGE, MEMORY, ResourceName, Resources, SNAPSHOT_STORAGE, STORAGE, is_kept};
 use crate::state::State;
 use crate::vocabulary::InstanceType;
 
@@ -130,7 +130,7 @@ pub const GIB: &str = "GiB";
 /// Returns the unit of a resource in hours: GiB for memory and disks, `core` for CPU, the resource itself for others.
 pub fn unit(name: &ResourceName) -> &str {
     match name.as_str() {
-        MEMORY | STORAGE | EPHEMERAL_STORAGE => GIB,
+        MEMORY | STORAGE | SNAPSHOT_STORAGE | EPHEMERAL_STORAGE => GIB,
         CPU => "core",
         other => other,
     }
@@ -205,7 +205,7 @@ impl Sums {
     fn add(&mut self, span: &Span, milliseconds: i128) -> Result<(), TooMuch> {
         let on = span.is_on();
         for (name, amount) in span.size.iter() {
-            let sums = if on || name.as_str() == STORAGE { &mut self.used } else { &mut self.saved };
+            let sums = if on || is_kept(name) { &mut self.used } else { &mut self.saved };
             sums.add(name, amount.nanos(), milliseconds)?;
         }
         let time = match span.state {

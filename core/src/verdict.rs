@@ -15,10 +15,12 @@ use crate::labels;
 use crate::merge_join::merge_join;
 use crate::name::{ClusterName, MAX_COUNT, UserName};
 use crate::quantity::Quantity;
-use crate::resources::{CPU, MEMORY, Resources, STORAGE};
+use crate::resources::{CPU, MEMORY, Resources, SNAPSHOT_STORAGE, STORAGE};
 use crate::root_disk;
 use crate::schedule;
 use crate::vocabulary::InstanceType;
+
+mod snapshots;
 
 /// The most processors of a VM; QEMU has no machine with more.
 const MAX_CORES: u32 = 1024;
@@ -286,9 +288,14 @@ fn judge_want(
                 return invalid(field, "is more than the 64 devices of one resource that a VM can have");
             }
             other
-                if want.kind == InstanceType::Vm && ![CPU, MEMORY, STORAGE].contains(&other) && !name.is_extended() =>
+                if want.kind == InstanceType::Vm
+                    && ![CPU, MEMORY, STORAGE, SNAPSHOT_STORAGE].contains(&other)
+                    && !name.is_extended() =>
             {
                 return invalid(field, "is not allowed for VMs: leave it out, or use type container");
+            }
+            SNAPSHOT_STORAGE if want.kind == InstanceType::Container => {
+                return invalid(field, "is for the snapshots of VMs: leave it out, or use type vm");
             }
             CPU if !amount.is_multiple_of(Quantity::milli(1)) => {
                 return invalid(field, "must be a multiple of 1m, a thousandth of a CPU");
@@ -353,6 +360,9 @@ fn judge_want(
     }
     if let Err((field, why)) = root_disk::judge(want) {
         return invalid(field, &why);
+    }
+    if let Some(why) = snapshots::wrong(want, entry.held.as_ref().map(|held| &held.size)) {
+        return invalid(format!("size.{SNAPSHOT_STORAGE}"), why);
     }
     if want.patch.as_ref().is_some_and(|patch| !patch.is_array() && !patch.is_object()) {
         return invalid("patch".to_owned(), "must be a list (JSON Patch) or an object (merge patch)");

@@ -21,7 +21,7 @@ mod documents;
     disable_help_subcommand = true,
     subcommand_required = true,
     arg_required_else_help = true,
-    after_help = "Use \"kubectl cmp <command> --help\" for more about a command, and \"kubectl cmp options\" for the\nflags that every command takes."
+    after_help = "Use \"kubectl cmp <command> --help\" for one command, and \"kubectl cmp options\" for the flags of all."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]

@@ -36,12 +36,14 @@ mod port_forward;
 mod quota;
 mod report;
 mod resize;
+mod restore;
 mod resume;
 mod rollout;
 mod scale;
 mod schedule;
 mod set;
 pub(crate) mod shared;
+mod snapshot;
 mod ssh;
 mod start;
 mod stop;
@@ -57,13 +59,13 @@ mod whoami;
 pub(crate) enum Command {
     /// Create a cluster, a user, a template or a token
     Create(Box<create::CreateArgs>),
-    /// Show clusters, instances, schedules, users, templates or tokens
+    /// Show clusters, instances, schedules, snapshots, users, templates or tokens
     #[command(subcommand)]
     Get(get::Get),
     /// Show details of a cluster, an instance, a user or a template
     #[command(subcommand)]
     Describe(describe::Describe),
-    /// Delete clusters, users, templates or a token
+    /// Delete clusters, snapshots, users, templates or a token
     #[command(subcommand)]
     Delete(delete::Delete),
     /// Change the number of instances of a cluster
@@ -104,6 +106,12 @@ pub(crate) enum Command {
     /// Suspend and resume a cluster on a schedule
     #[command(subcommand)]
     Schedule(schedule::Schedule),
+    /// Take a snapshot of the disks of a cluster of VMs
+    #[command(subcommand)]
+    Snapshot(snapshot::Snapshot),
+    /// Give the VMs of a cluster the disks of a snapshot back
+    #[command(subcommand)]
+    Restore(restore::Restore),
     /// Run a command in an instance
     Exec(exec::ExecArgs),
     /// Print the logs of an instance
@@ -183,6 +191,8 @@ async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliErro
         Command::Annotate(args) => annotate::run(context, args).await,
         Command::Export(args) => export::run(context, args).await,
         Command::Schedule(args) => schedule::run(context, args).await,
+        Command::Snapshot(args) => snapshot::run(context, args).await,
+        Command::Restore(args) => restore::run(context, args).await,
         Command::Exec(args) => exec::run(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,
         Command::Attach(args) => attach::run(context, args).await,

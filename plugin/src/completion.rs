@@ -97,6 +97,7 @@ mod tests {
             live::LookupKind::Namespaces => vec![Candidate::plain("web-ns")],
             live::LookupKind::Contexts => vec![Candidate::plain("work")],
             live::LookupKind::Templates => ["container", "gpu"].map(Candidate::plain).to_vec(),
+            live::LookupKind::Snapshots => vec![Candidate::plain("before")],
             live::LookupKind::KubeClusters | live::LookupKind::KubeUsers => vec![Candidate::plain("kind")],
         };
         answer(&Line::read(&root, &words), there)
@@ -123,6 +124,9 @@ mod tests {
         check("suspend cl web ", "db :4");
         check("stop in in/web-0 in/w", "in/web-1 :4");
         check("get sched ", "web db :4");
+        check("get snap b", "before :4");
+        check("restore cluster web --snapshot ", "before :4");
+        check("snapshot cluster web --name ", ":4");
         check("suspend cluster cluster/w", "cluster/web :4");
         check("stop instance web-", "web-0 web-1 :4");
         check("stop instance web/", "web/0 web/1 :4");

@@ -18,6 +18,7 @@ use cmp_core::labels;
 use cmp_core::manifest::{CONTAINER_TEMPLATE, VM_TEMPLATE};
 use cmp_core::name::{ClusterName, TemplateName, UserName};
 use cmp_core::powered_off::PoweredOff;
+use cmp_core::resources::SNAPSHOT_STORAGE;
 use cmp_core::state::{Counts, State};
 use cmp_core::vocabulary::InstanceType;
 
@@ -177,6 +178,10 @@ impl Cluster {
     pub(crate) fn export(&self) -> Value {
         let mut object = self.editable();
         object["spec"]["instances"] = json!(PoweredOff::of(&self.instances, self.count()).value());
+        // The snapshots stay here, and a new cluster has none.
+        if let Some(size) = object["spec"]["size"].as_object_mut() {
+            size.remove(SNAPSHOT_STORAGE);
+        }
         object
     }
 

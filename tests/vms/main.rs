@@ -23,6 +23,7 @@ mod rights;
 mod root_disk;
 mod schedules;
 mod smoke;
+mod snapshots;
 mod support;
 mod templates;
 mod top;

@@ -11,7 +11,7 @@ use super::want::Want;
 use crate::format;
 use crate::keys::data;
 use crate::quantity::Quantity;
-use crate::resources::{Resources, STORAGE};
+use crate::resources::{Resources, is_kept};
 use crate::schedule::{LastRun, Schedule};
 use crate::vocabulary::InstanceType;
 
@@ -64,7 +64,7 @@ impl Entry {
         let (want, held) = (want.map_or(&nothing, |want| &want.size), held.map_or(&nothing, |held| &held.size));
         let only_held = held.iter().filter(|(name, _)| !want.contains(name));
         for (name, amount) in want.iter().map(|(name, amount)| (name, amount.max(held.get(name)))).chain(only_held) {
-            if !released || name.as_str() == STORAGE {
+            if !released || is_kept(name) {
                 sum.add(name, amount.max(Quantity::ZERO).checked_mul(count)?)?;
             }
         }

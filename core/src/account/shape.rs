@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::quantity::Quantity;
-use crate::resources::{Resources, STORAGE};
+use crate::resources::{Resources, is_kept};
 
 /// The number of instances and their size, as a want and a holding both have them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,7 +13,7 @@ pub struct Shape {
     pub count: u32,
     /// The size of each instance.
     pub size: Resources,
-    /// Whether the instances are off and give back all resources that only running instances need: all but storage.
+    /// Whether the instances are off and give back all resources that only running instances need: all but their disks.
     #[serde(default, skip_serializing_if = "is_false")]
     pub released: bool,
 }
@@ -45,12 +45,13 @@ impl Shape {
         self.count <= within.count && self.size.fits(&within.size) && (self.released || !within.released)
     }
 
-    /// Returns the charge: the size times the count. While the shape is released, only storage is charged.
+    /// Returns the charge: the size times the count. While the shape is released, only disks and the room for their
+    /// snapshots are charged.
     ///
     /// An amount below 0 can only have been stored while nobody was asked. It costs nothing and makes nothing else
     /// cheaper. Returns `None` if the charge does not fit.
     pub fn charge(&self) -> Option<Resources> {
-        let charged = self.size.iter().filter(|(name, _)| !self.released || name.as_str() == STORAGE);
+        let charged = self.size.iter().filter(|(name, _)| !self.released || is_kept(name));
         charged
             .map(|(name, amount)| Some((name.clone(), amount.max(Quantity::ZERO).checked_mul(self.count)?)))
             .collect()

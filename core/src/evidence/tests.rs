@@ -127,3 +127,24 @@ fn a_cluster_in_deletion_needs_the_storage_of_its_claims_alone() {
     remains.running[0].status.phase = Some("Succeeded".to_owned());
     assert_eq!(needed_in_deletion(&remains, &holds), of(0));
 }
+
+#[test]
+fn snapshots_keep_their_room_until_they_are_gone() {
+    let size = "cpu=2,memory=4Gi,storage=10Gi,snapshot-storage=20Gi";
+    let left = |snapshots| Remains { snapshots, ..Remains::default() };
+    for (count, size, snapshots, expected) in [
+        (3, size, 6, None),
+        (3, size, 7, Some("7 snapshots of disks still exist, and 6 may remain")),
+        (3, "cpu=2,memory=4Gi,storage=10Gi", 1, Some("1 snapshots of disks still exist, and 0 may remain")),
+        (3, "cpu=2,memory=4Gi", 0, None),
+    ] {
+        let fits = fits(&left(snapshots), InstanceType::Vm, &shape(count, size));
+        assert_eq!(fits.is_err(), expected.is_some(), "{size} {snapshots}");
+        assert!(fits.err().unwrap_or_default().starts_with(expected.unwrap_or_default()), "{size} {snapshots}");
+    }
+    let holds = shape(3, size);
+    for (snapshots, count) in [(0, 0), (1, 1), (2, 1), (3, 2), (6, 3), (9, 3)] {
+        let needed = needed_in_deletion(&left(snapshots), &holds).unwrap();
+        assert_eq!((needed.count, needed.released), (count, true), "{snapshots}");
+    }
+}

@@ -290,8 +290,9 @@ pub fn write(wish: &Wish, account: &Account, now: Timestamp) -> Result<Write, Re
     }
 }
 
-/// Returns the request with the existing values of fields that do not count as a difference. These are whether the
-/// cluster is released, and the schedule, the labels, the annotations and the keys unless the request names other ones.
+/// Returns the request with the existing values of fields that do not count as a difference. Whether the cluster is
+/// released is one. The schedule, the labels, the annotations, the keys and the room for snapshots are others, unless the
+/// request names other ones.
 fn as_wanted(wish: &Wish, wanted: &Want, now: Timestamp) -> Want {
     let asked = &wish.want;
     let schedule = match (&asked.schedule, &wanted.schedule) {
@@ -304,7 +305,8 @@ fn as_wanted(wish: &Wish, wanted: &Want, now: Timestamp) -> Want {
     let annotations = or(&asked.annotations, &wanted.annotations);
     let keys = if wish.any_key { wanted } else { asked };
     let (ssh_key, more_ssh_keys) = (keys.ssh_key.clone(), keys.more_ssh_keys.clone());
-    Want { released: wanted.released, schedule, labels, annotations, ssh_key, more_ssh_keys, ..asked.clone() }
+    let size = asked.size.clone().or_room_of(&wanted.size);
+    Want { released: wanted.released, schedule, labels, annotations, ssh_key, more_ssh_keys, size, ..asked.clone() }
 }
 
 /// Builds the refusal that lists the differences between the existing want and the request.

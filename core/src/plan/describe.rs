@@ -3,11 +3,12 @@
 use crate::account::Account;
 use crate::first_boot;
 use crate::keys::{TEMPLATES_NAMESPACE, USERS_NAMESPACE};
-use crate::name::{ClusterName, InstanceName, TemplateName, UserName, ranges};
+use crate::name::{ClusterName, InstanceName, SnapshotName, TemplateName, UserName, ranges};
 use crate::plan::create_user;
 use crate::plan::refusal::Refusal;
 use crate::plan::write::Write;
-use crate::plan::{create, resize, scale, token, user};
+use crate::plan::{create, resize, scale, snapshot as snapshots, token, user};
+use crate::snapshot::part_name;
 use crate::vocabulary::{DryRun, InstanceType, Verb};
 
 /// Returns the lines about the write of an account: one for each key.
@@ -156,6 +157,29 @@ pub fn delete_user(name: &UserName, cascade: bool) -> Vec<String> {
     // The second look finds clusters rarely.
     lines.dedup();
     lines
+}
+
+/// Returns the lines about `snapshot cluster`.
+pub fn snapshot(cluster: &ClusterName, name: &SnapshotName, plan: &snapshots::Take) -> Vec<String> {
+    let mut lines = write(&plan.write);
+    lines.extend((!lines.is_empty()).then(|| prepare(cluster)));
+    let part = |instance| format!("create virtualmachinesnapshot/{} of {instance}", part_name(name, instance));
+    lines.extend(plan.parts.iter().map(part));
+    lines
+}
+
+/// Returns the lines about `delete snapshot`.
+pub fn delete_snapshot(parts: &[&str], room: &Write) -> Vec<String> {
+    let deletions = parts.iter().map(|part| format!("delete virtualmachinesnapshot/{part}, and wait until it is gone"));
+    deletions.chain(write(room)).collect()
+}
+
+/// Returns the lines about `restore cluster`.
+pub fn restore(plan: &snapshots::Restoration) -> Vec<String> {
+    let line = |(instance, part): &(InstanceName, crate::snapshot::Part)| {
+        format!("create virtualmachinerestore/{} of {instance}, and wait until it is complete", part.object())
+    };
+    plan.parts.iter().map(line).collect()
 }
 
 /// Returns the line about `create template`.

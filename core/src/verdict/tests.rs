@@ -176,6 +176,46 @@ fn a_data_disk_is_for_vms_and_charged_as_storage() {
 }
 
 #[test]
+fn room_for_snapshots_is_charged_in_bytes_of_its_own_quota() {
+    let check = |kind: &str, disk: &str, room: &str, quota: &str, expected: &str| {
+        let size = format!(r#"{{"cpu":"1","memory":"1Gi","storage":"1Gi","snapshot-storage":"{room}"}}"#);
+        let want = format!(r#"{{"type":"{kind}","count":2,"size":{size}{disk}}}"#);
+        let quota = format!(r#"{{"cpu":"16","memory":"64Gi","storage":"20Gi"{quota}}}"#);
+        assert_eq!(verdict(&[("quota", &quota)], &[("want.web", &want)]), expected, "{want}");
+    };
+    let (disk, quota) = (r#","rootDisk":"image""#, r#","snapshot-storage":"4Gi""#);
+    check("vm", disk, "2Gi", quota, "yes");
+    check(
+        "vm",
+        disk,
+        "3Gi",
+        quota,
+        "exceeded quota: john, requested: snapshot-storage=6Gi, used: snapshot-storage=0, limited: snapshot-storage=4Gi",
+    );
+    check(
+        "vm",
+        disk,
+        "1Gi",
+        "",
+        "snapshot-storage is not in the quota of john, which names cpu, memory, storage: leave it out, or ask an administrator for it",
+    );
+    check(
+        "vm",
+        "",
+        "1Gi",
+        quota,
+        "want.web: size.snapshot-storage needs disks that stay: create the cluster with --disk or --data-disk",
+    );
+    check(
+        "container",
+        "",
+        "1Gi",
+        quota,
+        "want.web: size.snapshot-storage 1Gi is for the snapshots of VMs: leave it out, or use type vm",
+    );
+}
+
+#[test]
 fn a_root_disk_that_stays_is_for_vms_and_charged_as_storage() {
     let check = |kind: &str, more: &str, source: &str, expected: &str| {
         let size = r#""size":{"cpu":"1","memory":"1Gi""#;

@@ -7,13 +7,14 @@ struct Noun {
     words: &'static [&'static str],
 }
 
-const NOUNS: [Noun; 7] = [
+const NOUNS: [Noun; 8] = [
     Noun { what: "a cluster", words: &["cluster", "clusters", "cl"] },
     Noun { what: "an instance", words: &["instance", "instances", "in"] },
     Noun { what: "a user", words: &["user", "users", "us"] },
     Noun { what: "a token", words: &["token", "tokens", "tok"] },
     Noun { what: "a template", words: &["template", "templates", "tpl"] },
     Noun { what: "a schedule", words: &["schedule", "schedules", "sched"] },
+    Noun { what: "a snapshot", words: &["snapshot", "snapshots", "snap"] },
     Noun { what: "a quota", words: &["quota", "quotas"] },
 ];
 

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use cmp_core::account::{Variable, Want};
 use cmp_core::data_disk::is_mount_path;
-use cmp_core::name::{ClusterName, InstanceName, InvalidName, TemplateName, UserName};
+use cmp_core::name::{ClusterName, InstanceName, InvalidName, SnapshotName, TemplateName, UserName};
 use cmp_core::plan::amounts::Amount;
 use cmp_core::plan::create::Disk;
 use cmp_core::plan::schedule::Moment;
@@ -46,6 +46,10 @@ impl Titled for UserName {
 
 impl Titled for TemplateName {
     const WHAT: &str = "a template";
+}
+
+impl Titled for SnapshotName {
+    const WHAT: &str = "a snapshot";
 }
 
 /// Parses a name, with or without its type. `in/0` is an instance of the cluster `in`, although `in` is a type as well.

@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::error::CliError;
 
 mod cluster;
+mod snapshot;
 mod template;
 mod token;
 mod user;
@@ -14,6 +15,8 @@ mod user;
 pub(crate) enum Delete {
     /// Delete clusters with everything in them
     Cluster(cluster::DeleteCluster),
+    /// Delete snapshots of a cluster, and give their room back
+    Snapshot(snapshot::DeleteSnapshot),
     /// Delete users and their access (administrators)
     User(user::DeleteUser),
     /// Delete templates (administrators); instances that were made from them stay
@@ -25,6 +28,7 @@ pub(crate) enum Delete {
 pub(crate) async fn run(context: &Context<'_>, delete: Delete) -> Result<(), CliError> {
     match delete {
         Delete::Cluster(args) => cluster::run(context, args).await,
+        Delete::Snapshot(args) => snapshot::run(context, args).await,
         Delete::User(args) => user::run(context, args).await,
         Delete::Template(args) => template::run(context, args).await,
         Delete::Token(args) => token::run(context, args).await,

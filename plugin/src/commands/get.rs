@@ -8,6 +8,7 @@ use crate::error::CliError;
 mod clusters;
 mod instances;
 mod schedules;
+mod snapshots;
 mod templates;
 mod tokens;
 mod users;
@@ -20,6 +21,8 @@ pub(crate) enum Get {
     Instances(instances::GetInstances),
     /// Show the schedules that suspend and resume clusters
     Schedules(schedules::GetSchedules),
+    /// Show the snapshots of clusters of VMs
+    Snapshots(snapshots::GetSnapshots),
     /// Show users with their quota and usage (administrators)
     Users(users::GetUsers),
     /// Show the templates for instances
@@ -33,6 +36,7 @@ pub(crate) async fn run(context: &Context<'_>, get: Get) -> Result<(), CliError>
         Get::Clusters(args) => clusters::run(context, args).await,
         Get::Instances(args) => instances::run(context, args).await,
         Get::Schedules(args) => schedules::run(context, args).await,
+        Get::Snapshots(args) => snapshots::run(context, args).await,
         Get::Users(args) => users::run(context, args).await,
         Get::Templates(args) => templates::run(context, args).await,
         Get::Tokens(args) => tokens::run(context, args).await,

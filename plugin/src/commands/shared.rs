@@ -34,6 +34,7 @@ pub(crate) mod resize_cluster;
 pub(crate) mod scale_cluster;
 pub(crate) mod schedules;
 pub(crate) mod select_clusters;
+pub(crate) mod snapshots;
 pub(crate) mod ssh;
 pub(crate) mod templates;
 pub(crate) mod tokens;

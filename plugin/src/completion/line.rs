@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Command};
 
-use cmp_core::name::{ClusterName, InstanceName, TemplateName, UserName};
+use cmp_core::name::{ClusterName, InstanceName, SnapshotName, TemplateName, UserName};
 use cmp_core::vocabulary::InstanceType;
 
 use super::candidate::Candidate;
@@ -213,6 +213,12 @@ impl<'a> Line<'a> {
             LookupKind::Users
         } else if of_type == TypeId::of::<TemplateName>() {
             LookupKind::Templates
+        } else if of_type == TypeId::of::<SnapshotName>() {
+            // A new name is chosen by the user.
+            if self.verb == "snapshot" {
+                return None;
+            }
+            LookupKind::Snapshots
         } else if value_name(argument) == "ID" {
             LookupKind::Tokens(self.value("user")?.parse().ok()?)
         } else {
@@ -322,6 +328,7 @@ fn is_named(argument: &Arg) -> bool {
         TypeId::of::<InstanceName>(),
         TypeId::of::<UserName>(),
         TypeId::of::<TemplateName>(),
+        TypeId::of::<SnapshotName>(),
         TypeId::of::<Word>(),
     ]
     .iter()

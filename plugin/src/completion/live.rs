@@ -4,8 +4,10 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
+use cmp_client::snapshots::Snapshots;
 use cmp_core::account::{Account, Entry};
 use cmp_core::name::{ClusterName, UserName};
+use cmp_core::snapshot;
 
 use super::candidate::Candidate;
 use crate::args::Global;
@@ -25,6 +27,7 @@ pub(super) enum LookupKind {
     Instances,
     Users,
     Templates,
+    Snapshots,
     /// Tokens of this user.
     Tokens(UserName),
     /// Namespaces of the clusters in the accounts.
@@ -70,6 +73,7 @@ fn find(question: Lookup) -> Result<Vec<Candidate>, CliError> {
                 users.map(|account| Candidate::about(account.user.as_str(), account.quota.to_string())).collect()
             }
             LookupKind::Templates => templates::names(&context).await?.into_iter().map(Candidate::plain).collect(),
+            LookupKind::Snapshots => snapshots(&context, &accounts(&context, owner).await?).await?,
             LookupKind::Tokens(user) => tokens::ids(&context, user).await?.into_iter().map(Candidate::plain).collect(),
             LookupKind::Contexts | LookupKind::KubeClusters | LookupKind::KubeUsers => {
                 of_kubeconfig(&context, &question.what)?
@@ -111,6 +115,20 @@ fn clusters(accounts: &[Account]) -> Vec<Candidate> {
         }
     };
     existing(accounts).map(described).collect()
+}
+
+/// Lists the snapshots of all clusters that have room for some.
+async fn snapshots(context: &Context<'_>, accounts: &[Account]) -> Result<Vec<Candidate>, CliError> {
+    let client = context.client().await?;
+    let mut candidates = Vec::new();
+    for (cluster, entry, _) in existing(accounts) {
+        if entry.charged().size.snapshots() > 0 {
+            let parts = Snapshots::of(&client, cluster).parts().await?;
+            let of_cluster = snapshot::snapshots(cluster, parts).into_iter();
+            candidates.extend(of_cluster.map(|one| Candidate::about(one.name, format!("in {cluster}"))));
+        }
+    }
+    Ok(candidates)
 }
 
 fn namespaces(accounts: &[Account]) -> Vec<Candidate> {

@@ -78,7 +78,9 @@ async fn discover(client: &Client) -> Vec<Resource> {
         ("metrics.k8s.io", "pods", "get list", true),
         ("metrics.k8s.io", "nodes", "get list", false),
         ("gateway.networking.k8s.io", "gateways", "create", true),
-        ("snapshot.storage.k8s.io", "volumesnapshots", "create", true),
+        ("snapshot.storage.k8s.io", "volumesnapshots", "get list watch create update patch delete", true),
+        ("snapshot.kubevirt.io", "virtualmachinesnapshots", "get list watch create update patch delete", true),
+        ("snapshot.kubevirt.io", "virtualmachinerestores", "get list watch create update patch delete", true),
     ] {
         let entry = found.entry((group.to_owned(), name.to_owned())).or_insert_with(|| Resource {
             group: group.to_owned(),

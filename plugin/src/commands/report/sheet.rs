@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use cmp_core::name::{ClusterName, UserName};
-use cmp_core::resources::{CPU, MEMORY, ResourceName, STORAGE};
+use cmp_core::resources::{CPU, MEMORY, ResourceName, STORAGE, is_kept};
 use cmp_core::usage::price::{Money, Prices, cost};
 use cmp_core::usage::{By, GIB, Key, Report, Row, Sums, Uses, Watched, percent, unit};
 
@@ -79,7 +79,7 @@ impl Sheet {
     pub(super) fn of(report: &Report, asked: &ReportParameters) -> Option<Self> {
         let used = report.resources();
         // A disk is held whether its instance is on or off.
-        let saved: Vec<ResourceName> = used.iter().filter(|name| name.as_str() != STORAGE).cloned().collect();
+        let saved: Vec<ResourceName> = used.iter().filter(|name| !is_kept(name)).cloned().collect();
         let names: &[&str] = match asked.by {
             By::User => &["user"],
             By::Cluster => &["cluster", "user"],
