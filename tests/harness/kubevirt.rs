@@ -225,12 +225,22 @@ impl KubeVirt {
         // kube-controller-manager learns of a new kind at its next discovery. A ResourceQuota that is older than that is
         // counted at its next resync only, up to five minutes later.
         self.until("kube-controller-manager counts VMs", || {
-            let (kind, probe) = ("count/virtualmachineinstances.kubevirt.io", ["quota", "probe", "-n", NAMESPACE]);
+            let probe = ["quota", "probe", "-n", NAMESPACE];
+            let kinds = [
+                "count/virtualmachineinstances.kubevirt.io",
+                "count/virtualmachinesnapshots.snapshot.kubevirt.io",
+                "count/virtualmachinerestores.snapshot.kubevirt.io",
+                "count/volumesnapshots.snapshot.storage.k8s.io",
+            ];
+            let hard = kinds.map(|kind| format!("{kind}=1")).join(",");
             done(&plane.admin(&[&["delete"], &probe[..], &["--ignore-not-found"]].concat()))?;
-            done(&plane.admin(&[&["create"], &probe[..], &[&format!("--hard={kind}=1")]].concat()))?;
+            done(&plane.admin(&[&["create"], &probe[..], &[&format!("--hard={hard}")]].concat()))?;
             let used = || plane.admin(&[&["get"], &probe[..], &["-o", "jsonpath={.status.used}"]].concat()).stdout;
-            let is_counted = (0..20).any(|_| used().contains(kind));
-            if is_counted { Ok(()) } else { Err(format!("{kind} is not counted")) }
+            let is_counted = (0..20).any(|_| {
+                let used = used();
+                kinds.iter().all(|kind| used.contains(kind))
+            });
+            if is_counted { Ok(()) } else { Err(format!("not all of {hard} are counted")) }
         })?;
         done(&plane.admin(&["delete", "quota", "probe", "-n", NAMESPACE]))
     }

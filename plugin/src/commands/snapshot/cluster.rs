@@ -52,7 +52,7 @@ pub(crate) async fn run(context: &Context<'_>, args: SnapshotCluster) -> Result<
         futures::try_join!(async { Machines::of(&client, &cluster).list().await }, snapshots.parts())?;
     let plan = plans::take(&cluster, &snapshot, &stored.account, &machines, &parts)?;
     print_plan(context.ui, dry_run, || Ok(describe::snapshot(&cluster, &snapshot, &plan)))?;
-    if !plan.write.change.is_empty() {
+    if !plan.parts.is_empty() {
         let updated = write(&accounts, stored, dry_run, |account| plan.room(account, &cluster)).await?.stored;
         print_outcome(context.ui, dry_run, &updated.account, [&cluster]);
         if dry_run == DryRun::None {
@@ -62,6 +62,7 @@ pub(crate) async fn run(context: &Context<'_>, args: SnapshotCluster) -> Result<
                     "the same command goes on with --name {snapshot}; kubectl cmp delete snapshot gives the room back"
                 ),
             );
+            // An earlier command may have asked for the room, and not waited for it.
             let want = current(&updated.account, &cluster)?;
             prepared(context.ui, &accounts, &user, &cluster, &want, wait.limit()).await?;
         }
