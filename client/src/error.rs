@@ -257,8 +257,8 @@ impl From<Status> for ApiError {
     }
 }
 
-/// Reports whether a text is a reason of Kubernetes: one word. The kube crate has a sentence there for an answer that is
-/// no `Status`, such as that of API Priority and Fairness or of a proxy.
+/// Reports whether a text is a reason of Kubernetes: one word. For an answer that is no `Status`, the kube crate has a
+/// sentence there. API Priority and Fairness and proxies answer so.
 fn is_reason(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric())
 }

@@ -115,8 +115,8 @@ fn asked(plane: &ControlPlane) -> u64 {
     metrics.lines().filter(ours).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
-/// Measures changes of accounts, against the same changes of ConfigMaps that no webhook is asked about, and of those
-/// about which the API server asks a webhook that allows everything.
+/// Measures changes of accounts, against the same changes of other ConfigMaps. The API server asks no webhook about some
+/// of them, and a webhook that allows everything about the others.
 pub(crate) fn changes() {
     let installation = Installation::start(1, "3s");
     let runtime = Runtime::new().unwrap();

@@ -103,7 +103,7 @@ pub(crate) fn flood() {
         median(of(at, value).iter().zip(of(0, value)).map(|(with, alone)| with / alone).collect())
     };
     for (at, name) in ["alone", "beside the flood", "beside the flood, without flow control"].into_iter().enumerate() {
-        let (p50, p99): (fn(&Latency) -> f64, fn(&Latency) -> f64) = (|latency| latency.p50, |latency| latency.p99);
+        let [p50, p99]: [fn(&Latency) -> f64; 2] = [|latency| latency.p50, |latency| latency.p99];
         let sent = median(legs[at].iter().map(|leg| leg.1).collect());
         println!(
             "| {name} | {:.1} | {:.2} | {:.1} | {:.2} | {sent:.0} |",

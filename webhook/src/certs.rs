@@ -204,8 +204,8 @@ impl Certificates {
         Ok(())
     }
 
-    /// Checks the certificate at once, at each change of the Secret and of the webhook configuration, when it is due to be
-    /// renewed, and every hour.
+    /// Checks the certificate at once, when it is due to be renewed, and every hour. Each change of the Secret and of the
+    /// webhook configuration is a reason, too.
     pub async fn run(&self) {
         let mut secrets = self.store.secret_changes().backoff(FixedBackoff).boxed();
         let mut configurations = self.store.configuration_changes().backoff(FixedBackoff).boxed();
@@ -520,7 +520,7 @@ mod tests {
     fn the_next_look_is_when_something_is_due() {
         install_provider();
         let (service, now) = (names(&["cmp-webhook.cmp-system.svc"]), Timestamp::now());
-        let lifetimes = Lifetimes::new(Duration::from_secs(12), Duration::from_secs(60)).unwrap();
+        let lifetimes = Lifetimes::new(Duration::from_secs(12), Duration::from_mins(1)).unwrap();
         let made = renewed(None, &service, now, lifetimes).unwrap().unwrap();
         let check = |seconds: i64, expected: Duration| {
             assert_eq!(until_due(&made, now + SignedDuration::from_secs(seconds), lifetimes), expected, "{seconds}");

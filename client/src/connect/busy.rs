@@ -10,8 +10,6 @@ use tokio::time::Sleep;
 use tower::BoxError;
 use tower::retry::{Policy, Retry};
 
-use super::credentials::copy;
-
 /// The most repetitions of one request, as in client-go.
 const MOST: u32 = 10;
 /// The longest pause before a repetition. API Priority and Fairness asks for one second at first, and for at most 32.
@@ -60,6 +58,17 @@ impl<B> Policy<Request<Body>, Response<B>, BoxError> for Patience {
         self.begun.get_or_insert_with(Instant::now);
         copy(request)
     }
+}
+
+/// Copies a request, unless its body is a stream.
+pub(super) fn copy(request: &Request<Body>) -> Option<Request<Body>> {
+    let body = request.body().try_clone()?;
+    let mut copy = Request::new(body);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone();
+    Some(copy)
 }
 
 #[cfg(test)]

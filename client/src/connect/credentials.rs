@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use tower::{BoxError, Service};
 
 use super::answers::Answers;
-use super::busy;
+use super::busy::{self, copy};
 use super::certificates::{self, base64};
 use super::exec::Plugin;
 use super::kubeconfig;
@@ -231,17 +231,6 @@ impl Clients {
         *identified = Some((credentials.clone(), client.clone()));
         Ok(client)
     }
-}
-
-/// Copies a request, unless its body is a stream.
-pub(super) fn copy(request: &Request<Body>) -> Option<Request<Body>> {
-    let body = request.body().try_clone()?;
-    let mut copy = Request::new(body);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    *copy.extensions_mut() = request.extensions().clone();
-    Some(copy)
 }
 
 impl Service<Request<Body>> for Renewing {

@@ -117,7 +117,7 @@ fn usage_errors_name_the_mistake_and_the_help() {
     check(
         "kubectl-cmp get --owner john",
         &format!(
-            "error: kubectl cmp get needs a type before --owner: clusters or instances or schedules\n{}",
+            "error: kubectl cmp get needs a type before --owner: clusters or instances or schedules or snapshots\n{}",
             help(" get")
         ),
     );
