@@ -88,7 +88,7 @@ fn an_invalid_object_in_a_file_is_named_and_the_others_are_created() {
     }
     let plain = cluster(&web, &json!({ "size": size }));
     create(&format!("{plain}\n---\n{plain}")).fails().says(&format!("cluster {web} appears twice in the file"));
-    user.cmp(&["create", "cluster", "-f", "-", "--cpu", "1"]).fails().says("--filename <FILE>");
+    user.cmp(&["create", "cluster", "-f", "-", "--cpu", "1"]).fails().says("--filename cannot be used with --cpu");
     user.cmp(&["get", "clusters"]).ok().says("No resources found.");
     // One of three clusters exceeds the quota. The others are created, and the exit code shows that one failed.
     let much = cluster(&large, &json!({ "size": { "cpu": "3", "memory": "1Gi" } }));

@@ -86,7 +86,10 @@ fn a_console_accepts_input_until_the_next_connection_or_the_end_of_the_vm() {
     let _out = until(out, "fedora\n");
     // Ctrl+] ends the console.
     keys.write_all(b"\x1d").unwrap();
-    assert!(wait(&mut second.0, "the console", SOON).success());
+    let ended = wait(&mut second.0, "the console", SOON);
+    let mut said = String::new();
+    second.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(ended.success(), "{ended}: {said}");
     let (third, _out) = connected();
     user.cmp(&["stop", "instance", &one]).ok();
     let stopped = format!("error: lost connection to {one}: it was stopped\nhint: kubectl cmp start instance {one}\n");

@@ -99,8 +99,8 @@ fn a_paused_guest_has_to_be_resumed_or_stopped() {
         resize(&user, &dev, &["--cpu", size])
             .fails()
             .says(&format!("paused VMs cannot be resized: {one}"))
-            .says(&format!("hint: kubectl cmp resume cluster {dev}"))
-            .says(&format!("hint: kubectl cmp suspend cluster {dev} --mode halt"));
+            .says(&format!("hint: `kubectl cmp resume cluster {dev}` resumes them"))
+            .says(&format!("hint: `kubectl cmp suspend cluster {dev} --mode halt` switches them off"));
     }
     assert_eq!((guests(&user, &dev), used(&user).0), (before, json!(4)));
     user.cmp(&["suspend", "cluster", &dev, "--mode", "halt", "--wait"]).ok();
