@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use cmp_client::accounts::Stored;
 use cmp_core::plan::delete as plan;
 
 use crate::commands::export::cluster::{exported, is_wanted, print_what_is_left_out};
@@ -25,16 +24,8 @@ pub(super) async fn run(context: &Context<'_>, output: &ExportOutput) -> Result<
         let title = format!("template/{}", found.name);
         objects.push(without_status(title, &templates::object(&found), &json!({ "manifest": found.manifest })));
     }
-    let mut accounts: Vec<Stored> = Vec::new();
-    for stored in context.accounts().await?.list().await? {
-        match stored {
-            Ok(stored) => accounts.push(stored),
-            Err(error) => {
-                context.ui.note(&format!("Warning: {error}"));
-                all = false;
-            }
-        }
-    }
+    let (accounts, readable) = users::readable(context).await?;
+    all &= readable;
     for stored in &accounts {
         let object = users::object(stored);
         objects.push(without_status(format!("user/{}", stored.account.user), &object, &object["spec"]));

@@ -8,7 +8,7 @@ use cmp_core::name::UserName;
 
 use crate::args::values::name;
 use crate::args::{ListArgs, without_owner};
-use crate::commands::shared::users::object;
+use crate::commands::shared::users::{object, readable};
 use crate::context::{Context, complete, each_said};
 use crate::error::CliError;
 use crate::output::{Heads, Item, age, print};
@@ -34,12 +34,7 @@ pub(crate) async fn run(context: &Context<'_>, args: GetUsers) -> Result<(), Cli
     })
     .await?;
     if names.is_empty() {
-        for stored in context.accounts().await?.list().await? {
-            match stored {
-                Ok(stored) => found.push(stored),
-                Err(error) => context.ui.note(&format!("Warning: {error}")),
-            }
-        }
+        found.extend(readable(context).await?.0);
     }
     if found.is_empty() && !all_found {
         return complete(false);

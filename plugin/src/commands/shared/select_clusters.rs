@@ -9,6 +9,7 @@ use cmp_core::name::{ClusterName, UserName};
 use cmp_core::plan::delete as plan;
 
 use crate::args::WhichClusters;
+use crate::commands::shared::users::readable;
 use crate::context::Context;
 use crate::error::CliError;
 
@@ -21,14 +22,8 @@ pub(crate) async fn select(
     if !everyone {
         return Ok(vec![all(context.account(&context.account_of(owner).await?).await?)]);
     }
-    let mut selected = Vec::new();
-    for stored in context.accounts().await?.list().await? {
-        match stored {
-            Ok(stored) => selected.push(all(stored)),
-            Err(error) => context.ui.note(&format!("Warning: {error}")),
-        }
-    }
-    Ok(selected)
+    let (accounts, _) = readable(context).await?;
+    Ok(accounts.into_iter().map(all).collect())
 }
 
 /// Selects the accounts and their clusters that are wanted or held, if no cluster is named. `-n` selects one cluster.

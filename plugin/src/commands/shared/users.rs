@@ -6,6 +6,24 @@ use cmp_client::accounts::Stored;
 use cmp_core::keys;
 use cmp_core::verdict::available;
 
+use crate::context::Context;
+use crate::error::CliError;
+
+/// Reads all accounts, and warns of each that is damaged. Reports whether none is.
+pub(crate) async fn readable(context: &Context<'_>) -> Result<(Vec<Stored>, bool), CliError> {
+    let (mut readable, mut all) = (Vec::new(), true);
+    for stored in context.accounts().await?.list().await? {
+        match stored {
+            Ok(stored) => readable.push(stored),
+            Err(error) => {
+                context.ui.note(&format!("Warning: {error}"));
+                all = false;
+            }
+        }
+    }
+    Ok((readable, all))
+}
+
 /// Returns the user as `-o json` prints it.
 pub(crate) fn object(stored: &Stored) -> Value {
     let account = &stored.account;
