@@ -24,6 +24,41 @@ pub(crate) async fn of_cluster(context: &Context<'_>, cluster: &ClusterName) -> 
     Ok(Snapshots::of(&client, cluster))
 }
 
+/// A wait for KubeVirt that goes on.
+struct Pending {
+    /// The counts so far.
+    counts: String,
+    /// The reason why it is not done.
+    reason: Option<String>,
+    /// The end of the sentence about a wait that took too long.
+    until: String,
+}
+
+/// Looks until nothing is pending. The error of a wait that took too long gets these hints.
+async fn until(
+    context: &Context<'_>,
+    limit: Limit,
+    hints: &[&str],
+    look: impl AsyncFn() -> Result<Option<Pending>, CliError>,
+) -> Result<(), CliError> {
+    let (clock, mut progress) = (WaitClock::start(limit), Progress::new(context.ui));
+    while let Some(Pending { counts, reason, until }) = look().await? {
+        clock.observe(&counts);
+        progress.show(&counts, reason.as_deref(), false);
+        if clock.is_over() {
+            let late = CliError::user(format!("timed out after {} s waiting for {until}", clock.seconds()));
+            return Err(hints.iter().copied().fold(late, CliError::hint));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
+}
+
+/// Returns a reason as the end of a sentence.
+fn because(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |why| format!(": {why}"))
+}
+
 /// Waits until a snapshot is ready.
 pub(crate) async fn taken(
     context: &Context<'_>,
@@ -33,17 +68,16 @@ pub(crate) async fn taken(
     limit: Limit,
 ) -> Result<(), CliError> {
     context.ui.goes_on(format!("KubeVirt goes on with snapshot {name}"), "kubectl cmp get snapshots shows it");
-    let (clock, mut progress) = (WaitClock::start(limit), Progress::new(context.ui));
-    loop {
+    let hint = "KubeVirt gives up five minutes after the beginning; kubectl cmp get snapshots shows it";
+    until(context, limit, &[hint], async || {
         let all = snapshots(cluster, objects.parts().await?);
         let Some(snapshot) = all.into_iter().find(|one| one.name == name.as_str()) else {
             return Err(CliError::not_found("snapshot", name.as_str()));
         };
-        let counts = format!("{name}: {}/{} ready", snapshot.ready(), snapshot.parts.len());
         let reason = snapshot.reason();
-        let why = reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        let why = because(reason.as_deref());
         match snapshot.state() {
-            SnapshotState::Ready => return Ok(()),
+            SnapshotState::Ready => return Ok(None),
             SnapshotState::Failed => {
                 return Err(CliError::user(format!("snapshot {name} failed{why}"))
                     .hint(format!("to delete it: kubectl cmp delete snapshot {name} --in {cluster}")));
@@ -51,15 +85,10 @@ pub(crate) async fn taken(
             SnapshotState::Deleting => return Err(CliError::user(format!("snapshot {name} is being deleted"))),
             SnapshotState::Pending => {}
         }
-        clock.observe(&counts);
-        progress.show(&counts, reason.as_deref(), false);
-        if clock.is_over() {
-            let seconds = clock.seconds();
-            return Err(CliError::user(format!("timed out after {seconds} s waiting for snapshot {name}{why}"))
-                .hint("KubeVirt gives up five minutes after the beginning; kubectl cmp get snapshots shows it"));
-        }
-        tokio::time::sleep(LOOK).await;
-    }
+        let counts = format!("{name}: {}/{} ready", snapshot.ready(), snapshot.parts.len());
+        Ok(Some(Pending { counts, reason, until: format!("snapshot {name}{why}") }))
+    })
+    .await
 }
 
 /// Waits until these parts are gone.
@@ -70,23 +99,14 @@ pub(crate) async fn gone(
     limit: Limit,
 ) -> Result<(), CliError> {
     context.ui.goes_on("the deletion goes on, and the room stays charged", "the same command gives the room back");
-    let (clock, mut progress) = (WaitClock::start(limit), Progress::new(context.ui));
-    loop {
+    until(context, limit, &["the same command gives the room back when they are gone"], async || {
         let parts = objects.parts().await?;
         let left: Vec<&str> = parts.iter().map(Part::object).filter(|name| names.contains(name)).collect();
-        if left.is_empty() {
-            return Ok(());
-        }
         let counts = format!("{}/{} deleted", names.len().saturating_sub(left.len()), names.len());
-        clock.observe(&counts);
-        progress.show(&counts, None, false);
-        if clock.is_over() {
-            let (seconds, left) = (clock.seconds(), left.join(", "));
-            return Err(CliError::user(format!("timed out after {seconds} s waiting for the deletion of {left}"))
-                .hint("the same command gives the room back when they are gone"));
-        }
-        tokio::time::sleep(LOOK).await;
-    }
+        let until = format!("the deletion of {}", left.join(", "));
+        Ok((!left.is_empty()).then_some(Pending { counts, reason: None, until }))
+    })
+    .await
 }
 
 /// Waits until all VMs have their disks back, and deletes the restores, which nobody needs any more.
@@ -97,39 +117,28 @@ pub(crate) async fn restored(
     plan: &Restoration,
     limit: Limit,
 ) -> Result<(), CliError> {
-    let (clock, mut progress) = (WaitClock::start(limit), Progress::new(context.ui));
-    loop {
+    let give_up = format!("to give up: kubectl delete virtualmachinerestores --all -n {}", cluster.namespace());
+    until(context, limit, &["KubeVirt goes on, and so does the same command", &give_up], async || {
         let restores = objects.restores().await?;
-        let (mut done, mut last) = (0, None);
+        let (mut done, mut reason) = (0, None);
         for (instance, part) in &plan.parts {
-            let restore = restores.iter().find(|one| one.metadata.name.as_deref() == Some(part.object()));
-            match restore {
+            match restores.iter().find(|one| one.metadata.name.as_deref() == Some(part.object())) {
                 Some(restore) if restore.is_complete() => done += 1,
                 Some(restore) => {
                     if let Some(why) = restore.failure() {
                         return Err(CliError::user(format!("the restore of {instance} failed: {why}"))
                             .hint("the same command begins again"));
                     }
-                    last = Some(format!("{instance}: {}", restore.progress()));
+                    reason = Some(format!("{instance}: {}", restore.progress()));
                 }
-                None => last = Some(format!("{instance}: its restore was deleted by somebody else")),
+                None => reason = Some(format!("{instance}: its restore was deleted by somebody else")),
             }
         }
-        if done == plan.parts.len() {
-            break;
-        }
         let counts = format!("{cluster}: {done}/{} restored", plan.parts.len());
-        clock.observe(&counts);
-        progress.show(&counts, last.as_deref(), false);
-        if clock.is_over() {
-            let why = last.map_or_else(String::new, |last| format!(": {last}"));
-            return Err(CliError::user(format!("timed out after {} s waiting for the restore{why}", clock.seconds()))
-                .hint("KubeVirt goes on, and so does the same command")
-                .hint(format!("to give up: kubectl delete virtualmachinerestores --all -n {}", cluster.namespace())));
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-    drop(progress);
+        let until = format!("the restore{}", because(reason.as_deref()));
+        Ok((done < plan.parts.len()).then_some(Pending { counts, reason, until }))
+    })
+    .await?;
     for (_, part) in &plan.parts {
         objects.forget(part.object()).await?;
     }
