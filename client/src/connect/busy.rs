@@ -22,18 +22,18 @@ pub(super) fn patient(client: Client, namespace: String, limit: Option<Duration>
         let client = client.clone();
         async move { client.send(request).await.map_err(BoxError::from) }
     });
-    Client::new(Retry::new(Patience { left: MOST, limit, begun: None }, send), namespace)
+    Client::new(Retry::new(Repetitions { left: MOST, limit, begun: None }, send), namespace)
 }
 
 /// The repetitions that a request has left. Each request has a clone of its own.
 #[derive(Debug, Clone)]
-struct Patience {
+struct Repetitions {
     left: u32,
     limit: Option<Duration>,
     begun: Option<Instant>,
 }
 
-impl Patience {
+impl Repetitions {
     /// Returns the pause before the next repetition.
     fn pause<B>(&mut self, response: &Response<B>, now: Instant) -> Option<Duration> {
         let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
@@ -47,7 +47,7 @@ impl Patience {
     }
 }
 
-impl<B> Policy<Request<Body>, Response<B>, BoxError> for Patience {
+impl<B> Policy<Request<Body>, Response<B>, BoxError> for Repetitions {
     type Future = Sleep;
 
     fn retry(&mut self, _: &mut Request<Body>, result: &mut Result<Response<B>, BoxError>) -> Option<Sleep> {
@@ -86,8 +86,8 @@ mod tests {
     #[test]
     fn only_a_request_that_is_put_off_is_repeated() {
         let check = |status, after, expected: Option<u64>| {
-            let mut patience = Patience { left: 1, limit: None, begun: None };
-            let pause = patience.pause(&answer(status, after), Instant::now());
+            let mut repetitions = Repetitions { left: 1, limit: None, begun: None };
+            let pause = repetitions.pause(&answer(status, after), Instant::now());
             assert_eq!(pause, expected.map(Duration::from_secs), "{status} {after:?}");
         };
         check(429, Some("1"), Some(1));
@@ -108,8 +108,8 @@ mod tests {
     #[test]
     fn a_request_is_repeated_ten_times_at_most() {
         let now = Instant::now();
-        let mut patience = Patience { left: MOST, limit: None, begun: Some(now) };
-        let pauses = std::iter::from_fn(|| patience.pause(&answer(429, Some("1")), now)).take(100);
+        let mut repetitions = Repetitions { left: MOST, limit: None, begun: Some(now) };
+        let pauses = std::iter::from_fn(|| repetitions.pause(&answer(429, Some("1")), now)).take(100);
         assert_eq!(pauses.count(), 10);
     }
 
@@ -117,8 +117,8 @@ mod tests {
     fn no_repetition_begins_after_the_time_limit() {
         let (begun, limit) = (Instant::now(), Some(Duration::from_secs(5)));
         let check = |seconds, after, expected: Option<u64>| {
-            let mut patience = Patience { left: MOST, limit, begun: Some(begun) };
-            let pause = patience.pause(&answer(429, Some(after)), begun + Duration::from_secs(seconds));
+            let mut repetitions = Repetitions { left: MOST, limit, begun: Some(begun) };
+            let pause = repetitions.pause(&answer(429, Some(after)), begun + Duration::from_secs(seconds));
             assert_eq!(pause, expected.map(Duration::from_secs), "{seconds} {after}");
         };
         check(0, "1", Some(1));
