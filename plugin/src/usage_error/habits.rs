@@ -83,7 +83,7 @@ pub(super) fn known_as(word: &str) -> Option<&'static str> {
         "shell" => "kubectl cmp exec -it INSTANCE -- sh",
         "me" | "login" => "kubectl cmp whoami",
         "backup" | "dump" | "save" => "kubectl cmp export cluster NAME",
-        "restore" | "import" | "apply" => "kubectl cmp create -f FILE",
+        "import" | "apply" => "kubectl cmp create -f FILE",
         "usage" => "kubectl cmp top, kubectl cmp quota, or kubectl cmp report for past usage",
         "cost" | "bill" | "billing" => "kubectl cmp report",
         "cron" | "timer" => "kubectl cmp schedule",
