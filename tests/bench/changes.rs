@@ -22,6 +22,10 @@ use crate::{ROUNDS, median};
 
 /// The label of ConfigMaps about which the API server asks the webhook that does nothing.
 const ASKED: &str = "bench.kubectl-cmp.dev/asked";
+/// The name of that webhook.
+const ALLOWS: &str = "allow.kubectl-cmp.dev";
+/// The API server's count of the requests to a webhook.
+const ASKED_TOTAL: &str = "apiserver_admission_webhook_request_total";
 
 /// Changes per second, and percentiles of the latencies of all changes in milliseconds.
 struct Load {
@@ -96,7 +100,7 @@ fn webhook_that_allows(runtime: &Runtime, plane: &ControlPlane) {
     });
     let read = plane.admin(&["get", "validatingwebhookconfiguration", "cmp-webhook", "-o", "json"]).ok().json();
     let mut webhook = read["webhooks"][0].clone();
-    webhook["name"] = json!("allow.kubectl-cmp.dev");
+    webhook["name"] = json!(ALLOWS);
     webhook["objectSelector"] = json!({ "matchLabels": { (ASKED): "true" } });
     let bundle = k8s_openapi::ByteString(authority.pem().as_bytes().to_vec());
     let url = format!("https://localhost:{}{}", balancer.port(), keys::ACCOUNT_PATH);
@@ -104,15 +108,6 @@ fn webhook_that_allows(runtime: &Runtime, plane: &ControlPlane) {
     let configuration = json!({ "apiVersion": read["apiVersion"], "kind": read["kind"],
         "metadata": { "name": "allow" }, "webhooks": [webhook] });
     plane.admin_reading(&["create", "-f", "-"], &configuration.to_string()).ok();
-}
-
-/// Returns how often the API server asked the webhook that does nothing.
-fn asked(plane: &ControlPlane) -> u64 {
-    let metrics = plane.admin(&["get", "--raw", "/metrics"]).ok().stdout;
-    let ours = |line: &&str| {
-        line.starts_with("apiserver_admission_webhook_request_total{") && line.contains("\"allow.kubectl-cmp.dev\"")
-    };
-    metrics.lines().filter(ours).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
 /// Measures changes of accounts, against the same changes of other ConfigMaps. The API server asks no webhook about some
@@ -139,7 +134,7 @@ pub(crate) fn changes() {
             let change = json!({ "data": { "quota": fastrand::u64(..).to_string() } }).to_string();
             let patch = ["patch", "configmap", &allowed[0], "-n", keys::USERS_NAMESPACE, "--type=merge", "-p", &change];
             installation.plane.admin(&patch).ok();
-            if asked(&installation.plane) > 0 { Ok(()) } else { Err("not yet".to_owned()) }
+            if installation.plane.counter(ASKED_TOTAL, ALLOWS) > 0 { Ok(()) } else { Err("not yet".to_owned()) }
         });
         println!(
             "| clients | objects | leg | changes/s | ratio to no webhook | ratio to one that allows | p50 ms | p99 ms |"

@@ -326,6 +326,14 @@ impl ControlPlane {
         kubectl_reading(&self.kubeconfig(), arguments, input)
     }
 
+    /// Returns a counter of the API server: the sum of all series in which a label has this value.
+    pub fn counter(&self, metric: &str, value: &str) -> u64 {
+        let metrics = self.admin(&["get", "--raw", "/metrics"]).ok().stdout;
+        let (start, value) = (format!("{metric}{{"), format!("\"{value}\""));
+        let series = metrics.lines().filter(|line| line.starts_with(&start) && line.contains(&value));
+        series.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+
     /// Restarts the API server, and waits until it is back.
     pub fn restart_apiserver(&mut self) {
         self.apiserver.restart();
