@@ -117,6 +117,7 @@ impl Process {
             .arg(&self.program)
             .args(&self.arguments)
             .env("LOG", &self.log)
+            .env("TMPDIR", self.log.parent().unwrap_or(Path::new("/tmp")))
             .env(GC.0, GC.1)
             .envs(self.environment.iter().cloned())
             .spawn()

@@ -90,9 +90,11 @@ pub fn command(kubeconfig: &Path) -> Command {
 }
 
 /// Returns a command of any program in the environment of a user: their kubeconfig, and the plugin and kubectl on PATH.
+/// kubectl keeps its cache of discovery beside the kubeconfig, so that the home of the tester stays as it is.
 pub fn for_a_user(program: &Path, kubeconfig: &Path) -> Command {
     let mut command = Command::new(program);
-    command.env("KUBECONFIG", kubeconfig).env("PATH", path()).env_remove("NO_COLOR");
+    let cache = kubeconfig.with_file_name("kubectl-cache");
+    command.env("KUBECACHEDIR", cache).env("KUBECONFIG", kubeconfig).env("PATH", path()).env_remove("NO_COLOR");
     command
 }
 
@@ -116,17 +118,20 @@ pub fn path() -> String {
     format!("{}:{}:{path}", folder(&built().plugin), folder(Binaries::get().path("kubectl")))
 }
 
-/// Waits until `look` returns `Ok`, and returns its value. At the deadline it fails with the last error.
+/// Waits until `look` returns `Ok`, and returns its value. At the deadline it fails with the last error. The pause between
+/// two looks grows with the wait, because a look is often a whole process.
 #[track_caller]
 pub fn eventually<T>(what: &str, timeout: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
-    let deadline = Instant::now() + timeout;
+    const SHORTEST: Duration = Duration::from_millis(100);
+    let started = Instant::now();
+    let deadline = started + timeout;
     loop {
         match look() {
             Ok(found) => return found,
             Err(last) if Instant::now() > deadline => {
                 panic!("{what}: not within {} s; last seen:\n{last}", timeout.as_secs())
             }
-            Err(_) => std::thread::sleep(Duration::from_millis(100)),
+            Err(_) => std::thread::sleep((started.elapsed() / 8).clamp(SHORTEST, 10 * SHORTEST)),
         }
     }
 }
