@@ -59,9 +59,7 @@ pub fn newer() -> &'static Newer {
     BUILT.get_or_init(|| {
         let bins = ["--bin", "kubectl-cmp-newer", "--bin", "cmp-webhook-newer"];
         let features = ["--features", "kubectl-cmp/newer,cmp-webhook/newer"];
-        // The optimiser would take most of the time of this build, for programs that run for a minute.
-        let fast = ["--config", "profile.dev.package.cmp-core.opt-level=0"];
-        let all = cargo_build(&[bins.as_slice(), &features, &fast].concat());
+        let all = cargo_build(&[bins.as_slice(), &features].concat());
         let find = |name: &str| executable(&all, name).unwrap_or_else(|| panic!("cargo built no {name}"));
         Newer { plugin: find("kubectl-cmp-newer"), webhook: find("cmp-webhook-newer") }
     })

@@ -1,7 +1,7 @@
 //! The protocol of accounts and fences, explored exhaustively.
 //!
 //! There is one user with two clusters. The controllers reconcile `web`. `db` is only a want, which spends any quota
-//! that is given back. The decisions come from the functions of this crate that production runs:
+//! that is given back. The decisions come from the functions of `core` that production runs:
 //! [`cmp_core::verdict::judge`], [`cmp_core::controller::next_step`] and [`cmp_core::controller::settle`]. The
 //! execution of a step follows `webhook/src/controller/act.rs` write by write. `resourceVersion`s and nonces are not
 //! counted. The model keeps only whether an object was written since it was read, so that the states are finite.
