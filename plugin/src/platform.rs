@@ -7,11 +7,11 @@ mod windows;
 
 #[cfg(unix)]
 pub(crate) use unix::{
-    EDITOR, Mode, become_it, edits, escaped, link, make_raw, make_unbuffered, private_folder, quoted, set_mode,
-    signalled,
+    EDITOR, Mode, become_it, edits, escaped, interrupted, link, make_raw, make_unbuffered, private_folder, quoted,
+    set_mode, signalled,
 };
 #[cfg(windows)]
 pub(crate) use windows::{
-    EDITOR, Mode, become_it, edits, escaped, link, make_raw, make_unbuffered, private_folder, quoted, set_mode,
-    signalled,
+    EDITOR, Mode, become_it, edits, escaped, interrupted, link, make_raw, make_unbuffered, private_folder, quoted,
+    set_mode, signalled,
 };

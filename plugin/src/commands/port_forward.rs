@@ -16,6 +16,7 @@ use crate::commands::shared::guest::Guest;
 use crate::commands::shared::into_instance::{become_kubectl, kubectl, running};
 use crate::context::Context;
 use crate::error::CliError;
+use crate::platform::interrupted;
 
 #[derive(Debug, Args)]
 #[command(
@@ -80,7 +81,7 @@ async fn forward(
 ) -> Result<(), CliError> {
     let guest = Guest::of(&context.client().await?, instance).await?;
     let addresses = if addresses.is_empty() { &[Address::Localhost][..] } else { addresses };
-    let mut doors = Vec::new();
+    let (mut doors, interrupted) = (Vec::new(), interrupted());
     for ports in ports {
         let opened = listen(addresses, ports.local, End::Port(ports.remote)).await?;
         for door in &opened {
@@ -94,7 +95,7 @@ async fn forward(
     };
     tokio::select! {
         ended = serve(context, &guest, doors, handling) => ended,
-        _ = tokio::signal::ctrl_c() => Ok(()),
+        () = interrupted => Ok(()),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::commands::shared::guest::Guest;
 use crate::commands::shared::into_instance::runs;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::platform::interrupted;
 
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:\n  kubectl cmp vnc dev-0\n  kubectl cmp vnc dev-0 --proxy-only --port 5900")]
@@ -67,6 +68,7 @@ pub(crate) async fn run(context: &Context<'_>, args: VncArgs) -> Result<(), CliE
     let loopback = Address::Ip(std::net::Ipv4Addr::LOCALHOST.into());
     let doors = listen(&[loopback], port.unwrap_or(0), End::Screen).await?;
     let Some(local) = doors.first().map(|door| door.local) else { return Ok(()) };
+    let interrupted = interrupted();
     let viewers = if proxy_only { Vec::new() } else { viewers() };
     let viewer = start(&viewers, local)?;
     if viewer.is_none() {
@@ -80,7 +82,7 @@ pub(crate) async fn run(context: &Context<'_>, args: VncArgs) -> Result<(), CliE
     tokio::select! {
         ended = serve(context, &guest, doors, |_| {}) => ended,
         ended = viewed(viewer) => ended,
-        _ = tokio::signal::ctrl_c() => Ok(()),
+        () = interrupted => Ok(()),
     }
 }
 

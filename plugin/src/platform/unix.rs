@@ -58,16 +58,26 @@ pub(crate) fn quoted(word: &OsStr) -> OsString {
     quoted
 }
 
-/// Waits for a signal that asks the process to end.
-pub(crate) async fn signalled() {
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
-    let mut signals: Vec<_> = kinds.into_iter().filter_map(|kind| signal(kind).ok()).collect();
-    let waits: Vec<_> = signals.iter_mut().map(|signal| Box::pin(signal.recv())).collect();
-    if waits.is_empty() {
-        // No signal can be received.
-        return std::future::pending().await;
+/// Waits for a signal that asks the process to end. From the call on such a signal does not end the process.
+pub(crate) fn signalled() -> impl Future<Output = ()> {
+    first_of(&[SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()])
+}
+
+/// Waits for ctrl-C. From the call on ctrl-C does not end the process.
+pub(crate) fn interrupted() -> impl Future<Output = ()> {
+    first_of(&[SignalKind::interrupt()])
+}
+
+fn first_of(kinds: &[SignalKind]) -> impl Future<Output = ()> + use<> {
+    let mut signals: Vec<_> = kinds.iter().filter_map(|kind| signal(*kind).ok()).collect();
+    async move {
+        let waits: Vec<_> = signals.iter_mut().map(|signal| Box::pin(signal.recv())).collect();
+        if waits.is_empty() {
+            // No signal can be received.
+            return std::future::pending().await;
+        }
+        futures::future::select_all(waits).await;
     }
-    futures::future::select_all(waits).await;
 }
 
 /// The mode of a terminal.

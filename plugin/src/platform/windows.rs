@@ -59,16 +59,31 @@ pub(crate) fn quoted(word: &OsStr) -> OsString {
     quoted
 }
 
-/// Waits for Ctrl-C, Ctrl-Break, or the end of the terminal.
-pub(crate) async fn signalled() {
-    let (Ok(mut interrupted), Ok(mut broken), Ok(mut closed)) = (ctrl_c(), ctrl_break(), ctrl_close()) else {
-        // No signal can be received.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupted.recv() => {}
-        _ = broken.recv() => {}
-        _ = closed.recv() => {}
+/// Waits for Ctrl-C, Ctrl-Break, or the end of the terminal. From the call on they do not end the process.
+pub(crate) fn signalled() -> impl Future<Output = ()> {
+    let signals = (ctrl_c(), ctrl_break(), ctrl_close());
+    async move {
+        let (Ok(mut interrupted), Ok(mut broken), Ok(mut closed)) = signals else {
+            // No signal can be received.
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = broken.recv() => {}
+            _ = closed.recv() => {}
+        }
+    }
+}
+
+/// Waits for Ctrl-C. From the call on Ctrl-C does not end the process.
+pub(crate) fn interrupted() -> impl Future<Output = ()> {
+    let signal = ctrl_c();
+    async move {
+        match signal {
+            Ok(mut interrupted) => drop(interrupted.recv().await),
+            // No signal can be received.
+            Err(_) => std::future::pending().await,
+        }
     }
 }
 

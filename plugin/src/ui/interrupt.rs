@@ -1,6 +1,7 @@
 //! Ctrl-C while a command waits. The command ends at once, and says what goes on without it.
 //!
-//! Until a command says so, ctrl-C ends the process as usual. A question, which blocks the thread, comes before that.
+//! Until a command says so, or draws its live line, ctrl-C ends the process as usual. A question, which blocks the
+//! thread, comes before that.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +10,10 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::error::CliError;
+use crate::platform::interrupted;
+
+/// The text for a command that did not say what goes on.
+const BEGUN: [&str; 2] = ["what was begun may go on", "`kubectl cmp get clusters` shows the state"];
 
 /// Ctrl-C, and the text that it leads to.
 #[derive(Default)]
@@ -22,23 +27,34 @@ impl Interrupt {
     /// Sets what goes on after ctrl-C, and the hint about the next step. From now on ctrl-C is an error of the command.
     pub(super) fn goes_on(&self, what: String, hint: String) {
         *self.goes_on.lock().unwrap_or_else(PoisonError::into_inner) = Some([what, hint]);
+        self.listen();
+    }
+
+    /// Makes ctrl-C an error of the command from now on. The process would end without erasing its live line.
+    pub(super) fn listen(&self) {
         let Ok(runtime) = Handle::try_current() else { return };
         if self.listens.swap(true, Ordering::Relaxed) {
             return;
         }
-        let came = self.came.clone();
+        // The handler is there before the task runs: the signal may come earlier.
+        let (came, interrupted) = (self.came.clone(), interrupted());
         runtime.spawn(async move {
-            // Without a handler the signal ends the process.
-            if tokio::signal::ctrl_c().await.is_ok() {
-                came.notify_one();
-            }
+            interrupted.await;
+            came.notify_one();
         });
+    }
+
+    /// Reports whether ctrl-C is an error of the command already.
+    #[cfg(test)]
+    pub(super) fn listens(&self) -> bool {
+        self.listens.load(Ordering::Relaxed)
     }
 
     /// Waits for ctrl-C, and returns the error for it.
     pub(super) async fn error(&self) -> CliError {
         self.came.notified().await;
-        let [what, hint] = self.goes_on.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+        let what_and_hint = self.goes_on.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let [what, hint] = what_and_hint.unwrap_or_else(|| BEGUN.map(str::to_owned));
         CliError::interrupted(&what).hint(hint)
     }
 }
@@ -56,5 +72,13 @@ mod tests {
         let error = interrupt.error().await;
         assert_eq!(error.text(), "error: interrupted: web-0 starts\nhint: the same command waits again\n");
         assert!(error.is_interrupted());
+    }
+
+    #[tokio::test]
+    async fn a_command_that_said_nothing_ends_with_a_hint() {
+        let interrupt = Interrupt::default();
+        interrupt.came.notify_one();
+        let text = interrupt.error().await.text();
+        assert!(text.starts_with("error: interrupted: what was begun may go on\nhint: `kubectl cmp get"), "{text}");
     }
 }

@@ -20,12 +20,14 @@ impl<'a> Live<'a> {
     /// Opens the screen. It ends with the key `q`, ctrl-C, and a request to terminate.
     pub(crate) fn open(ui: &'a Ui) -> Self {
         let (ends, end) = unbounded_channel();
+        // A signal from now on leaves the screen before the process ends.
+        let signalled = signalled();
         ui.alternate(true);
         if ui.terminal.interactive {
             until_q(ends.clone());
         }
         tokio::spawn(async move {
-            signalled().await;
+            signalled.await;
             ends.send(())
         });
         Self { ui, end, _keys: Unbuffered(ui.terminal.interactive.then(make_unbuffered).flatten()) }

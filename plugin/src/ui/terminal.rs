@@ -70,7 +70,7 @@ pub(crate) struct Ui {
     pub(super) terminal: Terminal,
     /// Whether a live line is on the terminal now. It is erased before any other text is written.
     drawn: AtomicBool,
-    interrupt: Interrupt,
+    pub(super) interrupt: Interrupt,
 }
 
 pub(super) fn locked<T: ?Sized>(stream: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -196,6 +196,7 @@ impl Ui {
     /// Draws the live line, in place of the previous one. It is cut to `width` characters, with room for the echo of
     /// ctrl-C: on a further row it could not be erased.
     pub(super) fn draw(&self, line: &str, width: usize) {
+        self.interrupt.listen();
         self.drawn.store(true, Ordering::Relaxed);
         let line = cut(&without_numbers(line), width.saturating_sub("^C".len()));
         locked(&self.notes).write_all(format!("\r{line}\x1b[K").as_bytes()).ok();

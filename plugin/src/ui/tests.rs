@@ -117,3 +117,13 @@ fn the_live_line_is_erased_before_other_text() {
     Progress::new(&ui).passing("1/2");
     assert_eq!(captured.notes(), "");
 }
+
+#[tokio::test]
+async fn a_live_line_makes_ctrl_c_an_error_of_the_command() {
+    let captured = Captured::new();
+    let ui = captured.ui_of(Terminal { redraws: true, ..Terminal::default() });
+    let mut progress = Progress::new(&ui);
+    assert!(!ui.interrupt.listens());
+    progress.passing("1/2");
+    assert!(ui.interrupt.listens());
+}

@@ -95,11 +95,11 @@ pub(crate) async fn resize(context: &Context<'_>, request: &ResizeRequest) -> Re
                 prepared(context.ui, &accounts, &user, name, &want, limit).await?;
             }
             Step::Resize(one) => {
-                progress.passing(&format!("{name}: {at}/{} resized, {one} restarts", instances.len()));
                 context.ui.goes_on(
                     format!("instance {one} goes on restarting, and those after it keep their size"),
                     "the same command goes on where this one ended",
                 );
+                progress.passing(&format!("{name}: {at}/{} resized, {one} restarts", instances.len()));
                 let want = Want { size: plan.size.clone(), ..current(&stored.account, name)? };
                 let came = match kind {
                     InstanceType::Container => containers::resize(context, &one, &want, timeout).await?,

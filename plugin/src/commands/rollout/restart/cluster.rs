@@ -64,11 +64,11 @@ pub(crate) async fn run(context: &Context<'_>, args: RestartCluster) -> Result<(
             DryRun::Client => {}
             DryRun::Server => drop(restart::begin(&client, one, kind, true).await?),
             DryRun::None => {
-                progress.passing(&format!("{name}: {at}/{} restarted, {one} restarts", instances.len()));
                 context.ui.goes_on(
                     format!("instance {one} goes on restarting, and those after it were not restarted"),
                     "the same command restarts all instances again",
                 );
+                progress.passing(&format!("{name}: {at}/{} restarted, {one} restarts", instances.len()));
                 let old = restart::begin(&client, one, kind, false).await?;
                 restarted(one, timeout, async || Ok(restart::is_done(&client, one, kind, old.as_deref()).await?))
                     .await
