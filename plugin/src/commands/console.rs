@@ -23,6 +23,8 @@ use crate::ui::{Raw, typed};
 
 /// The byte of ctrl-], which leaves the console.
 const LEAVE: u8 = 0x1d;
+/// How long the close of a stream may take. A network that is gone does not keep the user.
+const CLOSE: Duration = Duration::from_secs(1);
 /// How long KubeVirt may take to report the end of a guest, after its console has ended.
 const REPORT: Duration = Duration::from_secs(5);
 
@@ -48,8 +50,10 @@ pub(crate) async fn run(context: &Context<'_>, args: ConsoleArgs) -> Result<(), 
         context.ui.note(&format!("The VM does not learn the size of this terminal: stty rows {rows} cols {columns}"));
     }
     let ended = {
+        // A signal from now on restores the mode of the terminal.
+        let signalled = signalled();
         let _raw = Raw::new();
-        connected(context, &guest, sender, receiver).await
+        connected(context, &guest, sender, receiver, signalled).await
     };
     if context.ui.typed_size().is_some() {
         context.ui.err("\n");
@@ -93,7 +97,13 @@ enum Ended {
 }
 
 /// Connects the terminal with a console until one side ends it.
-async fn connected(context: &Context<'_>, guest: &Guest, mut sender: Sender, mut receiver: Receiver) -> Ended {
+async fn connected(
+    context: &Context<'_>,
+    guest: &Guest,
+    mut sender: Sender,
+    mut receiver: Receiver,
+    signalled: impl Future<Output = ()>,
+) -> Ended {
     let mut input = typed();
     let mut upward = tokio::spawn(async move {
         while let Some(bytes) = input.recv().await {
@@ -106,15 +116,21 @@ async fn connected(context: &Context<'_>, guest: &Guest, mut sender: Sender, mut
                 break;
             }
         }
-        sender.close().await;
+        sender
     });
-    let mut signalled = std::pin::pin!(signalled());
+    let mut signalled = std::pin::pin!(signalled);
     // A node that fails does not end the connection.
     let mut gone = std::pin::pin!(guest.gone());
     loop {
         tokio::select! {
             gone = &mut gone => return Ended::Cut(Some(gone.error())),
-            _ = &mut upward => return Ended::Left,
+            sender = &mut upward => {
+                // The stream is closed only now: its end, which the VM answers with, is not taken for a cut.
+                if let Ok(mut sender) = sender {
+                    tokio::time::timeout(CLOSE, sender.close()).await.ok();
+                }
+                return Ended::Left;
+            }
             () = &mut signalled => return Ended::Left,
             received = receiver.next() => match received {
                 Ok(Some(bytes)) => if let Err(error) = context.ui.bytes(&bytes) {

@@ -30,14 +30,21 @@ pub(crate) async fn run(context: &Context<'_>, args: StreamArgs) -> Result<(), C
     let mut upward = tokio::spawn(async move {
         while let Some(bytes) = input.recv().await {
             if sender.send(bytes).await.is_err() {
-                break;
+                // The receiver learns the reason.
+                return std::future::pending().await;
             }
         }
-        sender.close().await;
+        sender
     });
     loop {
         tokio::select! {
-            _ = &mut upward => return Ok(()),
+            sender = &mut upward => {
+                // The stream is closed only now, so that its end is no error.
+                if let Ok(mut sender) = sender {
+                    sender.close().await;
+                }
+                return Ok(());
+            }
             received = receiver.next() => match received? {
                 Some(bytes) => context.ui.bytes(&bytes)?,
                 None => return Ok(()),
