@@ -156,10 +156,10 @@ fn an_interrupted_wait_leaves_the_terminal_in_order() {
     session.until("the live line is drawn", |raw| raw.contains(&format!("\r{name}: 0/1 running")));
     session.interrupts();
     let shown = session.ended();
-    shown.is_left_in_order();
     let next = format!("hint: kubectl cmp wait cluster {name} --for=state=running");
     let said = format!("error: interrupted: the instances of cluster {name} go on starting\n{next}");
     assert_eq!((shown.code, shown.screen()), (130, said), "{:?}", shown.raw);
+    shown.is_left_in_order();
 
     // The suggested command waits as well.
     let wait = ["wait", "cluster", &name, "--for=state=running"];
@@ -167,8 +167,9 @@ fn an_interrupted_wait_leaves_the_terminal_in_order() {
     session.until("the live line is drawn", |raw| raw.contains(&format!("\r{name}: 0/1 running")));
     session.interrupts();
     let shown = session.ended();
+    let said = shown.screen().starts_with("error: interrupted: only the wait has ended\nhint: ");
+    assert!(shown.code == 130 && said, "{}: {:?}", shown.code, shown.raw);
     shown.is_left_in_order();
-    assert!(shown.screen().starts_with("error: interrupted: only the wait has ended\nhint: "), "{:?}", shown.raw);
 }
 
 #[test]

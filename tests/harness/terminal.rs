@@ -103,7 +103,12 @@ impl Session {
     /// Types ctrl-C, which the terminal echoes, and sends the signal to the command itself. This terminal does not control
     /// the command, because that takes a system call between fork and exec.
     pub fn interrupts(&mut self) {
+        let echoes = |raw: &str| raw.matches("^C").count();
+        let before = echoes(&self.raw());
         self.types("\x03");
+        // The terminal discards the output that nobody has read, and then echoes. A real one sends the signal after that,
+        // so that the answer of the command is not discarded.
+        self.until("the echo of ctrl-C", |raw| echoes(raw) > before);
         let pid = self.started.0.id().to_string();
         child::output(Command::new("kill").args(["-INT", &pid]), PATIENCE).expect("a signal");
     }
