@@ -1,7 +1,7 @@
 //! The write of an account: the change, and the account that it leads to.
 
 use crate::account::change::Change;
-use crate::account::{Account, Want};
+use crate::account::{Account, HeldState, Want};
 use crate::name::ClusterName;
 use crate::plan::refusal::Refusal;
 use crate::verdict::judge;
@@ -28,9 +28,26 @@ impl Write {
     }
 }
 
+/// Refuses a cluster that goes: its deletion was asked for, or its Namespace is being deleted.
+pub fn stays(account: &Account, name: &ClusterName) -> Result<(), Refusal> {
+    let entry = account.cluster(name);
+    let goes = entry.held.is_some_and(|held| entry.delete.is_some() || held.state == HeldState::Deleting);
+    if goes { Err(goes_already(name)) } else { Ok(()) }
+}
+
+/// Returns the refusal of a change of a cluster that goes.
+pub(crate) fn goes_already(name: &ClusterName) -> Refusal {
+    Refusal::wish(format!("cluster {name} is being deleted"))
+        .hint(format!("wait until it is gone: kubectl cmp delete cluster {name} --yes --wait"))
+}
+
 /// Returns the want of a cluster, or a refusal if there is none.
 pub fn current(account: &Account, name: &ClusterName) -> Result<Want, Refusal> {
     account.cluster(name).want.ok_or_else(|| {
+        // A deletion removes the want once nothing runs, long before the Namespace may be gone.
+        if let Err(goes) = stays(account, name) {
+            return goes;
+        }
         Refusal::wish(format!("cluster {name} has no specification: its account was created again"))
             .hint("restore it with `kubectl cmp create cluster` and the current size")
     })

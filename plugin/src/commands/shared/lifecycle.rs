@@ -19,6 +19,7 @@ use cmp_core::plan::killed::Ends;
 use cmp_core::plan::lifecycle::{self as plan, AfterFailure, Counts, InstanceResult, Step};
 use cmp_core::plan::release;
 use cmp_core::plan::schedule::{Back, in_so_long};
+use cmp_core::plan::write::stays;
 use cmp_core::progress::clock::Limit;
 use cmp_core::vocabulary::{InstanceType, Mode, Trigger, Verb};
 
@@ -56,7 +57,11 @@ pub(crate) struct How {
 
 impl From<SuspendArgs> for How {
     fn from(args: SuspendArgs) -> Self {
-        Self { mode: args.mode.mode.map(Mode::from), reason: args.reason, yes: args.yes.yes }
+        Self {
+            mode: args.mode.mode.map(Mode::from),
+            reason: args.reason.filter(|reason| !reason.trim().is_empty()),
+            yes: args.yes.yes,
+        }
     }
 }
 
@@ -383,7 +388,7 @@ impl VerbRequest<'_> {
         let mut progress = Progress::new(self.context.ui);
         for step in plan::cluster(self.verb, listed, orphans) {
             match step {
-                Step::CheckCluster => drop(self.context.holder(cluster).await?),
+                Step::CheckCluster => stays(&self.context.holder(cluster).await?.account, cluster)?,
                 Step::DeleteOrphans(orphans) => {
                     for orphan in &orphans {
                         let deleted = orphans::delete_and_print(self.context, &self.client, orphan, self.dry_run).await;
