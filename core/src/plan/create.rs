@@ -13,7 +13,7 @@ use crate::labels::Pairs;
 use crate::lifecycle::SuspensionRequest;
 use crate::name::{ClusterName, InstanceName};
 use crate::plan::refusal::Refusal;
-use crate::plan::write::Write;
+use crate::plan::write::{Write, goes_already};
 use crate::powered_off::PoweredOff;
 use crate::resources::Resources;
 use crate::schedule::Transition;
@@ -152,10 +152,9 @@ impl Plan {
         steps
     }
 
-    /// Returns the word for the result, from the number of instances that were made.
+    /// Returns the word for the result, from the number of instances that were made, or that a dry run would make.
     pub fn word(&self, made: usize) -> &'static str {
-        let repeated = self.resumed && !self.extent.dry_run;
-        if repeated && made == 0 { "unchanged" } else { "created" }
+        if self.resumed && made == 0 { "unchanged" } else { "created" }
     }
 }
 
@@ -267,8 +266,7 @@ pub fn write(wish: &Wish, account: &Account, now: Timestamp) -> Result<Write, Re
     let Wish { name, want, .. } = wish;
     let entry = account.cluster(name);
     if entry.delete.is_some() && entry.held.is_some() {
-        return Err(Refusal::wish(format!("cluster {name} is being deleted"))
-            .hint(format!("wait until it is gone: kubectl cmp delete cluster {name} --yes --wait")));
+        return Err(goes_already(name));
     }
     let want = match &entry.want {
         Some(wanted) => {

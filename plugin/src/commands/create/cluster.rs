@@ -16,7 +16,7 @@ use cmp_core::vocabulary::InstanceType;
 use crate::args::pairs::pair;
 use crate::args::values::{amount, count, data_disk, disk, image, kind, memory, name, port, quantity, variable};
 use crate::args::{ChangeArgs, LoginWaitArgs, WaitArgs};
-use crate::commands::shared::create_cluster::{ClusterRequest, create};
+use crate::commands::shared::create_cluster::{ClusterRequest, Foreseen, create};
 use crate::commands::shared::first_boot::{Keys, digests, read_files};
 use crate::commands::shared::patch::Patch;
 use crate::commands::shared::{cluster_file, objects};
@@ -109,7 +109,7 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<()
             let asked = asked.into_iter().map(|one| objects::ObjectRequest::Cluster(Box::new(one))).collect();
             objects::make(context, path, asked, &wait, &change).await
         }
-        None => create(context, typed(args)?, &wait, &change).await,
+        None => create(context, typed(args)?, &wait, &change, &mut Foreseen::default()).await,
     }
 }
 

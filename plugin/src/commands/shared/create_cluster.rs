@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use cmp_client::accounts::{Accounts, Stored};
 use cmp_client::{data_volumes, kubevirt};
 use cmp_core::account::{Account, Want};
-use cmp_core::name::UserName;
+use cmp_core::name::{ClusterName, UserName};
 use cmp_core::plan::create::{self, Extent, Step, Wish};
 use cmp_core::plan::describe;
 use cmp_core::plan::loss;
@@ -37,11 +37,28 @@ pub(crate) struct ClusterRequest {
     pub(crate) owner: Option<UserName>,
 }
 
+/// The accounts as the dry runs of this command leave them. The next dry run is judged on top of them, because the real
+/// command changes one account several times.
+#[derive(Default)]
+pub(crate) struct Foreseen(Vec<Account>);
+
+impl Foreseen {
+    fn of(&self, user: &UserName) -> Option<&Account> {
+        self.0.iter().find(|account| account.user == *user)
+    }
+
+    fn set(&mut self, account: Account) {
+        self.0.retain(|other| other.user != account.user);
+        self.0.push(account);
+    }
+}
+
 pub(crate) async fn create(
     context: &Context<'_>,
     asked: ClusterRequest,
     wait: &WaitArgs,
     change: &ChangeArgs,
+    foreseen: &mut Foreseen,
 ) -> Result<(), CliError> {
     let ClusterRequest { wish, patch, owner } = asked;
     context.check_namespace(&wish.name)?;
@@ -60,10 +77,11 @@ pub(crate) async fn create(
     let accounts = context.accounts().await?;
     let mut stored = context.account(&user).await?;
     let extent = Extent { dry_run: change.dry.dry_run != DryRun::None, wait: wait.wait };
-    let wish = with_own_key(context, wish, &blueprint, &stored.account);
-    let corrects = create::may_correct(&wish, &stored.account, Timestamp::now());
+    let before = foreseen.of(&user).unwrap_or(&stored.account).clone();
+    let wish = with_own_key(context, wish, &blueprint, &before);
+    let corrects = create::may_correct(&wish, &before, Timestamp::now());
     let wish = Wish { unmade: corrects && has_none(context, &wish.name, kind).await?, ..wish };
-    let plan = create::plan(&wish, &stored.account, extent, Timestamp::now())?;
+    let plan = create::plan(&wish, &before, extent, Timestamp::now())?;
     context.ui.notes(room.filter(|_| plan.is_new()).as_slice());
     if is_ephemeral && plan.is_new() {
         context.ui.note(&loss::at_creation(&wish.name, wish.want.data_disk.as_deref()));
@@ -87,6 +105,10 @@ pub(crate) async fn create(
             Step::Write => {
                 let wish = Wish { want: want.clone(), ..wish.clone() };
                 stored = write_want(context, &accounts, stored, &wish, change.dry.dry_run).await?;
+                if extent.dry_run {
+                    stored.account = plan.write.account.clone();
+                    foreseen.set(stored.account.clone());
+                }
                 want = plan.written(&stored.account);
                 if !extent.dry_run {
                     context.ui.goes_on(
@@ -117,10 +139,22 @@ pub(crate) async fn create(
             Step::TellOff(line) => context.ui.note(&line),
         }
     }
+    if extent.dry_run && !plan.is_new() {
+        made = missing(context, name, &want).await?;
+    }
     if !extent.dry_run && change.prints_objects() {
         stored = accounts.get(&user).await?;
     }
     print_cluster_change(context, &stored, name, plan.word(made), change).await
+}
+
+/// Returns the number of instances that the real command would make. An owner who may not list them sees none missing.
+async fn missing(context: &Context<'_>, name: &ClusterName, want: &Want) -> Result<usize, CliError> {
+    match existing(context, name, want.kind).await {
+        Ok(there) => Ok(usize::try_from(want.count).unwrap_or(usize::MAX).saturating_sub(there.len())),
+        Err(error) if error.is_forbidden() => Ok(0),
+        Err(error) => Err(error),
+    }
 }
 
 /// Adds the user's own key to a new cluster of VMs of the built-in template, and says so, if no key was named. A VM with

@@ -27,12 +27,12 @@ pub(crate) async fn make(
     change: &ChangeArgs,
 ) -> Result<(), CliError> {
     let alone = asked.len() == 1;
-    let mut all = true;
+    let (mut all, mut foreseen) = (true, create_cluster::Foreseen::default());
     for one in asked {
         let (title, done) = match one {
             ObjectRequest::Cluster(asked) => {
                 let title = format!("cluster {}", asked.wish.name);
-                (title, create_cluster::create(context, *asked, wait, change).await)
+                (title, create_cluster::create(context, *asked, wait, change, &mut foreseen).await)
             }
             ObjectRequest::User(asked) => {
                 (format!("user {}", asked.name), create_user::create(context, &asked, None, change).await)
