@@ -39,15 +39,21 @@ fn requirement(text: &str) -> Result<Expression, String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
         Some(key.to_owned()).filter(|key| !key.is_empty() && key.chars().all(plain)).ok_or_else(wrong)
     };
+    // A value with another operator in it would match nothing.
+    let value = |text: &str| {
+        let value = text.trim();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        Some(value.to_owned()).filter(|value| value.chars().all(plain)).ok_or_else(wrong)
+    };
     let set = |text: &str| -> Result<BTreeSet<String>, String> {
         let inner = text.trim().strip_prefix('(').and_then(|inner| inner.strip_suffix(')')).ok_or_else(wrong)?;
-        Ok(inner.split(',').map(|value| value.trim().to_owned()).collect())
+        inner.split(',').map(value).collect()
     };
-    if let Some((name, value)) = text.split_once("!=") {
-        return Ok(Expression::NotEqual(key(name)?, value.trim().to_owned()));
+    if let Some((name, is)) = text.split_once("!=") {
+        return Ok(Expression::NotEqual(key(name)?, value(is)?));
     }
-    if let Some((name, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
-        return Ok(Expression::Equal(key(name)?, value.trim().to_owned()));
+    if let Some((name, is)) = text.split_once("==").or_else(|| text.split_once('=')) {
+        return Ok(Expression::Equal(key(name)?, value(is)?));
     }
     if let Some((name, values)) = text.split_once(" notin ") {
         return Ok(Expression::NotIn(key(name)?, set(values)?));
@@ -83,7 +89,21 @@ mod tests {
         check("app notin (db)", true);
         check("tier", true);
         check("!tier", false);
-        for wrong in ["", "=x", "app in web", "a b"] {
+        check("other=", false);
+        check("app in (web,)", true);
+        for wrong in [
+            "",
+            "=x",
+            "app in web",
+            "a b",
+            "a=b=c",
+            "a==b=c",
+            "a!=b!=c",
+            "a=b c",
+            "a in (b c)",
+            "a notin (b=c)",
+            "a=(b)",
+        ] {
             assert!(Selector::read(wrong).is_err(), "{wrong:?}");
         }
     }
