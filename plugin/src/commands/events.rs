@@ -14,7 +14,7 @@ use cmp_core::name::{ClusterName, UserName};
 
 use crate::args::values::name;
 use crate::args::{ListArgs, WatchArgs};
-use crate::commands::shared::select_clusters::select;
+use crate::commands::shared::select_clusters::{owned, select};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{Heads, Item, Stream, age, listed, print};
@@ -50,7 +50,7 @@ pub(crate) async fn run(context: &Context<'_>, args: EventsArgs) -> Result<(), C
     let of_namespace = if all_namespaces { None } else { context.cluster_of_namespace()? };
     let one = name.or(of_namespace);
     let selected = match one.clone() {
-        Some(name) => vec![(context.holder(&name).await?, vec![name])],
+        Some(name) => vec![(owned(context, &name, owner.as_ref()).await?, vec![name])],
         None => select(context, all_namespaces, owner.as_ref()).await?,
     };
     // A refused cluster has no Namespace, and no events.

@@ -19,7 +19,7 @@ use crate::view;
 )]
 pub(crate) struct GetClusters {
     /// The names of the clusters; all of yours by default
-    #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
+    #[arg(value_name = "NAME", value_parser = name::<ClusterName>, conflicts_with = "selector")]
     pub(crate) names: Vec<ClusterName>,
     /// Show the clusters of all users (administrators)
     #[arg(short = 'A', long, conflicts_with = "owner")]
@@ -49,12 +49,14 @@ async fn look_up_clusters(context: &Context<'_>, args: &GetClusters) -> Result<L
     let mut selected = Vec::new();
     seen.missing = each(&args.names, &mut selected, |name: &ClusterName| {
         let name = name.clone();
-        async move { Ok((known(context, &name).await?, vec![name])) }
+        async move { Ok((known(context, &name, args.owner.as_ref()).await?, vec![name])) }
     })
     .await?;
     if args.names.is_empty() {
         selected = match context.cluster_of_namespace()? {
-            Some(cluster) if !args.all_namespaces => vec![(known(context, &cluster).await?, vec![cluster])],
+            Some(cluster) if !args.all_namespaces => {
+                vec![(known(context, &cluster, args.owner.as_ref()).await?, vec![cluster])]
+            }
             _ => select(context, args.all_namespaces, args.owner.as_ref()).await?,
         };
     }

@@ -12,7 +12,7 @@ use cmp_core::name::{ClusterName, InstanceName, UserName};
 
 use crate::args::values::name;
 use crate::args::{ListArgs, WatchArgs};
-use crate::commands::shared::select_clusters::select;
+use crate::commands::shared::select_clusters::{owned, select};
 use crate::commands::shared::watch::{self, LookupResult, print_lookup};
 use crate::context::{Context, each};
 use crate::error::CliError;
@@ -23,10 +23,10 @@ use crate::view;
 #[command(before_help = "Examples:\n  kubectl cmp get instances --in web\n  kubectl cmp get instance web-0 -o wide")]
 pub(crate) struct GetInstances {
     /// The names of the instances; all of yours by default
-    #[arg(value_name = "NAME", value_parser = name::<InstanceName>)]
+    #[arg(value_name = "NAME", value_parser = name::<InstanceName>, conflicts_with = "selector")]
     pub(crate) names: Vec<InstanceName>,
     /// Show only the instances of this cluster
-    #[arg(long = "in", value_name = "CLUSTER", value_parser = name::<ClusterName>)]
+    #[arg(long = "in", value_name = "CLUSTER", conflicts_with = "names", value_parser = name::<ClusterName>)]
     pub(crate) of: Option<ClusterName>,
     /// Show the instances of all users (administrators)
     #[arg(short = 'A', long, conflicts_with = "owner")]
@@ -63,7 +63,7 @@ async fn look_up_instances(context: &Context<'_>, args: &GetInstances) -> Result
         match only {
             Some(cluster) => {
                 // The account says whether the cluster exists, and of which type it is.
-                let stored = context.holder(&cluster).await?;
+                let stored = owned(context, &cluster, args.owner.as_ref()).await?;
                 let kind = stored.account.cluster(&cluster).kind();
                 found.extend(view::instances(&client, &cluster, kind).await?);
                 seen.accounts.push(stored);
@@ -93,6 +93,9 @@ async fn look_up_instances(context: &Context<'_>, args: &GetInstances) -> Result
         let (client, name) = (client.clone(), name.clone());
         async move {
             context.check_namespace(&name.cluster)?;
+            if args.owner.is_some() {
+                owned(context, &name.cluster, args.owner.as_ref()).await?;
+            }
             let instances = view::instances(&client, &name.cluster, context.kind(&name.cluster).await?).await?;
             let one = instances.into_iter().find(|instance| instance.name == name);
             one.ok_or_else(|| CliError::not_found("instance", &name.to_string()))

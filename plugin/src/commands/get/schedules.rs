@@ -15,7 +15,7 @@ use cmp_core::schedule::{self, Schedule, Transition};
 use crate::args::ListArgs;
 use crate::args::values::{name, scheduled};
 use crate::commands::shared::schedules::{next, what_was};
-use crate::commands::shared::select_clusters::{known, select};
+use crate::commands::shared::select_clusters::{known, owned, select};
 use crate::context::{Context, complete, each_said};
 use crate::error::CliError;
 use crate::output::{Heads, Item, print};
@@ -24,7 +24,7 @@ use crate::output::{Heads, Item, print};
 #[command(before_help = "Examples:\n  kubectl cmp get schedules\n  kubectl cmp get schedule web -o yaml")]
 pub(crate) struct GetSchedules {
     /// The names of the clusters; all of yours by default
-    #[arg(value_name = "NAME", value_parser = scheduled)]
+    #[arg(value_name = "NAME", value_parser = scheduled, conflicts_with = "selector")]
     pub(crate) names: Vec<ClusterName>,
     /// Show the schedules of all users (administrators)
     #[arg(short = 'A', long, conflicts_with = "owner")]
@@ -50,14 +50,14 @@ pub(crate) async fn run(context: &Context<'_>, args: GetSchedules) -> Result<(),
     let mut all = true;
     if names.is_empty() {
         found = match context.cluster_of_namespace()? {
-            Some(cluster) if !all_namespaces => vec![(known(context, &cluster).await?, vec![cluster])],
+            Some(cluster) if !all_namespaces => vec![(known(context, &cluster, owner.as_ref()).await?, vec![cluster])],
             _ => select(context, all_namespaces, owner.as_ref()).await?,
         };
     } else {
         all = each_said(context, &names, &mut found, |name: &ClusterName| {
-            let name = name.clone();
+            let (name, owner) = (name.clone(), owner.as_ref());
             async move {
-                let stored = context.holder(&name).await?;
+                let stored = owned(context, &name, owner).await?;
                 match stored.account.cluster(&name).schedule() {
                     Some(_) => Ok((stored, vec![name])),
                     None => Err(CliError::not_found("schedule", name.as_str())

@@ -12,7 +12,7 @@ use cmp_core::vocabulary::InstanceType;
 
 use crate::args::ListArgs;
 use crate::args::values::name;
-use crate::commands::shared::select_clusters::existing;
+use crate::commands::shared::select_clusters::{existing, owned};
 use crate::context::{Context, complete, each_said};
 use crate::error::CliError;
 use crate::output::{Heads, Item, age, print};
@@ -23,7 +23,7 @@ use crate::output::{Heads, Item, age, print};
 )]
 pub(crate) struct GetSnapshots {
     /// The names of the snapshots; all of yours by default
-    #[arg(value_name = "NAME", value_parser = name::<SnapshotName>)]
+    #[arg(value_name = "NAME", value_parser = name::<SnapshotName>, conflicts_with = "selector")]
     pub(crate) names: Vec<SnapshotName>,
     /// Show only the snapshots of this cluster
     #[arg(long = "in", value_name = "CLUSTER", value_parser = name::<ClusterName>)]
@@ -47,7 +47,7 @@ pub(crate) async fn run(context: &Context<'_>, args: GetSnapshots) -> Result<(),
     let GetSnapshots { names, of, all_namespaces, owner, list } = args;
     let client = context.client().await?;
     let selected = match of {
-        Some(cluster) => vec![(context.holder(&cluster).await?, vec![cluster])],
+        Some(cluster) => vec![(owned(context, &cluster, owner.as_ref()).await?, vec![cluster])],
         None => existing(context, all_namespaces, owner.as_ref()).await?,
     };
     let mut found: Vec<(UserName, Snapshot)> = Vec::new();

@@ -18,7 +18,7 @@ use crate::output::{Heads, Item, age, print};
 #[command(before_help = "Examples:\n  kubectl cmp get templates\n  kubectl cmp get template container -o yaml", arg = without_owner())]
 pub(crate) struct GetTemplates {
     /// The names of the templates; all by default
-    #[arg(value_name = "NAME", value_parser = name::<TemplateName>)]
+    #[arg(value_name = "NAME", value_parser = name::<TemplateName>, conflicts_with = "selector")]
     pub(crate) names: Vec<TemplateName>,
     #[command(flatten)]
     pub(crate) list: ListArgs,

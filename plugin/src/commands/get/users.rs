@@ -17,7 +17,7 @@ use crate::output::{Heads, Item, age, print};
 #[command(before_help = "Examples:\n  kubectl cmp get users --sort-by .status.charge.cpu", arg = without_owner())]
 pub(crate) struct GetUsers {
     /// The names of the users; all by default
-    #[arg(value_name = "NAME", value_parser = name::<UserName>)]
+    #[arg(value_name = "NAME", value_parser = name::<UserName>, conflicts_with = "selector")]
     pub(crate) names: Vec<UserName>,
     #[command(flatten)]
     pub(crate) list: ListArgs,

@@ -33,8 +33,7 @@ pub(crate) async fn existing(
     owner: Option<&UserName>,
 ) -> Result<Vec<(Stored, Vec<ClusterName>)>, CliError> {
     if let Some(cluster) = context.cluster_of_namespace()?.filter(|_| !everyone) {
-        let stored = context.holder(&cluster).await?;
-        check_owner(&stored, &cluster, owner)?;
+        let stored = owned(context, &cluster, owner).await?;
         return Ok(vec![(stored, vec![cluster])]);
     }
     let mut selected = select(context, everyone, owner).await?;
@@ -80,8 +79,23 @@ fn all(stored: Stored) -> (Stored, Vec<ClusterName>) {
     (stored, names)
 }
 
+/// Returns the account that has a named cluster. It has to belong to the user of `--owner`, if that is given.
+pub(crate) async fn owned(
+    context: &Context<'_>,
+    name: &ClusterName,
+    owner: Option<&UserName>,
+) -> Result<Stored, CliError> {
+    let stored = context.holder(name).await?;
+    check_owner(&stored, name, owner)?;
+    Ok(stored)
+}
+
 /// Returns the account to show a cluster from. A refused cluster is shown, too.
-pub(crate) async fn known(context: &Context<'_>, name: &ClusterName) -> Result<Stored, CliError> {
+pub(crate) async fn known(
+    context: &Context<'_>,
+    name: &ClusterName,
+    owner: Option<&UserName>,
+) -> Result<Stored, CliError> {
     context.check_namespace(name)?;
     if let Some(user) = &context.who().await?.user {
         let stored = context.account(user).await?;
@@ -90,5 +104,5 @@ pub(crate) async fn known(context: &Context<'_>, name: &ClusterName) -> Result<S
             return Ok(stored);
         }
     }
-    context.holder(name).await
+    owned(context, name, owner).await
 }

@@ -10,7 +10,7 @@ use cmp_core::name::{ClusterName, UserName};
 use crate::args::TopArgs;
 use crate::args::values::name;
 use crate::commands::shared::load::{Looked, Measured, Row, measure, show, status};
-use crate::commands::shared::select_clusters::{check_owner, existing};
+use crate::commands::shared::select_clusters::{existing, owned};
 use crate::context::{Context, each};
 use crate::error::CliError;
 use crate::output::{Heads, Item};
@@ -21,7 +21,7 @@ use crate::output::{Heads, Item};
 )]
 pub(crate) struct TopClusters {
     /// The names of the clusters; all of yours by default
-    #[arg(value_name = "NAME", value_parser = name::<ClusterName>)]
+    #[arg(value_name = "NAME", value_parser = name::<ClusterName>, conflicts_with = "selector")]
     pub(crate) names: Vec<ClusterName>,
     /// Show the clusters of all users (administrators)
     #[arg(short = 'A', long, conflicts_with_all = ["names", "owner"])]
@@ -51,11 +51,7 @@ async fn look(context: &Context<'_>, args: &TopClusters) -> Result<Looked, CliEr
     let mut selected = Vec::new();
     let missing = each(&args.names, &mut selected, |name: &ClusterName| {
         let name = name.clone();
-        async move {
-            let stored = context.holder(&name).await?;
-            check_owner(&stored, &name, args.owner.as_ref())?;
-            Ok((stored, vec![name]))
-        }
+        async move { Ok((owned(context, &name, args.owner.as_ref()).await?, vec![name])) }
     })
     .await?;
     if args.names.is_empty() {

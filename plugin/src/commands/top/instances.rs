@@ -23,7 +23,7 @@ use crate::output::{Heads, Item};
 )]
 pub(crate) struct TopInstances {
     /// The names of the instances; all of yours by default
-    #[arg(value_name = "NAME", value_parser = name::<InstanceName>)]
+    #[arg(value_name = "NAME", value_parser = name::<InstanceName>, conflicts_with = "selector")]
     pub(crate) names: Vec<InstanceName>,
     /// Show only the instances of this cluster
     #[arg(long = "in", value_name = "CLUSTER", value_parser = name::<ClusterName>, conflicts_with = "names")]

@@ -26,7 +26,7 @@ use crate::output::{Heads, Item};
 )]
 pub(crate) struct TopUsers {
     /// The names of the users; all by default
-    #[arg(value_name = "NAME", value_parser = name::<UserName>)]
+    #[arg(value_name = "NAME", value_parser = name::<UserName>, conflicts_with = "selector")]
     pub(crate) names: Vec<UserName>,
     #[command(flatten)]
     pub(crate) top: TopArgs,
