@@ -14,6 +14,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::keys::data;
+use crate::plain::plain;
 
 /// The newest format that this version reads, and the one that it writes.
 pub const FORMAT: u32 = 1;
@@ -188,19 +189,23 @@ pub fn encode<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// Reads a value that a user typed. An unknown field is an error there.
+/// Reads the value of a field, named `about`, that a user typed. An unknown field is an error there.
 ///
 /// # Errors
 ///
-/// The first unknown field, or the reason why the value cannot be read.
-pub fn typed<T: DeserializeOwned>(value: Value) -> Result<T, String> {
+/// The first unknown field, or the field that cannot be read with the reason.
+pub fn typed<T: DeserializeOwned>(value: Value, about: &str) -> Result<T, String> {
     let mut unknown = None;
-    let read = serde_ignored::deserialize(value, |path| {
-        let path = path.to_string().replace(".?", "");
-        unknown.get_or_insert(path);
-    });
-    let read = read.map_err(|error: serde_json::Error| error.to_string())?;
-    unknown.map_or(Ok(read), |field| Err(format!("there is no field {}", quoted(&field))))
+    let mut note = |path: serde_ignored::Path<'_>| {
+        unknown.get_or_insert(path.to_string().replace(".?", ""));
+    };
+    let read = serde_path_to_error::deserialize(serde_ignored::Deserializer::new(value, &mut note));
+    let read = read.map_err(|error| {
+        let path = error.path().to_string();
+        let below = if path == "." { String::new() } else { format!(".{path}") };
+        format!("{about}{below}: {}", plain(&error.inner().to_string()))
+    })?;
+    unknown.map_or(Ok(read), |field| Err(format!("{about}: there is no field {}", quoted(&field))))
 }
 
 /// Returns the message about a value of a newer format.
@@ -302,12 +307,24 @@ mod tests {
 
     #[test]
     fn a_typed_value_has_no_unknown_fields() {
-        let typed = |text: &str| typed::<Want>(serde_json::from_str(text).unwrap()).map(|want| want.count);
+        let typed = |text: &str| typed::<Want>(serde_json::from_str(text).unwrap(), "spec").map(|want| want.count);
         assert_eq!(typed(WANT), Ok(2));
-        assert_eq!(typed(&WANT.replacen('{', r#"{"imge":"a","#, 1)), Err(r#"there is no field "imge""#.to_owned()));
+        assert_eq!(
+            typed(&WANT.replacen('{', r#"{"imge":"a","#, 1)),
+            Err(r#"spec: there is no field "imge""#.to_owned())
+        );
         let nested = WANT.replacen('{', r#"{"schedule":{"suspended":"0 1 * * *"},"#, 1);
-        assert_eq!(typed(&nested), Err(r#"there is no field "schedule.suspended""#.to_owned()));
-        assert!(typed("{}").unwrap_err().contains("missing field"));
+        assert_eq!(typed(&nested), Err(r#"spec: there is no field "schedule.suspended""#.to_owned()));
+        for (from, to, expected) in [
+            ("2,", "1.5,", "spec.count: expected a whole number, got the number 1.5"),
+            ("2,", "\"2\",", "spec.count: expected a whole number, got the text \"2\""),
+            ("container", "box", "spec.type: \"box\" is not one of container, vm"),
+            ("\"1\"", "[1]", "spec.size.cpu: expected a quantity, such as \"2\", \"500m\" or \"4Gi\", got a list"),
+        ] {
+            assert!(WANT.contains(from), "{WANT}");
+            assert_eq!(typed(&WANT.replacen(from, to, 1)), Err(expected.to_owned()));
+        }
+        assert!(typed("{}").unwrap_err().ends_with(" is missing"));
     }
 
     #[test]

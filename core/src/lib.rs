@@ -70,6 +70,7 @@ pub mod load;
 pub mod manifest;
 pub mod merge_join;
 pub mod name;
+pub mod plain;
 pub mod plan;
 pub mod powered_off;
 pub mod progress;

@@ -56,12 +56,12 @@ fn an_invalid_object_in_a_file_is_named_and_the_others_are_created() {
     let size = json!({ "cpu": "1", "memory": "1Gi" });
     let (web, db, large) = (user.cluster("web"), user.cluster("db"), user.cluster("large"));
     for (spec, says) in [
-        (json!({}), "spec: missing field `size`"),
+        (json!({}), "spec: size is missing"),
         (json!({ "size": size, "colour": "red" }), "spec: there is no field \"colour\""),
         (json!({ "size": { "cpus": "1" } }), "\"cpus\" is not a resource"),
         (json!({ "size": { "cpu": "1", "memory": "64" } }), "is below 1Mi"),
         (json!({ "size": size, "count": 0 }), "count 0 is below 1"),
-        (json!({ "size": size, "type": "box" }), "unknown variant `box`"),
+        (json!({ "size": size, "type": "box" }), "\"box\" is not one of container, vm"),
         (json!({ "size": size, "image": "a b" }), "spec.image: \"a b\" is not an image"),
         (json!({ "size": size, "env": [{ "name": "1" }] }), "spec.env: \"1\" is not the name of a variable"),
         (json!({ "size": size, "ports": [0] }), "spec.ports: 0 is not a port"),

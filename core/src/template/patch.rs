@@ -4,6 +4,7 @@ use json_patch::PatchOperation;
 use serde_json::Value;
 
 use super::error::TemplateError;
+use crate::plain::plain;
 
 /// Applies a patch to an object.
 pub(super) fn apply(object: &mut Value, patch: &Value) -> Result<(), TemplateError> {
@@ -13,8 +14,13 @@ pub(super) fn apply(object: &mut Value, patch: &Value) -> Result<(), TemplateErr
                 .iter()
                 .enumerate()
                 .map(|(at, operation)| {
-                    serde_json::from_value(operation.clone())
-                        .map_err(|error| of(at, operation, &format!("is not an operation of a JSON Patch: {error}")))
+                    serde_json::from_value(operation.clone()).map_err(|error| {
+                        of(
+                            at,
+                            operation,
+                            &format!("is not an operation of a JSON Patch: {}", plain(&error.to_string())),
+                        )
+                    })
                 })
                 .collect();
             json_patch::patch(object, &read?).map_err(|error| {

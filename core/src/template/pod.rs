@@ -11,6 +11,7 @@ use super::error::TemplateError;
 use crate::account::Want;
 use crate::footprint::{Rule, footprint};
 use crate::manifest::{CONTAINER, DEFAULT_IMAGE};
+use crate::plain::plain;
 use crate::quantity::{Quantity, stored};
 use crate::resources::{CPU, EPHEMERAL_STORAGE, MEMORY, Resources, STORAGE};
 
@@ -74,7 +75,7 @@ pub(super) fn read(json: &Value) -> Result<PodTemplateSpec, TemplateError> {
     let pod: PodTemplateSpec = serde_path_to_error::deserialize(json).map_err(|error| {
         let path = error.path().to_string();
         let field = if path == "." { "the Pod".to_owned() } else { path };
-        TemplateError::new(field, format!("cannot be read: {}", error.inner()))
+        TemplateError::new(field, format!("cannot be read: {}", plain(&error.inner().to_string())))
     })?;
     match lost(json, &self::json(&pod)?) {
         Some(field) => Err(TemplateError::new(field, "is not a field of a Pod (Kubernetes 1.36)")),

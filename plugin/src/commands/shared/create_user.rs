@@ -33,7 +33,7 @@ pub(crate) fn of_object(object: &Value) -> Result<Wish, String> {
     let name: UserName = name.parse().map_err(|error: cmp_core::name::InvalidName| error.to_string())?;
     let read = |field: &str| (&object["spec"][field], format!("user {name}: spec.{field}"));
     let (quota, about) = read("quota");
-    let quota: Resources = serde_json::from_value(quota.clone()).map_err(|error| format!("{about}: {error}"))?;
+    let quota: Resources = format::typed(quota.clone(), &about)?;
     if quota.named(CPU).is_none() || quota.named(MEMORY).is_none() {
         return Err(format!("{about}: cpu and memory are required"));
     }
@@ -46,7 +46,7 @@ pub(crate) fn of_object(object: &Value) -> Result<Wish, String> {
     }
     let policy = match read("policy") {
         (Value::Null, _) => Policy::default(),
-        (policy, about) => format::typed(policy.clone()).map_err(|error| format!("{about}: {error}"))?,
+        (policy, about) => format::typed(policy.clone(), &about)?,
     };
     Ok(Wish { name, quota, policy })
 }
