@@ -43,16 +43,25 @@ pub fn can_snapshot(volumes: bool, machines: bool) -> Result<(), Refusal> {
         .hint(format!("ask an administrator to install {install}")))
 }
 
-/// Checks that a cluster has disks of which snapshots can be taken.
-pub fn has_disks(name: &ClusterName, want: &Want) -> Result<(), Refusal> {
-    if want.kind == InstanceType::Container {
-        return Err(Refusal::wish(format!("cluster {name} has containers, and snapshots are of VMs")));
+/// Checks that a cluster is there and has VMs. Its owner has no right to list the snapshots of another one.
+pub fn has_vms(name: &ClusterName, account: &Account) -> Result<Want, Refusal> {
+    let want = current(account, name)?;
+    match want.kind {
+        InstanceType::Vm => Ok(want),
+        InstanceType::Container => {
+            Err(Refusal::wish(format!("cluster {name} has containers, and snapshots are of VMs")))
+        }
     }
+}
+
+/// Checks that a cluster has disks of which snapshots can be taken, and returns its want.
+pub fn has_disks(name: &ClusterName, account: &Account) -> Result<Want, Refusal> {
+    let want = has_vms(name, account)?;
     if want.root_disk.is_none() && want.data_disk.is_none() {
         return Err(Refusal::wish(format!("the VMs of cluster {name} have no disks that stay"))
             .hint("create another cluster with --disk or --data-disk, and move the data there"));
     }
-    Ok(())
+    Ok(want)
 }
 
 /// Plans a snapshot, or the rest of one. `parts` are all parts in the Namespace of the cluster.
@@ -63,8 +72,7 @@ pub fn take(
     machines: &[VirtualMachine],
     parts: &[Part],
 ) -> Result<Take, Refusal> {
-    let want = current(account, cluster)?;
-    has_disks(cluster, &want)?;
+    let want = has_disks(cluster, account)?;
     let of_this = || parts.iter().filter(|part| part.snapshot() == snapshot.as_str());
     if of_this().any(|part| part.state() == SnapshotState::Deleting) {
         return Err(Refusal::wish(format!("snapshot {snapshot} is being deleted"))
@@ -179,8 +187,7 @@ pub fn restore(
     account: &Account,
     seen: &Observed,
 ) -> Result<Restoration, Refusal> {
-    let want = current(account, cluster)?;
-    has_disks(cluster, &want)?;
+    let want = has_disks(cluster, account)?;
     let parts: Vec<&Part> = seen.parts.iter().filter(|part| part.snapshot() == snapshot.as_str()).collect();
     if parts.is_empty() {
         return Err(Refusal::not_found("snapshot", snapshot.as_str())

@@ -46,7 +46,7 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteSnapshot) -> Result<(
     };
     let stored = context.holder(&cluster).await?;
     let (user, accounts) = (stored.account.user.clone(), context.accounts().await?);
-    let objects = of_cluster(context, &cluster).await?;
+    let objects = of_cluster(context, &cluster, &stored.account).await?;
     let parts = objects.parts().await?;
     let all = snapshots(&cluster, parts.clone());
     let mut found = Vec::new();

@@ -41,7 +41,7 @@ pub(crate) async fn run(context: &Context<'_>, args: RestoreCluster) -> Result<(
         args;
     let dry_run = dry.dry_run;
     let stored = context.holder(&cluster).await?;
-    let (client, snapshots) = (context.client().await?, of_cluster(context, &cluster).await?);
+    let (client, snapshots) = (context.client().await?, of_cluster(context, &cluster, &stored.account).await?);
     let vms = Machines::of(&client, &cluster);
     let (machines, guests, parts, contents, volumes) =
         futures::try_join!(vms.list(), vms.running(), snapshots.parts(), snapshots.contents(), snapshots.volumes(),)?;

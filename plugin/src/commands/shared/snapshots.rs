@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use cmp_client::snapshots::{Snapshots, served};
+use cmp_core::account::Account;
 use cmp_core::name::{ClusterName, SnapshotName};
-use cmp_core::plan::snapshot::{Restoration, can_snapshot};
+use cmp_core::plan::snapshot::{Restoration, can_snapshot, has_vms};
 use cmp_core::progress::clock::Limit;
 use cmp_core::snapshot::{Part, SnapshotState, snapshots};
 
@@ -16,8 +17,14 @@ use crate::ui::Progress;
 /// The pause between two looks.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Returns the snapshots of a cluster. Without the types that they need, returns an error that says what to install.
-pub(crate) async fn of_cluster(context: &Context<'_>, cluster: &ClusterName) -> Result<Snapshots, CliError> {
+/// Returns the snapshots of a cluster of VMs. Without the types that they need, returns an error that says what to
+/// install.
+pub(crate) async fn of_cluster(
+    context: &Context<'_>,
+    cluster: &ClusterName,
+    account: &Account,
+) -> Result<Snapshots, CliError> {
+    has_vms(cluster, account)?;
     let client = context.client().await?;
     let (volumes, machines) = served(&client).await?;
     can_snapshot(volumes, machines)?;

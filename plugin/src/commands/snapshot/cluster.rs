@@ -46,8 +46,8 @@ pub(crate) async fn run(context: &Context<'_>, args: SnapshotCluster) -> Result<
     let (accounts, client) = (context.accounts().await?, context.client().await?);
     let stored = context.holder(&cluster).await?;
     let user = stored.account.user.clone();
-    plans::has_disks(&cluster, &current(&stored.account, &cluster)?)?;
-    let snapshots = of_cluster(context, &cluster).await?;
+    plans::has_disks(&cluster, &stored.account)?;
+    let snapshots = of_cluster(context, &cluster, &stored.account).await?;
     let (machines, parts) =
         futures::try_join!(async { Machines::of(&client, &cluster).list().await }, snapshots.parts())?;
     let plan = plans::take(&cluster, &snapshot, &stored.account, &machines, &parts)?;
