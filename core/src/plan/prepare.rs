@@ -52,6 +52,7 @@ fn missing(held: Option<&Held>) -> String {
     match held {
         None => "nothing is held for it yet".to_owned(),
         Some(held) if held.uid.is_empty() => "its namespace does not exist yet".to_owned(),
+        Some(Held { state: HeldState::Ready, .. }) => "its change is not held yet".to_owned(),
         Some(held) => format!("it is {}", held.state.as_str()),
     }
 }
@@ -113,6 +114,7 @@ mod tests {
             (None, "nothing is held for it yet", "is cmp-webhook running?"),
             (Some(preparing(nameless)), "its namespace does not exist yet", "is cmp-webhook running?"),
             (Some(preparing(held(1, SIZE, HeldState::Releasing))), "it is releasing", "is cmp-webhook running?"),
+            (Some(preparing(held(1, SIZE, HeldState::Ready))), "its change is not held yet", "is cmp-webhook running?"),
             (Some(blocked), "the quota is full", "cmp-webhook tries again; to release the quota"),
         ] {
             let late = late(&name("web"), last.as_ref(), 60);

@@ -28,6 +28,10 @@ pub(crate) async fn prepared(
     let waited = accounts.wait(user, &what, limit.most(), |stored| {
         let entry = stored.account.cluster(name);
         last = Some(entry.clone());
+        let prepared = prepare::prepared(name, want, &entry);
+        if prepared.is_some() {
+            return prepared;
+        }
         match prepare::progress(&entry) {
             Progressing::Blocked(reason) => {
                 clock.observe(reason);
@@ -38,7 +42,7 @@ pub(crate) async fn prepared(
                 progress.passing(&format!("{name}: preparing, {missing}"));
             }
         }
-        prepare::prepared(name, want, &entry)
+        None
     });
     let waited = tokio::select! {
         waited = waited => Some(waited),
@@ -47,7 +51,17 @@ pub(crate) async fn prepared(
     drop(progress);
     match waited {
         Some(Ok(prepared)) => Ok(prepared?),
-        Some(Err(ApiError::TimedOut { .. })) | None => Err(prepare::late(name, last.as_ref(), clock.seconds()).into()),
+        Some(Err(ApiError::TimedOut { .. })) | None => {
+            if last.is_none() {
+                // The time was over before the first look, as with `--timeout 0s`.
+                let entry = accounts.get(user).await?.account.cluster(name);
+                if let Some(prepared) = prepare::prepared(name, want, &entry) {
+                    return Ok(prepared?);
+                }
+                last = Some(entry);
+            }
+            Err(prepare::late(name, last.as_ref(), clock.seconds()).into())
+        }
         Some(Err(error)) => Err(error.into()),
     }
 }
