@@ -26,11 +26,15 @@ pub(crate) struct VersionArgs {
 
 pub(crate) async fn run(context: &Context<'_>, args: VersionArgs) -> Result<(), CliError> {
     let mut rows = vec![("clientVersion", "Client", format!("v{OURS}"))];
-    let mut other = None;
+    let (mut other, mut answered) = (None, Ok(()));
     if !args.client {
         let client = context.client().await?;
         let (server, installed) = futures::join!(client.apiserver_version(), installed(&client));
-        rows.push(("serverVersion", "Server", server?.git_version));
+        match server {
+            Ok(server) => rows.push(("serverVersion", "Server", server.git_version)),
+            // The version of the plugin is known all the same, as with kubectl.
+            Err(error) => answered = Err(CliError::from(error)),
+        }
         // A caller who may not read it, or has not installed it, still gets the other two versions.
         other = installed.ok().flatten();
         rows.extend(other.as_ref().map(|version| ("webhookVersion", "Webhook", format!("v{version}"))));
@@ -43,6 +47,7 @@ pub(crate) async fn run(context: &Context<'_>, args: VersionArgs) -> Result<(), 
             context.ui.line(&format!("{name} Version: {version}"))?;
         }
     }
+    answered?;
     if !args.client {
         for what in newer(context).await {
             context.ui.note(&format!("Warning: a newer version wrote data that this version does not know: {what}"));
