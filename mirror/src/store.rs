@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, params};
 
 use cmp_client::private;
-use cmp_core::name::UserName;
+use cmp_core::name::{ClusterName, UserName};
 use cmp_core::resources::Resources;
 use cmp_core::usage::{Span, Watched};
 
@@ -61,6 +61,9 @@ pub enum StoreError {
     /// The file to read does not exist.
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),
+    /// The path is that of a folder.
+    #[error("{} is a folder, and not a file", .0.display())]
+    Folder(PathBuf),
     /// Another process writes the file.
     #[error("another mirror is writing {}", .0.display())]
     Taken(PathBuf),
@@ -150,6 +153,9 @@ pub struct Store {
 impl Store {
     /// Opens the file, and creates it if it does not exist.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if path.is_dir() {
+            return Err(StoreError::Folder(path.to_owned()));
+        }
         let file = place(path)?;
         let lock = lock(path)?;
         let failed = |error: rusqlite::Error| StoreError::of(path, &error);
@@ -538,6 +544,9 @@ impl History {
         if !path.exists() {
             return Err(StoreError::Missing(path.to_owned()));
         }
+        if path.is_dir() {
+            return Err(StoreError::Folder(path.to_owned()));
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let failed = |error: rusqlite::Error| StoreError::of(path, &error);
         let db = Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -575,6 +584,13 @@ impl History {
             OR EXISTS (SELECT 1 FROM clusters WHERE owner = ?1)";
         let known = self.db.query_row(sql, [user.as_str()], |row| row.get(0));
         known.map_err(|error| StoreError::of(&self.path, &error))
+    }
+
+    /// Reports whether a cluster of this name is recorded at any time, of one user or of anybody.
+    pub fn knows_cluster(&self, cluster: &ClusterName, owner: Option<&UserName>) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM clusters WHERE name = ?1 AND (?2 IS NULL OR owner = ?2))";
+        let of = params![cluster.as_str(), owner.map(UserName::as_str)];
+        self.db.query_row(sql, of, |row| row.get(0)).map_err(|error| StoreError::of(&self.path, &error))
     }
 
     /// Returns the charges of clusters that overlap the interval, in order.

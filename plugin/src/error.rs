@@ -236,6 +236,7 @@ impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         let hint = match &error {
             StoreError::Missing(_) => Some("`kubectl cmp mirror --db FILE` creates the file"),
+            StoreError::Folder(_) => Some("name a file in it, as in --db mirror.db"),
             StoreError::Foreign(_) => Some("the file was not changed: name another file with --db"),
             StoreError::OtherCluster(_) => Some("a file records one Kubernetes cluster: name another file with --db"),
             StoreError::Newer { .. } => Some("use that version of the plugin, or another file"),

@@ -12,6 +12,7 @@ use cmp_core::usage::{By, TooMuch};
 use cmp_mirror::{History, fetch};
 
 use crate::args::values::{Priced, currency, name, priced, with_prices, zone};
+use crate::commands::shared::select_clusters::owned;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::{Format, print_object, table_within};
@@ -122,6 +123,11 @@ pub(crate) async fn run(context: &Context<'_>, args: ReportArgs) -> Result<(), C
     {
         unrecorded(context, owner, db.as_deref()).await?;
     }
+    if let Some(of) = of.as_ref()
+        && !history.knows_cluster(of, owner.as_ref())?
+    {
+        unrecorded_cluster(context, of, owner.as_ref(), db.as_deref()).await?;
+    }
     let mut spans = history.spans(range.from, range.until)?;
     spans.retain(|span| {
         owner.as_ref().is_none_or(|owner| *owner == span.owner) && of.as_ref().is_none_or(|of| *of == span.cluster)
@@ -151,6 +157,26 @@ pub(crate) async fn run(context: &Context<'_>, args: ReportArgs) -> Result<(), C
             let recorded = Recorded { history: &history, spans: &spans, watched: &watched };
             ui.out(&recorded.page(range, &asked, planned)?)
         }
+    }
+}
+
+/// Returns an error for a cluster of which nothing is recorded, unless it exists: it may be newer than the record. A file
+/// is read without the API server.
+async fn unrecorded_cluster(
+    context: &Context<'_>,
+    cluster: &ClusterName,
+    owner: Option<&UserName>,
+    db: Option<&Path>,
+) -> Result<(), CliError> {
+    const CLUSTERS: &str = "kubectl cmp get clusters -A";
+    if let Some(path) = db {
+        let of = owner.map_or_else(String::new, |owner| format!(" of {owner}"));
+        let nothing = format!("{} has no record of this cluster{of}", path.display());
+        return Err(CliError::not_found("cluster", cluster.as_str()).hint(nothing).hint(CLUSTERS));
+    }
+    match owned(context, cluster, owner).await {
+        Err(error) if error.is_not_found() => Err(error.hint(CLUSTERS)),
+        _ => Ok(()),
     }
 }
 
