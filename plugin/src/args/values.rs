@@ -17,6 +17,7 @@ use cmp_core::resources::{CPU, MEMORY, ResourceName};
 use cmp_core::schedule;
 use cmp_core::schedule::cron::Cron;
 use cmp_core::settings::Cidr;
+use cmp_core::template::is_reference;
 use cmp_core::usage::price::{Price, Prices};
 use cmp_core::vocabulary::InstanceType;
 
@@ -110,7 +111,11 @@ pub(crate) fn image(text: &str) -> Result<String, String> {
 
 /// Parses an image, or an empty text for the default image.
 pub(crate) fn image_or_none(text: &str) -> Result<String, String> {
-    if text.is_empty() { Ok(String::new()) } else { image(text) }
+    match text {
+        "" => Ok(String::new()),
+        reference if is_reference(reference) => Ok(reference.to_owned()),
+        wrong => Err(format!("{wrong:?} is not an image: use a form such as registry.example/cmp-webhook:0.1.0")),
+    }
 }
 
 /// Parses a range of addresses, `nodes`, or an empty text for none.
@@ -559,6 +564,8 @@ mod tests {
     fn an_image_is_more_than_nothing() {
         assert!(image("").is_err() && image("a b").is_err());
         assert!(image("debian:stable-slim").is_ok());
+        assert!(image_or_none("").is_ok() && image_or_none("registry.example/cmp-webhook:0.1.0").is_ok());
+        assert!(image_or_none("bad:::x").is_err() && image_or_none("a b").is_err());
     }
 
     #[test]

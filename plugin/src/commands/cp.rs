@@ -1,7 +1,7 @@
 //! `cp`: runs kubectl with the namespace and the Pod filled in, or scp through a stream to the VM.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -93,6 +93,12 @@ pub(crate) async fn run(context: &Context<'_>, args: CpArgs) -> Result<(), CliEr
         InstanceType::Vm => {
             if container.is_some() || no_preserve {
                 return Err(other(&name, "--container and --no-preserve are for containers", "a VM"));
+            }
+            // ssh would connect first, and scp complains only then.
+            if let Place::Here(path) = &from
+                && !Path::new(path).exists()
+            {
+                return Err(CliError::user(format!("{path} doesn't exist in local filesystem")));
             }
             let mut scp = command(context, "scp", &instance, Login { username, identity_file }, Vec::new()).await?;
             scp.args(given([("-r", recursive)]));

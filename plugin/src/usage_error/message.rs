@@ -85,6 +85,10 @@ fn words(argument: &str) -> String {
     if is_flag(argument) {
         return without_value(argument).to_owned();
     }
+    if argument.is_empty() {
+        // The type that a command takes instead of the flag.
+        return "a type".to_owned();
+    }
     let name = argument.trim_matches(['[', ']', '<', '>', '.']).to_lowercase();
     noun(&name).map_or_else(|| format!("a {name}"), |what| format!("the name of {what}"))
 }
@@ -138,6 +142,7 @@ mod tests {
         check("[NAME]...", &["--all"], "a name cannot be used with --all");
         check("--selector <SELECTOR>", &["[NAME]..."], "a name cannot be used with --selector");
         check("[USER]", &["--all-namespaces"], "the name of a user cannot be used with --all-namespaces");
+        check("", &["--all"], "a type cannot be used with --all");
         check("--watch", &["--sort-by <FIELD>"], "--watch cannot be used with --sort-by");
         check(
             "--filename <FILE>",

@@ -92,7 +92,10 @@ fn make(link: &Link, dry_run: DryRun) -> Result<&'static str, CliError> {
     let failed = |error: std::io::Error| {
         let error_of = CliError::user(format!("{}: {error}", at.display()));
         match error.kind() {
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotFound => {
+            ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::NotFound
+            | ErrorKind::NotADirectory => {
                 error_of.hint("name a folder of the PATH that you may write to: --dir ~/.local/bin")
             }
             _ => error_of,

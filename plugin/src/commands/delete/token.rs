@@ -33,6 +33,10 @@ pub(crate) async fn run(context: &Context<'_>, args: DeleteToken) -> Result<(), 
     let DeleteToken { user: UserNameArg { user }, id, yes: YesArg { yes }, dry, line } = args;
     let tokens = Tokens::new(&context.client().await?);
     let exists = tokens.get(&user, &id).await?.is_some();
+    if !exists {
+        // Most often the name of the user is wrong. A token can outlive its user, so that it is looked up first.
+        context.account(&user).await?;
+    }
     let steps = token::delete(&user, &id, exists, dry.dry_run.into())?;
     if dry.dry_run == DryRun::None {
         let goes = [format!("token/{id} of {user}: whatever uses it loses its access")];

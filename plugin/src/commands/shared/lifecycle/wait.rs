@@ -43,26 +43,28 @@ impl VerbRequest<'_> {
     /// Waits until all instances to which the verb applies reach its goal, and until ssh answers in them if that is
     /// asked for. A late instance counts as failed.
     pub(super) async fn wait(&self, clusters: &mut [ClusterOutcome], wait: &WaitArgs) -> Result<(), CliError> {
-        let waited: Vec<Waited> = clusters
-            .iter()
-            .map(|one| Waited {
-                cluster: one.cluster.clone(),
-                kind: one.kind,
-                names: one.awaited(),
-                goal: plan::goal(self.verb),
-            })
-            .collect();
+        // Instances by name have an outcome each. Those of one cluster are counted together.
+        let mut waited: Vec<Waited> = Vec::new();
+        for one in clusters.iter() {
+            match waited.iter_mut().find(|waited| waited.cluster == one.cluster) {
+                Some(waited) => waited.names.extend(one.awaited()),
+                None => waited.push(Waited {
+                    cluster: one.cluster.clone(),
+                    kind: one.kind,
+                    names: one.awaited(),
+                    goal: plan::goal(self.verb),
+                }),
+            }
+        }
         let clock = WaitClock::start(wait.limit());
         self.context.ui.goes_on(
             "only the wait has ended, and the instances go on changing",
             "`kubectl cmp get instances` shows their states",
         );
         let tallies = waiting::until(self.context, &waited, &clock).await?;
-        for (ClusterOutcome { outcomes, .. }, tally) in clusters.iter_mut().zip(tallies) {
-            for (name, outcome) in outcomes {
-                if let Some(late) = tally.late.iter().find(|late| late.name == *name) {
-                    *outcome = InstanceOutcome::Failed(waiting::late(late, tally.goal, &clock));
-                }
+        for (name, outcome) in clusters.iter_mut().flat_map(|cluster| &mut cluster.outcomes) {
+            if let Some(late) = tallies.iter().flat_map(|tally| &tally.late).find(|late| late.name == *name) {
+                *outcome = InstanceOutcome::Failed(waiting::late(late, plan::goal(self.verb), &clock));
             }
         }
         let Some(port) = wait.ssh else { return Ok(()) };
