@@ -28,6 +28,7 @@ mod labels;
 mod lifecycle;
 mod lists;
 mod mirror;
+mod odd;
 mod outage;
 mod pods;
 mod policies;
