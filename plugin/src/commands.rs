@@ -174,7 +174,7 @@ pub(crate) async fn run(command: Command, global: Global, timeout: Option<Durati
 
 async fn dispatch(context: &Context<'_>, command: Command) -> Result<(), CliError> {
     match command {
-        Command::Create(args) => create::run(context, *args).await,
+        Command::Create(args) => Box::pin(create::run(context, *args)).await,
         Command::Get(args) => get::run(context, args).await,
         Command::Describe(args) => describe::run(context, args).await,
         Command::Delete(args) => delete::run(context, args).await,
