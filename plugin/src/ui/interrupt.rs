@@ -13,7 +13,8 @@ use crate::error::CliError;
 use crate::platform::interrupted;
 
 /// The text for a command that did not say what goes on.
-const BEGUN: [&str; 2] = ["what was begun may go on", "`kubectl cmp get clusters` shows the state"];
+const BEGUN: [&str; 2] =
+    ["the command ended before its work did, which may go on", "`kubectl cmp get clusters` shows the state"];
 
 /// Ctrl-C, and the text that it leads to.
 #[derive(Default)]
@@ -79,6 +80,11 @@ mod tests {
         let interrupt = Interrupt::default();
         interrupt.came.notify_one();
         let text = interrupt.error().await.text();
-        assert!(text.starts_with("error: interrupted: what was begun may go on\nhint: `kubectl cmp get"), "{text}");
+        assert!(
+            text.starts_with(
+                "error: interrupted: the command ended before its work did, which may go on\nhint: `kubectl cmp get"
+            ),
+            "{text}"
+        );
     }
 }
