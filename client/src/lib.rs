@@ -28,6 +28,7 @@ pub mod namespaces;
 pub mod networks;
 pub mod objects;
 pub mod patience;
+pub mod prices;
 pub mod private;
 pub mod probes;
 pub mod remains;

@@ -44,6 +44,8 @@ pub const INSTALLED_VERSION: &str = "cmp-version";
 pub const INSTALLED_VERSION_KEY: &str = "version";
 /// The key of the flags that `install` was given, as JSON.
 pub const INSTALLED_FLAGS_KEY: &str = "flags";
+/// The ConfigMap in the Namespace of templates that has the prices. Everyone can read it.
+pub const PRICES: &str = "cmp-prices";
 /// Annotation of an account that is only tried by a dry run: the answer names the version of whoever judged it.
 pub const PROBE: &str = "kubectl-cmp.dev/probe";
 /// ClusterRole of a user in the Namespace of a container cluster.

@@ -43,6 +43,7 @@
 //! | [`guest`] | the system in a VM, as its guest agent describes it |
 //! | [`kubevirt`] | virtual machines, as far as they are read and written |
 //! | [`usage`] | the resources that were used over a time |
+//! | [`prices`] | the prices of a site, and their change |
 
 pub mod account;
 pub mod audit;
@@ -73,6 +74,7 @@ pub mod name;
 pub mod plain;
 pub mod plan;
 pub mod powered_off;
+pub mod prices;
 pub mod progress;
 pub mod quantity;
 pub mod resources;

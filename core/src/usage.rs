@@ -11,7 +11,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::name::{ClusterName, InstanceName, UserName};
-use crate::resources::{CPU, EPHEMERAL_STORAGE, MEMORY, ResourceName, Resources, SNAPSHOT_STORAGE, STORAGE, is_kept};
+use crate::resources::{ResourceName, Resources, is_kept};
 use crate::state::State;
 use crate::vocabulary::InstanceType;
 
@@ -19,16 +19,15 @@ pub mod near;
 pub mod overview;
 pub mod price;
 pub mod range;
+pub mod rates;
 pub mod savings;
 pub mod slots;
 pub mod steps;
+mod uses;
 
 use range::{Range, between, start};
-
-/// Milliseconds of an hour.
-const HOUR: i128 = 3_600_000;
-/// The number of nano-units (10^-9) in a unit.
-const NANO: i128 = 1_000_000_000;
+use rates::Rates;
+pub use uses::{Class, GIB, TooMuch, Uses, decimal, percent, unit, unit_hour};
 
 /// A time span in which one instance was in one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,81 +84,6 @@ impl Span {
     }
 }
 
-/// The error of a sum that does not fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it is more than can be added up: choose a shorter time")]
-pub struct TooMuch;
-
-/// Amounts multiplied by time, by resource.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Uses(BTreeMap<ResourceName, i128>);
-
-impl Uses {
-    fn add(&mut self, name: &ResourceName, nanos: i128, milliseconds: i128) -> Result<(), TooMuch> {
-        let more = nanos.max(0).checked_mul(milliseconds).ok_or(TooMuch)?;
-        let sum = self.0.entry(name.clone()).or_default();
-        *sum = sum.checked_add(more).ok_or(TooMuch)?;
-        Ok(())
-    }
-
-    /// Iterates over the resources, sorted by name.
-    pub fn names(&self) -> impl Iterator<Item = &ResourceName> {
-        self.0.keys()
-    }
-
-    /// Returns the sum of one resource, in 10^-9 units times milliseconds.
-    pub fn get(&self, name: &ResourceName) -> i128 {
-        self.0.get(name).copied().unwrap_or(0)
-    }
-
-    /// Returns the hours of a resource, rounded to `digits` digits after the point: hours of cores, GiB or pieces.
-    pub fn hours(&self, name: &ResourceName, digits: u32) -> String {
-        decimal(self.get(name), unit_hour(name), digits)
-    }
-
-    /// Returns the seconds of a resource without rounding: seconds of cores, bytes or pieces.
-    pub fn seconds(&self, name: &ResourceName) -> String {
-        let text = decimal(self.get(name), NANO * 1000, 12);
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-    }
-}
-
-/// The unit of memory and disks in hours.
-pub const GIB: &str = "GiB";
-
-/// Returns the unit of a resource in hours: GiB for memory and disks, `core` for CPU, the resource itself for others.
-pub fn unit(name: &ResourceName) -> &str {
-    match name.as_str() {
-        MEMORY | STORAGE | SNAPSHOT_STORAGE | EPHEMERAL_STORAGE => GIB,
-        CPU => "core",
-        other => other,
-    }
-}
-
-/// Returns an hour of that unit, in 10^-9 units times milliseconds.
-pub fn unit_hour(name: &ResourceName) -> i128 {
-    NANO * HOUR * if unit(name) == GIB { 1 << 30 } else { 1 }
-}
-
-/// Returns the fraction of two numbers that are not below 0. It is rounded to `digits` digits after the point, half up.
-pub fn decimal(of: i128, by: i128, digits: u32) -> String {
-    let (mut whole, rest) = (of / by, of % by);
-    let scale = 10_i128.pow(digits);
-    // The remainder is below an hour of a GiB, so this product fits.
-    let mut fraction = (rest * scale + by / 2) / by;
-    if fraction == scale {
-        whole += 1;
-        fraction = 0;
-    }
-    let width = usize::try_from(digits).unwrap_or(0);
-    if digits == 0 { whole.to_string() } else { format!("{whole}.{fraction:0width$}") }
-}
-
-/// Returns a part of a whole in percent, with one digit. A part of 0 in a whole of 0 is `0.0`.
-pub fn percent(part: i128, whole: i128) -> String {
-    decimal(part.saturating_mul(100), whole.max(1), 1)
-}
-
 /// The grouping of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
@@ -202,12 +126,16 @@ pub struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, span: &Span, milliseconds: i128) -> Result<(), TooMuch> {
+    /// Adds the part of a span between two moments, in the classes of these prices.
+    fn add(&mut self, span: &Span, (from, until): (Timestamp, Timestamp), rates: &Rates) -> Result<(), TooMuch> {
         let on = span.is_on();
-        for (name, amount) in span.size.iter() {
-            let sums = if on || is_kept(name) { &mut self.used } else { &mut self.saved };
-            sums.add(name, amount.nanos(), milliseconds)?;
+        for (class, from, until) in rates.pieces(from, until, span.kind, !on) {
+            for (name, amount) in span.size.iter() {
+                let sums = if on || is_kept(name) { &mut self.used } else { &mut self.saved };
+                sums.add(name, class, amount.nanos(), between(from, until))?;
+            }
         }
+        let milliseconds = between(from, until);
         let time = match span.state {
             State::Stopped => &mut self.stopped,
             State::Suspended if on => &mut self.paused,
@@ -282,18 +210,19 @@ impl Report {
 
 /// A sum of spans, which are added one after another in any order. Spans of one instance do not overlap.
 #[derive(Debug, Clone)]
-pub struct Tally {
+pub struct Tally<'a> {
     range: Range,
     by: By,
     zone: TimeZone,
+    rates: &'a Rates,
     rows: BTreeMap<Key, Sums>,
     total: Sums,
 }
 
-impl Tally {
-    /// Returns an empty sum over a range, by users, clusters or the days of a time zone.
-    pub fn new(range: Range, by: By, zone: TimeZone) -> Self {
-        Self { range, by, zone, rows: BTreeMap::new(), total: Sums::default() }
+impl<'a> Tally<'a> {
+    /// Returns an empty sum over a range, by users, clusters or the days of a time zone. It can be priced by these prices.
+    pub fn new(range: Range, by: By, zone: TimeZone, rates: &'a Rates) -> Self {
+        Self { range, by, zone, rates, rows: BTreeMap::new(), total: Sums::default() }
     }
 
     /// Adds the part of a span that is in the range.
@@ -303,7 +232,7 @@ impl Tally {
         if from >= until {
             return Ok(());
         }
-        self.total.add(span, between(from, until))?;
+        self.total.add(span, (from, until), self.rates)?;
         let key = match self.by {
             By::User => Key::User(span.owner.clone()),
             By::Cluster => Key::Cluster(span.cluster.clone(), span.owner.clone()),
@@ -311,19 +240,19 @@ impl Tally {
                 while from < until {
                     let (day, end) = day(from, &self.zone);
                     let end = end.min(until);
-                    self.rows.entry(Key::Day(day)).or_default().add(span, between(from, end))?;
+                    self.rows.entry(Key::Day(day)).or_default().add(span, (from, end), self.rates)?;
                     from = end;
                 }
                 return Ok(());
             }
         };
-        self.rows.entry(key).or_default().add(span, between(from, until))
+        self.rows.entry(key).or_default().add(span, (from, until), self.rates)
     }
 
     /// Returns the report, given the times in which an observer was running. By days, it has a row for each day from
     /// the first known day to the last.
     pub fn finish(self, watched: &[Watched]) -> Report {
-        let Self { range, by, zone, mut rows, total } = self;
+        let Self { range, by, zone, rates: _, mut rows, total } = self;
         let watched = merged(watched, range);
         let mut known: BTreeMap<Date, (i128, i128)> = BTreeMap::new();
         if by == By::Day {

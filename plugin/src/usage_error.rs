@@ -210,6 +210,9 @@ fn unknown_type(
         ("create", Some("a quota"), _) | ("set", Some("a user"), _) => {
             return wrong.hint("the quota of a user: kubectl cmp set quota USER");
         }
+        ("create" | "delete" | "edit", Some("prices"), _) => {
+            return wrong.hint("to set and to remove prices: kubectl cmp set prices");
+        }
         ("get", _, "events" | "event" | "ev") => return wrong.hint("perhaps: kubectl cmp events"),
         ("get", _, "all") => return wrong.hint("one type at a time: kubectl cmp get clusters"),
         (_, Some(_), _) => return wrong,

@@ -147,7 +147,7 @@ fn a_file_may_have_users_templates_and_clusters() {
         create(&[], &nothing).fails().says(&format!("user other: spec.quota.{resource}: {amount} must be above 0"));
     }
     let pod = json!({ "kind": "List", "items": [pod] }).to_string();
-    create(&[], &pod).fails().says("the file has a \"Pod\" of \"v1\"; only a Cluster, a User or a Template");
+    create(&[], &pod).fails().says("the file has a \"Pod\" of \"v1\"; only a Cluster, a User, a Template or Prices");
     create(&[], "").fails().says("the file has no objects");
     let john = user.kubectl_reading(&["cmp", "create", "-f", "-"], &list);
     john.fails()

@@ -32,6 +32,7 @@ mod odd;
 mod outage;
 mod pods;
 mod policies;
+mod prices;
 mod progress;
 mod quota;
 mod refusals;

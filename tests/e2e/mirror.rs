@@ -46,14 +46,14 @@ fn consistent(path: &Path) {
 }
 
 /// Creates a volume for the claim, because no provisioner runs here.
-fn volume(installation: &Installation) {
+pub(crate) fn volume(installation: &Installation) {
     let volume = json!({ "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": "mirror" }, "spec": {
         "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"], "hostPath": { "path": "/var/lib/cmp" },
         "persistentVolumeReclaimPolicy": "Retain" } });
     installation.plane.admin_reading(&["create", "-f", "-"], &volume.to_string()).ok();
 }
 
-fn install(installation: &Installation, flags: &[&str]) -> cmp_tests::Output {
+pub(crate) fn install(installation: &Installation, flags: &[&str]) -> cmp_tests::Output {
     let path = "jsonpath={.webhooks[0].clientConfig.url}";
     let asked = ["get", "validatingwebhookconfiguration", "cmp-webhook", "-o", path];
     let url = installation.plane.admin(&asked).ok().stdout.trim_end_matches("/validate-account").to_owned();

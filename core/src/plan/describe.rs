@@ -2,12 +2,13 @@
 
 use crate::account::Account;
 use crate::first_boot;
-use crate::keys::{TEMPLATES_NAMESPACE, USERS_NAMESPACE};
+use crate::keys::{PRICES, TEMPLATES_NAMESPACE, USERS_NAMESPACE};
 use crate::name::{ClusterName, InstanceName, SnapshotName, TemplateName, UserName, ranges};
 use crate::plan::create_user;
 use crate::plan::refusal::Refusal;
 use crate::plan::write::Write;
 use crate::plan::{create, resize, scale, snapshot as snapshots, token, user};
+use crate::prices::change::Change;
 use crate::snapshot::part_name;
 use crate::vocabulary::{DryRun, InstanceType, Verb};
 
@@ -180,6 +181,16 @@ pub fn restore(plan: &snapshots::Restoration) -> Vec<String> {
         format!("create virtualmachinerestore/{} of {instance}, and wait until it is complete", part.object())
     };
     plan.parts.iter().map(line).collect()
+}
+
+/// Returns the lines about `set prices`: one for each key.
+pub fn set_prices(change: &Change) -> Vec<String> {
+    let configmap = format!("configmap/{PRICES} in namespace {TEMPLATES_NAMESPACE}");
+    let line = |(key, value): (&String, &Option<String>)| match value {
+        Some(value) => format!("set {key} of {configmap} to {value}"),
+        None => format!("remove {key} from {configmap}"),
+    };
+    change.iter().map(line).collect()
 }
 
 /// Returns the line about `create template`.

@@ -65,7 +65,8 @@ impl std::str::FromStr for Moment {
 }
 
 impl Moment {
-    fn first(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    /// Returns the moment, or the start of the day or month.
+    pub fn first(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         match self {
             Self::At(at) => Some(*at),
             Self::Ago(ago) => now.checked_sub(*ago).ok(),

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::range::{Range, between};
+use super::rates::Rates;
 use super::{Span, TooMuch, Uses, Watched};
 use crate::name::{ClusterName, UserName};
-use crate::resources::STORAGE;
+use crate::resources::is_kept;
 use crate::schedule::{Schedule, UTC};
 use crate::state::State;
 use crate::vocabulary::ScheduleAction;
@@ -53,8 +54,8 @@ pub struct Offer {
 }
 
 /// Returns the saving by each pattern that is in use, the pattern of most clusters first. It counts the time in which
-/// instances were on in this range while the pattern would have suspended them.
-pub fn offers(range: Range, planned: &[Planned], spans: &[Span]) -> Result<Vec<Offer>, TooMuch> {
+/// instances were on in this range while the pattern would have suspended them. The saving can be priced by these prices.
+pub fn offers(range: Range, planned: &[Planned], spans: &[Span], rates: &Rates) -> Result<Vec<Offer>, TooMuch> {
     let repeats = |one: &&Planned| one.schedule.as_ref().is_some_and(Schedule::has_lines);
     let mut patterns: BTreeMap<Pattern, (usize, Schedule)> = BTreeMap::new();
     for schedule in planned.iter().filter(repeats).filter_map(|one| one.schedule.as_ref()) {
@@ -85,10 +86,13 @@ pub fn offers(range: Range, planned: &[Planned], spans: &[Span]) -> Result<Vec<O
         for ((cluster, owner), spans) in &without {
             let mut own = Uses::default();
             for span in spans {
-                let milliseconds = windows.within(span.from.max(range.from), span.until.min(range.until));
-                for (name, amount) in span.size.iter().filter(|(name, _)| name.as_str() != STORAGE) {
-                    own.add(name, amount.nanos(), milliseconds)?;
-                    saved.add(name, amount.nanos(), milliseconds)?;
+                let (from, until) = (span.from.max(range.from), span.until.min(range.until));
+                for (class, from, until) in rates.pieces(from, until, span.kind, true) {
+                    let milliseconds = windows.within(from, until);
+                    for (name, amount) in span.size.iter().filter(|(name, _)| !is_kept(name)) {
+                        own.add(name, class, amount.nanos(), milliseconds)?;
+                        saved.add(name, class, amount.nanos(), milliseconds)?;
+                    }
                 }
             }
             if own.names().any(|name| own.get(name) > 0) {

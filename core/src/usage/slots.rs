@@ -4,8 +4,9 @@ use jiff::civil::{DateTime, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
+use super::Watched;
 use super::range::{Range, between, start};
-use super::{HOUR, Watched};
+use super::uses::HOUR;
 
 /// The most slots of a chart over time.
 pub const MOST: i128 = 62;

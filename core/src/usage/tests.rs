@@ -2,11 +2,13 @@ use jiff::SignedDuration;
 use jiff::tz::{self, TimeZone};
 use proptest::prelude::*;
 
-use super::price::{Price, Prices, cost};
+use super::price::{Money, Price, Prices};
 use super::range::Moment;
+use super::uses::{HOUR, NANO};
 use super::*;
 
 mod overview;
+mod rates;
 mod savings;
 
 fn at(text: &str) -> Timestamp {
@@ -37,11 +39,20 @@ fn range(from: &str, until: &str) -> Range {
 }
 
 fn report(range: Range, by: By, zone: &TimeZone, spans: &[Span], watched: &[Watched]) -> Report {
-    let mut tally = Tally::new(range, by, zone.clone());
+    priced(range, by, zone, spans, watched, &Rates::default())
+}
+
+fn priced(range: Range, by: By, zone: &TimeZone, spans: &[Span], watched: &[Watched], rates: &Rates) -> Report {
+    let mut tally = Tally::new(range, by, zone.clone(), rates);
     for span in spans {
         tally.add(span).unwrap();
     }
     tally.finish(watched)
+}
+
+/// Returns the cost of uses at prices that hold at all times.
+fn cost(uses: &Uses, prices: &Prices) -> Option<Money> {
+    Rates::flat(prices.clone()).cost(uses)
 }
 
 fn named(name: &str) -> ResourceName {
@@ -186,7 +197,8 @@ fn gaps_in_observation_are_reported() {
 #[test]
 fn a_year_of_a_thousand_large_clusters_is_added_up() {
     let year = range("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z");
-    let mut tally = Tally::new(year, By::User, TimeZone::UTC);
+    let free = Rates::default();
+    let mut tally = Tally::new(year, By::User, TimeZone::UTC, &free);
     let large = Resources::from_list("cpu=64,memory=1Ti,storage=4Ti").unwrap();
     for cluster in 0..1000 {
         for index in 0..3 {
@@ -204,7 +216,7 @@ fn a_year_of_a_thousand_large_clusters_is_added_up() {
     // A sum that does not fit is an error, and no sum wraps around. The two cases are one amount alone, and several
     // together.
     for size in ["memory=7Ei", "memory=1Ei"] {
-        let mut tally = Tally::new(year, By::User, TimeZone::UTC);
+        let mut tally = Tally::new(year, By::User, TimeZone::UTC, &free);
         let huge = Resources::from_list(size).unwrap();
         let on = span("web-0", State::Running, "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z");
         let added = (0..9).try_for_each(|_| tally.add(&Span { size: huge.clone(), ..on.clone() }));
@@ -316,8 +328,8 @@ fn together(report: &Report) -> Sums {
     let mut all = Sums::default();
     for row in &report.rows {
         for (into, from) in [(&mut all.used, &row.sums.used), (&mut all.saved, &row.sums.saved)] {
-            for (name, amount) in &from.0 {
-                *into.0.entry(name.clone()).or_default() += amount;
+            for (name, class, amount) in from.classes() {
+                into.add(name, class, amount, 1).unwrap();
             }
         }
         all.on += row.sums.on;
@@ -366,10 +378,8 @@ proptest! {
         let range = range("2026-10-24T05:00:00Z", "2026-10-26T17:00:00Z");
         let report = report(range, By::Day, &TimeZone::UTC, &spans, &[]);
         let prices: Prices = [(named("cpu"), price.parse().unwrap()), (named("memory"), price.parse().unwrap())].into();
-        let rows: i128 = report.rows.iter().map(|row| cost(&row.sums.used, &prices).unwrap().nanos()).sum();
-        // Each row is rounded to 10^-9 for each price.
-        let off = (rows - cost(&report.total.used, &prices).unwrap().nanos()).abs();
-        prop_assert!(off <= 2 * (1 + i128::try_from(report.rows.len()).unwrap()), "{}", off);
+        let rows = report.rows.iter().map(|row| cost(&row.sums.used, &prices).unwrap());
+        prop_assert_eq!(rows.fold(Money::default(), |sum, one| sum.checked_add(one).unwrap()), cost(&report.total.used, &prices).unwrap());
     }
 
     #[test]
@@ -389,7 +399,7 @@ fn an_hour_of_a_resource_has_its_unit() {
         ("ephemeral-storage", (NANO * 3) << 30, "GiB"),
         ("nvidia.com/gpu", NANO * 4, "nvidia.com/gpu"),
     ] {
-        uses.add(&named(name), nanos, HOUR).unwrap();
+        uses.add(&named(name), Class::ONLY, nanos, HOUR).unwrap();
         assert_eq!(unit(&named(name)), unit_of_it);
     }
     let hours = |name: &str| uses.hours(&named(name), 1);

@@ -7,7 +7,7 @@ struct Noun {
     words: &'static [&'static str],
 }
 
-const NOUNS: [Noun; 8] = [
+const NOUNS: [Noun; 9] = [
     Noun { what: "a cluster", words: &["cluster", "clusters", "cl"] },
     Noun { what: "an instance", words: &["instance", "instances", "in"] },
     Noun { what: "a user", words: &["user", "users", "us"] },
@@ -16,6 +16,7 @@ const NOUNS: [Noun; 8] = [
     Noun { what: "a schedule", words: &["schedule", "schedules", "sched"] },
     Noun { what: "a snapshot", words: &["snapshot", "snapshots", "snap"] },
     Noun { what: "a quota", words: &["quota", "quotas"] },
+    Noun { what: "prices", words: &["prices", "price"] },
 ];
 
 /// Returns the type that a word stands for, if it is the word for one.

@@ -12,6 +12,7 @@ use cmp_core::name::{ClusterName, InstanceName, InvalidName, SnapshotName, Templ
 use cmp_core::plan::amounts::Amount;
 use cmp_core::plan::create::Disk;
 use cmp_core::plan::schedule::Moment;
+use cmp_core::prices;
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::{CPU, MEMORY, ResourceName};
 use cmp_core::schedule;
@@ -336,16 +337,21 @@ pub(crate) fn priced(text: &str) -> Result<Priced, String> {
     let (name, price) =
         text.split_once('=').ok_or_else(|| format!("{text:?} has no price: use a form such as cpu=0.03"))?;
     let name = name.parse().map_err(|error: cmp_core::resources::InvalidResourceName| error.to_string())?;
-    let price = price.parse().map_err(|error: cmp_core::usage::price::InvalidPrice| error.to_string())?;
+    let price = self::price(price)?;
     Ok(Priced { name, price })
 }
 
-/// Collects the prices of `--price` in a map. Returns an error if a resource is given twice.
-pub(crate) fn with_prices(prices: Vec<Priced>) -> Result<Prices, CliError> {
+/// Parses the price of one hour.
+pub(crate) fn price(text: &str) -> Result<Price, String> {
+    text.parse().map_err(|error: cmp_core::usage::price::InvalidPrice| error.to_string())
+}
+
+/// Collects the prices of a flag in a map. Returns an error if a resource is given twice.
+pub(crate) fn with_prices(flag: &str, prices: Vec<Priced>) -> Result<Prices, CliError> {
     let mut map = Prices::new();
     for Priced { name, price } in prices {
         if map.contains_key(&name) {
-            return Err(CliError::user(format!("--price {name} is given twice")).hint("give each price once"));
+            return Err(CliError::user(format!("{flag} {name} is given twice")).hint("give each price once"));
         }
         map.insert(name, price);
     }
@@ -354,12 +360,7 @@ pub(crate) fn with_prices(prices: Vec<Priced>) -> Result<Prices, CliError> {
 
 /// Parses a currency. The text appears in the headers of columns.
 pub(crate) fn currency(text: &str) -> Result<String, String> {
-    let plain = |letter: char| letter.is_alphabetic() || "$€£¥₹".contains(letter);
-    if (1..=8).contains(&text.chars().count()) && text.chars().all(plain) {
-        Ok(text.to_owned())
-    } else {
-        Err(format!("{text:?} is not a currency: use 1 to 8 letters, such as EUR"))
-    }
+    prices::check_currency(text).map(|()| text.to_owned())
 }
 
 /// Parses a duration in Go's form: `90s`, `1m30s`, `720h`.

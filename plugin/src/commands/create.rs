@@ -24,7 +24,7 @@ mod user;
 pub(crate) struct CreateArgs {
     #[command(subcommand)]
     pub(crate) what: Option<Create>,
-    /// File with clusters, users and templates, as `-o yaml` prints them; - for standard input
+    /// File with clusters, users, templates and prices, as `-o yaml` prints them; - for standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) filename: Option<String>,
     #[command(flatten)]
@@ -50,11 +50,11 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateArgs) -> Result<(), C
             .hint("to create all objects in a file: kubectl cmp create -f FILE"));
     }
     match (what, filename) {
-        (Some(Create::Cluster(args)), _) => cluster::run(context, *args).await,
+        (Some(Create::Cluster(args)), _) => Box::pin(cluster::run(context, *args)).await,
         (Some(Create::User(args)), _) => user::run(context, args).await,
         (Some(Create::Template(args)), _) => template::run(context, args).await,
         (Some(Create::Token(args)), _) => token::run(context, args).await,
-        (None, Some(path)) => file::run(context, &path, &file).await,
+        (None, Some(path)) => Box::pin(file::run(context, &path, &file)).await,
         (None, None) => {
             Err(CliError::user("missing: a type, or --filename <FILE>")
                 .hint("see 'kubectl cmp create --help' for usage"))

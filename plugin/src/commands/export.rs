@@ -19,7 +19,7 @@ mod print;
 pub(crate) struct ExportArgs {
     #[command(subcommand)]
     pub(crate) what: Option<Export>,
-    /// Print everything: templates, users with their quotas and policies, and clusters (administrators)
+    /// Print everything: prices, templates, users with their quotas and policies, clusters (administrators)
     #[arg(long, required = true)]
     pub(crate) all: bool,
     #[command(flatten)]

@@ -7,6 +7,7 @@ use crate::error::CliError;
 
 mod clusters;
 mod instances;
+mod prices;
 mod schedules;
 mod snapshots;
 mod templates;
@@ -29,6 +30,8 @@ pub(crate) enum Get {
     Templates(templates::GetTemplates),
     /// Show the tokens of a user (administrators)
     Tokens(tokens::GetTokens),
+    /// Show the prices by which reports and dry runs show costs
+    Prices(prices::GetPrices),
 }
 
 pub(crate) async fn run(context: &Context<'_>, get: Get) -> Result<(), CliError> {
@@ -40,5 +43,6 @@ pub(crate) async fn run(context: &Context<'_>, get: Get) -> Result<(), CliError>
         Get::Users(args) => users::run(context, args).await,
         Get::Templates(args) => templates::run(context, args).await,
         Get::Tokens(args) => tokens::run(context, args).await,
+        Get::Prices(args) => prices::run(context, args).await,
     }
 }

@@ -8,10 +8,12 @@ use jiff::tz::TimeZone;
 
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::usage::range::{self, Range};
+use cmp_core::usage::rates::Rates;
 use cmp_core::usage::{By, TooMuch};
 use cmp_mirror::{History, fetch};
 
 use crate::args::values::{Priced, currency, name, priced, with_prices, zone};
+use crate::commands::shared::prices::{known, newer};
 use crate::commands::shared::select_clusters::owned;
 use crate::context::Context;
 use crate::error::CliError;
@@ -55,7 +57,7 @@ pub(crate) struct ReportArgs {
     /// The time zone of days and times, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
     pub(crate) time_zone: TimeZone,
-    /// The price of one hour of a core, a GiB or a piece, such as cpu=0.03 (repeatable)
+    /// The price of one hour of a core, a GiB or a piece, such as cpu=0.03 (repeatable); by default `get prices`
     #[arg(long, value_name = "NAME=PRICE", value_parser = priced)]
     pub(crate) price: Vec<Priced>,
     /// The currency of the prices, such as EUR
@@ -108,8 +110,18 @@ pub(crate) enum ReportForm {
 
 pub(crate) async fn run(context: &Context<'_>, args: ReportArgs) -> Result<(), CliError> {
     let ReportArgs { owner, of, from, to, by, time_zone, price, currency, output, db } = args;
-    let prices = with_prices(price)?;
+    let prices = with_prices("--price", price)?;
     let range = Range::new(from.as_ref(), to.as_ref(), Timestamp::now(), &time_zone).map_err(CliError::user)?;
+    let (rates, currency) = match &db {
+        None if prices.is_empty() => {
+            let table = known(context).await?;
+            let rates = table.rates(range);
+            context.ui.notes(newer(&table).filter(|_| !rates.is_empty()).as_slice());
+            (rates, table.currency)
+        }
+        // A file is read without the API server.
+        _ => (Rates::flat(prices), currency),
+    };
     let history = match &db {
         Some(path) => History::open(path)?,
         None => {
@@ -133,8 +145,8 @@ pub(crate) async fn run(context: &Context<'_>, args: ReportArgs) -> Result<(), C
         owner.as_ref().is_none_or(|owner| *owner == span.owner) && of.as_ref().is_none_or(|of| *of == span.cluster)
     });
     let watched = history.watched()?;
-    let asked = ReportParameters { owner, of, by: by.into(), zone: time_zone, prices, currency };
-    let report = || tally(range, asked.by, &asked.zone, &spans, &watched);
+    let asked = ReportParameters { owner, of, by: by.into(), zone: time_zone, rates, currency };
+    let report = || tally(range, asked.by, &asked, &spans, &watched);
     let sheet = || Sheet::of(&report()?, &asked).ok_or_else(|| too_much(TooMuch));
     let ui = context.ui;
     match output {

@@ -51,7 +51,7 @@ fn usage_errors_name_the_mistake_and_the_help() {
     check(
         "kubectl-cmp get web",
         &format!(
-            "error: kubectl cmp get needs a type first: clusters or instances or schedules or snapshots or users or templates or tokens; \"web\" is not one of them\nhint: perhaps: kubectl cmp get cluster web\n{}",
+            "error: kubectl cmp get needs a type first: clusters or instances or schedules or snapshots or users or templates or tokens or prices; \"web\" is not one of them\nhint: perhaps: kubectl cmp get cluster web\n{}",
             help(" get")
         ),
     );
@@ -132,7 +132,7 @@ fn usage_errors_name_the_mistake_and_the_help() {
     check(
         "kubectl-cmp get -A clusters",
         &format!(
-            "error: kubectl cmp get needs a type before -A: clusters or instances or schedules or snapshots or users or templates or tokens\n{}",
+            "error: kubectl cmp get needs a type before -A: clusters or instances or schedules or snapshots or users or templates or tokens or prices\n{}",
             help(" get")
         ),
     );

@@ -34,7 +34,7 @@ fn a_cluster_without_a_schedule_would_save_its_nights() {
     let off = |name: &str| span(name, State::Suspended, "2026-10-01T00:00:00Z", "2026-11-01T00:00:00Z");
     let paused = Span { paused: true, ..off("web-2") };
     let spans = [on("web-0"), off("web-1"), paused, on("db-0"), on("gone-0")];
-    let found = offers(range, &all, &spans).unwrap();
+    let found = offers(range, &all, &spans, &Rates::default()).unwrap();
     let text: Vec<String> = found
         .iter()
         .map(|offer| {
@@ -57,7 +57,7 @@ fn a_cluster_without_a_schedule_would_save_its_nights() {
     // A year of minutes is no example, and neither is a schedule without a resumption.
     all.push(planned("mary", "d", Some(schedule(&["* * * * *"], &["30 * * * *"], None))));
     let year = Range { from: range.from, until: at("2027-10-19T00:00:00Z") };
-    let found = offers(year, &all, &spans).unwrap();
+    let found = offers(year, &all, &spans, &Rates::default()).unwrap();
     let lines: Vec<&str> = found.iter().map(|offer| offer.pattern.suspend[0].as_str()).collect();
     assert_eq!(lines, ["0 19 * * *", "0 20 * * 5"]);
 }
@@ -79,6 +79,6 @@ proptest! {
                 [Span { until: at, ..span.clone() }, Span { from: at, ..span.clone() }]
             })
             .collect();
-        prop_assert_eq!(offers(range, &all, &pieces).unwrap(), offers(range, &all, &spans).unwrap());
+        prop_assert_eq!(offers(range, &all, &pieces, &Rates::default()).unwrap(), offers(range, &all, &spans, &Rates::default()).unwrap());
     }
 }

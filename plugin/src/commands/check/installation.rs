@@ -6,10 +6,12 @@ use cmp_client::error::if_there;
 use cmp_client::installation::{self, Configuration};
 use cmp_client::{namespaces, probes};
 use cmp_core::keys;
+use cmp_core::prices::PriceTable;
 
 use crate::commands::check::equal;
 use crate::commands::check::report::Check;
 use crate::commands::shared::leftovers;
+use crate::commands::shared::prices::newer;
 use crate::commands::shared::versions::{OURS, difference, is_version};
 use crate::commands::shared::wanted_manifests::{PODS, wanted};
 use crate::context::Context;
@@ -59,6 +61,7 @@ impl Installation {
         }
         checks.extend(self.answers(context).await);
         checks.extend(self.settings().await);
+        checks.extend(self.prices().await);
         checks.extend(self.left().await);
         checks
     }
@@ -77,6 +80,20 @@ impl Installation {
                 first.key
             ))
         })
+    }
+
+    /// Names the keys of the prices that cannot be read, and those of a newer version.
+    async fn prices(&self) -> Option<Check> {
+        let name = "prices";
+        let (table, broken) = match cmp_client::prices::read(&self.client).await {
+            Ok(stored) => PriceTable::read(&stored.data),
+            Err(error) => return Some(Check::of(name, Err(error.into()))),
+        };
+        if !broken.is_empty() {
+            let said = broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            return Some(broken.iter().fold(Check::failed(name, said), |check, broken| check.hint(broken.hint())));
+        }
+        newer(&table).map(|said| Check::warning(name, said).hint("upgrade this plugin, or remove these keys"))
     }
 
     async fn configured(&self) -> Check {

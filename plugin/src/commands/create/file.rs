@@ -47,8 +47,9 @@ pub(crate) async fn run(context: &Context<'_>, path: &str, file: &CreateFile) ->
             }
             Some("User") if ours => ObjectRequest::User(create_user::of_object(&object).map_err(|why| about(&why))?),
             Some("Template") if ours => ObjectRequest::Template(object),
+            Some("Prices") if ours => ObjectRequest::Prices(object),
             _ => {
-                return Err(about(&plain::other_type(&object, "a Cluster, a User or a Template")));
+                return Err(about(&plain::other_type(&object, "a Cluster, a User, a Template or Prices")));
             }
         });
     }

@@ -1,20 +1,33 @@
 //! `export --all`: prints the input for `create -f` that creates everything again in another Kubernetes cluster.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use cmp_client::prices;
 use cmp_core::plan::delete as plan;
+use cmp_core::prices::PriceTable;
 
 use crate::commands::export::cluster::{exported, is_wanted, print_what_is_left_out};
 use crate::commands::export::print::{ExportOutput, Exported};
-use crate::commands::shared::{templates, users};
+use crate::commands::shared::{prices as shared_prices, templates, users};
 use crate::context::{Context, complete};
 use crate::error::CliError;
 use crate::view::{self, Cluster};
 
-/// Prints the templates, the users and their clusters, in the order in which `create -f` needs them.
+/// Prints the prices, the templates, the users and their clusters, in the order in which `create -f` needs them.
 pub(super) async fn run(context: &Context<'_>, output: &ExportOutput) -> Result<(), CliError> {
     let client = context.client().await?;
     let (mut objects, mut all) = (Vec::new(), true);
+    let (table, broken) = PriceTable::read(&prices::read(&client).await?.data);
+    for broken in &broken {
+        context.ui.note(&format!("prices left out: {broken}"));
+        all = false;
+    }
+    let now = Timestamp::now();
+    for from in table.dates.keys() {
+        let object = shared_prices::object(&table, *from, now);
+        objects.push(without_status(format!("prices/{from}"), &object, &object["spec"]));
+    }
     for found in templates::stored(context).await?.list().await? {
         if let Err(reason) = &found.template {
             context.ui.note(&format!("template/{} left out: {reason}", found.name));

@@ -1,11 +1,13 @@
 //! A report as an object. Exact values are texts, so that no reader rounds them. `usage` and `savedUsage` have the hours as
 //! numbers, with the unit in the name of the field.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use cmp_core::keys;
 use cmp_core::resources::ResourceName;
-use cmp_core::usage::price::cost;
+use cmp_core::usage::price::Prices;
+use cmp_core::usage::rates::Tariff;
 use cmp_core::usage::{GIB, Key, Report, Row, Sums, Uses, decimal, percent, unit};
 
 use crate::commands::report::sheet::ReportParameters;
@@ -32,8 +34,7 @@ pub(super) fn of(report: &Report, asked: &ReportParameters) -> Result<Value, Cli
         }
         Ok(Value::Object(row))
     };
-    let prices: Map<String, Value> =
-        asked.prices.iter().map(|(name, price)| (name.to_string(), json!(price.to_string()))).collect();
+    let flat = asked.rates.periods().next().filter(|_| asked.rates.is_flat()).map(|(_, tariff)| &tariff.containers);
     Ok(json!({
         "apiVersion": keys::API_VERSION,
         "kind": "Report",
@@ -44,7 +45,8 @@ pub(super) fn of(report: &Report, asked: &ReportParameters) -> Result<Value, Cli
             "timeZone": asked.zone(),
             "owner": asked.owner,
             "cluster": asked.of,
-            "prices": Some(prices).filter(|prices| !prices.is_empty()),
+            "prices": flat.map(texts),
+            "priceTable": table(asked),
             "currency": asked.currency,
         },
         "status": {
@@ -54,6 +56,24 @@ pub(super) fn of(report: &Report, asked: &ReportParameters) -> Result<Value, Cli
             "total": sums_of(report, &report.total, asked)?,
         },
     }))
+}
+
+/// Returns prices as texts, so that no reader rounds them.
+fn texts(prices: &Prices) -> Value {
+    Value::Object(prices.iter().map(|(name, price)| (name.to_string(), json!(price.to_string()))).collect())
+}
+
+/// Returns the prices of each period, if they are those of the site.
+fn table(asked: &ReportParameters) -> Option<Vec<Value>> {
+    let period = |(from, Tariff { containers, vms, off }): (Timestamp, &Tariff)| {
+        json!({
+            "from": asked.moment(from),
+            "container": texts(containers),
+            "vm": texts(vms),
+            "suspended": Some(texts(off)).filter(|_| !off.is_empty()),
+        })
+    };
+    (!asked.rates.is_empty() && !asked.rates.is_flat()).then(|| asked.rates.periods().map(period).collect())
 }
 
 /// Returns the sums of a row. Hours are rounded to six digits; seconds of cores, bytes and pieces are exact.
@@ -73,8 +93,8 @@ fn sums_of(report: &Report, sums: &Sums, asked: &ReportParameters) -> Result<Map
             (name.to_string(), used)
         })
         .collect();
-    let priced = !asked.prices.is_empty();
-    let money = |uses| cost(uses, &asked.prices).filter(|_| priced).map(|money| money.decimal(6));
+    let priced = !asked.rates.is_empty();
+    let money = |uses| asked.rates.cost(uses).filter(|_| priced).map(|money| money.decimal(6));
     let fields = json!({
         "instances": sums.instances(),
         "clusters": sums.clusters(),

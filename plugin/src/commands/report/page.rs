@@ -131,7 +131,7 @@ fn about(page: &Page<'_>) -> String {
     let Page { asked, users, .. } = page;
     let zone = &asked.zone;
     let mut lines = vec![format!("Times are those of {}.", asked.zone())];
-    lines.extend(prices(asked));
+    lines.extend(prices(asked, users.range.from));
     if users.gaps.is_empty() {
         lines.push("All of this time was watched.".to_owned());
     } else {

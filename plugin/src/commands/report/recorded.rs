@@ -1,7 +1,5 @@
 //! The content of a page, from the records of the mirror and from the schedules in the accounts.
 
-use jiff::tz::TimeZone;
-
 use cmp_client::accounts::Stored;
 use cmp_core::account::Entry;
 use cmp_core::name::{ClusterName, UserName};
@@ -49,11 +47,11 @@ pub(super) async fn planned(context: &Context<'_>) -> Result<Vec<Planned>, Unpla
 pub(super) fn tally(
     range: Range,
     by: By,
-    zone: &TimeZone,
+    asked: &ReportParameters,
     spans: &[Span],
     watched: &[Watched],
 ) -> Result<Report, CliError> {
-    let mut tally = Tally::new(range, by, zone.clone());
+    let mut tally = Tally::new(range, by, asked.zone.clone(), &asked.rates);
     spans.iter().try_for_each(|span| tally.add(span)).map_err(too_much)?;
     Ok(tally.finish(watched))
 }
@@ -82,7 +80,7 @@ impl Recorded<'_> {
     ) -> Result<String, CliError> {
         let Self { history, spans, watched } = self;
         let zone = &asked.zone;
-        let by = |by| tally(range, by, zone, spans, watched);
+        let by = |by| tally(range, by, asked, spans, watched);
         let (users, clusters, days) = (by(By::User)?, by(By::Cluster)?, by(By::Day)?);
         let meant = |level: &Level| is_meant(asked.owner.as_ref(), level);
         let quotas = history.quotas(range.from, range.until)?.into_iter().map(allowed).filter(meant);
@@ -98,7 +96,7 @@ impl Recorded<'_> {
             None => Err("Nothing of this time was watched.".to_owned()),
         };
         let offers = match planned {
-            Ok(planned) => Ok(offers(range, &planned, spans).map_err(too_much)?),
+            Ok(planned) => Ok(offers(range, &planned, spans, &asked.rates).map_err(too_much)?),
             Err(Unplanned::File) => Err(FILE.to_owned()),
             Err(Unplanned::Failed(error)) => {
                 Err(format!("The schedules in the accounts could not be read: {}.", error.message()))

@@ -7,7 +7,8 @@ use jiff::tz::TimeZone;
 
 use cmp_core::name::{ClusterName, UserName};
 use cmp_core::resources::{CPU, MEMORY, ResourceName, STORAGE, is_kept};
-use cmp_core::usage::price::{Money, Prices, cost};
+use cmp_core::usage::price::{Money, Prices};
+use cmp_core::usage::rates::{Rates, Tariff};
 use cmp_core::usage::{By, GIB, Key, Report, Row, Sums, Uses, Watched, percent, unit};
 
 use crate::escape;
@@ -26,7 +27,7 @@ pub(super) struct ReportParameters {
     pub(super) of: Option<ClusterName>,
     pub(super) by: By,
     pub(super) zone: TimeZone,
-    pub(super) prices: Prices,
+    pub(super) rates: Rates,
     pub(super) currency: Option<String>,
 }
 
@@ -86,8 +87,8 @@ impl Sheet {
             By::Day => &["day"],
         };
         let line = |names: Vec<String>, sums: &Sums, watched| {
-            let money = |uses: &Uses| cost(uses, &asked.prices);
-            let money = if asked.prices.is_empty() { None } else { Some([money(&sums.used)?, money(&sums.saved)?]) };
+            let money = |uses: &Uses| asked.rates.cost(uses);
+            let money = if asked.rates.is_empty() { None } else { Some([money(&sums.used)?, money(&sums.saved)?]) };
             Some(Line { names, sums: sums.clone(), watched, money, used: used.clone(), saved: saved.clone() })
         };
         let named = |Row { key, sums, watched }: &Row| {
@@ -155,7 +156,7 @@ impl Style {
         heads.extend(used.iter().map(|name| self.joined(&[&self.resource(name), "hours"], None)));
         heads.push(share("suspended"));
         heads.extend(saved.iter().map(|name| self.joined(&["saved", &self.resource(name), "hours"], None)));
-        if !asked.prices.is_empty() {
+        if !asked.rates.is_empty() {
             heads.extend(["cost", "saved"].map(|word| self.joined(&[word], asked.currency.as_deref())));
         }
         if asked.by == By::Day {
@@ -218,7 +219,7 @@ fn about(report: &Report, asked: &ReportParameters) -> Vec<String> {
     let of = asked.owner.as_ref().map_or_else(String::new, |owner| format!(" of {owner}"));
     let within = asked.of.as_ref().map_or_else(String::new, |cluster| format!(" in {cluster}"));
     let mut about = vec![format!("Use{of}{within} from {from} to {until}, by {}{days}", asked.by())];
-    about.extend(prices(asked));
+    about.extend(prices(asked, report.range.from));
     if report.gaps.is_empty() {
         about.push("All of this time was watched".to_owned());
         return about;
@@ -235,15 +236,36 @@ fn about(report: &Report, asked: &ReportParameters) -> Vec<String> {
     about
 }
 
-/// Returns the line about the prices, if there are any.
-pub(super) fn prices(asked: &ReportParameters) -> Option<String> {
-    let currency = asked.currency.as_ref().map_or_else(String::new, |currency| format!(" {currency}"));
-    let prices = asked.prices.iter().map(|(name, price)| match unit(name) {
-        unit if unit == name.as_str() => format!("{name} {price}{currency}"),
-        unit => format!("{name} {price}{currency} a {unit}"),
-    });
-    let prices = prices.collect::<Vec<_>>().join(", ");
-    (!prices.is_empty()).then(|| format!("Prices by the hour: {prices}"))
+/// Returns a line about the prices of each period of a report that begins at a moment.
+pub(super) fn prices(asked: &ReportParameters, begin: Timestamp) -> Vec<String> {
+    let line = |(from, tariff): (Timestamp, &Tariff)| {
+        let since = if from > begin { format!(" from {} on", asked.moment(from)) } else { String::new() };
+        format!("Prices by the hour{since}: {}", tariff_words(tariff, asked.currency.as_deref()))
+    };
+    asked.rates.periods().map(line).collect()
+}
+
+fn tariff_words(Tariff { containers, vms, off }: &Tariff, currency: Option<&str>) -> String {
+    let currency = currency.map_or_else(String::new, |currency| format!(" {currency}"));
+    let list = |prices: &Prices| {
+        let one = |(name, price): (&ResourceName, _)| match unit(name) {
+            unit if unit == name.as_str() => format!("{name} {price}{currency}"),
+            unit => format!("{name} {price}{currency} a {unit}"),
+        };
+        prices.iter().map(one).collect::<Vec<_>>().join(", ")
+    };
+    let titled = |title: &str, prices: &Prices| match prices.is_empty() {
+        true => None,
+        false if title.is_empty() => Some(list(prices)),
+        false => Some(format!("{title}: {}", list(prices))),
+    };
+    let types = if containers == vms {
+        [titled("", containers), None]
+    } else {
+        [titled("containers", containers), titled("VMs", vms)]
+    };
+    let parts: Vec<String> = types.into_iter().chain([titled("while off", off)]).flatten().collect();
+    parts.join("; ")
 }
 
 /// Returns the gaps that are listed, and the number of the others.
@@ -279,7 +301,7 @@ mod tests {
             of: None,
             by: By::Cluster,
             zone: TimeZone::UTC,
-            prices: Prices::new(),
+            rates: Rates::default(),
             currency: Some("EUR".to_owned()),
         };
         let heads_of =
@@ -289,7 +311,7 @@ mod tests {
                      suspended_percent,saved_cpu_hours,saved_memory_gib_hours";
         assert_eq!(heads(&asked), hours);
         asked.by = By::Day;
-        asked.prices.insert(name("cpu"), "0.03".parse().unwrap());
+        asked.rates = Rates::flat([(name("cpu"), "0.03".parse().unwrap())].into());
         assert_eq!(heads(&asked), format!("{hours},cost_EUR,saved_EUR,watched_percent"));
         let page = "Cluster,User,Instances,CPU hours,GiB hours,Nvidia.com/gpu hours,Disk GiB hours,Suspended,Saved CPU hours,\
                     Saved GiB hours,Cost EUR,Saved EUR,Watched";
@@ -297,6 +319,42 @@ mod tests {
         let table = "CLUSTER,USER,INSTANCES,CPU-HOURS,GIB-HOURS,NVIDIA.COM/GPU-HOURS,DISK-GIB-HOURS,SUSPENDED,SAVED-CPU-HOURS,\
                      SAVED-GIB-HOURS,COST-EUR,SAVED-EUR,WATCHED";
         assert_eq!(heads_of(Style::Table, &asked), table);
+    }
+
+    #[test]
+    fn the_prices_of_each_period_are_named() {
+        let prices = |rows: &[(&str, &str)]| -> Prices {
+            rows.iter().map(|(name, price)| (name.parse().unwrap(), price.parse().unwrap())).collect()
+        };
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let range =
+            cmp_core::usage::range::Range { from: at("2026-11-01T00:00:00Z"), until: at("2026-12-01T00:00:00Z") };
+        let lines = |rates: Rates| {
+            let asked = ReportParameters {
+                owner: None,
+                of: None,
+                by: By::User,
+                zone: TimeZone::UTC,
+                rates,
+                currency: Some("EUR".to_owned()),
+            };
+            super::prices(&asked, range.from)
+        };
+        assert_eq!(lines(Rates::default()), [""; 0]);
+        let flat = Rates::flat(prices(&[("cpu", "0.03"), ("a.b/gpu", "1")]));
+        assert_eq!(lines(flat), ["Prices by the hour: a.b/gpu 1 EUR, cpu 0.03 EUR a core"]);
+        let both = Tariff::flat(prices(&[("cpu", "0.03")]));
+        let off = prices(&[("storage", "0.1")]);
+        let differs = Tariff { vms: prices(&[("cpu", "0.04")]), off, ..both.clone() };
+        let starts = [(at("2026-10-01T00:00:00Z"), both), (at("2026-11-15T12:00:00Z"), differs)];
+        assert_eq!(
+            lines(Rates::within(range, starts.into())),
+            [
+                "Prices by the hour: cpu 0.03 EUR a core",
+                "Prices by the hour from 2026-11-15T12:00:00+00:00 on: containers: cpu 0.03 EUR a core; VMs: cpu 0.04 EUR a core; \
+                 while off: storage 0.1 EUR a GiB",
+            ]
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Objects of a file: clusters, users and templates.
+//! Objects of a file: clusters, users, templates and prices.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use cmp_client::templates::not_yaml;
 use cmp_core::plan::user::Wish;
 
 use crate::args::{ChangeArgs, WaitArgs};
-use crate::commands::shared::{create_cluster, create_user, templates};
+use crate::commands::shared::{create_cluster, create_user, set_prices, templates};
 use crate::context::{Context, complete};
 use crate::error::CliError;
 use crate::files;
@@ -15,6 +15,7 @@ use crate::files;
 pub(crate) enum ObjectRequest {
     Cluster(Box<create_cluster::ClusterRequest>),
     Template(Value),
+    Prices(Value),
     User(Wish),
 }
 
@@ -40,6 +41,10 @@ pub(crate) async fn make(
             ObjectRequest::Template(object) => {
                 let title = format!("template {}", object["metadata"]["name"].as_str().unwrap_or_default());
                 (title, templates::create_object(context, path, &object, change).await)
+            }
+            ObjectRequest::Prices(object) => {
+                let title = format!("prices {}", object["metadata"]["name"].as_str().unwrap_or_default());
+                (title, set_prices::set_object(context, &object, change).await)
             }
         };
         match done {

@@ -2,7 +2,7 @@
 
 use cmp_core::resources::{CPU, MEMORY, ResourceName, STORAGE};
 use cmp_core::usage::near::Nearness;
-use cmp_core::usage::price::{Money, cost};
+use cmp_core::usage::price::Money;
 use cmp_core::usage::savings::{Offer, Pattern};
 use cmp_core::usage::{Key, Report, Row, Uses, decimal, percent, unit};
 
@@ -34,20 +34,20 @@ impl<'a> Worth<'a> {
 
     /// Reports whether the worth is money.
     pub(super) fn is_money(&self) -> bool {
-        !self.asked.prices.is_empty()
+        !self.asked.rates.is_empty()
     }
 
     /// Returns the worth as a number that compares.
     pub(super) fn of(&self, uses: &Uses) -> i128 {
         if self.is_money() {
-            return cost(uses, &self.asked.prices).map_or(i128::MAX, Money::nanos);
+            return self.asked.rates.cost(uses).map_or(i128::MAX, Money::nanos);
         }
         self.cpu.as_ref().map_or(0, |cpu| uses.get(cpu))
     }
 
     /// Returns the worth as a number with two digits.
     pub(super) fn number(&self, uses: &Uses) -> String {
-        let money = cost(uses, &self.asked.prices).filter(|_| self.is_money()).map(|money| money.decimal(2));
+        let money = self.asked.rates.cost(uses).filter(|_| self.is_money()).map(|money| money.decimal(2));
         let hours = || self.cpu.as_ref().map_or_else(|| "0".to_owned(), |cpu| uses.hours(cpu, 2));
         grouped(&money.unwrap_or_else(hours))
     }

@@ -7,6 +7,7 @@ use cmp_core::usage::near::Nearness;
 use cmp_core::usage::overview::overview;
 use cmp_core::usage::price::Prices;
 use cmp_core::usage::range::Range;
+use cmp_core::usage::rates::Rates;
 use cmp_core::usage::savings::{Planned, offers};
 use cmp_core::usage::{Span, Tally};
 use jiff::tz::TimeZone;
@@ -42,7 +43,7 @@ fn span(owner: &str, instance: &str, state: State, from: &str, until: &str) -> S
 fn asked(prices: &[(&str, &str)]) -> ReportParameters {
     let prices: Prices = prices.iter().map(|(name, price)| (name.parse().unwrap(), price.parse().unwrap())).collect();
     let currency = (!prices.is_empty()).then(|| "EUR".to_owned());
-    ReportParameters { owner: None, of: None, by: By::User, zone: TimeZone::UTC, prices, currency }
+    ReportParameters { owner: None, of: None, by: By::User, zone: TimeZone::UTC, rates: Rates::flat(prices), currency }
 }
 
 /// Returns the page of spans in a range that was watched, with what is near a quota and with clusters that have schedules.
@@ -56,7 +57,7 @@ fn page(
     let range = Range { from: at(range.0), until: at(range.1) };
     let watched = [Watched { from: range.from, until: range.until }];
     let report = |by| {
-        let mut tally = Tally::new(range, by, asked.zone.clone());
+        let mut tally = Tally::new(range, by, asked.zone.clone(), &asked.rates);
         for span in spans {
             tally.add(span).unwrap();
         }
@@ -69,7 +70,7 @@ fn page(
         days: report(By::Day),
         overview: overview(range, &asked.zone, spans, &[], &watched).unwrap(),
         near: Ok((range.until, near.to_vec())),
-        offers: Ok(offers(range, planned, spans).unwrap()),
+        offers: Ok(offers(range, planned, spans, &asked.rates).unwrap()),
     };
     of(page).unwrap()
 }
