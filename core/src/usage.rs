@@ -15,6 +15,7 @@ use crate::resources::{ResourceName, Resources, is_kept};
 use crate::state::State;
 use crate::vocabulary::InstanceType;
 
+pub mod monthly;
 pub mod near;
 pub mod overview;
 pub mod price;

@@ -17,6 +17,8 @@ pub(crate) struct CliError {
     kind: Kind,
     message: String,
     hints: Vec<String>,
+    /// Whether the change would exceed the quota of its user.
+    over_quota: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -38,7 +40,7 @@ enum Kind {
 impl CliError {
     /// Creates an error. Messages and hints are in objects, too, so that they lose the error numbers of the system here.
     fn new(kind: Kind, message: &str) -> Self {
-        Self { kind, message: without_numbers(message).into_owned(), hints: Vec::new() }
+        Self { kind, message: without_numbers(message).into_owned(), hints: Vec::new(), over_quota: false }
     }
 
     /// Creates an error about the request of the user.
@@ -95,6 +97,11 @@ impl CliError {
     /// Reports whether the caller lacks the right.
     pub(crate) fn is_forbidden(&self) -> bool {
         self.kind == Kind::Server("Forbidden".to_owned())
+    }
+
+    /// Reports whether the change would exceed the quota of its user.
+    pub(crate) fn is_over_quota(&self) -> bool {
+        self.over_quota
     }
 
     /// Reports whether the API server gave no answer.
@@ -169,7 +176,7 @@ impl From<ApiError> for CliError {
                 } else {
                     None
                 };
-                let error = Self::new(Kind::Server(reason), &message);
+                let error = Self { over_quota, ..Self::new(Kind::Server(reason), &message) };
                 match hint {
                     Some(hint) => error.hint(hint),
                     None => error,
@@ -212,7 +219,7 @@ impl From<metrics::Failure> for CliError {
                 Self::user(message).hint("`kubectl get apiservice v1beta1.metrics.k8s.io -o yaml` shows the reason")
             }
             metrics::Failure::Forbidden(ApiError::Refused { reason, message, .. }) => {
-                Self { kind: Kind::Server(reason), message, hints: Vec::new() }
+                Self::new(Kind::Server(reason), &message)
                     .hint("the installed cmp may be older: ask an administrator to upgrade it (`kubectl cmp install`)")
             }
             metrics::Failure::Forbidden(error) | metrics::Failure::Other(error) => error.into(),

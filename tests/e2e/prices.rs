@@ -75,8 +75,10 @@ fn administrators_write_prices_and_users_read_them() {
     }
     user.cmp(&["set", "prices", "--remove", "--all", "--yes"]).fails().says("Error from server (Forbidden)");
     refusals(&user);
+    costs(&user, &web);
     moved(&user);
-    newer_and_broken(&user);
+    newer_and_broken(&user, &web);
+    without_the_right(&user, &web);
 }
 
 fn refusals(user: &World<'_>) {
@@ -97,6 +99,38 @@ fn refusals(user: &World<'_>) {
         .says("the prices from 2025-12-01T00:00:00Z: cpu=0.03 memory=0.004")
         .says("repeat the command with --yes");
     assert_eq!(data(user), before);
+}
+
+/// Checks the costs beside dry runs and refusals. An hour of a core and a GiB costs 0.034, a month 24.837.
+fn costs(user: &World<'_>, web: &str) {
+    let db = user.cluster("db");
+    for dry_run in ["--dry-run=client", "--dry-run=server"] {
+        let create = ["create", "cluster", &db, "--cpu", "2", "--memory", "4Gi", "--count", "3", dry_run];
+        user.cmp(&create).ok().says(&format!("cost: cluster {db} would cost 166.55 EUR a month\n"));
+        let scale = user.cmp(&["scale", "cluster", web, "--count", "2", dry_run]).ok();
+        scale.says(&format!("cost: cluster {web} would cost 49.67 EUR a month; before: 24.84 EUR a month\n"));
+        let resize = user.cmp(&["resize", "cluster", web, "--cpu", "2", dry_run]).ok();
+        resize.says(&format!("cost: cluster {web} would cost 46.75 EUR a month; before: 24.84 EUR a month\n"));
+        let over = user.cmp(&["create", "cluster", &db, "--cpu", "9", "--memory", "1Gi", dry_run]).fails();
+        over.says("exceeded quota: john").says(&format!("hint: cluster {db} would cost 200.16 EUR a month\n"));
+    }
+    user.cmp(&["create", "cluster", &db, "--cpu", "9", "--memory", "1Gi"])
+        .fails()
+        .says("would cost 200.16 EUR a month");
+    user.cmp(&["scale", "cluster", web, "--count", "9"]).fails().says("would cost 223.53 EUR a month");
+    user.cmp(&["resize", "cluster", web, "--cpu", "9", "--yes"]).fails().says("would cost 200.16 EUR a month");
+    // The change itself tells no cost.
+    user.cmp(&["scale", "cluster", web, "--count", "2"]).ok().says_not("cost");
+    user.cmp(&["schedule", "cluster", web, "--suspend", "0 20 * * *", "--resume", "0 8 * * *", "--yes"]).ok();
+    user.cmp(&["scale", "cluster", web, "--count", "1", "--dry-run=client"])
+        .ok()
+        .says("would cost 24.84 EUR a month, 12.42 EUR with its schedule; before: 49.67 EUR a month, 24.84 EUR with");
+    // A schedule of a file counts before the cluster exists.
+    let file = json!({ "apiVersion": "kubectl-cmp.dev/v1", "kind": "Cluster", "metadata": { "name": db }, "spec": {
+        "size": { "cpu": "1", "memory": "1Gi" }, "schedule": { "suspend": "0 20 * * *", "resume": "0 8 * * *" } } });
+    user.cmp_reading(&["create", "-f", "-", "--dry-run=client"], &file.to_string())
+        .ok()
+        .says("would cost 24.84 EUR a month, 12.42 EUR with its schedule\n");
 }
 
 /// Checks that an export has the prices, and that they can be removed and restored.
@@ -128,7 +162,7 @@ fn moved(user: &World<'_>) {
 }
 
 /// Checks keys of a newer version, and keys that cannot be read.
-fn newer_and_broken(user: &World<'_>) {
+fn newer_and_broken(user: &World<'_>, web: &str) {
     let hostile = "<script>alert(1)</script>\u{1b}[2J";
     let row = json!({ "all": { "cpu": "0.03" }, hostile: { "cpu": "9" } }).to_string();
     patch(user, &json!({ "discount": "10 %", DECEMBER: row }));
@@ -142,6 +176,7 @@ fn newer_and_broken(user: &World<'_>) {
     let stored: Value = serde_json::from_str(after[DECEMBER].as_str().unwrap()).unwrap();
     assert_eq!((&stored[hostile]["cpu"], &stored["all"]["cpu"]), (&json!("9"), &json!("0.04")));
 
+    let scale = ["scale", "cluster", web, "--count", "1", "--dry-run=client"];
     for (key, value, why, hint) in [
         (
             DECEMBER,
@@ -160,6 +195,8 @@ fn newer_and_broken(user: &World<'_>) {
         user.admin(&["cmp", "check"]).says(&format!("failed    prices: {expected}"));
         user.admin(&["cmp", "export", "--all"]).says(&format!("prices left out: {expected}"));
         set(user, &["--cpu", "1", "--from", "2026-01-01"]).fails().says(&expected).says(hint);
+        // The dry run goes on without the cost.
+        user.cmp(&scale).ok().says(&format!("cost: not known: {expected}"));
         match key {
             DECEMBER => set(user, &["--remove", "--from", "2025-12-01", "--yes"]).ok(),
             "currency" => set(user, &["--currency", "EUR"]).ok(),
@@ -171,6 +208,20 @@ fn newer_and_broken(user: &World<'_>) {
     // A key of a newer version stays.
     set(user, &["--remove", "--all", "--yes"]).ok();
     assert_eq!(data(user), json!({ "discount": "10 %" }));
+}
+
+/// Checks that a dry run of a user who may not read the prices works, and shows no cost.
+fn without_the_right(user: &World<'_>, web: &str) {
+    let scale = ["scale", "cluster", web, "--count", "2", "--dry-run=server"];
+    set(user, &["--cpu", "1"]).ok();
+    user.cmp(&scale).ok().says("cost: cluster ");
+    user.admin(&["delete", "rolebinding", "cmp-templates", "-n", "cmp-templates"]).ok();
+    eventually("the right is gone", SOON, || {
+        let said = user.cmp(&["get", "prices"]);
+        if said.code == 1 && said.stderr.contains("orbidden") { Ok(()) } else { Err(said.to_string()) }
+    });
+    user.cmp(&scale).ok().says_not("cost");
+    user.cmp(&["scale", "cluster", web, "--count", "9"]).fails().says("exceeded quota: john").says_not("would cost");
 }
 
 /// Returns a report as an object.

@@ -105,6 +105,14 @@ pub fn offers(range: Range, planned: &[Planned], spans: &[Span], rates: &Rates) 
     Ok(offers)
 }
 
+/// Returns the milliseconds of a range in which a schedule keeps instances suspended, if nobody else switches them. Returns
+/// `None` for a schedule that does not both suspend and resume, or that has no windows.
+pub(super) fn time_off(schedule: &Schedule, range: Range) -> Option<i128> {
+    let repeats = !schedule.suspend.is_empty() && !schedule.resume.is_empty();
+    let windows = repeats.then(|| windows(&lines_of(schedule), range))??;
+    Some(windows.within(range.from, range.until))
+}
+
 /// Returns the lines of a schedule alone.
 fn lines_of(schedule: &Schedule) -> Schedule {
     Schedule { skip_until: None, once: None, ..schedule.clone() }

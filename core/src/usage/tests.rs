@@ -7,6 +7,7 @@ use super::range::Moment;
 use super::uses::{HOUR, NANO};
 use super::*;
 
+mod monthly;
 mod overview;
 mod rates;
 mod savings;

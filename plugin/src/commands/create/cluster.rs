@@ -15,7 +15,7 @@ use cmp_core::vocabulary::InstanceType;
 
 use crate::args::pairs::pair;
 use crate::args::values::{amount, count, data_disk, disk, image, kind, memory, name, port, quantity, variable};
-use crate::args::{ChangeArgs, LoginWaitArgs, WaitArgs};
+use crate::args::{COST, ChangeArgs, LoginWaitArgs, WaitArgs};
 use crate::commands::shared::create_cluster::{ClusterRequest, Foreseen, create};
 use crate::commands::shared::first_boot::{Keys, digests, read_files};
 use crate::commands::shared::patch::Patch;
@@ -26,7 +26,8 @@ use crate::error::CliError;
 #[derive(Debug, Args)]
 #[command(
     override_usage = "kubectl cmp create cluster NAME --cpu CPU --memory MEMORY [OPTIONS] [-- ARG...]\n       kubectl cmp create cluster -f FILE [OPTIONS]",
-    before_help = "Examples:\n  kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3\n  kubectl cmp create cluster job --cpu 1 --memory 1Gi --image alpine --command -- sh -c 'sleep 9'"
+    before_help = "Examples:\n  kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3\n  kubectl cmp create cluster job --cpu 1 --memory 1Gi --image alpine --command -- sh -c 'sleep 9'",
+    after_help = COST
 )]
 pub(crate) struct CreateCluster {
     /// The name of the cluster; its namespace is <NAME>-ns
@@ -65,10 +66,10 @@ pub(crate) struct CreateCluster {
     /// A second disk for each VM that survives a stop; default path: /data
     #[arg(long, value_name = "SIZE[:PATH]", value_parser = data_disk)]
     pub(crate) data_disk: Option<Disk>,
-    /// Further changes: a JSON Patch or a merge patch of the Pod or the VirtualMachine
+    /// Further changes: a JSON Patch or merge patch of the Pod or VM
     #[arg(long, value_name = "FILE|JSON")]
     pub(crate) patch: Option<String>,
-    /// Another resource of each instance, such as nvidia.com/gpu=1 (repeatable)
+    /// Another resource, such as nvidia.com/gpu=1 (repeatable)
     #[arg(long, value_name = "NAME=AMOUNT", value_parser = amount)]
     pub(crate) resource: Vec<Amount>,
     /// Labels of the cluster, such as app=web,tier=front (repeatable)

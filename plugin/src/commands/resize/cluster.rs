@@ -5,19 +5,21 @@ use std::time::Duration;
 
 use clap::Args;
 
-use cmp_core::plan::amounts::Amount;
+use cmp_core::account::Want;
+use cmp_core::plan::amounts::{Amount, with_changes};
 use cmp_core::plan::resize::{self, Wish};
 use cmp_core::quantity::Quantity;
 
 use crate::args::values::{amount, duration, memory, quantity};
-use crate::args::{ChangeArgs, ClusterNameArg, YesArg};
+use crate::args::{COSTS, ChangeArgs, ClusterNameArg, YesArg};
+use crate::commands::shared::cost::{before, changed_with_cost, print_cost};
 use crate::commands::shared::print_cluster::print_cluster_change;
 use crate::commands::shared::resize_cluster::{ResizeRequest, resize};
 use crate::context::Context;
 use crate::error::CliError;
 
 #[derive(Debug, Args)]
-#[command(before_help = "Examples:\n  kubectl cmp resize cluster web --cpu 4 --memory 8Gi")]
+#[command(before_help = "Examples:\n  kubectl cmp resize cluster web --cpu 4 --memory 8Gi", after_help = COSTS)]
 pub(crate) struct ResizeCluster {
     #[command(flatten)]
     pub(crate) cluster: ClusterNameArg,
@@ -47,6 +49,19 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
     let wish = Wish { name: name.clone(), cpu, memory, more: resource };
     resize::says_something(&wish)?;
     let request = ResizeRequest { wish, yes: yes.yes, warned: false, wait, timeout, dry_run: change.dry.dry_run };
-    let (stored, word) = resize(context, &request).await?;
-    print_cluster_change(context, &stored, &name, word, &change).await
+    let before = before(context, change.dry.dry_run, &name).await;
+    let (stored, word) = match resize(context, &request).await {
+        Ok(done) => done,
+        Err(error) => {
+            let Wish { cpu, memory, more, .. } = &request.wish;
+            let asked = |before: Want| {
+                let size = with_changes(before.size.clone(), *cpu, *memory, more).ok()?;
+                Some(Want { size, ..before })
+            };
+            return Err(changed_with_cost(context, error, &name, asked).await);
+        }
+    };
+    print_cluster_change(context, &stored, &name, word, &change).await?;
+    print_cost(context, change.dry.dry_run, &name, before.as_ref(), &stored).await;
+    Ok(())
 }

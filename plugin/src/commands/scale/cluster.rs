@@ -2,17 +2,19 @@
 
 use clap::Args;
 
+use cmp_core::account::Want;
 use cmp_core::plan::scale::Wish;
 
 use crate::args::values::count;
-use crate::args::{ChangeArgs, ClusterNameArg, WaitArgs, YesArg};
+use crate::args::{COSTS, ChangeArgs, ClusterNameArg, WaitArgs, YesArg};
+use crate::commands::shared::cost::{before, changed_with_cost, print_cost};
 use crate::commands::shared::print_cluster::print_cluster_change;
 use crate::commands::shared::scale_cluster::{ScaleRequest, scale};
 use crate::context::Context;
 use crate::error::CliError;
 
 #[derive(Debug, Args)]
-#[command(before_help = "Examples:\n  kubectl cmp scale cluster web --count 5")]
+#[command(before_help = "Examples:\n  kubectl cmp scale cluster web --count 5", after_help = COSTS)]
 pub(crate) struct ScaleCluster {
     #[command(flatten)]
     pub(crate) cluster: ClusterNameArg,
@@ -30,6 +32,15 @@ pub(crate) struct ScaleCluster {
 pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(), CliError> {
     let ScaleCluster { cluster: ClusterNameArg { name }, count, yes: YesArg { yes }, wait, change } = args;
     let request = ScaleRequest { wish: Wish { name: name.clone(), count }, yes, wait, dry_run: change.dry.dry_run };
-    let (stored, word) = scale(context, &request).await?;
-    print_cluster_change(context, &stored, &name, word, &change).await
+    let before = before(context, change.dry.dry_run, &name).await;
+    let (stored, word) = match scale(context, &request).await {
+        Ok(done) => done,
+        Err(error) => {
+            let asked = |before| Some(Want { count, ..before });
+            return Err(changed_with_cost(context, error, &name, asked).await);
+        }
+    };
+    print_cluster_change(context, &stored, &name, word, &change).await?;
+    print_cost(context, change.dry.dry_run, &name, before.as_ref(), &stored).await;
+    Ok(())
 }

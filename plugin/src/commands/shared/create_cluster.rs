@@ -17,6 +17,7 @@ use cmp_core::template::Blueprint;
 use cmp_core::vocabulary::InstanceType;
 
 use crate::args::{ChangeArgs, DryRun, WaitArgs};
+use crate::commands::shared::cost::{print_cost, with_cost};
 use crate::commands::shared::first_boot::{own_key, write_secrets};
 use crate::commands::shared::login;
 use crate::commands::shared::make_instances::{existing, has_none, make_instances, running, try_first};
@@ -81,7 +82,10 @@ pub(crate) async fn create(
     let wish = with_own_key(context, wish, &blueprint, &before);
     let corrects = create::may_correct(&wish, &before, Timestamp::now());
     let wish = Wish { unmade: corrects && has_none(context, &wish.name, kind).await?, ..wish };
-    let plan = create::plan(&wish, &before, extent, Timestamp::now())?;
+    let plan = match create::plan(&wish, &before, extent, Timestamp::now()) {
+        Ok(plan) => plan,
+        Err(refusal) => return Err(with_cost(context, refusal.into(), &wish.name, &wish.want).await),
+    };
     context.ui.notes(room.filter(|_| plan.is_new()).as_slice());
     if is_ephemeral && plan.is_new() {
         context.ui.note(&loss::at_creation(&wish.name, wish.want.data_disk.as_deref()));
@@ -104,7 +108,10 @@ pub(crate) async fn create(
             }
             Step::Write => {
                 let wish = Wish { want: want.clone(), ..wish.clone() };
-                stored = write_want(context, &accounts, stored, &wish, change.dry.dry_run).await?;
+                stored = match write_want(context, &accounts, stored, &wish, change.dry.dry_run).await {
+                    Ok(stored) => stored,
+                    Err(error) => return Err(with_cost(context, error, &wish.name, &wish.want).await),
+                };
                 if extent.dry_run {
                     stored.account = plan.write.account.clone();
                     foreseen.set(stored.account.clone());
@@ -145,7 +152,9 @@ pub(crate) async fn create(
     if !extent.dry_run && change.prints_objects() {
         stored = accounts.get(&user).await?;
     }
-    print_cluster_change(context, &stored, name, plan.word(made), change).await
+    print_cluster_change(context, &stored, name, plan.word(made), change).await?;
+    print_cost(context, change.dry.dry_run, name, before.cluster(name).want.as_ref(), &stored).await;
+    Ok(())
 }
 
 /// Returns the number of instances that the real command would make. An owner who may not list them sees none missing.
