@@ -248,3 +248,75 @@ fn nobody_exceeds_the_quota_by_snapshots_or_restores_those_of_others() {
     };
     want("512Mi").fails().says("cannot be used after a change of size.storage");
 }
+
+#[test]
+fn a_data_disk_has_snapshots_and_comes_back_with_its_machine_as_owner() {
+    let user = user_with("1Gi");
+    let dev = user.cluster("dev");
+    let (ns, claim) = (format!("{dev}-ns"), format!("data-{dev}-0"));
+    let size = ["--type", "vm", "--cpu", "1", "--memory", "1Gi", "--data-disk", "1Gi"];
+    let create = [&["create", "cluster", &dev][..], &size].concat();
+    user.cmp(&create).ok();
+    // No class is the default one here. A user may name the class of a claim that has none.
+    let class = json!({ "spec": { "storageClassName": WITH_SNAPSHOTS } }).to_string();
+    user.kubectl(&["patch", "pvc", &claim, "-n", &ns, "--type=merge", "-p", &class]).ok();
+    let volume = json!({
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": claim },
+        "spec": {
+            "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"], "storageClassName": WITH_SNAPSHOTS,
+            "persistentVolumeReclaimPolicy": "Retain", "hostPath": { "path": "/tmp/nowhere" },
+            "claimRef": { "namespace": ns, "name": claim },
+        },
+    });
+    shared().admin_reading(&["create", "-f", "-"], &volume.to_string()).ok();
+    let late = ["--wait", "--timeout", "120s"];
+    user.cmp(&[&create[..], &late].concat()).ok();
+    eventually("the snapshot is taken", SOON, || {
+        let taken = user.cmp(&[&["snapshot", "cluster", &dev, "--name", "before"][..], &late].concat());
+        if taken.code == 0 { Ok(()) } else { Err(taken.to_string()) }
+    });
+    charged(&user, "1Gi").unwrap();
+    user.cmp(&["get", "snapshots"]).ok().says("before").says("1/1").says("ready");
+    let before = claims(&user, &ns);
+    user.cmp(&[&["suspend", "cluster", &dev, "--mode", "halt"][..], &late].concat()).ok();
+    user.cmp(&["restore", "cluster", &dev, "--snapshot", "before", "--yes", "--timeout", "120s"]).ok().says("restored");
+    let after = claims(&user, &ns);
+    assert_eq!((before.len(), after.len()), (1, 1), "no disk is left beside it: {after:?}");
+    assert_eq!((&after[0][0], &after[0][3]), (&json!(claim), &json!("VirtualMachine")));
+    assert!(before[0][1] != after[0][1] && after[0][2].is_string(), "it is another one, from the snapshot: {after:?}");
+    user.cmp(&[&["resume", "cluster", &dev][..], &late].concat()).ok();
+    // The same command finds the disk, and makes no other one.
+    user.cmp(&create).ok().says("unchanged");
+    assert_eq!(claims(&user, &ns), after);
+    user.cmp(&[&["delete", "snapshot", "before", "--in", &dev, "--yes"][..], &late].concat()).ok();
+    eventually("the room came back", SOON, || charged(&user, "0"));
+    user.cmp(&[&["delete", "cluster", &dev, "--yes"][..], &late].concat()).ok();
+    nothing_left(&ns).unwrap();
+}
+
+#[test]
+fn a_machine_with_two_disks_that_stay_has_no_snapshots_and_says_which_disks() {
+    let user = user_with("4Gi");
+    let (dev, two) = (user.cluster("dev"), user.cluster("two"));
+    let size = ["--type", "vm", "--cpu", "1", "--memory", "1Gi", "--disk", "1Gi"];
+    user.cmp(&[&["create", "cluster", &two][..], &size, &["--data-disk", "1Gi"]].concat())
+        .fails()
+        .says("--disk and --data-disk: both set the storage of an instance");
+    let image = ["--image", "https://images.example/x", "--wait", "--timeout", "120s"];
+    user.cmp(&[&["create", "cluster", &dev][..], &size, &image].concat()).ok();
+    // The second disk is a claim of the user's own, in the room of the import that is over.
+    let ns = format!("{dev}-ns");
+    let claim = json!({ "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": { "name": "more" },
+        "spec": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } } } });
+    eventually("the import gave its room back", SOON, || {
+        let made = user.kubectl_reading(&["create", "-n", &ns, "-f", "-"], &claim.to_string());
+        if made.code == 0 { Ok(()) } else { Err(made.to_string()) }
+    });
+    let volume = json!({ "name": "more", "persistentVolumeClaim": { "claimName": "more" } });
+    let patch = json!([{ "op": "add", "path": "/spec/template/spec/volumes/-", "value": volume }]).to_string();
+    user.kubectl(&["patch", "vm", &format!("{dev}-0"), "-n", &ns, "--type=json", "-p", &patch]).ok();
+    user.cmp(&["snapshot", "cluster", &dev])
+        .fails()
+        .says(&format!("{dev}-0 has 2 disks that stay, and a snapshot is of one: root, more"));
+    charged(&user, "0").unwrap();
+}
