@@ -7,16 +7,19 @@ use kube::api::{Api, DynamicObject, ListParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::watcher::Config;
 use kube::{Client, ResourceExt};
+use serde_json::Value;
+use tokio::time::Instant;
 
 use cmp_core::instance::Instance;
 use cmp_core::kubevirt::LooseCondition;
-use cmp_core::name::ClusterName;
+use cmp_core::name::{ClusterName, InstanceName};
 use cmp_core::root_disk::{DataVolume, GROUP, VERSION, explain, may_explain, probe, volume_name};
 
 use crate::accounts::changes;
 use crate::discovery::{self, serves};
+use crate::early::{CATCH_UP, PAUSE};
 use crate::error::{ApiError, if_there};
-use crate::kubevirt::read;
+use crate::kubevirt::{Machines, read};
 
 const PLURAL: &str = "datavolumes";
 
@@ -64,6 +67,48 @@ pub async fn try_one(client: &Client) -> Result<(), ApiError> {
     let params = PostParams { dry_run: true, ..PostParams::default() };
     volumes.create(&params, &DynamicObject::new("cmp-check", &resource).data(probe())).await?;
     Ok(())
+}
+
+/// Makes the `DataVolume` of a VM whose root disk is a copy, if it has none. It is made before the VM, which KubeVirt makes
+/// its owner.
+pub(crate) async fn copy(
+    client: &Client,
+    instance: &InstanceName,
+    volume: &Value,
+    manager: &str,
+    dry_run: bool,
+) -> Result<(), ApiError> {
+    let volumes = api(client, &instance.cluster);
+    let object: DynamicObject =
+        serde_json::from_value(volume.clone()).map_err(|error| ApiError::Other(error.to_string()))?;
+    let params = PostParams { dry_run, field_manager: Some(manager.to_owned()) };
+    let (name, deadline) = (object.name_any(), Instant::now() + CATCH_UP);
+    loop {
+        let found = if_there(volumes.get_metadata(&name).await.map_err(ApiError::from))?;
+        let leaves = match &found {
+            None => match volumes.create(&params, &object).await.map_err(ApiError::from) {
+                Ok(_) => return Ok(()),
+                // Another client made it in between. The next look decides about it.
+                Err(error) if error.is_already_there() => false,
+                // The RoleBinding or the count was written a moment ago, and not every API server has seen it.
+                Err(error) if error.is_not_seen_yet() && Instant::now() < deadline => false,
+                Err(error) => return Err(error),
+            },
+            Some(found) if found.metadata.deletion_timestamp.is_some() => true,
+            Some(found) if found.metadata.owner_references.iter().flatten().next().is_none() => return Ok(()),
+            // It belongs to this VM, which another client made, or to an earlier one.
+            Some(_) => match Machines::of(client, &instance.cluster).get(instance).await? {
+                Some(_) => return Ok(()),
+                None => true,
+            },
+        };
+        if leaves && Instant::now() >= deadline {
+            return Err(ApiError::Other(format!(
+                "the disk {name} of an earlier VM is still being deleted: repeat the command when it is gone"
+            )));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// Yields whenever a `DataVolume` of a cluster changes, and once when the first list is complete.

@@ -34,9 +34,7 @@ pub async fn read(client: &Client, cluster: &ClusterName, settings: &Settings) -
     // Without an owner of ours the Namespace belongs to somebody else: read nothing in it.
     let fences = Fences { namespace: Some(ObservedNamespace::of(&seen)), ..Fences::default() };
     let kind = fences.namespace.as_ref().and_then(|seen| seen.kind).unwrap_or(InstanceType::Container);
-    if fences.namespace.as_ref().is_none_or(|seen| seen.owner.is_none()) {
-        return Ok(fences);
-    }
+    let Some(owner) = fences.namespace.as_ref().and_then(|seen| seen.owner.clone()) else { return Ok(fences) };
     let all = ListParams::default();
     let (quota, limits, policy, account, bindings) = futures::try_join!(
         quotas.get_opt(keys::FENCE_NAME),
@@ -49,7 +47,8 @@ pub async fn read(client: &Client, cluster: &ClusterName, settings: &Settings) -
     Ok(Fences {
         quota: quota.as_ref().map(ObservedFence::of_quota),
         limits: limits.as_ref().map(ObservedFence::of_limits),
-        network_policy: policy.is_some_and(|policy| policy.spec == network_policy(cluster, kind, settings).spec),
+        network_policy: policy
+            .is_some_and(|policy| policy.spec == network_policy(&owner, cluster, kind, settings).spec),
         service_account: account.is_some_and(|account| account.automount_service_account_token == Some(false)),
         role_binding: bound(keys::BINDING_NAME),
         schedule_binding: bound(keys::SCHEDULE_ROLE),

@@ -139,6 +139,8 @@ pub struct New {
     object: Object,
     /// The size of its data disk, if it has one.
     data_disk: Option<Quantity>,
+    /// The `DataVolume` of its root disk, if the disk is a copy.
+    copied_disk: Option<Value>,
 }
 
 #[derive(Debug, Clone)]
@@ -161,11 +163,15 @@ impl New {
                 Object::Machine(powered_off::virtual_machine(&blueprint.virtual_machine(name)?, *state, suspension)?)
             }
         };
-        Some(Self { name: name.clone(), object, data_disk: blueprint.data_disk() })
+        let (data_disk, copied_disk) = (blueprint.data_disk(), blueprint.copied_disk(name));
+        Some(Self { name: name.clone(), object, data_disk, copied_disk })
     }
 
     /// Creates the instance, or lets the API server judge it by a dry run. Returns whether it did not exist yet.
     pub async fn create(&self, client: &Client, manager: &str, dry_run: bool) -> Result<bool, ApiError> {
+        if let Some(volume) = &self.copied_disk {
+            data_volumes::copy(client, &self.name, volume, manager, dry_run).await?;
+        }
         let made = self.create_object(client, manager, dry_run).await?;
         let is_new = made.is_some();
         if let Some(size) = self.data_disk.filter(|_| !dry_run) {

@@ -6,10 +6,12 @@ use k8s_openapi::api::core::v1::{
     LimitRange, LimitRangeItem, LimitRangeSpec, Namespace, ResourceQuota, ResourceQuotaSpec, ServiceAccount,
 };
 use k8s_openapi::api::networking::v1::{
-    IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec,
+    IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
+    NetworkPolicySpec,
 };
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::account::Shape;
 use crate::keys;
@@ -284,12 +286,21 @@ fn egress(denied: &[Cidr]) -> NetworkPolicyEgressRule {
     NetworkPolicyEgressRule { to: Some([pods].into_iter().chain(blocks).collect()), ports: None }
 }
 
-/// Returns the NetworkPolicy of a cluster. No traffic comes in from other Namespaces, and none goes out to the ranges
-/// that the administrator has closed.
+/// The port on which CDI's Pod beside a new disk receives the copy of another one.
+const CDI_UPLOAD: i32 = 8443;
+
+/// Returns the NetworkPolicy of a cluster of `user`. No traffic comes in from other Namespaces, and none goes out to the
+/// ranges that the administrator has closed.
 ///
 /// For VMs, virt-api may connect, because it forwards their owner's connections (`ssh` and `port-forward`). For
-/// Pods, the kubelet forwards such connections, and no NetworkPolicy applies to it.
-pub fn network_policy(cluster: &ClusterName, kind: InstanceType, settings: &Settings) -> NetworkPolicy {
+/// Pods, the kubelet forwards such connections, and no NetworkPolicy applies to it. CDI's Pods beside the disks of the same
+/// owner may send copies of them.
+pub fn network_policy(
+    user: &UserName,
+    cluster: &ClusterName,
+    kind: InstanceType,
+    settings: &Settings,
+) -> NetworkPolicy {
     let labelled = |key: &str, value: &str| LabelSelector {
         match_labels: Some(BTreeMap::from([(key.to_owned(), value.to_owned())])),
         ..LabelSelector::default()
@@ -311,6 +322,21 @@ pub fn network_policy(cluster: &ClusterName, kind: InstanceType, settings: &Sett
             ..NetworkPolicyPeer::default()
         });
     }
+    let mut ingress = vec![NetworkPolicyIngressRule { from: Some(from), ports: None }];
+    if kind == InstanceType::Vm {
+        let copier = NetworkPolicyPeer {
+            namespace_selector: Some(labelled(keys::OWNER, user.as_str())),
+            pod_selector: Some(labelled("cdi.kubevirt.io", "cdi-clone-source")),
+            ..NetworkPolicyPeer::default()
+        };
+        let port = NetworkPolicyPort {
+            port: Some(IntOrString::Int(CDI_UPLOAD)),
+            // The default. The spec is compared with the stored one.
+            protocol: Some("TCP".to_owned()),
+            ..NetworkPolicyPort::default()
+        };
+        ingress.push(NetworkPolicyIngressRule { from: Some(vec![copier]), ports: Some(vec![port]) });
+    }
     let closed = !settings.deny_egress_to.is_empty();
     let directions = [Some("Ingress"), closed.then_some("Egress")];
     NetworkPolicy {
@@ -318,7 +344,7 @@ pub fn network_policy(cluster: &ClusterName, kind: InstanceType, settings: &Sett
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(LabelSelector::default()),
             policy_types: Some(directions.into_iter().flatten().map(str::to_owned).collect()),
-            ingress: Some(vec![NetworkPolicyIngressRule { from: Some(from), ports: None }]),
+            ingress: Some(ingress),
             egress: closed.then(|| vec![egress(&settings.deny_egress_to)]),
         }),
     }
@@ -380,6 +406,10 @@ mod tests {
     use crate::account::tests::{name, shape, size};
     use crate::quantity::amounts_of;
 
+    fn user() -> UserName {
+        "john".parse().unwrap()
+    }
+
     fn listed(amounts: &Amounts) -> String {
         amounts.iter().map(|(key, amount)| format!("{key}={amount}")).collect::<Vec<_>>().join(" ")
     }
@@ -437,14 +467,14 @@ mod tests {
     }
 
     #[test]
-    fn ingress_is_allowed_from_the_namespace_and_for_vms_from_virt_api() {
-        let from = |kind| {
-            let policy = network_policy(&name("web"), kind, &Settings::default());
+    fn ingress_is_allowed_from_the_namespace_and_for_vms_from_virt_api_and_for_copies() {
+        let ingress = |kind| {
+            let policy = network_policy(&user(), &name("web"), kind, &Settings::default());
             assert_eq!(policy.metadata.namespace.as_deref(), Some("web-ns"));
-            serde_json::to_value(policy.spec).unwrap()["ingress"][0]["from"].clone()
+            serde_json::to_value(policy.spec).unwrap()["ingress"].clone()
         };
         let same = serde_json::json!({ "podSelector": {} });
-        assert_eq!(from(InstanceType::Container), serde_json::json!([same]));
+        assert_eq!(ingress(InstanceType::Container), serde_json::json!([{ "from": [same] }]));
         let virt_api = serde_json::json!({
             // Both selectors are in one peer, so that a Pod with this label in another Namespace is not let in.
             "namespaceSelector": { "matchExpressions": [{
@@ -453,7 +483,15 @@ mod tests {
             }] },
             "podSelector": { "matchLabels": { "kubevirt.io": "virt-api" } },
         });
-        assert_eq!(from(InstanceType::Vm), serde_json::json!([same, virt_api]));
+        // The copier is of the same owner, and connects to one port.
+        let copier = serde_json::json!({
+            "namespaceSelector": { "matchLabels": { "kubectl-cmp.dev/owner": "john" } },
+            "podSelector": { "matchLabels": { "cdi.kubevirt.io": "cdi-clone-source" } },
+        });
+        assert_eq!(
+            ingress(InstanceType::Vm),
+            serde_json::json!([{ "from": [same, virt_api] }, { "from": [copier], "ports": [{ "port": 8443, "protocol": "TCP" }] }])
+        );
     }
 
     #[test]
@@ -507,7 +545,8 @@ mod tests {
             deny_egress_to: denied.iter().map(|cidr| cidr.parse().unwrap()).collect(),
             ..Settings::default()
         };
-        let spec = serde_json::to_value(network_policy(&name("web"), InstanceType::Container, &settings).spec).unwrap();
+        let spec = serde_json::to_value(network_policy(&user(), &name("web"), InstanceType::Container, &settings).spec)
+            .unwrap();
         assert_eq!(spec["policyTypes"], serde_json::json!(["Ingress", "Egress"]));
         assert_eq!(
             spec["egress"],
@@ -517,7 +556,7 @@ mod tests {
                 { "ipBlock": { "cidr": "::/0", "except": ["fd00:ec2::254/128"] } },
             ] }])
         );
-        let open = network_policy(&name("web"), InstanceType::Container, &Settings::default()).spec.unwrap();
+        let open = network_policy(&user(), &name("web"), InstanceType::Container, &Settings::default()).spec.unwrap();
         assert_eq!((open.egress, open.policy_types), (None, Some(vec!["Ingress".to_owned()])));
     }
 }

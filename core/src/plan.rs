@@ -6,6 +6,7 @@
 //! of an account is planned anew for each version of the account that it is tried on.
 
 pub mod amounts;
+pub mod copy;
 pub mod create;
 pub mod create_user;
 pub mod delete;

@@ -2,7 +2,7 @@
 //!
 //! The claims that CDI makes are exactly the storage of the size. The form `storage` of a `DataVolume` would add room for a
 //! file system, which the ResourceQuota counts. An image in a registry needs one claim: the nodes pull the image, and CDI
-//! writes into the claim itself. An image on a web server needs a second one of the same size while it is unpacked.
+//! writes into the claim itself. An image that CDI downloads needs a second one of the same size while it is unpacked.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::account::Want;
 use crate::containers::Metadata;
 use crate::disk::Disk;
-use crate::disk_source::{HTTPS, IMAGE};
+use crate::disk_source::{Copied, HTTPS, IMAGE, UNPACKED};
 use crate::instance::Instance;
 use crate::kubevirt::LooseCondition;
 use crate::name::InstanceName;
@@ -50,7 +50,11 @@ pub(crate) fn judge(want: &Want) -> Result<(), (String, String)> {
     match (source.as_str(), on_web) {
         (HTTPS, None) => no("rootDisk \"https\"", "needs an image that begins with https://"),
         (HTTPS, Some(address)) => web_image::check(address).map_err(|wrong| ("image".to_owned(), wrong.to_string())),
+        (UNPACKED, Some(_)) => no("rootDisk \"unpacked\"", "is for the image of a template: use https"),
         (IMAGE, Some(_)) => no("rootDisk \"image\"", "is for an image in a registry: use https"),
+        (source, _) if want.image.is_some() && Copied::read(source).is_some() => {
+            no("image", "is for disks that are filled from it, and rootDisk names another cluster: leave it out")
+        }
         _ => Ok(()),
     }
 }
@@ -58,6 +62,45 @@ pub(crate) fn judge(want: &Want) -> Result<(), (String, String)> {
 /// Returns the source of a disk that is filled from an image on a web server.
 pub(crate) fn of_address(address: &str) -> Value {
     json!({ "http": { "url": address } })
+}
+
+/// Returns the source of a disk that is a copy. [`name_copy`] names the claim for each instance.
+pub(crate) fn of_copy(copied: &Copied) -> Value {
+    json!({ "pvc": { "namespace": copied.cluster.namespace(), "name": copied.to_string() } })
+}
+
+/// Returns the cluster of which a disk is a copy, before the machine has a name. No claim can have such a name.
+fn copied(spec: &Value) -> Option<Copied> {
+    Copied::read(spec["source"]["pvc"]["name"].as_str()?)
+}
+
+/// Names the claim that the disk of an instance is copied from.
+pub(crate) fn name_copy(spec: &mut Value, instance: &InstanceName) {
+    if let Some(copied) = copied(spec) {
+        spec["source"]["pvc"]["name"] = json!(volume_name(&copied.instance(instance.index)));
+    }
+}
+
+/// Returns the `DataVolume` of an instance whose disk is a copy, from its VirtualMachine. `unnamed` is the machine before it
+/// had a name.
+///
+/// CDI authorizes whoever makes a `DataVolume`. The owner makes it, and KubeVirt takes it over for the VM. KubeVirt itself would
+/// act for the ServiceAccount of the Namespace, which has no rights in another one.
+pub(crate) fn copy_of(unnamed: &Value, machine: &Value, instance: &InstanceName) -> Option<Value> {
+    let at =
+        unnamed["spec"]["dataVolumeTemplates"].as_array()?.iter().position(|one| copied(&one["spec"]).is_some())?;
+    let mut volume = machine["spec"]["dataVolumeTemplates"].get(at)?.clone();
+    volume["apiVersion"] = json!(format!("{GROUP}/{VERSION}"));
+    volume["kind"] = json!("DataVolume");
+    volume["metadata"]["namespace"] = json!(instance.cluster.namespace());
+    Some(volume)
+}
+
+/// Reports whether CDI unpacks a source in a second claim, its scratch space. It does so for each image that it downloads
+/// itself.
+pub(crate) fn is_unpacked(source: &Value) -> bool {
+    let by_cdi = |registry: &Value| registry.is_object() && registry["pullMethod"] != "node";
+    by_cdi(&source["registry"]) || ["http", "s3", "gcs", "imageio", "upload"].iter().any(|of| !source[*of].is_null())
 }
 
 /// Returns the source of a disk that only newer versions have.
@@ -87,11 +130,11 @@ pub(crate) fn template(content: &BTreeMap<&str, Value>, class: &Value, size: Qua
         spec[*key] = value.clone();
     }
     let mut metadata = json!({ "name": UNNAMED });
-    // CDI itself keeps the helpers of a clone away from the claim.
-    if spec["source"]
+    // CDI keeps the helpers of a clone in the Namespace of its source. There the ResourceQuota of a cluster has no room.
+    let imports = spec["source"]
         .as_object()
-        .is_some_and(|source| ["registry", "http", "blank"].iter().any(|of| source.contains_key(*of)))
-    {
+        .is_some_and(|source| !source.contains_key("pvc") && !source.contains_key("snapshot"));
+    if imports || copied(&spec).is_some() {
         metadata["annotations"] = json!({ USE_POPULATOR: "false" });
     }
     json!({ "metadata": metadata, "spec": spec })
@@ -207,12 +250,18 @@ mod tests {
                 },
             })
         );
-        // CDI keeps what a clone needs in the Namespace of the source.
+        // A clone of an image of an administrator has its helpers in the Namespace of the image.
         let clone = BTreeMap::from([("sourceRef", json!({ "kind": "DataSource", "name": "fedora" }))]);
         let made = template(&clone, &json!("fast"), "1Gi".parse().unwrap());
         assert_eq!((&made["metadata"]["annotations"], &made["spec"]["source"]), (&Value::Null, &Value::Null));
         assert_eq!(made["spec"]["pvc"]["storageClassName"], "fast");
         assert_eq!(volume_name(&name("dev").instance(1)), "root-dev-1");
+        // A copy has none, and names its claim for each instance.
+        let copied = Copied { cluster: name("web"), instances: 2 };
+        let mut made = template(&BTreeMap::from([("source", of_copy(&copied))]), &Value::Null, "1Gi".parse().unwrap());
+        assert_eq!(made["metadata"]["annotations"], json!({ "cdi.kubevirt.io/storage.usePopulator": "false" }));
+        name_copy(&mut made["spec"], &name("dev").instance(1));
+        assert_eq!(made["spec"]["source"], json!({ "pvc": { "namespace": "web-ns", "name": "root-web-1" } }));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::manifest::{self, pairs};
 use crate::name::InstanceName;
 use crate::quantity::Quantity;
 use crate::resources::{Resources, STORAGE};
+use crate::root_disk;
 use crate::state::State;
 use crate::vocabulary::InstanceType;
 
@@ -191,6 +192,11 @@ impl Template {
         blueprint.map_err(|wrong| TemplateError { operation: blamed.filter(|_| !without).or(wrong.operation), ..wrong })
     }
 
+    /// Reports whether its VMs fill their root disks from an image that CDI unpacks in a second claim.
+    pub fn unpacks(&self) -> bool {
+        matches!(&self.spec, TemplateSpec::Machine(machine) if root::unpacks(machine))
+    }
+
     /// Returns the storage that each VM of a want needs for the state of its TPM or EFI. Containers need none, and neither
     /// does a want that cannot be made.
     pub fn state(&self, want: &Want) -> Quantity {
@@ -315,6 +321,12 @@ impl Blueprint {
             InstanceSpec::Machine { machine, .. } => Some(machine::named(machine, instance, self.released)),
             InstanceSpec::Pod { .. } => None,
         }
+    }
+
+    /// Returns the `DataVolume` of the root disk of an instance, if the disk is a copy. It has to be made before the VM.
+    pub fn copied_disk(&self, instance: &InstanceName) -> Option<Value> {
+        let InstanceSpec::Machine { machine, .. } = &self.spec else { return None };
+        root_disk::copy_of(machine, &machine::named(machine, instance, self.released), instance)
     }
 
     /// Returns the StatefulSet of an instance, if the cluster is of containers. It has one replica, or none while the

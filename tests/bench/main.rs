@@ -150,7 +150,7 @@ fn objects(user: &UserName, cluster: &ClusterName, want: &Want) -> Vec<Value> {
         json(serde_json::to_value(manifest::namespace(user, cluster, kind, &want.size, "1"))),
         json(serde_json::to_value(manifest::resource_quota(cluster, kind, &shape, "u", "1"))),
         json(serde_json::to_value(manifest::limit_range(cluster, kind, &want.size, &settings, "u", "1"))),
-        json(serde_json::to_value(manifest::network_policy(cluster, kind, &settings))),
+        json(serde_json::to_value(manifest::network_policy(user, cluster, kind, &settings))),
         json(serde_json::to_value(manifest::role_binding(user, cluster, kind))),
     ];
     let blueprint = Template::container().blueprint(want).unwrap();

@@ -4,6 +4,8 @@
 //! populator. An import that a Pod of CDI unpacks has scratch space as well. A claim that the API server refuses is
 //! made again after a second. Nothing is imported, and no volume is provisioned: each claim gets an empty one.
 //!
+//! A copy of another claim goes on when that claim exists and no Pod uses it, as CDI's host-assisted clone does.
+//!
 //! The annotation `tests.kubectl-cmp.dev/import` of a `DataVolume` changes its import. `waits-at-43.2%` stops it there,
 //! `fails` has it fail as for an image that is larger than the disk. Without the annotation it goes on.
 
@@ -11,8 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
-use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
+};
 use kube::runtime::controller::Action;
 use kube::runtime::{Controller, watcher};
 use kube::{Api, Client, ResourceExt};
@@ -85,14 +89,20 @@ async fn reconcile(volume: Arc<DynamicObject>, cdi: Arc<Cdi>) -> Result<Action, 
         report(&cdi, &volume, "ImportScheduled", "N/A", Vec::new()).await?;
         return Ok(Action::requeue(Duration::from_millis(100)));
     }
+    let source = &volume.data["spec"]["source"]["pvc"];
+    if source.is_object() && !is_idle(&cdi.cluster, source).await? {
+        report(&cdi, &volume, "CloneScheduled", "N/A", Vec::new()).await?;
+        return Ok(Action::requeue(Duration::from_millis(300)));
+    }
+    let doing = if source.is_object() { "CloneInProgress" } else { "ImportInProgress" };
     let running = |status: &str, reason: &str, message: &str| {
         vec![json!({ "type": "Running", "status": status, "reason": reason, "message": message })]
     };
     let wish = volume.annotations().get(IMPORT).map(String::as_str).unwrap_or_default();
     let (phase, progress, conditions) = match wish {
-        "fails" => ("ImportInProgress", "N/A", running("False", "Error", TOO_LARGE)),
+        "fails" => (doing, "N/A", running("False", "Error", TOO_LARGE)),
         stops if stops.starts_with("waits-at-") => {
-            ("ImportInProgress", stops.trim_start_matches("waits-at-"), running("True", "Pod is running", ""))
+            (doing, stops.trim_start_matches("waits-at-"), running("True", "Pod is running", ""))
         }
         _ => ("Succeeded", "100.0%", running("False", "Completed", "Import Complete")),
     };
@@ -100,12 +110,31 @@ async fn reconcile(volume: Arc<DynamicObject>, cdi: Arc<Cdi>) -> Result<Action, 
     Ok(Action::await_change())
 }
 
+/// Reports whether the source of a copy exists, and no Pod uses it.
+async fn is_idle(cluster: &Client, source: &Value) -> Result<bool, kube::Error> {
+    let (namespace, name) = (source["namespace"].as_str().unwrap_or_default(), source["name"].as_str());
+    let claims = Api::<PersistentVolumeClaim>::namespaced(cluster.clone(), namespace);
+    if claims.get_metadata_opt(name.unwrap_or_default()).await?.is_none() {
+        return Ok(false);
+    }
+    let pods = Api::<Pod>::namespaced(cluster.clone(), namespace).list(&ListParams::default()).await?;
+    let uses = |pod: &Pod| {
+        let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        !matches!(phase, Some("Succeeded" | "Failed"))
+            && volumes
+                .filter_map(|volume| volume.persistent_volume_claim.as_ref())
+                .any(|claim| Some(claim.claim_name.as_str()) == name)
+    };
+    Ok(!pods.items.iter().any(uses))
+}
+
 /// Returns the claims that CDI makes for a `DataVolume` before its content is there, each with its spec.
 fn wanted_claims(volume: &DynamicObject) -> Vec<(String, Value)> {
     let (name, spec) = (volume.name_any(), &volume.data["spec"]);
     let claim = if spec["pvc"].is_object() { spec["pvc"].clone() } else { with_overhead(&spec["storage"]) };
     let mut claims = vec![(name.clone(), claim.clone())];
-    // CDI keeps what a clone needs in the Namespace of its source.
+    // CDI keeps the helpers of a clone in the Namespace of its source. A copy of cmp has none.
     if spec["source"]["pvc"].is_object() {
         return claims;
     }

@@ -42,7 +42,7 @@ fn the_guide_to_virtual_machines_can_be_followed() {
         }
         // The names are used by no other test, and no guest here answers on port 22.
         let mut command = format!(" {command} ").replace("--wait=ssh", "--wait").replace("john", &john.name);
-        for cluster in ["dev", "web", "lab", "db", "ci", "train"] {
+        for cluster in ["dev", "web", "lab", "db", "copy", "ci", "train"] {
             for (before, after) in [(" ", " "), (" ", "-0 ")] {
                 command = command.replace(
                     &format!("{before}{cluster}{after}"),

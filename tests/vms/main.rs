@@ -5,6 +5,7 @@ mod agent;
 mod attacks;
 mod clusters;
 mod complaints;
+mod copies;
 mod devices;
 mod disk;
 mod examples;

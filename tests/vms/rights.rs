@@ -9,7 +9,7 @@ use crate::clusters::running;
 use crate::support::{SOON, installed};
 
 /// The rights in a cluster of their own. KubeVirt itself grants the last five to every authenticated user.
-const RIGHTS: [&str; 21] = [
+const RIGHTS: [&str; 22] = [
     "kubevirt.io/virtualmachines: create, delete, get, list, patch, update, watch",
     "kubevirt.io/virtualmachineinstances: get, list, watch",
     "subresources.kubevirt.io/virtualmachines/start: update",
@@ -22,7 +22,8 @@ const RIGHTS: [&str; 21] = [
     "subresources.kubevirt.io/virtualmachineinstances/portforward: get",
     "subresources.kubevirt.io/virtualmachines/portforward: get",
     "subresources.kubevirt.io/virtualmachineinstances/guestosinfo: get",
-    "cdi.kubevirt.io/datavolumes: get, list, watch",
+    "cdi.kubevirt.io/datavolumes: create, delete, get, list, watch",
+    "cdi.kubevirt.io/datavolumes/source: create",
     "snapshot.kubevirt.io/virtualmachinesnapshots: create, delete, get, list, watch",
     "snapshot.kubevirt.io/virtualmachinerestores: create, delete, get, list, watch",
     "snapshot.kubevirt.io/virtualmachinesnapshotcontents: get, list, watch",
@@ -67,7 +68,7 @@ fn the_rights_of_a_user_in_kubevirt_are_exactly_these() {
     assert_eq!(rights(&format!("{dev}-ns")), expected(&RIGHTS));
     // In other Namespaces a user has only the rights of every authenticated user.
     for namespace in ["default", "kubevirt", "cmp-users"] {
-        assert_eq!(rights(namespace), expected(&RIGHTS[16..]), "in {namespace}");
+        assert_eq!(rights(namespace), expected(&RIGHTS[17..]), "in {namespace}");
     }
 }
 

@@ -128,7 +128,7 @@ fn nobody_gets_more_storage_or_the_disks_of_others_by_cdi() {
     };
     let own =
         object("cdi.kubevirt.io/v1beta1", "DataVolume", json!({}), json!({ "source": { "blank": {} }, "pvc": disk }));
-    user.kubectl_reading(&["create", "-f", "-"], &own).fails().says("datavolumes.cdi.kubevirt.io is forbidden");
+    user.kubectl_reading(&["create", "-f", "-"], &own).fails().says("x is not the root disk of one of the 2 instances");
     for key in ["cdi.kubevirt.io/storage.import.endpoint", "k8s.io/CloneRequest"] {
         let claim = object("v1", "PersistentVolumeClaim", json!({ key: "x" }), disk.clone());
         let refused = user.kubectl_reading(&["create", "-f", "-"], &claim);

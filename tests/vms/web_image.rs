@@ -67,6 +67,38 @@ fn the_storage_in_which_cdi_unpacks_an_image_is_charged() {
 }
 
 #[test]
+fn the_storage_in_which_cdi_unpacks_the_image_of_a_template_is_charged() {
+    let user = with_storage("2Gi");
+    let (dev, template) = (user.cluster("dev"), user.cluster("images"));
+    let (ns, one) = (format!("{dev}-ns"), format!("{dev}-0"));
+    let mut manifest = user.cmp(&["get", "template", "vm", "-o", "json"]).ok().json()["spec"]["manifest"].clone();
+    let pvc = json!({ "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } } });
+    manifest["spec"]["dataVolumeTemplates"] = json!([{ "metadata": { "name": "image" },
+        "spec": { "source": { "http": { "url": ADDRESS } }, "pvc": pvc } }]);
+    manifest["spec"]["template"]["spec"]["volumes"] = json!([{ "name": "root", "dataVolume": { "name": "image" } }]);
+    let store = ["cmp", "create", "template", &template, "-f", "-"];
+    shared().admin_reading(&store, &manifest.to_string()).ok();
+    let size = ["--template", &template, "--cpu", "1", "--memory", "1Gi", "--disk", "1Gi"];
+    let made = |more: &[&str]| user.cmp(&[&["create", "cluster", &dev][..], &size, more].concat());
+    made(&["--count", "2"]).fails().says("requested: storage=4Gi, used: storage=0, limited: storage=2Gi");
+    let at = format!("/spec/dataVolumeTemplates/0/metadata/annotations/{}", IMPORT.replace('/', "~1"));
+    let patch = json!([{ "op": "add", "path": at, "value": "waits-at-43.2%" }]).to_string();
+    made(&["--patch", &patch]).ok().says("its disk of 1Gi, and as much again in which CDI unpacks the image");
+    eventually("CDI has both claims", SOON, || {
+        let names: Vec<String> =
+            claims(&user, &ns).iter().map(|claim| claim.split('=').next().unwrap_or_default().to_owned()).collect();
+        if names == [format!("root-{one}"), format!("root-{one}-scratch")] { Ok(()) } else { Err(names.join(" ")) }
+    });
+    counted(&ns, "2Gi 2Gi");
+    charged(&user, "2Gi", "0").unwrap();
+    made(&["--patch", &patch]).ok().says(&format!("cluster/{dev} unchanged"));
+    user.admin(&["annotate", "datavolume", "--all", "-n", &ns, &format!("{IMPORT}-")]).ok();
+    user.cmp(&["wait", "cluster", &dev, "--for=state=running", "--timeout", "120s"]).ok();
+    counted(&ns, "1Gi 2Gi");
+    user.cmp(&["get", "instances", "--in", &dev, "-o", "wide"]).ok().says(" 1Gi ");
+}
+
+#[test]
 fn an_address_that_is_unsafe_or_fills_no_disk_is_refused() {
     let user = with_storage("4Gi");
     let dev = user.cluster("dev");

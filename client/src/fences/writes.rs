@@ -165,9 +165,14 @@ impl<'a> Writes<'a> {
     }
 
     /// Writes the NetworkPolicy.
-    pub async fn write_network_policy(&self, kind: InstanceType, settings: &Settings) -> Result<(), ApiError> {
+    pub async fn write_network_policy(
+        &self,
+        user: &UserName,
+        kind: InstanceType,
+        settings: &Settings,
+    ) -> Result<(), ApiError> {
         let api: Api<NetworkPolicy> = self.namespaced();
-        let policy = manifest::network_policy(self.cluster, kind, settings);
+        let policy = manifest::network_policy(user, self.cluster, kind, settings);
         let there = api.get_opt(keys::FENCE_NAME).await?;
         let policy = NetworkPolicy {
             metadata: ObjectMeta {

@@ -467,5 +467,9 @@ pub(super) fn named(machine: &Value, instance: &InstanceName, released: bool) ->
             *name = json!(root_disk::volume_name(instance));
         }
     }
+    let disks = machine.pointer_mut("/spec/dataVolumeTemplates").and_then(Value::as_array_mut);
+    for spec in disks.into_iter().flatten().filter_map(|disk| disk.get_mut("spec")) {
+        root_disk::name_copy(spec, instance);
+    }
     machine
 }

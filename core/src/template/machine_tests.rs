@@ -291,6 +291,9 @@ fn an_image_on_a_web_server_fills_the_root_disk_of_any_template() {
     let storage = json!({ "storageClassName": "fast", "resources": { "requests": { "storage": "30Gi" } } });
     golden["spec"]["dataVolumeTemplates"] =
         json!([{ "metadata": { "name": "golden" }, "spec": { "source": { "blank": {} }, "storage": storage } }]);
+    let mut http = golden.clone();
+    http["spec"]["dataVolumeTemplates"][0]["spec"]["source"] = json!({ "http": { "url": address } });
+    let http = Template::read(&http).unwrap().0;
     let (plain, golden) = (Template::machine(), Template::read(&golden).unwrap().0);
     for (template, class) in [(&plain, Value::Null), (&golden, json!("fast"))] {
         let blueprint = template.blueprint(&vm(Some("https"), Some(address), "40Gi")).unwrap();
@@ -303,6 +306,37 @@ fn an_image_on_a_web_server_fills_the_root_disk_of_any_template() {
         let volumes = &made["spec"]["template"]["spec"]["volumes"];
         assert_eq!(volumes[0], json!({ "name": "root", "dataVolume": { "name": "root-dev-0" } }));
     }
+    // The template's own image leaves half of the storage to CDI as well.
+    assert_eq!((http.unpacks(), golden.unpacks(), plain.unpacks()), (true, false, false));
+    let made = http.blueprint(&vm(Some("unpacked"), None, "40Gi")).unwrap();
+    let made = made.virtual_machine(&name("dev").instance(0)).unwrap();
+    let disk = &made["spec"]["dataVolumeTemplates"][0];
+    assert_eq!(
+        (&disk["spec"]["pvc"]["resources"]["requests"]["storage"], &disk["spec"]["source"]["http"]["url"]),
+        (&json!("20Gi"), &json!(address))
+    );
+    for (template, source, says) in [
+        (&http, "image", "rootDisk \"image\" leaves no room for the second claim"),
+        (&plain, "unpacked", "rootDisk \"unpacked\" is for a template with a DataVolume as root disk"),
+    ] {
+        let wrong = template.blueprint(&vm(Some(source), None, "40Gi")).unwrap_err().to_string();
+        assert!(wrong.starts_with(says), "{wrong}");
+    }
+    // A copy takes neither the image nor its room.
+    for template in [&plain, &http] {
+        let copy = template.blueprint(&vm(Some("cluster/web:2"), None, "20Gi")).unwrap();
+        let (one, three) = (name("dev").instance(1), name("dev").instance(3));
+        let made = copy.virtual_machine(&three).unwrap()["spec"]["dataVolumeTemplates"][0].clone();
+        let from = json!({ "pvc": { "namespace": "web-ns", "name": "root-web-0" } });
+        assert_eq!((&made["spec"]["source"], &made["metadata"]["name"]), (&from, &json!("root-dev-3")));
+        let volume = copy.copied_disk(&one).unwrap();
+        assert_eq!(volume["spec"]["source"]["pvc"]["name"], "root-web-1");
+        assert_eq!(volume["metadata"]["namespace"], "dev-ns");
+        assert_eq!(volume["spec"]["pvc"]["resources"]["requests"]["storage"], "20Gi");
+        // It is the disk of the VM, which KubeVirt would make alike.
+        assert_eq!(volume["spec"], copy.virtual_machine(&one).unwrap()["spec"]["dataVolumeTemplates"][0]["spec"]);
+    }
+    assert_eq!(plain.blueprint(&vm(Some("image"), None, "20Gi")).unwrap().copied_disk(&name("dev").instance(0)), None);
     for (asked, says) in [
         (vm(Some("https"), Some(address), "41M"), "size.storage 41M must be twice a disk of whole Mi"),
         (

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::error::TemplateError;
 use super::parts::{CLAIMS, list};
-use super::rules::{Checked, no};
+use super::rules::{Checked, items, no};
 use super::validation::{NOT_A_REFERENCE, is_reference};
 use crate::account::Want;
-use crate::disk_source::{self, HTTPS, IMAGE};
+use crate::disk_source::{self, Copied, HTTPS, IMAGE, UNPACKED};
 use crate::kubevirt;
 use crate::quantity::Quantity;
 use crate::resources::STORAGE;
@@ -27,6 +27,20 @@ pub(super) fn beside_state(want: &Want, state: Quantity) -> Result<Quantity, Tem
     })
 }
 
+/// Reports whether CDI unpacks the image by which a machine itself fills its root disk.
+pub(super) fn unpacks(machine: &Value) -> bool {
+    let read: Option<kubevirt::Machine> = serde_json::from_value(machine["spec"]["template"]["spec"].clone()).ok();
+    let Some(root) = read.as_ref().and_then(kubevirt::Machine::root_volume).map(kubevirt::Volume::name) else {
+        return false;
+    };
+    let volume = items(&machine["spec"]["template"]["spec"]["volumes"]).find(|(_, volume)| volume["name"] == root);
+    let Some(from) = volume.map(|(_, volume)| &volume["dataVolume"]["name"]).filter(|name| name.is_string()) else {
+        return false;
+    };
+    items(&machine["spec"]["dataVolumeTemplates"])
+        .any(|(_, disk)| disk["metadata"]["name"] == *from && root_disk::is_unpacked(&disk["spec"]["source"]))
+}
+
 /// Gives the root disk a claim that stays. It is filled from the image of its containerDisk, as its `DataVolume` says, or
 /// from a web server.
 pub(super) fn keep(machine: &mut Value, want: &Want, state: Quantity) -> Checked {
@@ -35,11 +49,14 @@ pub(super) fn keep(machine: &mut Value, want: &Want, state: Quantity) -> Checked
     if !disk_source::is_known(kind) {
         return no(format!("rootDisk {kind:?}"), "is a source that this version does not know: upgrade kubectl-cmp");
     }
+    if kind == IMAGE && unpacks(machine) {
+        let why = "leaves no room for the second claim in which CDI unpacks the image of the template: use \"unpacked\", and \
+                   twice the storage";
+        return no("rootDisk \"image\"", why);
+    }
     let storage = beside_state(want, state)?;
     let Some(size) = disk_source::disk(kind, storage) else {
-        let why = format!(
-            "{storage} must be twice a disk of whole Mi: CDI unpacks an image of a web server in a second claim"
-        );
+        let why = format!("{storage} must be twice a disk of whole Mi: CDI unpacks the image in a second claim");
         return Err(TemplateError::new("size.storage", why));
     };
     let read: Option<kubevirt::Machine> = serde_json::from_value(machine["spec"]["template"]["spec"].clone()).ok();
@@ -47,12 +64,17 @@ pub(super) fn keep(machine: &mut Value, want: &Want, state: Quantity) -> Checked
     let volumes = machine.pointer_mut("/spec/template/spec/volumes").and_then(Value::as_array_mut);
     let root = volumes.into_iter().flatten().find(|volume| name.as_deref().is_some_and(|name| volume["name"] == name));
     let Some(root) = root else { return no(VOLUMES_AT, "have no root disk that --disk could keep") };
+    let copied = Copied::read(kind).map(|copied| root_disk::of_copy(&copied));
     let image = match (kind, &root["containerDisk"]["image"], want.image.as_deref()) {
+        _ if copied.is_some() => copied,
         (HTTPS, _, Some(address)) => Some(root_disk::of_address(address)),
         (IMAGE, Value::String(image), _) if !is_reference(image) => {
             return Err(TemplateError::invalid("image", format!("Invalid value: {image}: {NOT_A_REFERENCE}")));
         }
         (IMAGE, Value::String(image), _) => Some(root_disk::of_image(image)),
+        (UNPACKED, Value::String(_), _) => {
+            return no("rootDisk \"unpacked\"", "is for a template with a DataVolume as root disk: use \"image\"");
+        }
         #[cfg(feature = "newer")]
         (other, ..) => root_disk::of_newer(other),
         #[cfg(not(feature = "newer"))]

@@ -1,6 +1,7 @@
 //! Code that several commands use.
 
 pub(crate) mod cluster_file;
+pub(crate) mod copy_cluster;
 pub(crate) mod cost;
 pub(crate) mod create_cluster;
 pub(crate) mod create_user;

@@ -13,7 +13,7 @@ use cmp_core::controller::{Awaited, Part, Step, lower_deleted};
 use cmp_core::evidence::{Remains, fits, needed_in_deletion};
 use cmp_core::fences::{Fences, ObservedNamespace};
 use cmp_core::keys;
-use cmp_core::name::ClusterName;
+use cmp_core::name::{ClusterName, UserName};
 use cmp_core::template::{Grants, built_in_type};
 use cmp_core::vocabulary::InstanceType;
 
@@ -124,11 +124,11 @@ pub async fn carry_out(
                 parts.iter().partition(|part| matches!(part, Part::Limits | Part::Quota));
             let fence = async {
                 for part in fenced {
-                    act.write(part, shape, *kind, fences).await?;
+                    act.write(user, part, (*kind, shape), fences).await?;
                 }
                 Ok(())
             };
-            let beside = try_join_all(beside.into_iter().map(|part| act.write(part, shape, *kind, fences)));
+            let beside = try_join_all(beside.into_iter().map(|part| act.write(user, part, (*kind, shape), fences)));
             try_join(fence, beside).await?;
             Written::Unknown
         }
@@ -224,12 +224,18 @@ impl Act<'_> {
         Ok(template.map(|template| template.grants().clone()).unwrap_or_default())
     }
 
-    async fn write(&self, part: Part, shape: &Shape, kind: InstanceType, fences: &Fences) -> Result<(), ApiError> {
+    async fn write(
+        &self,
+        user: &UserName,
+        part: Part,
+        (kind, shape): (InstanceType, &Shape),
+        fences: &Fences,
+    ) -> Result<(), ApiError> {
         let (writes, settings) = (self.writes, &self.context.settings);
         match part {
             Part::Quota => writes.write_quota(fences, (kind, shape), &self.context.nonce()).await,
             Part::Limits => writes.write_limits(fences, (kind, &shape.size), settings, &self.context.nonce()).await,
-            Part::NetworkPolicy => writes.write_network_policy(kind, settings).await,
+            Part::NetworkPolicy => writes.write_network_policy(user, kind, settings).await,
             Part::ServiceAccount => writes.write_service_account().await,
         }
     }

@@ -2,7 +2,7 @@
 //! the state of a TPM or EFI. The ResourceQuota counts both.
 
 use crate::account::Want;
-use crate::disk_source::{self, IMAGE};
+use crate::disk_source::{self, IMAGE, UNPACKED};
 use crate::name::ClusterName;
 use crate::plan::amounts::own;
 use crate::plan::refusal::Refusal;
@@ -20,10 +20,13 @@ pub(super) fn added(
 ) -> Result<(Want, Option<String>), Refusal> {
     let has_disk = want.kind == InstanceType::Vm && (want.root_disk.is_some() || want.data_disk.is_some());
     let Some(disk) = want.size.named(STORAGE).filter(|_| has_disk) else { return Ok((want, None)) };
+    if want.root_disk.as_deref() == Some(IMAGE) && template.unpacks() {
+        want.root_disk = Some(UNPACKED.to_owned());
+    }
     let source = want.root_disk.as_deref().unwrap_or(IMAGE);
     let Some(storage) = disk_source::storage(source, disk) else {
         return Err(Refusal::wish(format!(
-            "--disk {disk}: with an image on a web server the size must be in whole Mi"
+            "--disk {disk}: with an image that CDI unpacks the size must be in whole Mi"
         ))
         .hint("CDI makes a second claim of that size, and rounds it: use a size such as 20Gi"));
     };
@@ -60,6 +63,20 @@ mod tests {
             Template::read(&manifest).unwrap().0
         };
         let (plain, state) = (Template::machine(), with(&tpm()));
+        // The template's own image, which CDI downloads.
+        let downloads = |source: &Value| {
+            let mut manifest = Template::machine().manifest();
+            manifest["spec"]["template"]["spec"]["volumes"] =
+                json!([{ "name": "root", "dataVolume": { "name": "d" } }]);
+            let pvc = json!({ "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } } });
+            manifest["spec"]["dataVolumeTemplates"] =
+                json!([{ "metadata": { "name": "d" }, "spec": { "source": source, "pvc": pvc } }]);
+            Template::read(&manifest).unwrap().0
+        };
+        let http = downloads(&json!({ "http": { "url": "https://images.example/x" } }));
+        let pod = downloads(&json!({ "registry": { "url": "docker://registry.example/a:1" } }));
+        let node = downloads(&json!({ "registry": { "url": "docker://registry.example/a:1", "pullMethod": "node" } }));
+        let blank = downloads(&json!({ "blank": {} }));
         let image = Some("https://images.example/x".to_owned());
         let vm = |source: Option<&str>, data: Option<&str>, storage: &str| Want {
             kind: InstanceType::Vm,
@@ -81,6 +98,12 @@ mod tests {
             (patched, &plain, "1034Mi", Some(keeps.to_owned())),
             (vm(None, Some("/data"), "1Gi"), &state, "1034Mi", Some(keeps.to_owned())),
             (vm(Some("https"), None, "20Gi"), &plain, "40Gi", Some(unpacks.to_owned())),
+            (vm(Some("https"), None, "1Gi"), &http, "2Gi", Some(unpacks.to_owned())),
+            (vm(Some("image"), None, "1Gi"), &http, "2Gi", Some(unpacks.to_owned())),
+            (vm(Some("image"), None, "1Gi"), &pod, "2Gi", Some(unpacks.to_owned())),
+            (vm(Some("image"), None, "1Gi"), &node, "1Gi", None),
+            (vm(Some("image"), None, "1Gi"), &blank, "1Gi", None),
+            (vm(Some("cluster/web:1"), None, "1Gi"), &http, "1Gi", None),
             (vm(Some("https"), None, "1Gi"), &state, "2058Mi", Some(format!("{unpacks}, and {keeps}"))),
         ] {
             let disk = asked.size.named(STORAGE).unwrap();
@@ -99,7 +122,7 @@ mod tests {
         }
         let refused = added(&name("dev"), vm(Some("https"), None, "1500M"), &plain).unwrap_err().to_string();
         assert!(
-            refused.starts_with("--disk 1500M: with an image on a web server the size must be in whole Mi"),
+            refused.starts_with("--disk 1500M: with an image that CDI unpacks the size must be in whole Mi"),
             "{refused}"
         );
     }

@@ -8,6 +8,7 @@ use cmp_core::account::{Variable, Want};
 use cmp_core::first_boot::Files;
 use cmp_core::name::{ClusterName, TemplateName, UserName};
 use cmp_core::plan::amounts::Amount;
+use cmp_core::plan::copy::{Base, Given};
 use cmp_core::plan::create::{Disk, Flags, Origin, Wish};
 use cmp_core::quantity::Quantity;
 use cmp_core::resources::Resources;
@@ -16,6 +17,7 @@ use cmp_core::vocabulary::InstanceType;
 use crate::args::pairs::pair;
 use crate::args::values::{amount, count, data_disk, disk, image, kind, memory, name, port, quantity, variable};
 use crate::args::{COST, ChangeArgs, LoginWaitArgs, WaitArgs};
+use crate::commands::shared::copy_cluster::base;
 use crate::commands::shared::create_cluster::{ClusterRequest, Foreseen, create};
 use crate::commands::shared::first_boot::{Keys, digests, read_files};
 use crate::commands::shared::patch::Patch;
@@ -25,7 +27,7 @@ use crate::error::CliError;
 
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "kubectl cmp create cluster NAME --cpu CPU --memory MEMORY [OPTIONS] [-- ARG...]\n       kubectl cmp create cluster -f FILE [OPTIONS]",
+    override_usage = "kubectl cmp create cluster NAME --cpu CPU --memory MEMORY [OPTIONS] [-- ARG...]\n       kubectl cmp create cluster NAME --from CLUSTER [OPTIONS]\n       kubectl cmp create cluster -f FILE [OPTIONS]",
     before_help = "Examples:\n  kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3\n  kubectl cmp create cluster job --cpu 1 --memory 1Gi --image alpine --command -- sh -c 'sleep 9'",
     after_help = COST
 )]
@@ -34,10 +36,10 @@ pub(crate) struct CreateCluster {
     #[arg(value_name = "NAME", required_unless_present = "filename", value_parser = name::<ClusterName>)]
     pub(crate) name: Option<ClusterName>,
     /// The CPU of each instance, such as 2 or 500m
-    #[arg(long, value_name = "CPU", required_unless_present = "filename", value_parser = quantity, allow_negative_numbers = true)]
+    #[arg(long, value_name = "CPU", required_unless_present_any = ["filename", "from"], value_parser = quantity, allow_negative_numbers = true)]
     pub(crate) cpu: Option<Quantity>,
     /// The memory of each instance, such as 4Gi
-    #[arg(long, value_name = "MEMORY", required_unless_present = "filename", value_parser = memory, allow_negative_numbers = true)]
+    #[arg(long, value_name = "MEMORY", required_unless_present_any = ["filename", "from"], value_parser = memory, allow_negative_numbers = true)]
     pub(crate) memory: Option<Quantity>,
     /// The number of instances; 1 by default
     #[arg(long, alias = "replicas", value_name = "N", value_parser = count, allow_negative_numbers = true)]
@@ -66,6 +68,10 @@ pub(crate) struct CreateCluster {
     /// A second disk for each VM that survives a stop; default path: /data
     #[arg(long, value_name = "SIZE[:PATH]", value_parser = data_disk)]
     pub(crate) data_disk: Option<Disk>,
+    /// A cluster of VMs from whose root disks, size and form to start
+    #[arg(long, value_name = "CLUSTER", value_parser = name::<ClusterName>, conflicts_with_all = ["template", "image", "env", "port",
+        "command", "data_disk", "args"])]
+    pub(crate) from: Option<ClusterName>,
     /// Further changes: a JSON Patch or merge patch of the Pod or VM
     #[arg(long, value_name = "FILE|JSON")]
     pub(crate) patch: Option<String>,
@@ -89,7 +95,7 @@ pub(crate) struct CreateCluster {
     pub(crate) sysprep: Option<PathBuf>,
     /// File as `get clusters -o yaml` prints it; - for standard input
     #[arg(short, long, value_name = "FILE", conflicts_with_all = ["name", "cpu", "memory", "count", "kind", "template", "image",
-        "env", "port", "command", "disk", "data_disk", "patch", "resource", "labels", "args", "ssh_key"])]
+        "env", "port", "command", "disk", "data_disk", "patch", "resource", "labels", "args", "ssh_key", "from"])]
     pub(crate) filename: Option<String>,
     /// The owner of the cluster (administrators)
     #[arg(long, value_name = "USER", value_parser = name::<UserName>)]
@@ -110,21 +116,31 @@ pub(crate) async fn run(context: &Context<'_>, args: CreateCluster) -> Result<()
             let asked = asked.into_iter().map(|one| objects::ObjectRequest::Cluster(Box::new(one))).collect();
             objects::make(context, path, asked, &wait, &change).await
         }
-        None => create(context, typed(args)?, &wait, &change, &mut Foreseen::default()).await,
+        None => {
+            // clap requires it if there is no file.
+            let Some(name) = args.name.clone() else { return Err(CliError::internal("a name is missing")) };
+            let base = match &args.from {
+                Some(from) => Some(base(context, &name, from, args.owner.as_ref()).await?),
+                None => None,
+            };
+            create(context, typed(name, base, args)?, &wait, &change, &mut Foreseen::default()).await
+        }
     }
 }
 
-/// Converts the flags into a request.
-fn typed(args: CreateCluster) -> Result<ClusterRequest, CliError> {
-    // clap requires them if there is no file.
-    let (Some(name), Some(cpu), Some(memory)) = (args.name, args.cpu, args.memory) else {
-        return Err(CliError::internal("a name and a size are missing"));
+/// Converts the flags into a request, which may start from another cluster.
+fn typed(name: ClusterName, base: Option<Base>, args: CreateCluster) -> Result<ClusterRequest, CliError> {
+    let size = match (args.cpu, args.memory) {
+        (Some(cpu), Some(memory)) => Resources::new(cpu, memory),
+        // The size of the other cluster counts.
+        _ if base.is_some() => Resources::default(),
+        _ => return Err(CliError::internal("a size is missing")),
     };
     let mut flags = Flags {
         kind: args.kind,
         template: args.template,
         count: args.count,
-        size: Resources::new(cpu, memory),
+        size,
         more: args.resource,
         disk: args.disk,
         data_disk: args.data_disk,
@@ -136,8 +152,10 @@ fn typed(args: CreateCluster) -> Result<ClusterRequest, CliError> {
         args: args.args,
         ..Flags::default()
     };
-    // Files are read when the flags before them are known to be right.
-    flags.kind()?;
+    // Files are read when the flags before them are known to be right. A copy is always of VMs.
+    if base.is_none() {
+        flags.kind()?;
+    }
     flags.size()?;
     let files = read_files(args.cloud_init.as_deref(), args.sysprep.as_deref())?;
     [flags.cloud_init, flags.sysprep] = digests(&files);
@@ -146,11 +164,21 @@ fn typed(args: CreateCluster) -> Result<ClusterRequest, CliError> {
     if let Keys::Given(keys) = keys {
         flags.ssh_keys = keys;
     }
-    flags.check()?;
     let patch = args.patch.as_deref().map(Patch::read).transpose()?;
     flags.patch = patch.as_ref().map(|patch| patch.value.clone());
-    let (want, typed) = (flags.want()?, args.kind.is_some());
-    let wish = Wish { any_key, files, origin: Origin::Flags, ..Wish::new(name, want, typed) };
+    let typed = args.kind.is_some();
+    let wish = match base {
+        Some(base) => {
+            let given = Given { cpu: args.cpu, memory: args.memory, keys: !any_key };
+            let (want, origin) = base.want(given, flags)?;
+            // A copy has the keys of the other cluster, and not those of whoever copies it.
+            Wish { files, origin, ..Wish::new(name, want, typed) }
+        }
+        None => {
+            flags.check()?;
+            Wish { any_key, files, origin: Origin::Flags, ..Wish::new(name, flags.want()?, typed) }
+        }
+    };
     Ok(ClusterRequest { wish, patch, owner: args.owner })
 }
 
