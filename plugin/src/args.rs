@@ -22,7 +22,7 @@ mod yes;
 pub(crate) use change::ChangeArgs;
 pub(crate) use clusters::{ClusterNameArg, ClustersArgs, WhichClusters};
 pub(crate) use container::ContainerArg;
-pub(crate) use dry_run::{COST, COSTS, DryRun, DryRunArgs, suffix};
+pub(crate) use dry_run::{COSTS, DryRun, DryRunArgs, suffix};
 pub(crate) use global::{Global, global_flags};
 pub(crate) use instances::{InstanceArgs, InstanceNameArg};
 pub(crate) use list::{ListArgs, WatchArgs, without_owner};

@@ -2,10 +2,6 @@
 
 use clap::{Args, ValueEnum};
 
-/// The help of `create cluster`, which has no room for more.
-pub(crate) const COST: &str =
-    "A dry run shows the cost of a month (365.25/12 days) at the prices of now, if prices are set.";
-
 /// The help of commands that change the cost of a cluster.
 pub(crate) const COSTS: &str = "If prices are set, a dry run and a refusal for quota show the cost of a month of 365.25/12 days:\nat the prices of now, with all instances on, and with the schedule of the cluster if it has one.";
 

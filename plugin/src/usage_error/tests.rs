@@ -21,7 +21,7 @@ fn usage_errors_name_the_mistake_and_the_help() {
     );
     check("kubectl-cmp create cluster web --cpu 1", &format!("error: missing: --memory <MEMORY>\n{create}"));
     check("kubectl-cmp create cluster", &format!("error: missing: <NAME>, --cpu <CPU>, --memory <MEMORY>\n{create}"));
-    check("kubectl-cmp create cluster --frob", &format!("error: unknown flag: --frob\n{create}"));
+    check("kubectl-cmp create cluster --quux", &format!("error: unknown flag: --quux\n{create}"));
     check(
         "kubectl-cmp create cluster --cpus 1",
         &format!("error: unknown flag: --cpus\nhint: did you mean --cpu?\n{create}"),

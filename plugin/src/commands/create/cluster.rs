@@ -16,7 +16,7 @@ use cmp_core::vocabulary::InstanceType;
 
 use crate::args::pairs::pair;
 use crate::args::values::{amount, count, data_disk, disk, image, kind, memory, name, port, quantity, variable};
-use crate::args::{COST, ChangeArgs, LoginWaitArgs, WaitArgs};
+use crate::args::{ChangeArgs, LoginWaitArgs, WaitArgs};
 use crate::commands::shared::copy_cluster::base;
 use crate::commands::shared::create_cluster::{ClusterRequest, Foreseen, create};
 use crate::commands::shared::first_boot::{Keys, digests, read_files};
@@ -28,8 +28,7 @@ use crate::error::CliError;
 #[derive(Debug, Args)]
 #[command(
     override_usage = "kubectl cmp create cluster NAME --cpu CPU --memory MEMORY [OPTIONS] [-- ARG...]\n       kubectl cmp create cluster NAME --from CLUSTER [OPTIONS]\n       kubectl cmp create cluster -f FILE [OPTIONS]",
-    before_help = "Examples:\n  kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3\n  kubectl cmp create cluster job --cpu 1 --memory 1Gi --image alpine --command -- sh -c 'sleep 9'",
-    after_help = COST
+    before_help = "Examples:\n  kubectl cmp create cluster web --cpu 2 --memory 4Gi --count 3\n  kubectl cmp create cluster job --cpu 1 --memory 1Gi --image alpine --command -- sh -c 'sleep 9'"
 )]
 pub(crate) struct CreateCluster {
     /// The name of the cluster; its namespace is <NAME>-ns
