@@ -41,8 +41,9 @@ pub struct Connection {
     pub client: Client,
     /// The address of the API server.
     pub server: String,
-    /// The certificate authority of the API server, as PEM, if one is configured.
-    pub certificate_authority: Option<String>,
+    /// The entry of a kubeconfig that leads to the API server in the same way: address, certificate authority, the name in
+    /// its certificate, proxy.
+    pub cluster: serde_json::Value,
     /// The warnings of the API server so far.
     pub warnings: Warnings,
 }
@@ -60,7 +61,7 @@ pub struct Names {
 
 /// Creates a client; no request is made yet. `agent` is the `User-Agent`.
 pub async fn connect(options: &Options, agent: &str) -> Result<Connection, ApiError> {
-    let Prepared { mut config, source, certificate_authority } = prepare(options)?;
+    let Prepared { mut config, source, mut cluster } = prepare(options)?;
     let agent = HeaderValue::from_str(agent).map_err(|error| ApiError::Other(error.to_string()))?;
     config.headers.push((USER_AGENT, agent));
     // Silent retries for minutes would look like a hang to the user who typed the command. `busy` repeats what the API
@@ -70,6 +71,13 @@ pub async fn connect(options: &Options, agent: &str) -> Result<Connection, ApiEr
     // A watch may be silent for a long time. The layer of answers limits how long a response may take to begin.
     config.read_timeout = None;
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+    cluster["server"] = json!(server);
+    // The entry is for other people: the password of a proxy is not theirs.
+    if cluster["proxy-url"].as_str().is_some_and(|proxy| proxy.contains('@'))
+        && let Some(fields) = cluster.as_object_mut()
+    {
+        fields.remove("proxy-url");
+    }
     let warnings = Warnings::default();
     let answers = Answers {
         warnings: warnings.clone(),
@@ -91,7 +99,7 @@ pub async fn connect(options: &Options, agent: &str) -> Result<Connection, ApiEr
             .into(),
         error => error,
     })?;
-    Ok(Connection { client, server, certificate_authority, warnings })
+    Ok(Connection { client, server, cluster, warnings })
 }
 
 /// Returns the names in the kubeconfig that the flags or the environment name.
@@ -110,8 +118,8 @@ pub fn names(options: &Options) -> Result<Names, ApiError> {
 struct Prepared {
     config: Config,
     source: Option<Arc<Source>>,
-    /// The certificate authority as PEM.
-    certificate_authority: Option<String>,
+    /// The cluster as an entry of a kubeconfig. The address may be missing.
+    cluster: serde_json::Value,
 }
 
 fn prepare(options: &Options) -> Result<Prepared, ApiError> {
@@ -146,8 +154,14 @@ fn of_pod(mut config: Config, options: &Options) -> Result<Prepared, ApiError> {
     target.apply(options);
     let user = &target.user;
     impersonate(&mut config, user);
+    let mut cluster = json!({});
     if options.insecure {
         config.accept_invalid_certs = true;
+        cluster["insecure-skip-tls-verify"] = json!(true);
+    }
+    if let Some(name) = options.tls_server_name.clone().filter(|name| !name.is_empty()) {
+        cluster["tls-server-name"] = json!(name);
+        config.tls_server_name = Some(name);
     }
     if let Some(path) = &options.certificate_authority {
         let path = path.display().to_string();
@@ -155,8 +169,10 @@ fn of_pod(mut config: Config, options: &Options) -> Result<Prepared, ApiError> {
         config.root_cert_file = None;
     }
     let source = authenticate(&mut config, &target, None)?;
-    let certificate_authority = config.root_cert.as_deref().map(certificates::pem);
-    Ok(Prepared { config, source, certificate_authority })
+    if let Some(roots) = config.root_cert.as_deref().filter(|_| !options.insecure) {
+        cluster["certificate-authority-data"] = json!(base64(certificates::pem(roots).as_bytes()));
+    }
+    Ok(Prepared { config, source, cluster })
 }
 
 fn authorities(field: &str, path: &str) -> Result<Vec<Vec<u8>>, ApiError> {
@@ -192,20 +208,27 @@ fn of_target(target: &Target, options: &Options) -> Result<Prepared, ApiError> {
         } else {
             None
         };
-    let certificate_authority = config.root_cert.as_deref().map(certificates::pem);
     impersonate(&mut config, user);
     // As kubectl does: no credentials go over plain HTTP.
     let encrypted = config.cluster_url.scheme_str() == Some("https");
-    let source = if encrypted { authenticate(&mut config, target, Some(cluster_info(target)?))? } else { None };
+    let cluster_entry = entry(target)?;
+    let for_plugins = || {
+        let mut info = cluster_entry.clone();
+        if let Some(config) = &cluster.for_plugins {
+            info["config"] = config.clone();
+        }
+        info
+    };
+    let source = if encrypted { authenticate(&mut config, target, Some(for_plugins()))? } else { None };
     if config.root_cert.is_none() && cluster.insecure {
         // Any certificate is accepted, so that the roots of the system are not looked for, which may be missing.
         config.root_cert = Some(Vec::new());
     }
-    Ok(Prepared { config, source, certificate_authority })
+    Ok(Prepared { config, source, cluster: cluster_entry })
 }
 
-/// Describes a cluster to a credential plugin.
-fn cluster_info(target: &Target) -> Result<serde_json::Value, ApiError> {
+/// Returns a cluster as an entry of a kubeconfig that needs no other file.
+fn entry(target: &Target) -> Result<serde_json::Value, ApiError> {
     let cluster = &target.cluster;
     let authority = match cluster.certificate_authority.as_str() {
         "" => cluster.certificate_authority_data.clone(),
@@ -213,9 +236,6 @@ fn cluster_info(target: &Target) -> Result<serde_json::Value, ApiError> {
     };
     let mut info = json!({ "server": cluster.server });
     let mut set = |name: &str, value: serde_json::Value| info[name] = value;
-    if let Some(config) = &cluster.for_plugins {
-        set("config", config.clone());
-    }
     if !cluster.tls_server_name.is_empty() {
         set("tls-server-name", json!(cluster.tls_server_name));
     }

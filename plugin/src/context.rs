@@ -79,6 +79,7 @@ impl<'a> Context<'a> {
             impersonate: global.act_as.clone(),
             impersonate_groups: global.as_group.clone(),
             impersonate_uid: global.as_uid.clone(),
+            tls_server_name: global.tls_server_name.clone(),
             certificate_authority: global.certificate_authority.clone(),
             insecure: global.insecure_skip_tls_verify,
             request_timeout: Some(global.request_timeout).filter(|timeout| !timeout.is_zero()),

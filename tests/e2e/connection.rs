@@ -253,6 +253,43 @@ impl Replaced for Vec<u8> {
     }
 }
 
+#[test]
+fn the_name_in_the_certificate_can_be_chosen_and_goes_to_new_users() {
+    let lab = Lab::new(&shared().plane);
+    lab.write("config", Lab::text(&lab.cluster(), &format!("{{ token: {} }}", lab.token), ""));
+    let ask = |more: &[&str]| {
+        [["auth", "whoami"].as_slice(), &["cmp", "whoami"]]
+            .map(|arguments| shell::run(lab.command("config", &[arguments, more].concat()), ""))
+    };
+    same("right", &ask(&["--tls-server-name", "localhost"]), &[]);
+    same("wrong", &ask(&["--tls-server-name", "other"]), &["not valid for name \"other\""]);
+    let proxy = Proxy::start(lab.port);
+    let with = |more: &str| lab.cluster().replace(" }", &format!(", {more} }}"));
+    let insecure = format!("{{ server: 'https://127.0.0.1:{}', insecure-skip-tls-verify: true }}", lab.port);
+    let address = format!("http://127.0.0.1:{}", proxy.port);
+    let (direct, secret) = (format!("proxy-url: '{address}'"), address.replace("//", "//a:secret@"));
+    let table: [(&str, String, &[&str], [Value; 3]); 5] = [
+        ("flag", lab.cluster(), &["--tls-server-name", "localhost"], ["localhost".into(), Value::Null, Value::Null]),
+        ("file", with("tls-server-name: localhost"), &[], ["localhost".into(), Value::Null, Value::Null]),
+        ("insecure", insecure, &[], [Value::Null, true.into(), Value::Null]),
+        ("proxy", with(&direct), &[], [Value::Null, Value::Null, address.clone().into()]),
+        // The password of a proxy stays with the administrator.
+        ("password", with(&format!("proxy-url: '{secret}'")), &[], [Value::Null, Value::Null, Value::Null]),
+    ];
+    for (name, cluster, flags, expected) in table {
+        lab.write("config", Lab::text(&cluster, &format!("{{ token: {} }}", lab.token), ""));
+        let user = format!("named-{name}");
+        let create = ["cmp", "create", "user", &user, "--cpu", "1", "--memory", "1Gi", "--kubeconfig-out", "new"];
+        shell::run(lab.command("config", &[&create, flags].concat()), "").ok();
+        let made: Value = serde_saphyr::from_str(&fs::read_to_string(lab.at("new")).unwrap()).unwrap();
+        let entry = &made["clusters"][0]["cluster"];
+        let carried = ["tls-server-name", "insecure-skip-tls-verify", "proxy-url"].map(|field| entry[field].clone());
+        assert_eq!(carried, expected, "{name}: {made}");
+        shell::run(lab.command("new", &["cmp", "whoami"]), "").ok().says(&user);
+        shell::run(lab.command("new", &["auth", "whoami"]), "").ok().says(&user);
+    }
+}
+
 /// Returns a script that prints credentials with this status.
 fn prints(status: &str) -> String {
     format!(

@@ -24,6 +24,8 @@ pub struct Options {
     pub impersonate_groups: Vec<String>,
     /// The uid to impersonate.
     pub impersonate_uid: Option<String>,
+    /// The name that the server certificate has to have, instead of the host of the address.
+    pub tls_server_name: Option<String>,
     /// A file with the certificate authority of the API server.
     pub certificate_authority: Option<PathBuf>,
     /// Whether to accept any server certificate.

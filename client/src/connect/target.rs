@@ -53,6 +53,9 @@ impl Target {
             // The name belongs to the other address.
             cluster.tls_server_name.clear();
         }
+        if let Some(name) = &options.tls_server_name {
+            cluster.tls_server_name = name.clone();
+        }
         if options.insecure || options.certificate_authority.is_some() {
             let path = options.certificate_authority.as_ref().map(|path| path.display().to_string());
             cluster.certificate_authority = path.unwrap_or_default();

@@ -47,6 +47,9 @@ pub(crate) struct Global {
     /// Do not check the API server's certificate; this makes the connection insecure
     #[arg(long, global = true, hide = true)]
     pub(crate) insecure_skip_tls_verify: bool,
+    /// Name that the API server's certificate must have, instead of the host of its address
+    #[arg(long, global = true, value_name = "NAME", hide = true)]
+    pub(crate) tls_server_name: Option<String>,
     /// Path to a file with the certificate authority of the API server
     #[arg(long, global = true, value_name = "FILE", hide = true)]
     pub(crate) certificate_authority: Option<PathBuf>,
@@ -83,6 +86,7 @@ impl Global {
             ("token", &self.bearer),
             ("as", &self.act_as),
             ("as-uid", &self.as_uid),
+            ("tls-server-name", &self.tls_server_name),
         ] {
             flag(name, text(value).as_deref());
         }

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use serde_json::json;
 
-use cmp_client::connect::base64;
 use cmp_client::private;
 use cmp_core::name::UserName;
 
@@ -29,13 +28,7 @@ pub(crate) fn write(file: &mut File, kubeconfig: &str) -> Result<(), CliError> {
 
 /// Returns the kubeconfig of a user: the API server and the credential.
 pub(crate) async fn of(context: &Context<'_>, name: &UserName, token: &str) -> Result<String, CliError> {
-    let connection = context.connection().await?;
-    let mut cluster = json!({ "server": connection.server });
-    if let Some(authority) = &connection.certificate_authority {
-        cluster["certificate-authority-data"] = json!(base64(authority.as_bytes()));
-    } else if context.global.insecure_skip_tls_verify {
-        cluster["insecure-skip-tls-verify"] = json!(true);
-    }
+    let cluster = &context.connection().await?.cluster;
     let entry = format!("{name}@cmp");
     yaml(&json!({
         "apiVersion": "v1",
