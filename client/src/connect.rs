@@ -152,16 +152,11 @@ fn of_pod(mut config: Config, options: &Options) -> Result<Prepared, ApiError> {
     let mut target = Target::default();
     target.user.token_file = token_file;
     target.apply(options);
-    let user = &target.user;
+    let Target { cluster, user, .. } = &target;
     impersonate(&mut config, user);
-    let mut cluster = json!({});
-    if options.insecure {
-        config.accept_invalid_certs = true;
-        cluster["insecure-skip-tls-verify"] = json!(true);
-    }
-    if let Some(name) = options.tls_server_name.clone().filter(|name| !name.is_empty()) {
-        cluster["tls-server-name"] = json!(name);
-        config.tls_server_name = Some(name);
+    config.accept_invalid_certs |= cluster.insecure;
+    if !cluster.tls_server_name.is_empty() {
+        config.tls_server_name = Some(cluster.tls_server_name.clone());
     }
     if let Some(path) = &options.certificate_authority {
         let path = path.display().to_string();
@@ -169,6 +164,7 @@ fn of_pod(mut config: Config, options: &Options) -> Result<Prepared, ApiError> {
         config.root_cert_file = None;
     }
     let source = authenticate(&mut config, &target, None)?;
+    let mut cluster = entry(&target)?;
     if let Some(roots) = config.root_cert.as_deref().filter(|_| !options.insecure) {
         cluster["certificate-authority-data"] = json!(base64(certificates::pem(roots).as_bytes()));
     }
@@ -211,20 +207,17 @@ fn of_target(target: &Target, options: &Options) -> Result<Prepared, ApiError> {
     impersonate(&mut config, user);
     // As kubectl does: no credentials go over plain HTTP.
     let encrypted = config.cluster_url.scheme_str() == Some("https");
-    let cluster_entry = entry(target)?;
-    let for_plugins = || {
-        let mut info = cluster_entry.clone();
-        if let Some(config) = &cluster.for_plugins {
-            info["config"] = config.clone();
-        }
-        info
-    };
-    let source = if encrypted { authenticate(&mut config, target, Some(for_plugins()))? } else { None };
+    let entry = entry(target)?;
+    let mut for_plugins = entry.clone();
+    if let Some(config) = &cluster.for_plugins {
+        for_plugins["config"] = config.clone();
+    }
+    let source = if encrypted { authenticate(&mut config, target, Some(for_plugins))? } else { None };
     if config.root_cert.is_none() && cluster.insecure {
         // Any certificate is accepted, so that the roots of the system are not looked for, which may be missing.
         config.root_cert = Some(Vec::new());
     }
-    Ok(Prepared { config, source, cluster: cluster_entry })
+    Ok(Prepared { config, source, cluster: entry })
 }
 
 /// Returns a cluster as an entry of a kubeconfig that needs no other file.
@@ -242,7 +235,7 @@ fn entry(target: &Target) -> Result<serde_json::Value, ApiError> {
     if cluster.insecure {
         set("insecure-skip-tls-verify", json!(true));
     }
-    if !authority.is_empty() {
+    if !authority.is_empty() && !cluster.insecure {
         set("certificate-authority-data", json!(base64(&authority)));
     }
     if !cluster.proxy_url.is_empty() {
