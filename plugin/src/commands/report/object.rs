@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 
 use cmp_core::keys;
 use cmp_core::resources::ResourceName;
-use cmp_core::usage::price::Prices;
 use cmp_core::usage::rates::Tariff;
 use cmp_core::usage::{GIB, Key, Report, Row, Sums, Uses, decimal, percent, unit};
 
 use crate::commands::report::sheet::ReportParameters;
+use crate::commands::shared::prices::texts;
 use crate::commands::shared::quota::number;
 use crate::error::CliError;
 
@@ -56,11 +56,6 @@ pub(super) fn of(report: &Report, asked: &ReportParameters) -> Result<Value, Cli
             "total": sums_of(report, &report.total, asked)?,
         },
     }))
-}
-
-/// Returns prices as texts, so that no reader rounds them.
-fn texts(prices: &Prices) -> Value {
-    Value::Object(prices.iter().map(|(name, price)| (name.to_string(), json!(price.to_string()))).collect())
 }
 
 /// Returns the prices of each period, if they are those of the site.

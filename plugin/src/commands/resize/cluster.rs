@@ -12,7 +12,7 @@ use cmp_core::quantity::Quantity;
 
 use crate::args::values::{amount, duration, memory, quantity};
 use crate::args::{COSTS, ChangeArgs, ClusterNameArg, YesArg};
-use crate::commands::shared::cost::{before, changed_with_cost, print_cost};
+use crate::commands::shared::cost::{before, print_cost, with_cost};
 use crate::commands::shared::print_cluster::print_cluster_change;
 use crate::commands::shared::resize_cluster::{ResizeRequest, resize};
 use crate::context::Context;
@@ -50,17 +50,13 @@ pub(crate) async fn run(context: &Context<'_>, args: ResizeCluster) -> Result<()
     resize::says_something(&wish)?;
     let request = ResizeRequest { wish, yes: yes.yes, warned: false, wait, timeout, dry_run: change.dry.dry_run };
     let before = before(context, change.dry.dry_run, &name).await;
-    let (stored, word) = match resize(context, &request).await {
-        Ok(done) => done,
-        Err(error) => {
-            let Wish { cpu, memory, more, .. } = &request.wish;
-            let asked = |before: Want| {
-                let size = with_changes(before.size.clone(), *cpu, *memory, more).ok()?;
-                Some(Want { size, ..before })
-            };
-            return Err(changed_with_cost(context, error, &name, asked).await);
-        }
+    let resized = resize(context, &request).await;
+    let asked = async || {
+        let (Wish { cpu, memory, more, .. }, want) = (&request.wish, context.want_of(&name).await?);
+        let size = with_changes(want.size.clone(), *cpu, *memory, more).ok()?;
+        Some(Want { size, ..want })
     };
+    let (stored, word) = with_cost(context, resized, &name, asked).await?;
     print_cluster_change(context, &stored, &name, word, &change).await?;
     print_cost(context, change.dry.dry_run, &name, before.as_ref(), &stored).await;
     Ok(())

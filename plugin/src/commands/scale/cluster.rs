@@ -7,7 +7,7 @@ use cmp_core::plan::scale::Wish;
 
 use crate::args::values::count;
 use crate::args::{COSTS, ChangeArgs, ClusterNameArg, WaitArgs, YesArg};
-use crate::commands::shared::cost::{before, changed_with_cost, print_cost};
+use crate::commands::shared::cost::{before, print_cost, with_cost};
 use crate::commands::shared::print_cluster::print_cluster_change;
 use crate::commands::shared::scale_cluster::{ScaleRequest, scale};
 use crate::context::Context;
@@ -33,13 +33,9 @@ pub(crate) async fn run(context: &Context<'_>, args: ScaleCluster) -> Result<(),
     let ScaleCluster { cluster: ClusterNameArg { name }, count, yes: YesArg { yes }, wait, change } = args;
     let request = ScaleRequest { wish: Wish { name: name.clone(), count }, yes, wait, dry_run: change.dry.dry_run };
     let before = before(context, change.dry.dry_run, &name).await;
-    let (stored, word) = match scale(context, &request).await {
-        Ok(done) => done,
-        Err(error) => {
-            let asked = |before| Some(Want { count, ..before });
-            return Err(changed_with_cost(context, error, &name, asked).await);
-        }
-    };
+    let scaled = scale(context, &request).await;
+    let asked = async || Some(Want { count, ..context.want_of(&name).await? });
+    let (stored, word) = with_cost(context, scaled, &name, asked).await?;
     print_cluster_change(context, &stored, &name, word, &change).await?;
     print_cost(context, change.dry.dry_run, &name, before.as_ref(), &stored).await;
     Ok(())

@@ -41,36 +41,31 @@ pub(crate) async fn print_cost(
     context.ui.note(&format!("cost: cluster {name} would cost {cost}{before}"));
 }
 
-/// Adds the cost in a month to a refusal for quota, if prices are set.
-pub(crate) async fn with_cost(context: &Context<'_>, error: CliError, name: &ClusterName, want: &Want) -> CliError {
+/// Adds the cost in a month to a refusal for quota, if prices are set. `wanted` returns the want that was refused. Nothing
+/// is read for another outcome.
+pub(crate) async fn with_cost<T>(
+    context: &Context<'_>,
+    outcome: Result<T, impl Into<CliError>>,
+    name: &ClusterName,
+    wanted: impl AsyncFnOnce() -> Option<Want>,
+) -> Result<T, CliError> {
+    let error = match outcome {
+        Ok(done) => return Ok(done),
+        Err(error) => error.into(),
+    };
     if !error.is_over_quota() {
-        return error;
+        return Err(error);
     }
+    let Some(want) = wanted().await else { return Err(error) };
     // The refusal is what the user needs to know, so that a failure here stays silent.
-    let cost = known(context).await.ok().and_then(|table| words(&table, want));
-    match cost {
+    let cost = known(context).await.ok().and_then(|table| words(&table, &want));
+    Err(match cost {
         Some(cost) => error.hint(format!("cluster {name} would cost {cost}")),
         None => error,
-    }
+    })
 }
 
 /// Returns the want that a dry run changes. A change itself shows no cost, and reads nothing more.
 pub(crate) async fn before(context: &Context<'_>, dry_run: DryRun, name: &ClusterName) -> Option<Want> {
     if dry_run == DryRun::None { None } else { context.want_of(name).await }
-}
-
-/// Adds the cost in a month to the refusal of a change of a cluster for quota. `change` returns the want that was refused.
-pub(crate) async fn changed_with_cost(
-    context: &Context<'_>,
-    error: CliError,
-    name: &ClusterName,
-    change: impl FnOnce(Want) -> Option<Want>,
-) -> CliError {
-    if !error.is_over_quota() {
-        return error;
-    }
-    match context.want_of(name).await.and_then(change) {
-        Some(asked) => with_cost(context, error, name, &asked).await,
-        None => error,
-    }
 }

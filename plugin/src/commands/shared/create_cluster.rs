@@ -82,10 +82,8 @@ pub(crate) async fn create(
     let wish = with_own_key(context, wish, &blueprint, &before);
     let corrects = create::may_correct(&wish, &before, Timestamp::now());
     let wish = Wish { unmade: corrects && has_none(context, &wish.name, kind).await?, ..wish };
-    let plan = match create::plan(&wish, &before, extent, Timestamp::now()) {
-        Ok(plan) => plan,
-        Err(refusal) => return Err(with_cost(context, refusal.into(), &wish.name, &wish.want).await),
-    };
+    let plan = create::plan(&wish, &before, extent, Timestamp::now());
+    let plan = with_cost(context, plan, &wish.name, async || Some(wish.want.clone())).await?;
     context.ui.notes(room.filter(|_| plan.is_new()).as_slice());
     if is_ephemeral && plan.is_new() {
         context.ui.note(&loss::at_creation(&wish.name, wish.want.data_disk.as_deref()));
@@ -108,10 +106,8 @@ pub(crate) async fn create(
             }
             Step::Write => {
                 let wish = Wish { want: want.clone(), ..wish.clone() };
-                stored = match write_want(context, &accounts, stored, &wish, change.dry.dry_run).await {
-                    Ok(stored) => stored,
-                    Err(error) => return Err(with_cost(context, error, &wish.name, &wish.want).await),
-                };
+                let written = write_want(context, &accounts, stored, &wish, change.dry.dry_run).await;
+                stored = with_cost(context, written, &wish.name, async || Some(wish.want.clone())).await?;
                 if extent.dry_run {
                     stored.account = plan.write.account.clone();
                     foreseen.set(stored.account.clone());

@@ -1,7 +1,7 @@
 //! The prices of the site, as commands read and show them.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use cmp_client::prices;
 use cmp_core::keys;
@@ -34,13 +34,16 @@ pub(crate) fn newer(table: &PriceTable) -> Option<String> {
     })
 }
 
+/// Returns prices as texts, so that no reader rounds them.
+pub(crate) fn texts(prices: &Prices) -> Value {
+    Value::Object(prices.iter().map(|(name, price)| (name.to_string(), json!(price.to_string()))).collect())
+}
+
 /// Returns the prices of one moment as an object, in the form that `create -f` reads.
 pub(crate) fn object(table: &PriceTable, from: Timestamp, now: Timestamp) -> Value {
     let mut spec = json!({ "from": from, "currency": table.currency });
     for (scope, prices) in table.dates.get(&from).into_iter().flat_map(|Dated(scopes)| scopes) {
-        let prices: Map<String, Value> =
-            prices.iter().map(|(name, price)| (name.to_string(), json!(price.to_string()))).collect();
-        spec[scope.as_str()] = Value::Object(prices);
+        spec[scope.as_str()] = texts(prices);
     }
     json!({
         "apiVersion": keys::API_VERSION,
